@@ -1,0 +1,35 @@
+"""Errors that are meant for people: what is wrong, what is allowed, what to type instead."""
+
+import difflib
+from collections.abc import Iterable
+
+BAD_INPUT, NOTHING_USABLE, ENVIRONMENT = 2, 3, 4
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. Printed without a traceback.
+
+    ``key`` is the dotted config key that caused it, where there is one; ``code`` is the exit status:
+    2 bad config or usage, 3 the search found nothing usable, 4 the environment failed.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", key: str = "", code: int = BAD_INPUT) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.key, self.code = message, hint, key, code
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that looks most like ``word``, or None."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in allowed], n=1, cutoff=0.5)
+    return close[0] if close else None
+
+
+def unknown(what: str, word: str, allowed: Iterable[str], *, key: str = "") -> UserError:
+    """An unknown name: lists what is allowed and asks whether the nearest was meant."""
+    names = list(allowed)
+    guess = nearest(word, names)
+    return UserError(
+        f"unknown {what} `{word}`; allowed: {', '.join(names)}",
+        hint=f"did you mean `{guess}`?" if guess else "",
+        key=key,
+    )

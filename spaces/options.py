@@ -1,0 +1,16 @@
+"""One way to declare a setting: default, meaning and limits stand together, on the component that it belongs to.
+
+The records are plain frozen dataclasses; ``search.config`` reads the metadata to check a YAML file, to write the
+JSON Schema and the commented template. So a setting is added in one place.
+"""
+
+import dataclasses
+from typing import Any
+
+# Read by pydantic wherever such a dataclass is a field of a config: no unknown keys, no silent conversions.
+STRICT = {"extra": "forbid", "strict": True}
+
+
+def option(default: Any, description: str, **limits: Any) -> Any:
+    """A dataclass field with its meaning and limits (``ge gt le lt min_length max_length pattern``)."""
+    return dataclasses.field(default=default, metadata={"description": description, **limits})

@@ -1,0 +1,128 @@
+"""Placements that people name: on the command line, as the baselines and first guesses of every search, and in words."""
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+
+from spaces.architecture import SE, Architecture
+from spaces.errors import UserError, unknown
+from spaces.space import FACTORS, Site, Space, fill
+
+# The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
+PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
+FORMS = ("none", "all", "last", "stages:1-3", "stages:1,3", "blocks:1.0,3.2", "an architecture key")
+
+
+def place(
+    backbone: str,
+    sites: Sequence[Site],
+    placement: str,
+    values: Mapping[str, str] = PAPER,
+    min_hidden: int | None = None,
+) -> Architecture:
+    """The architecture that a placement means: one of ``FORMS``, filled with one SE. Raises UserError."""
+    if "/" in placement:
+        return _checked(Architecture.parse(placement), backbone, sites)
+    chosen = {site.name for site in _chosen(sites, placement)}
+    blocks = (fill(site, {**PAPER, **values}, min_hidden) if site.name in chosen else None for site in sites)
+    return Architecture(backbone, tuple(blocks))
+
+
+def baselines(space: Space) -> list[Architecture]:
+    """Plain, SE everywhere, then SE in one stage alone: the fixed points of comparison, trained first.
+
+    SE is the paper's wherever the space holds it, else the first value of each factor.
+    """
+    spec, allowed = space.spec, {i for sites in space.groups.values() for i in sites}
+    values = {name: PAPER[name] if PAPER[name] in spec.values(name) else spec.values(name)[0] for name in FACTORS}
+    stages = sorted({space.sites[i].stage for i in allowed})
+
+    def only(wanted: Sequence[int]) -> Architecture:
+        return Architecture(space.backbone, tuple(
+            fill(site, values, spec.min_hidden) if i in allowed and site.stage in wanted else None
+            for i, site in enumerate(space.sites)
+        ))
+
+    return list(dict.fromkeys([only([]), only(stages), *(only([stage]) for stage in stages)]))
+
+
+def words(architecture: Architecture, sites: Sequence[Site]) -> str:
+    """The architecture for people: ``stages 2-3: avg r=8 pre_addition``. ``plain`` where it has no SE."""
+    if architecture.is_plain:
+        return "plain"
+    by_kind: dict[str, list[Site]] = {}
+    for site, se in zip(sites, architecture.blocks, strict=True):
+        if se is not None:
+            by_kind.setdefault(_kind(se, site), []).append(site)
+    return "; ".join(f"{_where(chosen, sites)}: {kind}" for kind, chosen in by_kind.items())
+
+
+def ratio(se: SE, site: Site) -> int:
+    """The reduction ratio as a person would write it."""
+    return max(1, round(site.channels[se.position] / se.hidden))
+
+
+def _kind(se: SE, site: Site) -> str:
+    extras = ("" if se.gate == "sigmoid" else f" {se.gate}") + ("" if se.bias else " no bias")
+    return f"{se.squeeze} r={ratio(se, site)} {se.position}{extras}"
+
+
+def _where(chosen: Sequence[Site], sites: Sequence[Site]) -> str:
+    """``all stages``, ``stage 3``, ``stages 1-2``, or single blocks where a stage is not whole."""
+    stages = sorted({site.stage for site in chosen})
+    whole = [stage for stage in stages if sum(s.stage == stage for s in chosen) == sum(s.stage == stage for s in sites)]
+    if whole != stages:
+        return "blocks " + ", ".join(site.name for site in chosen)
+    if len(stages) > 1 and len(stages) == len({site.stage for site in sites}):
+        return "all stages"
+    return ("stage " if len(stages) == 1 else "stages ") + _ranges(stages)
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    runs = [
+        [number for _, number in run]
+        for _, run in itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    ]
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _chosen(sites: Sequence[Site], placement: str) -> list[Site]:
+    name, _, rest = placement.partition(":")
+    if name == "stages" and rest:
+        wanted = _numbers(rest, {site.stage for site in sites})
+        return [site for site in sites if site.stage in wanted]
+    if name == "blocks" and rest:
+        return _named(sites, rest.split(","))
+    simple = {"none": [], "all": list(sites), "last": [site for site in sites if site.stage == sites[-1].stage]}
+    if placement not in simple:
+        raise unknown("placement", placement, FORMS)
+    return simple[placement]
+
+
+def _named(sites: Sequence[Site], names: Sequence[str]) -> list[Site]:
+    by_name = {site.name: site for site in sites}
+    for name in names:
+        if name not in by_name:
+            raise unknown("block", name, by_name)
+    return [by_name[name] for name in names]
+
+
+def _numbers(text: str, stages: set[int]) -> set[int]:
+    wanted: set[int] = set()
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None:
+            raise UserError(f"`stages:{text}` is no list of stages; write `stages:1-3` or `stages:1,3`")
+        wanted |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
+    if not wanted or wanted - stages:
+        raise UserError(f"`stages:{text}` is outside the backbone's stages {_ranges(sorted(stages))}")
+    return wanted
+
+
+def _checked(architecture: Architecture, backbone: str, sites: Sequence[Site]) -> Architecture:
+    if architecture.backbone != backbone or len(architecture.blocks) != len(sites):
+        raise UserError(f"`{architecture}` is not an architecture of {backbone}, which has {len(sites)} sites")
+    for site, se in zip(sites, architecture.blocks, strict=True):
+        if se is not None and se.position not in site.channels:
+            raise unknown(f"position at site {site.name}", se.position, site.channels)
+    return architecture

@@ -1,0 +1,309 @@
+"""The space of architectures that a config allows: its size, and every member by number.
+
+A *group* is what is switched on and off as one (a stage, or a single block). A *plan* is one setting of the factors
+that are tied over the network. Under one plan the space is a plain product over groups; over several plans these
+products overlap (the plain network lies in all of them; two ratios may round to one hidden width). An architecture
+belongs to the first plan that contains it, and members are counted plan by plan, leaving out what earlier plans own.
+So the size is exact and ``space[i]`` needs no list, however large the space.
+"""
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from typing import Literal
+
+from spaces.architecture import EXCITATIONS, SE, Architecture
+from spaces.errors import UserError
+from spaces.options import STRICT, option
+
+FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
+Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
+Position = Literal["pre_addition", "post_addition", "pre_unit", "identity"]
+Blocks = tuple[SE | None, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One unit of a backbone that can take SE. ``name`` is ``stage.block``; ``channels`` maps position to width."""
+
+    name: str
+    stage: int
+    channels: Mapping[str, int] = field(hash=False)
+
+
+@dataclass(frozen=True)
+class SpaceSpec:
+    """The ``space`` section of a config: which placements are compared."""
+
+    __pydantic_config__ = STRICT
+    granularity: Literal["stage", "block"] = option("stage", "what is switched on and off as one: a stage or a block")
+    tie: Literal["all", "none"] | tuple[Factor, ...] = option(
+        "all", "factors that take one value over the whole network: all, none, or a list of their names"
+    )
+    stages: tuple[int, ...] | None = option(None, "stages that may get SE, from 1; all unless given", min_length=1)
+    sites: tuple[str, ...] | None = option(
+        None, "blocks that may get SE, as stage.block, e.g. '3.0'; all unless given", min_length=1
+    )
+    reduction: tuple[int, ...] = option((4, 16), "reduction ratios r: hidden width is channels // r", min_length=1)
+    position: tuple[Position, ...] = option(
+        ("pre_addition", "post_addition"),
+        "where in its unit SE acts: pre_addition (the paper's standard SE), post_addition, pre_unit, identity",
+        min_length=1,
+    )
+    squeeze: tuple[str, ...] = option(("avg", "max"), "how a feature map becomes one number", min_length=1)
+    excitation: tuple[Literal["fc", "fcnb"], ...] = option(
+        ("fc",), "fc: the paper's two-layer bottleneck; fcnb: without biases", min_length=1
+    )
+    gate: tuple[str, ...] = option(("sigmoid",), "what turns excitations into factors", min_length=1)
+    min_hidden: int | None = option(None, "smallest hidden width; an error where channels // r is 0 unless given", ge=1)
+
+    def tied(self) -> tuple[str, ...]:
+        if self.tie == "all":
+            return FACTORS
+        return tuple(name for name in FACTORS if name in self.tie) if self.tie != "none" else ()
+
+    def values(self, factor: str) -> tuple[str, ...]:
+        """The distinct values of a factor, as text, in the order of the config."""
+        return tuple(dict.fromkeys(str(value) for value in getattr(self, factor)))
+
+
+def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -> SE:
+    """The SE block that factor values mean at a site. Raises UserError where the site cannot hold it."""
+    position, reduction = values["position"], int(values["reduction"])
+    if position not in site.channels:
+        raise UserError(
+            f"site {site.name} offers no position `{position}`; it offers {', '.join(site.channels)}",
+            key="space.position",
+        )
+    if reduction < 1:
+        raise UserError(f"reduction {reduction} is not a ratio; it must be at least 1", key="space.reduction")
+    channels = site.channels[position]
+    hidden = max(channels // reduction, min_hidden or 0)
+    if hidden == 0:
+        raise UserError(
+            f"reduction {reduction} leaves no channel at site {site.name} ({channels} channels at {position})",
+            hint=f"use at most {channels}, or set space.min_hidden: 1",
+            key="space.reduction",
+        )
+    return SE(values["squeeze"], EXCITATIONS[values["excitation"]].format(hidden=hidden), values["gate"], position)
+
+
+class Space:
+    """The distinct architectures of a backbone that a :class:`SpaceSpec` allows, numbered from 0 (the plain network).
+
+    Raises UserError where the spec names sites that do not exist or leaves a site without channels.
+    """
+
+    def __init__(self, backbone: str, sites: Sequence[Site], spec: SpaceSpec) -> None:
+        self.backbone, self.sites, self.spec = backbone, tuple(sites), spec
+        self.groups = _groups(self.sites, spec)
+        self._tied = tuple(name for name in spec.tied() if len(spec.values(name)) > 1)
+        self._free = tuple(name for name in FACTORS if name not in spec.tied() and len(spec.values(name)) > 1)
+        self._fixed = {name: spec.values(name)[0] for name in FACTORS}
+        self.plans = tuple(itertools.product(*(spec.values(name) for name in self._tied)))
+        self._options = [[self._options_of(plan, group) for group in self.groups.values()] for plan in self.plans]
+        self._owners = [_owners([options[g] for options in self._options]) for g in range(len(self.groups))]
+        self._count = lru_cache(maxsize=None)(self._count_from)
+
+    # -- size and members ---------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return self.size
+
+    @cached_property
+    def size(self) -> int:
+        """Number of distinct networks."""
+        return sum(self._plan_sizes)
+
+    @cached_property
+    def nominal_size(self) -> int:
+        """Number of spellings: every combination of switches and factors, whether or not it is a network of its own."""
+        free = math.prod(len(self.spec.values(name)) for name in self._free)
+        return len(self.plans) * int((1 + free) ** len(self.groups))
+
+    @cached_property
+    def _plan_sizes(self) -> list[int]:
+        return [self._count(plan, 0, (1 << plan) - 1) for plan in range(len(self.plans))]
+
+    def __getitem__(self, index: int) -> Architecture:
+        if not 0 <= index < self.size:
+            raise IndexError(f"the space has {self.size} architectures, 0..{self.size - 1}; got {index}")
+        plan = 0
+        while index >= self._plan_sizes[plan]:
+            index -= self._plan_sizes[plan]
+            plan += 1
+        chosen, earlier = [], (1 << plan) - 1
+        for group, options in enumerate(self._options[plan]):
+            for blocks in options:
+                left = earlier & self._owners[group][blocks]
+                below = self._count(plan, group + 1, left)
+                if index < below:
+                    chosen.append(blocks)
+                    earlier = left
+                    break
+                index -= below
+        return self._join(chosen)
+
+    def index(self, architecture: Architecture) -> int:
+        """The number of a member. Raises ValueError where it is not one."""
+        split = self._split(architecture)
+        plans = self._plans_with(split)
+        if not plans:
+            raise ValueError(f"{architecture} is not in the space")
+        plan = (plans & -plans).bit_length() - 1
+        index, earlier = sum(self._plan_sizes[:plan]), (1 << plan) - 1
+        for group, blocks in enumerate(split):
+            for other in self._options[plan][group]:
+                if other == blocks:
+                    break
+                index += self._count(plan, group + 1, earlier & self._owners[group][other])
+            earlier &= self._owners[group][blocks]
+        return index
+
+    def __contains__(self, architecture: Architecture) -> bool:
+        return bool(self._plans_with(self._split(architecture)))
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return (self[index] for index in range(self.size))
+
+    def sample(self, rng: random.Random) -> Architecture:
+        """A member, each equally likely."""
+        return self[rng.randrange(self.size)]
+
+    def neighbours(self, architecture: Architecture) -> list[Architecture]:
+        """Members that differ in one group, or in one tied factor with the same groups on."""
+        split, found = self._split(architecture), {}
+        plans = self._plans_with(split)
+        for plan in (number for number in range(len(self.plans)) if plans >> number & 1):
+            for group, options in enumerate(self._options[plan]):
+                for blocks in options:
+                    found[self._join([*split[:group], blocks, *split[group + 1 :]])] = None
+            parameters = self._encode(plan, split)
+            for name in self._tied:
+                for value in self.spec.values(name):
+                    found[self.decode({**parameters, name: value})] = None
+        found.pop(architecture, None)
+        return list(found)
+
+    # -- the same space as independent categorical parameters, for samplers that think in those -----------------------
+
+    @cached_property
+    def parameters(self) -> dict[str, tuple[str, ...]]:
+        """Name and choices of every parameter: tied factors, a switch for each group, its free factors."""
+        table = {name: self.spec.values(name) for name in self._tied}
+        for group in self.groups:
+            table[group] = ("off", "on")
+            table |= {f"{group}.{name}": self.spec.values(name) for name in self._free}
+        return table
+
+    def decode(self, parameters: Mapping[str, str]) -> Architecture:
+        """The architecture that parameters spell. Parameters of a group that is off say nothing."""
+        tied = {name: parameters[name] for name in self._tied}
+        chosen: list[Blocks] = []
+        for group, sites in self.groups.items():
+            free = {name: parameters[f"{group}.{name}"] for name in self._free}
+            on = parameters[group] == "on"
+            chosen.append(self._fill_group(sites, tied | free) if on else (None,) * len(sites))
+        return self._join(chosen)
+
+    def encode(self, architecture: Architecture) -> dict[str, str]:
+        """Parameters that spell a member: the first such spelling. Raises ValueError where it is not a member."""
+        split = self._split(architecture)
+        plans = self._plans_with(split)
+        if not plans:
+            raise ValueError(f"{architecture} is not in the space")
+        return self._encode((plans & -plans).bit_length() - 1, split)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _count_from(self, plan: int, group: int, earlier: int) -> int:
+        """Completions from ``group`` on that no plan in the bit set ``earlier`` contains."""
+        if earlier == 0:
+            return math.prod(len(options) for options in self._options[plan][group:])
+        if group == len(self.groups):
+            return 0
+        owners = self._owners[group]
+        return sum(
+            self._count(plan, group + 1, earlier & owners[blocks]) for blocks in self._options[plan][group]
+        )
+
+    def _fill_group(self, sites: Sequence[int], values: Mapping[str, str]) -> Blocks:
+        return tuple(fill(self.sites[i], {**self._fixed, **values}, self.spec.min_hidden) for i in sites)
+
+    def _options_of(self, plan: tuple[str, ...], sites: Sequence[int]) -> tuple[Blocks, ...]:
+        tied = dict(zip(self._tied, plan, strict=True))
+        free = itertools.product(*(self.spec.values(name) for name in self._free))
+        filled = (self._fill_group(sites, {**tied, **dict(zip(self._free, values, strict=True))}) for values in free)
+        return tuple(dict.fromkeys([(None,) * len(sites), *filled]))
+
+    def _split(self, architecture: Architecture) -> list[Blocks]:
+        """The blocks of each group; a block where no group reaches is kept as a last entry that no plan owns."""
+        blocks = architecture.blocks
+        if architecture.backbone != self.backbone or len(blocks) != len(self.sites):
+            return [()]
+        inside = {i for sites in self.groups.values() for i in sites}
+        stray = [se for i, se in enumerate(blocks) if se is not None and i not in inside]
+        return [()] if stray else [tuple(blocks[i] for i in sites) for sites in self.groups.values()]
+
+    def _plans_with(self, split: list[Blocks]) -> int:
+        if len(split) != len(self.groups):
+            return 0
+        plans = (1 << len(self.plans)) - 1
+        for owners, blocks in zip(self._owners, split, strict=True):
+            plans &= owners.get(blocks, 0)
+        return plans
+
+    def _join(self, chosen: Sequence[Blocks]) -> Architecture:
+        blocks: list[SE | None] = [None] * len(self.sites)
+        for sites, group in zip(self.groups.values(), chosen, strict=True):
+            for i, se in zip(sites, group, strict=True):
+                blocks[i] = se
+        return Architecture(self.backbone, tuple(blocks))
+
+    def _encode(self, plan: int, split: Sequence[Blocks]) -> dict[str, str]:
+        tied = dict(zip(self._tied, self.plans[plan], strict=True))
+        parameters = dict(tied)
+        choices = [dict(zip(self._free, values, strict=True)) for values in
+                   itertools.product(*(self.spec.values(name) for name in self._free))]
+        for (group, sites), blocks in zip(self.groups.items(), split, strict=True):
+            on = any(blocks)
+            fits = (free for free in choices if not on or self._fill_group(sites, tied | free) == blocks)
+            parameters[group] = "on" if on else "off"
+            parameters |= {f"{group}.{name}": value for name, value in next(fits).items()}
+        return parameters
+
+
+def _groups(sites: Sequence[Site], spec: SpaceSpec) -> dict[str, tuple[int, ...]]:
+    """Which sites are switched as one, by name, within what the spec allows."""
+    stages = {site.stage for site in sites}
+    for stage in spec.stages or ():
+        if stage not in stages:
+            raise UserError(f"no stage {stage}; the backbone has stages {_span(stages)}", key="space.stages")
+    names = [site.name for site in sites]
+    for name in spec.sites or ():
+        if name not in names:
+            raise UserError(f"no site `{name}`; the backbone has {', '.join(names)}", key="space.sites")
+    groups: dict[str, list[int]] = {}
+    for i, site in enumerate(sites):
+        if (spec.stages is None or site.stage in spec.stages) and (spec.sites is None or site.name in spec.sites):
+            group = f"stage{site.stage}" if spec.granularity == "stage" else f"block{site.name}"
+            groups.setdefault(group, []).append(i)
+    if not groups:
+        raise UserError("space.stages and space.sites leave no site for SE", key="space.sites")
+    return {name: tuple(indices) for name, indices in groups.items()}
+
+
+def _span(stages: set[int]) -> str:
+    return ", ".join(str(stage) for stage in sorted(stages))
+
+
+def _owners(options_by_plan: Sequence[tuple[Blocks, ...]]) -> dict[Blocks, int]:
+    """For every option of a group, the plans that offer it, as a bit set."""
+    owners: dict[Blocks, int] = {}
+    for plan, options in enumerate(options_by_plan):
+        for blocks in options:
+            owners[blocks] = owners.get(blocks, 0) | 1 << plan
+    return owners

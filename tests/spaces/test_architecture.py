@@ -1,0 +1,52 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spaces import SE, Architecture, UserError
+
+blocks = st.one_of(
+    st.none(),
+    st.builds(
+        SE,
+        squeeze=st.sampled_from(["avg", "max", "std"]),
+        excitation=st.builds(lambda h, nb: f"fc{h}{nb}", st.integers(1, 512), st.sampled_from(["", "nb"])),
+        gate=st.sampled_from(["sigmoid", "hard_sigmoid"]),
+        position=st.sampled_from(["pre_addition", "post_addition", "pre_unit", "identity"]),
+    ),
+)
+architectures = st.builds(Architecture, st.just("cifar_resnet8"), st.lists(blocks, min_size=1, max_size=6).map(tuple))
+
+
+@given(architectures)
+def test_text_and_back(architecture):
+    assert Architecture.parse(architecture.key) == architecture
+    assert str(architecture) == architecture.key
+
+
+@given(architectures, architectures)
+def test_keys_are_equal_exactly_where_architectures_are(a, b):
+    assert (a.key == b.key) == (a == b)
+    assert a != b or hash(a) == hash(b)
+
+
+def test_the_key_has_one_field_for_each_site():
+    se = SE("avg", "fc2", "sigmoid", "pre_addition")
+    assert Architecture("cifar_resnet8", (None, se, None)).key == "cifar_resnet8/-/avg:fc2:sigmoid@pre_addition/-"
+
+
+def test_hidden_width_and_bias_are_read_off_the_excitation():
+    assert (SE("avg", "fc16", "sigmoid", "identity").hidden, SE("avg", "fc16", "sigmoid", "identity").bias) == (16, True)
+    assert (SE("avg", "fc4nb", "sigmoid", "identity").hidden, SE("avg", "fc4nb", "sigmoid", "identity").bias) == (4, False)
+
+
+@pytest.mark.parametrize("text", ["", "resnet18", "/-", "net/avg", "net/avg:fc0:sigmoid@identity", "net/avg:fc2:sigmoid",
+                                  "net/avg:fc2:sigmoid@identity@identity", "net/avg:gc2:sigmoid@identity"])  # fmt: skip
+def test_what_is_no_architecture_is_refused_with_the_form_to_write(text):
+    with pytest.raises(UserError) as caught:
+        Architecture.parse(text)
+    assert "write" in caught.value.message
+
+
+def test_plain():
+    assert Architecture.plain("net", 3).is_plain
+    assert Architecture.plain("net", 3).key == "net/-/-/-"
