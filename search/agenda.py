@@ -1,0 +1,186 @@
+"""What to train next: baselines, then the search, then the confirmation. Everything is read off the ledger.
+
+Trainings of a block share the backbone's initial weights and are compared within it, so each block starts with its own
+fixed points. Plain is in every comparison and is trained most often: sqrt(n) times for n trainings (Dunnett 1955).
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from search import confirm, front
+from search.confirm import Sizes
+from search.front import Rules
+from search.ledger import OPEN, Entry, Ledger, Role, Training
+from search.objectives import excess
+from search.propose import Proposer
+from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
+from spaces.placements import baselines, words
+from spaces.space import Space
+
+# A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3).
+BLOCK_SIZE, SMALLEST_BLOCK = 32, 8
+SEARCH: tuple[Role, ...] = ("baseline", "search")
+
+Price = Callable[[Architecture], Mapping[str, float]]
+Seeds = Callable[[Architecture], Sequence[Seed]]
+Row = tuple[Entry, Seed]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What may be trained: the space, what each member costs, and, for a table of results, the seeds it holds."""
+
+    space: Space
+    price: Price
+    seeds: Seeds | None = None
+
+
+class Agenda:
+    """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail."""
+
+    def __init__(self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: int, rules: Rules) -> None:
+        self._ledger, self._candidates, self._proposer = ledger, candidates, proposer
+        self._budget, self._rules = budget, rules
+
+    def plan_next(self, *, search_is_over: bool) -> Training | None:
+        """The next training, new in the ledger; None while the search must first end, or when all is planned."""
+        if self.is_confirmed:
+            return None
+        if self._used(*SEARCH) < self._search_target() and not search_is_over:
+            return self._plan_block() or self._plan_search()
+        if any(t.state in OPEN for t in self._ledger.trainings):
+            return None
+        return self._freeze(search_is_over)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """The finalists of this budget are frozen: nothing more will be planned."""
+        return self._rounds()[-1:] != [] and self._rounds()[-1]["budget"] >= self._budget
+
+    # -- baselines --------------------------------------------------------------------------------------------------------
+
+    def _plan_block(self) -> Training | None:
+        """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages."""
+        block, size = self._block(), min(BLOCK_SIZE, self._search_target() - self._used(*SEARCH))
+        if any(t.role == "baseline" and t.seed.block == block for t in self._ledger.trainings):
+            return None
+        plain, *others = baselines(self._candidates.space)
+        n_plain = max(2, round(math.sqrt(size)))
+        others = others[: max(1, size // 2 - n_plain)] if block == 0 else others[:1]
+        rows = self._rows([plain] * n_plain + others, block)
+        return self._ledger.plan(rows, role="baseline", origin="baseline")[0] if rows else None
+
+    def _block(self) -> int:
+        """The block that the search is in; the last one takes what would be too small for one of its own."""
+        used, target = self._used(*SEARCH), self._search_target()
+        return min(used // BLOCK_SIZE, max(0, (target - SMALLEST_BLOCK) // BLOCK_SIZE)) + self._blocks_before()
+
+    def _blocks_before(self) -> int:
+        """A run that was extended after a confirmation goes on in a fresh block."""
+        confirmed = [t.seed.block for t in self._ledger.trainings if t.role == "confirm"]
+        return 1 + max(confirmed) if confirmed else 0
+
+    # -- search -----------------------------------------------------------------------------------------------------------
+
+    def _plan_search(self) -> Training | None:
+        number = len(self._ledger.trainings)
+        found = self._proposer.ask(number, self._avoid, self._known)
+        if found is None:
+            return self._plan_replicate()
+        architecture, proposal = found
+        rows = self._rows([architecture], self._block())
+        return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
+
+    def _plan_replicate(self) -> Training | None:
+        """All of the space is trained: again from the least trained on, so that noise averages out."""
+        trainings = self._ledger.trainings
+        failed = {t.architecture for t in trainings if t.state == "failed"}
+        count = {e.number: sum(t.architecture == e.number for t in trainings) for e in self._ledger.entries}
+        for number in sorted(count.keys() - failed, key=lambda n: (count[n], n)):
+            architecture = Architecture.parse(self._ledger.entries[number].key)
+            rows = self._rows([architecture], self._block()) if self._is_allowed(architecture) else []
+            if rows:
+                return self._ledger.plan(rows, role="search", origin="replicate")[0]
+        return None
+
+    def _avoid(self, architecture: Architecture) -> bool:
+        """Over a limit, trained or tried already, or without a seed: not worth a worker."""
+        if self._ledger.find(architecture.key) is not None or not self._is_allowed(architecture):
+            return True
+        return self._free_seed(architecture, self._block(), set()) is None
+
+    def _is_allowed(self, architecture: Architecture) -> bool:
+        return excess(self._rules.objectives, self._candidates.price(architecture)) <= 0
+
+    def _known(self, architecture: Architecture) -> float | None:
+        """Mean accuracy of the finished trainings of an architecture."""
+        entry = self._ledger.find(architecture.key)
+        done = [t for t in self._ledger.trainings if entry and t.architecture == entry.number and t.state == "finished"]
+        return sum(t.metrics["val_accuracy"] for t in done) / len(done) if done else None
+
+    # -- confirmation -------------------------------------------------------------------------------------------------------
+
+    def _freeze(self, early: bool) -> Training | None:
+        """Ends the search: finalists are fixed and all their fresh trainings planned, in one transaction."""
+        sizes = confirm.sizes(self._used(*SEARCH) * 4 // 3) if early else self._sizes()
+        chosen = front.finalists(self._ledger, self._rules, sizes.finalists) if sizes.total else []
+        names = [0] * sizes.plain + [number for number in chosen for _ in range(sizes.each)] if chosen else []
+        fresh = 1 + max(t.seed.block for t in self._ledger.trainings)
+        rows = self._fresh_rows(names, fresh, sizes.blocks)
+        round_ = {"sizes": asdict(sizes), "finalists": chosen, "budget": self._budget}
+        origin = f"confirmation {len(self._rounds()) + 1}"
+        planned = self._ledger.plan(rows, role="confirm", origin=origin, confirmations=[*self._rounds(), round_])
+        return planned[0] if planned else None
+
+    def _fresh_rows(self, names: Sequence[int], first_block: int, n_blocks: int) -> list[Row]:
+        """Every finalist beside plain in each fresh block, interleaved, so that an early end leaves comparisons."""
+        seen: dict[int, int] = {}
+        rows: list[Row] = []
+        for number in names:
+            turn = seen[number] = seen.get(number, -1) + 1
+            architecture = Architecture.parse(self._ledger.entries[number].key)
+            rows += self._rows([architecture], first_block + turn % n_blocks, {(e.number, s) for e, s in rows})
+        return sorted(rows, key=lambda row: (row[1].replicate, row[1].block))
+
+    def _sizes(self) -> Sizes:
+        """A quarter of what this budget adds to the last one that was confirmed."""
+        return confirm.sizes(self._budget - (self._rounds()[-1]["budget"] if self._rounds() else 0))
+
+    def _search_target(self) -> int:
+        return self._budget - self._used("confirm") - self._sizes().total
+
+    def _rounds(self) -> list[dict[str, int]]:
+        return self._ledger.fact("confirmations") or []
+
+    # -- rows ---------------------------------------------------------------------------------------------------------------
+
+    def _used(self, *roles: Role) -> int:
+        """Trainings that count against the budget: all but the failed."""
+        return sum(t.role in roles and t.state != "failed" for t in self._ledger.trainings)
+
+    def _rows(self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None) -> list[Row]:
+        """Entries and seeds for trainings in a block; an architecture for which no seed is left is left out."""
+        taken, rows = set(taken or ()), []
+        for architecture in architectures:
+            entry = self._enter(architecture)
+            seed = self._free_seed(architecture, block, {s for number, s in taken if number == entry.number})
+            if seed is not None:
+                taken.add((entry.number, seed))
+                rows.append((entry, seed))
+        return rows
+
+    def _free_seed(self, architecture: Architecture, block: int, taken: set[Seed]) -> Seed | None:
+        """The next replicate in the block; from a table, a seed it holds, of that block if it can be."""
+        entry = self._ledger.find(architecture.key)
+        used = taken | {t.seed for t in self._ledger.trainings if entry and t.architecture == entry.number}
+        if self._candidates.seeds is None:
+            return next(s for s in (Seed(block, r) for r in range(len(used) + 1)) if s not in used)
+        offered = [seed for seed in self._candidates.seeds(architecture) if seed not in used]
+        return min(offered, key=lambda seed: (seed.block != block, seed), default=None)
+
+    def _enter(self, architecture: Architecture) -> Entry:
+        return self._ledger.enter(
+            architecture.key, words(architecture, self._candidates.space.sites), self._candidates.price(architecture)
+        )

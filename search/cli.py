@@ -1,0 +1,261 @@
+"""The commands. Each only reads its arguments and hands on; heavy libraries are imported inside, where they are used."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from spaces.errors import UserError
+
+RUNS = click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of all runs.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine to read.")
+SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key, e.g. train.epochs=3.")
+CONFIG = click.argument("config", type=click.Path(path_type=Path))
+
+
+def main() -> None:
+    """Entry point: turns errors that are meant for people into a few lines and an exit status."""
+    sys.exit(_status())
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="senet-search")
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+def cli(debug: bool) -> None:
+    """Where in your network should Squeeze-and-Excitation go, and is it worth it?
+
+    \b
+    senet-search init --data ./images    write a config.yaml to start from
+    senet-search run config.yaml         search: Ray Tune schedules, Optuna proposes, MLflow tracks
+    senet-search ui RUN                  review the accuracy-versus-overhead front in the MLflow UI
+    senet-search export RUN --to DIR     take the chosen network home
+
+    Exit status: 0 done (also when nothing is proven), 1 a bug, 2 bad config or usage, 3 nothing usable found,
+    4 the environment failed, 130/143/129 ended by a signal (type the same command again to go on).
+    """
+
+
+@cli.command()
+@click.option("--data", default="digits", show_default=True, help="A folder of images, or the name of a dataset.")
+@click.option("--backbone", default=None, help="Network to put SE into (see `senet-search list backbones`).")
+@click.argument("config", default="config.yaml", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
+    """Write a commented CONFIG (and its schema for editors) to start from."""
+    from search import config as configs
+
+    if config.exists() and not force:
+        raise UserError(f"{config} exists already", hint="choose another name, or --force")
+    small = data in ("digits", "fashion_mnist", "cifar10", "cifar100")
+    config.write_text(configs.template(data=data, backbone=backbone or ("cifar_resnet20" if small else "resnet18")))
+    schema_file = config.with_name("senet-search.schema.json")
+    schema_file.write_text(json.dumps(configs.schema(), indent=1) + "\n")
+    click.echo(f"Wrote {config} and {schema_file}. Next: senet-search check {config}")
+
+
+@cli.command()
+@CONFIG
+@SET
+@JSON
+def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check config, data, network and machine, and estimate the time. Nothing is trained for keeps."""
+    from search.commands import check as checks
+
+    experiment = _load(config, overrides)
+    found = checks.check(experiment)
+    if as_json:
+        _print_json("check", experiment.name, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+        click.echo(f"Nothing was started. Next: senet-search run {config}")
+
+
+@cli.command()
+@CONFIG
+@SET
+@RUNS
+@JSON
+@click.option("--new", is_flag=True, help="Start another run beside an existing one: NAME-2.")
+@click.option("--trainings", metavar="N|+N", default=None, help="Set the budget, or extend a run by N trainings.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+def run(config: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, new: bool, trainings: str | None,
+        quiet: bool) -> None:  # fmt: skip
+    """Search, or go on with a search that was stopped."""
+    from search import session
+    from search.console import Terminal, show
+
+    experiment = _load(config, overrides)
+    front = session.run(experiment, runs=runs, new=new, trainings=trainings, watcher=Terminal(quiet=quiet))
+    if as_json:
+        click.echo(front.to_json())
+    else:
+        show(front, folder=(runs / front.run))
+
+
+@cli.command()
+@click.argument("run", required=False)
+@RUNS
+@JSON
+def status(run: str | None, runs: Path, as_json: bool) -> None:
+    """How far a run is (from any terminal); all runs without RUN."""
+    from search import folder
+    from search.commands import status as states
+
+    if run is None:
+        found = [states.read(name, runs) for name in folder.names(runs)]
+    else:
+        found = [states.read(run, runs)]
+    if as_json:
+        _print_json("status", run, {"runs": [state.to_dict() for state in found]})
+    else:
+        click.echo("\n".join(line for state in found for line in state.lines()) or f"no runs in {runs}")
+
+
+@cli.command()
+@click.argument("run")
+@RUNS
+@JSON
+def report(run: str, runs: Path, as_json: bool) -> None:
+    """Print the result of a run and write its report, table and picture anew."""
+    from search.commands import report as reports
+    from search.console import show
+
+    front, folder = reports.write(run, runs)
+    if as_json:
+        click.echo(front.to_json())
+    else:
+        show(front, folder=folder)
+
+
+@cli.command()
+@click.argument("run")
+@RUNS
+@click.option("--port", default=5000, show_default=True, help="Port on this machine; the next free one if it is taken.")
+def ui(run: str, runs: Path, port: int) -> None:
+    """Open the MLflow UI on the runs of RUN: on this machine only, until Ctrl-C."""
+    from search.commands import ui as review
+
+    review.serve(run, runs, port)
+
+
+@cli.command()
+@click.argument("run")
+@click.option("--pick", default="best", show_default=True, metavar="best|aN", help="Which architecture to take.")
+@click.option("--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]")
+@click.option("--onnx/--no-onnx", default=None, help="Write model.onnx too. [default: if the onnx extra is installed]")
+@click.option("--force", is_flag=True, help="Replace an existing folder.")
+@RUNS
+@JSON
+def export(run: str, pick: str, target: Path | None, onnx: bool | None, force: bool, runs: Path, as_json: bool) -> None:
+    """Take a network home: weights, plain PyTorch code, ONNX, all checked against the trained network."""
+    from search.commands import export as take_home
+
+    taken = take_home.export(run, pick=pick, to=target, onnx=onnx, force=force, runs=runs)
+    if as_json:
+        _print_json("export", run, taken.to_dict())
+    else:
+        click.echo("\n".join(taken.lines()))
+
+
+@cli.command()
+@click.argument("backbone")
+@click.option("--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key.")
+@click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1))
+@click.option("--position", default="pre_addition", show_default=True)
+@click.option("--squeeze", default="avg", show_default=True)
+@click.option("--excitation", default="fc", show_default=True)
+@click.option("--gate", default="sigmoid", show_default=True)
+@click.option("--min-hidden", default=None, type=click.IntRange(min=1))
+@click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1))
+@click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1))
+@click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1))
+@JSON
+def profile(backbone: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
+            as_json: bool, **se: Any) -> None:  # fmt: skip
+    """What a placement of SE costs over the plain BACKBONE: parameters and MACs."""
+    from search.commands import profile as prices
+
+    se = {name: str(value) for name, value in se.items()}
+    found = prices.profile(backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    if as_json:
+        _print_json("profile", None, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
+@cli.command(name="list")
+@click.argument("what", required=False, metavar="[backbones|datasets|squeezes|gates|positions|samplers|measures|runs]")
+@RUNS
+@JSON
+def list_(what: str | None, runs: Path, as_json: bool) -> None:
+    """What can be named in a config."""
+    from search.commands import listing as names
+
+    found = names.listing(what, runs)
+    if as_json:
+        _print_json("list", None, found)
+    else:
+        click.echo("\n".join(names.lines(found)))
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of the config, for editors."""
+    from search import config
+
+    click.echo(json.dumps(config.schema(), indent=1))
+
+
+def _load(path: Path, overrides: tuple[str, ...]) -> Any:
+    from search import config
+
+    return config.load(path, overrides)
+
+
+def _print_json(command: str, run: str | None, body: dict[str, Any]) -> None:
+    """The envelope of every JSON answer."""
+    click.echo(json.dumps({"schema": 1, "command": command, "run": run, **body}, indent=1))
+
+
+def _status() -> int:
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        return _told(error, debug)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe went away; there is nobody left to tell, and Python must not try at its end.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception as error:
+        return _bug(error, debug)
+    return 0
+
+
+def _told(error: UserError, debug: bool) -> int:
+    if debug:
+        raise error
+    text = error.message if error.message.startswith("error:") else f"error: {error.message}"
+    click.echo(text + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
+    return error.code
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    """Interruptions have a status of their own; anything else that gets here is ours to mend."""
+    signal_number = getattr(error, "signal_number", None)
+    if signal_number is not None:
+        click.echo("Stopped. What was finished is kept; type the same command again to go on.", err=True)
+        return 128 + int(signal_number)
+    if debug:
+        raise error
+    click.echo(f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True)
+    return 1

@@ -1,0 +1,83 @@
+"""``senet-search check``: config, data, network and machine, and what the run will take. Nothing is trained for keeps."""
+
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from search.config import Experiment
+from search.console import plan_lines
+from search.evaluators import Trainer
+from search.session import Prepared, prepare
+
+# Enough batches for a steady rate, few enough to wait for.
+BATCHES = 12
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found. ``seconds_per_training`` is measured on a few batches, None where nothing of ours trains."""
+
+    prepared: Prepared
+    seconds_per_training: float | None
+    free_bytes: int
+
+    @property
+    def seconds(self) -> float | None:
+        if self.seconds_per_training is None:
+            return None
+        return self.seconds_per_training * self.prepared.experiment.budget.trainings / self.prepared.slots.count
+
+    def to_dict(self) -> dict[str, Any]:
+        space = self.prepared.space
+        return {
+            "data": dict(self.prepared.data), "space": {"size": space.size, "nominal": space.nominal_size},
+            "sites": [site.name for site in space.sites], "slots": asdict(self.prepared.slots),
+            "device": self.prepared.device, "trainings": self.prepared.experiment.budget.trainings,
+            "seconds_per_training": self.seconds_per_training, "seconds": self.seconds, "free_bytes": self.free_bytes,
+        }  # fmt: skip
+
+    def lines(self) -> list[str]:
+        time_line = (
+            f"time      one training about {_rough(self.seconds_per_training)} (measured on {BATCHES} batches), "
+            f"the run about {_rough(self.seconds or 0)}"
+            if self.seconds_per_training is not None else "time      depends on what is called"
+        )
+        return ["ok        config, data, network, machine", *plan_lines(self.prepared), time_line,
+                f"disk      {self.free_bytes / 1e9:.0f} GB free"]
+
+
+def check(experiment: Experiment) -> Checked:
+    """Raises UserError or ConfigError for the first thing that would stop a run."""
+    prepared = prepare(experiment)
+    seconds = _measure(prepared) if isinstance(prepared.evaluate, Trainer) else None
+    return Checked(prepared, seconds, shutil.disk_usage(".").free)
+
+
+def _measure(prepared: Prepared) -> float:
+    """Seconds for one training, from an epoch over a few batches of the real images on one slot's threads."""
+    import torch
+
+    from senet_nas.build import build
+    from senet_nas.data import load
+    from senet_nas.recipe import Seed
+    from senet_nas.train import fit
+
+    experiment = prepared.experiment
+    torch.set_num_threads(prepared.slots.cpus)
+    data = load(experiment.data, base=experiment.base)
+    share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
+    few = data.share(share)
+    model = build(f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.sites),
+                  in_channels=data.channels, num_classes=data.num_classes)
+    epochs = fit(model, few, replace(experiment.train, epochs=2), seed=Seed(0), device=prepared.device)
+    next(epochs)  # the first epoch pays for start-up
+    began = time.perf_counter()
+    next(epochs)
+    return (time.perf_counter() - began) / share * experiment.train.epochs
+
+
+def _rough(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

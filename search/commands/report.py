@@ -1,0 +1,17 @@
+"""``senet-search report``: the result of a run, written anew from its ledger."""
+
+from contextlib import closing
+from pathlib import Path
+
+from search import config, folder, front, report, session
+from search.front import Front
+from search.ledger import Ledger
+
+
+def write(run: str, runs: Path) -> tuple[Front, Path]:
+    """Writes report, picture and tables of a run, finished or not; returns its front and its folder. Raises UserError."""
+    place = folder.find(run, runs)
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        found = front.compute(place.name, ledger, session.rules(config.load(place.config)))
+        report.write(found, ledger.trainings, ledger.entries, ledger.facts(), place.path)
+    return found, place.path

@@ -1,0 +1,90 @@
+"""``senet-search status``: how far a run is, read from its ledger by any process."""
+
+import fcntl
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from search import config, folder, front, session
+from search.folder import RunFolder
+from search.ledger import Ledger
+from spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class Status:
+    """One run. ``state`` is running, finished, or stopped (the same command goes on with it)."""
+
+    run: str
+    state: str
+    trainings: dict[str, int]
+    budget: int
+    seconds: float
+    left_seconds: float | None
+    running: list[str]
+    verdict: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        done = self.trainings.get("finished", 0)
+        left = f", about {_clock(self.left_seconds)} left" if self.left_seconds is not None else ""
+        failed = f", {self.trainings['failed']} failed" if self.trainings.get("failed") else ""
+        head = f"{self.run}: {self.state}, {done} of {self.budget} trainings{failed}, {_clock(self.seconds)}{left}"
+        return [head, *(f"  training {name}" for name in self.running), f"  {self.verdict}"]
+
+
+def read(run: str, runs: Path) -> Status:
+    """The status of one run. Raises UserError where there is no such run."""
+    place = folder.find(run, runs)
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        experiment = config.load(place.config)
+        is_live, is_complete = _locked(place), ledger.fact("complete") is not None
+        budget = experiment.budget.trainings
+        counts = dict(Counter(t.state for t in ledger.trainings))
+        seconds = _seconds(ledger, is_live)
+        finished = counts.get("finished", 0)
+        left = seconds / finished * (budget - finished) if is_live and finished else None
+        running = [
+            f"{t.name} {ledger.entries[t.architecture].words}, epoch {t.epoch} of {experiment.train.epochs}"
+            for t in ledger.trainings if t.state == "running" and is_live
+        ]  # fmt: skip
+        return Status(
+            run=place.name, state="running" if is_live else "finished" if is_complete else "stopped", trainings=counts,
+            budget=budget, seconds=seconds, left_seconds=left, running=running, verdict=_verdict(ledger, experiment),
+        )  # fmt: skip
+
+
+def _verdict(ledger: Ledger, experiment: Any) -> str:
+    try:
+        return front.compute("", ledger, session.rules(experiment)).verdict
+    except UserError as error:
+        return error.message
+
+
+def _seconds(ledger: Ledger, is_live: bool) -> float:
+    """Time spent in earlier sessions, and in the one that goes on now."""
+    began = ledger.fact("session_began")
+    return float(ledger.fact("seconds") or 0) + (time.time() - began if is_live and began else 0.0)
+
+
+def _locked(place: RunFolder) -> bool:
+    """Whether a driver holds the run now."""
+    try:
+        with (place.path / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"

@@ -1,0 +1,124 @@
+"""Proof: finalists that were frozen beforehand, trained again with fresh seeds beside plain, tested on these alone.
+
+A gain is *proven* when a one-sided t-test of ``gain > min_gain`` on the fresh trainings, with the level of each block
+taken out, is significant after Holm's correction over the finalists of the run (Holm 1979). Everything else is at
+most *likely*. The sizes are fixed before the first training, so nothing can be trained until it is significant.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from search.surrogate import Observation
+
+LEVEL = 0.05
+MAX_FINALISTS = 3
+
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh blocks."""
+
+    finalists: int
+    each: int
+    plain: int
+    blocks: int
+
+    @property
+    def total(self) -> int:
+        return self.finalists * self.each + self.plain
+
+
+def sizes(budget: int) -> Sizes:
+    """The last quarter of the budget. Plain is in every comparison, so it gets sqrt(K) times as many trainings as each
+    of K finalists (Dunnett 1955); at least three of each, or nothing can be proven and all goes into the search."""
+    allowed = budget // 4
+    for finalists in range(MAX_FINALISTS, 0, -1):
+        each = allowed
+        while each and finalists * each + _plain(finalists, each) > allowed:
+            each -= 1
+        if each >= 3:
+            return Sizes(finalists, each, _plain(finalists, each), max(1, allowed // 8))
+    return Sizes(0, 0, 0, 0)
+
+
+def _plain(finalists: int, each: int) -> int:
+    return math.ceil(math.sqrt(finalists) * each)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of one finalist with plain. ``gain`` in points; ``p_value`` one-sided, before Holm."""
+
+    architecture: int
+    gain: float
+    p_value: float
+    proven: bool
+    n_finalist: int
+    n_plain: int
+
+
+def compare(rounds: Sequence[Sequence[Observation]], min_gain: float) -> dict[int, Comparison]:
+    """One test for every finalist of every round against the plain of its round, all corrected together.
+
+    A run that was extended has several rounds. A finalist of two of them is shown as the last one found it.
+    """
+    raw = {(r, c.architecture): c for r, fresh in enumerate(rounds) for c in _compare(fresh, min_gain)}
+    proven = holm({key: comparison.p_value for key, comparison in raw.items()})
+    return {key[1]: replace(comparison, proven=key in proven) for key, comparison in sorted(raw.items())}
+
+
+def _compare(fresh: Sequence[Observation], min_gain: float) -> list[Comparison]:
+    finalists = sorted({o.architecture for o in fresh} - {0})
+    count = {a: sum(o.architecture == a for o in fresh) for a in (0, *finalists)}
+    if not finalists or not count[0]:
+        return []
+    gains, errors, freedom = _least_squares(fresh, finalists)
+    return [
+        Comparison(a, gain, _p_value(gain - min_gain, error, freedom), False, count[a], count[0])
+        for a, gain, error in zip(finalists, gains, errors, strict=True)
+    ]
+
+
+def holm(p_values: Mapping[Name, float], level: float = LEVEL) -> set[Name]:
+    """The hypotheses that Holm's step-down procedure rejects at a family-wise level."""
+    rejected: set[Name] = set()
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        if p > level / (len(p_values) - rank):
+            break
+        rejected.add(name)
+    return rejected
+
+
+def smallest_provable(sigma: float, plan: Sizes) -> float:
+    """The gain in points that such a confirmation finds about four times in five: 2.5 sigma sqrt(1/n + 1/n_plain)."""
+    return 2.5 * sigma * math.sqrt(1 / plan.plain + 1 / plan.each) if plan.each else math.inf
+
+
+def _least_squares(fresh: Sequence[Observation], finalists: Sequence[int]) -> tuple[list[float], list[float], int]:
+    """Gains, their standard errors and the degrees of freedom, with a level for each block."""
+    blocks = sorted({o.block for o in fresh})
+    x = np.array([
+        [*(o.block == block for block in blocks), *(o.architecture == a for a in finalists)] for o in fresh
+    ], dtype=float)  # fmt: skip
+    y = np.array([o.accuracy for o in fresh])
+    coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+    freedom = len(y) - int(rank)
+    residual = y - x @ coefficients
+    variance = float(residual @ residual) / freedom if freedom > 0 else 0.0
+    spread = np.diag(np.linalg.pinv(x.T @ x)) * variance
+    return coefficients[len(blocks) :].tolist(), np.sqrt(spread[len(blocks) :]).tolist(), freedom
+
+
+def _p_value(excess: float, error: float, freedom: int) -> float:
+    """Without any spread among replicates the noise is unknown, and then nothing is proven."""
+    from scipy import stats
+
+    if freedom < 1 or error < 1e-9:
+        return 1.0
+    return float(stats.t.sf(excess / error, freedom))

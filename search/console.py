@@ -1,0 +1,194 @@
+"""What a person sees in a terminal. Progress goes to stderr, results to stdout; without a terminal, plain lines."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.front import Front, Point
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from search.ledger import Entry, Training
+    from search.session import Prepared
+
+# Rows of the table of points before it is cut: the front and the baselines always stand in it.
+MAX_ROWS = 14
+_STYLE = {"proven": "bold green", "likely": "green", "likely worse": "red", "plain": "bold", "open": ""}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console; 120 columns where there is no terminal to ask."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, highlight=False, soft_wrap=False)
+    return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=120, no_color=True)
+
+
+class Terminal:
+    """Watches a run for a person: a progress bar in a terminal, a line for each training elsewhere."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = console(stderr=True)
+        self._console.quiet = quiet
+        self._progress: Progress | None = None
+        self._done = self._failed = self._total = 0
+        self._began = time.monotonic()
+
+    def begin(self, name: str, where: Path) -> None:
+        self._console.print(f"senet-search {version('senet-search')}   run {name}   in {shown(where)}")
+        self._console.print("Ctrl-C once stops cleanly; the same command goes on where it stopped.")
+
+    def say(self, text: str) -> None:
+        self._console.print(f"  {text}")
+
+    def plan(self, prepared: Prepared, done: int) -> None:
+        for line in plan_lines(prepared):
+            self._console.print(f"  {line}")
+        self._done, self._total = done, prepared.experiment.budget.trainings
+        if self._console.is_terminal and not self._console.quiet:
+            self._progress = _progress(self._console)
+            self._progress.start()
+            self._bar = self._progress.add_task("training", total=self._total, completed=done)
+
+    def changed(self, training: Training, entry: Entry) -> None:
+        if training.state not in ("finished", "failed"):
+            return
+        self._done += training.state == "finished"
+        self._failed += training.state == "failed"
+        line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
+        if self._progress is None:
+            self._console.print(line, markup=False)
+        else:
+            failed = f", {self._failed} failed" if self._failed else ""
+            self._progress.update(self._bar, completed=self._done, description=f"{_line(training, entry)}{failed}")
+        if training.state == "failed" and self._progress is not None:
+            self._progress.console.print(line, markup=False)
+
+    def end(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+def plan_lines(prepared: Prepared) -> list[str]:
+    """What is going to happen, in a few lines: data, network, space, budget, machine."""
+    experiment, space, data, slots = prepared.experiment, prepared.space, prepared.data, prepared.slots
+    images = (
+        f"{data['train']:,} train, {data['validation']:,} validation, {data['test']:,} test; {len(data['classes'])} classes"
+        if data else "results of a table"
+    )
+    goals = ", ".join(f"{o.metric} {o.direction}d" + (f" (at most +{o.limit:g} %)" if o.limit is not None else "")
+                      for o in experiment.objectives)
+    gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
+    limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
+    return [
+        f"data      {experiment.data.dataset}: {images}",
+        f"network   {experiment.model.backbone}, {len(space.sites)} units that can take SE",
+        f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
+        f"compare   {goals}",
+        f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epochs{limit}",
+        f"machine   {prepared.device}, {slots.count} trainings side by side, each on {slots.cpus} CPU cores{gpu}",
+    ]
+
+
+def show(front: Front, *, folder: Path) -> None:
+    """The result: verdict, table, recommendation, and what to type next."""
+    out = console()
+    out.print()
+    out.print(front.verdict, style="bold", markup=False)
+    out.print(_table(front))
+    out.print(front.rule, markup=False)
+    out.print(front.power, markup=False)
+    for line in _test_lines(front):
+        out.print(line, markup=False)
+    out.print(_counted(front), markup=False)
+    name = shown(folder)
+    out.print(f"Report: {name}/report.html   table: {name}/front.csv", markup=False)
+    out.print(f"Next:   senet-search ui {front.run}     senet-search export {front.run} --to DIR", markup=False)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def percent(value: float) -> str:
+    return f"{value:+.2f} %" if value else "-"
+
+
+def _table(front: Front) -> Any:
+    from rich.table import Table
+
+    title = "accuracy: validation, percent; gain: points over plain"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
+    level = f"{100 * front.rules.level:.0f} %"
+    columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", "MACs", "verdict")
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i in (0, 1, 7) else "right", no_wrap=i != 1)
+    rows = _rows(front)
+    for point in rows:
+        table.add_row(*_row(point, front), style=_STYLE.get(point.verdict, ""))
+    if len(rows) < len(front.points):
+        table.caption = f"{len(front.points) - len(rows)} more in front.csv"
+    return table
+
+
+def _rows(front: Front) -> list[Point]:
+    """Plain, the front from the cheapest on, then who else is worth a look."""
+    others = [p for p in front.points if not p.on_front and not p.is_plain]
+    order = {"finalist": 0, "baseline": 1}
+    others.sort(key=lambda p: (order.get(p.role, 2), -p.gain))
+    first = [front.plain, *(p for p in front.members if not p.is_plain)]
+    return [*first, *others[: max(3, MAX_ROWS - len(first))]]
+
+
+def _row(point: Point, front: Front) -> list[str]:
+    mark = ">" if point.id == front.recommended else "*" if point.on_front else " "
+    gain = "-" if point.is_plain else f"{point.gain:+.2f} [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"
+    verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
+    return [
+        f"{mark} {point.id}", point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
+        percent(point.params_overhead), percent(point.macs_overhead), verdict,
+    ]  # fmt: skip
+
+
+def _test_lines(front: Front) -> list[str]:
+    results = (front.test or {}).get("results", {})
+    said = []
+    for name, rows in results.items():
+        values = [row["accuracy"] for row in rows]
+        each = ", ".join(f"{value:.2f}" for value in values)
+        said.append(f"{name} {sum(values) / len(values):.2f} ({each})")
+    return [f"Test set, read once: {'; '.join(said)} percent."] if said else []
+
+
+def _counted(front: Front) -> str:
+    counts = dict(front.counts)
+    finished, total = counts.pop("finished", 0), sum(front.counts.values())
+    rest = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return f"{total} trainings: {finished} finished{', ' + rest if rest else ''}.   * front   > recommended"
+
+
+def _line(training: Training, entry: Entry) -> str:
+    what = f"{training.name:<5}{entry.name:<5}{entry.words[:52]:<54}"
+    if training.state == "failed":
+        return f"{what}FAILED: {training.reason}"
+    seconds = training.metrics.get("train_seconds", 0.0)
+    return f"{what}{training.metrics['val_accuracy']:6.2f} %  {seconds:6.1f} s  {training.role}"
+
+
+def _progress(where: Console) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    return Progress(
+        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), console=where, transient=True,
+    )  # fmt: skip

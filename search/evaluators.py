@@ -1,0 +1,152 @@
+"""Where results come from: our own training, a table of results, or a callable of the user's.
+
+An evaluator is a small picklable record that crosses to the workers once. Called with an architecture and a seed, it
+yields a :class:`~senet_nas.recipe.Report` after each epoch, the last one ``done``. Accuracy is in percent.
+"""
+
+import csv
+import gzip
+import importlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from senet_nas.recipe import Report, Seed, Task
+from spaces.architecture import Architecture
+from spaces.errors import UserError
+from spaces.space import Site
+
+
+class Evaluator(Protocol):
+    """What a worker calls. ``weights`` is the file to leave the weights in, where they are wanted."""
+
+    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]: ...
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Our own training of real networks on real images."""
+
+    task: Task
+
+    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+        from senet_nas.evaluate import evaluate
+
+        return evaluate(architecture, seed, self.task, weights=weights)
+
+
+@dataclass(frozen=True)
+class Custom:
+    """A callable of the user's, named ``package.module:function``: ``function(architecture, seed)``.
+
+    It returns the accuracy in percent, or a mapping with ``val_accuracy``, or yields such a mapping after each epoch.
+    """
+
+    target: str
+    base: str
+
+    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+        answer = self.function(Architecture.parse(architecture), seed)
+        epochs = answer if isinstance(answer, Iterator) else iter([answer])
+        last: Report | None = None
+        for epoch, metrics in enumerate(epochs, start=1):
+            if last is not None:
+                yield last
+            last = Report(epoch, metrics if isinstance(metrics, Mapping) else {"val_accuracy": metrics})
+        if last is None:
+            raise UserError(f"{self.target} yielded nothing; it must give val_accuracy at least once", key="evaluate")
+        yield Report(last.epoch, last.metrics, done=True)
+
+    @property
+    def function(self) -> Callable[[Architecture, Seed], Any]:
+        """The callable. Raises UserError where it cannot be imported."""
+        module, _, name = self.target.partition(":")
+        if self.base not in sys.path:
+            sys.path.insert(0, self.base)
+        try:
+            found = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(
+                f"cannot import {self.target}: {error}",
+                hint=f"write `python:package.module:function`; looked in {self.base} and the installed packages",
+                key="evaluate",
+            ) from error
+        if not callable(found):
+            raise UserError(f"{self.target} is no function", key="evaluate")
+        return found  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Results that were measured before: CSV or CSV.gz with unique (architecture, seed, epoch), the last epoch final.
+
+    ``FILE.json`` beside it may hold backbone, sites and provenance. Costs come from columns ``params`` and ``macs``
+    where it has them. Raises UserError where the file is missing or malformed.
+    """
+
+    path: Path
+
+    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+        epochs = self.results[architecture][seed]
+        for i, (epoch, metrics) in enumerate(epochs, start=1):
+            yield Report(epoch, metrics, done=i == len(epochs))
+
+    def seeds(self, architecture: Architecture) -> Sequence[Seed]:
+        """The seeds that the table holds for an architecture."""
+        return sorted(self.results.get(architecture.key, {}))
+
+    @cached_property
+    def results(self) -> dict[str, dict[Seed, list[tuple[int, dict[str, float]]]]]:
+        table: dict[str, dict[Seed, dict[int, dict[str, float]]]] = {}
+        for line, row in self._read():
+            try:
+                key, seed, epoch = row["architecture"], Seed.parse(row["seed"]), int(row.get("epoch") or 1)
+                metrics = {name: float(value) for name, value in row.items() if name not in _KEYS and value}
+                epochs = table.setdefault(key, {}).setdefault(seed, {})
+            except (KeyError, ValueError, AttributeError) as error:
+                raise UserError(f"{self.path}:{line}: not a row of results ({error})", key="evaluate") from error
+            if epoch in epochs or "val_accuracy" not in metrics:
+                what = "a second row for this architecture, seed and epoch" if epoch in epochs else "no val_accuracy"
+                raise UserError(f"{self.path}:{line}: {what}", key="evaluate")
+            epochs[epoch] = metrics
+        return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}
+
+    def price(self, architecture: Architecture) -> dict[str, float] | None:
+        """Costs and overheads from the table's own columns, or None where it has none."""
+        row, plain = self._costs(architecture), self._costs(Architecture.plain(architecture.backbone, len(architecture.blocks)))
+        if row is None or plain is None:
+            return None
+        return row | {f"{name}_overhead": 100 * (row[name] / plain[name] - 1) for name in row}
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What ``FILE.json`` says: backbone, sites, provenance."""
+        beside = self.path.with_name(self.path.name + ".json")
+        return dict(json.loads(beside.read_text())) if beside.exists() else {}
+
+    @property
+    def sites(self) -> tuple[Site, ...] | None:
+        described = self.about.get("sites")
+        return tuple(Site(s["name"], s["stage"], s["channels"]) for s in described) if described else None
+
+    def _costs(self, architecture: Architecture) -> dict[str, float] | None:
+        seeds = self.results.get(architecture.key)
+        if not seeds:
+            return None
+        last = next(iter(seeds.values()))[-1][1]
+        return {name: last[name] for name in ("params", "macs")} if {"params", "macs"} <= last.keys() else None
+
+    def _read(self) -> Iterator[tuple[int, dict[str, str]]]:
+        opener = gzip.open if self.path.suffix == ".gz" else open
+        try:
+            with opener(self.path, "rt", newline="") as file:
+                yield from enumerate(csv.DictReader(file), start=2)
+        except OSError as error:
+            raise UserError(f"cannot read the table {self.path}: {error.strerror or error}", key="evaluate") from error
+
+
+_KEYS = ("architecture", "seed", "epoch")

@@ -1,0 +1,108 @@
+"""The folder of a run: where everything lies, and the lock that lets one driver in."""
+
+import fcntl
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.errors import ENVIRONMENT, UserError, nearest
+
+RUNS = Path("runs")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run. Nothing is created until :meth:`create`."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.sqlite"
+
+    @property
+    def trainings(self) -> Path:
+        return self.path / "trainings"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "driver.log"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def exists(self) -> bool:
+        return self.ledger.exists()
+
+    def create(self) -> None:
+        """Makes the folder. Raises UserError where it cannot, or where it is full of something else."""
+        if self.path.exists() and not self.exists and any(self.path.iterdir()):
+            raise UserError(f"{self.path} is not empty and is no run", hint="choose another name", key="name",
+                            code=ENVIRONMENT)
+        try:
+            self.trainings.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot create {self.path}: {error.strerror}", hint="try --runs DIR", code=ENVIRONMENT) from error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run for this process; the lock dies with it. Raises UserError (code 4) naming who holds it."""
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                raise UserError(
+                    f"another senet-search works on {self.path} ({file.read().strip() or 'unknown process'})",
+                    hint="wait for it, stop it, or start another run with --new", code=ENVIRONMENT,
+                ) from error  # fmt: skip
+            file.seek(0)
+            file.truncate()
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+            file.flush()
+            yield
+
+
+def find(run: str, runs: Path = RUNS) -> RunFolder:
+    """The folder of an existing run, given its name or its path. Raises UserError with the nearest name."""
+    for path in (Path(run), runs / run):
+        if RunFolder(path).exists:
+            return RunFolder(path.resolve())
+    known = names(runs)
+    guess = nearest(run, known)
+    there = f"{runs} holds {', '.join(known)}" if known else f"{runs} holds no run yet: `senet-search run config.yaml`"
+    raise UserError(f"no run `{run}`; {there}", hint=f"did you mean `{guess}`?" if guess else "")
+
+
+def names(runs: Path = RUNS) -> list[str]:
+    """The runs below a folder, the latest first."""
+    found = [path.parent for path in runs.glob("*/ledger.sqlite")] if runs.is_dir() else []
+    return [path.name for path in sorted(found, key=lambda path: -path.stat().st_mtime)]
+
+
+def fresh(name: str, runs: Path) -> RunFolder:
+    """A folder for a new run beside those of the same name: ``name``, ``name-2``, ``name-3``, ..."""
+    candidates = (RunFolder((runs / (name if n == 1 else f"{name}-{n}")).resolve()) for n in range(1, 10_000))
+    return next(folder for folder in candidates if not folder.path.exists())

@@ -1,0 +1,207 @@
+"""The search itself, and the order of its steps. Knows no Ray, no torch, no MLflow.
+
+    while (assignment := loop.next()) is not None:
+        loop.finish(assignment.uid, outcome_of(assignment))
+
+*Ask* Optuna, *plan* the training in the ledger, train it, *commit* the result, *tell* Optuna, *project* to whoever
+listens: in this order, so that whatever stops in between can be taken up again from the ledger alone.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from search.agenda import Agenda, Candidates
+from search.front import Rules
+from search.ledger import OPEN, Entry, Ledger, Role, Training
+from search.propose import Proposer
+from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
+from spaces.errors import NOTHING_USABLE, UserError
+
+# So many failures in a row, with nothing finished between them, are not bad luck.
+BREAKER = 5
+# A training whose worker dies every time kills its worker: it is not started for ever.
+MAX_DEATHS = 3
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count."""
+
+    uid: str
+    number: int
+    architecture: str
+    seed: Seed
+    params: float
+    keep_weights: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker made of an assignment. ``failure`` is empty, or the reason in a word."""
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, float]] = ()
+    correct: bytes | None = None
+    failure: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """``trainings`` that finish, and ``seconds`` after which none is started; None is no limit."""
+
+    trainings: int
+    seconds: float | None = None
+
+
+class Listener(Protocol):
+    """Whoever wants to know what happened: the terminal, MLflow. Called after the ledger has it."""
+
+    def changed(self, training: Training, entry: Entry) -> None: ...
+
+
+class Loop:
+    """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free."""
+
+    def __init__(
+        self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: Budget, rules: Rules,
+        listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._ledger, self._proposer, self._listeners = ledger, proposer, list(listeners)
+        self._agenda = Agenda(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
+        self._seconds, self._clock, self._began = budget.seconds, clock, clock()
+        self._spent_before = float(ledger.fact("seconds") or 0)
+        self._deaths: Counter[str] = Counter()
+        self._stopping = False
+
+    def recover(self, adopt: Callable[[str], Outcome | None] = lambda uid: None) -> int:
+        """Takes up what the ledger holds after a stop of any kind. Returns how many trainings must be done again.
+
+        ``adopt`` finds a result that a worker left on disk and that was not committed. What was interrupted without
+        one waits again. Optuna hears what became of all others, in the order in which they were asked.
+        """
+        interrupted = 0
+        for training in self._ledger.trainings:
+            if training.proposal:
+                self._proposer.restore(training.number, training.proposal)
+            outcome = adopt(training.uid) if training.state in OPEN else None
+            if outcome is not None:
+                self.finish(training.uid, outcome)
+            elif training.state == "running":
+                interrupted += 1
+                self._changed(self._ledger.wait(training.uid))
+            elif training.state not in OPEN:
+                self._tell(training)
+        return interrupted
+
+    def next(self) -> Assignment | None:
+        """What to train now. None when nothing can be started; if nothing is running then either, the search is over.
+
+        Raises UserError (code 3) where every training fails.
+        """
+        if self._stopping or self._time_share() >= 1:
+            return None
+        waiting = (t for t in self._ledger.trainings if t.state == "waiting")
+        training = next(waiting, None)
+        if training is None:
+            self._check_breaker()
+            training = self._agenda.plan_next(search_is_over=self._time_share() >= 0.75)
+        if training is None:
+            return None
+        self._changed(self._ledger.start(training.uid))
+        entry = self._ledger.entries[training.architecture]
+        return Assignment(
+            uid=training.uid, number=training.number, architecture=entry.key, seed=training.seed,
+            params=entry.price["params"], keep_weights=training.role == "confirm",
+        )  # fmt: skip
+
+    def report(self, uid: str, epoch: int) -> None:
+        """A training has come so far."""
+        self._ledger.progress(uid, epoch)
+
+    def finish(self, uid: str, outcome: Outcome) -> None:
+        """A training is over, for good or ill."""
+        reason = outcome.failure or _unusable(outcome.metrics)
+        if reason:
+            self._ledger.fail(uid, reason=reason, detail=outcome.detail, curve=outcome.curve)
+        else:
+            self._ledger.finish(uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
+        training = self._ledger.get(uid)
+        self._tell(training)
+        self._changed(training)
+
+    def lost(self, uid: str, detail: str) -> None:
+        """The worker died under a training: it waits to be started again."""
+        self._deaths[uid] += 1
+        if self._deaths[uid] < MAX_DEATHS:
+            self._changed(self._ledger.wait(uid))
+        else:
+            self.finish(uid, Outcome(failure="worker died", detail=detail))
+
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._stopping = True
+
+    def close(self) -> None:
+        """What still runs is given up and waits for the next session; the time spent is remembered."""
+        for training in self._ledger.trainings:
+            if training.state == "running":
+                self._changed(self._ledger.wait(training.uid))
+        self._ledger.note(seconds=self.spent)
+
+    @property
+    def spent(self) -> float:
+        """Seconds that the run has taken, over all its sessions."""
+        return self._spent_before + self._clock() - self._began
+
+    @property
+    def is_running(self) -> bool:
+        return any(t.state == "running" for t in self._ledger.trainings)
+
+    @property
+    def is_complete(self) -> bool:
+        """Nothing is left to do within the budget."""
+        if any(t.state in OPEN for t in self._ledger.trainings):
+            return False
+        return self._agenda.is_confirmed or self._time_share() >= 1
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _time_share(self) -> float:
+        return self.spent / self._seconds if self._seconds else 0.0
+
+    def _tell(self, training: Training) -> None:
+        """Fresh trainings are for the proof alone, so the sampler does not hear of them."""
+        if training.role == "confirm":
+            return
+        architecture = Architecture.parse(self._ledger.entries[training.architecture].key)
+        accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
+        self._proposer.tell(training.number, accuracy, architecture, stopped=training.state == "stopped")
+
+    def _changed(self, training: Training) -> None:
+        for listener in self._listeners:
+            listener.changed(training, self._ledger.entries[training.architecture])
+
+    def _check_breaker(self) -> None:
+        ended = sorted((t for t in self._ledger.trainings if t.ended), key=lambda t: t.ended or 0)[-BREAKER:]
+        if len(ended) == BREAKER and all(t.state == "failed" for t in ended):
+            reasons = ", ".join(sorted({t.reason for t in ended}))
+            raise UserError(
+                f"{BREAKER} trainings in a row failed ({reasons}): {ended[-1].detail}",
+                hint="mend the cause and type the same command again with --new",
+                code=NOTHING_USABLE,
+            )
+
+
+def _unusable(metrics: Mapping[str, float]) -> str:
+    """Why metrics cannot be a result, or nothing. A number that is none must never reach an average."""
+    accuracy = metrics.get("val_accuracy")
+    if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
+        return "no accuracy"
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    return f"not a number: {', '.join(bad)}" if bad else ""

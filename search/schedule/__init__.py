@@ -1,0 +1,119 @@
+"""Ray Tune schedules: workers that live for the whole search take one training after the other. The one door to ray.
+
+Tune only schedules. It holds no state of ours, retries nothing and writes no checkpoints: the ledger does all of that
+(its own restore lost and repeated finished trials after a SIGKILL). A class trainable with reused actors costs 0.02 s
+between trainings; a function with reuse can hang the experiment; a fresh actor costs 5 s.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from search.evaluators import Evaluator
+from search.loop import Loop
+from spaces.errors import ENVIRONMENT, UserError
+
+# Tune prints a table of its own, writes files of its own and catches Ctrl-C unless told not to, before it is imported.
+_QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@dataclass(frozen=True)
+class Slots:
+    """How many trainings run side by side, and what each may use."""
+
+    count: int
+    cpus: int
+    gpus: float = 0.0
+
+
+def start(slots: Slots) -> None:
+    """Starts Ray on this machine, for this process alone: loopback, no dashboard, no usage reports, no log lines."""
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    import ray
+
+    try:
+        ray.init(
+            address="local", num_cpus=slots.count * slots.cpus, num_gpus=1 if slots.gpus else 0, include_dashboard=False,
+            log_to_driver=False, logging_level=logging.ERROR,
+        )  # fmt: skip
+    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+        raise UserError(f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def stop() -> None:
+    """Ends Ray and all its processes."""
+    import ray
+
+    ray.shutdown()
+
+
+def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots) -> int | None:
+    """Runs the loop to its end on a started Ray. Returns the signal that ended it early, if one did.
+
+    Raises what the loop raised: UserError (code 3) where every training fails.
+    """
+    from ray import tune
+
+    from search.schedule.adapters import LoopSearcher, Slot
+
+    searcher = LoopSearcher(loop, trainings)
+    storage = Path(tempfile.mkdtemp(prefix="senet-search-"))
+    resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
+    trainable = tune.with_resources(tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings), resources)
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=-1, search_alg=searcher, reuse_actors=True, max_concurrent_trials=slots.count,
+        ),
+        run_config=tune.RunConfig(
+            name="segment", storage_path=str(storage), verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    )  # fmt: skip
+    with _signals(loop) as caught:
+        try:
+            tuner.fit()
+        finally:
+            shutil.rmtree(storage, ignore_errors=True)
+    if searcher.error is not None:
+        raise searcher.error
+    return caught[0] if caught else None
+
+
+@contextmanager
+def _signals(loop: Loop) -> Iterator[list[int]]:
+    """The first SIGINT, SIGTERM or SIGHUP stops cleanly; the second stops at once.
+
+    Tune ends gracefully on SIGUSR1 whatever else is set, so that is what it gets.
+    """
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        if len(caught) > 1:
+            raise KeyboardInterrupt
+        loop.stop()
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.signal(name, handle) for name in names}
+    try:
+        yield caught
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,93 @@
+"""The two classes that Ray Tune knows us by. Both only pass on: to the loop, and to the training.
+
+They stand at module level, so that Ray's pickles name them and hold nothing of ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from search.evaluators import Evaluator
+from search.loop import Assignment, Loop, Outcome
+from search.worker import adopt, decode, encode, work
+from senet_nas.recipe import Seed
+
+
+class Slot(tune.Trainable):  # type: ignore[misc]
+    """A slot of the search: one trial is one training, one step is one epoch."""
+
+    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path) -> None:
+        self._evaluate, self._trainings = evaluate, trainings
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        item = next(self._work)
+        if isinstance(item, Outcome):
+            return {"outcome": encode(self._assignment.uid, item), tune.result.DONE: True}
+        return {"epoch": item, tune.result.DONE: False}
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._assignment = Assignment(**{**config, "seed": Seed.parse(config["seed"])})
+        self._work: Iterator[int | Outcome] = work(self._assignment, self._evaluate, self._trainings)
+
+
+class LoopSearcher(Searcher):  # type: ignore[misc]
+    """Tune asks it for trials, it asks the loop; what Tune tells it, it tells the loop."""
+
+    def __init__(self, loop: Loop, trainings: Path) -> None:
+        super().__init__()
+        self._loop, self._trainings = loop, trainings
+        self._uid: dict[str, str] = {}
+        self.error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a folder of its own; ours keeps nothing there
+
+    def suggest(self, trial_id: str) -> Any:
+        with self._keeping_errors():
+            assignment = self._loop.next()
+            if assignment is not None:
+                self._uid[trial_id] = assignment.uid
+                return {**asdict(assignment), "seed": str(assignment.seed)}
+        # None makes Tune wait: for ever, if nothing runs that could change the answer.
+        return None if self._loop.is_running and self.error is None else Searcher.FINISHED
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        if "epoch" in result:
+            with self._keeping_errors():
+                self._loop.report(self._uid[trial_id], result["epoch"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        uid = self._uid.pop(trial_id, None)
+        if uid is None:
+            return
+        outcome = decode(uid, result["outcome"]) if result and "outcome" in result else adopt(self._trainings, uid)
+        with self._keeping_errors():
+            if outcome is not None:
+                self._loop.finish(uid, outcome)
+            else:
+                self._loop.lost(uid, "its process ended without a word; most often the machine ran out of memory")
+
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        """Raised here, an error would end in Tune's log; drive() raises it once Tune has stopped."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            self._loop.stop()
+
+    def save(self, checkpoint_path: str) -> None:
+        Path(checkpoint_path).write_text("{}")
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a run is resumed from its ledger, never from Tune")

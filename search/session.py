@@ -1,0 +1,356 @@
+"""One run from a config to a verdict: prepare, take up what is there, drive, conclude.
+
+What ``senet-search run`` does and what ``from search import run`` gives.
+"""
+
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+from search import config, folder, front, report, schedule, worker
+from search.agenda import Candidates, Price
+from search.config import Experiment
+from search.evaluators import Custom, Evaluator, Table, Trainer
+from search.folder import RUNS, RunFolder
+from search.front import Front, Rules
+from search.ledger import Entry, Ledger, Training
+from search.loop import Budget, Loop
+from search.propose import Proposer
+from search.schedule import Slots
+from search.track import Tracker, open_store
+from senet_nas.recipe import Task
+from spaces.architecture import Architecture
+from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
+from spaces.space import Site, Space
+
+
+class Watcher(Protocol):
+    """Who sees a run: the terminal. Every method may do nothing."""
+
+    def begin(self, name: str, where: Path) -> None: ...
+    def say(self, text: str) -> None: ...
+    def plan(self, prepared: "Prepared", done: int) -> None: ...
+    def changed(self, training: Training, entry: Entry) -> None: ...
+    def end(self) -> None: ...
+
+
+class Silent:
+    """Sees everything, says nothing."""
+
+    def begin(self, name: str, where: Path) -> None: ...
+    def say(self, text: str) -> None: ...
+    def plan(self, prepared: "Prepared", done: int) -> None: ...
+    def changed(self, training: Training, entry: Entry) -> None: ...
+    def end(self) -> None: ...
+
+
+class Interrupted(Exception):
+    """A signal ended the run early. It goes on when the same command is typed again."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"ended by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is known before the first training. Built by :func:`prepare`."""
+
+    experiment: Experiment
+    space: Space
+    price: Price
+    evaluate: Evaluator
+    slots: Slots
+    device: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> Candidates:
+        seeds = self.evaluate.seeds if isinstance(self.evaluate, Table) else None
+        return Candidates(self.space, self.price, seeds)
+
+    @cached_property
+    def sites(self) -> Sequence[Site]:
+        return self.space.sites
+
+
+def rules(experiment: Experiment) -> Rules:
+    """What decides in an experiment."""
+    search = experiment.search
+    return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Data, sites, space and prices of an experiment; nothing is trained.
+
+    Raises ConfigError, with the line of the config, where the space or the data do not fit.
+    """
+    try:
+        return _prepare(experiment)
+    except UserError as error:
+        raise experiment.problem_at(error.key, error.message, error.hint) if error.key else error from error
+
+
+def run(
+    experiment: Experiment, *, runs: Path | str = RUNS, new: bool = False, trainings: str | None = None,
+    watcher: Watcher | None = None,
+) -> Front:  # fmt: skip
+    """Runs a search, or goes on with it, and returns its front.
+
+    The same experiment again resumes an unfinished run and returns the result of a finished one. ``trainings`` sets
+    the budget anew, or extends it: ``"+20"``. Raises UserError; Interrupted after a signal.
+    """
+    watcher = watcher or Silent()
+    place = _place(experiment, Path(runs), new)
+    watcher.begin(place.name, place.path)
+    place.create()
+    with place.lock(), closing(Ledger(place.ledger)) as ledger:
+        experiment = _agreed(experiment, place, ledger, trainings)
+        if ledger.fact("complete") == experiment.budget.trainings:
+            watcher.say("this run is finished: here is its result (go on with --trainings +N, or start anew with --new)")
+            return front.compute(place.name, ledger, rules(experiment))
+        watcher.say("loading the data and the network")
+        prepared = prepare(experiment)
+        return _Session(prepared, place, ledger, watcher).run()
+
+
+def result(run: str, runs: Path | str = RUNS) -> Front:
+    """The front of a run as its ledger stands now, finished or not. Raises UserError."""
+    place = folder.find(run, Path(runs))
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        return front.compute(place.name, ledger, rules(config.load(place.config)))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+class _Session:
+    """The part of a run that trains: from the first free slot to the report."""
+
+    def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
+        self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
+        experiment = prepared.experiment
+        uri = open_store(experiment.tracking.uri, place.path.parent)
+        self._tracker = Tracker(
+            uri, experiment=experiment.tracking.experiment or experiment.name, run=place.name,
+            artifact_root=place.path.parent / "mlartifacts", describe=_described(prepared),
+        )  # fmt: skip
+        ledger.note(tracking=config.redacted(uri), session_began=time.time(), **_facts(prepared))
+        proposer = Proposer(
+            prepared.space, experiment.objectives, prepared.price,
+            sampler=experiment.search.sampler, seed=experiment.search.seed,
+        )  # fmt: skip
+        budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
+        self._loop = Loop(
+            ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
+            listeners=[watcher, _Projection(self._tracker)],
+        )  # fmt: skip
+
+    def run(self) -> Front:
+        self._tracker.start()
+        status = "FAILED"
+        try:
+            again = self._loop.recover(lambda uid: worker.adopt(self._place.trainings, uid))
+            done = sum(t.state == "finished" for t in self._ledger.trainings)
+            if done or again:
+                self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
+            self._watcher.plan(self._prepared, done)
+            signal_number = self._drive()
+            status = "KILLED" if signal_number else "FINISHED"
+        finally:
+            self._loop.close()
+            self._watcher.end()
+            outcome = self._conclude(status)
+        if signal_number:
+            raise Interrupted(signal_number)
+        if outcome is None:
+            raise UserError("no training of the plain network finished, so there is nothing to compare with",
+                            hint=f"see {self._place.report.parent / 'trainings'}", code=NOTHING_USABLE)
+        return outcome
+
+    def _drive(self) -> int | None:
+        if self._loop.is_complete:
+            return None
+        self._watcher.say(f"starting {self._prepared.slots.count} workers")
+        schedule.start(self._prepared.slots)
+        try:
+            return schedule.drive(self._loop, self._prepared.evaluate, self._place.trainings, self._prepared.slots)
+        finally:
+            schedule.stop()
+
+    def _conclude(self, status: str) -> Front | None:
+        """What can be said is written, however the run ended. None where plain has no result."""
+        ledger, experiment = self._ledger, self._prepared.experiment
+        outcome = None
+        if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
+            if self._loop.is_complete:
+                _look_at_test_set(self._prepared, self._place, ledger)
+                ledger.note(complete=experiment.budget.trainings)
+            outcome = front.compute(self._place.name, ledger, rules(experiment))
+            report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
+        for problem in self._tracker.close(outcome, self._place.path, status=status):
+            self._watcher.say(f"MLflow: {problem}")
+        return outcome
+
+
+class _Projection:
+    """Passes what changed to MLflow."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+
+    def changed(self, training: Training, entry: Entry) -> None:
+        self._tracker.training(training, entry)
+
+
+def _prepare(experiment: Experiment) -> Prepared:
+    from senet_nas import build, overhead
+
+    evaluate, table = _evaluator(experiment), None
+    device, slots = _machine(experiment)
+    if isinstance(evaluate, Table):
+        table = evaluate
+    if table is not None and table.sites is not None:
+        space = Space(experiment.model.backbone, table.sites, experiment.space)
+        return Prepared(experiment, space, _table_price(table), evaluate, slots, device)
+    space = Space(experiment.model.backbone, build.sites(experiment.model.backbone), experiment.space)
+    data = _load(experiment)
+    prices = overhead.price_list(
+        experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
+    )
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
+
+
+def _evaluator(experiment: Experiment) -> Evaluator:
+    kind, _, rest = experiment.evaluate.partition(":")
+    if kind == "table":
+        return Table(experiment.base / rest)
+    if kind == "python":
+        custom = Custom(rest, str(experiment.base.resolve()))
+        _ = custom.function  # a wrong name is an error now, not in a worker
+        return custom
+    device, slots = _machine(experiment)
+    base = {"base": str(experiment.base.resolve())}
+    return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base))
+
+
+def _table_price(table: Table) -> Price:
+    def price(architecture: Architecture) -> Mapping[str, float]:
+        known = table.price(architecture)
+        # What the table lacks is never proposed (it has no seeds); its price only has to be too high.
+        return known or {name: float("inf") for name in ("params", "params_overhead", "macs", "macs_overhead")}
+
+    return price
+
+
+def _machine(experiment: Experiment) -> tuple[str, Slots]:
+    """Device and slots. Raises UserError (code 4) where more is asked for than there is."""
+    resources = experiment.resources
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    gpus = _gpus() if resources.device != "cpu" and experiment.evaluate == "train" else 0
+    if resources.device == "cuda" and not gpus:
+        raise UserError("resources.device is cuda, but torch finds no GPU here", hint="use `device: cpu`",
+                        key="resources.device", code=ENVIRONMENT)
+    per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
+    share = per_slot if gpus else 0.0
+    most = int(gpus / share) if share else cores
+    count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
+    cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
+    if count * cpus > cores or (share and count * share > gpus):
+        what = f"{count} slots with {cpus} CPU cores" + (f" and {share:g} GPU" if share else "") + " each"
+        raise UserError(f"{what} do not fit: this machine has {cores} cores and {gpus} GPUs",
+                        hint="use `slots: auto`", key="resources.slots", code=ENVIRONMENT)
+    return ("cuda" if share else "cpu"), Slots(count, cpus, share)
+
+
+def _gpus() -> int:
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _load(experiment: Experiment) -> Any:
+    from senet_nas.data import load
+
+    return load(experiment.data, base=experiment.base)
+
+
+def _about(data: Any) -> dict[str, Any]:
+    return {
+        "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
+        "channels": data.channels, "image_size": data.image_size, "fingerprint": data.fingerprint,
+        "mean": list(data.mean), "std": list(data.std),
+    }  # fmt: skip
+
+
+def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
+    place = RunFolder((runs / experiment.name).resolve())
+    return folder.fresh(experiment.name, runs) if new and place.path.exists() else place
+
+
+def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str | None) -> Experiment:
+    """The experiment with its budget; refused where it is not the one that the run was begun with."""
+    if place.config.exists():
+        old = config.load(place.config)
+        changed = [change for change in config.differences(old, experiment) if change[0] in config.FIXED]
+        if changed:
+            lines = "\n".join(f"  {key}: was {was!r}, is {now!r}" for key, was, now in changed)
+            raise UserError(f"run `{place.name}` was begun with another config:\n{lines}",
+                            hint="start another run with --new, or change these keys back")
+        if trainings is None and old.budget.trainings > experiment.budget.trainings:
+            trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
+    if trainings is not None:
+        experiment = config.with_trainings(experiment, trainings, before=ledger.fact("complete"))
+    place.config.write_text(config.to_yaml(experiment))
+    return experiment
+
+
+def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> None:
+    """Once, at the end: test accuracy of the recommended network and of plain, all fresh seeds. Recorded as done."""
+    if not isinstance(prepared.evaluate, Trainer) or ledger.fact("test") is not None:
+        return
+    from senet_nas.evaluate import test_accuracy
+
+    outcome = front.compute(place.name, ledger, rules(prepared.experiment))
+    looked: dict[str, list[dict[str, Any]]] = {}
+    for point in dict.fromkeys(["a0", outcome.recommended]):
+        for training in ledger.trainings:
+            weights = place.trainings / training.uid / worker.WEIGHTS
+            if f"a{training.architecture}" == point and training.state == "finished" and weights.exists():
+                found = test_accuracy(ledger.entries[training.architecture].key, weights, prepared.evaluate.task)
+                looked.setdefault(point, []).append({"seed": str(training.seed), **found})
+    if looked:
+        ledger.note(test={"read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "results": looked})
+
+
+def _described(prepared: Prepared) -> dict[str, Any]:
+    experiment = prepared.experiment
+    return {
+        "backbone": experiment.model.backbone, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
+        "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
+        "space": prepared.space.size, "device": prepared.device, "config": config.to_yaml(experiment),
+        "sites": prepared.sites, "data_fingerprint": prepared.data.get("fingerprint", ""),
+    }  # fmt: skip
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    """What a reader of the report needs to do it again."""
+    return {
+        "data": dict(prepared.data), "space": {"size": prepared.space.size, "nominal": prepared.space.nominal_size},
+        "device": prepared.device, "slots": vars(prepared.slots), "config": config.to_yaml(prepared.experiment),
+        "versions": versions(), "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+    }  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Versions of what takes part."""
+    packages = ("senet-search", "torch", "torchvision", "ray", "optuna", "mlflow")
+    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}
