@@ -1,0 +1,89 @@
+import sqlite3
+
+import pytest
+
+from search.ledger import Ledger
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+PRICE = {"params": 10.0, "params_overhead": 0.0}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+def filled(path):
+    ledger = Ledger(path)
+    plain, other = ledger.enter("net/-", "plain", PRICE), ledger.enter("net/x", "other", PRICE)
+    ledger.plan([(plain, Seed(0)), (other, Seed(0))], role="baseline", origin="baseline", frozen=[1, 2])
+    return ledger
+
+
+def test_what_was_written_is_there_when_it_is_opened_again(path):
+    ledger = filled(path)
+    first, second = ledger.trainings
+    ledger.start(first.uid)
+    ledger.finish(first.uid, metrics={"val_accuracy": 97.5}, curve=[{"epoch": 1}], correct=b"\x80")
+    ledger.start(second.uid)
+    ledger.fail(second.uid, reason="diverged", detail="epoch 2")
+    ledger.note(seconds=3.5)
+    again = Ledger(path)
+    assert again.trainings == ledger.trainings
+    assert again.entries == ledger.entries
+    assert (again.fact("seconds"), again.fact("frozen"), again.fact("unknown")) == (3.5, [1, 2], None)
+    assert again.get(first.uid).correct == b"\x80"
+
+
+def test_numbers_have_no_gaps_and_an_architecture_is_entered_once(path):
+    ledger = filled(path)
+    assert ledger.enter("net/x", "other", PRICE).name == "a1"
+    ledger.plan([(ledger.entries[1], Seed(1))], role="search", origin="sampler", proposal=[{"params": {}}])
+    assert [t.name for t in ledger.trainings] == ["t0", "t1", "t2"]
+    assert [e.name for e in ledger.entries] == ["a0", "a1"]
+
+
+def test_one_architecture_has_a_seed_once_and_a_refused_plan_leaves_nothing(path):
+    ledger = filled(path)
+    entry = ledger.entries[0]
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.plan([(entry, Seed(5)), (entry, Seed(0))], role="search", origin="sampler", half="done")
+    assert len(Ledger(path).trainings) == 2
+    assert Ledger(path).fact("half") is None
+
+
+def test_a_reader_sees_what_a_writer_commits_and_cannot_write(path):
+    ledger = filled(path)
+    reader = Ledger(path, read_only=True)
+    assert len(reader.trainings) == 2
+    with pytest.raises(UserError, match="cannot use the ledger"):
+        reader.note(seconds=1)
+    ledger.note(seconds=2)
+    assert Ledger(path, read_only=True).fact("seconds") == 2
+
+
+def test_a_damaged_file_is_refused_by_name(path):
+    filled(path).close()
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(UserError) as caught:
+        Ledger(path)
+    assert caught.value.code == 4
+    assert str(path) in caught.value.message
+
+
+def test_a_file_of_a_newer_version_is_refused(path):
+    filled(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(UserError, match="newer senet-search"):
+        Ledger(path)
+
+
+def test_a_training_that_waits_again_keeps_its_number_and_counts_its_starts(path):
+    ledger = filled(path)
+    uid = ledger.trainings[0].uid
+    ledger.start(uid)
+    ledger.wait(uid)
+    ledger.start(uid)
+    assert (ledger.get(uid).number, ledger.get(uid).attempts, ledger.get(uid).state) == (0, 2, "running")

@@ -1,0 +1,331 @@
+"""The search with a fake evaluation: no Ray, no torch, no MLflow."""
+
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from search import front
+from search.agenda import BLOCK_SIZE, Candidates
+from search.front import Rules
+from search.ledger import Ledger
+from search.loop import Budget, Loop, Outcome
+from search.objectives import Objective
+from search.propose import Proposer
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+OBJECTIVES = (Objective(metric="accuracy"), Objective(metric="params"))
+
+
+def price(architecture):
+    weights = sum(2 * 16 * se.hidden for se in architecture.blocks if se)
+    return {"params": 1000.0 + weights, "params_overhead": weights / 10, "macs": 5e4, "macs_overhead": 0.0}
+
+
+def outcome(assignment, gain=0.1, noise=0.3):
+    luck = random.Random(f"{assignment.architecture} {assignment.seed}").gauss(0, noise)
+    plain = set(assignment.architecture.split("/")[1:]) == {"-"}
+    block = random.Random(assignment.seed.block).gauss(0, 0.2)
+    return Outcome({"val_accuracy": 95 + block + luck + (0 if plain else gain)}, [{"epoch": 1}])
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def make_loop(make_space):
+    def make(path=":memory:", trainings=24, *, space=None, sampler="random", objectives=OBJECTIVES, seeds=None, **more):
+        space = space or make_space()
+        ledger = Ledger(path)
+        proposer = Proposer(space, objectives, price, sampler=sampler, seed=0)
+        budget = Budget(trainings, more.pop("seconds", None))
+        loop = Loop(ledger, Candidates(space, price, seeds), proposer, budget=budget, rules=Rules(objectives), **more)
+        loop.recover()
+        return loop, ledger
+
+    return make
+
+
+def drive(loop, at_most=10_000, **how):
+    """The ten-line driver: one training after the other."""
+    for _ in range(at_most):
+        assignment = loop.next()
+        if assignment is None:
+            break
+        loop.finish(assignment.uid, outcome(assignment, **how))
+
+
+def rows(ledger):
+    return [(ledger.entries[t.architecture].key, str(t.seed), t.role, t.state, dict(t.metrics)) for t in ledger.trainings]
+
+
+@pytest.mark.parametrize("trainings", [4, 7, 12, 24, 40, 64, 100])
+def test_the_budget_is_met_to_the_training(make_loop, trainings):
+    loop, ledger = make_loop(trainings=trainings)
+    drive(loop)
+    assert Counter(t.state for t in ledger.trainings) == {"finished": trainings}
+    assert loop.is_complete
+    assert loop.next() is None
+
+
+def test_baselines_come_first_plain_before_all(make_loop):
+    loop, ledger = make_loop(trainings=40)
+    drive(loop)
+    roles = [t.role for t in ledger.trainings]
+    assert roles == sorted(roles, key=["baseline", "search", "confirm"].index) or roles.count("baseline") > 9
+    assert ledger.entries[0].words == "plain"
+    assert ledger.entries[1].words.startswith("all stages")
+    assert [t.architecture for t in ledger.trainings[:2]] == [0, 0]
+
+
+def test_plain_is_trained_most_often_and_in_every_block(make_loop):
+    loop, ledger = make_loop(trainings=100)
+    drive(loop)
+    count = Counter(t.architecture for t in ledger.trainings)
+    assert count.most_common(1)[0][0] == 0
+    blocks = {t.seed.block for t in ledger.trainings}
+    assert blocks == {t.seed.block for t in ledger.trainings if t.architecture == 0}
+    searched = Counter(t.seed.block for t in ledger.trainings if t.role != "confirm")
+    assert all(8 <= n <= BLOCK_SIZE + 8 for n in searched.values())
+
+
+def test_no_network_is_trained_twice_in_the_search(make_loop):
+    loop, ledger = make_loop(trainings=40, sampler="nsga2")
+    drive(loop)
+    searched = [t.architecture for t in ledger.trainings if t.role == "search"]
+    fixed = {t.architecture for t in ledger.trainings if t.role == "baseline"}
+    assert len(set(searched)) == len(searched)
+    assert not fixed & set(searched)
+
+
+def test_limits_are_kept_by_all_but_the_baselines(make_loop):
+    objectives = (OBJECTIVES[0], Objective(metric="params", limit=30.0))
+    loop, ledger = make_loop(trainings=40, objectives=objectives)
+    drive(loop)
+    over = {t.role for t in ledger.trainings if ledger.entries[t.architecture].price["params_overhead"] > 30}
+    assert over <= {"baseline"}
+    found = front.compute("run", ledger, Rules(objectives))
+    assert all(point.allowed for point in found.members)
+
+
+def test_when_the_space_is_used_up_trainings_are_repeated_evenly(make_loop, make_space):
+    loop, ledger = make_loop(trainings=22, space=make_space(reduction=(8,), squeeze=("avg",), position=("identity",)))
+    drive(loop)
+    count = Counter(t.architecture for t in ledger.trainings if t.architecture)
+    assert len(count) == 7
+    assert max(count.values()) - min(count.values()) <= 1
+
+
+def test_finalists_are_frozen_and_trained_beside_plain_with_fresh_seeds(make_loop):
+    loop, ledger = make_loop(trainings=64)
+    drive(loop)
+    (round_,) = ledger.fact("confirmations")
+    fresh = [t for t in ledger.trainings if t.role == "confirm"]
+    searched = {t.seed.block for t in ledger.trainings if t.role != "confirm"}
+    assert {t.architecture for t in fresh} == {0, *round_["finalists"]}
+    assert not {t.seed.block for t in fresh} & searched
+    for block in {t.seed.block for t in fresh}:
+        assert {0, *round_["finalists"]} == {t.architecture for t in fresh if t.seed.block == block}
+    count = Counter(t.architecture for t in fresh)
+    assert count == {0: round_["sizes"]["plain"], **dict.fromkeys(round_["finalists"], round_["sizes"]["each"])}
+
+
+def test_the_sampler_does_not_hear_of_the_confirmation(make_loop):
+    loop, ledger = make_loop(trainings=24)
+    drive(loop)
+    told = {t.values[0] for t in loop._proposer.study.trials if t.state.name == "COMPLETE"}
+    found = {role: {t.metrics["val_accuracy"] for t in ledger.trainings if t.role == role} for role in ("search", "confirm")}
+    assert found["search"] <= told
+    assert not found["confirm"] & told
+
+
+@pytest.mark.parametrize("sampler", ["random", "grid", "nsga2", "tpe"])
+def test_stopped_and_started_again_it_ends_as_if_it_had_not_been(make_loop, tmp_path, sampler):
+    whole, expected = make_loop(tmp_path / "whole", trainings=40, sampler=sampler)
+    drive(whole)
+    for stop in (2, 7, 11, 1, 9):
+        loop, ledger = make_loop(tmp_path / "parts", trainings=40, sampler=sampler)
+        drive(loop, stop)
+        loop.next()  # killed while this one runs
+        ledger.close()
+    loop, ledger = make_loop(tmp_path / "parts", trainings=40, sampler=sampler)
+    drive(loop)
+    assert rows(ledger) == rows(expected)
+
+
+def test_a_result_left_on_disk_is_adopted_not_repeated(make_loop, tmp_path):
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=8)
+    assignment = loop.next()
+    left = {assignment.uid: outcome(assignment)}
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=8)
+    assert ledger.get(assignment.uid).state == "waiting"  # make_loop recovers without looking at the disk
+    ledger.start(assignment.uid)
+    assert loop.recover(left.get) == 0
+    assert ledger.get(assignment.uid).state == "finished"
+    assert ledger.get(assignment.uid).attempts == 2
+
+
+def test_what_is_no_number_is_a_failure_and_the_search_goes_on(make_loop):
+    loop, ledger = make_loop(trainings=12)
+    for number in range(100):
+        assignment = loop.next()
+        if assignment is None:
+            break
+        bad = {4: {"val_accuracy": float("nan")}, 5: {}, 7: {"val_accuracy": 95.0, "train_loss": float("inf")}}
+        found = Outcome(bad[number]) if number in bad else outcome(assignment)
+        loop.finish(assignment.uid, found)
+    failed = [t for t in ledger.trainings if t.state == "failed"]
+    assert [t.reason for t in failed] == ["not a number: val_accuracy", "no accuracy", "not a number: train_loss"]
+    assert sum(t.state == "finished" for t in ledger.trainings) == 12
+
+
+def test_a_failed_architecture_is_not_proposed_again(make_loop):
+    loop, ledger = make_loop(trainings=30)
+    for number in range(100):
+        assignment = loop.next()
+        if assignment is None:
+            break
+        loop.finish(assignment.uid, Outcome(failure="diverged") if number % 4 == 3 and number > 8 else outcome(assignment))
+    failed = Counter(t.architecture for t in ledger.trainings if t.state == "failed" and t.role == "search")
+    assert failed
+    assert set(failed.values()) == {1}
+    again = {t.architecture for t in ledger.trainings if t.state == "finished"}
+    assert not again & set(failed)
+
+
+def test_when_everything_fails_it_stops_and_says_why(make_loop):
+    loop, _ = make_loop()
+    with pytest.raises(UserError) as caught:
+        for _ in range(30):
+            loop.finish(loop.next().uid, Outcome(failure="out of memory", detail="needs 90 GB"))
+    assert caught.value.code == 3
+    assert "out of memory" in caught.value.message
+
+
+def test_a_lost_training_is_tried_again_but_not_for_ever(make_loop):
+    loop, ledger = make_loop()
+    uids = []
+    for _ in range(3):
+        assignment = loop.next()
+        uids.append(assignment.uid)
+        loop.lost(assignment.uid, "killed")
+    assert len(set(uids)) == 1
+    assert ledger.get(uids[0]).state == "failed"
+    assert ledger.get(uids[0]).reason == "worker died"
+
+
+def test_several_slots_wait_for_the_search_to_end_before_finalists_are_frozen(make_loop):
+    loop, ledger = make_loop(trainings=24)
+    live = []
+    while True:
+        while len(live) < 6 and (assignment := loop.next()) is not None:
+            live.append(assignment)
+        if not live:
+            break
+        if any(ledger.get(a.uid).role == "confirm" for a in live):
+            assert all(ledger.get(a.uid).role == "confirm" for a in live)
+        first = live.pop(0)
+        loop.finish(first.uid, outcome(first))
+    assert Counter(t.state for t in ledger.trainings) == {"finished": 24}
+
+
+def test_an_extended_run_goes_on_and_confirms_again(make_loop, tmp_path):
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=24)
+    drive(loop)
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=64)
+    drive(loop)
+    assert Counter(t.state for t in ledger.trainings) == {"finished": 64}
+    assert [r["budget"] for r in ledger.fact("confirmations")] == [24, 64]
+    assert {t.origin for t in ledger.trainings if t.role == "confirm"} == {"confirmation 1", "confirmation 2"}
+
+
+def test_the_last_quarter_of_the_time_belongs_to_the_confirmation(make_loop):
+    clock = Clock()
+    loop, ledger = make_loop(trainings=1000, seconds=100.0, clock=clock)
+    while (assignment := loop.next()) is not None:
+        clock.now += 2
+        loop.finish(assignment.uid, outcome(assignment))
+    searched = sum(t.role != "confirm" for t in ledger.trainings)
+    assert 36 <= searched <= 39
+    assert ledger.fact("confirmations")[0]["sizes"]["finalists"] > 0
+    assert clock.now <= 102
+    assert loop.is_complete or any(t.state == "waiting" for t in ledger.trainings)
+
+
+def test_time_is_counted_over_all_sessions(make_loop, tmp_path):
+    clock = Clock()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    clock.now = 60.0
+    loop.close()
+    ledger.close()
+    clock.now = 0.0
+    loop, _ = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    assert loop.next() is not None
+    clock.now = 41.0
+    assert loop.next() is None
+
+
+def test_stopping_starts_nothing_more_and_closing_gives_back_what_runs(make_loop):
+    loop, ledger = make_loop()
+    running = loop.next()
+    loop.stop()
+    assert loop.next() is None
+    assert loop.is_running
+    loop.close()
+    assert ledger.get(running.uid).state == "waiting"
+    assert not loop.is_complete
+
+
+def test_seeds_that_a_table_lacks_are_not_offered(make_loop):
+    held = [Seed(0), Seed(1), Seed(2)]
+    loop, ledger = make_loop(trainings=40, seeds=lambda architecture: held)
+    drive(loop)
+    assert {t.seed for t in ledger.trainings} <= set(held)
+    assert sum(t.architecture == 0 for t in ledger.trainings) <= 3
+
+
+def test_listeners_hear_of_it_after_the_ledger_has_it(make_loop):
+    heard = []
+
+    class Listener:
+        def changed(self, training, entry):
+            heard.append((training.state, ledger.get(training.uid).state, entry.key))
+
+    loop, ledger = make_loop(listeners=[Listener()])
+    assignment = loop.next()
+    loop.finish(assignment.uid, outcome(assignment))
+    assert heard == [("running", "running", assignment.architecture), ("finished", "finished", assignment.architecture)]
+
+
+def test_the_search_needs_no_ray_torch_or_mlflow(tmp_path):
+    program = f"""
+import sys
+from search.agenda import Candidates
+from search.front import Rules, compute
+from search.ledger import Ledger
+from search.loop import Budget, Loop, Outcome
+from search.objectives import DEFAULT
+from search.propose import Proposer
+from spaces import Site, Space, SpaceSpec
+sites = [Site(f"{{s}}.0", s, {{"pre_addition": 16, "post_addition": 16}}) for s in (1, 2)]
+space = Space("net", sites, SpaceSpec())
+price = lambda a: {{"params": 1.0, "params_overhead": float(sum(map(bool, a.blocks))), "macs": 1.0, "macs_overhead": 0.0}}
+ledger = Ledger({str(tmp_path / "ledger")!r})
+loop = Loop(ledger, Candidates(space, price), Proposer(space, DEFAULT, price, sampler="tpe", seed=0),
+            budget=Budget(24), rules=Rules(DEFAULT))
+while (assignment := loop.next()) is not None:
+    loop.finish(assignment.uid, Outcome({{"val_accuracy": 90.0 + assignment.number % 3}}))
+assert compute("run", ledger, Rules(DEFAULT)).plain.n_seeds > 1
+assert not {{"ray", "torch", "mlflow"}} & sys.modules.keys(), "the search loop imported a heavy library"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
