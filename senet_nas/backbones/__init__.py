@@ -1,0 +1,98 @@
+"""The plain networks. This file imports no torch: a name can be checked and listed at once.
+
+To add a backbone, write a file here with ``network(*, in_channels, num_classes, **arguments)`` and a row in BACKBONES.
+The network declares its ``stages`` (names of its children, from stage 1); each child of a stage is a unit, which owns
+a :class:`~senet_nas.squeeze_excitation.Slot` for each position that it offers.
+"""
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from spaces.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+KEY = "model.backbone"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """Where a network is built: ``file`` in this folder, called with ``arguments``.
+
+    A family has a pattern for a name, whose named groups are whole numbers: further arguments. ``member`` gives the
+    name of the member nearest to them, so that each network has one spelling, and ``rule`` says which members there
+    are. Its ``examples`` are listed.
+    """
+
+    file: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    examples: tuple[str, ...] = ()
+    member: Callable[..., str] | None = None
+    rule: str = ""
+
+
+def _cifar_resnet(depth: int, width: int = 16) -> str:
+    """1202 layers are the paper's deepest network; 16 channels in stage 1 are the paper's, and not written."""
+    n_units = min(max(round((depth - 2) / 6), 1), 200)
+    width = min(max(width, 1), 1024)
+    return f"cifar_resnet{6 * n_units + 2}" + (f"_w{width}" if width != 16 else "")
+
+
+# He et al., arXiv 1512.03385 and its successors, as torchvision defines them; widths of ResNeXt: arXiv 1611.05431, of
+# wide networks: arXiv 1605.07146.
+BACKBONES: dict[str, Backbone] = {
+    r"cifar_resnet(?P<depth>\d{1,9})(_w(?P<width>\d{1,9}))?": Backbone(
+        "cifar_resnet",
+        examples=(*(f"cifar_resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)), "cifar_resnet20_w32"),
+        member=_cifar_resnet,
+        rule="cifar_resnetD has a depth D = 6n + 2 from 8 to 1202; cifar_resnetD_wW has W channels in stage 1, from 1 "
+        "to 1024, where W = 16 is not written",
+    ),
+    "resnet18": Backbone("resnet", {"unit": "basic", "layers": (2, 2, 2, 2)}),
+    "resnet34": Backbone("resnet", {"unit": "basic", "layers": (3, 4, 6, 3)}),
+    "resnet50": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3)}),
+    "resnet101": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3)}),
+    "resnet152": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 8, 36, 3)}),
+    "resnext50_32x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "groups": 32, "width": 4}),
+    "resnext101_32x8d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 32, "width": 8}),
+    "resnext101_64x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 64, "width": 4}),
+    "wide_resnet50_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "width": 128}),
+    "wide_resnet101_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "width": 128}),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names for a list: every single backbone, and the examples of each family."""
+    return tuple(name for pattern, backbone in BACKBONES.items() for name in backbone.examples or (pattern,))
+
+
+def check(name: str) -> str:
+    """The name itself, if it is a backbone's. Raises UserError (key ``model.backbone``) with the nearest name."""
+    _resolve(name)
+    return name
+
+
+def network(name: str, *, in_channels: int, num_classes: int) -> "nn.Module":
+    """The plain network, slots empty: images (N, in_channels, H, W) -> logits (N, num_classes). Raises UserError."""
+    backbone, numbers = _resolve(name)
+    make: Callable[..., nn.Module] = importlib.import_module(f"{__name__}.{backbone.file}").network
+    return make(**backbone.arguments, **numbers, in_channels=in_channels, num_classes=num_classes)
+
+
+def _resolve(name: str) -> tuple[Backbone, dict[str, int]]:
+    for pattern, backbone in BACKBONES.items():
+        match = re.fullmatch(pattern, name, re.ASCII)
+        if match:
+            numbers = {group: int(text) for group, text in match.groupdict().items() if text}
+            if backbone.member and backbone.member(**numbers) != name:
+                raise UserError(
+                    f"`{name}` is no member of its family: {backbone.rule}",
+                    hint=f"did you mean `{backbone.member(**numbers)}`?",
+                    key=KEY,
+                )
+            return backbone, numbers
+    raise unknown("backbone", name, names(), key=KEY)

@@ -1,0 +1,116 @@
+"""What SE costs, exactly and before anything is trained: parameters and multiply-adds (MACs). Imports torch where used.
+
+MACs are those of convolutions and linear layers for one image, SE's two layers included. ``macs_paper`` counts as Hu et
+al. do: it adds one operation for each element that SE pools and one for each that it scales.
+"""
+
+import copy
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from senet_nas import operators
+from spaces import SE, Architecture, Site, UserError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A cost that an objective may name; its overhead is in percent of the plain backbone's."""
+
+    unit: str
+    description: str
+
+
+MEASURES = {
+    "params": Measure("parameters", "weights and biases that training changes"),
+    "macs": Measure("multiply-adds", "work of convolutions and linear layers for one image"),
+}
+
+
+@dataclass(frozen=True)
+class PriceList:
+    """What every SE block at every site costs, so that any architecture of the backbone is priced without building it.
+
+    ``places[i]`` maps each position of site i to the number of places (H * W) of the feature map there.
+    """
+
+    backbone: str
+    sites: tuple[Site, ...]
+    places: tuple[Mapping[str, int], ...]
+    plain: Mapping[str, int]
+
+    def of(self, architecture: Architecture) -> dict[str, float]:
+        """params, macs, macs_paper; params_overhead and macs_overhead in percent over plain. Raises UserError."""
+        if architecture.backbone != self.backbone:
+            raise UserError(f"`{architecture}` is no architecture of {self.backbone}")
+        operators.check(architecture, self.sites)
+        total = dict(self.plain)
+        for site, places, se in zip(self.sites, self.places, architecture.blocks, strict=True):
+            if se is not None:
+                for name, cost in se_cost(site.channels[se.position], places[se.position], se).items():
+                    total[name] += cost
+        overheads = {f"{name}_overhead": 100 * (total[name] / self.plain[name] - 1) for name in MEASURES}
+        return {**total, **overheads}
+
+
+def se_cost(channels: int, places: int, se: SE) -> Counts:
+    """2 C h weights, C + h biases; 2 C h MACs; 2 C L elements pooled and scaled (C channels, h hidden, L places)."""
+    weights = 2 * channels * se.hidden
+    biases = channels + se.hidden if se.bias else 0
+    return {"params": weights + biases, "macs": weights, "macs_paper": weights + 2 * channels * places}
+
+
+def price_list(backbone: str, *, in_channels: int = 3, num_classes: int = 1000, image_size: int = 224) -> PriceList:
+    """Count the plain backbone once, without running it, for images of ``image_size`` squared. Raises UserError."""
+    from senet_nas.build import sites, skeleton, units
+
+    network = skeleton(backbone, in_channels, num_classes)
+    macs, places = _walk(network, (in_channels, image_size, image_size))
+    paths = {module: path for path, module in network.named_modules()}
+    listed = sites(backbone)
+    found = tuple(
+        {position: places[f"{paths[unit]}.{position}"] for position in site.channels}
+        for site, (_, _, unit) in zip(listed, units(network), strict=True)
+    )
+    return PriceList(backbone, listed, found, {"params": _params(network), "macs": macs, "macs_paper": macs})
+
+
+def count(module: "nn.Module", image_shape: tuple[int, int, int]) -> Counts:
+    """params, macs and macs_paper of a built module for one image (C, H, W), by counting. The module stays as it is."""
+    from senet_nas.squeeze_excitation import SqueezeExcitation
+
+    macs, places = _walk(module, image_shape)
+    blocks = {path: child for path, child in module.named_modules() if isinstance(child, SqueezeExcitation)}
+    moved = sum(2 * block.channels * places[path] for path, block in blocks.items())
+    return {"params": _params(module), "macs": macs, "macs_paper": macs + moved}
+
+
+def _params(module: "nn.Module") -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _walk(module: "nn.Module", image_shape: tuple[int, int, int]) -> tuple[int, dict[str, int]]:
+    """MACs of one image, and the places (H * W) at each slot and SE block, by path: on a copy on the meta device."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from senet_nas.squeeze_excitation import Slot, SqueezeExcitation
+
+    shadow = copy.deepcopy(module).to("meta").eval()
+    places: dict[str, int] = {}
+
+    def note(path: str, _: "nn.Module", inputs: tuple[torch.Tensor, ...]) -> None:
+        places[path] = inputs[0][0, 0].numel()
+
+    for path, child in shadow.named_modules():
+        if isinstance(child, Slot | SqueezeExcitation):
+            child.register_forward_pre_hook(functools.partial(note, path))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        shadow(torch.empty(1, *image_shape, device="meta"))
+    return counter.get_total_flops() // 2, places

@@ -1,0 +1,94 @@
+"""The SE block, the slots that wait for one, and the residual unit that owns four slots."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.operators import GATES, SQUEEZES
+from spaces import SE
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class Slot(nn.Module):
+    """y = x: a place where SE may go, on ``channels`` channels. Leaves no trace in the state dict."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def extra_repr(self) -> str:
+        return str(self.channels)
+
+
+class Gate(nn.Module):
+    """GATES[name](s_NC): a module of its own, so that a forward hook sees the factors."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self._function = name, GATES[name]
+
+    def forward(self, s_NC: Tensor) -> Tensor:
+        return self._function(s_NC)
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
+class SqueezeExcitation(nn.Module):
+    """y = x * gate(fc2(relu(fc1(squeeze(x))))), on ``(N, C, *spatial)`` with any number of spatial dimensions.
+
+    Hu et al., arXiv 1709.01507, equations 2 to 4. ``channels`` is C; ``se`` says squeeze, hidden width, bias and gate.
+    """
+
+    def __init__(self, channels: int, se: SE) -> None:
+        super().__init__()
+        self.channels, self.squeeze = channels, se.squeeze
+        self._squeeze = SQUEEZES[se.squeeze]
+        self.fc1 = nn.Linear(channels, se.hidden, bias=se.bias)
+        self.fc2 = nn.Linear(se.hidden, channels, bias=se.bias)
+        self.gate = Gate(se.gate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x_NCL = x.flatten(2)  # a view, of channels_last tensors too
+        s_NC: Tensor = self.gate(self.fc2(torch.relu(self.fc1(self._squeeze(x_NCL)))))
+        return (x_NCL * s_NC.unsqueeze(2)).reshape_as(x)
+
+    def extra_repr(self) -> str:
+        return f"squeeze={self.squeeze}"
+
+
+class ResidualUnit:
+    """y = post_addition(relu(identity(P(x)) + pre_addition(F(pre_unit(x))))): the four positions (paper, figure 5).
+
+    For a module to inherit. It calls ``add_slots`` and gives F, ending at its last BatchNorm, as ``residual``, and P as
+    ``downsample``, None where the shortcut is the input itself. ``pre_unit`` gates the residual branch alone: if it
+    gated the shortcut as well, it would be the ``post_addition`` of the unit before.
+    """
+
+    pre_addition: Forward
+    post_addition: Forward
+    pre_unit: Forward
+    identity: Forward
+    downsample: Forward | None
+    relu: Forward
+
+    def add_slots(self, c_in: int, c_out: int) -> None:
+        """Put an empty slot at each position: ``c_in`` channels before the unit, ``c_out`` after it."""
+        self.pre_addition = Slot(c_out)
+        self.post_addition = Slot(c_out)
+        self.pre_unit = Slot(c_in)
+        self.identity = Slot(c_out)
+
+    def residual(self, x_NCHW: Tensor) -> Tensor:
+        """F(x): the residual branch up to and including its last BatchNorm."""
+        raise NotImplementedError
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        shortcut = x_NCHW if self.downsample is None else self.downsample(x_NCHW)
+        y_NCHW = self.pre_addition(self.residual(self.pre_unit(x_NCHW)))
+        return self.post_addition(self.relu(y_NCHW + self.identity(shortcut)))

@@ -1,0 +1,72 @@
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from senet_nas import backbones
+from senet_nas.build import build, sites, skeleton
+from senet_nas.operators import GATES, SQUEEZES
+from senet_nas.source import source
+from spaces import SE, Architecture
+
+POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
+OPTIONS = list(itertools.product(SQUEEZES, GATES, POSITIONS))
+
+
+def every_option(backbone: str) -> Architecture:
+    cycle = itertools.cycle(OPTIONS)
+    blocks = tuple(SE(squeeze, "fc4", gate, at) for _, (squeeze, gate, at) in zip(sites(backbone), cycle, strict=False))
+    return Architecture(backbone, blocks)
+
+
+def written(network: nn.Module) -> nn.Module:
+    """The network that its source defines."""
+    namespace = {"torch": torch, "nn": nn, "F": F, "__name__": "written"}
+    exec(compile(source(network), "written", "exec"), namespace)
+    return namespace["Network"]()
+
+
+def layers(network: nn.Module) -> list[str]:
+    """Every layer of torch.nn with all its settings."""
+    return [
+        str(module)
+        for module in network.modules()
+        if type(module).__module__.startswith("torch.nn") and not list(module.children())
+    ]
+
+
+@pytest.mark.parametrize("backbone", ["cifar_resnet110", "resnet18", "resnet50"])
+def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
+    network = build(every_option(backbone), num_classes=6).eval()
+    other = written(network).eval()
+    other.load_state_dict(network.state_dict(), strict=True)
+    x_NCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(other(x_NCHW), network(x_NCHW))
+
+
+@pytest.mark.parametrize("backbone", backbones.names())
+def test_every_backbone_has_a_source(backbone: str) -> None:
+    network = skeleton(backbone, in_channels=1, num_classes=5)
+    with torch.device("meta"):
+        other = written(network)
+    assert list(other.state_dict()) == list(network.state_dict())
+    assert layers(other) == layers(network)
+
+
+def test_source_is_short_and_knows_nothing_of_this_project() -> None:
+    text = source(build("cifar_resnet20/" + "/".join(["avg:fc4:sigmoid@pre_addition", "-", "-"] * 3)))
+    assert text.count("class Layer1Unit1(") == 1
+    assert "class Layer1Unit2(" not in text
+    assert text.count("class Gate(") == 1
+    assert not [word for word in ("import", "senet_nas", "torchvision", "Slot", "post_addition") if word in text]
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_network_with_parameters_of_its_own_is_refused() -> None:
+    network = build("cifar_resnet8/-/-/-")
+    network.temperature = nn.Parameter(torch.ones(1))
+    with pytest.raises(AssertionError, match="parameters of its own"):
+        source(network)
