@@ -36,7 +36,9 @@ class DataSpec:
     __pydantic_config__ = STRICT
     dataset: str = option("image_folder", "digits, fashion_mnist, cifar10, cifar100, or image_folder with a path")
     path: str | None = option(None, "where the images are: relative to the config file; not needed for digits")
-    image_size: int | None = option(None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024)
+    image_size: int | None = option(
+        None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024
+    )
     color: Literal["auto", "rgb", "grey"] = option("auto", "channels of folder images; auto looks at the files")
     train: int | None = option(None, "images to train on; 80 % of the labelled images outside test unless given", ge=1)
     validation: int | None = option(None, "images to validate on; all that neither train nor test unless given", ge=1)

@@ -1,0 +1,189 @@
+"""Where images come from. Everything is returned as uint8 arrays; nothing is split, scaled or augmented here.
+
+Heavy libraries are imported inside the loaders, so that the names can be checked without them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from senet_nas.recipe import DataSpec
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Images = NDArray[np.uint8]
+    Labels = NDArray[np.int64]
+
+ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+NAMED_FAULTS = 10
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Labelled images as they are: x_NHWC uint8, y_N int64. ``validation`` and ``test`` only where the data bring them."""
+
+    train: "tuple[Images, Labels]"
+    classes: tuple[str, ...]
+    validation: "tuple[Images, Labels] | None" = None
+    test: "tuple[Images, Labels] | None" = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset by name: what it is, how to read it, and which augmentation suits it (crop in pixels of padding)."""
+
+    description: str
+    load: Callable[[DataSpec, Path], Raw]
+    flip: bool
+    crop: int
+    needs_path: bool = True
+
+
+def _digits(spec: DataSpec, base: Path) -> Raw:
+    """8x8 grey digits of scikit-learn (Alpaydin and Kaynak 1998), 1,797 images; 16 levels spread over 0..255."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x_NHWC = np.round(found.images * (255 / 16)).astype(np.uint8)[..., None]
+    return Raw((x_NHWC, found.target.astype(np.int64)), tuple(str(name) for name in found.target_names))
+
+
+def _torchvision(class_name: str) -> Callable[[DataSpec, Path], Raw]:
+    def load(spec: DataSpec, base: Path) -> Raw:
+        import torchvision.datasets
+
+        root = base / (spec.path or "data")
+        make = getattr(torchvision.datasets, class_name)
+        try:
+            train, test = make(root=root, train=True), make(root=root, train=False)
+        except RuntimeError as error:
+            raise UserError(
+                f"no {class_name} in {root}",
+                hint=f"set data.path to the folder that torchvision.datasets.{class_name}(root, download=True) filled",
+                key="data.path",
+            ) from error
+        return Raw(_arrays(train), tuple(train.classes), test=_arrays(test))
+
+    return load
+
+
+def _arrays(dataset: "object") -> "tuple[Images, Labels]":
+    import numpy as np
+
+    x = np.asarray(dataset.data, dtype=np.uint8)  # type: ignore[attr-defined]
+    return (x[..., None] if x.ndim == 3 else x), np.asarray(dataset.targets, dtype=np.int64)  # type: ignore[attr-defined]
+
+
+def _image_folder(spec: DataSpec, base: Path) -> Raw:
+    """A folder with ``train/CLASS/*``, and ``val`` and ``test`` if there are any; or with ``CLASS/*`` alone."""
+    root = _root(spec, base)
+    parts = {name: root / name for name in ("train", "val", "test") if (root / name).is_dir()}
+    if "train" not in parts:
+        parts = {"train": root}
+    classes = _classes(parts)
+    files = {part: _files(folder, classes) for part, folder in parts.items()}
+    grey = spec.color == "grey" or (spec.color == "auto" and _all_grey([path for path, _ in files["train"]]))
+    read = {part: _decode(found, spec.image_size or 64, grey=grey) for part, found in files.items()}
+    return Raw(read["train"], classes, read.get("val"), read.get("test"))
+
+
+def _root(spec: DataSpec, base: Path) -> Path:
+    if spec.path is None:
+        raise UserError("an image folder needs a path", hint="write `data: ./images`", key="data.path")
+    root = base / Path(spec.path).expanduser()
+    if not root.is_dir():
+        raise UserError(
+            f"no folder {root}",
+            hint="it should hold train/CLASS/image.jpg (and val/, test/ if you have them), or CLASS/image.jpg",
+            key="data.path",
+        )
+    return root
+
+
+def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
+    """Names of the class folders. Raises UserError where there are none, one, or others in another part."""
+    found = {part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") for part, folder in parts.items()}
+    classes = found["train"]
+    if len(classes) < 2:
+        raise UserError(
+            f"{parts['train']} holds {len(classes)} class folders; a comparison needs at least 2",
+            hint="one folder for each class: CLASS/image.jpg", key="data.path",
+        )  # fmt: skip
+    for part, names in found.items():
+        if names != classes:
+            other = sorted(set(names) ^ set(classes))
+            raise UserError(f"{parts[part]} and {parts['train']} do not hold the same classes: {', '.join(other)}",
+                            key="data.path")
+    return tuple(classes)
+
+
+def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
+    found = [
+        (path, label)
+        for label, name in enumerate(classes)
+        for path in sorted((folder / name).rglob("*"))
+        if path.suffix.lower() in ENDINGS and path.name[0] != "." and path.is_file()
+    ]
+    empty = [name for label, name in enumerate(classes) if label not in {known for _, known in found}]
+    if empty:
+        raise UserError(f"no images of {', '.join(empty)} in {folder}", key="data.path")
+    return found
+
+
+def _all_grey(paths: list[Path]) -> bool:
+    from PIL import Image, UnidentifiedImageError
+
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                if image.mode not in ("1", "L", "LA", "I", "I;16", "F"):
+                    return False
+        except (OSError, UnidentifiedImageError):
+            continue  # told by _decode, together with all others
+    return True
+
+
+def _decode(files: list[tuple[Path, int]], size: int, *, grey: bool) -> "tuple[Images, Labels]":
+    """All images, the shorter side resized to ``size`` and the centre cut out. Names what cannot be read, all at once."""
+    import numpy as np
+
+    x_NHWC = np.empty((len(files), size, size, 1 if grey else 3), dtype=np.uint8)
+    bad = []
+    for i, (path, _) in enumerate(files):
+        try:
+            x_NHWC[i] = _read(path, size, grey=grey)
+        except Exception as error:  # PIL raises of many kinds; each means that this file is no image
+            bad.append(f"{path} ({type(error).__name__})")
+    if bad:
+        more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
+        raise UserError(f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
+                        hint="mend or remove them", key="data.path")
+    return x_NHWC, np.array([label for _, label in files], dtype=np.int64)
+
+
+def _read(path: Path, size: int, *, grey: bool) -> "Images":
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        if image.mode in ("I", "I;16", "F"):
+            levels = np.asarray(image, dtype=np.float32)
+            image = Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
+        fitted = ImageOps.fit(image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
+    x = np.asarray(fitted, dtype=np.uint8)
+    return x[..., None] if grey else x
+
+
+# Add a dataset here.
+DATASETS = {
+    "digits": Dataset("8x8 grey digits that come with scikit-learn, 1,797 images", _digits, False, 1, needs_path=False),
+    "fashion_mnist": Dataset("28x28 grey clothes, 70,000 images", _torchvision("FashionMNIST"), True, 2),
+    "cifar10": Dataset("32x32 colour, 10 classes, 60,000 images", _torchvision("CIFAR10"), True, 4),
+    "cifar100": Dataset("32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4),
+    "image_folder": Dataset("your own images, one folder for each class", _image_folder, True, 4),
+}

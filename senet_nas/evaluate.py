@@ -1,0 +1,78 @@
+"""One training from an architecture and a seed to its reports: build, train, validate."""
+
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from senet_nas.build import build
+from senet_nas.data import Data, load
+from senet_nas.recipe import DataSpec, Report, Seed, Task
+from senet_nas.train import Training, validate
+
+
+def evaluate(architecture: str, seed: Seed, task: Task, *, weights: Path | None = None) -> Iterator[Report]:
+    """Train an architecture; a report after each epoch. The last one also carries ``params`` as counted, and which
+    validation images were right. ``weights``: a safetensors file to leave the weights in, durable before that report.
+
+    The same arguments give the same numbers on a CPU with one thread. Raises Diverged, UserError.
+    """
+    data = prepare(task)
+    model = _network(architecture, data, seed.block)
+    training = Training(model, data, task.recipe, seed=seed, device=task.device)
+    for epoch in range(1, task.recipe.epochs):
+        yield Report(epoch, training.epoch())
+    last = training.epoch()
+    if weights is not None:
+        save(model, weights)
+    params = float(sum(p.numel() for p in model.parameters()))
+    yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
+
+
+def prepare(task: Task) -> Data:
+    """Threads and data of a worker, set once for the process and kept."""
+    if torch.get_num_threads() != task.threads:
+        torch.set_num_threads(task.threads)
+    return _data(task.data, str(task.source.get("base", ".")))
+
+
+def test_accuracy(architecture: str, weights: Path, task: Task) -> dict[str, float]:
+    """Accuracy (percent) and log-loss on the test set. The search never calls this; it is looked at once, at the end."""
+    from safetensors.torch import load_file
+
+    data = prepare(task)
+    model = _network(architecture, data, block_seed=0)
+    model.load_state_dict(load_file(weights))
+    model.to(task.device, memory_format=torch.channels_last)
+    found = validate(model, data.x_test, data.y_test, data, device=task.device)
+    return {"accuracy": found["accuracy"], "log_loss": found["log_loss"], "n": float(len(data.y_test))}
+
+
+def save(model: nn.Module, path: Path) -> None:
+    """The weights as safetensors; after a power cut there is all of the file or none of it."""
+    from safetensors.torch import save_file
+
+    temporary = path.with_suffix(".tmp")
+    save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@functools.lru_cache(maxsize=1)
+def _data(spec: DataSpec, base: str) -> Data:
+    return load(spec, base=base)
+
+
+def _network(architecture: str, data: Data, block_seed: int) -> nn.Module:
+    return build(architecture, in_channels=data.channels, num_classes=data.num_classes, block_seed=block_seed)
+
+
+def _packed(correct_N: Any) -> bytes:
+    import numpy as np
+
+    return np.packbits(correct_N.numpy()).tobytes()

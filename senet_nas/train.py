@@ -1,0 +1,161 @@
+"""Train one network: a generator, one epoch for each ``next()``.
+
+SGD with (Nesterov) momentum; weights decay, biases and normalisation do not. Nothing is copied from the device within
+an epoch: sums are kept there.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from senet_nas.data import Data, augment, batches, normalise
+from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
+from senet_nas.squeeze_excitation import SqueezeExcitation
+
+EVALUATION_BATCH = 1000
+# A gate below or above these passes a channel hardly, or wholly.
+SATURATED = (0.05, 0.95)
+
+
+def fit(model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> Iterator[dict[str, float]]:
+    """Train ``model`` in place; yields the metrics of each epoch. Raises Diverged where a loss is no number.
+
+    Accuracy in percent; ``grad_norm`` is the L2 norm of the gradient at the first convolution, averaged over steps.
+    """
+    run = Training(model, data, recipe, seed=seed, device=device)
+    for _ in range(recipe.epochs):
+        yield run.epoch()
+
+
+class Training:
+    """One training between two epochs. :meth:`state` holds all that is needed to go on, as tensors and plain values;
+    ``correct_N`` says which validation images were right after the last epoch."""
+
+    def __init__(self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self._data, self._recipe, self._device = data, recipe, device
+        self._x, self._y = data.x_train.to(device), data.y_train.to(device)
+        self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
+        self._optimizer = _optimizer(self.model, recipe)
+        self._first = next(m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
+        self._steps = max(1, len(self._y) // recipe.batch_size)
+        self._done = 0
+        self.correct_N: Tensor | None = None
+
+    def epoch(self) -> dict[str, float]:
+        """Train for one epoch, then validate."""
+        began = time.perf_counter()
+        loss, grad_norm = self._train()
+        self._done += 1
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss is {loss} in epoch {self._done}; try a lower train.lr")
+        found = validate(self.model, self._data.x_val, self._data.y_val, self._data, device=self._device)
+        if not math.isfinite(found["log_loss"]):
+            raise Diverged(f"the validation loss is {found['log_loss']} after epoch {self._done}; try a lower train.lr")
+        self.correct_N = found["correct"]
+        return {
+            "lr": self._optimizer.param_groups[0]["lr"], "train_loss": loss,
+            "val_accuracy": found["accuracy"], "val_log_loss": found["log_loss"], "grad_norm": grad_norm,
+            **{name: found[name] for name in ("gate_mean", "gate_saturation") if name in found},
+            "seconds": time.perf_counter() - began,
+        }  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
+            "generator": self._generator.get_state(), "epoch": self._done,
+        }  # fmt: skip
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._generator.set_state(state["generator"])
+        self._done = state["epoch"]
+
+    def _train(self) -> tuple[float, float]:
+        self.model.train()
+        loss_sum = torch.zeros((), device=self._device)
+        norm_sum = torch.zeros((), device=self._device)
+        order = batches(len(self._y), self._recipe.batch_size, self._generator)
+        for step, index_N in enumerate(order):
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
+            loss_sum += self._step(index_N.to(self._device))
+            norm_sum += self._first.weight.grad.norm()  # type: ignore[union-attr]
+        return float(loss_sum) / self._steps, float(norm_sum) / self._steps
+
+    def _step(self, index_N: Tensor) -> Tensor:
+        x_NCHW = normalise(augment(self._x[index_N], self._data, self._recipe, self._generator), self._data)
+        loss = F.cross_entropy(self.model(x_NCHW), self._y[index_N], label_smoothing=self._recipe.label_smoothing)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        return loss.detach()
+
+
+def learning_rate(recipe: Recipe, epoch: float) -> float:
+    """The rate after so many epochs: linear warm-up, then cosine to zero or a tenth at each milestone."""
+    if epoch < recipe.warmup:
+        return recipe.lr * (epoch + 1e-3) / recipe.warmup
+    done = epoch / recipe.epochs
+    if recipe.schedule == "step":
+        return float(recipe.lr * 0.1 ** sum(done >= milestone for milestone in recipe.milestones))
+    start = recipe.warmup / recipe.epochs
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - start) / max(1e-9, 1 - start))))
+
+
+def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu") -> dict[str, Any]:
+    """Accuracy in percent, log-loss, ``correct`` (N,) bool, and the gates' mean and saturation where there are gates."""
+    model.eval()
+    correct, losses, sizes = [], [], []
+    with torch.inference_mode(), _gates(model) as gates:
+        for begin in range(0, len(y), EVALUATION_BATCH):
+            part = slice(begin, begin + EVALUATION_BATCH)
+            logits_NK, labels_N = model(normalise(x[part].to(device), data)), y[part].to(device)
+            correct.append(logits_NK.argmax(1) == labels_N)
+            losses.append(F.cross_entropy(logits_NK, labels_N, reduction="sum"))
+            sizes.append(len(labels_N))
+    correct_N = torch.cat(correct).cpu()
+    found = {"accuracy": 100 * float(correct_N.double().mean()), "log_loss": float(sum(losses)) / sum(sizes)}
+    return {**found, "correct": correct_N, **_gate_summary(gates)}
+
+
+@contextmanager
+def _gates(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Collects (mean, saturated share) of every gate's values, batch by batch, while it is open."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def look(_module: nn.Module, _inputs: Any, gate_NC: Tensor) -> None:
+        low, high = SATURATED
+        seen.append((gate_NC.mean(), ((gate_NC < low) | (gate_NC > high)).float().mean()))
+
+    blocks = [m for m in model.modules() if isinstance(m, SqueezeExcitation)]
+    handles = [block.gate.register_forward_hook(look) for block in blocks]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _gate_summary(gates: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
+    if not gates:
+        return {}
+    mean, saturation = (float(torch.stack(values).mean()) for values in zip(*gates, strict=True))
+    return {"gate_mean": mean, "gate_saturation": saturation}
+
+
+def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
+
+
