@@ -40,7 +40,9 @@ class Candidates:
 class Agenda:
     """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail."""
 
-    def __init__(self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: int, rules: Rules) -> None:
+    def __init__(
+        self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: int, rules: Rules
+    ) -> None:
         self._ledger, self._candidates, self._proposer = ledger, candidates, proposer
         self._budget, self._rules = budget, rules
 
@@ -160,7 +162,9 @@ class Agenda:
         """Trainings that count against the budget: all but the failed."""
         return sum(t.role in roles and t.state != "failed" for t in self._ledger.trainings)
 
-    def _rows(self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None) -> list[Row]:
+    def _rows(
+        self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None
+    ) -> list[Row]:
         """Entries and seeds for trainings in a block; an architecture for which no seed is left is left out."""
         taken, rows = set(taken or ()), []
         for architecture in architectures:

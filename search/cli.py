@@ -9,9 +9,13 @@ import click
 
 from spaces.errors import UserError
 
-RUNS = click.option("--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of all runs.")
+RUNS = click.option(
+    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of all runs."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine to read.")
-SET = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key, e.g. train.epochs=3.")
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key, e.g. train.epochs=3."
+)
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
 
 
@@ -143,7 +147,9 @@ def ui(run: str, runs: Path, port: int) -> None:
 @cli.command()
 @click.argument("run")
 @click.option("--pick", default="best", show_default=True, metavar="best|aN", help="Which architecture to take.")
-@click.option("--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]")
+@click.option(
+    "--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]"
+)
 @click.option("--onnx/--no-onnx", default=None, help="Write model.onnx too. [default: if the onnx extra is installed]")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 @RUNS
@@ -161,7 +167,9 @@ def export(run: str, pick: str, target: Path | None, onnx: bool | None, force: b
 
 @cli.command()
 @click.argument("backbone")
-@click.option("--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key.")
+@click.option(
+    "--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key."
+)
 @click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1))
 @click.option("--position", default="pre_addition", show_default=True)
 @click.option("--squeeze", default="avg", show_default=True)
@@ -178,7 +186,9 @@ def profile(backbone: str, placement: str, image_size: int, channels: int, class
     from search.commands import profile as prices
 
     se = {name: str(value) for name, value in se.items()}
-    found = prices.profile(backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    found = prices.profile(
+        backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes
+    )
     if as_json:
         _print_json("profile", None, found.to_dict())
     else:
@@ -257,5 +267,7 @@ def _bug(error: Exception, debug: bool) -> int:
         return 128 + int(signal_number)
     if debug:
         raise error
-    click.echo(f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True)
+    click.echo(
+        f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True
+    )
     return 1

@@ -80,10 +80,13 @@ def plan_lines(prepared: Prepared) -> list[str]:
     experiment, space, data, slots = prepared.experiment, prepared.space, prepared.data, prepared.slots
     images = (
         f"{data['train']:,} train, {data['validation']:,} validation, {data['test']:,} test; {len(data['classes'])} classes"
-        if data else "results of a table"
+        if data
+        else "results of a table"
     )
-    goals = ", ".join(f"{o.metric} {o.direction}d" + (f" (at most +{o.limit:g} %)" if o.limit is not None else "")
-                      for o in experiment.objectives)
+    goals = ", ".join(
+        f"{o.metric} {o.direction}d" + (f" (at most +{o.limit:g} %)" if o.limit is not None else "")
+        for o in experiment.objectives
+    )
     gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
     limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
     return [
@@ -186,7 +189,14 @@ def _line(training: Training, entry: Entry) -> str:
 
 
 def _progress(where: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     return Progress(
         BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),

@@ -117,7 +117,10 @@ class Table:
 
     def price(self, architecture: Architecture) -> dict[str, float] | None:
         """Costs and overheads from the table's own columns, or None where it has none."""
-        row, plain = self._costs(architecture), self._costs(Architecture.plain(architecture.backbone, len(architecture.blocks)))
+        row, plain = (
+            self._costs(architecture),
+            self._costs(Architecture.plain(architecture.backbone, len(architecture.blocks))),
+        )
         if row is None or plain is None:
             return None
         return row | {f"{name}_overhead": 100 * (row[name] / plain[name] - 1) for name in row}

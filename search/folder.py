@@ -58,12 +58,15 @@ class RunFolder:
     def create(self) -> None:
         """Makes the folder. Raises UserError where it cannot, or where it is full of something else."""
         if self.path.exists() and not self.exists and any(self.path.iterdir()):
-            raise UserError(f"{self.path} is not empty and is no run", hint="choose another name", key="name",
-                            code=ENVIRONMENT)
+            raise UserError(
+                f"{self.path} is not empty and is no run", hint="choose another name", key="name", code=ENVIRONMENT
+            )
         try:
             self.trainings.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"cannot create {self.path}: {error.strerror}", hint="try --runs DIR", code=ENVIRONMENT) from error
+            raise UserError(
+                f"cannot create {self.path}: {error.strerror}", hint="try --runs DIR", code=ENVIRONMENT
+            ) from error
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -204,7 +204,10 @@ def _round(ledger: Ledger, number: int) -> list[Training]:
 def _point(
     ledger: Ledger, number: int, posterior: Posterior, comparisons: Mapping[int, confirm.Comparison], rules: Rules
 ) -> Point:
-    entry, done = ledger.entries[number], [t for t in ledger.trainings if t.architecture == number and t.state == "finished"]
+    entry, done = (
+        ledger.entries[number],
+        [t for t in ledger.trainings if t.architecture == number and t.state == "finished"],
+    )
     gain, low, high = posterior.interval(number, rules.level)
     p_gain = posterior.probability(number, rules.min_gain)
     p_loss = 1 - posterior.probability(number, -rules.min_gain)

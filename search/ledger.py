@@ -210,7 +210,9 @@ class Ledger:
 
     def _note(self, facts: Mapping[str, Any]) -> None:
         rows = [(key, json.dumps(value)) for key, value in facts.items()]
-        self._db.executemany("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows)
+        self._db.executemany(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
+        )
 
     def _insert(self, training: Training) -> None:
         self._db.execute(
@@ -255,11 +257,13 @@ def _named(path: Path | str) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise  # a broken rule of ours, not a broken file
     except sqlite3.OperationalError as error:
-        raise UserError(f"cannot use the ledger {path}: {error}", hint="check the disk and its permissions",
-                        code=ENVIRONMENT) from error
+        raise UserError(
+            f"cannot use the ledger {path}: {error}", hint="check the disk and its permissions", code=ENVIRONMENT
+        ) from error
     except sqlite3.DatabaseError as error:
-        raise UserError(f"the ledger {path} is damaged: {error}", hint="restore it from a copy",
-                        code=ENVIRONMENT) from error
+        raise UserError(
+            f"the ledger {path} is damaged: {error}", hint="restore it from a copy", code=ENVIRONMENT
+        ) from error
 
 
 def _entry(row: sqlite3.Row) -> Entry:

@@ -77,8 +77,15 @@ class Proposer:
     trained already: a sampler that repeats itself is told the known values and asked again.
     """
 
-    def __init__(self, space: Space, objectives: Sequence[Objective], price: Callable[[Architecture], Mapping[str, float]],
-                 *, sampler: str, seed: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Objective],
+        price: Callable[[Architecture], Mapping[str, float]],
+        *,
+        sampler: str,
+        seed: int,
+    ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -170,12 +177,14 @@ class Proposer:
 
         if accuracy is None or architecture not in self._space:
             return
-        self._study.add_trial(optuna.trial.create_trial(
-            params=self._space.encode(architecture),
-            distributions=self._distributions,
-            values=self._values(architecture, accuracy),
-            constraints=self._constraints(architecture),
-        ))
+        self._study.add_trial(
+            optuna.trial.create_trial(
+                params=self._space.encode(architecture),
+                distributions=self._distributions,
+                values=self._values(architecture, accuracy),
+                constraints=self._constraints(architecture),
+            )
+        )
 
     def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
         raw = losses(self._objectives, accuracy, self._price(architecture))

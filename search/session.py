@@ -25,7 +25,8 @@ from search.ledger import Entry, Ledger, Training
 from search.loop import Budget, Loop
 from search.propose import Proposer
 from search.schedule import Slots
-from search.track import Tracker, open_store
+from search import track
+from search.track import Tracker
 from senet_nas.recipe import Task
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
@@ -115,7 +116,9 @@ def run(
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
         experiment = _agreed(experiment, place, ledger, trainings)
         if ledger.fact("complete") == experiment.budget.trainings:
-            watcher.say("this run is finished: here is its result (go on with --trainings +N, or start anew with --new)")
+            watcher.say(
+                "this run is finished: here is its result (go on with --trainings +N, or start anew with --new)"
+            )
             return front.compute(place.name, ledger, rules(experiment))
         watcher.say("loading the data and the network")
         prepared = prepare(experiment)
@@ -138,11 +141,15 @@ class _Session:
     def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
         self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
         experiment = prepared.experiment
-        uri = open_store(experiment.tracking.uri, place.path.parent)
+        runs = place.path.parent
+        uri = track.store(experiment.tracking.uri, runs)
         self._tracker = Tracker(
-            uri, experiment=experiment.tracking.experiment or experiment.name, run=place.name,
-            artifact_root=place.path.parent / "mlartifacts", describe=_described(prepared),
-        )  # fmt: skip
+            uri,
+            experiment=experiment.tracking.experiment or experiment.name,
+            run=place.name,
+            runs=runs,
+            describe=_described(prepared),
+        )
         ledger.note(tracking=config.redacted(uri), session_began=time.time(), **_facts(prepared))
         proposer = Proposer(
             prepared.space, experiment.objectives, prepared.price,
@@ -172,8 +179,11 @@ class _Session:
         if signal_number:
             raise Interrupted(signal_number)
         if outcome is None:
-            raise UserError("no training of the plain network finished, so there is nothing to compare with",
-                            hint=f"see {self._place.report.parent / 'trainings'}", code=NOTHING_USABLE)
+            raise UserError(
+                "no training of the plain network finished, so there is nothing to compare with",
+                hint=f"see {self._place.report.parent / 'trainings'}",
+                code=NOTHING_USABLE,
+            )
         return outcome
 
     def _drive(self) -> int | None:
@@ -196,7 +206,7 @@ class _Session:
                 ledger.note(complete=experiment.budget.trainings)
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
-        for problem in self._tracker.close(outcome, self._place.path, status=status):
+        for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):
             self._watcher.say(f"MLflow: {problem}")
         return outcome
 
@@ -257,8 +267,12 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     gpus = _gpus() if resources.device != "cpu" and experiment.evaluate == "train" else 0
     if resources.device == "cuda" and not gpus:
-        raise UserError("resources.device is cuda, but torch finds no GPU here", hint="use `device: cpu`",
-                        key="resources.device", code=ENVIRONMENT)
+        raise UserError(
+            "resources.device is cuda, but torch finds no GPU here",
+            hint="use `device: cpu`",
+            key="resources.device",
+            code=ENVIRONMENT,
+        )
     per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
     share = per_slot if gpus else 0.0
     most = int(gpus / share) if share else cores
@@ -266,8 +280,12 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
     cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
     if count * cpus > cores or (share and count * share > gpus):
         what = f"{count} slots with {cpus} CPU cores" + (f" and {share:g} GPU" if share else "") + " each"
-        raise UserError(f"{what} do not fit: this machine has {cores} cores and {gpus} GPUs",
-                        hint="use `slots: auto`", key="resources.slots", code=ENVIRONMENT)
+        raise UserError(
+            f"{what} do not fit: this machine has {cores} cores and {gpus} GPUs",
+            hint="use `slots: auto`",
+            key="resources.slots",
+            code=ENVIRONMENT,
+        )
     return ("cuda" if share else "cpu"), Slots(count, cpus, share)
 
 
@@ -303,8 +321,10 @@ def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings:
         changed = [change for change in config.differences(old, experiment) if change[0] in config.FIXED]
         if changed:
             lines = "\n".join(f"  {key}: was {was!r}, is {now!r}" for key, was, now in changed)
-            raise UserError(f"run `{place.name}` was begun with another config:\n{lines}",
-                            hint="start another run with --new, or change these keys back")
+            raise UserError(
+                f"run `{place.name}` was begun with another config:\n{lines}",
+                hint="start another run with --new, or change these keys back",
+            )
         if trainings is None and old.budget.trainings > experiment.budget.trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
@@ -337,7 +357,7 @@ def _described(prepared: Prepared) -> dict[str, Any]:
         "backbone": experiment.model.backbone, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
         "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
         "space": prepared.space.size, "device": prepared.device, "config": config.to_yaml(experiment),
-        "sites": prepared.sites, "data_fingerprint": prepared.data.get("fingerprint", ""),
+        "data_fingerprint": prepared.data.get("fingerprint", ""),
     }  # fmt: skip
 
 

@@ -115,7 +115,11 @@ def _normalised(log_weights: Array) -> Array:
 
 
 def _mixture(
-    cells: Sequence[_Cell], weights: Array, numbers: Sequence[int], level: float, n_blocks: int,
+    cells: Sequence[_Cell],
+    weights: Array,
+    numbers: Sequence[int],
+    level: float,
+    n_blocks: int,
     rng: np.random.Generator,
 ) -> Posterior:
     """Draws from the average over the grid: each cell gives draws in proportion to its weight."""

@@ -80,7 +80,7 @@ def decode(uid: str, text: str) -> Outcome | None:
     try:
         body = json.loads(text)
         checksum = body.pop("sha256")
-    except (ValueError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError):
         return None
     if checksum != _digest(body) or body["uid"] != uid:
         return None

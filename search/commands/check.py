@@ -41,10 +41,15 @@ class Checked:
         time_line = (
             f"time      one training about {_rough(self.seconds_per_training)} (measured on {BATCHES} batches), "
             f"the run about {_rough(self.seconds or 0)}"
-            if self.seconds_per_training is not None else "time      depends on what is called"
+            if self.seconds_per_training is not None
+            else "time      depends on what is called"
         )
-        return ["ok        config, data, network, machine", *plan_lines(self.prepared), time_line,
-                f"disk      {self.free_bytes / 1e9:.0f} GB free"]
+        return [
+            "ok        config, data, network, machine",
+            *plan_lines(self.prepared),
+            time_line,
+            f"disk      {self.free_bytes / 1e9:.0f} GB free",
+        ]
 
 
 def check(experiment: Experiment) -> Checked:
@@ -68,8 +73,11 @@ def _measure(prepared: Prepared) -> float:
     data = load(experiment.data, base=experiment.base)
     share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
     few = data.share(share)
-    model = build(f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.sites),
-                  in_channels=data.channels, num_classes=data.num_classes)
+    model = build(
+        f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.sites),
+        in_channels=data.channels,
+        num_classes=data.num_classes,
+    )
     epochs = fit(model, few, replace(experiment.train, epochs=2), seed=Seed(0), device=prepared.device)
     next(epochs)  # the first epoch pays for start-up
     began = time.perf_counter()

@@ -35,7 +35,7 @@ class Taken:
             f"{self.point.id}: {self.point.words} ({self.point.verdict}), seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
-            f"Wrote {self.folder}. Try: cd {self.folder} && python -c \"from model import load; print(load())\"",
+            f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
         ]
 
 
@@ -53,7 +53,9 @@ def export(run: str, *, pick: str, to: Path | None, onnx: bool | None, force: bo
 
 def _median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
     """The training whose weights to take: the median validation accuracy, neither the lucky nor the unlucky one."""
-    kept = [t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"]
+    kept = [
+        t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"
+    ]
     mine = sorted((t for t in kept if f"a{t.architecture}" == point.id), key=lambda t: t.metrics["val_accuracy"])
     if not mine:
         names = ", ".join(sorted({f"a{t.architecture}" for t in kept})) or "none"

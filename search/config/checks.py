@@ -1,0 +1,188 @@
+"""What a type cannot say: names that must be in a table, texts with a grammar, keys that must agree.
+
+Every name is looked up in the table that defines it, and none of these tables imports torch.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from search.config.problems import Fault, Path
+from search.objectives import ACCURACY
+from search.propose import SAMPLERS
+from senet_nas import backbones
+from senet_nas.datasets import DATASETS
+from senet_nas.operators import GATES, SQUEEZES
+from senet_nas.overhead import MEASURES
+from spaces.errors import UserError, nearest, unknown
+
+METRICS = (ACCURACY, *MEASURES)
+FOLDER = "image_folder"
+
+# Which table the names under a key come from; `*` is any item of a list.
+NAMES: Mapping[str, Iterable[str]] = {
+    "data.dataset": DATASETS,
+    "space.squeeze.*": SQUEEZES,
+    "space.gate.*": GATES,
+    "objectives.*.metric": METRICS,
+    "search.sampler": SAMPLERS,
+}
+
+_TIME = re.compile(r"(?:(\d{1,5}(?:\.\d+)?)h)?(?:(\d{1,7}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?")
+_CALLABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+def seconds(text: str | None) -> float | None:
+    """Seconds of ``90s``, ``10m``, ``2h`` or ``1h30m``; None is no limit. Raises UserError."""
+    if text is None:
+        return None
+    match = _TIME.fullmatch(text.replace(" ", ""))
+    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
+    total = 3600 * hours + 60 * minutes + rest
+    if total <= 0:
+        raise UserError(f"`{text}` is no time", hint="write for example 90s, 10m, 2h or 1h30m")
+    return total
+
+
+def dataset_or_folder(text: str) -> dict[str, str]:
+    """What ``data: TEXT`` is short for: the path of an image folder has a slash or begins with a dot."""
+    is_path = "/" in text or "\\" in text or text.startswith((".", "~"))
+    return {"dataset": FOLDER, "path": text} if is_path else {"dataset": text}
+
+
+def faults(tree: Mapping[str, Any], is_broken: Callable[[Path], bool]) -> Iterator[Fault]:
+    """Everything wrong that declarations do not find. Values that are broken already are left alone."""
+    for pattern, check in _VALUES.items():
+        for path, value in _matching(tree, pattern.split(".")):
+            if not is_broken(path):
+                yield from _told(path, check, value)
+    for key, agree in _TOGETHER.items():
+        if not is_broken((key,)):
+            yield from agree(tree)
+
+
+# -- single values ----------------------------------------------------------------------------------------------------
+
+
+def _named(pattern: str) -> Callable[[str], None]:
+    what = next(part for part in reversed(pattern.split(".")) if part != "*")
+
+    def check(name: str) -> None:
+        if name not in NAMES[pattern]:
+            raise unknown(what, name, NAMES[pattern])
+
+    return check
+
+
+def _evaluate(text: str) -> None:
+    kind, _, rest = text.partition(":")
+    if kind == "python" and not _CALLABLE.fullmatch(rest):
+        raise UserError(f"`{rest}` names no function", hint="write python:package.module:function")
+    if kind == "table" and not rest:
+        raise UserError("the file of the table is missing", hint="write table:FILE")
+    if kind not in ("train", "table", "python") or (kind == "train" and text != "train"):
+        guess = nearest(kind, ("train", "table", "python"))
+        raise UserError(
+            f"unknown evaluate `{text}`; allowed: train, table:FILE, python:package.module:function",
+            hint=f"did you mean `{guess}`?" if guess else "",
+        )
+
+
+def _ratio(value: int) -> None:
+    if not 1 <= value <= 65_536:
+        raise UserError(f"must be at least 1 and at most 65536, got {value}")
+
+
+def _stage(value: int) -> None:
+    if value < 1:
+        raise UserError(f"stages count from 1, got {value}")
+
+
+def _share(value: float) -> None:
+    if not 0 < value < 1:
+        raise UserError(f"must be more than 0 and less than 1, got {value}", hint="a share of all epochs")
+
+
+def _path(value: str | None) -> None:
+    if value is not None and not value.strip():
+        raise UserError("expected a path, got empty text")
+
+
+_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    **{pattern: _named(pattern) for pattern in NAMES},
+    "data.path": _path,
+    "space.reduction.*": _ratio,
+    "space.stages.*": _stage,
+    "train.milestones.*": _share,
+    "budget.time": seconds,
+    "evaluate": _evaluate,
+}
+
+
+def _matching(value: Any, pattern: list[str], path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every value that a pattern of keys reaches."""
+    if not pattern:
+        yield path, value
+    elif pattern[0] == "*":
+        for index, item in enumerate(value if isinstance(value, list) else ()):
+            yield from _matching(item, pattern[1:], (*path, index))
+    elif isinstance(value, dict) and pattern[0] in value:
+        yield from _matching(value[pattern[0]], pattern[1:], (*path, pattern[0]))
+
+
+def _told(path: Path, check: Callable[[Any], Any], value: Any) -> Iterator[Fault]:
+    try:
+        check(value)
+    except UserError as error:
+        yield Fault(path, error.message, error.hint)
+
+
+# -- keys that must agree ---------------------------------------------------------------------------------------------
+
+
+def _backbone(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """A table may hold networks that are not ours, with their sites and costs beside them."""
+    if not str(tree.get("evaluate", "")).startswith("table:"):
+        yield from _told(("model", "backbone"), backbones.check, tree["model"]["backbone"])
+
+
+def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    data = tree["data"]
+    if data.get("dataset", FOLDER) == FOLDER and data.get("path") is None:
+        hint = "write `data: ./images`, or `data: digits` to try it"
+        yield Fault(("data", "path"), "missing; an image folder needs its path", hint, at_key=True)
+
+
+def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    objectives = tree.get("objectives")
+    if objectives is None:
+        return
+    metrics = [objective.get("metric") for objective in objectives]
+    for index, objective in enumerate(objectives):
+        yield from _objective(("objectives", index), objective, metrics[:index])
+    if not set(metrics) <= set(METRICS):
+        return
+    if ACCURACY not in metrics:
+        yield Fault(("objectives",), "no objective is accuracy", "add {metric: accuracy}")
+    if set(metrics) == {ACCURACY}:
+        yield Fault(("objectives",), "no objective is an overhead", f"add {{metric: {next(iter(MEASURES))}}}")
+
+
+def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> Iterator[Fault]:
+    metric, goal = objective.get("metric"), objective.get("goal")
+    wanted = "maximize" if metric == ACCURACY else "minimize"
+    if metric is None:
+        yield Fault((*path, "metric"), f"missing; one of {', '.join(METRICS)}", at_key=True)
+    elif metric in earlier:
+        yield Fault((*path, "metric"), f"`{metric}` is an objective already", "keep one of them")
+    elif goal not in (None, wanted):
+        yield Fault((*path, "goal"), f"`{metric}` can only be {wanted}d, got `{goal}`", "leave the goal out")
+    if metric == ACCURACY and objective.get("limit") is not None:
+        yield Fault((*path, "limit"), "a limit is a largest overhead; accuracy takes none", "set it on an overhead")
+
+
+_TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fault]]] = {
+    "model": _backbone,
+    "data": _data,
+    "objectives": _objectives,
+}
