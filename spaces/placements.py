@@ -38,10 +38,13 @@ def baselines(space: Space) -> list[Architecture]:
     stages = sorted({space.sites[i].stage for i in allowed})
 
     def only(wanted: Sequence[int]) -> Architecture:
-        return Architecture(space.backbone, tuple(
-            fill(site, values, spec.min_hidden) if i in allowed and site.stage in wanted else None
-            for i, site in enumerate(space.sites)
-        ))
+        return Architecture(
+            space.backbone,
+            tuple(
+                fill(site, values, spec.min_hidden) if i in allowed and site.stage in wanted else None
+                for i, site in enumerate(space.sites)
+            ),
+        )
 
     return list(dict.fromkeys([only([]), only(stages), *(only([stage]) for stage in stages)]))
 

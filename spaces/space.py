@@ -226,9 +226,7 @@ class Space:
         if group == len(self.groups):
             return 0
         owners = self._owners[group]
-        return sum(
-            self._count(plan, group + 1, earlier & owners[blocks]) for blocks in self._options[plan][group]
-        )
+        return sum(self._count(plan, group + 1, earlier & owners[blocks]) for blocks in self._options[plan][group])
 
     def _fill_group(self, sites: Sequence[int], values: Mapping[str, str]) -> Blocks:
         return tuple(fill(self.sites[i], {**self._fixed, **values}, self.spec.min_hidden) for i in sites)
@@ -266,8 +264,10 @@ class Space:
     def _encode(self, plan: int, split: Sequence[Blocks]) -> dict[str, str]:
         tied = dict(zip(self._tied, self.plans[plan], strict=True))
         parameters = dict(tied)
-        choices = [dict(zip(self._free, values, strict=True)) for values in
-                   itertools.product(*(self.spec.values(name) for name in self._free))]
+        choices = [
+            dict(zip(self._free, values, strict=True))
+            for values in itertools.product(*(self.spec.values(name) for name in self._free))
+        ]
         for (group, sites), blocks in zip(self.groups.items(), split, strict=True):
             on = any(blocks)
             fits = (free for free in choices if not on or self._fill_group(sites, tied | free) == blocks)

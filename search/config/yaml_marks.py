@@ -245,10 +245,11 @@ class _Reader:
         began = error.context_mark if _BEGUN.match(error.context or "") else None
         mark = began or error.problem_mark
         tabs = [i for i, line in enumerate(self._lines) if re.match(" *\t", line)] if "tab" in message else []
-        for line in tabs[:10]:
-            self._note((), self._spot_at(line, self._lines[line].index("\t")), message, hint)
+        spots = [self._spot_at(line, self._lines[line].index("\t")) for line in tabs[:10]]
         if mark and mark.line not in tabs:
-            self._note((), self._spot_at(mark.line, mark.column), message, hint)
+            spots.append(self._spot_at(mark.line, mark.column))
+        for spot in spots or [self._last]:
+            self._note((), spot, message, hint)
         self._document.tree = None
 
     def _spot(self, event: Any, end: Any = None) -> Spot:

@@ -25,14 +25,17 @@ def test_small_budgets_prove_nothing_and_say_so():
 def fresh(rng, gains, sigma, each=4, plain=6, blocks=2):
     numbers = [0] * plain + [a for a in range(1, len(gains)) for _ in range(each)]
     return [
-        Observation(a, i % blocks, 95 + 0.5 * (i % blocks) + gains[a] + rng.gauss(0, sigma)) for i, a in enumerate(numbers)
+        Observation(a, i % blocks, 95 + 0.5 * (i % blocks) + gains[a] + rng.gauss(0, sigma))
+        for i, a in enumerate(numbers)
     ]
 
 
 def test_without_any_effect_proofs_are_rare():
     """One-sided at 0.05 over the whole run: about 1 run in 20 at the most, here counted over 400 runs."""
     rng = random.Random(0)
-    false = sum(any(c.proven for c in confirm.compare([fresh(rng, [0, 0, 0, 0], 0.3)], 0.0).values()) for _ in range(400))
+    false = sum(
+        any(c.proven for c in confirm.compare([fresh(rng, [0, 0, 0, 0], 0.3)], 0.0).values()) for _ in range(400)
+    )
     assert false <= 32  # 5 % of 400 is 20; 32 is exceeded in fewer than 1 of 200 such counts
 
 

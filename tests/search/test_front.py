@@ -35,7 +35,10 @@ def add(ledger, entry, values, block, role, origin):
     for training in ledger.plan([(entry, Seed(block, r)) for r in range(len(values))], role=role, origin=origin):
         ledger.start(training.uid)
         ledger.finish(
-            training.uid, metrics={"val_accuracy": values[training.seed.replicate], "grad_norm": 0.5}, curve=[], correct=None
+            training.uid,
+            metrics={"val_accuracy": values[training.seed.replicate], "grad_norm": 0.5},
+            curve=[],
+            correct=None,
         )
 
 
@@ -117,7 +120,7 @@ def test_json_comes_in_an_envelope():
     assert [p["id"] for p in body["points"]] == ["a0", "a1"]
 
 
-def test_picking(): 
+def test_picking():
     found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
     assert found.pick().id == "a0"
     assert found.pick("a1").id == "a1"

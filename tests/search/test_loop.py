@@ -64,7 +64,9 @@ def drive(loop, at_most=10_000, **how):
 
 
 def rows(ledger):
-    return [(ledger.entries[t.architecture].key, str(t.seed), t.role, t.state, dict(t.metrics)) for t in ledger.trainings]
+    return [
+        (ledger.entries[t.architecture].key, str(t.seed), t.role, t.state, dict(t.metrics)) for t in ledger.trainings
+    ]
 
 
 @pytest.mark.parametrize("trainings", [4, 7, 12, 24, 40, 64, 100])
@@ -142,7 +144,9 @@ def test_the_sampler_does_not_hear_of_the_confirmation(make_loop):
     loop, ledger = make_loop(trainings=24)
     drive(loop)
     told = {t.values[0] for t in loop._proposer.study.trials if t.state.name == "COMPLETE"}
-    found = {role: {t.metrics["val_accuracy"] for t in ledger.trainings if t.role == role} for role in ("search", "confirm")}
+    found = {
+        role: {t.metrics["val_accuracy"] for t in ledger.trainings if t.role == role} for role in ("search", "confirm")
+    }
     assert found["search"] <= told
     assert not found["confirm"] & told
 
@@ -194,7 +198,9 @@ def test_a_failed_architecture_is_not_proposed_again(make_loop):
         assignment = loop.next()
         if assignment is None:
             break
-        loop.finish(assignment.uid, Outcome(failure="diverged") if number % 4 == 3 and number > 8 else outcome(assignment))
+        loop.finish(
+            assignment.uid, Outcome(failure="diverged") if number % 4 == 3 and number > 8 else outcome(assignment)
+        )
     failed = Counter(t.architecture for t in ledger.trainings if t.state == "failed" and t.role == "search")
     assert failed
     assert set(failed.values()) == {1}

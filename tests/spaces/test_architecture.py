@@ -35,8 +35,14 @@ def test_the_key_has_one_field_for_each_site():
 
 
 def test_hidden_width_and_bias_are_read_off_the_excitation():
-    assert (SE("avg", "fc16", "sigmoid", "identity").hidden, SE("avg", "fc16", "sigmoid", "identity").bias) == (16, True)
-    assert (SE("avg", "fc4nb", "sigmoid", "identity").hidden, SE("avg", "fc4nb", "sigmoid", "identity").bias) == (4, False)
+    assert (SE("avg", "fc16", "sigmoid", "identity").hidden, SE("avg", "fc16", "sigmoid", "identity").bias) == (
+        16,
+        True,
+    )
+    assert (SE("avg", "fc4nb", "sigmoid", "identity").hidden, SE("avg", "fc4nb", "sigmoid", "identity").bias) == (
+        4,
+        False,
+    )
 
 
 @pytest.mark.parametrize("text", ["", "resnet18", "/-", "net/avg", "net/avg:fc0:sigmoid@identity", "net/avg:fc2:sigmoid",

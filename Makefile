@@ -1,0 +1,45 @@
+# Two commands for a fresh machine with Python 3.11 or newer:
+#   make demo   installs into .venv and searches SE placements on the digits: minutes, no download but packages
+#   make test   installs into .venv and runs all tests
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.PHONY: demo test test-slow check benchmarks clean
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/senet-search run configs/demo.yaml
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+benchmarks: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.startup
+
+$(VENV)/bin/python:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'senet-search needs Python 3.11 or newer')"
+	$(PYTHON) -m venv $(VENV)
+
+# torch is installed first and loudly: it is most of the download.
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) (torch with CUDA on Linux: about 5 GB, a few minutes) ..."
+	$(PIP) -e ".[onnx]"
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV) (torch with CUDA on Linux: about 5 GB, a few minutes) ..."
+	$(PIP) -e ".[dev]"
+	@touch $@ $(VENV)/demo.stamp
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
