@@ -48,14 +48,9 @@ def cli(debug: bool) -> None:
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
     """Write a commented CONFIG (and its schema for editors) to start from."""
-    from search import config as configs
+    from search.commands import init as first
 
-    if config.exists() and not force:
-        raise UserError(f"{config} exists already", hint="choose another name, or --force")
-    small = data in ("digits", "fashion_mnist", "cifar10", "cifar100")
-    config.write_text(configs.template(data=data, backbone=backbone or ("cifar_resnet20" if small else "resnet18")))
-    schema_file = config.with_name("senet-search.schema.json")
-    schema_file.write_text(json.dumps(configs.schema(), indent=1) + "\n")
+    schema_file = first.write(data, backbone, config, force=force)
     click.echo(f"Wrote {config} and {schema_file}. Next: senet-search check {config}")
 
 
@@ -107,10 +102,7 @@ def status(run: str | None, runs: Path, as_json: bool) -> None:
     from search import folder
     from search.commands import status as states
 
-    if run is None:
-        found = [states.read(name, runs) for name in folder.names(runs)]
-    else:
-        found = [states.read(run, runs)]
+    found = [states.read(name, runs) for name in ([run] if run else folder.names(runs))]
     if as_json:
         _print_json("status", run, {"runs": [state.to_dict() for state in found]})
     else:
@@ -230,43 +222,35 @@ def _print_json(command: str, run: str | None, body: dict[str, Any]) -> None:
 
 
 def _status() -> int:
-    debug = "--debug" in sys.argv
     try:
         cli.main(standalone_mode=False)
-    except UserError as error:
-        return _told(error, debug)
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        return 130
     except BrokenPipeError:
         # The reader of a pipe went away; there is nobody left to tell, and Python must not try at its end.
-        sys.stdout = None  # type: ignore[assignment]
-        return 0
+        sys.stdout = None
+    except (KeyboardInterrupt, click.Abort):
+        return 130
     except Exception as error:
-        return _bug(error, debug)
+        if "--debug" in sys.argv and not isinstance(error, click.ClickException):
+            raise
+        return _told(error)
     return 0
 
 
-def _told(error: UserError, debug: bool) -> int:
-    if debug:
-        raise error
-    text = error.message if error.message.startswith("error:") else f"error: {error.message}"
-    click.echo(text + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
-    return error.code
-
-
-def _bug(error: Exception, debug: bool) -> int:
-    """Interruptions have a status of their own; anything else that gets here is ours to mend."""
-    signal_number = getattr(error, "signal_number", None)
-    if signal_number is not None:
+def _told(error: Exception) -> int:
+    """Prints an error and returns its exit status."""
+    if isinstance(error, click.ClickException):
+        error.show()
+        return 2
+    if isinstance(error, UserError):
+        text = error.message if error.message.startswith("error:") else f"error: {error.message}"
+        click.echo(text + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
+        return error.code
+    number = getattr(error, "signal_number", None)
+    if number is not None:
         click.echo("Stopped. What was finished is kept; type the same command again to go on.", err=True)
-        return 128 + int(signal_number)
-    if debug:
-        raise error
+        return 128 + int(number)
     click.echo(
         f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search.session import Prepared
 
 # Rows of the table of points before it is cut: the front and the baselines always stand in it.
-MAX_ROWS = 14
+MAX_ROWS = 9
 _STYLE = {"proven": "bold green", "likely": "green", "likely worse": "red", "plain": "bold", "open": ""}
 
 
@@ -130,7 +130,7 @@ def percent(value: float) -> str:
 def _table(front: Front) -> Any:
     from rich.table import Table
 
-    title = "accuracy: validation, percent; gain: points over plain"
+    title = "validation accuracy in percent, gain over plain in points, costs over plain"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     level = f"{100 * front.rules.level:.0f} %"
     columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", "MACs", "verdict")
@@ -150,7 +150,7 @@ def _rows(front: Front) -> list[Point]:
     order = {"finalist": 0, "baseline": 1}
     others.sort(key=lambda p: (order.get(p.role, 2), -p.gain))
     first = [front.plain, *(p for p in front.members if not p.is_plain)]
-    return [*first, *others[: max(3, MAX_ROWS - len(first))]]
+    return [*first, *others[: max(4, MAX_ROWS - len(first))]]
 
 
 def _row(point: Point, front: Front) -> list[str]:

@@ -243,7 +243,7 @@ def _verdict(number: int, p_gain: float, p_loss: float, fresh: confirm.Compariso
 
 def _logged(done: Sequence[Training]) -> dict[str, float]:
     """Means over seeds of what else every training logged at its last epoch."""
-    names = [n for n in ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")]
+    names = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
     values = {name: [t.metrics[name] for t in done if name in t.metrics] for name in names}
     return {name: sum(found) / len(found) for name, found in values.items() if found}
 

@@ -142,7 +142,7 @@ class Ledger:
         self, rows: Sequence[tuple[Entry, Seed]], *, role: Role, origin: str, proposal: Any = None, **facts: Any
     ) -> list[Training]:
         """New waiting trainings, all in one transaction, with facts that must become true together with them."""
-        planned = []
+        planned: list[Training] = []
         with self._write():
             for entry, seed in rows:
                 training = Training(

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from search.agenda import Agenda, Candidates
 from search.front import Rules
-from search.ledger import OPEN, Entry, Ledger, Role, Training
+from search.ledger import OPEN, Entry, Ledger, Training
 from search.propose import Proposer
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture

@@ -28,7 +28,7 @@ LISTED = 100_000
 
 Proposal = list[dict[str, Any]]
 Avoid = Callable[[Architecture], bool]
-Known = Callable[[Architecture], "Sequence[float] | None"]
+Known = Callable[[Architecture], float | None]
 
 
 def _random(seed: int, space: Space) -> BaseSampler:
@@ -44,7 +44,7 @@ def _grid(seed: int, space: Space) -> BaseSampler:
 def _nsga2(seed: int, space: Space) -> BaseSampler:
     import optuna
 
-    class Nsga2(optuna.samplers.NSGAIISampler):
+    class Nsga2(optuna.samplers.NSGAIISampler):  # type: ignore[misc]
         """Parents in the order of their trials. Optuna returns them in another order when it has just selected them
         than when it remembers them, so a resumed run would draw other children."""
 
@@ -162,7 +162,7 @@ class Proposer:
         else:
             # Genetic algorithms count members of a generation: a repeat is one, with the value we know.
             self._constrain(trial.number, architecture)
-            self._study.tell(trial, self._values(architecture, float(accuracy)))
+            self._study.tell(trial, self._values(architecture, accuracy))
 
     def _pick(self, rng: random.Random, avoid: Avoid) -> Architecture | None:
         if self._space.size > LISTED:
@@ -217,7 +217,7 @@ def _even_order(space: Space) -> BaseSampler:
 
     from optuna.samplers import BaseSampler, RandomSampler
 
-    class EvenOrder(BaseSampler):
+    class EvenOrder(BaseSampler):  # type: ignore[misc]
         def __init__(self) -> None:
             step = max(1, round(space.size * 0.618))
             while math.gcd(step, space.size) != 1:

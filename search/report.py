@@ -25,7 +25,9 @@ _LOOK = {
 Row = Sequence[object]
 
 
-def write(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any], folder: Path) -> None:
+def write(
+    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any], folder: Path
+) -> None:
     """Writes report.html, front.png, front.csv and front.json, each as a whole or not at all."""
     picture = front_png(front)
     files = {
@@ -99,7 +101,7 @@ def _draw(axes: "Axes", front: Front) -> None:
     cost = front.costs[0]
     band, what = (front.provable, "smaller than this confirmation can prove") if front.confirmed else (
         front.sigma, "seed noise of a single training")  # fmt: skip
-    axes.axhspan(-band, band, color="#eef1f4", zorder=0, label=f"+-{band:.2f}: {what}")
+    axes.axhspan(-band, band, color="#eef1f4", zorder=0, label=f"within {band:.2f} points: {what}")
     axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
     for verdict, (marker, colour) in _LOOK.items():
         points = [p for p in front.points if p.verdict == verdict]
@@ -112,12 +114,14 @@ def _draw(axes: "Axes", front: Front) -> None:
     axes.scatter([getattr(best, cost)], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
                  zorder=5, label="recommended")  # fmt: skip
     for point in {p.id: p for p in (*front.members, best, *_finalists(front))}.values():
-        axes.annotate(point.id, (getattr(point, cost), point.gain), xytext=(6, 6), textcoords="offset points", fontsize=9)
+        axes.annotate(
+            point.id, (getattr(point, cost), point.gain), xytext=(6, 6), textcoords="offset points", fontsize=9
+        )
     axes.set_xlabel(f"{cost.removesuffix('_overhead')} over the plain network, percent")
     axes.set_ylabel(f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)")
     axes.set_title("\n".join(textwrap.wrap(front.verdict, 88)), fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="best")
+    axes.figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
 
 
 def _scatter(axes: "Axes", points: Sequence[Point], cost: str, marker: str, colour: str, verdict: str) -> None:
@@ -129,7 +133,9 @@ def _scatter(axes: "Axes", points: Sequence[Point], cost: str, marker: str, colo
 
 
 def _alt(front: Front) -> str:
-    members = "; ".join(f"{p.words}: {p.gain:+.2f} points at {getattr(p, front.costs[0]):+.2f} %" for p in front.members)
+    members = "; ".join(
+        f"{p.words}: {p.gain:+.2f} points at {getattr(p, front.costs[0]):+.2f} %" for p in front.members
+    )
     return f"Gain over plain against overhead. On the front: {members}"
 
 
@@ -163,7 +169,9 @@ def _points_table(front: Front) -> str:
     for point in _ordered(front):
         seeds = ", ".join(f"{value:.2f}" for value in point.seeds.values())
         rows.append(("front" if point.on_front else "", [*_row(point, front), seeds]))
-    note = "Estimates average over seeds and are shrunk towards each other as the noise demands. Bold rows are the front."
+    note = (
+        "Estimates average over seeds and are shrunk towards each other as the noise demands. Bold rows are the front."
+    )
     return f"<h2>Architectures</h2><p>{note}</p>" + _table("Points of the run, the front first", head, rows)
 
 
@@ -173,10 +181,14 @@ def _test_table(front: Front) -> str:
     rows: list[tuple[str, Row]] = []
     for name, found in front.test["results"].items():
         values = [row["accuracy"] for row in found]
-        rows.append(("", [name, front[name].words, f"{sum(values) / len(values):.2f}", ", ".join(f"{v:.2f}" for v in values)]))
+        rows.append(
+            ("", [name, front[name].words, f"{sum(values) / len(values):.2f}", ", ".join(f"{v:.2f}" for v in values)])
+        )
     head = ("id", "SE placement", "test accuracy, %", "each fresh seed, %")
     when = f"The test set was read once, after the search, on {_e(front.test['read'])}."
-    return f"<h2>Test set</h2><p>{when}</p>" + _table("Test accuracy of the recommended and the plain network", head, rows)
+    return f"<h2>Test set</h2><p>{when}</p>" + _table(
+        "Test accuracy of the recommended and the plain network", head, rows
+    )
 
 
 def _logged_table(front: Front) -> str:
@@ -200,9 +212,25 @@ def _trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) ->
         accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"
         seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
         why = f"{t.state}: {t.reason}" if t.reason else t.state
-        rows.append(("", [t.name, f"a{t.architecture}", entries[t.architecture].words, str(t.seed), t.role, why, accuracy, seconds]))
+        rows.append(
+            (
+                "",
+                [
+                    t.name,
+                    f"a{t.architecture}",
+                    entries[t.architecture].words,
+                    str(t.seed),
+                    t.role,
+                    why,
+                    accuracy,
+                    seconds,
+                ],
+            )
+        )
     head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
-    return f"<h2>Trainings</h2><p>{len(trainings)} in all. {_e(said)}</p>" + _table("All trainings, in order", head, rows)
+    return f"<h2>Trainings</h2><p>{len(trainings)} in all. {_e(said)}</p>" + _table(
+        "All trainings, in order", head, rows
+    )
 
 
 def _reproduce(front: Front, facts: Mapping[str, Any]) -> str:
@@ -229,9 +257,13 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[tuple[str, Row]]) -
     for kind, cells in rows:
         first, *rest = (_e(cell) for cell in cells)
         attribute = f' class="{kind}"' if kind else ""
-        lines.append(f'<tr{attribute}><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>")
+        lines.append(
+            f'<tr{attribute}><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
+        )
     caption = f"<caption>{_e(caption)}</caption>"
-    return f'<div class="wide"><table>{caption}<thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return (
+        f'<div class="wide"><table>{caption}<thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
 def _e(text: object) -> str:

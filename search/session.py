@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import config, folder, front, report, schedule, worker
+from search import config, folder, front, report, schedule, track, worker
 from search.agenda import Candidates, Price
 from search.config import Experiment
 from search.evaluators import Custom, Evaluator, Table, Trainer
@@ -25,7 +25,6 @@ from search.ledger import Entry, Ledger, Training
 from search.loop import Budget, Loop
 from search.propose import Proposer
 from search.schedule import Slots
-from search import track
 from search.track import Tracker
 from senet_nas.recipe import Task
 from spaces.architecture import Architecture
@@ -97,7 +96,9 @@ def prepare(experiment: Experiment) -> Prepared:
     try:
         return _prepare(experiment)
     except UserError as error:
-        raise experiment.problem_at(error.key, error.message, error.hint) if error.key else error from error
+        if not error.key:
+            raise
+        raise experiment.problem_at(error.key, error.message, error.hint, code=error.code) from error
 
 
 def run(
@@ -112,6 +113,8 @@ def run(
     watcher = watcher or Silent()
     place = _place(experiment, Path(runs), new)
     watcher.begin(place.name, place.path)
+    # What cannot be prepared leaves no folder behind.
+    prepared = None if place.exists else _prepared(experiment, watcher)
     place.create()
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
         experiment = _agreed(experiment, place, ledger, trainings)
@@ -120,8 +123,7 @@ def run(
                 "this run is finished: here is its result (go on with --trainings +N, or start anew with --new)"
             )
             return front.compute(place.name, ledger, rules(experiment))
-        watcher.say("loading the data and the network")
-        prepared = prepare(experiment)
+        prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
         return _Session(prepared, place, ledger, watcher).run()
 
 
@@ -133,6 +135,11 @@ def result(run: str, runs: Path | str = RUNS) -> Front:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
+    watcher.say("loading the data and the network")
+    return prepare(experiment)
 
 
 class _Session:
@@ -206,6 +213,7 @@ class _Session:
                 ledger.note(complete=experiment.budget.trainings)
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
+        ledger.note(mlflow_experiment=self._tracker.experiment_id)
         for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):
             self._watcher.say(f"MLflow: {problem}")
         return outcome

@@ -111,7 +111,8 @@ def _solve(design: Array, y: Array, n_blocks: int, sigma: float, tau: float) -> 
 
 def _normalised(log_weights: Array) -> Array:
     weights: Array = np.exp(log_weights - log_weights.max())
-    return weights / weights.sum()
+    normalised: Array = weights / weights.sum()
+    return normalised
 
 
 def _mixture(

@@ -77,7 +77,9 @@ class Tracker:
         """What became of a training."""
         self._queue.put(lambda: self._send_training(training, entry))
 
-    def close(self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0) -> list[str]:
+    def close(
+        self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0
+    ) -> list[str]:
         """Sends the result, ends the run with FINISHED, KILLED or FAILED, and says what could not be sent."""
         if not self._thread.is_alive():
             return self._problems
@@ -117,7 +119,9 @@ class Tracker:
         self.experiment_id = found.experiment_id if found else client.create_experiment(self._experiment, root)
         self._parent, self._children, self._finished = _known(client, self.experiment_id, self._run)
         if not self._parent:
-            self._parent = client.create_run(self.experiment_id, run_name=self._run, tags=self._tags("search")).info.run_id
+            self._parent = client.create_run(
+                self.experiment_id, run_name=self._run, tags=self._tags("search")
+            ).info.run_id
             self._describe_parent(client)
         client.update_run(self._parent, status="RUNNING")
         client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(self._parent)))
@@ -125,7 +129,12 @@ class Tracker:
         self._client = client
 
     def _tags(self, kind: str) -> dict[str, str]:
-        return {"senet.kind": kind, "senet.run": self._run, "mlflow.source.name": "senet-search", "mlflow.user": "senet-search"}
+        return {
+            "senet.kind": kind,
+            "senet.run": self._run,
+            "mlflow.source.name": "senet-search",
+            "mlflow.user": "senet-search",
+        }
 
     def _describe_parent(self, client: MlflowClient) -> None:
         from mlflow.entities import Param
@@ -157,7 +166,12 @@ class Tracker:
         }  # fmt: skip
         name = f"{training.name} {entry.name} {entry.words}"[:250]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
-        params = {"architecture": entry.name, "placement": entry.words, "seed": str(training.seed), "role": training.role}
+        params = {
+            "architecture": entry.name,
+            "placement": entry.words,
+            "seed": str(training.seed),
+            "role": training.role,
+        }
         self._api.log_batch(created.info.run_id, params=[Param(k, v[:500]) for k, v in params.items()])
         self._children[training.uid] = str(created.info.run_id)
         return self._children[training.uid]
@@ -215,12 +229,6 @@ def connect(uri: str, runs: Path) -> MlflowClient:
     return client
 
 
-def experiment_id(uri: str, runs: Path, experiment: str) -> str | None:
-    """The id of an experiment in a store, or None where it has none."""
-    found = connect(uri, runs).get_experiment_by_name(experiment)
-    return str(found.experiment_id) if found else None
-
-
 def link(server: str, experiment: str) -> str:
     """The address that opens on the accuracy-versus-overhead chart of an experiment."""
     view = f"viewStateShareKey={VIEW}&compareRunsMode=CHART&workflowType=machine_learning"
@@ -262,7 +270,9 @@ safest gain. Tag `senet.verdict` says *proven* only of what was trained again wi
 
 def _known(client: MlflowClient, experiment: str, run: str) -> tuple[str, dict[str, str], set[str]]:
     """Parent and children that an earlier session made: run ids by uid, and who among them has ended."""
-    parents = client.search_runs([experiment], f"tags.`senet.run` = '{run}' AND tags.`senet.kind` = 'search'", max_results=1)
+    parents = client.search_runs(
+        [experiment], f"tags.`senet.run` = '{run}' AND tags.`senet.kind` = 'search'", max_results=1
+    )
     if not parents:
         return "", {}, set()
     children: dict[str, str] = {}

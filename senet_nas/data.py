@@ -137,8 +137,10 @@ def _split(raw: Raw, spec: DataSpec) -> list[tuple[np.ndarray, np.ndarray]]:
 
 def _check_sizes(n_train: int, n_val: int, n: int, raw: Raw, spec: DataSpec) -> None:
     if n_train > n or (raw.validation is None and n_train == n):
-        raise UserError(f"data.train is {n_train}, but {n} labelled images are left outside the test set, and some must "
-                        "validate", key="data.train" if spec.train else "data.path")
+        raise UserError(
+            f"data.train is {n_train}, but {n} labelled images are left outside the test set, and some must validate",
+            key="data.train" if spec.train else "data.path",
+        )
     most = n - n_train if raw.validation is None else len(raw.validation[1])
     if n_val > most:
         raise UserError(f"data.validation is {n_val}, but only {most} images are left for it", key="data.validation")

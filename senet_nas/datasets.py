@@ -14,6 +14,7 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     Images = NDArray[np.uint8]
     Labels = NDArray[np.int64]
@@ -107,7 +108,10 @@ def _root(spec: DataSpec, base: Path) -> Path:
 
 def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
     """Names of the class folders. Raises UserError where there are none, one, or others in another part."""
-    found = {part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".") for part, folder in parts.items()}
+    found = {
+        part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+        for part, folder in parts.items()
+    }
     classes = found["train"]
     if len(classes) < 2:
         raise UserError(
@@ -117,8 +121,9 @@ def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
     for part, names in found.items():
         if names != classes:
             other = sorted(set(names) ^ set(classes))
-            raise UserError(f"{parts[part]} and {parts['train']} do not hold the same classes: {', '.join(other)}",
-                            key="data.path")
+            raise UserError(
+                f"{parts[part]} and {parts['train']} do not hold the same classes: {', '.join(other)}", key="data.path"
+            )
     return tuple(classes)
 
 
@@ -161,8 +166,11 @@ def _decode(files: list[tuple[Path, int]], size: int, *, grey: bool) -> "tuple[I
             bad.append(f"{path} ({type(error).__name__})")
     if bad:
         more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
-        raise UserError(f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
-                        hint="mend or remove them", key="data.path")
+        raise UserError(
+            f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
+            hint="mend or remove them",
+            key="data.path",
+        )
     return x_NHWC, np.array([label for _, label in files], dtype=np.int64)
 
 
@@ -171,12 +179,19 @@ def _read(path: Path, size: int, *, grey: bool) -> "Images":
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        if image.mode in ("I", "I;16", "F"):
-            levels = np.asarray(image, dtype=np.float32)
-            image = Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
-        fitted = ImageOps.fit(image.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
+        shallow = _eight_bits(image) if image.mode in ("I", "I;16", "F") else image
+        fitted = ImageOps.fit(shallow.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
     x = np.asarray(fitted, dtype=np.uint8)
     return x[..., None] if grey else x
+
+
+def _eight_bits(image: "Image.Image") -> "Image.Image":
+    """Deep grey levels brought to 0..255 by their own maximum."""
+    import numpy as np
+    from PIL import Image
+
+    levels = np.asarray(image, dtype=np.float32)
+    return Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
 
 
 # Add a dataset here.

@@ -47,7 +47,7 @@ def test_accuracy(architecture: str, weights: Path, task: Task) -> dict[str, flo
     data = prepare(task)
     model = _network(architecture, data, block_seed=0)
     model.load_state_dict(load_file(weights))
-    model.to(task.device, memory_format=torch.channels_last)
+    model.to(task.device).to(memory_format=torch.channels_last)
     found = validate(model, data.x_test, data.y_test, data, device=task.device)
     return {"accuracy": found["accuracy"], "log_loss": found["log_loss"], "n": float(len(data.y_test))}
 

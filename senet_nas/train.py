@@ -40,7 +40,7 @@ class Training:
     ``correct_N`` says which validation images were right after the last epoch."""
 
     def __init__(self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self._data, self._recipe, self._device = data, recipe, device
         self._x, self._y = data.x_train.to(device), data.y_train.to(device)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
@@ -160,5 +160,3 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     nesterov = recipe.nesterov and recipe.momentum > 0
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
-
-

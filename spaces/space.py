@@ -175,7 +175,8 @@ class Space:
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
         """Members that differ in one group, or in one tied factor with the same groups on."""
-        split, found = self._split(architecture), {}
+        split = self._split(architecture)
+        found: dict[Architecture, None] = {}
         plans = self._plans_with(split)
         for plan in (number for number in range(len(self.plans)) if plans >> number & 1):
             for group, options in enumerate(self._options[plan]):

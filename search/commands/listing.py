@@ -1,5 +1,6 @@
 """``senet-search list``: every name that a config may hold, read off the tables that define them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -12,8 +13,8 @@ from senet_nas.overhead import MEASURES
 from spaces.errors import unknown
 from spaces.space import Position
 
-TABLES = {
-    "backbones": backbones.names,
+TABLES: dict[str, Callable[[], list[str]]] = {
+    "backbones": lambda: list(backbones.names()),
     "datasets": lambda: list(DATASETS),
     "squeezes": lambda: list(SQUEEZES),
     "gates": lambda: list(GATES),
@@ -25,7 +26,7 @@ TABLES = {
 
 def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
     """Names by kind; all kinds unless one is asked for. Raises UserError."""
-    tables = {**TABLES, "runs": lambda: folder.names(runs)}
+    tables: dict[str, Callable[[], list[str]]] = {**TABLES, "runs": lambda: folder.names(runs)}
     if what is not None and what not in tables:
         raise unknown("list", what, tables)
     return {kind: list(names()) for kind, names in tables.items() if what in (None, kind)}

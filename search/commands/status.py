@@ -45,7 +45,7 @@ def read(run: str, runs: Path) -> Status:
         experiment = config.load(place.config)
         is_live, is_complete = _locked(place), ledger.fact("complete") is not None
         budget = experiment.budget.trainings
-        counts = dict(Counter(t.state for t in ledger.trainings))
+        counts = dict(Counter(str(t.state) for t in ledger.trainings))
         seconds = _seconds(ledger, is_live)
         finished = counts.get("finished", 0)
         left = seconds / finished * (budget - finished) if is_live and finished else None

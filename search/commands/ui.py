@@ -2,11 +2,13 @@
 
 import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from search import config, folder, track
+from search.ledger import Ledger
 from spaces.errors import ENVIRONMENT, UserError
 
 
@@ -15,9 +17,12 @@ def serve(run: str, runs: Path, port: int) -> None:
     place = folder.find(run, runs)
     experiment, runs = config.load(place.config), place.path.parent
     uri = track.store(experiment.tracking.uri, runs)
-    number = track.experiment_id(uri, runs, experiment.tracking.experiment or experiment.name)
-    if number is None:
-        raise UserError(f"MLflow knows nothing of {run} yet", hint="it is written while the run goes on", code=ENVIRONMENT)
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        number = ledger.fact("mlflow_experiment")
+    if not number:
+        raise UserError(
+            f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT
+        )
     if not track.is_embedded(uri):
         click.echo(f"{run} is tracked elsewhere. Open {track.link(config.redacted(uri), number)}")
         return

@@ -3,7 +3,6 @@
 ``data``, ``space``, ``objectives`` and ``train`` are declared where they are used; the other sections stand here.
 """
 
-# ruff: noqa: RUF009 - option() only describes a field
 import dataclasses
 import functools
 import json

@@ -16,7 +16,9 @@ SE = "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
 def test_a_report_after_each_epoch_and_the_last_is_done():
     reports = list(evaluate(SE, Seed(0), TASK))
     assert [(r.epoch, r.done) for r in reports] == [(1, False), (2, True)]
-    assert reports[-1].metrics["params"] == sum(p.numel() for p in build(SE, in_channels=1, num_classes=10).parameters())
+    assert reports[-1].metrics["params"] == sum(
+        p.numel() for p in build(SE, in_channels=1, num_classes=10).parameters()
+    )
 
 
 def test_which_images_were_right_is_kept_as_bits():

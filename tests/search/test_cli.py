@@ -1,0 +1,295 @@
+"""The commands as a stranger types them: real trainings through the real Ray, Optuna and MLflow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from search.ledger import Ledger
+
+ROOT = Path(__file__).parent.parent.parent
+COMMAND = [sys.executable, "-c", "from search.cli import main; main()"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def senet(*words, cwd, check=True, **more):
+    found = subprocess.run([*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, **more)
+    assert not check or found.returncode == 0, found.stderr
+    return found
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The demo, shortened, run to its end once for this file."""
+    where = tmp_path_factory.mktemp("demo")
+    short = ["--set", "train.epochs=1", "--set", "data.train=300"]
+    return where, senet("run", str(ROOT / "configs" / "demo.yaml"), *short, cwd=where), short
+
+
+@pytest.mark.ray
+class TestDemo:
+    def test_it_ends_with_a_verdict_and_prints_nothing_of_others(self, finished):
+        _, found, _ = finished
+        lines = (found.stdout + found.stderr).splitlines()
+        assert len(lines) <= 60
+        assert "Recommended" in found.stdout
+        assert "24 trainings: 24 finished" in found.stdout
+        assert "senet-search export digits" in found.stdout
+        for noise in ("WARNING", "INFO", "ray::", "(raylet)", "alembic", "Traceback", "optuna", "UserWarning"):
+            assert noise not in found.stdout + found.stderr
+
+    def test_the_folder_holds_what_the_design_says(self, finished):
+        where, _, _ = finished
+        names = {path.name for path in (where / "runs" / "digits").iterdir()}
+        expected = {"config.yaml", "ledger.sqlite", "lock", "trainings", "report.html", "front.csv", "front.json", "front.png"}
+        assert expected <= names
+        assert not list((where / "runs").rglob("*.tmp"))
+        assert not [p for p in (where / "runs").rglob("*") if p.suffix in (".pkl", ".pt", ".pth", ".pickle")]
+
+    def test_only_finalists_and_plain_keep_weights(self, finished):
+        where, _, _ = finished
+        run = where / "runs" / "digits"
+        kept = {path.parent.name for path in run.rglob("model.safetensors")}
+        ledger = Ledger(run / "ledger.sqlite", read_only=True)
+        assert kept == {t.uid for t in ledger.trainings if t.role == "confirm"}
+        assert kept
+
+    def test_every_finished_training_keeps_which_images_were_right(self, finished):
+        where, _, _ = finished
+        ledger = Ledger(where / "runs" / "digits" / "ledger.sqlite", read_only=True)
+        assert {len(t.correct) for t in ledger.trainings} == {(1138 + 7) // 8}
+
+    def test_mlflow_holds_one_parent_and_a_child_for_each_training(self, finished):
+        from search.track import connect
+
+        where, _, _ = finished
+        runs = where / "runs"
+        client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
+        experiment = client.get_experiment_by_name("digits")
+        found = client.search_runs([experiment.experiment_id], max_results=1000)
+        (parent,) = (r for r in found if r.data.tags["senet.kind"] == "search")
+        children = [r for r in found if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        ledger = Ledger(runs / "digits" / "ledger.sqlite", read_only=True)
+        assert {r.data.tags["senet.training_uid"] for r in children} == {t.uid for t in ledger.trainings}
+        assert len(children) == 24
+        assert {r.info.status for r in found} == {"FINISHED"}
+        by_uid = {r.data.tags["senet.training_uid"]: r for r in children}
+        for training in ledger.trainings:
+            assert by_uid[training.uid].data.metrics["val_accuracy"] == pytest.approx(training.metrics["val_accuracy"])
+            assert {"gain", "gain_low", "params_overhead", "macs_overhead"} <= by_uid[training.uid].data.metrics.keys()
+        assert {a.path for a in client.list_artifacts(parent.info.run_id)} >= {"report.html", "front.png", "config.yaml"}
+        assert "mlflow.note.content" in parent.data.tags
+
+    def test_the_same_command_prints_the_result_of_a_finished_run(self, finished):
+        where, first, short = finished
+        again = senet("run", str(ROOT / "configs" / "demo.yaml"), *short, cwd=where)
+        assert "finished" in again.stderr
+        assert again.stdout == first.stdout
+
+    def test_a_changed_config_is_refused_with_the_difference(self, finished):
+        where, _, short = finished
+        found = senet("run", str(ROOT / "configs" / "demo.yaml"), *short, "--set", "train.lr=0.5", cwd=where, check=False)
+        assert found.returncode == 2
+        assert "train.lr: was 0.2, is 0.5" in found.stderr
+        assert "--new" in found.stderr
+
+    def test_status_report_and_list_agree(self, finished):
+        where, _, _ = finished
+        status = json.loads(senet("status", "digits", "--json", cwd=where).stdout)
+        assert (status["schema"], status["command"]) == (1, "status")
+        assert status["runs"][0]["state"] == "finished"
+        assert status["runs"][0]["trainings"] == {"finished": 24}
+        front = json.loads(senet("report", "digits", "--json", cwd=where).stdout)
+        assert front["points"][0]["words"] == "plain"
+        assert json.loads(senet("list", "runs", "--json", cwd=where).stdout)["runs"] == ["digits"]
+
+    def test_the_exported_network_runs_without_this_project(self, finished):
+        where, _, _ = finished
+        taken = json.loads(senet("export", "digits", "--to", "taken", "--json", cwd=where).stdout)
+        assert set(taken["files"]) >= {"architecture.json", "model.safetensors", "model.py", "model.onnx"}
+        assert taken["differences"]["model.py"] == 0
+        assert taken["differences"]["model.onnx"] <= 1e-4
+        program = (
+            "import sys\n"
+            "for name in ('spaces', 'senet_nas', 'search', 'torchvision'): sys.modules[name] = None\n"
+            "import torch; from model import load\n"
+            "print(tuple(load().eval()(torch.zeros(3, 1, 8, 8)).shape))\n"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", program], cwd=where / "taken", capture_output=True, text=True, check=False,
+            env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        )  # fmt: skip
+        assert found.stdout.strip() == "(3, 10)", found.stderr
+
+    def test_what_has_no_weights_cannot_be_exported_and_says_what_can(self, finished):
+        where, _, _ = finished
+        found = senet("export", "digits", "--pick", "a2", "--to", "none", cwd=where, check=False)
+        assert found.returncode in (0, 3)
+        if found.returncode == 3:
+            assert "has no weights" in found.stderr
+            assert not (where / "none").exists()
+        assert senet("export", "digits", "--pick", "a99", cwd=where, check=False).returncode == 2
+
+
+SCRIPTED = """
+import os, pathlib
+from spaces import Architecture
+log = pathlib.Path(__file__).with_name("executed.txt")
+def evaluate(architecture, seed):
+    with log.open("a") as file:
+        file.write(f"{architecture} {seed}\\n")
+    number = int.from_bytes(f"{architecture} {seed}".encode(), "big") % 1000 / 1000
+    for epoch in range(40):
+        sum(i * i for i in range(60_000))
+        yield {"val_accuracy": 90 + number}
+def sometimes_nan(architecture, seed):
+    bad = not architecture.is_plain and len(str(architecture)) % 3 == 0
+    return float("nan") if bad else 90 + seed.replicate / 10
+"""
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    """A folder with a config whose evaluation is a script: real Ray, Optuna and MLflow, no training."""
+    (tmp_path / "scripted.py").write_text(SCRIPTED)
+
+    def make(function="evaluate", trainings=16):
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            "name: scripted\ndata: digits\nmodel: {backbone: cifar_resnet8}\n"
+            f"budget: {{trainings: {trainings}}}\nevaluate: python:scripted:{function}\n"
+        )
+        return config
+
+    return make
+
+
+def interrupt(config, after, number):
+    """Starts a run, waits for so many lines of results, sends a signal; returns the exit status and what was printed."""
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(config)], cwd=config.parent, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if sum("%" in word and "/16" in word for word in said) >= after:
+            os.kill(process.pid, number)
+            break
+    said += process.stderr.readlines()
+    return process.wait(60), "".join(said)
+
+
+@pytest.mark.ray
+def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scripted):
+    config = scripted()
+    status, said = interrupt(config, 3, signal.SIGINT)
+    assert status == 130
+    assert "type the same command again to go on" in said
+    run = config.parent / "runs" / "scripted"
+    after_first = finished_rows(run)
+    assert len(after_first) >= 3
+    assert {t.state for t in Ledger(run / "ledger.sqlite", read_only=True).trainings} <= {"finished", "waiting"}
+    status, said = interrupt(config, 3, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert "going on" in said
+    assert finished_rows(run)[: len(after_first)] == after_first
+    senet("run", str(config), cwd=config.parent)
+    ledger = Ledger(run / "ledger.sqlite", read_only=True)
+    assert Counter(t.state for t in ledger.trainings) == {"finished": 16}
+    assert len({(t.architecture, t.seed) for t in ledger.trainings}) == 16
+    executed = (config.parent / "executed.txt").read_text().splitlines()
+    slots = len(os.sched_getaffinity(0))
+    assert 16 <= len(executed) <= 16 + 2 * slots
+    assert set(executed) == {f"{ledger.entries[t.architecture].key} {t.seed}" for t in ledger.trainings}
+
+
+def finished_rows(run):
+    ledger = Ledger(run / "ledger.sqlite", read_only=True)
+    return [(t.uid, dict(t.metrics), t.ended) for t in ledger.trainings if t.state == "finished"]
+
+
+@pytest.mark.ray
+def test_a_training_that_turns_nan_is_failed_everywhere_and_the_search_goes_on(scripted):
+    from search.track import connect
+
+    config = scripted("sometimes_nan", trainings=12)
+    found = senet("run", str(config), cwd=config.parent)
+    runs = config.parent / "runs"
+    ledger = Ledger(runs / "scripted" / "ledger.sqlite", read_only=True)
+    states = Counter(t.state for t in ledger.trainings)
+    assert states["finished"] == 12
+    assert states["failed"] >= 1
+    assert {t.reason for t in ledger.trainings if t.state == "failed"} == {"not a number: val_accuracy"}
+    assert "FAILED: not a number" in found.stderr
+    assert f"{states['failed']} failed" in found.stdout
+    client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
+    children = client.search_runs([client.get_experiment_by_name("scripted").experiment_id], "tags.`senet.kind` = 'training'")
+    by_uid = {r.data.tags["senet.training_uid"]: r.info.status for r in children}
+    assert by_uid == {t.uid: t.state.upper() for t in ledger.trainings}
+
+
+# -- commands that start nothing ----------------------------------------------------------------------------------------
+
+
+def test_profile_gives_the_published_numbers(tmp_path):
+    words = ["profile", "resnet50", "--reduction", "16", "--image-size", "224", "--json"]
+    everywhere = json.loads(senet(*words, "--placement", "all", cwd=tmp_path).stdout)
+    assert everywhere["params"] == 28_088_024
+    assert round(everywhere["params_overhead"], 1) == 9.9
+    early = json.loads(senet(*words, "--placement", "stages:1-3", cwd=tmp_path).stdout)
+    assert round(early["params_overhead"], 1) == 3.7
+
+
+def test_init_check_and_a_bad_config(tmp_path):
+    assert "senet-search check config.yaml" in senet("init", cwd=tmp_path).stdout
+    assert senet("init", cwd=tmp_path, check=False).returncode == 2
+    found = senet("check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8", cwd=tmp_path)
+    assert "1,797" in found.stdout or "test; 10 classes" in found.stdout
+    assert "Nothing was started" in found.stdout
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "bad.yaml").write_text(
+        "data: digits\nmodel: {backbone: cifar_resnet9}\nbudget:\n  trails: 24\nspace:\n  reduction: [a]\n"
+    )
+    bad = senet("run", "bad.yaml", cwd=tmp_path, check=False)
+    assert bad.returncode == 2
+    assert "bad.yaml:2" in bad.stderr
+    assert "bad.yaml:4" in bad.stderr
+    assert "did you mean `trainings`" in bad.stderr
+    assert "bad.yaml:6" in bad.stderr
+    assert "Traceback" not in bad.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path):
+    (tmp_path / "bad.yaml").write_text("data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 32]\n")
+    for command in ("check", "run"):
+        found = senet(command, "bad.yaml", cwd=tmp_path, check=False)
+        assert found.returncode == 2
+        assert "bad.yaml:4" in found.stderr
+        assert "leaves no channel at site 1.0 (16 channels" in found.stderr
+    assert not (tmp_path / "runs" / "bad" / "ledger.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(["status", "nothing"], "no run `nothing`"), (["list", "backbone"], "did you mean `backbones`?"),
+     (["profile", "resnet51"], "did you mean `resnet50`?"), (["profile", "resnet18", "--position", "pre_adition"], "pre_addition"),
+     (["run", "nowhere.yaml"], "nowhere.yaml"), (["rnu"], "No such command")],
+)  # fmt: skip
+def test_wrong_words_are_answered_with_the_right_ones(tmp_path, words, says):
+    found = senet(*words, cwd=tmp_path, check=False)
+    assert found.returncode == 2
+    assert says in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_list_and_schema_are_for_machines_too(tmp_path):
+    listed = json.loads(senet("list", "--json", cwd=tmp_path).stdout)
+    assert {"digits", "image_folder"} <= set(listed["datasets"])
+    assert "tpe" in listed["samplers"]
+    assert json.loads(senet("schema", cwd=tmp_path).stdout)["type"] == "object"
