@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from search.ledger import Entry, Training
-    from search.session import Prepared
+    from search.prepare import Prepared
 
 # Rows of the table of points before it is cut: the front and the baselines always stand in it.
 MAX_ROWS = 9

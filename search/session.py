@@ -7,29 +7,23 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from search import config, folder, front, report, schedule, track, worker
-from search.agenda import Candidates, Price
 from search.config import Experiment
-from search.evaluators import Custom, Evaluator, Table, Trainer
+from search.evaluators import Trainer
 from search.folder import RUNS, RunFolder
-from search.front import Front, Rules
+from search.front import Front
 from search.ledger import Entry, Ledger, Training
 from search.loop import Budget, Loop
+from search.prepare import Prepared, prepare, rules
 from search.propose import Proposer
-from search.schedule import Slots
 from search.track import Tracker
-from senet_nas.recipe import Task
-from spaces.architecture import Architecture
-from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
-from spaces.space import Site, Space
+from spaces.errors import NOTHING_USABLE, UserError
 
 
 class Watcher(Protocol):
@@ -37,7 +31,7 @@ class Watcher(Protocol):
 
     def begin(self, name: str, where: Path) -> None: ...
     def say(self, text: str) -> None: ...
-    def plan(self, prepared: "Prepared", done: int) -> None: ...
+    def plan(self, prepared: Prepared, done: int) -> None: ...
     def changed(self, training: Training, entry: Entry) -> None: ...
     def end(self) -> None: ...
 
@@ -47,7 +41,7 @@ class Silent:
 
     def begin(self, name: str, where: Path) -> None: ...
     def say(self, text: str) -> None: ...
-    def plan(self, prepared: "Prepared", done: int) -> None: ...
+    def plan(self, prepared: Prepared, done: int) -> None: ...
     def changed(self, training: Training, entry: Entry) -> None: ...
     def end(self) -> None: ...
 
@@ -58,47 +52,6 @@ class Interrupted(Exception):
     def __init__(self, signal_number: int) -> None:
         super().__init__(f"ended by signal {signal_number}")
         self.signal_number = signal_number
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything that is known before the first training. Built by :func:`prepare`."""
-
-    experiment: Experiment
-    space: Space
-    price: Price
-    evaluate: Evaluator
-    slots: Slots
-    device: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def candidates(self) -> Candidates:
-        seeds = self.evaluate.seeds if isinstance(self.evaluate, Table) else None
-        return Candidates(self.space, self.price, seeds)
-
-    @cached_property
-    def sites(self) -> Sequence[Site]:
-        return self.space.sites
-
-
-def rules(experiment: Experiment) -> Rules:
-    """What decides in an experiment."""
-    search = experiment.search
-    return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
-
-
-def prepare(experiment: Experiment) -> Prepared:
-    """Data, sites, space and prices of an experiment; nothing is trained.
-
-    Raises ConfigError, with the line of the config, where the space or the data do not fit.
-    """
-    try:
-        return _prepare(experiment)
-    except UserError as error:
-        if not error.key:
-            raise
-        raise experiment.problem_at(error.key, error.message, error.hint, code=error.code) from error
 
 
 def run(
@@ -227,94 +180,6 @@ class _Projection:
 
     def changed(self, training: Training, entry: Entry) -> None:
         self._tracker.training(training, entry)
-
-
-def _prepare(experiment: Experiment) -> Prepared:
-    from senet_nas import build, overhead
-
-    evaluate, table = _evaluator(experiment), None
-    device, slots = _machine(experiment)
-    if isinstance(evaluate, Table):
-        table = evaluate
-    if table is not None and table.sites is not None:
-        space = Space(experiment.model.backbone, table.sites, experiment.space)
-        return Prepared(experiment, space, _table_price(table), evaluate, slots, device)
-    space = Space(experiment.model.backbone, build.sites(experiment.model.backbone), experiment.space)
-    data = _load(experiment)
-    prices = overhead.price_list(
-        experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
-    )
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
-
-
-def _evaluator(experiment: Experiment) -> Evaluator:
-    kind, _, rest = experiment.evaluate.partition(":")
-    if kind == "table":
-        return Table(experiment.base / rest)
-    if kind == "python":
-        custom = Custom(rest, str(experiment.base.resolve()))
-        _ = custom.function  # a wrong name is an error now, not in a worker
-        return custom
-    device, slots = _machine(experiment)
-    base = {"base": str(experiment.base.resolve())}
-    return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base))
-
-
-def _table_price(table: Table) -> Price:
-    def price(architecture: Architecture) -> Mapping[str, float]:
-        known = table.price(architecture)
-        # What the table lacks is never proposed (it has no seeds); its price only has to be too high.
-        return known or {name: float("inf") for name in ("params", "params_overhead", "macs", "macs_overhead")}
-
-    return price
-
-
-def _machine(experiment: Experiment) -> tuple[str, Slots]:
-    """Device and slots. Raises UserError (code 4) where more is asked for than there is."""
-    resources = experiment.resources
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    gpus = _gpus() if resources.device != "cpu" and experiment.evaluate == "train" else 0
-    if resources.device == "cuda" and not gpus:
-        raise UserError(
-            "resources.device is cuda, but torch finds no GPU here",
-            hint="use `device: cpu`",
-            key="resources.device",
-            code=ENVIRONMENT,
-        )
-    per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
-    share = per_slot if gpus else 0.0
-    most = int(gpus / share) if share else cores
-    count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
-    cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
-    if count * cpus > cores or (share and count * share > gpus):
-        what = f"{count} slots with {cpus} CPU cores" + (f" and {share:g} GPU" if share else "") + " each"
-        raise UserError(
-            f"{what} do not fit: this machine has {cores} cores and {gpus} GPUs",
-            hint="use `slots: auto`",
-            key="resources.slots",
-            code=ENVIRONMENT,
-        )
-    return ("cuda" if share else "cpu"), Slots(count, cpus, share)
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def _load(experiment: Experiment) -> Any:
-    from senet_nas.data import load
-
-    return load(experiment.data, base=experiment.base)
-
-
-def _about(data: Any) -> dict[str, Any]:
-    return {
-        "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
-        "channels": data.channels, "image_size": data.image_size, "fingerprint": data.fingerprint,
-        "mean": list(data.mean), "std": list(data.std),
-    }  # fmt: skip
 
 
 def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:

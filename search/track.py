@@ -12,8 +12,6 @@ import logging
 import math
 import os
 import queue
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,28 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from search.front import Front, Point
 from search.ledger import Entry, Training
+from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, VIEW, view
 from search.report import markdown
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
-VIEW = "senet"
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 _FIGURES = (
     "val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds",
 )  # fmt: skip
 _COSTS = ("params", "params_overhead", "macs", "macs_overhead")
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
-# Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
-_QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-}
 
 
 def store(uri: str | None, runs: Path) -> str:
@@ -124,8 +112,8 @@ class Tracker:
             ).info.run_id
             self._describe_parent(client)
         client.update_run(self._parent, status="RUNNING")
-        client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(_view(self._parent)))
-        client.set_experiment_tag(self.experiment_id, "mlflow.note.content", _NOTE)
+        client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(view(self._parent)))
+        client.set_experiment_tag(self.experiment_id, "mlflow.note.content", NOTE)
         self._client = client
 
     def _tags(self, kind: str) -> dict[str, str]:
@@ -217,7 +205,7 @@ class Tracker:
 
 def connect(uri: str, runs: Path) -> MlflowClient:
     """A client of the store. Two processes that make the same schema at once spoil it, so that is done under a lock."""
-    for name, value in _QUIET.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
@@ -229,43 +217,7 @@ def connect(uri: str, runs: Path) -> MlflowClient:
     return client
 
 
-def link(server: str, experiment: str) -> str:
-    """The address that opens on the accuracy-versus-overhead chart of an experiment."""
-    view = f"viewStateShareKey={VIEW}&compareRunsMode=CHART&workflowType=machine_learning"
-    return f"{server}/#/experiments/{experiment}/runs?{view}"
-
-
-def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of a light MLflow server on this machine only."""
-    hosts = f"localhost:{port},127.0.0.1:{port}"
-    argv = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root",
-        (runs.resolve() / "mlartifacts").as_uri(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--allowed-hosts", hosts,
-    ]  # fmt: skip
-    return argv, {**_QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-def free_port(preferred: int) -> int:
-    """The preferred port of the loopback interface, or the next one that is free."""
-    for port in range(preferred, preferred + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError(f"no free port from {preferred} to {preferred + 99}")
-
-
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-_NOTE = """Searches of **senet-search**: where SE goes, and whether it is worth it.
-
-One parent run for each search, one child for each training. `gain` is in points of validation accuracy over the plain
-network, with its interval `gain_low .. gain_high`; overheads are in percent. Sort by `gain_low`: the first row is the
-safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds."""
 
 
 def _known(client: MlflowClient, experiment: str, run: str) -> tuple[str, dict[str, str], set[str]]:
@@ -290,27 +242,6 @@ def _known(client: MlflowClient, experiment: str, run: str) -> tuple[str, dict[s
         token = page.token
         if not token:
             return str(parents[0].info.run_id), children, ended
-
-
-def _view(parent: str) -> dict[str, Any]:
-    """What MLflow's own page reads from a shared view: a scatter of gain against overhead, the safest gain first.
-
-    An undocumented format of its front end; where a version does not know it, the plain page opens.
-    """
-    section = {"uuid": "senet", "name": "Accuracy versus overhead", "display": True, "isReordered": False,
-               "deleted": False, "isGenerated": False}  # fmt: skip
-    chart = {
-        "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
-        "displayName": "Gain over plain (points) against parameters (percent)", "runsCountToCompare": 100,
-        "xaxis": {"key": "params_overhead", "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
-    }  # fmt: skip
-    shown = ["gain", "gain_low", "gain_high", "params_overhead", "macs_overhead", "val_accuracy", "n_seeds"]
-    return {
-        "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",
-        "orderByKey": "metrics.`gain_low`", "orderByAsc": False, "runsHiddenMode": "SHOW_ALL",
-        "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`placement`", "tags.`senet.verdict`"],
-        "compareRunSections": [section], "compareRunCharts": [chart], "isAccordionReordered": True,
-    }  # fmt: skip
 
 
 def _numbers(training: Training, entry: Entry) -> dict[str, float]:

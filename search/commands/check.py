@@ -8,7 +8,7 @@ from typing import Any
 from search.config import Experiment
 from search.console import plan_lines
 from search.evaluators import Trainer
-from search.session import Prepared, prepare
+from search.prepare import Prepared, prepare
 
 # Enough batches for a steady rate, few enough to wait for.
 BATCHES = 12
@@ -74,7 +74,7 @@ def _measure(prepared: Prepared) -> float:
     share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
     few = data.share(share)
     model = build(
-        f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.sites),
+        f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.space.sites),
         in_channels=data.channels,
         num_classes=data.num_classes,
     )

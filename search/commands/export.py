@@ -6,10 +6,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from search import config, folder, front, session, worker
+from search import config, folder, front, worker
 from search.folder import RunFolder
 from search.front import Point
 from search.ledger import Ledger, Training
+from search.prepare import rules
 from spaces.errors import NOTHING_USABLE, UserError
 
 
@@ -44,7 +45,7 @@ def export(run: str, *, pick: str, to: Path | None, onnx: bool | None, force: bo
     place = folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = config.load(place.config)
-        found = front.compute(place.name, ledger, session.rules(experiment))
+        found = front.compute(place.name, ledger, rules(experiment))
         point = found.pick(pick)
         training = _median(point, ledger, place)
         facts = ledger.facts()

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search import config, folder, front, session
+from search import config, folder, front
 from search.folder import RunFolder
 from search.ledger import Ledger
+from search.prepare import rules
 from spaces.errors import UserError
 
 
@@ -61,7 +62,7 @@ def read(run: str, runs: Path) -> Status:
 
 def _verdict(ledger: Ledger, experiment: Any) -> str:
     try:
-        return front.compute("", ledger, session.rules(experiment)).verdict
+        return front.compute("", ledger, rules(experiment)).verdict
     except UserError as error:
         return error.message
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def senet(*words, cwd, check=True, **more):
-    found = subprocess.run([*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, **more)
+    found = subprocess.run(
+        [*COMMAND, *words], cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False, **more
+    )
     assert not check or found.returncode == 0, found.stderr
     return found
 
@@ -46,7 +49,16 @@ class TestDemo:
     def test_the_folder_holds_what_the_design_says(self, finished):
         where, _, _ = finished
         names = {path.name for path in (where / "runs" / "digits").iterdir()}
-        expected = {"config.yaml", "ledger.sqlite", "lock", "trainings", "report.html", "front.csv", "front.json", "front.png"}
+        expected = {
+            "config.yaml",
+            "ledger.sqlite",
+            "lock",
+            "trainings",
+            "report.html",
+            "front.csv",
+            "front.json",
+            "front.png",
+        }
         assert expected <= names
         assert not list((where / "runs").rglob("*.tmp"))
         assert not [p for p in (where / "runs").rglob("*") if p.suffix in (".pkl", ".pt", ".pth", ".pickle")]
@@ -82,7 +94,11 @@ class TestDemo:
         for training in ledger.trainings:
             assert by_uid[training.uid].data.metrics["val_accuracy"] == pytest.approx(training.metrics["val_accuracy"])
             assert {"gain", "gain_low", "params_overhead", "macs_overhead"} <= by_uid[training.uid].data.metrics.keys()
-        assert {a.path for a in client.list_artifacts(parent.info.run_id)} >= {"report.html", "front.png", "config.yaml"}
+        assert {a.path for a in client.list_artifacts(parent.info.run_id)} >= {
+            "report.html",
+            "front.png",
+            "config.yaml",
+        }
         assert "mlflow.note.content" in parent.data.tags
 
     def test_the_same_command_prints_the_result_of_a_finished_run(self, finished):
@@ -93,7 +109,9 @@ class TestDemo:
 
     def test_a_changed_config_is_refused_with_the_difference(self, finished):
         where, _, short = finished
-        found = senet("run", str(ROOT / "configs" / "demo.yaml"), *short, "--set", "train.lr=0.5", cwd=where, check=False)
+        found = senet(
+            "run", str(ROOT / "configs" / "demo.yaml"), *short, "--set", "train.lr=0.5", cwd=where, check=False
+        )
         assert found.returncode == 2
         assert "train.lr: was 0.2, is 0.5" in found.stderr
         assert "--new" in found.stderr
@@ -134,6 +152,21 @@ class TestDemo:
             assert "has no weights" in found.stderr
             assert not (where / "none").exists()
         assert senet("export", "digits", "--pick", "a99", cwd=where, check=False).returncode == 2
+
+
+@pytest.mark.ray
+def test_the_page_on_python_runs(finished):
+    """Every block of docs/python.md, one after the other, where the demo has been run."""
+    where, _, _ = finished
+    (where / "configs").symlink_to(ROOT / "configs")
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(), flags=re.DOTALL)
+    program = "\n".join(blocks)
+    assert len(blocks) >= 6
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=where, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert "distinct architectures" in found.stdout
 
 
 SCRIPTED = """
@@ -228,7 +261,9 @@ def test_a_training_that_turns_nan_is_failed_everywhere_and_the_search_goes_on(s
     assert "FAILED: not a number" in found.stderr
     assert f"{states['failed']} failed" in found.stdout
     client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
-    children = client.search_runs([client.get_experiment_by_name("scripted").experiment_id], "tags.`senet.kind` = 'training'")
+    children = client.search_runs(
+        [client.get_experiment_by_name("scripted").experiment_id], "tags.`senet.kind` = 'training'"
+    )
     by_uid = {r.data.tags["senet.training_uid"]: r.info.status for r in children}
     assert by_uid == {t.uid: t.state.upper() for t in ledger.trainings}
 
@@ -248,7 +283,9 @@ def test_profile_gives_the_published_numbers(tmp_path):
 def test_init_check_and_a_bad_config(tmp_path):
     assert "senet-search check config.yaml" in senet("init", cwd=tmp_path).stdout
     assert senet("init", cwd=tmp_path, check=False).returncode == 2
-    found = senet("check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8", cwd=tmp_path)
+    found = senet(
+        "check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8", cwd=tmp_path
+    )
     assert "1,797" in found.stdout or "test; 10 classes" in found.stdout
     assert "Nothing was started" in found.stdout
     assert not (tmp_path / "runs").exists()

@@ -1,0 +1,78 @@
+"""How MLflow's own pages are opened: a prepared view of each search, its address, and a light server on this machine.
+
+Nothing here imports mlflow; the server is a process of its own.
+"""
+
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
+VIEW = "senet"
+# Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+NOTE = """Searches of **senet-search**: where SE goes, and whether it is worth it.
+
+One parent run for each search, one child for each training. `gain` is in points of validation accuracy over the plain
+network, with its interval `gain_low .. gain_high`; overheads are in percent. Sort by `gain_low`: the first row is the
+safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds."""
+
+
+def link(server: str, experiment: str) -> str:
+    """The address that opens on the accuracy-versus-overhead chart of an experiment."""
+    opened = f"viewStateShareKey={VIEW}&compareRunsMode=CHART&workflowType=machine_learning"
+    return f"{server}/#/experiments/{experiment}/runs?{opened}"
+
+
+def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
+    """Arguments and environment of a light MLflow server on this machine only."""
+    hosts = f"localhost:{port},127.0.0.1:{port}"
+    argv = [
+        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root",
+        (runs.resolve() / "mlartifacts").as_uri(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--allowed-hosts", hosts,
+    ]  # fmt: skip
+    return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def free_port(preferred: int) -> int:
+    """The preferred port of the loopback interface, or the next one that is free."""
+    for port in range(preferred, preferred + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError(f"no free port from {preferred} to {preferred + 99}")
+
+
+def view(parent: str) -> dict[str, Any]:
+    """What MLflow's own page reads from a shared view: a scatter of gain against overhead, the safest gain first.
+
+    An undocumented format of its front end; where a version does not know it, the plain page opens.
+    """
+    section = {"uuid": "senet", "name": "Accuracy versus overhead", "display": True, "isReordered": False,
+               "deleted": False, "isGenerated": False}  # fmt: skip
+    chart = {
+        "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
+        "displayName": "Gain over plain (points) against parameters (percent)", "runsCountToCompare": 100,
+        "xaxis": {"key": "params_overhead", "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
+    }  # fmt: skip
+    shown = ["gain", "gain_low", "gain_high", "params_overhead", "macs_overhead", "val_accuracy", "n_seeds"]
+    return {
+        "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",
+        "orderByKey": "metrics.`gain_low`", "orderByAsc": False, "runsHiddenMode": "SHOW_ALL",
+        "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`placement`", "tags.`senet.verdict`"],
+        "compareRunSections": [section], "compareRunCharts": [chart], "isAccordionReordered": True,
+    }  # fmt: skip

@@ -1,0 +1,155 @@
+"""MLflow as a projection: read back through its own client."""
+
+import math
+import shutil
+import time
+
+import pytest
+
+from search import front, mlflow_ui
+from search.front import Rules
+from search.ledger import Ledger
+from search.objectives import DEFAULT
+from search.track import Tracker, connect, store
+from senet_nas.recipe import Seed
+
+DESCRIBE = {"backbone": "net", "config": "name: run\n"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """An empty store: its schema takes seconds to make, so it is made once and copied."""
+    runs = tmp_path_factory.mktemp("template")
+    connect(store(None, runs), runs)
+    return runs / "mlflow.db"
+
+
+@pytest.fixture
+def runs(template, tmp_path):
+    shutil.copy(template, tmp_path / "mlflow.db")
+    return tmp_path
+
+
+@pytest.fixture
+def ledger():
+    """Plain and another architecture; finished, failed, and one that was interrupted."""
+    ledger = Ledger(":memory:")
+    for number, words in enumerate(["plain", "stage 1: avg r=16 pre_addition"]):
+        price = {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1}
+        ledger.enter(f"net/{number}", words, price)
+    rows = [(ledger.entries[i], Seed(0, r)) for i in (0, 1) for r in range(3)]
+    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
+        ledger.start(training.uid)
+        if i == 4:
+            ledger.fail(training.uid, reason="diverged", detail="")
+        elif i != 5:
+            metrics = {"val_accuracy": 95.0 + i / 10, "train_loss": math.inf if i == 1 else 0.1, "grad_norm": 0.2}
+            curve = [{"epoch": e, "val_accuracy": 90.0 + e, "train_loss": math.nan, "lr": 0.1} for e in (1, 2)]
+            ledger.finish(training.uid, metrics=metrics, curve=curve, correct=None)
+    return ledger
+
+
+def track(runs, ledger, *, status="FINISHED", uri=None, timeout=60.0):
+    tracker = Tracker(uri or store(None, runs), experiment="run", run="run", runs=runs, describe=DESCRIBE)
+    tracker.start()
+    for training in ledger.trainings:
+        tracker.training(training, ledger.entries[training.architecture])
+    found = front.compute("run", ledger, Rules(DEFAULT))
+    (runs / "front.csv").write_text(found.to_csv())
+    return tracker.close(found, runs, ledger.trainings, status=status, timeout=timeout)
+
+
+def read(runs):
+    client = connect(store(None, runs), runs)
+    experiment = client.get_experiment_by_name("run")
+    found = client.search_runs([experiment.experiment_id], max_results=1000)
+    (parent,) = (r for r in found if r.data.tags["senet.kind"] == "search")
+    children = {r.data.tags["senet.training_uid"]: r for r in found if r.info.run_id != parent.info.run_id}
+    return client, experiment, parent, children
+
+
+def test_one_parent_and_one_child_for_each_training_with_true_states(runs, ledger):
+    assert track(runs, ledger) == []
+    _, _, parent, children = read(runs)
+    assert set(children) == {t.uid for t in ledger.trainings}
+    expected = {"finished": "FINISHED", "failed": "FAILED", "running": "RUNNING"}
+    for training in ledger.trainings:
+        child = children[training.uid]
+        assert child.info.status == expected[training.state]
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.data.tags.get("senet.reason", "") == training.reason
+        assert child.data.params["placement"] == ledger.entries[training.architecture].words
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params["backbone"] == "net"
+
+
+def test_an_interrupted_training_is_killed_and_runs_again_when_it_does(runs, ledger):
+    ledger.wait(ledger.trainings[-1].uid)
+    track(runs, ledger, status="KILLED")
+    assert read(runs)[3][ledger.trainings[-1].uid].info.status == "KILLED"
+    ledger.start(ledger.trainings[-1].uid)
+    track(runs, ledger)
+    assert read(runs)[3][ledger.trainings[-1].uid].info.status == "RUNNING"
+
+
+def test_sent_again_nothing_is_doubled(runs, ledger):
+    for _ in range(2):
+        assert track(runs, ledger) == []
+    _, _, _, children = read(runs)
+    assert len(children) == len(ledger.trainings)
+
+
+def test_figures_curves_and_verdicts_answer_which_one(runs, ledger):
+    track(runs, ledger)
+    client, _, parent, children = read(runs)
+    first = children[ledger.trainings[0].uid]
+    assert first.data.metrics["val_accuracy"] == 95.0
+    assert first.data.metrics["params_overhead"] == 0.0
+    assert {"gain", "gain_low", "gain_high", "n_seeds", "on_front"} <= first.data.metrics.keys()
+    assert [m.step for m in client.get_metric_history(first.info.run_id, "curve/val_accuracy")] == [1, 2]
+    assert sum(child.data.tags.get("senet.representative") == "1" for child in children.values()) == 2
+    assert parent.data.tags["senet.recommended_id"] == "a0"
+    assert "| id |" in parent.data.tags["mlflow.note.content"]
+    assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"config.yaml", "front.csv"}
+
+
+def test_what_is_no_finite_number_is_not_sent(runs, ledger):
+    track(runs, ledger)
+    _, _, _, children = read(runs)
+    for child in children.values():
+        assert all(math.isfinite(value) and abs(value) < 1e300 for value in child.data.metrics.values())
+        assert "curve/train_loss" not in child.data.metrics
+
+
+def test_artifacts_lie_beside_the_runs_wherever_the_command_was_typed(runs, ledger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    track(runs, ledger)
+    assert read(runs)[1].artifact_location == (runs / "mlartifacts").as_uri()
+
+
+def test_a_dead_server_costs_seconds_and_is_told_once(runs, ledger):
+    began = time.monotonic()
+    problems = track(runs, ledger, uri=f"http://127.0.0.1:{mlflow_ui.free_port(20_000)}")
+    assert len(problems) == 1
+    assert "127.0.0.1" in problems[0] or "Max retries" in problems[0]
+    assert time.monotonic() - began < 60
+
+
+def test_precedence_of_the_store(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert store(None, tmp_path) == f"sqlite:///{tmp_path.resolve()}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    assert store(None, tmp_path) == "http://server"
+    assert store("http://mine", tmp_path) == "http://mine"
+
+
+def test_the_ui_listens_on_this_machine_only(tmp_path):
+    argv, env = mlflow_ui.ui_command("sqlite:///x", tmp_path, 5001)
+    assert argv[argv.index("--host") + 1] == "127.0.0.1"
+    assert argv[argv.index("--allowed-hosts") + 1] == "localhost:5001,127.0.0.1:5001"
+    assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_link_opens_on_the_prepared_view():
+    assert mlflow_ui.link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=")
+    assert mlflow_ui.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"
