@@ -211,9 +211,9 @@ def schema() -> None:
 
 
 def _load(path: Path, overrides: tuple[str, ...]) -> Any:
-    from search import config
+    from search.prepare import load
 
-    return config.load(path, overrides)
+    return load(path, overrides)
 
 
 def _print_json(command: str, run: str | None, body: dict[str, Any]) -> None:

@@ -1,12 +1,14 @@
 """Everything that can be known before the first training: data, sites, space, prices, machine."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from search import config
 from search.agenda import Candidates, Price
-from search.config import Experiment
+from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
 from search.front import Rules
 from search.schedule import Slots
@@ -38,6 +40,34 @@ def rules(experiment: Experiment) -> Rules:
     """What decides in an experiment."""
     search = experiment.search
     return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
+
+
+# No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.
+NARROWEST = 16
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """The experiment of a config file. Raises ConfigError with every mistake, also those that only the network shows.
+
+    Torch is not imported to tell of a typing error, unless a ratio looks as if it left no channel.
+    """
+    try:
+        return config.load(path, overrides)
+    except ConfigError as error:
+        draft = error.draft
+        if draft is None or draft.space.min_hidden or max(draft.space.reduction) <= NARROWEST:
+            raise
+        raise ConfigError([*error.problems, *_space_problems(draft)]) from error
+
+
+def _space_problems(draft: Experiment) -> tuple[Problem, ...]:
+    from senet_nas import build
+
+    try:
+        Space(draft.model.backbone, build.sites(draft.model.backbone), draft.space)
+    except UserError as error:
+        return draft.problem_at(error.key, error.message, error.hint).problems
+    return ()
 
 
 def prepare(experiment: Experiment) -> Prepared:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -77,3 +78,16 @@ def test_help_loads_not_even_numpy():
 def test_no_pickle_and_no_unsafe_load(path):
     assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & set(imports(path))
     assert "torch.load" not in path.read_text()
+
+
+def test_the_readme_names_every_file_and_only_those():
+    tree = (ROOT / "README.md").read_text().split("```\nspaces/")[1].split("```")[0]
+    named = {word for word in tree.replace(",", " ").replace(";", " ").split() if word.endswith(".py")}
+    files = {path.name for path in FILES if path.name != "__init__.py"}
+    assert named - {"test_<module>.py"} == files
+
+
+def test_only_links_that_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -155,7 +155,19 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
         document.broken |= {fault.path for fault in faults}
         found += [document.problem(fault) for fault in checks.faults(_complete(tree), document.is_broken)]
     if found or document.problems or config is None:
-        raise ConfigError([*document.problems, *found])
+        raise ConfigError([*document.problems, *found], draft=_draft(document, base))
+    return Experiment(**{key: getattr(config, key) for key in _KEYS}, base=base, document=document)
+
+
+def _draft(document: Document, base: Path) -> Experiment | None:
+    """An experiment on other data with the model and the space of the document, where nothing is wrong with these."""
+    if not isinstance(document.tree, dict) or any(path[:1] in (("model",), ("space",)) for path in document.broken):
+        return None
+    config, _ = _validated(
+        {"data": {"dataset": "digits"}, **{k: document.tree[k] for k in ("model", "space") if k in document.tree}}
+    )
+    if config is None:
+        return None
     return Experiment(**{key: getattr(config, key) for key in _KEYS}, base=base, document=document)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from spaces.errors import BAD_INPUT, UserError
 
@@ -83,9 +84,14 @@ class Problem:
 
 
 class ConfigError(UserError):
-    """All mistakes of a config at once. Its text is ready to be printed."""
+    """All mistakes of a config at once. Its text is ready to be printed.
 
-    def __init__(self, problems: Iterable[Problem], *, code: int = BAD_INPUT) -> None:
+    ``draft`` is an Experiment of which ``model`` and ``space`` can be trusted, where those two sections are whole: what
+    only the network can say about them may be told together with the rest.
+    """
+
+    def __init__(self, problems: Iterable[Problem], *, code: int = BAD_INPUT, draft: Any = None) -> None:
+        self.draft = draft
         self.problems = tuple(sorted(problems, key=lambda p: (p.line == 0, p.line, p.column)))
         count = len(self.problems)
         assert count

@@ -302,6 +302,16 @@ def test_init_check_and_a_bad_config(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_ratio_that_leaves_no_channel_is_told_together_with_all_else(tmp_path):
+    (tmp_path / "bad.yaml").write_text(
+        "data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 64]\nbudget:\n  trails: 24\ntrain:\n  epochs: 0\n"
+    )
+    found = senet("run", "bad.yaml", cwd=tmp_path, check=False)
+    assert found.returncode == 2
+    assert [f"bad.yaml:{line}:" in found.stderr for line in (4, 6, 8)] == [True] * 3
+    assert "3 errors" in found.stderr
+
+
 def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path):
     (tmp_path / "bad.yaml").write_text("data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 32]\n")
     for command in ("check", "run"):

@@ -23,7 +23,11 @@ def run():
         entry = ledger.enter(f"net/{number}", words, price)
         for training in ledger.plan([(entry, Seed(0, r)) for r in range(4)], role="search", origin="sampler"):
             ledger.start(training.uid)
-            metrics = {"val_accuracy": 95 + number / 2 + training.seed.replicate / 20, "grad_norm": 0.3, "train_seconds": 2.0}
+            metrics = {
+                "val_accuracy": 95 + number / 2 + training.seed.replicate / 20,
+                "grad_norm": 0.3,
+                "train_seconds": 2.0,
+            }
             ledger.finish(training.uid, metrics=metrics, curve=[], correct=None)
     (failed,) = ledger.plan([(ledger.entries[1], Seed(9))], role="search", origin="sampler")
     ledger.start(failed.uid)
@@ -78,7 +82,15 @@ def test_nothing_on_the_page_can_run(page):
 def test_the_page_says_everything_a_reader_asks(run, page):
     found, ledger = run
     text = " ".join(Page(page).words)
-    for asked in (found.verdict, found.rule, found.power, "gradient norm", "1 diverged", "fingerprint", "What this does not say"):
+    for asked in (
+        found.verdict,
+        found.rule,
+        found.power,
+        "gradient norm",
+        "1 diverged",
+        "fingerprint",
+        "What this does not say",
+    ):
         assert asked in text or asked in page or asked.replace("'", "&#x27;") in page
     for training in ledger.trainings:
         assert f">{training.name}<" in page

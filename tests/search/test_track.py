@@ -151,5 +151,7 @@ def test_the_ui_listens_on_this_machine_only(tmp_path):
 
 
 def test_the_link_opens_on_the_prepared_view():
-    assert mlflow_ui.link("http://127.0.0.1:5000", "7").startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=")
+    assert mlflow_ui.link("http://127.0.0.1:5000", "7").startswith(
+        "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey="
+    )
     assert mlflow_ui.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"
