@@ -7,6 +7,7 @@ between trainings; a function with reuse can hang the experiment; a fresh actor 
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -21,7 +22,10 @@ from search.loop import Loop
 from spaces.errors import ENVIRONMENT, UserError
 
 # Tune prints a table of its own, writes files of its own and catches Ctrl-C unless told not to, before it is imported.
-_QUIET = {
+_SETTINGS = {
+    # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers
+    # listen on every interface, whatever address it is given (seen with 2.60).
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -41,8 +45,12 @@ class Slots:
 
 
 def start(slots: Slots) -> None:
-    """Starts Ray on this machine, for this process alone: loopback, no dashboard, no usage reports, no log lines."""
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    """Starts Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines.
+
+    Raises UserError (code 4) where it cannot.
+    """
+    os.environ.update(_SETTINGS)
+    _private_token()
     import ray
 
     try:
@@ -93,6 +101,26 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots) -> int
     if searcher.error is not None:
         raise searcher.error
     return caught[0] if caught else None
+
+
+def _private_token() -> None:
+    """Makes the token that Ray's processes know each other by, readable for its owner alone: Ray would let all read it."""
+    if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        return
+    path = Path.home() / ".ray" / "auth_token"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            path.chmod(0o600)
+        else:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}, which Ray needs: {error.strerror}",
+            hint="set HOME to a writable folder",
+            code=ENVIRONMENT,
+        ) from error
 
 
 @contextmanager

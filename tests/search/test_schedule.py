@@ -1,0 +1,89 @@
+"""Ray as we start it. The search through Ray is tested in test_cli.py, by the commands."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+LISTENING = """
+import json, os, pathlib, socket, struct
+from search import schedule
+from search.schedule import Slots
+
+def descendants(pid):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield int(child)
+            yield from descendants(int(child))
+
+def sockets(pid):
+    for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            yield target[8:-1]
+
+def listening():
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == "0A":
+                yield words[9], words[1].split(":")[0]
+
+schedule.start(Slots(1, 1))
+mine = {inode for pid in (os.getpid(), *descendants(os.getpid())) for inode in sockets(pid)}
+addresses = [address for inode, address in listening() if inode in mine]
+schedule.stop()
+print(json.dumps(addresses))
+"""
+# 127.0.0.1, ::1 and ::ffff:127.0.0.1 as /proc writes them on a little-endian machine.
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+
+
+def python(program, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ray_listens_on_this_computer_only_and_its_token_is_private(tmp_path):
+    found = python(LISTENING, HOME=str(tmp_path))
+    assert found.returncode == 0, found.stderr
+    addresses = json.loads(found.stdout.splitlines()[-1])
+    assert addresses, "nothing listens, so nothing was tested"
+    assert set(addresses) <= LOOPBACK
+    token = tmp_path / ".ray" / "auth_token"
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
+
+
+def test_a_token_that_others_could_read_is_closed(tmp_path):
+    token = tmp_path / ".ray" / "auth_token"
+    token.parent.mkdir()
+    token.write_text("secret")
+    token.chmod(0o644)
+    assert python("from search import schedule; schedule._private_token()", HOME=str(tmp_path)).returncode == 0
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert token.read_text() == "secret"
+
+
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    program = """
+from search import schedule
+from spaces import UserError
+try:
+    schedule._private_token()
+except UserError as error:
+    print(error.code, error.message, error.hint)
+"""
+    found = python(program, HOME=str(tmp_path / "file"))
+    assert found.stdout.startswith("4 cannot write")
+    assert "HOME" in found.stdout
