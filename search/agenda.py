@@ -16,6 +16,7 @@ from search.objectives import excess
 from search.propose import Proposer
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
+from spaces.failpoints import failpoint
 from spaces.placements import baselines, words
 from spaces.space import Space
 
@@ -88,10 +89,12 @@ class Agenda:
 
     def _plan_search(self) -> Training | None:
         number = len(self._ledger.trainings)
-        found = self._proposer.ask(number, self._avoid, self._known)
+        tried = {self._ledger.entries[t.architecture].key for t in self._ledger.trainings}
+        found = self._proposer.ask(number, lambda a: a.key in tried or self._is_barred(a), self._known)
         if found is None:
             return self._plan_replicate()
         architecture, proposal = found
+        failpoint("after_ask")
         rows = self._rows([architecture], self._block())
         return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
 
@@ -107,11 +110,11 @@ class Agenda:
                 return self._ledger.plan(rows, role="search", origin="replicate")[0]
         return None
 
-    def _avoid(self, architecture: Architecture) -> bool:
-        """Over a limit, trained or tried already, or without a seed: not worth a worker."""
-        if self._ledger.find(architecture.key) is not None or not self._is_allowed(architecture):
+    def _is_barred(self, architecture: Architecture) -> bool:
+        """Over a limit, or without a seed in the table: not worth a worker."""
+        if not self._is_allowed(architecture):
             return True
-        return self._free_seed(architecture, self._block(), set()) is None
+        return self._candidates.seeds is not None and not self._candidates.seeds(architecture)
 
     def _is_allowed(self, architecture: Architecture) -> bool:
         return excess(self._rules.objectives, self._candidates.price(architecture)) <= 0

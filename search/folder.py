@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.errors import ENVIRONMENT, UserError, nearest
+from spaces.failpoints import failpoint
 
 RUNS = Path("runs")
+# What stands in a folder that a driver was killed in before it had made the ledger.
+_FIRST = {"lock", "trainings", "ledger.sqlite-wal", "ledger.sqlite-shm"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -57,7 +60,7 @@ class RunFolder:
 
     def create(self) -> None:
         """Makes the folder. Raises UserError where it cannot, or where it is full of something else."""
-        if self.path.exists() and not self.exists and any(self.path.iterdir()):
+        if self.path.exists() and not self.exists and {path.name for path in self.path.iterdir()} - _FIRST:
             raise UserError(
                 f"{self.path} is not empty and is no run", hint="choose another name", key="name", code=ENVIRONMENT
             )
@@ -85,6 +88,7 @@ class RunFolder:
             since = time.strftime("%Y-%m-%d %H:%M:%S")
             file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
             file.flush()
+            failpoint("after_lock")
             yield
 
 

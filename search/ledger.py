@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
+from spaces.failpoints import failpoint
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -114,7 +115,7 @@ class Ledger:
         return None if row is None else json.loads(row["value"])
 
     def note(self, **facts: Any) -> None:
-        with self._write():
+        with self._write("note"):
             self._note(facts)
 
     # -- architectures ------------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ class Ledger:
         if key not in self._by_key:
             entry = Entry(len(self.entries), key, words, dict(price))
             row = (entry.number, key, words, json.dumps(entry.price))
-            with self._write():
+            with self._write("enter"):
                 self._db.execute("INSERT INTO architectures VALUES (?, ?, ?, ?)", row)
             self.entries.append(entry)
             self._by_key[key] = entry
@@ -143,7 +144,7 @@ class Ledger:
     ) -> list[Training]:
         """New waiting trainings, all in one transaction, with facts that must become true together with them."""
         planned: list[Training] = []
-        with self._write():
+        with self._write("plan"):
             for entry, seed in rows:
                 training = Training(
                     number=len(self.trainings) + len(planned), uid=uuid.uuid4().hex[:12], architecture=entry.number,
@@ -197,8 +198,9 @@ class Ledger:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
     @contextmanager
-    def _write(self) -> Iterator[None]:
+    def _write(self, what: str) -> Iterator[None]:
         """One transaction: all of it is on disk afterwards, or none of it."""
+        failpoint(f"before_{what}")
         with _named(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -206,7 +208,9 @@ class Ledger:
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
+            failpoint(f"within_{what}")
             self._db.execute("COMMIT")
+        failpoint(f"after_{what}")
 
     def _note(self, facts: Mapping[str, Any]) -> None:
         rows = [(key, json.dumps(value)) for key, value in facts.items()]
@@ -228,7 +232,7 @@ class Ledger:
         number = self._by_uid[uid]
         columns = ", ".join(f"{name} = ?" for name in changes)
         values = [json.dumps(value) if name in ("metrics", "curve") else value for name, value in changes.items()]
-        with self._write():
+        with self._write(str(changes.get("state", "progress"))):
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
         self.trainings[number] = _training(row)

@@ -21,6 +21,7 @@ from search.propose import Proposer
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
+from spaces.failpoints import failpoint
 
 # So many failures in a row, with nothing finished between them, are not bad luck.
 BREAKER = 5
@@ -86,6 +87,7 @@ class Loop:
         one waits again. Optuna hears what became of all others, in the order in which they were asked.
         """
         interrupted = 0
+        failpoint("before_recover")
         for training in self._ledger.trainings:
             if training.proposal:
                 self._proposer.restore(training.number, training.proposal)
@@ -97,6 +99,8 @@ class Loop:
                 self._changed(self._ledger.wait(training.uid))
             elif training.state not in OPEN:
                 self._tell(training)
+            failpoint("within_recover")
+        failpoint("after_recover")
         return interrupted
 
     def next(self) -> Assignment | None:
@@ -132,8 +136,11 @@ class Loop:
         else:
             self._ledger.finish(uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
         training = self._ledger.get(uid)
+        failpoint("before_tell")
         self._tell(training)
+        failpoint("after_tell")
         self._changed(training)
+        failpoint("after_project")
 
     def lost(self, uid: str, detail: str) -> None:
         """The worker died under a training: it waits to be started again."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.front import Front, Point
 from search.ledger import Entry, Training
+from spaces import durable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,9 +38,7 @@ def write(
         "report.html": html(front, trainings, entries, facts, picture).encode(),
     }
     for name, content in files.items():
-        temporary = folder / f"{name}.tmp"
-        temporary.write_bytes(content)
-        temporary.replace(folder / name)
+        durable.write(folder / name, content)
 
 
 def front_png(front: Front) -> bytes:

@@ -23,6 +23,7 @@ from search.loop import Budget, Loop
 from search.prepare import Prepared, prepare, rules
 from search.propose import Proposer
 from search.track import Tracker
+from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
 
@@ -202,7 +203,7 @@ def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
         experiment = config.with_trainings(experiment, trainings, before=ledger.fact("complete"))
-    place.config.write_text(config.to_yaml(experiment))
+    durable.write(place.config, config.to_yaml(experiment))
     return experiment
 
 

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import json
 import math
-import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 from search.evaluators import Evaluator
 from search.loop import Assignment, Outcome
 from senet_nas.recipe import Diverged, Report
+from spaces import durable
 from spaces.errors import UserError
 
 RESULT, WEIGHTS = "result.json", "model.safetensors"
@@ -45,18 +45,8 @@ def work(assignment: Assignment, evaluate: Evaluator, trainings: Path) -> Iterat
 
 
 def save(path: Path, uid: str, outcome: Outcome) -> None:
-    """Writes a result so that after a power cut there is all of it or none of it."""
-    temporary = path.with_suffix(".tmp")
-    with temporary.open("w") as file:
-        file.write(encode(uid, outcome))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    """Makes a result durable: after a power cut there is all of it or none of it."""
+    durable.write(path, encode(uid, outcome))
 
 
 def adopt(trainings: Path, uid: str) -> Outcome | None:
