@@ -67,7 +67,8 @@ class Agenda:
     def _plan_block(self) -> Training | None:
         """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages."""
         block, size = self._block(), min(BLOCK_SIZE, self._search_target() - self._used(*SEARCH))
-        if any(t.role == "baseline" and t.seed.block == block for t in self._ledger.trainings):
+        plain_trained = (t for t in self._ledger.trainings if t.architecture == 0 and t.state != "failed")
+        if any(t.seed.block == block for t in plain_trained):
             return None
         plain, *others = baselines(self._candidates.space)
         n_plain = max(2, round(math.sqrt(size)))

@@ -23,8 +23,8 @@ from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.failpoints import failpoint
 
-# So many failures in a row, with nothing finished between them, are not bad luck.
-BREAKER = 5
+# So many failures in a row are not bad luck; nor is it when plain fails twice, or most of so many.
+BREAKER, PLAIN_FAILURES, MANY = 5, 2, 10
 # A training whose worker dies every time kills its worker: it is not started for ever.
 MAX_DEATHS = 3
 
@@ -78,6 +78,7 @@ class Loop:
         self._seconds, self._clock, self._began = budget.seconds, clock, clock()
         self._spent_before = float(ledger.fact("seconds") or 0)
         self._deaths: Counter[str] = Counter()
+        self._ended: list[Training] = []
         self._stopping = False
 
     def recover(self, adopt: Callable[[str], Outcome | None] = lambda uid: None) -> int:
@@ -110,10 +111,10 @@ class Loop:
         """
         if self._stopping or self._time_share() >= 1:
             return None
+        self._check_breaker()
         waiting = (t for t in self._ledger.trainings if t.state == "waiting")
         training = next(waiting, None)
         if training is None:
-            self._check_breaker()
             training = self._agenda.plan_next(search_is_over=self._time_share() >= 0.75)
         if training is None:
             return None
@@ -136,6 +137,7 @@ class Loop:
         else:
             self._ledger.finish(uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
         training = self._ledger.get(uid)
+        self._ended.append(training)
         failpoint("before_tell")
         self._tell(training)
         failpoint("after_tell")
@@ -195,14 +197,34 @@ class Loop:
             listener.changed(training, self._ledger.entries[training.architecture])
 
     def _check_breaker(self) -> None:
-        ended = sorted((t for t in self._ledger.trainings if t.ended), key=lambda t: t.ended or 0)[-BREAKER:]
-        if len(ended) == BREAKER and all(t.state == "failed" for t in ended):
-            reasons = ", ".join(sorted({t.reason for t in ended}))
-            raise UserError(
-                f"{BREAKER} trainings in a row failed ({reasons}): {ended[-1].detail}",
-                hint="mend the cause and type the same command again with --new",
-                code=NOTHING_USABLE,
-            )
+        """Ends a search that wastes its budget. Counts this session alone: the user may have mended the cause."""
+        failed = [t for t in self._ended if t.state == "failed"]
+        plain = [t for t in self._ended if t.architecture == 0]
+        if len(plain) >= PLAIN_FAILURES and all(t.state == "failed" for t in plain):
+            what = "the plain network does not train, so there is nothing to compare with"
+        elif len(self._ended) >= BREAKER and self._ended[-BREAKER:] == failed[-BREAKER:]:
+            what = f"{BREAKER} trainings in a row failed"
+        elif len(self._ended) >= MANY and len(failed) > len(self._ended) / 2:
+            what = f"{len(failed)} of {len(self._ended)} trainings failed"
+        else:
+            return
+        reasons = ", ".join(sorted({t.reason for t in failed}))
+        raise UserError(
+            f"{what} ({reasons}): {failed[-1].detail.strip() or 'no detail'}",
+            hint=f"{_remedy(failed[-1].reason)}; finished trainings are kept",
+            code=NOTHING_USABLE,
+        )
+
+
+def _remedy(reason: str) -> str:
+    """What most often helps against a reason of failure."""
+    remedies = {
+        "diverged": "start anew (--new) with a lower train.lr, or with train.warmup",
+        "out of memory": "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size",
+        "worker died": "the machine probably ran out of memory: use fewer resources.slots",
+        "no accuracy": "the evaluation must give val_accuracy, a number in percent",
+    }
+    return remedies.get(reason, "mend the cause and type the same command again")
 
 
 def _unusable(metrics: Mapping[str, float]) -> str:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.config.problems import redacted
 from search.front import Front, Point
 from search.ledger import Entry, Training
 from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, VIEW, view
@@ -89,7 +90,7 @@ class Tracker:
                 job()
             except Exception as error:
                 # Tracking must never end a search; the user hears of it once, at the end.
-                text = f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}"
+                text = redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
                 if text not in self._problems:
                     self._problems.append(text)
             if self._client is None:

@@ -208,13 +208,51 @@ def test_a_failed_architecture_is_not_proposed_again(make_loop):
     assert not again & set(failed)
 
 
-def test_when_everything_fails_it_stops_and_says_why(make_loop):
-    loop, _ = make_loop()
+def fails_until_it_stops(loop, fails, reason="diverged"):
+    """Drives a loop whose trainings fail where ``fails(number, assignment)``; the error that ended it."""
     with pytest.raises(UserError) as caught:
-        for _ in range(30):
-            loop.finish(loop.next().uid, Outcome(failure="out of memory", detail="needs 90 GB"))
+        for number in range(200):
+            assignment = loop.next()
+            failed = Outcome(failure=reason, detail="needs 90 GB")
+            loop.finish(assignment.uid, failed if fails(number, assignment) else outcome(assignment))
     assert caught.value.code == 3
-    assert "out of memory" in caught.value.message
+    return number, caught.value
+
+
+def is_plain(assignment):
+    return set(assignment.architecture.split("/")[1:]) == {"-"}
+
+
+def test_when_plain_does_not_train_it_stops_at_once(make_loop):
+    number, error = fails_until_it_stops(make_loop()[0], lambda n, a: is_plain(a), "out of memory")
+    assert number == 2
+    assert "plain network does not train" in error.message
+    assert "out of memory" in error.message
+    assert "needs 90 GB" in error.message
+    assert "batch_size" in error.hint
+
+
+def test_when_everything_fails_in_a_row_it_stops(make_loop):
+    number, error = fails_until_it_stops(make_loop(trainings=64)[0], lambda n, a: n >= 12)
+    assert number == 17
+    assert "5 trainings in a row" in error.message
+
+
+def test_when_most_trainings_fail_it_stops(make_loop):
+    loop, _ = make_loop(trainings=64)
+    _, error = fails_until_it_stops(loop, lambda n, a: not is_plain(a) and n % 4 != 0)
+    assert "trainings failed" in error.message
+    assert "lower train.lr" in error.hint
+
+
+def test_after_the_cause_is_mended_the_same_run_goes_on(make_loop, tmp_path):
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=12)
+    fails_until_it_stops(loop, lambda n, a: True)
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=12)
+    drive(loop)
+    assert sum(t.state == "finished" for t in ledger.trainings) == 12
+    assert front.compute("run", ledger, Rules(OBJECTIVES)).plain.n_seeds >= 2
 
 
 def test_a_lost_training_is_tried_again_but_not_for_ever(make_loop):
