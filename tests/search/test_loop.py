@@ -252,7 +252,7 @@ def test_after_the_cause_is_mended_the_same_run_goes_on(make_loop, tmp_path):
     loop, ledger = make_loop(tmp_path / "ledger", trainings=12)
     drive(loop)
     assert sum(t.state == "finished" for t in ledger.trainings) == 12
-    assert front.compute("run", ledger, Rules(OBJECTIVES)).plain.n_seeds >= 2
+    assert front.compute("run", ledger, Rules(OBJECTIVES)).plain.n_seeds >= 1
 
 
 def test_a_lost_training_is_tried_again_but_not_for_ever(make_loop):
