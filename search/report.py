@@ -17,12 +17,14 @@ from spaces import durable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-# Verdict: marker and colour, so that the picture also reads in grey.
+# Verdict: marker, colour and filling, so that the picture also reads in grey.
 _LOOK = {
-    "plain": ("s", "#222222"), "proven": ("*", "#0b6e4f"), "likely": ("o", "#2a9d8f"), "open": ("o", "#9aa5b1"),
-    "likely worse": ("v", "#c8553d"),
+    "plain": ("s", "#222222", "#222222"), "proven": ("*", "#0b6e4f", "#0b6e4f"), "likely": ("o", "#2a9d8f", "#2a9d8f"),
+    "open": ("o", "#7b8794", "white"), "likely worse": ("v", "#c8553d", "#c8553d"),
 }  # fmt: skip
+_COSTS = {"params_overhead": "parameters", "macs_overhead": "MACs"}
 Row = Sequence[object]
 
 
@@ -43,23 +45,30 @@ def write(
 
 def front_png(front: Front) -> bytes:
     """Gain over plain with its interval against the first overhead; the front as a line, the recommended ringed."""
+    out = io.BytesIO()
+    figure(front).savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
+    return out.getvalue()
+
+
+def figure(front: Front) -> "Figure":
+    """The picture as a matplotlib figure."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    made = Figure(figsize=(8, 5), dpi=72, layout="constrained")  # at this dpi a pixel is a point
+    FigureCanvasAgg(made)
+    axes = made.add_subplot()
     _draw(axes, front)
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
-    return out.getvalue()
+    made.draw_without_rendering()  # settles the layout, so that labels know where they may stand
+    _label(axes, front)
+    return made
 
 
 def markdown(front: Front) -> str:
     """Verdict and table for places that read markdown."""
     rows = [_row(point, front) for point in _ordered(front)[:12]]
     head = ["id", "SE placement", "accuracy %", f"gain, points [{100 * front.rules.level:.0f} %]", "seeds",
-            "params", "MACs", "verdict"]  # fmt: skip
+            "parameters, %", "MACs, %", "verdict"]  # fmt: skip
     table = [head, ["---"] * len(head), *rows]
     lines = ["| " + " | ".join(str(cell).replace("|", "/") for cell in row) + " |" for row in table]
     take = f"Take it home: `senet-search export {front.run} --to DIR`"
@@ -75,7 +84,9 @@ def html(
     body = [
         f"<h1>{_e(front.run)}: where SE goes</h1>",
         f'<p class="verdict">{_e(front.verdict)}</p>',
-        f"<p><b>Recommended: {_e(best.id)}, {_e(best.words)}.</b> {_e(front.rule)}</p><p>{_e(front.power)}</p>",
+        f"<p><b>Take home: {_e(best.id)}, {_e(best.words)}</b> "
+        f"(<code>senet-search export {_e(front.run)} --to DIR</code>).</p>",
+        f"<p>{_e(front.rule)}</p><p>{_e(front.power)}</p>",
         f'<figure><img alt="{_e(_alt(front))}" src="data:image/png;base64,{image}"></figure>',
         _points_table(front),
         _test_table(front),
@@ -102,39 +113,57 @@ def _draw(axes: "Axes", front: Front) -> None:
         front.sigma, "seed noise of a single training")  # fmt: skip
     axes.axhspan(-band, band, color="#eef1f4", zorder=0, label=f"within {band:.2f} points: {what}")
     axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
-    for verdict, (marker, colour) in _LOOK.items():
-        points = [p for p in front.points if p.verdict == verdict]
-        if points:
-            _scatter(axes, points, cost, marker, colour, verdict)
-    line = sorted((getattr(p, cost), p.gain) for p in front.members)
-    axes.plot([x for x, _ in line], [y for _, y in line], color="#222222", linewidth=1.2, zorder=2, label="front",
-              drawstyle="steps-post")  # fmt: skip
+    for verdict in _LOOK:
+        for on_front in (True, False):
+            points = [p for p in front.points if p.verdict == verdict and p.on_front is on_front]
+            if points:
+                _scatter(axes, points, cost, verdict, alpha=1.0 if on_front else 0.5)
+    axes.plot([getattr(p, cost) for p in front.members], [p.gain for p in front.members], color="#222222", linewidth=1.2,
+              zorder=2, label="front (paler: behind it)", drawstyle="steps-post")  # fmt: skip
     best = front[front.recommended]
     axes.scatter([getattr(best, cost)], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
                  zorder=5, label="recommended")  # fmt: skip
-    for point in {p.id: p for p in (*front.members, best, *_finalists(front))}.values():
-        axes.annotate(
-            point.id, (getattr(point, cost), point.gain), xytext=(6, 6), textcoords="offset points", fontsize=9
-        )
-    axes.set_xlabel(f"{cost.removesuffix('_overhead')} over the plain network, percent")
+    axes.set_xlabel(f"{_COSTS.get(cost, cost)} over plain, percent")
     axes.set_ylabel(f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)")
     axes.set_title("\n".join(textwrap.wrap(front.verdict, 88)), fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
+    axes.margins(x=0.06)
+    handles, names = axes.get_legend_handles_labels()
+    shown = dict(zip(reversed(names), reversed(handles), strict=True))  # of each name the first, which is not pale
+    axes.figure.legend(shown.values(), shown, fontsize=8, frameon=False, loc="outside lower center", ncols=4)
 
 
-def _scatter(axes: "Axes", points: Sequence[Point], cost: str, marker: str, colour: str, verdict: str) -> None:
+def _scatter(axes: "Axes", points: Sequence[Point], cost: str, verdict: str, *, alpha: float) -> None:
+    marker, colour, filling = _LOOK[verdict]
     x, y = [getattr(p, cost) for p in points], [p.gain for p in points]
     spread = [[p.gain - p.gain_low for p in points], [p.gain_high - p.gain for p in points]]
     size = 12 if marker == "*" else 7
-    axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, markersize=size, elinewidth=0.8, alpha=0.9, zorder=3,
-                  label=verdict)  # fmt: skip
+    axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, markerfacecolor=filling, markersize=size, elinewidth=0.8,
+                  alpha=alpha, zorder=3, label=verdict)  # fmt: skip
+
+
+def _label(axes: "Axes", front: Front) -> None:
+    """Names the recommended, the finalists and the front, where a name hides neither another point nor its name."""
+    from matplotlib.transforms import Bbox
+
+    cost, frame = front.costs[0], axes.get_window_extent()
+    at = {p.id: (getattr(p, cost), p.gain) for p in front.points}
+    spots = dict(zip(at, axes.transData.transform(list(at.values())), strict=True))
+    taken = {name: [Bbox.from_bounds(x - 6, y - 9, 12, 18)] for name, (x, y) in spots.items()}
+    for name in dict.fromkeys([front.recommended, *(p.id for p in (*_finalists(front), *front.members))]):
+        others = [box for other, boxes in taken.items() if other != name for box in boxes]
+        width = 6 * len(name)
+        for dx, dy in ((7, 5), (-7 - width, 5), (7, -13), (-7 - width, -13), (-width / 2, 11), (-width / 2, -20)):
+            box = Bbox.from_bounds(*(spots[name] + (dx, dy)), width, 9)
+            if frame.contains(*box.min) and frame.contains(*box.max) and not box.count_overlaps(others):
+                axes.annotate(name, at[name], xytext=(dx, dy), textcoords="offset points", fontsize=9)
+                taken[name].append(box)
+                break
 
 
 def _alt(front: Front) -> str:
-    members = "; ".join(
-        f"{p.words}: {p.gain:+.2f} points at {getattr(p, front.costs[0]):+.2f} %" for p in front.members
-    )
+    cost = front.costs[0]
+    members = "; ".join(f"{p.words}: {p.gain:+.2f} points at {getattr(p, cost):+.2f} %" for p in front.members)
     return f"Gain over plain against overhead. On the front: {members}"
 
 
@@ -157,20 +186,19 @@ def _row(point: Point, front: Front) -> list[str]:
     verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
     return [
         point.id + mark, point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
-        f"{point.params_overhead:+.2f} %", f"{point.macs_overhead:+.2f} %", verdict,
+        f"{point.params_overhead:+.2f}", f"{point.macs_overhead:+.2f}", verdict,
     ]  # fmt: skip
 
 
 def _points_table(front: Front) -> str:
     head = ("id", "SE placement", "validation accuracy, %", f"gain over plain, points [{100 * front.rules.level:.0f} %]",
-            "seeds", "parameters", "MACs", "verdict", "each seed, %")  # fmt: skip
+            "seeds", "parameters over plain, %", "MACs over plain, %", "verdict", "each seed, %")  # fmt: skip
     rows = []
     for point in _ordered(front):
-        seeds = ", ".join(f"{value:.2f}" for value in point.seeds.values())
-        rows.append(("front" if point.on_front else "", [*_row(point, front), seeds]))
-    note = (
-        "Estimates average over seeds and are shrunk towards each other as the noise demands. Bold rows are the front."
-    )
+        cells = [*_row(point, front), ", ".join(f"{value:.2f}" for value in point.seeds.values())]
+        cells[3] = cells[3].replace(" ", "\u00a0")  # an interval stays on one line
+        rows.append(("front" if point.on_front else "", cells))
+    note = "Estimates average over seeds, shrunk towards each other as the noise demands. Bold rows are the front."
     return f"<h2>Architectures</h2><p>{note}</p>" + _table("Points of the run, the front first", head, rows)
 
 
@@ -180,9 +208,8 @@ def _test_table(front: Front) -> str:
     rows: list[tuple[str, Row]] = []
     for name, found in front.test["results"].items():
         values = [row["accuracy"] for row in found]
-        rows.append(
-            ("", [name, front[name].words, f"{sum(values) / len(values):.2f}", ", ".join(f"{v:.2f}" for v in values)])
-        )
+        mean, each = f"{sum(values) / len(values):.2f}", ", ".join(f"{value:.2f}" for value in values)
+        rows.append(("", [name, front[name].words, mean, each]))
     head = ("id", "SE placement", "test accuracy, %", "each fresh seed, %")
     when = f"The test set was read once, after the search, on {_e(front.test['read'])}."
     return f"<h2>Test set</h2><p>{when}</p>" + _table(
@@ -211,21 +238,8 @@ def _trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) ->
         accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"
         seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
         why = f"{t.state}: {t.reason}" if t.reason else t.state
-        rows.append(
-            (
-                "",
-                [
-                    t.name,
-                    f"a{t.architecture}",
-                    entries[t.architecture].words,
-                    str(t.seed),
-                    t.role,
-                    why,
-                    accuracy,
-                    seconds,
-                ],
-            )
-        )
+        what = entries[t.architecture]
+        rows.append(("", [t.name, what.name, what.words, str(t.seed), t.role, why, accuracy, seconds]))
     head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
     return f"<h2>Trainings</h2><p>{len(trainings)} in all. {_e(said)}</p>" + _table(
         "All trainings, in order", head, rows
@@ -259,10 +273,8 @@ def _table(caption: str, head: Sequence[str], rows: Sequence[tuple[str, Row]]) -
         lines.append(
             f'<tr{attribute}><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
         )
-    caption = f"<caption>{_e(caption)}</caption>"
-    return (
-        f'<div class="wide"><table>{caption}<thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-    )
+    table = f"<caption>{_e(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="wide"><table>{table}</table></div>'
 
 
 def _e(text: object) -> str:
@@ -278,11 +290,11 @@ trained again with fresh seeds beside plain (one-sided t-test at 0.05, Holm-corr
 <li>Parameters and MACs say little about time: SE costs more seconds than MACs. MACs are those of convolutions and linear
 layers, SE's included.</li></ul>"""
 _STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:0}main{max-width:70rem;margin:auto;padding:1rem}
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:0}main{max-width:80rem;margin:auto;padding:1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}.verdict{font-size:1.2rem;font-weight:600;border-left:4px solid;
 padding-left:.7rem}img{max-width:100%;background:#fff}figure{margin:1rem 0}.wide{overflow-x:auto}table{border-collapse:collapse;
 font-variant-numeric:tabular-nums;font-size:.9rem}caption{text-align:left;font-size:.85rem;opacity:.75;padding:.3rem 0}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #8884;vertical-align:top}tr.front{font-weight:600}
-tbody th{font-weight:inherit;white-space:nowrap}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}pre{overflow-x:auto;
+tbody th{font-weight:inherit}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}pre{overflow-x:auto;
 background:#8881;padding:.7rem}@media print{main{max-width:none}.wide{overflow:visible}}
 """

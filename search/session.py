@@ -100,6 +100,7 @@ class _Session:
     """The part of a run that trains: from the first free slot to the report."""
 
     def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
+        _check_same_data(prepared, ledger)
         self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
         experiment = prepared.experiment
         runs = place.path.parent
@@ -167,9 +168,9 @@ class _Session:
                 ledger.note(complete=experiment.budget.trainings)
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
-        ledger.note(mlflow_experiment=self._tracker.experiment_id)
         for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):
             self._watcher.say(f"MLflow: {problem}")
+        ledger.note(mlflow_experiment=self._tracker.experiment_id)
         return outcome
 
 
@@ -205,6 +206,16 @@ def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings:
         experiment = config.with_trainings(experiment, trainings, before=ledger.fact("complete"))
     durable.write(place.config, config.to_yaml(experiment))
     return experiment
+
+
+def _check_same_data(prepared: Prepared, ledger: Ledger) -> None:
+    before, now = (ledger.fact("data") or {}).get("fingerprint"), prepared.data.get("fingerprint")
+    if before not in (None, now):
+        raise UserError(
+            f"the images are not those that this run was begun with (fingerprint {before}, now {now})",
+            hint="put them back, or start another run with --new",
+            key="data",
+        )
 
 
 def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> None:
