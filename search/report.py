@@ -136,7 +136,8 @@ def _draw(axes: "Axes", front: Front) -> None:
 def _scatter(axes: "Axes", points: Sequence[Point], cost: str, verdict: str, *, alpha: float) -> None:
     marker, colour, filling = _LOOK[verdict]
     x, y = [getattr(p, cost) for p in points], [p.gain for p in points]
-    spread = [[p.gain - p.gain_low for p in points], [p.gain_high - p.gain for p in points]]
+    # The mean of a skewed posterior may lie outside its interval; a bar is never drawn inside out.
+    spread = [[max(0.0, p.gain - p.gain_low) for p in points], [max(0.0, p.gain_high - p.gain) for p in points]]
     size = 12 if marker == "*" else 7
     axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, markerfacecolor=filling, markersize=size, elinewidth=0.8,
                   alpha=alpha, zorder=3, label=verdict)  # fmt: skip
@@ -152,9 +153,9 @@ def _label(axes: "Axes", front: Front) -> None:
     taken = {name: [Bbox.from_bounds(x - 6, y - 9, 12, 18)] for name, (x, y) in spots.items()}
     for name in dict.fromkeys([front.recommended, *(p.id for p in (*_finalists(front), *front.members))]):
         others = [box for other, boxes in taken.items() if other != name for box in boxes]
-        width = 6 * len(name)
+        (x, y), width = spots[name], 6 * len(name)
         for dx, dy in ((7, 5), (-7 - width, 5), (7, -13), (-7 - width, -13), (-width / 2, 11), (-width / 2, -20)):
-            box = Bbox.from_bounds(*(spots[name] + (dx, dy)), width, 9)
+            box = Bbox.from_bounds(x + dx, y + dy, width, 9)
             if frame.contains(*box.min) and frame.contains(*box.max) and not box.count_overlaps(others):
                 axes.annotate(name, at[name], xytext=(dx, dy), textcoords="offset points", fontsize=9)
                 taken[name].append(box)
@@ -162,9 +163,8 @@ def _label(axes: "Axes", front: Front) -> None:
 
 
 def _alt(front: Front) -> str:
-    cost = front.costs[0]
-    members = "; ".join(f"{p.words}: {p.gain:+.2f} points at {getattr(p, cost):+.2f} %" for p in front.members)
-    return f"Gain over plain against overhead. On the front: {members}"
+    said = [f"{p.words}: {p.gain:+.2f} points at {getattr(p, front.costs[0]):+.2f} %" for p in front.members]
+    return f"Gain over plain against overhead. On the front: {'; '.join(said)}"
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------

@@ -14,26 +14,32 @@ import os
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.problems import redacted
-from search.front import Front, Point
+from search.front import Front
 from search.ledger import Entry, Training
 from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, VIEW, view
 from search.report import markdown
+from spaces.architecture import Architecture
+from spaces.placements import words
+from spaces.space import Site
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
+RUN_UID = "senet.run_uid"
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
-_FIGURES = (
-    "val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds",
-)  # fmt: skip
+_FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 _COSTS = ("params", "params_overhead", "macs", "macs_overhead")
+_JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
 _STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
+_ENDED = ("FINISHED", "FAILED")
 
 
 def store(uri: str | None, runs: Path) -> str:
@@ -46,15 +52,23 @@ def is_embedded(uri: str) -> bool:
 
 
 class Tracker:
-    """Projects one run. Every method returns at once; :meth:`close` waits until all is sent, but not for ever."""
+    """Projects one run. Every method returns at once; :meth:`close` waits until all is sent, but not for ever.
 
-    def __init__(self, uri: str, *, experiment: str, run: str, runs: Path, describe: Mapping[str, Any]) -> None:
+    ``uid`` tells the run from others of its name, also from one whose folder was deleted. With the backbone's ``sites``
+    each child has a param for each stage, by which MLflow can group and plot.
+    """
+
+    def __init__(
+        self, uri: str, *, experiment: str, run: str, runs: Path, describe: Mapping[str, Any], uid: str = "",
+        sites: Sequence[Site] = (),
+    ) -> None:  # fmt: skip
         self._uri, self._experiment, self._run, self._runs, self._describe = uri, experiment, run, runs, describe
+        self._identity, self._sites = {RUN_UID: uid} if uid else {"senet.run": run}, sites
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._problems: list[str] = []
         self._children: dict[str, str] = {}
-        self._finished: set[str] = set()
+        self._ended: dict[str, str] = {}
         self._client: MlflowClient | None = None
         self.experiment_id = self._parent = ""
 
@@ -63,7 +77,7 @@ class Tracker:
         self._thread.start()
 
     def training(self, training: Training, entry: Entry) -> None:
-        """What became of a training."""
+        """What became of a training. What was sent before is not sent again, so all of a ledger may be passed."""
         self._queue.put(lambda: self._send_training(training, entry))
 
     def close(
@@ -71,16 +85,16 @@ class Tracker:
     ) -> list[str]:
         """Sends the result, ends the run with FINISHED, KILLED or FAILED, and says what could not be sent."""
         if not self._thread.is_alive():
-            return self._problems
+            return list(self._problems)
         if front is not None:
             self._queue.put(lambda: self._send_front(front, trainings))
-        self._queue.put(lambda: self._send_files(front, folder))
+            self._queue.put(lambda: self._send_files(folder))
         self._queue.put(lambda: self._api.set_terminated(self._parent, status))
         self._queue.put(None)
         self._thread.join(timeout)
         if self._thread.is_alive():
             self._problems.append(f"{self._queue.qsize()} messages were not sent within {timeout:.0f} s")
-        return self._problems
+        return list(self._problems)
 
     # -- the thread -------------------------------------------------------------------------------------------------------
 
@@ -103,27 +117,25 @@ class Tracker:
 
     def _open(self) -> None:
         client = connect(self._uri, self._runs)
-        found = client.get_experiment_by_name(self._experiment)
         root = (self._runs.resolve() / "mlartifacts").as_uri() if is_embedded(self._uri) else None
-        self.experiment_id = found.experiment_id if found else client.create_experiment(self._experiment, root)
-        self._parent, self._children, self._finished = _known(client, self.experiment_id, self._run)
-        if not self._parent:
-            self._parent = client.create_run(
-                self.experiment_id, run_name=self._run, tags=self._tags("search")
-            ).info.run_id
-            self._describe_parent(client)
-        client.update_run(self._parent, status="RUNNING")
-        client.set_experiment_tag(self.experiment_id, f"mlflow.sharedViewState.{VIEW}", json.dumps(view(self._parent)))
-        client.set_experiment_tag(self.experiment_id, "mlflow.note.content", NOTE)
-        self._client = client
+        with _alone(self._uri, self._runs):
+            self.experiment_id = _experiment(client, self._experiment, root)
+            self._parent, made = _known(client, self.experiment_id, self._identity)
+            if not self._parent:
+                created = client.create_run(self.experiment_id, run_name=self._run, tags=self._tags("search"))
+                self._parent = created.info.run_id
+                self._describe_parent(client)
+            self._children = {run.data.tags[UID]: run.info.run_id for run in made}
+            self._ended = {run.data.tags[UID]: run.info.status for run in made if run.info.status in _ENDED}
+            self._client = client
+            client.update_run(self._parent, status="RUNNING")
+            shown = {f"mlflow.sharedViewState.{VIEW}": json.dumps(view(self._parent)), "mlflow.note.content": NOTE}
+            for name, value in shown.items():
+                client.set_experiment_tag(self.experiment_id, name, value)
 
     def _tags(self, kind: str) -> dict[str, str]:
-        return {
-            "senet.kind": kind,
-            "senet.run": self._run,
-            "mlflow.source.name": "senet-search",
-            "mlflow.user": "senet-search",
-        }
+        ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}
+        return ours | {"mlflow.source.name": "senet-search", "mlflow.user": "senet-search"}
 
     def _describe_parent(self, client: MlflowClient) -> None:
         from mlflow.entities import Param
@@ -133,18 +145,18 @@ class Tracker:
         client.log_batch(self._parent, params=[Param(name, str(value)[:500]) for name, value in facts.items()])
 
     def _send_training(self, training: Training, entry: Entry) -> None:
-        if training.uid in self._finished:
-            return
+        if training.uid in self._ended or (training.state == "waiting" and not training.attempts):
+            return  # told already, or nothing to tell yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
-        status = _STATUS[training.state]
+        status, at = _STATUS[training.state], _ms(training.ended)
         tags = {"senet.state": training.state, "senet.reason": training.reason}
-        if status in ("FINISHED", "FAILED"):
-            self._log(child, tags, _numbers(training, entry), _curve(training))
-            self._api.set_terminated(child, status, end_time=_ms(training.ended))
-            self._finished.add(training.uid)
-            self._progress()
+        if status in _ENDED:
+            self._log(child, tags, _numbers(training, entry), curve=_curve(training), at=at)
+            self._api.set_terminated(child, status, end_time=at)
+            self._ended[training.uid] = status
+            self._progress(at)
         else:
-            self._log(child, tags, {}, [])
+            self._log(child, tags, {})
             self._api.update_run(child, status=status)
 
     def _create_child(self, training: Training, entry: Entry) -> str:
@@ -155,64 +167,62 @@ class Tracker:
         }  # fmt: skip
         name = f"{training.name} {entry.name} {entry.words}"[:250]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
-        params = {
-            "architecture": entry.name,
-            "placement": entry.words,
-            "seed": str(training.seed),
-            "role": training.role,
-        }
+        params = {"architecture": entry.name, "placement": entry.words, **_stages(entry.key, self._sites)}
+        params |= {"seed": str(training.seed), "role": training.role}
         self._api.log_batch(created.info.run_id, params=[Param(k, v[:500]) for k, v in params.items()])
         self._children[training.uid] = str(created.info.run_id)
         return self._children[training.uid]
 
-    def _progress(self) -> None:
-        self._log(self._parent, {}, {"trainings": float(len(self._finished))}, [], step=len(self._finished))
+    def _progress(self, at: int | None) -> None:
+        count = Counter(self._ended.values())
+        numbers = {"trainings": count["FINISHED"], "failed": count["FAILED"]}
+        self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
     def _send_front(self, front: Front, trainings: Sequence[Training]) -> None:
         for point in front.points:
-            figures = {
-                "gain": point.gain, "gain_low": point.gain_low, "gain_high": point.gain_high, "p_gain": point.p_gain,
-                "n_seeds": point.n_seeds, "estimated_accuracy": point.val_accuracy, "on_front": float(point.on_front),
-            }  # fmt: skip
+            # Rounded to fit the columns of MLflow's table; front.json has every digit.
+            figures = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
+            figures["estimated_accuracy"] = round(point.val_accuracy, 4)
             mine = [t for t in trainings if f"a{t.architecture}" == point.id and t.uid in self._children]
-            for i, training in enumerate(mine):
-                tags = {"senet.verdict": point.verdict, REPRESENTATIVE: "1" if i == 0 else "0"}
-                self._log(self._children[training.uid], tags, figures, [])
-        best: Point = front[front.recommended]
+            shown = next((t for t in mine if t.state == "finished"), None)
+            for training in mine:
+                tags = {"senet.verdict": point.verdict, REPRESENTATIVE: "1" if training is shown else "0"}
+                self._log(self._children[training.uid], tags, figures)
+        best = front[front.recommended]
         tags = {
             "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
             "mlflow.note.content": markdown(front),
         }  # fmt: skip
         numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
-        self._log(self._parent, tags, numbers, [], step=len(self._finished))
+        self._log(self._parent, tags, numbers, step=len(self._ended))
 
-    def _send_files(self, front: Front | None, folder: Path) -> None:
-        names = ("report.html", "front.png", "front.csv", "front.json") if front is not None else ()
-        for path in (folder / name for name in names):
-            if path.exists():
-                self._api.log_artifact(self._parent, str(path))
+    def _send_files(self, folder: Path) -> None:
+        for name in ("report.html", "front.png", "front.csv", "front.json"):
+            if (folder / name).exists():
+                self._api.log_artifact(self._parent, str(folder / name))
 
     def _log(
-        self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], curve: Sequence[tuple[int, str, float]],
-        *, step: int = 0,
+        self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], *, step: int = 0, at: int | None = None,
+        curve: Sequence[tuple[int, str, float]] = (),
     ) -> None:  # fmt: skip
+        """Only finite numbers. ``at`` is in ms; the ledger's own time makes sending twice the same as sending once."""
         from mlflow.entities import Metric, RunTag
 
-        now = int(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, step) for name, value in numbers.items() if math.isfinite(value)]
-        metrics += [Metric(f"curve/{name}", value, now, epoch) for epoch, name, value in curve if math.isfinite(value)]
-        self._api.log_batch(run, metrics=metrics[:1000], tags=[RunTag(k, v) for k, v in tags.items() if v])
+        at = int(time.time() * 1000) if at is None else at
+        rows = [(name, value, step) for name, value in numbers.items()]
+        rows += [(f"curve/{name}", value, epoch) for epoch, name, value in curve]
+        metrics = [Metric(name, float(value), at, step) for name, value, step in rows if math.isfinite(value)]
+        self._api.log_batch(run, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items() if v])
 
 
 def connect(uri: str, runs: Path) -> MlflowClient:
-    """A client of the store. Two processes that make the same schema at once spoil it, so that is done under a lock."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    """A client of the store, whose schema is made where it is new."""
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with _schema_lock(runs) if is_embedded(uri) else _nothing():
+    with _alone(uri, runs):
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     return client
@@ -221,28 +231,49 @@ def connect(uri: str, runs: Path) -> MlflowClient:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _known(client: MlflowClient, experiment: str, run: str) -> tuple[str, dict[str, str], set[str]]:
-    """Parent and children that an earlier session made: run ids by uid, and who among them has ended."""
-    parents = client.search_runs(
-        [experiment], f"tags.`senet.run` = '{run}' AND tags.`senet.kind` = 'search'", max_results=1
-    )
+def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
+    """The id of the experiment, made if it is new."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name, root))
+        except MlflowException:
+            # Another run may have made it just now; if none has, the error was a real one.
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def _known(client: MlflowClient, experiment: str, identity: Mapping[str, str]) -> tuple[str, list[Run]]:
+    """The parent's run id and the children, as far as an earlier session made them."""
+    wanted = {"senet.kind": "search", **identity}
+    query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
+    parents = client.search_runs([experiment], query, max_results=1)
     if not parents:
-        return "", {}, set()
-    children: dict[str, str] = {}
-    ended: set[str] = set()
-    token: str | None = None
-    while True:
-        page = client.search_runs(
-            [experiment], f"tags.`{PARENT}` = '{parents[0].info.run_id}'", max_results=1000, page_token=token
-        )
-        for child in page:
-            uid = child.data.tags.get(UID, "")
-            children[uid] = child.info.run_id
-            if child.info.status in ("FINISHED", "FAILED"):
-                ended.add(uid)
-        token = page.token
-        if not token:
-            return str(parents[0].info.run_id), children, ended
+        return "", []
+    parent = str(parents[0].info.run_id)
+    query = f"tags.`{PARENT}` = '{parent}' AND tags.`senet.kind` = 'training'"
+    page = client.search_runs([experiment], query, max_results=1000)
+    children = list(page)
+    while page.token:
+        page = client.search_runs([experiment], query, max_results=1000, page_token=page.token)
+        children += page
+    return parent, children
+
+
+def _stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
+    """What each stage has, in words: ``{"stage1": "-", "stage2": "avg r=8 pre_addition"}``."""
+    found = {}
+    for stage in sorted({site.stage for site in sites}):
+        whole = Architecture.parse(key)
+        own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
+        part = Architecture(whole.backbone, tuple(se for _, se in own))
+        said = "-" if part.is_plain else words(part, [site for site, _ in own])
+        found[f"stage{stage}"] = said.removeprefix(f"stage {stage}: ")
+    return found
 
 
 def _numbers(training: Training, entry: Entry) -> dict[str, float]:
@@ -259,12 +290,11 @@ def _ms(seconds: float | None) -> int | None:
 
 
 @contextmanager
-def _schema_lock(runs: Path) -> Iterator[None]:
+def _alone(uri: str, runs: Path) -> Iterator[None]:
+    """Two that make the same schema, experiment or tag of a SQLite store at once spoil it for one of them."""
+    if not is_embedded(uri):
+        yield
+        return
     with (runs / ".mlflow.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -132,8 +132,9 @@ def _move(work: Path, target: Path, old: Path) -> None:
 
 def _about(target: Path) -> dict[str, str]:
     """The files of an export, each with its size and what it is."""
-    sizes = {name: (target / name).stat().st_size / 1e6 for name in ABOUT if (target / name).exists()}
-    return {name: f"{ABOUT[name]}, {size:.2f} MB" for name, size in sizes.items()}
+    sizes = {name: (target / name).stat().st_size for name in ABOUT if (target / name).exists()}
+    shown = {name: f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB" for name, size in sizes.items()}
+    return {name: f"{ABOUT[name]}, {size}" for name, size in shown.items()}
 
 
 # -- the files --------------------------------------------------------------------------------------------------------

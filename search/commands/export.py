@@ -33,11 +33,15 @@ class Taken:
     def lines(self) -> list[str]:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
         return [
-            f"{self.point.id}: {self.point.words} ({self.point.verdict}), seed {self.seed}, the median of its fresh seeds",
+            f"{self.point.id}: {self.point.words}{_verdict(self.point)}, seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
             f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
         ]
+
+
+def _verdict(point: Point) -> str:
+    return "" if point.is_plain else f" ({point.verdict})"
 
 
 def export(run: str, *, pick: str, to: Path | None, onnx: bool | None, force: bool, runs: Path) -> Taken:

@@ -169,6 +169,7 @@ def test_the_page_on_python_runs(finished):
     assert "distinct architectures" in found.stdout
 
 
+CANARY = "s3cr3t-CANARY"
 SCRIPTED = """
 import os, pathlib
 from spaces import Architecture
@@ -191,11 +192,11 @@ def scripted(tmp_path):
     """A folder with a config whose evaluation is a script: real Ray, Optuna and MLflow, no training."""
     (tmp_path / "scripted.py").write_text(SCRIPTED)
 
-    def make(function="evaluate", trainings=16):
+    def make(function="evaluate", trainings=16, more=""):
         config = tmp_path / "config.yaml"
         config.write_text(
             "name: scripted\ndata: digits\nmodel: {backbone: cifar_resnet8}\n"
-            f"budget: {{trainings: {trainings}}}\nevaluate: python:scripted:{function}\n"
+            f"budget: {{trainings: {trainings}}}\nevaluate: python:scripted:{function}\n{more}"
         )
         return config
 
@@ -219,8 +220,10 @@ def interrupt(config, after, number):
 
 @pytest.mark.ray
 def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scripted):
-    config = scripted()
+    """MLflow is dead all the while, behind an address with a password: that costs neither the search nor the secret."""
+    config = scripted(more=f"tracking: {{uri: 'http://user:{CANARY}@127.0.0.1:9/'}}\n")
     status, said = interrupt(config, 3, signal.SIGINT)
+    assert said.count("MLflow: ") == 1
     assert status == 130
     assert "type the same command again to go on" in said
     run = config.parent / "runs" / "scripted"
@@ -231,7 +234,7 @@ def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scri
     assert status == -signal.SIGKILL
     assert "going on" in said
     assert finished_rows(run)[: len(after_first)] == after_first
-    senet("run", str(config), cwd=config.parent)
+    last = senet("run", str(config), cwd=config.parent)
     ledger = Ledger(run / "ledger.sqlite", read_only=True)
     assert Counter(t.state for t in ledger.trainings) == {"finished": 16}
     assert len({(t.architecture, t.seed) for t in ledger.trainings}) == 16
@@ -239,6 +242,8 @@ def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scri
     slots = len(os.sched_getaffinity(0))
     assert 16 <= len(executed) <= 16 + 2 * slots
     assert set(executed) == {f"{ledger.entries[t.architecture].key} {t.seed}" for t in ledger.trainings}
+    everything = b"".join(path.read_bytes() for path in (config.parent / "runs").rglob("*") if path.is_file())
+    assert CANARY.encode() not in everything + (said + last.stdout + last.stderr).encode()
 
 
 def finished_rows(run):

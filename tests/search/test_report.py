@@ -1,4 +1,7 @@
+import csv
+import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -106,8 +109,49 @@ def test_tables_have_captions_and_scopes_and_the_picture_has_words(page):
     assert all(attrs.get("alt") for tag, attrs in parsed.tags if tag == "img")
 
 
+def test_the_table_of_points_is_complete_and_carries_its_units(run, page):
+    found, _ = run
+    table = page[page.index("Points of the run") :].split("</table>")[0]
+    assert table.count("<tr") == 1 + len(found.points)
+    assert all(
+        unit in table for unit in ("accuracy, %", "points [90 %]", "parameters over plain, %", "MACs over plain, %")
+    )
+    for point in found.points[1:]:
+        assert f"{point.gain:+.2f}\u00a0[{point.gain_low:+.2f},\u00a0{point.gain_high:+.2f}]" in table
+
+
 def test_the_picture_is_a_png(run):
     assert report.front_png(run[0]).startswith(b"\x89PNG")
+
+
+def crowded(found, n):
+    """A front of n members, so close together that their names must find places."""
+    point = replace(found.points[1], on_front=True, gain_low=0.0, gain_high=1.0, fresh_gain=1.0)
+    costs = [i / n + 5 * (i == n - 1) for i in range(1, n)]
+    points = [replace(point, id=f"a{i}", gain=i / n, params_overhead=cost) for i, cost in enumerate(costs, 1)]
+    return replace(found, points=(replace(found.plain, on_front=True), *points), recommended=f"a{n // 2}", likely=None)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 40])
+def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
+    figure = report.figure(crowded(run[0], n))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert boxes
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)
+    assert all(figure.bbox.contains(*box.min) and figure.bbox.contains(*box.max) for box in boxes)
+
+
+def test_every_verdict_has_a_look_of_its_own_in_grey():
+    looks = {(marker, filling == "white") for marker, _, filling in report._LOOK.values()}
+    assert len(looks) == len(report._LOOK)
+
+
+@pytest.mark.parametrize("verdict", report._LOOK)
+def test_every_verdict_is_drawn(run, verdict):
+    points = (run[0].plain, *(replace(p, verdict=verdict) for p in run[0].points[1:]))
+    _, names = report.figure(replace(run[0], points=points)).axes[0].get_legend_handles_labels()
+    assert {verdict, "plain", "recommended"} <= set(names)
 
 
 def test_files_are_written_whole(run, tmp_path):
@@ -115,6 +159,13 @@ def test_files_are_written_whole(run, tmp_path):
     report.write(found, ledger.trainings, ledger.entries, FACTS, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"report.html", "front.png", "front.csv", "front.json"}
     assert (tmp_path / "front.csv").read_text() == found.to_csv()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_no_cell_of_the_table_file_is_a_formula(run):
+    found = replace(run[0], points=tuple(replace(p, words=f"=cmd({p.id})") for p in run[0].points))
+    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert [row["words"] for row in rows] == [f"'=cmd({p.id})" for p in found.points]
 
 
 def test_markdown_is_a_table(run):

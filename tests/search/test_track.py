@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import socket
 import time
 
 import pytest
@@ -12,8 +13,11 @@ from search.ledger import Ledger
 from search.objectives import DEFAULT
 from search.track import Tracker, connect, store
 from senet_nas.recipe import Seed
+from spaces.space import Site
 
 DESCRIBE = {"backbone": "net", "config": "name: run\n"}
+SITES = [Site("1.0", 1, {"pre_addition": 16}), Site("2.0", 2, {"pre_addition": 32})]
+KEYS = {"net/-/-": "plain", "net/-/avg:fc2:sigmoid@pre_addition": "stage 2: avg r=16 pre_addition"}
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +38,8 @@ def runs(template, tmp_path):
 def ledger():
     """Plain and another architecture; finished, failed, and one that was interrupted."""
     ledger = Ledger(":memory:")
-    for number, words in enumerate(["plain", "stage 1: avg r=16 pre_addition"]):
-        price = {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1}
-        ledger.enter(f"net/{number}", words, price)
+    for number, (key, words) in enumerate(KEYS.items()):
+        ledger.enter(key, words, {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1})
     rows = [(ledger.entries[i], Seed(0, r)) for i in (0, 1) for r in range(3)]
     for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
         ledger.start(training.uid)
@@ -49,8 +52,12 @@ def ledger():
     return ledger
 
 
-def track(runs, ledger, *, status="FINISHED", uri=None, timeout=60.0):
-    tracker = Tracker(uri or store(None, runs), experiment="run", run="run", runs=runs, describe=DESCRIBE)
+def tracker_of(runs, *, uri=None, run="run", **more):
+    return Tracker(uri or store(None, runs), experiment="run", run=run, runs=runs, describe=DESCRIBE, **more)
+
+
+def track(runs, ledger, *, status="FINISHED", timeout=60.0, **more):
+    tracker = tracker_of(runs, **more)
     tracker.start()
     for training in ledger.trainings:
         tracker.training(training, ledger.entries[training.architecture])
@@ -59,13 +66,17 @@ def track(runs, ledger, *, status="FINISHED", uri=None, timeout=60.0):
     return tracker.close(found, runs, ledger.trainings, status=status, timeout=timeout)
 
 
-def read(runs):
+def read_all(runs):
     client = connect(store(None, runs), runs)
     experiment = client.get_experiment_by_name("run")
     found = client.search_runs([experiment.experiment_id], max_results=1000)
-    (parent,) = (r for r in found if r.data.tags["senet.kind"] == "search")
-    children = {r.data.tags["senet.training_uid"]: r for r in found if r.info.run_id != parent.info.run_id}
-    return client, experiment, parent, children
+    parents = [r for r in found if r.data.tags["senet.kind"] == "search"]
+    return client, experiment, parents, [r for r in found if r.data.tags["senet.kind"] == "training"]
+
+
+def read(runs):
+    client, experiment, (parent,), children = read_all(runs)
+    return client, experiment, parent, {r.data.tags["senet.training_uid"]: r for r in children}
 
 
 def test_one_parent_and_one_child_for_each_training_with_true_states(runs, ledger):
@@ -99,6 +110,72 @@ def test_sent_again_nothing_is_doubled(runs, ledger):
     assert len(children) == len(ledger.trainings)
 
 
+def test_a_kill_between_log_and_end_doubles_no_number(runs, ledger):
+    track(runs, ledger)
+    client, _, parent, children = read(runs)
+    child = children[ledger.trainings[0].uid].info.run_id
+    client.update_run(child, status="RUNNING")
+    track(runs, ledger)
+    assert len(client.get_metric_history(child, "curve/val_accuracy")) == 2
+    assert len(client.get_metric_history(child, "val_accuracy")) == 1
+    assert client.get_run(child).info.status == "FINISHED"
+    assert client.get_run(parent.info.run_id).data.metrics["trainings"] == 4
+
+
+def test_another_run_of_the_same_name_is_another_parent(runs, ledger):
+    track(runs, ledger, uid="first")
+    track(runs, ledger, uid="second")
+    _, _, parents, children = read_all(runs)
+    assert {p.data.tags["senet.run_uid"] for p in parents} == {"first", "second"}
+    assert len(children) == 2 * len(ledger.trainings)
+
+
+def test_runs_that_open_one_experiment_at_the_same_time_share_it(runs):
+    trackers = [tracker_of(runs, run=f"run-{i}") for i in range(3)]
+    for tracker in trackers:
+        tracker.start()
+    assert [tracker.close(None, runs, [], status="KILLED") for tracker in trackers] == [[], [], []]
+    assert len(read_all(runs)[2]) == 3
+
+
+def test_what_only_waits_is_not_told(runs, ledger):
+    (planned,) = ledger.plan([(ledger.entries[0], Seed(1))], role="search", origin="sampler")
+    track(runs, ledger)
+    assert planned.uid not in read(runs)[3]
+
+
+def test_an_architecture_is_represented_by_a_training_that_finished(runs, ledger):
+    (failed,) = (t for t in ledger.trainings if t.state == "failed")
+    trainings = sorted(ledger.trainings, key=lambda t: t.uid != failed.uid)
+    tracker = tracker_of(runs)
+    tracker.start()
+    for training in trainings:
+        tracker.training(training, ledger.entries[training.architecture])
+    tracker.close(front.compute("run", ledger, Rules(DEFAULT)), runs, trainings, status="FINISHED")
+    chosen = [c for c in read(runs)[3].values() if c.data.tags.get("senet.representative") == "1"]
+    assert [c.info.status for c in chosen] == ["FINISHED", "FINISHED"]
+
+
+def test_the_curve_of_a_long_training_is_whole(runs, ledger):
+    (long,) = ledger.plan([(ledger.entries[0], Seed(1))], role="search", origin="sampler")
+    ledger.start(long.uid)
+    names = ("train_loss", "val_accuracy", "val_log_loss", "lr")
+    curve = [{"epoch": epoch, **dict.fromkeys(names, 0.5)} for epoch in range(1, 301)]
+    ledger.finish(long.uid, metrics={"val_accuracy": 95.0}, curve=curve, correct=None)
+    assert track(runs, ledger) == []
+    client, _, _, children = read(runs)
+    child = children[long.uid].info.run_id
+    assert [len(client.get_metric_history(child, f"curve/{name}")) for name in names] == [300] * 4
+
+
+def test_each_stage_is_a_param_to_group_by(runs, ledger):
+    assert track(runs, ledger, sites=SITES) == []
+    _, _, _, children = read(runs)
+    plain, other = (children[ledger.trainings[i].uid].data.params for i in (0, 3))
+    assert (plain["stage1"], plain["stage2"]) == ("-", "-")
+    assert (other["stage1"], other["stage2"]) == ("-", "avg r=16 pre_addition")
+
+
 def test_figures_curves_and_verdicts_answer_which_one(runs, ledger):
     track(runs, ledger)
     client, _, parent, children = read(runs)
@@ -109,6 +186,7 @@ def test_figures_curves_and_verdicts_answer_which_one(runs, ledger):
     assert [m.step for m in client.get_metric_history(first.info.run_id, "curve/val_accuracy")] == [1, 2]
     assert sum(child.data.tags.get("senet.representative") == "1" for child in children.values()) == 2
     assert parent.data.tags["senet.recommended_id"] == "a0"
+    assert (parent.data.metrics["trainings"], parent.data.metrics["failed"]) == (4, 1)
     assert "| id |" in parent.data.tags["mlflow.note.content"]
     assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"config.yaml", "front.csv"}
 
@@ -133,6 +211,12 @@ def test_a_dead_server_costs_seconds_and_is_told_once(runs, ledger):
     assert len(problems) == 1
     assert "127.0.0.1" in problems[0] or "Max retries" in problems[0]
     assert time.monotonic() - began < 60
+
+
+def test_a_server_that_never_answers_is_not_waited_for(runs, ledger):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        problems = track(runs, ledger, uri=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout=0.2)
+    assert "not sent within" in problems[-1]
 
 
 def test_precedence_of_the_store(tmp_path, monkeypatch):
