@@ -63,10 +63,12 @@ class Terminal:
         line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
         if self._progress is None:
             self._console.print(line, markup=False)
-        else:
-            failed = f", {self._failed} failed" if self._failed else ""
-            self._progress.update(self._bar, completed=self._done, description=f"{_line(training, entry)}{failed}")
-        if training.state == "failed" and self._progress is not None:
+            return
+        failed = f", {self._failed} failed" if self._failed else ""
+        accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
+        last = f"last: {training.name} {entry.name}{accuracy}{failed}"
+        self._progress.update(self._bar, completed=self._done, description=last)
+        if training.state == "failed":
             self._progress.console.print(line, markup=False)
 
     def end(self) -> None:
@@ -112,7 +114,9 @@ def show(front: Front, *, folder: Path) -> None:
     out.print(_counted(front), markup=False)
     name = shown(folder)
     out.print(f"Report: {name}/report.html   table: {name}/front.csv", markup=False)
-    out.print(f"Next:   senet-search ui {front.run}     senet-search export {front.run} --to DIR", markup=False)
+    # Without a confirmation no weights were kept, so there is nothing to export yet.
+    then = f"senet-search export {front.run} --to DIR" if front.confirmed else "the same command with --trainings +24"
+    out.print(f"Next:   senet-search ui {front.run}     {then}", markup=False)
 
 
 def shown(path: Path) -> str:

@@ -22,9 +22,13 @@ from spaces.space import Site
 
 
 class Evaluator(Protocol):
-    """What a worker calls. ``weights`` is the file to leave the weights in, where they are wanted."""
+    """What a worker calls. ``weights`` is the file to leave the weights in, where they are wanted; ``checkpoint`` a
+    folder from which an interrupted training may go on, then without reporting its earlier epochs again.
+    """
 
-    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]: ...
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]: ...
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,12 @@ class Trainer:
 
     task: Task
 
-    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
         from senet_nas.evaluate import evaluate
 
-        return evaluate(architecture, seed, self.task, weights=weights)
+        return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint)
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Custom:
     target: str
     base: str
 
-    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
         answer = self.function(Architecture.parse(architecture), seed)
         epochs = answer if isinstance(answer, Iterator) else iter([answer])
         last: Report | None = None
@@ -90,7 +98,9 @@ class Table:
 
     path: Path
 
-    def __call__(self, architecture: str, seed: Seed, *, weights: Path | None = None) -> Iterator[Report]:
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
         epochs = self.results[architecture][seed]
         for i, (epoch, metrics) in enumerate(epochs, start=1):
             yield Report(epoch, metrics, done=i == len(epochs))

@@ -128,6 +128,7 @@ class _Session:
         status = "FAILED"
         try:
             again = self._loop.recover(lambda uid: worker.adopt(self._place.trainings, uid))
+            worker.clear(self._place.trainings, [t.uid for t in self._ledger.trainings if t.ended])
             done = sum(t.state == "finished" for t in self._ledger.trainings)
             if done or again:
                 self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")

@@ -1,31 +1,43 @@
 """One training from an architecture and a seed to its reports: build, train, validate."""
 
 import functools
+import logging
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from senet_nas import checkpoint as checkpoints
 from senet_nas.build import build
 from senet_nas.data import Data, load
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.train import Training, validate
 
 
-def evaluate(architecture: str, seed: Seed, task: Task, *, weights: Path | None = None) -> Iterator[Report]:
+def evaluate(
+    architecture: str, seed: Seed, task: Task, *, weights: Path | None = None, checkpoint: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Report]:  # fmt: skip
     """Train an architecture; a report after each epoch. The last one also carries ``params`` as counted, and which
     validation images were right. ``weights``: a safetensors file to leave the weights in, durable before that report.
 
-    The same arguments give the same numbers on a CPU with one thread. Raises Diverged, UserError.
+    ``checkpoint``: a folder to go on from where a training of these arguments was interrupted; the epochs before are
+    then not reported again. Its state is left there every CHECKPOINT_SECONDS of ``clock``, until the caller removes it.
+
+    The same arguments give the same numbers on a CPU with one thread, interrupted or not. Raises Diverged, UserError.
     """
     data = prepare(task)
     model = _network(architecture, data, seed.block)
     training = Training(model, data, task.recipe, seed=seed, device=task.device)
-    for epoch in range(1, task.recipe.epochs):
-        yield Report(epoch, training.epoch())
+    keeper = _Keeper(checkpoint, {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe)}, clock)
+    for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
+        metrics = training.epoch()
+        keeper.keep(training, {"epoch": epoch, **metrics})
+        yield Report(epoch, metrics)
     last = training.epoch()
     if weights is not None:
         save(model, weights)
@@ -61,6 +73,34 @@ def save(model: nn.Module, path: Path) -> None:
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+class _Keeper:
+    """The checkpoint of one training: read once, written now and then. Does nothing without a folder."""
+
+    def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float]) -> None:
+        self._folder, self._owner, self._clock = folder, owner, clock
+        self._curve: list[dict[str, float]] = []
+        self._saved = clock()
+
+    def resume(self, training: Training) -> int:
+        """Brings a training to where it was interrupted. Returns how many of its epochs are done."""
+        found = checkpoints.load(self._folder, owner=self._owner) if self._folder is not None else None
+        if found is None:
+            return 0
+        state, self._curve = found
+        training.load_state(state)
+        return int(state["epoch"])
+
+    def keep(self, training: Training, epoch: dict[str, float]) -> None:
+        self._curve.append(epoch)
+        if self._folder is None or self._clock() - self._saved < checkpoints.CHECKPOINT_SECONDS:
+            return
+        try:
+            checkpoints.save(self._folder, training.state(), self._curve, owner=self._owner)
+        except OSError as error:  # a training is worth more than its checkpoint; a full disk stops it at its result
+            logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
+        self._saved = self._clock()
 
 
 @functools.lru_cache(maxsize=1)

@@ -70,6 +70,7 @@ class Training:
         }  # fmt: skip
 
     def state(self) -> dict[str, Any]:
+        """Not a copy: the next epoch changes it."""
         return {
             "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
             "generator": self._generator.get_state(), "epoch": self._done,
@@ -78,6 +79,11 @@ class Training:
     def load_state(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
+        # Each gets the layout of its parameter back: a sum over tensors of two layouts need not round alike.
+        for parameter, values in self._optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
         self._generator.set_state(state["generator"])
         self._done = state["epoch"]
 

@@ -1,7 +1,11 @@
 """Files that are there whole or not at all, whatever stops the machine while they are written."""
 
+import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from spaces.failpoints import failpoint
 
@@ -30,3 +34,22 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def seal(body: Mapping[str, Any]) -> str:
+    """JSON text that carries its own SHA-256."""
+    return json.dumps({"sha256": _digest(body), **body})
+
+
+def unseal(text: str | bytes) -> dict[str, Any] | None:
+    """What :func:`seal` wrote; None where it is damaged or something else."""
+    try:
+        body: dict[str, Any] = json.loads(text)
+        checksum = body.pop("sha256")
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+    return body if checksum == _digest(body) else None
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

@@ -4,8 +4,9 @@ import pickle
 
 import pytest
 
-from search.evaluators import Custom, Table
-from senet_nas.recipe import Seed
+from search.evaluators import Custom, Table, Trainer
+from senet_nas import checkpoint
+from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import Architecture, UserError
 
 ROWS = """architecture,seed,epoch,val_accuracy,params,macs
@@ -121,3 +122,15 @@ def test_a_function_that_yields_nothing_is_a_users_error(base):
 def test_evaluators_cross_to_workers(base, table):
     for evaluator in (Custom("users_own_code:number", base), table()):
         assert pickle.loads(pickle.dumps(evaluator)) == evaluator
+
+
+def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    folder = tmp_path / "training"
+    folder.mkdir()
+    for evaluator in (Custom("users_own_code:epochs", base), table()):
+        list(evaluator("net/-", Seed(0), checkpoint=folder))
+        assert not list(folder.iterdir())
+    trainer = Trainer(Task(DataSpec(dataset="digits", train=100, validation=50), Recipe(epochs=2, batch_size=50)))
+    next(trainer("cifar_resnet8/-/-/-", Seed(0), checkpoint=folder))
+    assert len(checkpoint.curve(folder)) == 1

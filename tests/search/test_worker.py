@@ -2,22 +2,26 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import torch
 
+from search.evaluators import Trainer
 from search.loop import Assignment, Outcome
 from search.worker import RESULT, adopt, decode, encode, work
-from senet_nas.recipe import Diverged, Report, Seed
+from senet_nas import checkpoint as checkpoints
+from senet_nas.build import build
+from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
 from spaces import UserError
 
 ASSIGNMENT = Assignment(uid="abc", number=0, architecture="net/-", seed=Seed(0), params=10.0, keep_weights=False)
 
 
-def good(architecture, seed, *, weights=None) -> Iterator[Report]:
+def good(architecture, seed, *, weights=None, checkpoint=None) -> Iterator[Report]:
     yield Report(1, {"val_accuracy": 90.0, "train_loss": 0.5})
     yield Report(2, {"val_accuracy": 91.0, "params": 10.0}, done=True, correct=b"\xa0")
 
 
 def raising(error):
-    def evaluate(architecture, seed, *, weights=None):
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
         yield Report(1, {"val_accuracy": 90.0, "train_loss": float("nan")})
         raise error
 
@@ -62,14 +66,14 @@ def test_whatever_is_thrown_is_a_failed_training_with_a_reason(tmp_path, error, 
 
 
 def test_a_network_that_is_not_what_was_priced_is_a_failure(tmp_path):
-    def other(architecture, seed, *, weights=None):
+    def other(architecture, seed, *, weights=None, checkpoint=None):
         yield Report(1, {"val_accuracy": 90.0, "params": 11.0}, done=True)
 
     assert outcome_of(other, tmp_path)[1].failure == "overhead"
 
 
 def test_an_evaluation_without_an_end_is_a_failure(tmp_path):
-    def endless(architecture, seed, *, weights=None):
+    def endless(architecture, seed, *, weights=None, checkpoint=None):
         yield Report(1, {"val_accuracy": 90.0})
 
     assert outcome_of(endless, tmp_path)[1].failure == "no result"
@@ -78,7 +82,7 @@ def test_an_evaluation_without_an_end_is_a_failure(tmp_path):
 def test_weights_are_kept_only_where_they_are_wanted(tmp_path):
     asked = []
 
-    def evaluate(architecture, seed, *, weights=None):
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
         asked.append(weights)
         yield Report(1, {"val_accuracy": 90.0}, done=True)
 
@@ -100,3 +104,83 @@ def test_a_damaged_result_or_anothers_is_not_adopted():
     assert decode("abc", text.replace("90.0", "99.0")) is None
     assert all(decode("abc", text[:cut]) is None for cut in range(0, len(text), 7))
     assert decode("abc", json.dumps([1])) is None
+
+
+PLAIN = "cifar_resnet8/-/-/-"
+PARAMS = sum(p.numel() for p in build(PLAIN, in_channels=1, num_classes=10).parameters())
+REAL = Assignment(uid="abc", number=0, architecture=PLAIN, seed=Seed(0), params=float(PARAMS), keep_weights=True)
+TRAINER = Trainer(Task(DataSpec(dataset="digits", train=300, validation=203), Recipe(epochs=3, batch_size=64)))
+TIMES = {"seconds", "train_seconds"}
+
+
+def without_times(outcome):
+    curve = [{k: v for k, v in epoch.items() if k not in TIMES} for epoch in outcome.curve]
+    return {k: v for k, v in outcome.metrics.items() if k not in TIMES}, curve, outcome.correct, outcome.failure
+
+
+@pytest.fixture
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_an_interrupted_training_goes_on_and_its_outcome_is_that_of_a_whole_one(tmp_path, every_epoch, stop):
+    *_, whole = work(REAL, TRAINER, tmp_path / "whole")
+    interrupted = work(REAL, TRAINER, tmp_path)
+    assert [next(interrupted) for _ in range(stop)] == list(range(1, stop + 1))
+    interrupted.close()
+    *epochs, outcome = work(REAL, TRAINER, tmp_path)
+    assert epochs == list(range(stop + 1, 3))
+    assert outcome.failure == ""
+    assert without_times(outcome) == without_times(whole)
+    assert outcome.metrics["train_seconds"] >= sum(epoch["seconds"] for epoch in outcome.curve)
+    names = ("result.json", "model.safetensors")
+    assert sorted(path.name for path in (tmp_path / "abc").iterdir()) == sorted(names)
+    assert (tmp_path / "abc" / names[1]).read_bytes() == (tmp_path / "whole" / "abc" / names[1]).read_bytes()
+
+
+def test_the_checkpoint_goes_only_when_the_result_is_durable(tmp_path, every_epoch, monkeypatch):
+    def full(path, uid, outcome):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("search.worker.save", full)
+        with pytest.raises(OSError, match="No space"):
+            list(work(REAL, TRAINER, tmp_path))
+    assert len(checkpoints.curve(tmp_path / "abc")) == 2
+    *epochs, outcome = work(REAL, TRAINER, tmp_path)
+    assert epochs == []
+    assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2, 3]
+
+
+def left_at(folder, epochs):
+    """A checkpoint as a training leaves one, with a curve of so many epochs."""
+    folder.mkdir(parents=True)
+    state = {"model": {}, "optimizer": {"param_groups": [], "state": {}}, "epoch": epochs}
+    curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch, "seconds": 100.0} for epoch in range(1, epochs + 1)]
+    checkpoints.save(folder, {**state, "generator": torch.zeros(8, dtype=torch.uint8)}, curve, owner={})
+
+
+@pytest.mark.parametrize(("begin", "epochs"), [(3, [1, 2, 3, 4]), (2, [1, 2, 3]), (1, [1, 2])])
+def test_earlier_epochs_come_from_the_checkpoint_as_far_as_they_were_not_trained_again(tmp_path, begin, epochs):
+    def resumed(architecture, seed, *, weights=None, checkpoint=None):
+        assert checkpoint == tmp_path / "abc"
+        yield Report(begin, {"val_accuracy": 90.0})
+        yield Report(begin + 1, {"val_accuracy": 91.0, "params": 10.0}, done=True)
+
+    left_at(tmp_path / "abc", 2)
+    _, outcome = outcome_of(resumed, tmp_path)
+    assert [epoch["epoch"] for epoch in outcome.curve] == epochs
+    assert 0 <= outcome.metrics["train_seconds"] - 100.0 * (begin - 1) < 50
+
+
+def test_a_resumed_training_that_fails_keeps_its_curve_and_leaves_no_checkpoint(tmp_path):
+    def failing(architecture, seed, *, weights=None, checkpoint=None):
+        yield from ()
+        raise Diverged("in epoch 3")
+
+    left_at(tmp_path / "abc", 2)
+    _, outcome = outcome_of(failing, tmp_path)
+    assert outcome.failure == "diverged"
+    assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2]
+    assert [path.name for path in (tmp_path / "abc").iterdir()] == [RESULT]
