@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
-VIEW = "senet"
 # Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -27,9 +26,14 @@ network, with its interval `gain_low .. gain_high`; overheads are in percent. So
 safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds."""
 
 
-def link(server: str, experiment: str) -> str:
-    """The address that opens on the accuracy-versus-overhead chart of an experiment."""
-    opened = f"viewStateShareKey={VIEW}&compareRunsMode=CHART&workflowType=machine_learning"
+def view_key(run: str) -> str:
+    """The name of a run's prepared view; an experiment may hold several runs."""
+    return f"senet-{run}"
+
+
+def link(server: str, experiment: str, run: str) -> str:
+    """The address that opens on the accuracy-versus-overhead chart of a run."""
+    opened = f"viewStateShareKey={view_key(run)}&compareRunsMode=CHART&workflowType=machine_learning"
     return f"{server}/#/experiments/{experiment}/runs?{opened}"
 
 
@@ -63,7 +67,7 @@ def view(parent: str) -> dict[str, Any]:
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
     section = {"uuid": "senet", "name": "Accuracy versus overhead", "display": True, "isReordered": False,
-               "deleted": False, "isGenerated": False}  # fmt: skip
+               "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
     chart = {
         "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
         "displayName": "Gain over plain (points) against parameters (percent)", "runsCountToCompare": 100,

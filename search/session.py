@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+import uuid
 from contextlib import closing
 from dataclasses import replace
 from importlib.metadata import version
@@ -111,6 +112,8 @@ class _Session:
             run=place.name,
             runs=runs,
             describe=_described(prepared),
+            uid=_uid(ledger),
+            sites=prepared.space.sites,
         )
         ledger.note(tracking=config.redacted(uri), session_began=time.time(), **_facts(prepared))
         proposer = Proposer(
@@ -125,6 +128,8 @@ class _Session:
 
     def run(self) -> Front:
         self._tracker.start()
+        for training in self._ledger.trainings:  # what a killed session committed but could not send
+            self._tracker.training(training, self._ledger.entries[training.architecture])
         status = "FAILED"
         try:
             again = self._loop.recover(lambda uid: worker.adopt(self._place.trainings, uid))
@@ -217,6 +222,13 @@ def _check_same_data(prepared: Prepared, ledger: Ledger) -> None:
             hint="put them back, or start another run with --new",
             key="data",
         )
+
+
+def _uid(ledger: Ledger) -> str:
+    """What no other run has, whatever its name: made once."""
+    if ledger.fact("uid") is None:
+        ledger.note(uid=uuid.uuid4().hex)
+    return str(ledger.fact("uid"))
 
 
 def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from search.config.problems import redacted
 from search.front import Front
 from search.ledger import Entry, Training
-from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, VIEW, view
+from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, view, view_key
 from search.report import markdown
 from spaces.architecture import Architecture
 from spaces.placements import words
@@ -129,9 +129,9 @@ class Tracker:
             self._ended = {run.data.tags[UID]: run.info.status for run in made if run.info.status in _ENDED}
             self._client = client
             client.update_run(self._parent, status="RUNNING")
-            shown = {f"mlflow.sharedViewState.{VIEW}": json.dumps(view(self._parent)), "mlflow.note.content": NOTE}
-            for name, value in shown.items():
-                client.set_experiment_tag(self.experiment_id, name, value)
+            shown = f"mlflow.sharedViewState.{view_key(self._run)}"
+            client.set_experiment_tag(self.experiment_id, shown, json.dumps(view(self._parent)))
+            client.set_experiment_tag(self.experiment_id, "mlflow.note.content", NOTE)
 
     def _tags(self, kind: str) -> dict[str, str]:
         ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}

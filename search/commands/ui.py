@@ -24,11 +24,11 @@ def serve(run: str, runs: Path, port: int) -> None:
             f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT
         )
     if not track.is_embedded(uri):
-        click.echo(f"{run} is tracked elsewhere. Open {mlflow_ui.link(config.redacted(uri), number)}")
+        click.echo(f"{run} is tracked elsewhere. Open {mlflow_ui.link(config.redacted(uri), number, place.name)}")
         return
     free = mlflow_ui.free_port(port)
     argv, env = mlflow_ui.ui_command(uri, runs, free)
-    click.echo(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number)}")
+    click.echo(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
     click.echo("It answers in about ten seconds. Ctrl-C stops it.")
     server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

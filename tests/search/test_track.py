@@ -135,7 +135,12 @@ def test_runs_that_open_one_experiment_at_the_same_time_share_it(runs):
     for tracker in trackers:
         tracker.start()
     assert [tracker.close(None, runs, [], status="KILLED") for tracker in trackers] == [[], [], []]
-    assert len(read_all(runs)[2]) == 3
+    _, experiment, parents, _ = read_all(runs)
+    assert len(parents) == 3
+    views = {name: value for name, value in experiment.tags.items() if name.startswith("mlflow.sharedViewState.")}
+    for parent in parents:
+        key = mlflow_ui.view_key(parent.data.tags["senet.run"])
+        assert parent.info.run_id in views[f"mlflow.sharedViewState.{key}"]
 
 
 def test_what_only_waits_is_not_told(runs, ledger):
@@ -235,7 +240,6 @@ def test_the_ui_listens_on_this_machine_only(tmp_path):
 
 
 def test_the_link_opens_on_the_prepared_view():
-    assert mlflow_ui.link("http://127.0.0.1:5000", "7").startswith(
-        "http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey="
-    )
+    link = mlflow_ui.link("http://127.0.0.1:5000", "7", "digits-2")
+    assert link.startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=senet-digits-2&")
     assert mlflow_ui.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"
