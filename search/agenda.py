@@ -7,6 +7,7 @@ fixed points. Plain is in every comparison and is trained most often: sqrt(n) ti
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from search import confirm, front
 from search.confirm import Sizes
@@ -67,14 +68,22 @@ class Agenda:
     def _plan_block(self) -> Training | None:
         """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages."""
         block, size = self._block(), min(BLOCK_SIZE, self._search_target() - self._used(*SEARCH))
-        plain_trained = (t for t in self._ledger.trainings if t.architecture == 0 and t.state != "failed")
-        if any(t.seed.block == block for t in plain_trained):
+        planned = [t for t in self._ledger.trainings if t.origin == f"baseline {block}"]
+        if any(t.state != "failed" for t in planned):
             return None
         plain, *others = baselines(self._candidates.space)
-        n_plain = max(2, round(math.sqrt(size)))
+        n_plain = self._n_plain(plain, size)
         others = others[: max(1, size // 2 - n_plain)] if block == 0 else others[:1]
         rows = self._rows([plain] * n_plain + others, block)
-        return self._ledger.plan(rows, role="baseline", origin="baseline")[0] if rows else None
+        return self._ledger.plan(rows, role="baseline", origin=f"baseline {block}")[0] if rows else None
+
+    def _n_plain(self, plain: Architecture, size: int) -> int:
+        """How often plain is trained in a block of a size. A table must also keep seeds of it for the confirmation."""
+        wanted = max(2, round(math.sqrt(size)))
+        if self._candidates.seeds is None:
+            return wanted
+        blocks = max(1, self._search_target() // BLOCK_SIZE)
+        return max(1, min(wanted, (len(self._candidates.seeds(plain)) - self._sizes().plain) // blocks))
 
     def _block(self) -> int:
         """The block that the search is in; the last one takes what would be too small for one of its own."""
@@ -151,13 +160,14 @@ class Agenda:
         return sorted(rows, key=lambda row: (row[1].replicate, row[1].block))
 
     def _sizes(self) -> Sizes:
-        """A quarter of what this budget adds to the last one that was confirmed."""
-        return confirm.sizes(self._budget - (self._rounds()[-1]["budget"] if self._rounds() else 0))
+        """A quarter of what this budget adds to the last one that was confirmed; small extensions add up."""
+        confirmed = [r["budget"] for r in self._rounds() if r["finalists"]]
+        return confirm.sizes(self._budget - (confirmed[-1] if confirmed else 0))
 
     def _search_target(self) -> int:
         return self._budget - self._used("confirm") - self._sizes().total
 
-    def _rounds(self) -> list[dict[str, int]]:
+    def _rounds(self) -> list[dict[str, Any]]:
         return self._ledger.fact("confirmations") or []
 
     # -- rows ---------------------------------------------------------------------------------------------------------------

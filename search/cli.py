@@ -230,6 +230,7 @@ def _status() -> int:
         # The reader of a pipe went away; there is nobody left to tell, and Python must not try at its end.
         sys.stdout = None
     except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
         return 130
     except Exception as error:
         if "--debug" in sys.argv and not isinstance(error, click.ClickException):

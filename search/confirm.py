@@ -1,12 +1,12 @@
 """Proof: finalists that were frozen beforehand, trained again with fresh seeds beside plain, tested on these alone.
 
 A gain is *proven* when a one-sided t-test of ``gain > min_gain`` on the fresh trainings, with the level of each block
-taken out, is significant after Holm's correction over the finalists of the run (Holm 1979). Everything else is at
-most *likely*. The sizes are fixed before the first training, so nothing can be trained until it is significant.
+taken out, is significant after Holm's correction over the finalists (Holm 1979). Everything else is at most *likely*. The
+sizes are fixed before the first training, so nothing can be trained until it is significant.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -63,14 +63,30 @@ class Comparison:
     n_plain: int
 
 
-def compare(rounds: Sequence[Sequence[Observation]], min_gain: float) -> dict[int, Comparison]:
-    """One test for every finalist of every round against the plain of its round, all corrected together.
+def compare(
+    rounds: Sequence[Sequence[Observation]], min_gain: float, *, unstable: Set[int] = frozenset()
+) -> dict[int, Comparison]:
+    """One test for every finalist of every round against the plain of its round.
 
-    A run that was extended has several rounds. A finalist of two of them is shown as the last one found it.
+    A run that was extended has several rounds; each spends a part of the level (:func:`level_of_round`), so that the
+    whole run keeps to it however often it is extended, and what was proven stays proven. ``unstable`` finalists, of
+    which a fresh training failed, are never proven: those that survived are not a fair sample.
     """
-    raw = {(r, c.architecture): c for r, fresh in enumerate(rounds) for c in _compare(fresh, min_gain)}
-    proven = holm({key: comparison.p_value for key, comparison in raw.items()})
-    return {key[1]: replace(comparison, proven=key in proven) for key, comparison in sorted(raw.items())}
+    found: dict[int, Comparison] = {}
+    for number, fresh in enumerate(rounds):
+        tested = _compare(fresh, min_gain)
+        p_values = {c.architecture: 1.0 if c.architecture in unstable else c.p_value for c in tested}
+        proven = holm(p_values, level_of_round(number))
+        for c in tested:
+            was_proven = c.architecture in found and found[c.architecture].proven
+            if not was_proven:
+                found[c.architecture] = replace(c, p_value=p_values[c.architecture], proven=c.architecture in proven)
+    return found
+
+
+def level_of_round(number: int) -> float:
+    """Two thirds of the level for the first round, two thirds of the rest for the next, and so on."""
+    return LEVEL * (2 / 3) * (1 / 3) ** number
 
 
 def _compare(fresh: Sequence[Observation], min_gain: float) -> list[Comparison]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Rows of the table of points before it is cut: the front and the baselines always stand in it.
 MAX_ROWS = 9
+# Points that one validation image may be worth without a word.
+COARSE = 0.5
 _STYLE = {"proven": "bold green", "likely": "green", "likely worse": "red", "plain": "bold", "open": ""}
 
 
@@ -89,10 +91,14 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"{o.metric} {o.direction}d" + (f" (at most +{o.limit:g} %)" if o.limit is not None else "")
         for o in experiment.objectives
     )
+    # With few validation images a single one decides; that is worth knowing before the first training.
+    coarse = data and 100 / data["validation"] > COARSE
+    step = [f"caution   one validation image is {100 / data['validation']:.1f} points"] if coarse else []
     gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
     limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
     return [
         f"data      {experiment.data.dataset}: {images}",
+        *step,
         f"network   {experiment.model.backbone}, {len(space.sites)} units that can take SE",
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",
@@ -104,9 +110,10 @@ def plan_lines(prepared: Prepared) -> list[str]:
 def show(front: Front, *, folder: Path) -> None:
     """The result: verdict, table, recommendation, and what to type next."""
     out = console()
-    out.print()
+    if out.is_terminal:
+        out.print()
     out.print(front.verdict, style="bold", markup=False)
-    out.print(_table(front))
+    out.print(_table(front, out.width))
     out.print(front.rule, markup=False)
     out.print(front.power, markup=False)
     for line in _test_lines(front):
@@ -131,21 +138,32 @@ def percent(value: float) -> str:
     return f"{value:+.2f} %" if value else "-"
 
 
-def _table(front: Front) -> Any:
+def _table(front: Front, width: int) -> Any:
     from rich.table import Table
 
     title = "validation accuracy in percent, gain over plain in points, costs over plain"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     level = f"{100 * front.rules.level:.0f} %"
     columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", "MACs", "verdict")
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i in (0, 1, 7) else "right", no_wrap=i != 1)
+    shown_columns = _columns(width)
+    for i in shown_columns:
+        table.add_column(
+            columns[i], justify="left" if i in (0, 1, 7) else "right", no_wrap=i != 1, min_width=18 if i == 1 else None
+        )
     rows = _rows(front)
     for point in rows:
-        table.add_row(*_row(point, front), style=_STYLE.get(point.verdict, ""))
+        row = _row(point, front)
+        table.add_row(*(row[i] for i in shown_columns), style=_STYLE.get(point.verdict, ""))
     if len(rows) < len(front.points):
         table.caption = f"{len(front.points) - len(rows)} more in front.csv"
     return table
+
+
+def _columns(width: int) -> list[int]:
+    """Which columns fit: id, placement, gain and verdict always do; the rest is in front.csv."""
+    if width >= 110:
+        return [0, 1, 2, 3, 4, 5, 6, 7]
+    return [0, 1, 2, 3, 5, 7] if width >= 95 else [0, 1, 3, 7]
 
 
 def _rows(front: Front) -> list[Point]:

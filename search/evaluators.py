@@ -125,6 +125,25 @@ class Table:
             epochs[epoch] = metrics
         return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}
 
+    def check(self) -> None:
+        """Raises UserError where a search over the table could not work: keys that are none, plain missing, no costs."""
+        plain = 0
+        for key in self.results:
+            try:
+                plain += Architecture.parse(key).is_plain
+            except UserError as error:
+                raise UserError(f"{self.path}: {error.message}", hint=error.hint, key="evaluate") from error
+        if not plain:
+            raise UserError(
+                f"{self.path} holds no plain network, so there is nothing to compare with",
+                hint="its key is the backbone and a `-` for each site: `net/-/-/-`",
+                key="evaluate",
+            )
+        if self.sites is not None and any(self._costs(Architecture.parse(key)) is None for key in self.results):
+            raise UserError(
+                f"{self.path} lacks the columns params and macs, without which SE has no price", key="evaluate"
+            )
+
     def price(self, architecture: Architecture) -> dict[str, float] | None:
         """Costs and overheads from the table's own columns, or None where it has none."""
         row, plain = (

@@ -135,7 +135,10 @@ class Front:
     def power(self) -> str:
         """What could be found at all with these trainings."""
         if not self.confirmed:
-            return "No fresh trainings were made, so nothing can be proven; a budget of 24 trainings or more includes some."
+            return (
+                "No fresh trainings beside plain have finished, so nothing can be proven; a budget of 24 trainings, or an "
+                "extension by 24, includes some."
+            )
         return f"Smallest gain that this confirmation would usually prove: {self.provable:.2f} points."
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,10 +174,11 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     finished = observations(ledger.trainings)
     if not any(o.architecture == 0 for o in finished):
         raise UserError("the plain network has no finished training yet, so there is nothing to compare with", code=3)
-    posterior = surrogate.fit(finished)
+    posterior = surrogate.fit(finished, resolution=_resolution(ledger))
     rounds = ledger.fact("confirmations") or []
     fresh = [observations(_round(ledger, number)) for number in range(1, 1 + len(rounds))]
-    comparisons = confirm.compare(fresh, rules.min_gain)
+    unstable = {t.architecture for t in ledger.trainings if t.role == "confirm" and t.state == "failed"}
+    comparisons = confirm.compare(fresh, rules.min_gain, unstable=unstable)
     points = [_point(ledger, number, posterior, comparisons, rules) for number in posterior.architectures]
     points = _marked(points, rules)
     recommended, likely = _choose(points, posterior, rules)
@@ -195,6 +199,12 @@ def finalists(ledger: Ledger, rules: Rules, at_most: int) -> list[int]:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _resolution(ledger: Ledger) -> float:
+    """What one validation image is worth, in points; 0 where that is not known."""
+    images = (ledger.fact("data") or {}).get("validation")
+    return 100 / images if images else 0.0
 
 
 def _round(ledger: Ledger, number: int) -> list[Training]:

@@ -75,7 +75,8 @@ class Loop:
     ) -> None:  # fmt: skip
         self._ledger, self._proposer, self._listeners = ledger, proposer, list(listeners)
         self._agenda = Agenda(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
-        self._seconds, self._clock, self._began = budget.seconds, clock, clock()
+        self._seconds, self._clock = budget.seconds, clock
+        self._began: float | None = None  # the clock starts with the first training, not with Ray
         self._spent_before = float(ledger.fact("seconds") or 0)
         self._deaths: Counter[str] = Counter()
         self._ended: list[Training] = []
@@ -109,6 +110,8 @@ class Loop:
 
         Raises UserError (code 3) where every training fails.
         """
+        if self._began is None:
+            self._began = self._clock()
         if self._stopping or self._time_share() >= 1:
             return None
         self._check_breaker()
@@ -138,6 +141,7 @@ class Loop:
             self._ledger.finish(uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
         training = self._ledger.get(uid)
         self._ended.append(training)
+        self._ledger.note(seconds=self.spent)  # a kill must not give the time back
         failpoint("before_tell")
         self._tell(training)
         failpoint("after_tell")
@@ -166,7 +170,7 @@ class Loop:
     @property
     def spent(self) -> float:
         """Seconds that the run has taken, over all its sessions."""
-        return self._spent_before + self._clock() - self._began
+        return self._spent_before + (0.0 if self._began is None else self._clock() - self._began)
 
     @property
     def is_running(self) -> bool:
@@ -174,10 +178,10 @@ class Loop:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing is left to do within the budget."""
-        if any(t.state in OPEN for t in self._ledger.trainings):
-            return False
-        return self._agenda.is_confirmed or self._time_share() >= 1
+        """Nothing is left to do within the budget; where the time is over, trainings may be left waiting."""
+        if self._time_share() >= 1:
+            return not self.is_running
+        return self._agenda.is_confirmed and not any(t.state in OPEN for t in self._ledger.trainings)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -193,8 +197,12 @@ class Loop:
         self._proposer.tell(training.number, accuracy, architecture, stopped=training.state == "stopped")
 
     def _changed(self, training: Training) -> None:
-        for listener in self._listeners:
-            listener.changed(training, self._ledger.entries[training.architecture])
+        for listener in [*self._listeners]:
+            try:
+                listener.changed(training, self._ledger.entries[training.architecture])
+            except OSError:
+                # The terminal went away (a closed pipe). Nobody hears, but the search goes on.
+                self._listeners.remove(listener)
 
     def _check_breaker(self) -> None:
         """Ends a search that wastes its budget. Counts this session alone: the user may have mended the cause."""
@@ -232,5 +240,7 @@ def _unusable(metrics: Mapping[str, float]) -> str:
     accuracy = metrics.get("val_accuracy")
     if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
         return "no accuracy"
+    if not 0 <= accuracy <= 100 and math.isfinite(accuracy):
+        return "accuracy is no percentage"
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     return f"not a number: {', '.join(bad)}" if bad else ""

@@ -93,6 +93,8 @@ def _prepare(experiment: Experiment) -> Prepared:
     device, slots = _machine(experiment)
     if isinstance(evaluate, Table):
         table = evaluate
+    if table is not None:
+        table.check()
     if table is not None and table.sites is not None:
         space = Space(experiment.model.backbone, table.sites, experiment.space)
         return Prepared(experiment, space, _table_price(table), evaluate, slots, device)

@@ -73,7 +73,7 @@ def run(
     place.create()
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
         experiment = _agreed(experiment, place, ledger, trainings)
-        if ledger.fact("complete") == experiment.budget.trainings:
+        if ledger.fact("complete") == _budget(experiment):
             watcher.say(
                 "this run is finished: here is its result (go on with --trainings +N, or start anew with --new)"
             )
@@ -123,7 +123,7 @@ class _Session:
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
         self._loop = Loop(
             ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
-            listeners=[watcher, _Projection(self._tracker)],
+            listeners=[watcher, _Projection(self._tracker, ledger)],
         )  # fmt: skip
 
     def run(self) -> Front:
@@ -171,23 +171,27 @@ class _Session:
         if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
             if self._loop.is_complete:
                 _look_at_test_set(self._prepared, self._place, ledger)
-                ledger.note(complete=experiment.budget.trainings)
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
         for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):
             self._watcher.say(f"MLflow: {problem}")
         ledger.note(mlflow_experiment=self._tracker.experiment_id)
+        if outcome is not None and self._loop.is_complete:
+            ledger.note(complete=_budget(experiment))  # last: until then the same command does all of this again
         return outcome
 
 
 class _Projection:
-    """Passes what changed to MLflow."""
+    """Passes what changed to MLflow, and notes where it is found there as soon as that is known."""
 
-    def __init__(self, tracker: Tracker) -> None:
-        self._tracker = tracker
+    def __init__(self, tracker: Tracker, ledger: Ledger) -> None:
+        self._tracker, self._ledger, self._noted = tracker, ledger, False
 
     def changed(self, training: Training, entry: Entry) -> None:
         self._tracker.training(training, entry)
+        if not self._noted and self._tracker.experiment_id:
+            self._ledger.note(mlflow_experiment=self._tracker.experiment_id)
+            self._noted = True
 
 
 def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
@@ -209,9 +213,20 @@ def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings:
         if trainings is None and old.budget.trainings > experiment.budget.trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
-        experiment = config.with_trainings(experiment, trainings, before=ledger.fact("complete"))
+        used = sum(t.state != "failed" for t in ledger.trainings)
+        experiment = config.with_trainings(experiment, trainings, before=used or None)
+        if experiment.budget.trainings < used:
+            raise UserError(
+                f"run `{place.name}` has {used} trainings already; its budget cannot be {experiment.budget.trainings}",
+                hint=f"use --trainings {used} or more, or --trainings +N",
+            )
     durable.write(place.config, config.to_yaml(experiment))
     return experiment
+
+
+def _budget(experiment: Experiment) -> list[Any]:
+    """What a run was completed with; with another budget there may be more to do."""
+    return [experiment.budget.trainings, experiment.budget.time]
 
 
 def _check_same_data(prepared: Prepared, ledger: Ledger) -> None:

@@ -6,6 +6,9 @@ Trainings of a block share the backbone's initial weights and move together, so 
 Gains are shrunk towards their mean by as much as the data say: the posterior is averaged over a grid of tau and of
 the noise sigma, and the grid contains "no difference at all" (tau = 0). The best of many single trainings therefore
 is not reported at its lucky value (the winner's curse), and no interval rests on a point estimate.
+
+Noise has heavy tails: now and then a training collapses. Its weight falls with its distance from the median of its
+block, as in a robust regression (Huber 1981), so that one collapsed plain training does not make all others look good.
 """
 
 from collections.abc import Sequence
@@ -17,11 +20,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # Written down before any result was seen. Sigma in points of accuracy; tau as a multiple of sigma.
-SIGMAS = np.geomspace(0.02, 5.0, 18)
+# The grid reaches as far as the spread of the data, which is large for small validation sets.
+SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 18
 TAU_RATIOS = np.array([0.0, 0.1, 0.2, 0.4, 0.6, 1.0, 1.5, 2.5])
 # Standard deviations of the priors, in points: level of a block around the mean of all, and mean gain of SE.
 BLOCK_SD, MEAN_GAIN_SD = 20.0, 3.0
 DRAWS = 4000
+# So many robust standard deviations from the median of its block are taken at full weight.
+FULL_WEIGHT = 3.0
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,23 @@ class Posterior:
         return float((self.of(architecture) > above).mean())
 
 
-def fit(observations: Sequence[Observation], *, seed: int = 0) -> Posterior:
-    """The posterior given all finished trainings; needs at least one, and plain among them."""
+def fit(observations: Sequence[Observation], *, resolution: float = 0.0, seed: int = 0) -> Posterior:
+    """The posterior given all finished trainings; needs at least one, and plain among them.
+
+    ``resolution`` is what one validation image is worth, in points: no noise smaller than half of it is believed.
+    """
     accuracy = np.array([o.accuracy for o in observations])
     numbers = sorted({0} | {o.architecture for o in observations})
     design = _design(observations, numbers)
-    level = float(accuracy.mean())
+    level = float(np.median(accuracy))
+    weights_N = _robust_weights(observations)
     n_blocks = len({o.block for o in observations})
-    grid = [(sigma, ratio * sigma) for sigma in SIGMAS for ratio in TAU_RATIOS]
-    cells = [_solve(design, accuracy - level, n_blocks, sigma, tau) for sigma, tau in grid]
+    low = max(SIGMA_LOW, resolution / 2)
+    sigmas = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+    grid = [(sigma, ratio * sigma) for sigma in sigmas for ratio in TAU_RATIOS]
+    root_N = np.sqrt(weights_N)
+    x, y = design * root_N[:, None], (accuracy - level) * root_N
+    cells = [_solve(x, y, n_blocks, sigma, tau) for sigma, tau in grid]
     weights = _normalised(np.array([cell.evidence for cell in cells]))
     return _mixture(cells, weights, numbers, level, n_blocks, np.random.default_rng(seed))
 
@@ -80,6 +94,19 @@ class _Cell:
     mean: Array
     root: Array
     scale: Array
+
+
+def _robust_weights(observations: Sequence[Observation]) -> Array:
+    """1 near the median of the block, falling with the square of the distance far from it."""
+    accuracy = np.array([o.accuracy for o in observations])
+    blocks = np.array([o.block for o in observations])
+    centre = {block: np.median(accuracy[blocks == block]) for block in set(blocks.tolist())}
+    distance = np.abs(accuracy - np.array([centre[block] for block in blocks.tolist()]))
+    scale = 1.4826 * float(np.median(distance))
+    if scale == 0:
+        return np.ones(len(accuracy))
+    weights: Array = np.minimum(1.0, (FULL_WEIGHT * scale / np.maximum(distance, 1e-12)) ** 2)
+    return weights
 
 
 def _design(observations: Sequence[Observation], numbers: Sequence[int]) -> Array:

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from search.evaluators import Evaluator
 from search.loop import Assignment, Outcome
@@ -34,7 +35,7 @@ def work(assignment: Assignment, evaluate: Evaluator, trainings: Path) -> Iterat
     try:
         weights = folder / WEIGHTS if assignment.keep_weights else None
         for report in evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder):
-            curve.append({"epoch": report.epoch, **report.metrics})
+            curve.append({"epoch": report.epoch, **_numbers(report.metrics)})
             if report.done:
                 outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
                 break
@@ -64,7 +65,7 @@ def clear(trainings: Path, ended: Iterable[str]) -> None:
 def adopt(trainings: Path, uid: str) -> Outcome | None:
     """The result that a worker left for a training, if it left a whole one."""
     path = trainings / uid / RESULT
-    return decode(uid, path.read_text()) if path.exists() else None
+    return decode(uid, path.read_bytes()) if path.exists() else None
 
 
 def encode(uid: str, outcome: Outcome) -> str:
@@ -77,7 +78,7 @@ def encode(uid: str, outcome: Outcome) -> str:
     return durable.seal(body)
 
 
-def decode(uid: str, text: str) -> Outcome | None:
+def decode(uid: str, text: str | bytes) -> Outcome | None:
     """The outcome that :func:`encode` wrote for this training; None where it is damaged or another's."""
     body = durable.unseal(text)
     if body is None or body.get("uid") != uid:
@@ -94,13 +95,25 @@ def _earlier(folder: Path, curve: Curve) -> Curve:
 
 def _outcome(assignment: Assignment, report: Report, earlier: Curve, curve: Curve, seconds: float) -> Outcome:
     before = sum(epoch.get("seconds", 0.0) for epoch in earlier)
-    metrics = {"train_seconds": before + seconds, **report.metrics}
+    metrics = {"train_seconds": before + seconds, **_numbers(report.metrics)}
     curve = [*earlier, *curve]
     counted = metrics.get("params")
     if counted is not None and counted != assignment.params:
         detail = f"the built network has {counted:,.0f} parameters, its price says {assignment.params:,.0f}"
         return Outcome(failure="overhead", detail=detail, curve=curve)
     return Outcome(metrics, curve, report.correct)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Metrics as plain floats, whatever kind of number a user's code gives; what is no number is left out."""
+    numbers = {}
+    for name, value in metrics.items():
+        if value is not None and not isinstance(value, str | bytes | bool):
+            try:
+                numbers[name] = float(value)
+            except (TypeError, ValueError):
+                continue
+    return numbers
 
 
 def _reason(error: Exception) -> str:

@@ -179,7 +179,8 @@ def _read(path: Path, size: int, *, grey: bool) -> "Images":
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        shallow = _eight_bits(image) if image.mode in ("I", "I;16", "F") else image
+        upright = ImageOps.exif_transpose(image)  # phones turn their pictures by a note in the file
+        shallow = _eight_bits(upright) if upright.mode in ("I", "I;16", "F") else upright
         fitted = ImageOps.fit(shallow.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
     x = np.asarray(fitted, dtype=np.uint8)
     return x[..., None] if grey else x

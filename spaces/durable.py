@@ -46,7 +46,7 @@ def unseal(text: str | bytes) -> dict[str, Any] | None:
     try:
         body: dict[str, Any] = json.loads(text)
         checksum = body.pop("sha256")
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
     return body if checksum == _digest(body) else None
 

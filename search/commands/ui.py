@@ -1,6 +1,7 @@
 """``senet-search ui``: the MLflow UI on the store of a run, on this machine only."""
 
 import os
+import signal
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -31,8 +32,12 @@ def serve(run: str, runs: Path, port: int) -> None:
     click.echo(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
     click.echo("It answers in about ten seconds. Ctrl-C stops it.")
     server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: server.terminate())
     try:
         server.wait()
     except KeyboardInterrupt:
+        pass  # Ctrl-C is how it is meant to end
+    finally:
         server.terminate()
         server.wait(timeout=10)

@@ -6,6 +6,7 @@ between trainings; a function with reuse can hang the experiment; a fresh actor 
 """
 
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -55,12 +56,13 @@ def start(slots: Slots) -> None:
 
     try:
         ray.init(
-            address="local", num_cpus=slots.count * slots.cpus, num_gpus=1 if slots.gpus else 0, include_dashboard=False,
+            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus), include_dashboard=False,
             log_to_driver=False, logging_level=logging.ERROR,
         )  # fmt: skip
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         raise UserError(f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
 
 
 def stop() -> None:

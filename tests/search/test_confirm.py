@@ -53,13 +53,26 @@ def test_without_spread_nothing_is_proven():
     assert not confirm.compare([same], 0.05)[1].proven
 
 
-def test_an_extended_run_pays_for_its_earlier_tests():
-    rng = random.Random(2)
-    rounds = [fresh(rng, [0, 0.45], 0.3, each=3, plain=3, blocks=1) for _ in range(6)]
-    alone = confirm.compare(rounds[-1:], 0.0)[1]
-    together = confirm.compare(rounds, 0.0)[1]
-    assert together.p_value == alone.p_value
-    assert together.gain == alone.gain
+def test_all_rounds_of_a_run_together_keep_to_the_level():
+    assert sum(confirm.level_of_round(number) for number in range(50)) <= confirm.LEVEL
+    rng = random.Random(3)
+    looks = [[fresh(rng, [0, 0, 0], 0.3, each=3, plain=5, blocks=1) for _ in range(6)] for _ in range(400)]
+    false = sum(any(c.proven for c in confirm.compare(rounds, 0.0).values()) for rounds in looks)
+    assert false <= 32
+
+
+def test_what_was_proven_stays_proven_when_the_run_is_extended():
+    rng = random.Random(1)
+    first = fresh(rng, [0, 2.0], 0.2)
+    later = fresh(rng, [0, 0.1], 0.2)
+    assert confirm.compare([first], 0.05)[1].proven
+    assert confirm.compare([first, later], 0.05)[1].proven
+
+
+def test_a_finalist_of_which_a_fresh_training_failed_is_not_proven():
+    rng = random.Random(1)
+    survivors = fresh(rng, [0, 2.0], 0.2)
+    assert not confirm.compare([survivors], 0.05, unstable={1})[1].proven
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,22 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
     trainer = Trainer(Task(DataSpec(dataset="digits", train=100, validation=50), Recipe(epochs=2, batch_size=50)))
     next(trainer("cifar_resnet8/-/-/-", Seed(0), checkpoint=folder))
     assert len(checkpoint.curve(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "about", "says"),
+    [
+        (ROWS.replace("net/-,", "net,"), None, "is no architecture"),
+        (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
+        (ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
+         {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "lacks the columns params and macs"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):
+    with pytest.raises(UserError, match=says) as caught:
+        table(text, about=about).check()
+    assert caught.value.key == "evaluate"
+
+
+def test_a_good_table_passes(table):
+    table().check()

@@ -309,9 +309,11 @@ def test_the_last_quarter_of_the_time_belongs_to_the_confirmation(make_loop):
 def test_time_is_counted_over_all_sessions(make_loop, tmp_path):
     clock = Clock()
     loop, ledger = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
-    clock.now = 60.0
-    loop.close()
-    ledger.close()
+    clock.now = 7.0  # Ray takes its time to start; that does not count
+    assignment = loop.next()
+    clock.now = 67.0
+    loop.finish(assignment.uid, outcome(assignment))
+    ledger.close()  # killed: close() of the loop is never called
     clock.now = 0.0
     loop, _ = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
     assert loop.next() is not None
@@ -373,3 +375,45 @@ assert compute("run", ledger, Rules(DEFAULT)).plain.n_seeds > 1
 assert not {{"ray", "torch", "mlflow"}} & sys.modules.keys(), "the search loop imported a heavy library"
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_when_the_time_is_over_the_run_is_complete_even_with_trainings_waiting(make_loop):
+    clock = Clock()
+    loop, ledger = make_loop(trainings=1000, seconds=100.0, clock=clock)
+    assignment = loop.next()
+    clock.now = 200.0
+    loop.finish(assignment.uid, outcome(assignment))
+    assert loop.next() is None
+    assert any(t.state == "waiting" for t in ledger.trainings)
+    assert loop.is_complete
+
+
+def test_a_listener_that_went_away_does_not_end_the_search(make_loop):
+    class Gone:
+        def changed(self, training, entry):
+            raise BrokenPipeError
+
+    loop, ledger = make_loop(trainings=8, listeners=[Gone()])
+    drive(loop)
+    assert sum(t.state == "finished" for t in ledger.trainings) == 8
+
+
+def test_a_table_keeps_seeds_of_plain_for_the_confirmation(make_loop):
+    held = [Seed(number) for number in range(10)]
+    loop, ledger = make_loop(trainings=96, seeds=lambda architecture: held)
+    drive(loop)
+    (round_,) = ledger.fact("confirmations")
+    fresh = [t for t in ledger.trainings if t.role == "confirm"]
+    assert round_["finalists"]
+    assert sum(t.architecture == 0 for t in fresh) >= 3
+    assert front.compute("run", ledger, Rules(OBJECTIVES)).confirmed
+
+
+def test_small_extensions_add_up_to_a_confirmation(make_loop, tmp_path):
+    for trainings in (24, 34, 44, 54):
+        loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings)
+        drive(loop)
+        rounds = [bool(r["finalists"]) for r in ledger.fact("confirmations")]
+        ledger.close()
+    assert rounds[0]
+    assert any(rounds[1:])

@@ -66,3 +66,33 @@ def test_plain_has_no_gain_and_may_stand_alone():
 def test_the_same_trainings_give_the_same_posterior():
     _, observed = table(0.1, 0.2, np.random.default_rng(3))
     assert np.array_equal(fit(observed).gains, fit(observed).gains)
+
+
+@pytest.mark.parametrize("collapse", [2, 5, 20, 60])
+def test_one_collapsed_plain_training_does_not_make_all_others_look_good(collapse):
+    rng = np.random.default_rng(5)
+    likely = []
+    for _ in range(10):
+        observed = [Observation(0, 0, 90 + 0.5 * rng.standard_normal() - collapse * (r == 0)) for r in range(6)]
+        observed += [Observation(a, 0, 90 + 0.5 * rng.standard_normal()) for a in range(1, 27)]
+        posterior = fit(observed)
+        likely += [posterior.probability(a, 0.05) >= 0.9 for a in range(1, 27)]
+    assert np.mean(likely) < 0.15
+
+
+def test_intervals_hold_where_the_noise_is_large():
+    rng = np.random.default_rng(6)
+    held = []
+    for _ in range(20):
+        gains, observed = table(0.0, 15.0, rng, mean=0.0)
+        posterior = fit(observed)
+        intervals = [posterior.interval(a, 0.9) for a in range(1, len(gains))]
+        held += [low <= 0 <= high for _, low, high in intervals]
+    assert np.mean(held) > 0.8
+
+
+def test_no_noise_smaller_than_half_a_validation_image_is_believed():
+    same = [Observation(0, 0, 50.0)] * 4 + [Observation(1, 0, 57.7)]
+    sure, unsure = fit(same), fit(same, resolution=7.7)
+    assert unsure.sigma >= 3.85
+    assert unsure.interval(1, 0.9)[1] < sure.interval(1, 0.9)[1]

@@ -184,3 +184,23 @@ def test_a_resumed_training_that_fails_keeps_its_curve_and_leaves_no_checkpoint(
     assert outcome.failure == "diverged"
     assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2]
     assert [path.name for path in (tmp_path / "abc").iterdir()] == [RESULT]
+
+
+def test_numbers_of_any_kind_are_kept_and_what_is_none_is_left_out(tmp_path):
+    import numpy as np
+
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
+        yield Report(1, {"val_accuracy": np.float32(90.5), "note": "hello", "f1": None, "n": np.int64(3)}, done=True)
+
+    *_, outcome = work(ASSIGNMENT, evaluate, tmp_path)
+    assert outcome.failure == ""
+    assert {name: outcome.metrics[name] for name in ("val_accuracy", "n")} == {"val_accuracy": 90.5, "n": 3.0}
+    assert not {"note", "f1"} & outcome.metrics.keys()
+    assert adopt(tmp_path, "abc") == outcome
+
+
+def test_a_result_of_bytes_that_are_no_text_is_not_adopted(tmp_path):
+    list(work(ASSIGNMENT, good, tmp_path))
+    path = tmp_path / "abc" / RESULT
+    path.write_bytes(path.read_bytes().replace(b"a", b"\xff", 1))
+    assert adopt(tmp_path, "abc") is None

@@ -164,3 +164,16 @@ def test_fashion_mnist_is_read_from_torchvisions_folder(tmp_path):
     assert found.train[0].shape == (12, 28, 28, 1)
     assert found.test[0].shape == (6, 28, 28, 1)
     assert len(found.classes) == 10
+
+
+def test_pictures_of_phones_are_turned_upright(folder):
+    """Orientation 6: the camera was turned, so the left half of the file is the top half of the picture."""
+    levels = np.zeros((16, 16), dtype=np.uint8)
+    levels[:, :8] = 255
+    image = Image.fromarray(levels)
+    exif = image.getexif()
+    exif[274] = 6
+    image.save(folder / "train" / "cat" / "0.png", exif=exif)
+    x_HW = read(folder, color="grey").train[0][0][..., 0]
+    assert x_HW[:4].mean() > 240
+    assert x_HW[4:].mean() < 15
