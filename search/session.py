@@ -158,11 +158,9 @@ class _Session:
         if self._loop.is_complete:
             return None
         self._watcher.say(f"starting {self._prepared.slots.count} workers")
-        schedule.start(self._prepared.slots)
-        try:
-            return schedule.drive(self._loop, self._prepared.evaluate, self._place.trainings, self._prepared.slots)
-        finally:
-            schedule.stop()
+        slots = self._prepared.slots
+        with schedule.running(slots) as scratch:
+            return schedule.drive(self._loop, self._prepared.evaluate, self._place.trainings, slots, scratch)
 
     def _conclude(self, status: str) -> Front | None:
         """What can be said is written, however the run ended. None where plain has no result."""

@@ -45,35 +45,41 @@ class Slots:
     gpus: float = 0.0
 
 
-def start(slots: Slots) -> None:
-    """Starts Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines.
+@contextmanager
+def running(slots: Slots) -> Iterator[Path]:
+    """Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines.
 
-    Raises UserError (code 4) where it cannot.
+    Yields a folder for scratch that goes when Ray goes. Raises UserError (code 4) where Ray cannot be started.
     """
     os.environ.update(_SETTINGS)
     _private_token()
     import ray
 
+    scratch = Path(tempfile.mkdtemp(prefix="senet-", dir=_short()))
     try:
         ray.init(
-            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus), include_dashboard=False,
-            log_to_driver=False, logging_level=logging.ERROR,
+            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus),
+            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=str(scratch / "ray"),
         )  # fmt: skip
+        logging.getLogger("ray").setLevel(logging.ERROR)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+        yield scratch
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+        if ray.is_initialized():
+            raise
         raise UserError(f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT) from error
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def stop() -> None:
-    """Ends Ray and all its processes."""
-    import ray
-
-    ray.shutdown()
+def _short() -> str | None:
+    """Where scratch lies: a socket's path may have 107 bytes, of which Ray's own names take about 75."""
+    return "/tmp" if len(tempfile.gettempdir()) > 16 and Path("/tmp").is_dir() else None
 
 
-def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots) -> int | None:
-    """Runs the loop to its end on a started Ray. Returns the signal that ended it early, if one did.
+def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratch: Path) -> int | None:
+    """Runs the loop to its end on a running Ray. Returns the signal that ended it early, if one did.
 
     Raises what the loop raised: UserError (code 3) where every training fails.
     """
@@ -82,7 +88,6 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots) -> int
     from search.schedule.adapters import LoopSearcher, Slot
 
     searcher = LoopSearcher(loop, trainings)
-    storage = Path(tempfile.mkdtemp(prefix="senet-search-"))
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
     trainable = tune.with_resources(tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings), resources)
     tuner = tune.Tuner(
@@ -91,15 +96,12 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots) -> int
             num_samples=-1, search_alg=searcher, reuse_actors=True, max_concurrent_trials=slots.count,
         ),
         run_config=tune.RunConfig(
-            name="segment", storage_path=str(storage), verbose=0,
+            name="segment", storage_path=str(scratch / "tune"), verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )  # fmt: skip
     with _signals(loop) as caught:
-        try:
-            tuner.fit()
-        finally:
-            shutil.rmtree(storage, ignore_errors=True)
+        tuner.fit()
     if searcher.error is not None:
         raise searcher.error
     return caught[0] if caught else None
@@ -142,6 +144,7 @@ def _signals(loop: Loop) -> Iterator[list[int]]:
 
     names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {name: signal.signal(name, handle) for name in names}
+    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # deadly until Tune has its own handler
     try:
         yield caught
     finally:

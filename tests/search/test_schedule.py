@@ -35,11 +35,10 @@ def listening():
             if words[3] == "0A":
                 yield words[9], words[1].split(":")[0]
 
-schedule.start(Slots(1, 1))
-mine = {inode for pid in (os.getpid(), *descendants(os.getpid())) for inode in sockets(pid)}
-addresses = [address for inode, address in listening() if inode in mine]
-schedule.stop()
-print(json.dumps(addresses))
+with schedule.running(Slots(1, 1)) as scratch:
+    mine = {inode for pid in (os.getpid(), *descendants(os.getpid())) for inode in sockets(pid)}
+    addresses = [address for inode, address in listening() if inode in mine]
+print(json.dumps([addresses, list(descendants(os.getpid())), scratch.exists()]))
 """
 # 127.0.0.1, ::1 and ::ffff:127.0.0.1 as /proc writes them on a little-endian machine.
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -53,12 +52,14 @@ def python(program, **environment):
 
 @pytest.mark.ray
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_ray_listens_on_this_computer_only_and_its_token_is_private(tmp_path):
+def test_ray_listens_on_this_computer_only_its_token_is_private_and_it_leaves_nothing(tmp_path):
     found = python(LISTENING, HOME=str(tmp_path))
     assert found.returncode == 0, found.stderr
-    addresses = json.loads(found.stdout.splitlines()[-1])
+    addresses, children, left = json.loads(found.stdout.splitlines()[-1])
     assert addresses, "nothing listens, so nothing was tested"
     assert set(addresses) <= LOOPBACK
+    assert children == []
+    assert not left
     token = tmp_path / ".ray" / "auth_token"
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert stat.S_IMODE(token.parent.stat().st_mode) == 0o700
