@@ -128,6 +128,37 @@ def report(run: str, runs: Path, as_json: bool) -> None:
 @cli.command()
 @click.argument("run")
 @RUNS
+@JSON
+def doctor(run: str, runs: Path, as_json: bool) -> None:
+    """Check what must hold in the folder of a run, and say what is wrong and what to do. Changes nothing."""
+    from search.commands import doctor as doctors
+
+    found = doctors.diagnose(run, runs)
+    if as_json:
+        _print_json("doctor", run, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+    found.check()
+
+
+@cli.command()
+@click.argument("run")
+@RUNS
+@JSON
+def sync(run: str, runs: Path, as_json: bool) -> None:
+    """Rebuild MLflow's runs of a search from its ledger: what is there and right stays."""
+    from search.commands import sync as projections
+
+    sent = projections.sync(run, runs)
+    if as_json:
+        _print_json("sync", run, sent.to_dict())
+    else:
+        click.echo("\n".join(sent.lines()))
+
+
+@cli.command()
+@click.argument("run")
+@RUNS
 @click.option("--port", default=5000, show_default=True, help="Port on this machine; the next free one if it is taken.")
 def ui(run: str, runs: Path, port: int) -> None:
     """Open the MLflow UI on the runs of RUN: on this machine only, until Ctrl-C."""

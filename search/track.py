@@ -20,13 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search import projection
 from search.config.problems import redacted
 from search.front import Front
 from search.ledger import Entry, Training
-from search.mlflow_ui import NOTE, PARENT, QUIET, REPRESENTATIVE, UID, view, view_key
-from search.report import markdown
-from spaces.architecture import Architecture
-from spaces.placements import words
+from search.mlflow_ui import NOTE, PARENT, QUIET, UID, view, view_key
+from search.projection import ENDED, STATUS, Child
+from spaces.errors import ENVIRONMENT, UserError
 from spaces.space import Site
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUN_UID = "senet.run_uid"
-_CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
-_FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
-_COSTS = ("params", "params_overhead", "macs", "macs_overhead")
-_JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
-_STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
-_ENDED = ("FINISHED", "FAILED")
 
 
 def store(uri: str | None, runs: Path) -> str:
@@ -55,20 +49,23 @@ class Tracker:
     """Projects one run. Every method returns at once; :meth:`close` waits until all is sent, but not for ever.
 
     ``uid`` tells the run from others of its name, also from one whose folder was deleted. With the backbone's ``sites``
-    each child has a param for each stage, by which MLflow can group and plot.
+    each child has a param for each stage, by which MLflow can group and plot. ``began`` is when the run did, where that
+    is not now.
     """
 
     def __init__(
         self, uri: str, *, experiment: str, run: str, runs: Path, describe: Mapping[str, Any], uid: str = "",
-        sites: Sequence[Site] = (),
+        sites: Sequence[Site] = (), began: float | None = None,
     ) -> None:  # fmt: skip
         self._uri, self._experiment, self._run, self._runs, self._describe = uri, experiment, run, runs, describe
-        self._identity, self._sites = {RUN_UID: uid} if uid else {"senet.run": run}, sites
+        self._identity, self._sites, self._began = _identity(run, uid), sites, began
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._problems: list[str] = []
+        self._made: list[Child] = []
         self._children: dict[str, str] = {}
         self._ended: dict[str, str] = {}
+        self._shown: dict[str, Mapping[str, float]] = {}
         self._client: MlflowClient | None = None
         self.experiment_id = self._parent = ""
 
@@ -96,6 +93,28 @@ class Tracker:
             self._problems.append(f"{self._queue.qsize()} messages were not sent within {timeout:.0f} s")
         return list(self._problems)
 
+    def rebuild(
+        self, front: Front | None, folder: Path, trainings: Sequence[Training], entries: Sequence[Entry], *, status: str
+    ) -> int:
+        """Sends at once, in this thread, what the store lacks or has wrong, and returns how many trainings that were.
+
+        Instead of :meth:`start`. Raises UserError (code 4) with the reason at the first message that does not arrive.
+        """
+        try:
+            self._open()
+            count = self._mend(trainings, entries)
+            if front is not None:
+                self._send_front(front, trainings)
+                self._send_files(folder)
+            ended = max((t.ended for t in trainings if t.ended), default=None)
+            self._api.set_terminated(self._parent, status, end_time=_ms(ended))
+        except Exception as error:  # each store throws what its own client throws
+            raise UserError(
+                f"cannot send to MLflow at {redacted(self._uri)}: {_told(error)}",
+                hint="the ledger keeps everything: type it again when the store can be reached", code=ENVIRONMENT,
+            ) from error  # fmt: skip
+        return count
+
     # -- the thread -------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -104,9 +123,8 @@ class Tracker:
                 job()
             except Exception as error:
                 # Tracking must never end a search; the user hears of it once, at the end.
-                text = redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
-                if text not in self._problems:
-                    self._problems.append(text)
+                if _told(error) not in self._problems:
+                    self._problems.append(_told(error))
             if self._client is None:
                 return  # the store could not be opened: there is nobody to tell anything
 
@@ -120,13 +138,18 @@ class Tracker:
         root = (self._runs.resolve() / "mlartifacts").as_uri() if is_embedded(self._uri) else None
         with _alone(self._uri, self._runs):
             self.experiment_id = _experiment(client, self._experiment, root)
-            self._parent, made = _known(client, self.experiment_id, self._identity)
-            if not self._parent:
-                created = client.create_run(self.experiment_id, run_name=self._run, tags=self._tags("search"))
-                self._parent = created.info.run_id
+            parent, made = _known(client, self.experiment_id, self._identity)
+            if parent is None:
+                parent = client.create_run(
+                    self.experiment_id, start_time=_ms(self._began), run_name=self._run, tags=self._tags("search")
+                )
+            self._parent = str(parent.info.run_id)
+            if not parent.data.params:  # new, or a kill came in between
                 self._describe_parent(client)
-            self._children = {run.data.tags[UID]: run.info.run_id for run in made}
-            self._ended = {run.data.tags[UID]: run.info.status for run in made if run.info.status in _ENDED}
+            self._made = [_child(run) for run in made]
+            self._children = {child.uid: child.run_id for child in self._made}
+            self._ended = {child.uid: child.status for child in self._made if child.status in ENDED}
+            self._shown = {run.info.run_id: run.data.metrics for run in [parent, *made]}
             self._client = client
             client.update_run(self._parent, status="RUNNING")
             shown = f"mlflow.sharedViewState.{view_key(self._run)}"
@@ -144,14 +167,26 @@ class Tracker:
         client.log_text(self._parent, facts.pop("config"), "config.yaml")
         client.log_batch(self._parent, params=[Param(name, str(value)[:500]) for name, value in facts.items()])
 
+    def _mend(self, trainings: Sequence[Training], entries: Sequence[Entry]) -> int:
+        """Sends what differs from the ledger. A child that can still be written goes on, any other is made anew."""
+        wrong = projection.differences(trainings, self._made)
+        for child in projection.spoilt(trainings, self._made):
+            self._api.delete_run(child.run_id)
+            self._children.pop(child.uid, None)
+            self._ended.pop(child.uid, None)
+        # In the order in which they ended, as they were sent at first.
+        for training in sorted(trainings, key=lambda t: (t.ended or math.inf, t.number)):
+            self._send_training(training, entries[training.architecture])
+        return sum(training.uid in wrong for training in trainings)
+
     def _send_training(self, training: Training, entry: Entry) -> None:
-        if training.uid in self._ended or (training.state == "waiting" and not training.attempts):
+        if training.uid in self._ended or not projection.is_told(training):
             return  # told already, or nothing to tell yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
-        status, at = _STATUS[training.state], _ms(training.ended)
+        status, at = STATUS[training.state], _ms(training.ended)
         tags = {"senet.state": training.state, "senet.reason": training.reason}
-        if status in _ENDED:
-            self._log(child, tags, _numbers(training, entry), curve=_curve(training), at=at)
+        if status in ENDED:
+            self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
             self._api.set_terminated(child, status, end_time=at)
             self._ended[training.uid] = status
             self._progress(at)
@@ -167,8 +202,7 @@ class Tracker:
         }  # fmt: skip
         name = f"{training.name} {entry.name} {entry.words}"[:250]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
-        params = {"architecture": entry.name, "placement": entry.words, **_stages(entry.key, self._sites)}
-        params |= {"seed": str(training.seed), "role": training.role}
+        params = projection.params(training, entry, self._sites)
         self._api.log_batch(created.info.run_id, params=[Param(k, v[:500]) for k, v in params.items()])
         self._children[training.uid] = str(created.info.run_id)
         return self._children[training.uid]
@@ -179,27 +213,21 @@ class Tracker:
         self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
     def _send_front(self, front: Front, trainings: Sequence[Training]) -> None:
-        for point in front.points:
-            # Rounded to fit the columns of MLflow's table; front.json has every digit.
-            figures = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
-            figures["estimated_accuracy"] = round(point.val_accuracy, 4)
-            mine = [t for t in trainings if f"a{t.architecture}" == point.id and t.uid in self._children]
-            shown = next((t for t in mine if t.state == "finished"), None)
-            for training in mine:
-                tags = {"senet.verdict": point.verdict, REPRESENTATIVE: "1" if training is shown else "0"}
-                self._log(self._children[training.uid], tags, figures)
-        best = front[front.recommended]
-        tags = {
-            "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
-            "mlflow.note.content": markdown(front),
-        }  # fmt: skip
-        numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
-        self._log(self._parent, tags, numbers, step=len(self._ended))
+        there = [training for training in trainings if training.uid in self._children]
+        for training, tags, numbers in projection.judged(front, there):
+            self._log_changed(self._children[training.uid], tags, numbers)
+        tags, numbers = projection.summary(front)
+        self._log_changed(self._parent, tags, numbers, step=len(self._ended))
 
     def _send_files(self, folder: Path) -> None:
         for name in ("report.html", "front.png", "front.csv", "front.json"):
             if (folder / name).exists():
                 self._api.log_artifact(self._parent, str(folder / name))
+
+    def _log_changed(self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], *, step: int = 0) -> None:
+        """Only numbers that MLflow does not show already: these have no time of their own in the ledger."""
+        shown = self._shown.get(run, {})
+        self._log(run, tags, {name: value for name, value in numbers.items() if shown.get(name) != value}, step=step)
 
     def _log(
         self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], *, step: int = 0, at: int | None = None,
@@ -215,13 +243,22 @@ class Tracker:
         self._api.log_batch(run, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items() if v])
 
 
+def read(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
+    """The trainings of a run as MLflow has them; none where the store, the experiment or the run is not there."""
+    if is_embedded(uri) and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
+        return []  # to look must not make it
+    client = connect(uri, runs)
+    found = client.get_experiment_by_name(experiment)
+    return [] if found is None else [_child(c) for c in _known(client, found.experiment_id, _identity(run, uid))[1]]
+
+
 def connect(uri: str, runs: Path) -> MlflowClient:
     """A client of the store, whose schema is made where it is new."""
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are told by us, in a line
     with _alone(uri, runs):
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
@@ -247,42 +284,38 @@ def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
     return str(found.experiment_id)
 
 
-def _known(client: MlflowClient, experiment: str, identity: Mapping[str, str]) -> tuple[str, list[Run]]:
-    """The parent's run id and the children, as far as an earlier session made them."""
+def _identity(run: str, uid: str) -> dict[str, str]:
+    """The tag by which a run is found again."""
+    return {RUN_UID: uid} if uid else {"senet.run": run}
+
+
+def _known(client: MlflowClient, experiment: str, identity: Mapping[str, str]) -> tuple[Run | None, list[Run]]:
+    """The parent and the children, as far as an earlier session made them."""
     wanted = {"senet.kind": "search", **identity}
     query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
     parents = client.search_runs([experiment], query, max_results=1)
     if not parents:
-        return "", []
-    parent = str(parents[0].info.run_id)
-    query = f"tags.`{PARENT}` = '{parent}' AND tags.`senet.kind` = 'training'"
+        return None, []
+    query = f"tags.`{PARENT}` = '{parents[0].info.run_id}' AND tags.`senet.kind` = 'training'"
     page = client.search_runs([experiment], query, max_results=1000)
     children = list(page)
     while page.token:
         page = client.search_runs([experiment], query, max_results=1000, page_token=page.token)
         children += page
-    return parent, children
+    return parents[0], children
 
 
-def _stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
-    """What each stage has, in words: ``{"stage1": "-", "stage2": "avg r=8 pre_addition"}``."""
-    found = {}
-    for stage in sorted({site.stage for site in sites}):
-        whole = Architecture.parse(key)
-        own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
-        part = Architecture(whole.backbone, tuple(se for _, se in own))
-        said = "-" if part.is_plain else words(part, [site for site, _ in own])
-        found[f"stage{stage}"] = said.removeprefix(f"stage {stage}: ")
-    return found
+def _child(run: Run) -> Child:
+    known = run.data
+    return Child(
+        run_id=str(run.info.run_id), uid=known.tags[UID], status=str(run.info.status),
+        val_accuracy=known.metrics.get("val_accuracy"), described="architecture" in known.params,
+    )  # fmt: skip
 
 
-def _numbers(training: Training, entry: Entry) -> dict[str, float]:
-    figures = {name: training.metrics[name] for name in _FIGURES if name in training.metrics}
-    return figures | {name: entry.price[name] for name in _COSTS if name in entry.price}
-
-
-def _curve(training: Training) -> list[tuple[int, str, float]]:
-    return [(int(e["epoch"]), name, e[name]) for e in training.curve for name in _CURVES if name in e]
+def _told(error: Exception) -> str:
+    """The first line of what a store's client threw, without secrets."""
+    return redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -1,0 +1,140 @@
+"""What MLflow is told of a ledger, and whether it is there. Knows no MLflow, so that whoever checks needs none."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.config import Experiment
+from search.front import Front
+from search.ledger import Entry, Training
+from search.mlflow_ui import REPRESENTATIVE
+from search.report import markdown
+from spaces.architecture import Architecture
+from spaces.placements import words
+from spaces.space import Site
+
+_CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
+_FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
+_COSTS = ("params", "params_overhead", "macs", "macs_overhead")
+_JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
+ENDED = ("FINISHED", "FAILED")
+# Stores may keep fewer digits than a double has.
+_PRECISION = 1e-9
+
+
+@dataclass(frozen=True)
+class Child:
+    """A training as MLflow has it. ``described``: with its parameters, which are written right after it is made."""
+
+    run_id: str
+    uid: str
+    status: str
+    val_accuracy: float | None
+    described: bool = True
+
+
+def is_told(training: Training) -> bool:
+    """Whether there is anything to tell: not of what only waits for its first start."""
+    return training.state != "waiting" or training.attempts > 0
+
+
+def describe(experiment: Experiment, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of the parent and, as ``config``, its config: from what the ledger notes of a run."""
+    return {
+        "backbone": experiment.model.backbone, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
+        "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
+        "space": facts["space"]["size"], "device": facts["device"], "config": facts["config"],
+        "data_fingerprint": facts["data"].get("fingerprint", ""),
+    }  # fmt: skip
+
+
+def params(training: Training, entry: Entry, sites: Sequence[Site]) -> dict[str, str]:
+    """The parameters of a child: what was trained."""
+    found = {"architecture": entry.name, "placement": entry.words, **stages(entry.key, sites)}
+    return found | {"seed": str(training.seed), "role": training.role}
+
+
+def stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
+    """What each stage has, in words: ``{"stage1": "-", "stage2": "avg r=8 pre_addition"}``."""
+    found = {}
+    for stage in sorted({site.stage for site in sites}):
+        whole = Architecture.parse(key)
+        own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
+        part = Architecture(whole.backbone, tuple(se for _, se in own))
+        said = "-" if part.is_plain else words(part, [site for site, _ in own])
+        found[f"stage{stage}"] = said.removeprefix(f"stage {stage}: ")
+    return found
+
+
+def figures(training: Training, entry: Entry) -> dict[str, float]:
+    """The last metrics of a training and what its architecture costs."""
+    found = {name: training.metrics[name] for name in _FIGURES if name in training.metrics}
+    return found | {name: entry.price[name] for name in _COSTS if name in entry.price}
+
+
+def curve(training: Training) -> list[tuple[int, str, float]]:
+    """(epoch, name, value) of what is drawn over the epochs."""
+    return [(int(e["epoch"]), name, e[name]) for e in training.curve for name in _CURVES if name in e]
+
+
+def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Training, dict[str, str], dict[str, float]]]:
+    """Each training of the front's points with the tags and numbers of its architecture; one represents it in charts."""
+    for point in front.points:
+        # Rounded to fit the columns of MLflow's table; front.json has every digit.
+        numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
+        numbers["estimated_accuracy"] = round(point.val_accuracy, 4)
+        mine = [t for t in trainings if f"a{t.architecture}" == point.id]
+        shown = next((t for t in mine if t.state == "finished"), None)
+        for training in mine:
+            yield training, {"senet.verdict": point.verdict, REPRESENTATIVE: str(int(training is shown))}, numbers
+
+
+def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
+    """Tags and numbers of the parent: the result."""
+    best = front[front.recommended]
+    tags = {
+        "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
+        "mlflow.note.content": markdown(front),
+    }  # fmt: skip
+    return tags, {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
+
+
+def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:
+    """The children that cannot be mended by writing more: doubled, unknown, without parameters, or ended wrongly."""
+    wrong, known = differences(trainings, children), {training.uid for training in trainings}
+    count = Counter(child.uid for child in children)
+    return [
+        c for c in children
+        if c.uid in wrong and (c.uid not in known or count[c.uid] > 1 or not c.described or c.status in ENDED)
+    ]  # fmt: skip
+
+
+def differences(trainings: Sequence[Training], children: Sequence[Child]) -> dict[str, str]:
+    """What is wrong in MLflow, by the uid of the training; empty where it says what the ledger says."""
+    made: defaultdict[str, list[Child]] = defaultdict(list)
+    for child in children:
+        made[child.uid].append(child)
+    told = {training.uid: training for training in trainings if is_told(training)}
+    found = {uid: "unknown to the ledger" for uid in made if uid not in told}
+    for uid, training in told.items():
+        if wrong := _wrong(training, made.get(uid, [])):
+            found[uid] = wrong
+    return found
+
+
+def _wrong(training: Training, made: Sequence[Child]) -> str:
+    if len(made) != 1:
+        return f"there {len(made)} times" if made else "not there"
+    (child,) = made
+    if not child.described:
+        return "without parameters"
+    if child.status != STATUS[training.state]:
+        return f"{child.status} instead of {STATUS[training.state]}"
+    expected, seen = training.metrics.get("val_accuracy"), child.val_accuracy
+    if training.state == "finished" and expected is not None:
+        is_same = seen is not None and math.isclose(seen, expected, rel_tol=_PRECISION)
+        return "" if is_same else f"val_accuracy {seen} instead of {expected}"
+    return ""
