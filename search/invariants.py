@@ -156,10 +156,7 @@ def _tracked(case: Case) -> Findings:
     try:
         children = track.read(uri, runs, experiment=name, run=case.place.name, uid=uid)
     except Exception as error:  # MLflow throws what its database throws
-        yield (
-            f"MLflow's store cannot be read: {type(error).__name__}: {str(error)[:200]}",
-            f"move it away, then {remedy}",
-        )
+        yield f"MLflow's store cannot be read: {track.told(error)}", f"move it away, then {remedy}"
         return
     named = {training.uid: training.name for training in case.ledger.trainings}
     groups: defaultdict[str, list[str]] = defaultdict(list)
@@ -199,8 +196,8 @@ CHECKS = (
     Check("I1", "every result on disk is in the ledger", _adopted, _busy),
     Check("I2", "numbers have no gaps, uids are unique", _numbered),
     Check("I3", "nothing is running unless a driver is", _at_rest, _busy),
-    Check("I5", "no more trainings finished than the budget has", _within_budget, _unplanned),
     Check("I4", "results on disk are whole and agree with the ledger", _agreeing, _busy),
+    Check("I5", "no more trainings finished than the budget has", _within_budget, _unplanned),
     Check("I7", "the weights of finalists are there and whole", _weights_kept, _weightless),
     Check("I8", "MLflow says what the ledger says", _tracked, _untracked),
     Check("I9", "front.json is the front of the ledger", _front_written, _unfinished),

@@ -110,8 +110,8 @@ class Tracker:
             self._api.set_terminated(self._parent, status, end_time=_ms(ended))
         except Exception as error:  # each store throws what its own client throws
             raise UserError(
-                f"cannot send to MLflow at {redacted(self._uri)}: {_told(error)}",
-                hint="the ledger keeps everything: type it again when the store can be reached", code=ENVIRONMENT,
+                f"cannot send to MLflow at {redacted(self._uri)}: {told(error)}",
+                hint="the ledger keeps everything: type it again when the store is there (a damaged file can be moved away)", code=ENVIRONMENT,
             ) from error  # fmt: skip
         return count
 
@@ -123,8 +123,8 @@ class Tracker:
                 job()
             except Exception as error:
                 # Tracking must never end a search; the user hears of it once, at the end.
-                if _told(error) not in self._problems:
-                    self._problems.append(_told(error))
+                if told(error) not in self._problems:
+                    self._problems.append(told(error))
             if self._client is None:
                 return  # the store could not be opened: there is nobody to tell anything
 
@@ -265,6 +265,11 @@ def connect(uri: str, runs: Path) -> MlflowClient:
     return client
 
 
+def told(error: Exception) -> str:
+    """The first line of what a store's client threw, without secrets."""
+    return redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -311,11 +316,6 @@ def _child(run: Run) -> Child:
         run_id=str(run.info.run_id), uid=known.tags[UID], status=str(run.info.status),
         val_accuracy=known.metrics.get("val_accuracy"), described="architecture" in known.params,
     )  # fmt: skip
-
-
-def _told(error: Exception) -> str:
-    """The first line of what a store's client threw, without secrets."""
-    return redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -224,6 +224,16 @@ def test_a_parent_that_was_killed_before_its_parameters_gets_them(runs):
     assert again.data.params == parent.data.params
 
 
+def test_a_damaged_store_is_named_and_can_be_moved_away(runs, monkeypatch, capsys):
+    content = (runs / "mlflow.db").read_bytes()
+    (runs / "mlflow.db").write_bytes(content[: len(content) // 10])
+    (problem,) = wrong_in_mlflow(runs)
+    assert problem.startswith("MLflow's store cannot be read: ")
+    assert "\n" not in problem
+    assert status_of(monkeypatch, "sync", "run", "--runs", runs) == 4
+    assert "mlflow.db" in capsys.readouterr().err
+
+
 def test_a_run_that_was_stopped_is_killed_in_mlflow(runs):
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         ledger.note(complete=None)
