@@ -93,12 +93,12 @@ def plan_lines(prepared: Prepared) -> list[str]:
     )
     # With few validation images a single one decides; that is worth knowing before the first training.
     coarse = data and 100 / data["validation"] > COARSE
-    step = [f"caution   one validation image is {100 / data['validation']:.1f} points"] if coarse else []
+    cautions = [f"one validation image is {100 / data['validation']:.1f} points"] if coarse else []
     gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
     limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
     return [
         f"data      {experiment.data.dataset}: {images}",
-        *step,
+        *(f"caution   {note}" for note in (*cautions, *data.get("notes", ()))),
         f"network   {experiment.model.backbone}, {len(space.sites)} units that can take SE",
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",

@@ -11,6 +11,7 @@ from search.agenda import Candidates, Price
 from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
 from search.front import Rules
+from search.objectives import excess
 from search.schedule import Slots
 from senet_nas.recipe import Task
 from spaces.architecture import Architecture
@@ -42,6 +43,8 @@ def rules(experiment: Experiment) -> Rules:
     return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
 
 
+# So many architectures are priced to see whether a limit leaves any; a larger space is not judged by its first ones.
+PRICED = 10_000
 # No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.
 NARROWEST = 16
 
@@ -76,7 +79,9 @@ def prepare(experiment: Experiment) -> Prepared:
     Raises ConfigError, with the line of the config, where the space or the data do not fit.
     """
     try:
-        return _prepare(experiment)
+        prepared = _prepare(experiment)
+        _check_limits(prepared)
+        return prepared
     except UserError as error:
         if not error.key:
             raise
@@ -100,10 +105,36 @@ def _prepare(experiment: Experiment) -> Prepared:
         return Prepared(experiment, space, _table_price(table), evaluate, slots, device)
     space = Space(experiment.model.backbone, build.sites(experiment.model.backbone), experiment.space)
     data = _load(experiment)
+    _check_batch(experiment, len(data.y_train))
     prices = overhead.price_list(
         experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
     )
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
+
+
+def _check_limits(prepared: Prepared) -> None:
+    """Some architecture besides the plain one must be within all limits."""
+    objectives, space = prepared.experiment.objectives, prepared.space
+    if space.size > PRICED or all(objective.limit is None for objective in objectives):
+        return
+    prices = [prepared.price(architecture) for architecture in space if not architecture.is_plain]
+    if not any(excess(objectives, price) <= 0 for price in prices):
+        index, strict = next((i, o) for i, o in enumerate(objectives) if o.limit is not None)
+        least = min(price[strict.column] for price in prices)
+        raise UserError(
+            f"no architecture of the space is within the limits; the least {strict.metric} overhead is +{least:.3g} %",
+            hint="raise the limit, or allow larger reduction ratios",
+            key=f"objectives.{index}.limit",
+        )
+
+
+def _check_batch(experiment: Experiment, n_train: int) -> None:
+    if experiment.evaluate == "train" and experiment.train.batch_size > n_train:
+        raise UserError(
+            f"{experiment.train.batch_size} is more than the {n_train} images that train",
+            hint=f"use at most {n_train}, better an eighth of it",
+            key="train.batch_size",
+        )
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:
@@ -172,5 +203,5 @@ def _about(data: Any) -> dict[str, Any]:
     return {
         "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
         "channels": data.channels, "image_size": data.image_size, "fingerprint": data.fingerprint,
-        "mean": list(data.mean), "std": list(data.std),
+        "mean": list(data.mean), "std": list(data.std), "notes": list(data.notes),
     }  # fmt: skip

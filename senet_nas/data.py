@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from senet_nas import data_checks
 from senet_nas.datasets import DATASETS, Raw
 from senet_nas.recipe import DataSpec, Recipe
 from spaces.errors import UserError, unknown
@@ -32,6 +33,8 @@ class Data:
     flip: bool
     crop: int
     fingerprint: str
+    # What is odd about the images, in sentences for a person.
+    notes: tuple[str, ...] = ()
 
     @property
     def channels(self) -> int:
@@ -63,14 +66,17 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
         raise unknown("dataset", spec.dataset, DATASETS, key="data.dataset")
     habit = DATASETS[spec.dataset]
     raw = habit.load(spec, Path(base))
+    data_checks.check_labels({"train": raw.train, "validation": raw.validation, "test": raw.test}, raw.classes)
     if spec.image_size is not None:
         raw = _resized(raw, spec.image_size)
     train, val, test = _split(raw, spec)
+    notes = data_checks.check_split({"train": train, "validation": val, "test": test}, raw.classes)
     x_train = _tensor(train[0])
     mean, std = _moments(x_train)
     return Data(
         x_train, torch.from_numpy(train[1]), _tensor(val[0]), torch.from_numpy(val[1]), _tensor(test[0]),
         torch.from_numpy(test[1]), raw.classes, mean, std, habit.flip, habit.crop, _fingerprint(train, val, test),
+        (*raw.notes, *notes),
     )  # fmt: skip
 
 

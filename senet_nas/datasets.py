@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the loaders, so that the names can be checked without them.
 """
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,27 @@ if TYPE_CHECKING:
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 NAMED_FAULTS = 10
+# Folders that systems and unpackers leave beside the classes.
+LITTER = ("__MACOSX", "@eaDir")
+# What people call the folder of a set; only the first of each is read as one.
+SETS = {
+    "train": ("train", "training", "train_set"), "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "test_set"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Labelled images as they are: x_NHWC uint8, y_N int64. ``validation`` and ``test`` only where the data bring them."""
+    """Labelled images as they are: x_NHWC uint8, y_N int64. ``validation`` and ``test`` only where the data bring them.
+
+    ``notes`` are sentences about what was passed over.
+    """
 
     train: "tuple[Images, Labels]"
     classes: tuple[str, ...]
     validation: "tuple[Images, Labels] | None" = None
     test: "tuple[Images, Labels] | None" = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,16 +70,18 @@ def _torchvision(class_name: str) -> Callable[[DataSpec, Path], Raw]:
     def load(spec: DataSpec, base: Path) -> Raw:
         import torchvision.datasets
 
-        root = base / (spec.path or "data")
+        root = _place(spec.path or "data", base)
         make = getattr(torchvision.datasets, class_name)
         try:
             train, test = make(root=root, train=True), make(root=root, train=False)
-        except RuntimeError as error:
-            raise UserError(
-                f"no {class_name} in {root}",
-                hint=f"set data.path to the folder that torchvision.datasets.{class_name}(root, download=True) filled",
-                key="data.path",
-            ) from error
+        except Exception as error:  # a damaged archive fails in as many ways as there are formats
+            fetch = f"torchvision.datasets.{class_name}(root, download=True)"
+            if isinstance(error, RuntimeError) and "not found" in str(error):
+                what, hint = f"no {class_name} in {root}", f"set data.path to the folder that {fetch} filled"
+            else:
+                what = f"the {class_name} files in {root} are damaged ({type(error).__name__}: {error})"
+                hint = f"remove them and fetch them again with {fetch}"
+            raise UserError(what, hint=hint, key="data.path") from error
         return Raw(_arrays(train), tuple(train.classes), test=_arrays(test))
 
     return load
@@ -83,20 +97,23 @@ def _arrays(dataset: "object") -> "tuple[Images, Labels]":
 def _image_folder(spec: DataSpec, base: Path) -> Raw:
     """A folder with ``train/CLASS/*``, and ``val`` and ``test`` if there are any; or with ``CLASS/*`` alone."""
     root = _root(spec, base)
-    parts = {name: root / name for name in ("train", "val", "test") if (root / name).is_dir()}
-    if "train" not in parts:
-        parts = {"train": root}
-    classes = _classes(parts)
-    files = {part: _files(folder, classes) for part, folder in parts.items()}
+    try:
+        parts = _parts(root)
+        classes = _classes(parts)
+        files = {part: _files(folder, classes) for part, folder in parts.items()}
+    except OSError as error:
+        raise UserError(f"cannot look into {error.filename}: {error.strerror}", key="data.path") from error
     grey = spec.color == "grey" or (spec.color == "auto" and _all_grey([path for path, _ in files["train"]]))
     read = {part: _decode(found, spec.image_size or 64, grey=grey) for part, found in files.items()}
-    return Raw(read["train"], classes, read.get("val"), read.get("test"))
+    return Raw(read["train"], classes, read.get("val"), read.get("test"), _passed_over(parts, files))
 
 
 def _root(spec: DataSpec, base: Path) -> Path:
     if spec.path is None:
         raise UserError("an image folder needs a path", hint="write `data: ./images`", key="data.path")
-    root = base / Path(spec.path).expanduser()
+    root = _place(spec.path, base)
+    if root.is_file():
+        raise UserError(f"{root} is a file, not a folder", hint="unpack it first", key="data.path")
     if not root.is_dir():
         raise UserError(
             f"no folder {root}",
@@ -106,16 +123,43 @@ def _root(spec: DataSpec, base: Path) -> Path:
     return root
 
 
+def _place(path: str, base: Path) -> Path:
+    """The path with ``~`` and ``$VARIABLE`` filled in, relative to ``base``."""
+    filled = os.path.expandvars(path)
+    if "$" in filled:
+        raise UserError(
+            f"`{path}` names a variable of the environment that is not set",
+            hint="export it, or write the path out", key="data.path",
+        )  # fmt: skip
+    return base / Path(filled).expanduser()
+
+
+def _parts(root: Path) -> dict[str, Path]:
+    """The folders of the sets; the root alone where its folders are classes. Raises UserError for misnamed sets."""
+    # A set holds folders, a class holds images: so a class may be called `valid`.
+    sets = {folder.name for folder in root.iterdir() if folder.is_dir() and any(p.is_dir() for p in folder.iterdir())}
+    wrong = {was: name for name, spellings in SETS.items() for was in sets - {name} if was.lower() in spellings}
+    if wrong:
+        renamed = ", ".join(f"`{was}` to `{name}`" for was, name in sorted(wrong.items()))
+        raise UserError(f"{root} holds a set under another name", hint=f"rename {renamed}", key="data.path")
+    parts = {name: root / name for name in SETS if name in sets or ("train" in sets and (root / name).is_dir())}
+    if parts and "train" not in parts:
+        raise UserError(f"{root} holds {' and '.join(parts)}, but no train", hint="add train/CLASS/", key="data.path")
+    return parts or {"train": root}
+
+
 def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
     """Names of the class folders. Raises UserError where there are none, one, or others in another part."""
     found = {
-        part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
+        part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in LITTER)
         for part, folder in parts.items()
     }
     classes = found["train"]
     if len(classes) < 2:
+        loose = sum(p.suffix.lower() in ENDINGS for p in parts["train"].iterdir())
         raise UserError(
-            f"{parts['train']} holds {len(classes)} class folders; a comparison needs at least 2",
+            f"{parts['train']} holds {len(classes)} class folders{f' and {loose} loose images' * bool(loose)}; "
+            "a comparison needs at least 2",
             hint="one folder for each class: CLASS/image.jpg", key="data.path",
         )  # fmt: skip
     for part, names in found.items():
@@ -132,12 +176,24 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
         (path, label)
         for label, name in enumerate(classes)
         for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in ENDINGS and path.name[0] != "." and path.is_file()
+        if path.suffix.lower() in ENDINGS and path.name[0] != "." and not path.is_dir()
     ]
     empty = [name for label, name in enumerate(classes) if label not in {known for _, known in found}]
     if empty:
         raise UserError(f"no images of {', '.join(empty)} in {folder}", key="data.path")
     return found
+
+
+def _passed_over(parts: dict[str, Path], files: "dict[str, list[tuple[Path, int]]]") -> tuple[str, ...]:
+    """A sentence about files that are no images by their ending, if there are any."""
+    images = {path for found in files.values() for path, _ in found}
+    others = sorted(
+        path for folder in parts.values() for path in folder.rglob("*")
+        if path.is_file() and path not in images and path.name[0] != "."
+    )  # fmt: skip
+    if not others:
+        return ()
+    return (f"{len(others)} files were passed over, being no images of a class by place and ending: {others[0]}, ...",)
 
 
 def _all_grey(paths: list[Path]) -> bool:

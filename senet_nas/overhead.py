@@ -112,5 +112,12 @@ def _walk(module: "nn.Module", image_shape: tuple[int, int, int]) -> tuple[int, 
         if isinstance(child, Slot | SqueezeExcitation):
             child.register_forward_pre_hook(functools.partial(note, path))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        shadow(torch.empty(1, *image_shape, device="meta"))
+        try:
+            shadow(torch.empty(1, *image_shape, device="meta"))
+        except RuntimeError as error:
+            raise UserError(
+                f"the network cannot take images of shape {image_shape}: {str(error).splitlines()[0]}",
+                hint="set data.image_size to a larger side, or choose a network for smaller images",
+                key="data.image_size",
+            ) from error
     return counter.get_total_flops() // 2, places

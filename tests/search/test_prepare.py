@@ -1,0 +1,70 @@
+"""What only data, network and machine can show is told with the line of the config, before anything is trained."""
+
+import pytest
+from PIL import Image
+
+from search import config
+from search.prepare import prepare
+from spaces.errors import UserError
+
+DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\ntrain: {batch_size: 64}\n"
+
+# name: (what stands in the config, key of the fault, a part of the message, a part of the hint)
+BAD = {
+    "batch": ("train: {batch_size: 512}", "train.batch_size", "512 is more than the 200 images", "at most 200"),
+    "no architecture within the limit": (
+        "objectives: [{metric: accuracy}, {metric: macs, limit: 0}]", "objectives.1.limit", "the least macs overhead is +",
+        "raise the limit",
+    ),
+    "no channel left": ("space: {reduction: [32]}", "space.reduction", "leaves no channel at site 1.0", "at most 16"),
+    "stage": ("space: {stages: [4]}", "space.stages", "no stage 4", ""),
+    "site": ("space: {sites: ['1.7']}", "space.sites", "no site `1.7`", ""),
+    "stages and sites": ("space: {stages: [1], sites: ['2.0']}", "space.sites", "leave no site", ""),
+    "no GPU": ("resources: {device: cuda}", "resources.device", "finds no GPU", "device: cpu"),
+    "slots": ("resources: {slots: 4000}", "resources.slots", "do not fit", "slots: auto"),
+    "cores": ("resources: {slots: 1, cpus_per_slot: 4000}", "resources.slots", "do not fit", "slots: auto"),
+    "training images": ("data: {dataset: digits, train: 5000}", "data.train", "5000", ""),
+    "function": ("evaluate: python:no_such_module:train", "evaluate", "no_such_module", ""),
+    "table": ("evaluate: table:no_such_file.csv", "evaluate", "no_such_file.csv", ""),
+}  # fmt: skip
+
+
+def experiment(tmp_path, *texts):
+    """The config with these lines instead of those of the same keys."""
+    lines = {line.split(":")[0]: line for line in (*DIGITS.splitlines(), *texts)}
+    (tmp_path / "config.yaml").write_text("\n".join(lines.values()))
+    return config.load(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_fault_is_told_at_its_key(tmp_path, monkeypatch, name):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    text, key, part, hint = BAD[name]
+    with pytest.raises(UserError) as caught:
+        prepare(experiment(tmp_path, text))
+    [problem] = caught.value.problems
+    assert problem.key == key
+    assert part in problem.message
+    assert hint in problem.hint
+
+
+def test_images_that_a_network_cannot_take_are_told(tmp_path, monkeypatch):
+    from senet_nas import overhead
+
+    with pytest.raises(UserError, match=r"cannot take images of shape \(7, 32, 32\)") as caught:
+        from senet_nas.build import build
+
+        overhead.count(build("cifar_resnet8/-/-/-", num_classes=10), (7, 32, 32))
+    assert caught.value.key == "data.image_size"
+
+
+def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
+    for name, levels in (("cat", range(0, 120, 10)), ("dog", range(120, 240, 10))):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for level in levels:
+            Image.new("L", (8, 8), level).save(tmp_path / "images" / name / f"{level}.png")
+    (tmp_path / "images" / "cat" / "notes.txt").write_text("x")
+    found = prepare(experiment(tmp_path, "data: {path: ./images, image_size: 8}", "train: {batch_size: 2}"))
+    assert any("passed over" in note for note in found.data["notes"])
