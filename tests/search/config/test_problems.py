@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from search.config import ConfigError, Experiment, load, redacted
@@ -62,7 +65,26 @@ BAD = {
     "milestone": ("+train: {milestones: [0.5, ^80]}", ["must be more than 0 and less than 1, got 80"]),
     "empty list": ("+space: {squeeze: ^[]}", ["space.squeeze: expected at least one value"]),
     "negative limit": ("+objectives: [{metric: accuracy}, {metric: macs, limit: ^-1}]", ["must be at least 0, got -1"]),
+    "batch of one": ("+train: {batch_size: ^1}", ["must be at least 2"]),
+    "all of it for the test": ("data: {dataset: digits, test: ^1.0}\nmodel: {backbone: resnet18}", ["less than 1, got 1"]),
+    "image of four pixels": ("data: {dataset: digits, image_size: ^4}\nmodel: {backbone: resnet18}", ["at least 8"]),
+    "seed of the split": ("data: {dataset: digits, split_seed: ^-1}\nmodel: {backbone: resnet18}", ["at least 0"]),
+    "momentum": ("+train: {momentum: ^1}", ["train.momentum: must be", "less than 1"]),
+    "smoothing": ("+train: {label_smoothing: ^1.0}", ["train.label_smoothing: must be", "less than 1"]),
+    "decay": ("+train: {weight_decay: ^5}", ["at most 1, got 5"]),
+    "padding": ("+train: {crop: ^65}", ["at most 64, got 65"]),
+    "seed of 2^32": ("+search: {seed: ^4294967296}", ["at most 4294967295"]),
+    "tolerance": ("+search: {tolerance: ^-0.1}", ["search.tolerance: must be at least 0"]),
+    "a million trainings and one": ("+budget: {trainings: ^1000001}", ["at most 1000000"]),
+    "no time": ("+budget: {time: ^0s}", ["`0s` is no time"]),
+    "time without a number": ("+budget: {time: ^h}", ["`h` is no time"]),
+    "negative share of a GPU": ("+resources: {gpus_per_slot: ^-0.5}", ["at least 0 and at most 1, got -0.5"]),
+    "device": ("+resources: {device: ^gpu}", ["unknown value `gpu`; allowed: auto, cpu, cuda"]),
+    "empty address": ("+tracking: {uri: ^''}", ["tracking.uri: "]),
+    "number for an address": ("+tracking: {uri: ^5000}", ["tracking.uri: expected text, got 5000"]),
     # names
+    "long name of a run": ("+name: ^" + "x" * 65, ["name of the run: up to 64 letters"]),
+    "name of a run that climbs": ("+name: ^../../etc", ["`../../etc` does not fit"]),
     "choice": ("+train: {schedule: ^cosinus}", ["unknown value `cosinus`; allowed: cosine, step", "mean `cosine`?"]),
     "choice in a list": ("+space: {position: [^mid_air]}", ["unknown value `mid_air`; allowed: pre_addition"]),
     "factor to tie": ("+space: {tie: [^squeze]}", ["space.tie.0", "did you mean `squeeze`?"]),
@@ -162,6 +184,27 @@ def test_bad_config_is_told_once_with_its_place(complaint, name):
         assert part in told, told
     assert told.count("error: ") == max(1, len(places)), told
     assert told.endswith("Nothing was started.")
+
+
+def test_no_mistake_needs_torch_ray_or_mlflow_to_be_told(tmp_path):
+    """All of BAD in one process of its own, as `check` reads them."""
+    for i, (text, _) in enumerate(BAD.values()):
+        (tmp_path / f"{i}.yaml").write_bytes(unmarked(text)[0].encode())
+    script = """
+import sys
+from pathlib import Path
+from search.config import ConfigError
+from search.prepare import load
+told = 0
+for path in Path(sys.argv[1]).glob("*.yaml"):
+    try:
+        load(path)
+    except ConfigError:
+        told += 1
+print(told, *sorted({"torch", "ray", "mlflow"} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == [str(len(BAD))], found.stdout
 
 
 @pytest.mark.parametrize("name", BAD)
