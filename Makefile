@@ -25,6 +25,7 @@ check: $(VENV)/dev.stamp
 
 benchmarks: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.datapath
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'senet-search needs Python 3.11 or newer')"

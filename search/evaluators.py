@@ -44,6 +44,12 @@ class Trainer:
 
         return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint)
 
+    def sharing(self, folder: Path) -> "Trainer":
+        """The same with the images in a file in ``folder``, which workers map instead of reading them again."""
+        from senet_nas.evaluate import share
+
+        return Trainer(share(self.task, folder))
+
 
 @dataclass(frozen=True)
 class Custom:

@@ -194,9 +194,9 @@ def _gpus() -> int:
 
 
 def _load(experiment: Experiment) -> Any:
-    from senet_nas.data import load
+    from senet_nas.evaluate import images
 
-    return load(experiment.data, base=experiment.base)
+    return images(experiment.data, str(experiment.base.resolve()))
 
 
 def _about(data: Any) -> dict[str, Any]:

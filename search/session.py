@@ -160,7 +160,9 @@ class _Session:
         self._watcher.say(f"starting {self._prepared.slots.count} workers")
         slots = self._prepared.slots
         with schedule.running(slots) as scratch:
-            return schedule.drive(self._loop, self._prepared.evaluate, self._place.trainings, slots, scratch)
+            evaluate = self._prepared.evaluate
+            evaluate = evaluate.sharing(scratch) if isinstance(evaluate, Trainer) else evaluate
+            return schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch)
 
     def _conclude(self, status: str) -> Front | None:
         """What can be said is written, however the run ended. None where plain has no result."""

@@ -1,4 +1,4 @@
-"""Images as tensors: three disjoint sets, in memory as uint8, augmented per sample in batches on the device."""
+"""Images as tensors: three disjoint sets as uint8, and the batches of an epoch, made on the device that trains."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from senet_nas import data_checks
+from senet_nas.augment import Draws, Policy, crop, cut, draw, flip, jitter
 from senet_nas.datasets import DATASETS, Raw
 from senet_nas.recipe import DataSpec, Recipe
 from spaces.errors import UserError, unknown
@@ -80,43 +81,61 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
     )  # fmt: skip
 
 
-def batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Indices of one epoch in a random order; an incomplete last batch is dropped unless it is the only one."""
-    order = torch.randperm(n, generator=generator)
-    whole = max(1, n // size)
-    return (order[i * size : (i + 1) * size] for i in range(whole))
-
-
-def augment(x_NCHW: Tensor, data: Data, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """uint8 images, each mirrored and cropped by its own draw, from ``generator`` on the CPU."""
+def policy(data: Data, recipe: Recipe) -> Policy:
+    """How a recipe augments these images: as it says, else by the dataset's habit."""
     flip = data.flip if recipe.flip is None else recipe.flip
     crop = data.crop if recipe.crop is None else recipe.crop
-    if flip:
-        mirrored_N = torch.rand(len(x_NCHW), generator=generator) < 0.5
-        x_NCHW = torch.where(mirrored_N.to(x_NCHW.device)[:, None, None, None], x_NCHW.flip(-1), x_NCHW)
-    return _random_crop(x_NCHW, crop, generator) if crop else x_NCHW
+    return Policy(flip, crop, recipe.jitter, recipe.cutout)
 
 
-def normalise(x_NCHW: Tensor, data: Data) -> Tensor:
+def batches(
+    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch of augmented, normalised images and their labels, in a random order, where ``x`` and ``y_N`` are.
+
+    An incomplete last batch is dropped unless it is the only one. All that is random is drawn before the first batch.
+    """
+    how = policy(data, recipe)
+    steps = max(1, len(y_N) // recipe.batch_size)
+    order_N = torch.randperm(len(y_N), generator=generator)[: steps * recipe.batch_size]
+    draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
+    order_N, draws = order_N.to(x.device), {name: values.to(x.device) for name, values in draws.items()}
+    mean, std = scale(data, x.device, x.ndim)
+    for begin in range(0, len(order_N), recipe.batch_size):
+        part = slice(begin, begin + recipe.batch_size)
+        index_N, drawn = order_N[part], {name: values[part] for name, values in draws.items()}
+        yield augment(x.index_select(0, index_N), how, drawn, mean, std), y_N[index_N]
+
+
+def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 samples (N, C, *spatial) to augmented and normalised floats; images lie channels last in memory."""
+    x = (flip(x, draws["mirrored"]) if how.flip else x).float()
+    if how.crop:
+        x = crop(x, how.crop, draws["offset"])
+    if how.jitter:
+        x = jitter(x, draws["factor"])
+    x = (x - mean) / std
+    return _channels_last(cut(x, how.cutout, draws["hole"]) if how.cutout else x)
+
+
+def normalise(x: Tensor, data: Data) -> Tensor:
     """uint8 to float, mean 0 and deviation 1 per channel over the training set, channels last in memory."""
-    mean, std = (torch.tensor(v, device=x_NCHW.device)[None, :, None, None] * 255 for v in (data.mean, data.std))
-    return ((x_NCHW.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+    mean, std = scale(data, x.device, x.ndim)
+    return _channels_last((x.float() - mean) / std)
+
+
+def scale(data: Data, device: torch.device, ndim: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation per channel on the scale 0..255, ready to broadcast over (N, C, *spatial)."""
+    shape = [1, -1, *[1] * (ndim - 2)]
+    mean, std = (255 * torch.tensor(values, device=device).view(shape) for values in (data.mean, data.std))
+    return mean, std
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _random_crop(x_NCHW: Tensor, padding: int, generator: torch.Generator) -> Tensor:
-    """Pads by zeros and cuts the original size out at an offset of each sample's own; one gather, no loop."""
-    n, _, height, width = x_NCHW.shape
-    padded = torch.nn.functional.pad(x_NCHW, [padding] * 4)
-    top_N, left_N = torch.randint(0, 2 * padding + 1, (2, n), generator=generator).to(x_NCHW.device)
-    device = x_NCHW.device
-    rows = (top_N[:, None] + torch.arange(height, device=device))[:, None, :, None]
-    columns = (left_N[:, None] + torch.arange(width, device=device))[:, None, None, :]
-    sample = torch.arange(n, device=device)[:, None, None, None]
-    channel = torch.arange(x_NCHW.shape[1], device=device)[None, :, None, None]
-    return padded[sample, channel, rows, columns]
+def _channels_last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def _split(raw: Raw, spec: DataSpec) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -5,13 +5,16 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from senet_nas import checkpoint as checkpoints
+from senet_nas import shared_data
 from senet_nas.build import build
 from senet_nas.data import Data, load
 from senet_nas.recipe import DataSpec, Report, Seed, Task
@@ -49,7 +52,19 @@ def prepare(task: Task) -> Data:
     """Threads and data of a worker, set once for the process and kept."""
     if torch.get_num_threads() != task.threads:
         torch.set_num_threads(task.threads)
-    return _data(task.data, str(task.source.get("base", ".")))
+    return images(task.data, str(task.source.get("base", ".")), task.images)
+
+
+def share(task: Task, folder: Path) -> Task:
+    """The task with its images in a file that all workers of this machine map; where there is no room, as it was."""
+    path = folder / "images.safetensors"
+    try:
+        shared_data.write(prepare(task), path)
+    except (OSError, SafetensorError) as error:
+        logging.getLogger(__name__).warning("every worker reads the images itself: %s", error)
+        path.unlink(missing_ok=True)
+        return task
+    return replace(task, images=str(path))
 
 
 def test_accuracy(architecture: str, weights: Path, task: Task) -> dict[str, float]:
@@ -104,8 +119,9 @@ class _Keeper:
 
 
 @functools.lru_cache(maxsize=1)
-def _data(spec: DataSpec, base: str) -> Data:
-    return load(spec, base=base)
+def images(spec: DataSpec, base: str, shared: str | None = None) -> Data:
+    """The images of a spec, read once in a process and kept; from the file ``shared`` where there is one."""
+    return load(spec, base=base) if shared is None else shared_data.read(Path(shared))
 
 
 def _network(architecture: str, data: Data, block_seed: int) -> nn.Module:

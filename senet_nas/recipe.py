@@ -63,6 +63,8 @@ class Recipe:
     label_smoothing: float = option(0.0, "share of the target spread over all classes", ge=0, lt=1)
     flip: bool | None = option(None, "mirror images at random; the dataset's habit unless given")
     crop: int | None = option(None, "pixels of padding for random crops; the dataset's habit unless given", ge=0, le=64)
+    jitter: float = option(0.0, "random brightness, contrast and saturation: each by up to this share", ge=0, lt=1)
+    cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 is none", ge=0, le=512)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Task:
     device: str = "cpu"
     threads: int = 1
     source: Mapping[str, Any] = field(default_factory=dict)
+    images: str | None = None  # a file that evaluate.share() left for the workers of this machine
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from senet_nas.data import Data, augment, batches, normalise
+from senet_nas.data import Data, batches, normalise
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.squeeze_excitation import SqueezeExcitation
 
@@ -91,17 +91,15 @@ class Training:
         self.model.train()
         loss_sum = torch.zeros((), device=self._device)
         norm_sum = torch.zeros((), device=self._device)
-        order = batches(len(self._y), self._recipe.batch_size, self._generator)
-        for step, index_N in enumerate(order):
+        for step, (x_NCHW, y_N) in enumerate(batches(self._x, self._y, self._data, self._recipe, self._generator)):
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
-            loss_sum += self._step(index_N.to(self._device))
+            loss_sum += self._step(x_NCHW, y_N)
             norm_sum += self._first.weight.grad.norm()  # type: ignore[union-attr]
         return float(loss_sum) / self._steps, float(norm_sum) / self._steps
 
-    def _step(self, index_N: Tensor) -> Tensor:
-        x_NCHW = normalise(augment(self._x[index_N], self._data, self._recipe, self._generator), self._data)
-        loss = F.cross_entropy(self.model(x_NCHW), self._y[index_N], label_smoothing=self._recipe.label_smoothing)
+    def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+        loss = F.cross_entropy(self.model(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()

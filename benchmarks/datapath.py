@@ -1,0 +1,93 @@
+"""Our data path against DataLoader + torchvision transforms v2 with the same augmentation, side by side.
+
+    python -m benchmarks.datapath [--images N]
+
+Images per second that arrive, augmented and normalised, where they are trained on; nothing is trained. Rounds alternate
+between the two, medians are compared. The DataLoader may use as many workers as serve it best; ours uses one thread.
+"""
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from benchmarks import environment
+from senet_nas.data import Data, batches
+from senet_nas.recipe import Recipe
+
+ROUNDS = 5
+CASES = {"28x28 grey, flip and crop": (1, 28, 2, {}), "32x32 colour, flip and crop": (3, 32, 4, {}),
+         "32x32 colour, flip, crop, jitter and cutout": (3, 32, 4, {"jitter": 0.2, "cutout": 8})}  # fmt: skip
+
+
+class Samples(Dataset[tuple[Tensor, int]]):
+    """One image at a time, as torchvision's documentation shows it."""
+
+    def __init__(self, data: Data, transform: Callable[[Tensor], Tensor]) -> None:
+        self.data, self.transform = data, transform
+
+    def __len__(self) -> int:
+        return len(self.data.y_train)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.transform(self.data.x_train[i]), int(self.data.y_train[i])
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--images", type=int, default=4000)
+    n = arguments.parse_args().images
+    torch.set_num_threads(1)
+    result = {name: compare(made(n, *case[:3]), Recipe(**case[3])) for name, case in CASES.items()}
+    print(environment.write("datapath", {"images": n, "rounds": ROUNDS, "images_per_second": result}).read_text())
+
+
+def made(n: int, channels: int, size: int, crop: int) -> Data:
+    x = torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    y = torch.arange(n) % 10
+    half = (0.5,) * channels
+    return Data(x, y, x[:1], y[:1], x[:1], y[:1], tuple("0123456789"), half, half, True, crop, "")
+
+
+def compare(data: Data, recipe: Recipe) -> dict[str, Any]:
+    loaders = {f"DataLoader, {n} workers": loader(data, recipe, n) for n in range(1 + len(os.sched_getaffinity(0)))}
+    ways: dict[str, Callable[[], Iterable[Any]]] = {name: lambda found=found: found for name, found in loaders.items()}  # type: ignore[misc]
+    generator = torch.Generator().manual_seed(0)
+    ways["senet-search"] = lambda: batches(data.x_train, data.y_train, data, recipe, generator)
+    rounds = [{name: rate(epoch()) for name, epoch in ways.items()} for _ in range(ROUNDS)]
+    medians = {name: round(statistics.median(r[name] for r in rounds)) for name in ways}
+    best = max(medians[name] for name in loaders)
+    return {**medians, "times_the_best_DataLoader": round(medians["senet-search"] / best, 1)}
+
+
+def loader(data: Data, recipe: Recipe, workers: int) -> DataLoader[Any]:
+    size = data.x_train.shape[2]
+    steps: list[Any] = [v2.RandomHorizontalFlip(), v2.RandomCrop(size, padding=data.crop)]
+    if recipe.jitter:
+        steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
+    steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(data.mean, data.std)]
+    if recipe.cutout:
+        share = (recipe.cutout / size) ** 2
+        steps.append(v2.RandomErasing(p=1, scale=(share, share), ratio=(1, 1)))
+    return DataLoader(
+        Samples(data, v2.Compose(steps)), recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True,
+        persistent_workers=workers > 0,
+    )  # fmt: skip
+
+
+def rate(epoch: Iterable[tuple[Tensor, Tensor]]) -> float:
+    began, n = time.perf_counter(), 0
+    for _, y in epoch:
+        n += len(y)
+    return n / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()
