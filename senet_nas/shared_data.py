@@ -25,4 +25,5 @@ def read(path: Path) -> Data:
     with safe_open(path, "pt") as file:
         known: dict[str, Any] = {name: file.get_tensor(name) for name in SETS}
         known |= json.loads(file.metadata()[DESCRIPTION])
-    return Data(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+    return Data(**known)
