@@ -169,7 +169,15 @@ def ui(run: str, runs: Path, port: int) -> None:
 
 @cli.command()
 @click.argument("run")
-@click.option("--pick", default="best", show_default=True, metavar="best|aN", help="Which architecture to take.")
+@click.option(
+    "--pick",
+    default="best",
+    show_default=True,
+    metavar="aN|best|knee|cheapest-proven|accurate",
+    help="Which architecture to take: an id, or a rule.",
+)
+@click.option("--max-params", type=click.FloatRange(0), metavar="PERCENT", help="For a rule: largest overhead.")
+@click.option("--max-macs", type=click.FloatRange(0), metavar="PERCENT", help="For a rule: largest overhead.")
 @click.option(
     "--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]"
 )
@@ -177,11 +185,24 @@ def ui(run: str, runs: Path, port: int) -> None:
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 @RUNS
 @JSON
-def export(run: str, pick: str, target: Path | None, onnx: bool | None, force: bool, runs: Path, as_json: bool) -> None:
-    """Take a network home: weights, plain PyTorch code, ONNX, all checked against the trained network."""
+def export(
+    run: str,
+    pick: str,
+    max_params: float | None,
+    max_macs: float | None,
+    target: Path | None,
+    onnx: bool | None,
+    force: bool,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Take a network home: weights, plain PyTorch code, a torch.export program, ONNX, a model card; all checked
+    against the trained network."""
     from search.commands import export as take_home
 
-    taken = take_home.export(run, pick=pick, to=target, onnx=onnx, force=force, runs=runs)
+    given = {"params_overhead": max_params, "macs_overhead": max_macs}
+    limits = {column: limit for column, limit in given.items() if limit is not None}
+    taken = take_home.export(run, pick=pick, limits=limits, to=target, onnx=onnx, force=force, runs=runs)
     if as_json:
         _print_json("export", run, taken.to_dict())
     else:

@@ -1,41 +1,56 @@
 """``senet-search export``: the network of a finished search, as files that need nothing of ours."""
 
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from importlib.util import find_spec
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search import config, folder, front, worker
+from search import choice, config, folder, front, worker
+from search.config import Experiment
 from search.folder import RunFolder
-from search.front import Point
+from search.front import Front, Point
 from search.ledger import Ledger, Training
 from search.prepare import rules
 from spaces.errors import NOTHING_USABLE, UserError
 
+if TYPE_CHECKING:
+    from senet_nas.export import Labelled
+
+# Validation images on which every form is tried; more would only take longer.
+TRIED = 10_000
+
 
 @dataclass(frozen=True)
 class Taken:
-    """What was written, and how far each form is from the trained network (largest difference of outputs)."""
+    """What was written, how far each form is from the trained network (largest difference of logits), and its accuracy.
+
+    ``caution`` says why the forms were not tried on the validation images, if they were not.
+    """
 
     point: Point
     seed: str
     folder: Path
     files: dict[str, str]
     differences: dict[str, float]
+    accuracy: dict[str, float] = field(default_factory=dict)
+    caution: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "architecture": self.point.architecture, "id": self.point.id, "seed": self.seed, "folder": str(self.folder),
-            "files": self.files, "differences": self.differences, "verdict": self.point.verdict,
+            "files": self.files, "differences": self.differences, "accuracy": self.accuracy, "caution": self.caution,
+            "verdict": self.point.verdict,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
+        tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
         return [
             f"{self.point.id}: {self.point.words}{_verdict(self.point)}, seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
+            f"Accuracy on the validation images: {tried}" if tried else f"caution: not tried on images: {self.caution}",
             f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
         ]
 
@@ -44,16 +59,34 @@ def _verdict(point: Point) -> str:
     return "" if point.is_plain else f" ({point.verdict})"
 
 
-def export(run: str, *, pick: str, to: Path | None, onnx: bool | None, force: bool, runs: Path) -> Taken:
-    """Exports ``best`` or an architecture by id. Raises UserError where it has no weights or the target exists."""
+def export(
+    run: str, *, pick: str, limits: Mapping[str, float], to: Path | None, onnx: bool | None, force: bool, runs: Path
+) -> Taken:
+    """Exports an architecture by a rule of :mod:`search.choice` or by id.
+
+    Raises UserError where it has no weights or the target exists.
+    """
     place = folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = config.load(place.config)
         found = front.compute(place.name, ledger, rules(experiment))
-        point = found.pick(pick)
+        point = choice.choose(found, pick, limits)
         training = _median(point, ledger, place)
         facts = ledger.facts()
-    return _write(point, training, place, to or place.export / point.id, facts, onnx=onnx, force=force)
+    whole = _Choice(found, point, training, experiment, place, facts)
+    return _write(whole, to or place.export / point.id, onnx=onnx, force=force)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What is exported, and all that is known about it."""
+
+    front: Front
+    point: Point
+    training: Training
+    experiment: Experiment
+    place: RunFolder
+    facts: Mapping[str, Any]
 
 
 def _median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
@@ -72,32 +105,84 @@ def _median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
     return mine[(len(mine) - 1) // 2]
 
 
-def _write(
-    point: Point, training: Training, place: RunFolder, target: Path, facts: dict[str, Any], *, onnx: bool | None,
-    force: bool,
-) -> Taken:  # fmt: skip
-    from safetensors.torch import load_file
-
-    from senet_nas import build
+def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> Taken:
     from senet_nas import export as networks
 
-    data = facts["data"]
-    model = build.build(point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
-    model.load_state_dict(load_file(place.trainings / training.uid / worker.WEIGHTS))
+    data, point = choice.facts["data"], choice.point
     size = data["image_size"]
+    labelled, caution = _validation(choice)
     written = networks.export(
-        model.eval(), point.architecture, target, input_shape=(data["channels"], size, size), mean=data["mean"],
-        std=data["std"], classes=data["classes"], extra=_about(point, training, place, facts), force=force,
-        onnx=find_spec("onnxscript") is not None if onnx is None else onnx,
+        _network(choice), point.architecture, target, input_shape=(data["channels"], size, size), mean=data["mean"],
+        std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
+        forms=_forms(onnx), force=force,
     )  # fmt: skip
-    return Taken(point, str(training.seed), target, written.files, written.differences)
+    return Taken(
+        point, str(choice.training.seed), target, written.files, written.differences, written.accuracy, caution
+    )
 
 
-def _about(point: Point, training: Training, place: RunFolder, facts: dict[str, Any]) -> dict[str, Any]:
+def _forms(onnx: bool | None) -> list[str] | None:
+    """The forms to write; None is all whose packages are installed."""
+    from senet_nas.export.forms import FORMS
+
+    return None if onnx is None else [name for name in FORMS if onnx or name != "model.onnx"]
+
+
+def _network(choice: _Choice) -> Any:
+    from safetensors.torch import load_file
+
+    from senet_nas.build import build
+
+    data = choice.facts["data"]
+    model = build(choice.point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
+    model.load_state_dict(load_file(choice.place.trainings / choice.training.uid / worker.WEIGHTS))
+    return model.eval()
+
+
+def _validation(choice: _Choice) -> "tuple[Labelled | None, str]":
+    """Validation images of the search, or why there are none: the network can be taken home without its data."""
+    from senet_nas.data import load
+
+    try:
+        data = load(choice.experiment.data, base=choice.experiment.base)
+    except UserError as error:
+        return None, error.message
+    if data.fingerprint != choice.facts["data"].get("fingerprint"):
+        return None, "the images are not those of the search any more"
+    return (data.x_val[:TRIED], data.y_val[:TRIED]), ""
+
+
+def _about(choice: _Choice) -> dict[str, Any]:
+    point, training = choice.point, choice.training
     return {
-        "run": place.name, "training": training.name, "seed": str(training.seed), "words": point.words,
+        "run": choice.place.name, "training": training.name, "seed": str(training.seed), "words": point.words,
         "verdict": point.verdict, "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
         "val_accuracy": point.val_accuracy, "gain": point.gain, "gain_low": point.gain_low, "gain_high": point.gain_high,
-        "params_overhead": point.params_overhead, "macs_overhead": point.macs_overhead, "versions": facts.get("versions"),
-        "data_fingerprint": facts["data"].get("fingerprint"),
+        "params_overhead": point.params_overhead, "macs_overhead": point.macs_overhead,
+        "versions": choice.facts.get("versions"), "data_fingerprint": choice.facts["data"].get("fingerprint"),
     }  # fmt: skip
+
+
+def _card(choice: _Choice) -> str:
+    """What was measured, in markdown, for the model card."""
+    point, data, experiment = choice.point, choice.facts["data"], choice.experiment
+    level = f"{100 * choice.front.rules.level:.0f} %"
+    rows = [
+        ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
+        ("validation accuracy of this seed", f"{choice.training.metrics['val_accuracy']:.2f} % (seed {choice.training.seed})"),
+        (f"gain over plain [{level} interval]",
+         "-" if point.is_plain else f"{point.gain:+.2f} points [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"),
+        ("verdict", point.verdict),
+        ("parameters", f"{point.params:,.0f} ({point.params_overhead:+.3g} %)"),
+        ("MACs of convolutions and linear layers, one image", f"{point.macs:,.0f} ({point.macs_overhead:+.3g} %)"),
+    ]  # fmt: skip
+    recipe = experiment.train
+    return "\n".join([
+        "## What was measured", "", f"{choice.front.verdict} ({choice.place.name})", "",
+        "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
+        f"Data: {experiment.data.dataset}, {data['train']:,} training and {data['validation']:,} validation images, "
+        f"fingerprint `{data.get('fingerprint')}`.",
+        f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
+        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}. These are weights of the search: "
+        "a longer training may give better ones.",
+    ])  # fmt: skip

@@ -137,7 +137,9 @@ class TestDemo:
     def test_the_exported_network_runs_without_this_project(self, finished):
         where, _, _ = finished
         taken = json.loads(senet("export", "digits", "--to", "taken", "--json", cwd=where).stdout)
-        assert set(taken["files"]) >= {"architecture.json", "model.safetensors", "model.py", "model.onnx"}
+        assert set(taken["files"]) >= {"architecture.json", "model.safetensors", "model.py", "model.onnx", "model.pt2"}
+        assert taken["caution"] == ""
+        assert len(set(taken["accuracy"].values())) == 1
         assert taken["differences"]["model.py"] == 0
         assert taken["differences"]["model.onnx"] <= 1e-4
         program = (

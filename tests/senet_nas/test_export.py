@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,15 +8,20 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas.build import build
-from senet_nas.export import export, load
+from senet_nas.export import companions, export, forms, load, manifest
+from senet_nas.export.forms import FORMS
 from spaces import Architecture, UserError
 
 ARCHITECTURE = Architecture.parse("cifar_resnet8/avgmax:fc4:sigmoid@pre_addition/-/std:fc8nb:hard_sigmoid@identity")
 DATA: dict[str, Any] = {"input_shape": (1, 8, 8), "mean": [0.3], "std": [0.2], "classes": ["zero", "one", "two"]}
+
+CODE: dict[str, Any] = {"forms": ["model.py"]}
+COMPANIONS = {"README.md", "architecture.json", "manifest.json", "model.safetensors", "predict.py"}
 
 
 def trained(architecture: Architecture = ARCHITECTURE, channels: int = 1) -> nn.Module:
@@ -30,7 +36,7 @@ def trained(architecture: Architecture = ARCHITECTURE, channels: int = 1) -> nn.
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("export") / "best"
-    export(trained(), ARCHITECTURE, target, **DATA, extra={"run": "demo"})
+    export(trained(), ARCHITECTURE, target, **DATA, extra={"run": "demo"}, card="## Measured\n\nSomething.", **CODE)
     return target
 
 
@@ -83,53 +89,59 @@ def test_load_builds_the_network_again(folder: Path) -> None:
 
 def test_training_can_go_on_after_an_export(tmp_path: Path) -> None:
     network = trained().train()
-    done = export(network, ARCHITECTURE.key, tmp_path / "best", **DATA)
+    done = export(network, ARCHITECTURE.key, tmp_path / "best", **DATA, **CODE)
     assert done.differences == {"model.py": 0}
     assert set(done.files) == {path.name for path in done.directory.iterdir()}
-    assert set(done.files) == {"architecture.json", "model.py", "model.safetensors"}
+    assert set(done.files) == COMPANIONS | {"model.py"}
     assert network.training
     assert network.conv1.weight.requires_grad
 
 
-def test_onnx_agrees_for_any_batch_size(tmp_path: Path) -> None:
-    pytest.importorskip("onnxscript")
+def labelled(n: int = 300) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randint(0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    return x, torch.randint(0, 3, (n,), generator=generator)
+
+
+def test_every_form_agrees_for_any_batch_size_and_is_tried_on_real_images(tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
-    network = trained()
-    done = export(network, ARCHITECTURE, tmp_path / "best", **DATA, onnx=True)
-    assert set(done.files) == {path.name for path in done.directory.iterdir()}
-    assert done.differences["model.py"] == 0
+    network, (x, y) = trained(), labelled()
+    done = export(network, ARCHITECTURE, tmp_path / "best", **DATA, labelled=(x, y))
+    assert set(done.files) == {path.name for path in done.directory.iterdir()} == COMPANIONS | set(FORMS)
+    assert (done.differences["model.py"], done.differences["model.pt2"]) == (0, 0)
     assert done.differences["model.onnx"] <= 1e-4
-    session = runtime.InferenceSession(tmp_path / "best" / "model.onnx")
-    x_NCHW = torch.randn(7, 1, 8, 8)
-    (logits,) = session.run(["logits"], {"images": x_NCHW.numpy()})
     with torch.inference_mode():
-        torch.testing.assert_close(torch.from_numpy(logits), network.eval()(x_NCHW), rtol=0, atol=1e-4)
+        expected = network.eval()((x[:7] / 255 - 0.3) / 0.2)
+        everything = network((x / 255 - 0.3) / 0.2).argmax(1)
+    assert set(done.accuracy.values()) == {100 * int((everything == y).sum()) / len(y)}
+    session = runtime.InferenceSession(tmp_path / "best" / "model.onnx")
+    (logits,) = session.run(["logits"], {"images": ((x[:7] / 255 - 0.3) / 0.2).numpy()})
+    torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=0, atol=1e-4)
 
 
 def test_a_network_of_torchvision_is_exported_without_it(tmp_path: Path) -> None:
     architecture = Architecture.parse("resnet18/-/-/-/-/-/max:fc16:sigmoid@post_addition/-/-")
     data = {**DATA, "input_shape": (3, 33, 40), "mean": [0.5] * 3, "std": [0.25] * 3}
-    assert export(trained(architecture, channels=3), architecture, tmp_path / "best", **data).differences == {
-        "model.py": 0
-    }
+    done = export(trained(architecture, channels=3), architecture, tmp_path / "best", **data, **CODE)
+    assert done.differences == {"model.py": 0}
     assert "torchvision" not in (tmp_path / "best" / "model.py").read_text()
 
 
 def test_missing_packages_are_named_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     known = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "onnxruntime" else known(name))
-    with pytest.raises(UserError, match="ONNX needs onnxruntime") as caught:
-        export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, onnx=True)
+    with pytest.raises(UserError, match=r"model\.onnx needs onnxruntime") as caught:
+        export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, forms=["model.onnx"])
     assert caught.value.hint == "pip install 'senet-search[onnx]'"
     assert not list(tmp_path.iterdir())
+    assert FORMS["model.onnx"].missing == ("onnxruntime",)
 
 
 def test_nothing_is_left_where_the_proof_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = sys.modules[export.__module__]
-    code = module.code
-    monkeypatch.setattr(module, "code", lambda *given: code(*given).replace("x / 6", "x / 6.01"))
-    with pytest.raises(RuntimeError, match="differs from the trained one"):
-        export(trained(), ARCHITECTURE, tmp_path / "best", **DATA)
+    code = forms.code
+    monkeypatch.setattr(forms, "code", lambda *given: code(*given).replace("x / 6", "x / 6.01"))
+    with pytest.raises(RuntimeError, match="differs from the trained network"):
+        export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, **CODE)
     assert not list(tmp_path.iterdir())
 
 
@@ -137,7 +149,7 @@ def test_a_network_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None
     network = trained()
     nn.init.constant_(network.fc.bias, float("nan"))
     with pytest.raises(RuntimeError, match="nan"):
-        export(network, ARCHITECTURE, tmp_path / "best", **DATA)
+        export(network, ARCHITECTURE, tmp_path / "best", **DATA, **CODE)
 
 
 def test_a_network_of_another_architecture_is_not_exported(tmp_path: Path) -> None:
@@ -149,12 +161,12 @@ def test_a_network_of_another_architecture_is_not_exported(tmp_path: Path) -> No
 def test_an_export_is_replaced_only_by_force(tmp_path: Path) -> None:
     target = tmp_path / "best"
     target.mkdir()
-    export(trained(), ARCHITECTURE, target, **DATA)
+    export(trained(), ARCHITECTURE, target, **DATA, **CODE)
     with pytest.raises(UserError, match="is not empty"):
-        export(trained(), ARCHITECTURE, target, **DATA)
+        export(trained(), ARCHITECTURE, target, **DATA, **CODE)
     (target / "notes.txt").write_text("old")
-    export(trained(), ARCHITECTURE, target, **DATA, force=True)
-    assert sorted(path.name for path in target.iterdir()) == ["architecture.json", "model.py", "model.safetensors"]
+    export(trained(), ARCHITECTURE, target, **DATA, **CODE, force=True)
+    assert {path.name for path in target.iterdir()} == COMPANIONS | {"model.py"}
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -174,10 +186,72 @@ def test_a_folder_that_cannot_be_written_is_the_environments_fault(tmp_path: Pat
     assert caught.value.code == 4
 
 
-def test_a_damaged_export_is_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"architecture\.json is missing"):
+@pytest.mark.parametrize("name", ["architecture.json", "model.safetensors"])
+def test_a_tampered_export_is_refused_by_name(folder: Path, tmp_path: Path, name: str) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    content = bytearray((copied / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copied / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"{name} is damaged or was changed"):
+        load(copied)
+
+
+@pytest.mark.parametrize("name", sorted(COMPANIONS | {"model.py"}))
+def test_what_is_missing_is_named(folder: Path, tmp_path: Path, name: str) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    manifest.check(copied)
+    (copied / name).unlink()
+    with pytest.raises(UserError, match=f"{name} is missing"):
+        manifest.check(copied)
+
+
+def test_a_manifest_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(folder, tmp_path / "copy")
+    (copied / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        load(copied)
+    with pytest.raises(UserError, match="holds no export"):
         load(tmp_path)
-    (tmp_path / "architecture.json").write_text((folder / "architecture.json").read_text())
-    (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9])
-    with pytest.raises(UserError, match="is damaged"):
-        load(tmp_path)
+
+
+KILLED = """
+import os, sys
+from senet_nas import export
+from senet_nas.build import build
+export.manifest.write = lambda folder: os.kill(os.getpid(), 9)
+export.export(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=3), "cifar_resnet8/-/-/-", sys.argv[1],
+              input_shape=(1, 8, 8), mean=[0.3], std=[0.2], classes=list("abc"), forms=["model.py"])
+"""
+
+
+def test_a_killed_export_leaves_no_manifest_and_the_next_one_tidies_up(tmp_path: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "best"], check=False, cwd=Path.cwd())
+    assert killed.returncode == -9
+    assert not (tmp_path / "best").exists()
+    assert not list(tmp_path.rglob("manifest.json"))
+    assert len(list(tmp_path.iterdir())) == 1
+    export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, **CODE)
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+def test_predict_names_the_class_that_the_network_finds(folder: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    Image.fromarray(labelled(1)[0][0, 0].numpy()).save(picture)
+    program = [sys.executable, str(folder / "predict.py"), str(picture)]
+    said = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    with torch.inference_mode():
+        chances = trained().eval()((labelled(1)[0] / 255 - 0.3) / 0.2).softmax(1)[0]
+    best = int(chances.argmax())
+    assert said.startswith(f"{picture}: {DATA['classes'][best]} {100 * chances[best]:.1f} %")
+
+
+def test_predict_reads_arrays_where_inputs_are_no_images(tmp_path: Path) -> None:
+    text = companions.predict((1, 500))
+    compile(text, "predict.py", "exec")
+    assert "np.load(path, allow_pickle=False)" in text
+
+
+def test_the_card_tells_what_stands_in_the_record(folder: Path) -> None:
+    card = (folder / "README.md").read_text()
+    for part in ("SE in 2 of 3 units", "Something.", "uint8 (N, 1, 8, 8)", "zero, one, two", "`model.py`"):
+        assert part in card

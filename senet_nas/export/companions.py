@@ -1,0 +1,87 @@
+"""Two files that go along with a network: a program that classifies files with it, and a card that tells about it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_PREDICT = '''"""Classes of files: python predict.py FILE [FILE ...]
+
+Needs torch, safetensors, numpy{pillow}, and model.py, model.safetensors and architecture.json beside it.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+{imports}
+from model import load, normalise
+
+RECORD = json.loads((Path(__file__).parent / "architecture.json").read_text(encoding="utf-8"))
+
+
+{read}
+
+def main(paths):
+    network, classes = load(), RECORD["classes"]
+    for path in paths:
+        with torch.inference_mode():
+            chances = network(normalise(read(path)[None])).softmax(1)[0]
+        best = chances.topk(min(3, len(classes)))
+        words = ", ".join(f"{{classes[k]}} {{100 * p:.1f}} %" for p, k in zip(best.values.tolist(), best.indices.tolist()))
+        print(f"{{path}}: {{words}}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    main(sys.argv[1:])
+'''
+_READ_IMAGE = '''def read(path):
+    """An image file as in training, uint8 (C, H, W): upright, the shorter side resized, the centre cut out."""
+    height, width = RECORD["preprocessing"]["size"]
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("{mode}")
+        fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+    x_HWC = np.atleast_3d(np.asarray(fitted, dtype=np.uint8))
+    return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
+'''
+_READ_ARRAY = '''def read(path):
+    """An array of a .npy file in the shape of training, {shape}."""
+    return torch.from_numpy(np.load(path, allow_pickle=False)).reshape({shape})
+'''
+
+
+def predict(shape: tuple[int, ...]) -> str:
+    """The text of ``predict.py`` for inputs (C, H, W) with 1 or 3 channels as image files, for others as arrays."""
+    if len(shape) == 3 and shape[0] in (1, 3):
+        read = _READ_IMAGE.format(mode="L" if shape[0] == 1 else "RGB")
+        return _PREDICT.format(read=read, pillow=", Pillow", imports="from PIL import Image, ImageOps\n")
+    return _PREDICT.format(read=_READ_ARRAY.format(shape=shape), pillow="", imports="")
+
+
+def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
+    """The text of ``README.md``: what it is, what was measured (``body``, markdown), how to use it, what it wants."""
+    with_se = [f"{place['site']} `{place['se']}`" for place in record["sites"] if place["se"]]
+    wants = record["preprocessing"]
+    size = " x ".join(str(side) for side in wants["size"])
+    images = ", ".join(str(side) for side in ("N", wants["channels"], *wants["size"]))
+    classes = record["classes"]
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    return "\n".join([
+        f"# {record['architecture'].split('/')[0]}" + (" with Squeeze-and-Excitation" if with_se else ", plain"), "",
+        f"SE in {len(with_se)} of {len(record['sites'])} units" + (f": {'; '.join(with_se)}." if with_se else "."), "",
+        *([body, ""] if body else []),
+        "## Use", "", "```python", "from model import load, normalise", "",
+        f"logits = load()(normalise(images))  # images: uint8 ({images})", "```", "",
+        "`python predict.py FILE ...` prints the classes of files.", "",
+        f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
+        f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.",
+        f"Output: logits of {len(classes)} classes: {shown}.", "",
+        "## Files", "", *(f"* `{name}`: {about}" for name, about in files.items()), "",
+        "`manifest.json` lists every file with its SHA-256.", "",
+    ])  # fmt: skip
+
+
+def _numbers(values: list[float]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)

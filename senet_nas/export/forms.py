@@ -1,0 +1,111 @@
+"""The forms in which a network leaves the house. To add one, write how it is written and opened, and its row in FORMS."""
+
+import importlib.util
+import runpy
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.source import code
+from spaces import UserError
+
+Forward = Callable[[Tensor], Tensor]
+Record = Mapping[str, Any]
+# Batch normalisation and reductions of another runtime round differently.
+ONNX_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Form:
+    """How to write a network of which ``record`` tells, and how to run what was written in a folder.
+
+    ``tolerance`` is the largest difference of a logit from the trained network's that is allowed.
+    """
+
+    about: str
+    write: Callable[[nn.Module, Record, Path], None]
+    open: Callable[[Path], Forward]
+    tolerance: float = 0.0
+    packages: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Packages that this form needs and that are not installed here."""
+        return tuple(name for name in self.packages if importlib.util.find_spec(name) is None)
+
+
+def shape(record: Record) -> tuple[int, ...]:
+    """(C, H, W) or (C, L) of one input."""
+    return (record["preprocessing"]["channels"], *record["preprocessing"]["size"])
+
+
+def check_installed(name: str) -> None:
+    """Raises UserError where the packages of a form are missing."""
+    if FORMS[name].missing:
+        raise UserError(
+            f"{name} needs {', '.join(FORMS[name].missing)}, not installed here; nothing was written",
+            hint="pip install 'senet-search[onnx]'",
+        )
+
+
+def _write_code(network: nn.Module, record: Record, path: Path) -> None:
+    path.write_text(code(network, record), encoding="utf-8")
+
+
+def _open_code(folder: Path) -> Forward:
+    opened: Forward = runpy.run_path(str(folder / "model.py"))["load"](folder)
+    return opened
+
+
+def _example(record: Record) -> Tensor:
+    """Two inputs: a batch of one would become a constant."""
+    return torch.zeros(2, *shape(record))
+
+
+def _write_program(network: nn.Module, record: Record, path: Path) -> None:
+    batch = torch.export.Dim("batch", min=1)
+    program = torch.export.export(network, (_example(record),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, path)
+
+
+def _open_program(folder: Path) -> Forward:
+    opened: Forward = torch.export.load(folder / "model.pt2").module()
+    return opened
+
+
+def _write_onnx(network: nn.Module, record: Record, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations
+        torch.onnx.export(
+            network,
+            (_example(record),),
+            path,
+            dynamo=True,
+            external_data=False,
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes=({0: "batch"},),
+            verbose=False,
+        )
+
+
+def _open_onnx(folder: Path) -> Forward:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
+    return lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
+
+
+FORMS: dict[str, Form] = {
+    "model.py": Form("plain PyTorch that loads the weights without this project", _write_code, _open_code),
+    "model.pt2": Form("the same as a torch.export program, any batch size", _write_program, _open_program),
+    "model.onnx": Form(
+        "the same for ONNX Runtime, any batch size", _write_onnx, _open_onnx, ONNX_TOLERANCE,
+        ("onnx", "onnxscript", "onnxruntime"),
+    ),
+}  # fmt: skip

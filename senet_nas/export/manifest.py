@@ -1,0 +1,47 @@
+"""Which files an export holds, each with its SHA-256. Written last: a folder without a manifest is no export."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from spaces import UserError
+
+NAME = "manifest.json"
+
+
+def write(folder: Path) -> None:
+    """List all files of the folder as they are now."""
+    found = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
+    (folder / NAME).write_text(json.dumps({"schema": 1, "files": found}, indent=2) + "\n", encoding="utf-8")
+
+
+def check(folder: Path, names: Iterable[str] | None = None) -> None:
+    """The files (all unless named) are as they were written. Raises UserError with the first that is not."""
+    listed = _read(folder)
+    for name in listed if names is None else names:
+        if name not in listed or not (folder / name).is_file():
+            raise UserError(f"{folder} holds no whole export: {name} is missing", hint="export it again")
+        if _entry(folder / name) != listed[name]:
+            raise UserError(
+                f"{folder / name} is damaged or was changed: it is not the file that was exported",
+                hint="export it again; its SHA-256 stands in manifest.json",
+            )
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        files = json.loads((folder / NAME).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError as error:
+        hint = "`senet-search export RUN` writes one"
+        raise UserError(f"{folder} holds no export: {NAME} is missing", hint=hint) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{folder / NAME} is damaged", hint="export it again") from error
+    assert isinstance(files, dict)
+    return files
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}

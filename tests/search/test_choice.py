@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+
+from search import choice, front
+from search.front import Rules
+from search.ledger import Ledger
+from search.objectives import DEFAULT
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+# Accuracy over plain and overhead in percent of a0, a1, ...: a2 is the knee, a3 the most accurate, a4 is dominated.
+POINTS = [(0.0, 0.0), (0.2, 1.0), (1.8, 2.0), (2.0, 4.0), (-1.0, 3.0)]
+
+
+@pytest.fixture(scope="module")
+def found():
+    ledger = Ledger(":memory:")
+    for number, (gain, overhead) in enumerate(POINTS):
+        price = {"params": 100 + number, "params_overhead": overhead, "macs": 1e6, "macs_overhead": overhead / 10}
+        entry = ledger.enter(f"net/{number}", f"words {number}", price)
+        for training in ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler"):
+            ledger.start(training.uid)
+            accuracy = 90 + gain + (-1) ** training.seed.replicate / 100
+            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    return front.compute("run", ledger, Rules(DEFAULT))
+
+
+def proven(found, *ids):
+    points = [replace(p, verdict="proven", fresh_gain=p.gain) if p.id in ids else p for p in found.points]
+    return replace(found, points=tuple(points), recommended=ids[0] if ids else "a0")
+
+
+def test_an_id_is_taken_whatever_the_limits(found):
+    assert choice.choose(found, "a4", {"params_overhead": 0}).id == "a4"
+
+
+def test_best_is_the_recommendation(found):
+    assert choice.choose(found).id == "a0"
+    assert choice.choose(proven(found, "a3", "a2")).id == "a3"
+
+
+def test_best_within_a_limit_is_the_proven_one_with_the_largest_gain(found):
+    judged = proven(found, "a3", "a1", "a2")
+    assert choice.choose(judged, "best", {"params_overhead": 2}).id == "a2"
+    assert choice.choose(judged, "best", {"params_overhead": 2, "macs_overhead": 0.1}).id == "a1"
+    assert choice.choose(judged, "best", {"params_overhead": 0.5}).id == "a0"
+
+
+def test_cheapest_proven(found):
+    assert choice.choose(proven(found, "a3", "a2"), "cheapest-proven").id == "a2"
+    with pytest.raises(UserError, match="no architecture within the limits is proven") as caught:
+        choice.choose(found, "cheapest-proven")
+    assert caught.value.code == 3
+
+
+def test_knee_and_accurate_are_members_of_the_front(found):
+    assert choice.choose(found, "knee").id == "a2"
+    assert choice.choose(found, "accurate").id == "a3"
+    assert choice.choose(found, "accurate", {"params_overhead": 2}).id == "a2"
+
+
+@pytest.mark.parametrize("rule", ["best", "knee", "accurate"])
+def test_where_nothing_else_is_allowed_plain_is_taken(found, rule):
+    assert choice.choose(found, rule, {"params_overhead": 0}).id == "a0"
+
+
+def test_what_is_unknown_is_told(found):
+    with pytest.raises(UserError, match="it has a0 to a4"):
+        choice.choose(found, "a99")
+    with pytest.raises(UserError, match="unknown rule `kne`") as caught:
+        choice.choose(found, "kne")
+    assert "knee" in caught.value.hint
