@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import io
 import re
 from dataclasses import replace
@@ -10,6 +12,8 @@ from search import front, report
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
+from search.report import chart, picture, tables
+from search.report.looks import LOOKS
 from senet_nas.recipe import Seed
 
 NASTY = '<script>alert("x")</script> & =cmd()'
@@ -63,7 +67,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def page(run):
     found, ledger = run
-    return report.html(found, ledger.trainings, ledger.entries, FACTS, report.front_png(found))
+    return report.html(found, ledger.trainings, ledger.entries, FACTS)
 
 
 def test_the_page_is_well_formed_and_needs_no_network(page):
@@ -74,12 +78,17 @@ def test_the_page_is_well_formed_and_needs_no_network(page):
     assert len(page) < 300_000
 
 
-def test_nothing_on_the_page_can_run(page):
+def test_nothing_on_the_page_can_run_but_our_own_script(page):
     parsed = Page(page)
-    assert "script" not in {tag for tag, _ in parsed.tags}
-    assert "alert" in "".join(parsed.words)
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 1
+    assert not any(name.startswith("on") for _, attrs in parsed.tags for name in attrs)
     (policy,) = (attrs["content"] for tag, attrs in parsed.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    script = page.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "alert" not in script
+    assert "alert" in "".join(parsed.words)
 
 
 def test_the_page_says_everything_a_reader_asks(run, page):
@@ -120,6 +129,63 @@ def test_the_table_of_points_is_complete_and_carries_its_units(run, page):
         assert f"{point.gain:+.2f}\u00a0[{point.gain_low:+.2f},\u00a0{point.gain_high:+.2f}]" in table
 
 
+def test_the_drawing_has_every_point_with_its_interval_and_its_seeds(run, page):
+    found, _ = run
+    drawing = page[page.index("<svg") :].split("</svg>")[0]
+    groups = re.findall(r'<g class="point.*?</g>', drawing, flags=re.DOTALL)
+    assert {re.search(r'data-id="(\w+)"', group)[1] for group in groups} == {p.id for p in found.points}
+    for group in groups:
+        assert group.count('class="bar"') == 1
+        assert group.count('class="seed"') == 4
+        assert 'tabindex="0"' in group
+    assert drawing.count('class="ring"') == 1
+    assert 'class="band"' in drawing
+    assert page.count("The same against") == 1
+
+
+@pytest.mark.parametrize("span", [(0.0, 0.0), (-1e-6, 2e-6), (-3.0, 40.0), (0.0, 1e7)])
+def test_ticks_are_few_and_round_and_inside(span):
+    scale = chart.Scale(*chart._padded(*span), 0, 100)
+    ticks = scale.ticks()
+    assert 2 <= len(ticks) <= 8
+    assert all(scale.low <= tick <= scale.high for tick in ticks)
+    assert all(len(f"{tick:g}") <= 7 for tick in ticks)
+
+
+def test_the_heat_map_shows_where_the_front_has_se(run):
+    found, _ = run
+    key = "net/-/avg:fc4:sigmoid@pre_addition/max:fc2:sigmoid@post_addition"
+    member = replace(found.points[1], architecture=key, on_front=True)
+    one = replace(found, points=(found.plain, member))
+    text = tables.heat_map(one, [("1.0", 1), ("2.0", 2), ("3.0", 3)])
+    assert Page(text).open == []
+    assert text.count('class="pre_addition"') == text.count('class="post_addition"') == 1
+    assert text.count(">100</td>") == 2
+    assert tables.heat_map(one, [("1.0", 1)]) == ""
+    assert tables.heat_map(found, []) == ""
+
+
+def test_gradients_are_grouped_by_position(run):
+    found, _ = run
+    points = [
+        replace(found.points[i], architecture=f"net/avg:fc4:sigmoid@{position}", logged={"grad_norm": norm})
+        for i, position, norm in ((1, "pre_addition", 0.6), (2, "post_addition", 0.1), (3, "pre_addition", 0.4))
+    ]
+    plain = replace(found.plain, logged={"grad_norm": 0.5})
+    text = tables.gradients(replace(found, points=(plain, *points)))
+    assert ">pre_addition</th><td>2</td><td>1.00</td><td>0.80 to 1.20</td>" in text
+    assert ">post_addition</th><td>1</td><td>0.20</td>" in text
+
+
+def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes(run):
+    found, ledger = run
+    points = tuple(replace(found.points[1], id=f"a{i}", architecture="net/" + "avg:fc16:sigmoid@pre_addition/" * 50)
+                   for i in range(1, 500))  # fmt: skip
+    many = replace(found, points=(found.plain, *points))
+    page = report.html(many, [ledger.trainings[1]] * 500, ledger.entries, FACTS)
+    assert len(page.encode()) < 2_000_000
+
+
 def test_the_picture_is_a_png(run):
     assert report.front_png(run[0]).startswith(b"\x89PNG")
 
@@ -134,7 +200,7 @@ def crowded(found, n):
 
 @pytest.mark.parametrize("n", [1, 2, 12, 40])
 def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
-    figure = report.figure(crowded(run[0], n))
+    figure = picture.figure(crowded(run[0], n))
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert boxes
@@ -143,14 +209,14 @@ def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
 
 
 def test_every_verdict_has_a_look_of_its_own_in_grey():
-    looks = {(marker, filling == "white") for marker, _, filling in report._LOOK.values()}
-    assert len(looks) == len(report._LOOK)
+    looks = {(marker, filling == "white") for marker, _, filling in LOOKS.values()}
+    assert len(looks) == len(LOOKS)
 
 
-@pytest.mark.parametrize("verdict", report._LOOK)
+@pytest.mark.parametrize("verdict", LOOKS)
 def test_every_verdict_is_drawn(run, verdict):
     points = (run[0].plain, *(replace(p, verdict=verdict) for p in run[0].points[1:]))
-    _, names = report.figure(replace(run[0], points=points)).axes[0].get_legend_handles_labels()
+    _, names = picture.figure(replace(run[0], points=points)).axes[0].get_legend_handles_labels()
     assert {verdict, "plain", "recommended"} <= set(names)
 
 

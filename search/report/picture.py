@@ -1,0 +1,90 @@
+"""The picture of a front, for places that show no page: drawn by matplotlib."""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from search.front import Front, Point
+from search.report.looks import COSTS, LOOKS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def front_png(front: Front) -> bytes:
+    """Gain over plain with its interval against the first overhead; the front as a line, the recommended ringed."""
+    out = io.BytesIO()
+    figure(front).savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
+    return out.getvalue()
+
+
+def figure(front: Front) -> "Figure":
+    """The picture as a matplotlib figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(8, 5), dpi=72, layout="constrained")  # at this dpi a pixel is a point
+    FigureCanvasAgg(made)
+    axes = made.add_subplot()
+    _draw(axes, front)
+    made.draw_without_rendering()  # settles the layout, so that labels know where they may stand
+    _label(axes, front)
+    return made
+
+
+def _draw(axes: "Axes", front: Front) -> None:
+    cost = front.costs[0]
+    band, what = (front.provable, "smaller than this confirmation can prove") if front.confirmed else (
+        front.sigma, "seed noise of a single training")  # fmt: skip
+    axes.axhspan(-band, band, color="#eef1f4", zorder=0, label=f"within {band:.2f} points: {what}")
+    axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
+    for verdict in LOOKS:
+        for on_front in (True, False):
+            points = [p for p in front.points if p.verdict == verdict and p.on_front is on_front]
+            if points:
+                _scatter(axes, points, cost, verdict, alpha=1.0 if on_front else 0.5)
+    axes.plot([getattr(p, cost) for p in front.members], [p.gain for p in front.members], color="#222222", linewidth=1.2,
+              zorder=2, label="front (paler: behind it)", drawstyle="steps-post")  # fmt: skip
+    best = front[front.recommended]
+    axes.scatter([getattr(best, cost)], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
+                 zorder=5, label="recommended")  # fmt: skip
+    axes.set_xlabel(f"{COSTS.get(cost, cost)} over plain, percent")
+    axes.set_ylabel(f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)")
+    axes.set_title("\n".join(textwrap.wrap(front.verdict, 88)), fontsize=10, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.06)
+    handles, names = axes.get_legend_handles_labels()
+    shown = dict(zip(reversed(names), reversed(handles), strict=True))  # of each name the first, which is not pale
+    axes.figure.legend(shown.values(), shown, fontsize=8, frameon=False, loc="outside lower center", ncols=4)
+
+
+def _scatter(axes: "Axes", points: Sequence[Point], cost: str, verdict: str, *, alpha: float) -> None:
+    marker, colour, filling = LOOKS[verdict]
+    x, y = [getattr(p, cost) for p in points], [p.gain for p in points]
+    # The mean of a skewed posterior may lie outside its interval; a bar is never drawn inside out.
+    spread = [[max(0.0, p.gain - p.gain_low) for p in points], [max(0.0, p.gain_high - p.gain) for p in points]]
+    size = 12 if marker == "*" else 7
+    axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, markerfacecolor=filling, markersize=size, elinewidth=0.8,
+                  alpha=alpha, zorder=3, label=verdict)  # fmt: skip
+
+
+def _label(axes: "Axes", front: Front) -> None:
+    """Names the recommended, the finalists and the front, where a name hides neither another point nor its name."""
+    from matplotlib.transforms import Bbox
+
+    cost, frame = front.costs[0], axes.get_window_extent()
+    finalists = [p for p in front.points if p.role == "finalist"]
+    at = {p.id: (getattr(p, cost), p.gain) for p in front.points}
+    spots = dict(zip(at, axes.transData.transform(list(at.values())), strict=True))
+    taken = {name: [Bbox.from_bounds(x - 6, y - 9, 12, 18)] for name, (x, y) in spots.items()}
+    for name in dict.fromkeys([front.recommended, *(p.id for p in (*finalists, *front.members))]):
+        others = [box for other, boxes in taken.items() if other != name for box in boxes]
+        (x, y), width = spots[name], 6 * len(name)
+        for dx, dy in ((7, 5), (-7 - width, 5), (7, -13), (-7 - width, -13), (-width / 2, 11), (-width / 2, -20)):
+            box = Bbox.from_bounds(x + dx, y + dy, width, 9)
+            if frame.contains(*box.min) and frame.contains(*box.max) and not box.count_overlaps(others):
+                axes.annotate(name, at[name], xytext=(dx, dy), textcoords="offset points", fontsize=9)
+                taken[name].append(box)
+                break

@@ -1,0 +1,195 @@
+"""The tables of the page, each from what the ledger holds."""
+
+import html as escaping
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from search.front import Front, Point
+from search.ledger import Entry, Training
+from spaces.architecture import Architecture
+from spaces.errors import UserError
+
+# A class for the row, and its cells.
+Row = tuple[str, Sequence[object]]
+
+
+def ordered(front: Front) -> list[Point]:
+    """Plain, the front from the cheapest on, then all others by their estimate."""
+    rest = sorted((p for p in front.points if not p.on_front and not p.is_plain), key=lambda p: -p.gain)
+    return [front.plain, *(p for p in front.members if not p.is_plain), *rest]
+
+
+def row(point: Point, front: Front) -> list[str]:
+    """One architecture in eight cells: id, words, accuracy, gain, seeds, two overheads, verdict."""
+    gain = "-" if point.is_plain else f"{point.gain:+.2f} [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"
+    mark = " (recommended)" if point.id == front.recommended else ""
+    verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
+    return [
+        point.id + mark, point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
+        f"{point.params_overhead:+.2f}", f"{point.macs_overhead:+.2f}", verdict,
+    ]  # fmt: skip
+
+
+def points(front: Front) -> str:
+    """All architectures, the front in bold."""
+    head = ("id", "SE placement", "validation accuracy, %", f"gain over plain, points [{100 * front.rules.level:.0f} %]",
+            "seeds", "parameters over plain, %", "MACs over plain, %", "verdict", "each seed, %")  # fmt: skip
+    rows = []
+    for point in ordered(front):
+        cells = [*row(point, front), ", ".join(f"{value:.2f}" for value in point.seeds.values())]
+        cells[3] = cells[3].replace(" ", "\u00a0")  # an interval stays on one line
+        rows.append(("front" if point.on_front else "", cells))
+    note = "Estimates average over seeds, shrunk towards each other as the noise demands. Bold rows are the front."
+    return f"<h2>Architectures</h2><p>{note}</p>" + table("Points of the run, the front first", head, rows)
+
+
+def test_set(front: Front) -> str:
+    """What the one look at the test set found; nothing where there was none."""
+    if not front.test:
+        return ""
+    rows: list[Row] = []
+    for name, found in front.test["results"].items():
+        values = [result["accuracy"] for result in found]
+        mean, each = f"{sum(values) / len(values):.2f}", ", ".join(f"{value:.2f}" for value in values)
+        rows.append(("", [name, front[name].words, mean, each]))
+    head = ("id", "SE placement", "test accuracy, %", "each fresh seed, %")
+    when = f"The test set was read once, after the search, on {escape(front.test['read'])}."
+    return f"<h2>Test set</h2><p>{when}</p>" + table(
+        "Test accuracy of the recommended and the plain network", head, rows
+    )
+
+
+def gradients(front: Front) -> str:
+    """Gradient norm at the first convolution by position: whether SE after the addition starves the first layers."""
+    plain = front.plain.logged.get("grad_norm")
+    groups: dict[str, list[float]] = {}
+    for point in front.points:
+        if plain and not point.is_plain and "grad_norm" in point.logged:
+            groups.setdefault(_positions(point), []).append(point.logged["grad_norm"] / plain)
+    if not groups:
+        return ""
+    rows = [
+        ("", [name, str(len(found)), f"{sum(found) / len(found):.2f}", f"{min(found):.2f} to {max(found):.2f}"])
+        for name, found in sorted(groups.items())
+    ]
+    note = ("The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of the plain "
+            "network's. SE after the addition gates the trunk itself: if it starves the first layers, this shows it.")  # fmt: skip
+    head = ("position of SE", "architectures", "mean ratio to plain", "from, to")
+    return f"<h2>Gradient at the first layer</h2><p>{note}</p>" + table("Gradient norm by position", head, rows)
+
+
+def _positions(point: Point) -> str:
+    try:
+        blocks = Architecture.parse(point.architecture).blocks
+    except UserError:
+        return "of another kind"  # a table may hold networks that are not ours
+    return " and ".join(sorted({se.position for se in blocks if se is not None}))
+
+
+def logged(front: Front) -> str:
+    """Means of what the trainings logged besides accuracy."""
+    shown = [p for p in ordered(front) if p.logged]
+    if not shown:
+        return ""
+    names = ("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss", "train_seconds")
+    head = ("id", "SE placement", "gradient norm at the first convolution", "mean gate", "saturated gates, share",
+            "validation log-loss", "training loss", "seconds")  # fmt: skip
+    rows = [("", [p.id, p.words, *(f"{p.logged[n]:.3g}" if n in p.logged else "-" for n in names)]) for p in shown]
+    note = "Means over seeds at the last epoch. A gate is saturated below 0.05 and above 0.95."
+    return f"<h2>What the trainings logged</h2><p>{note}</p>" + table("Logged values by architecture", head, rows)
+
+
+def cost(trainings: Sequence[Training]) -> str:
+    """What the search took, by the reason why something was trained."""
+    rows: list[Row] = []
+    for role in dict.fromkeys(t.role for t in trainings):
+        mine = [t for t in trainings if t.role == role]
+        seconds = [t.metrics["train_seconds"] for t in mine if "train_seconds" in t.metrics]
+        mean = f"{sum(seconds) / len(seconds):.1f}" if seconds else "-"
+        rows.append(("", [role, str(len(mine)), str(len(seconds)), f"{sum(seconds):.0f}", mean]))
+    head = ("role", "trainings", "finished", "seconds in all", "seconds each")
+    return "<h2>What it took</h2>" + table("Trainings and their time", head, rows)
+
+
+def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> str:
+    """Every training in the order of the ledger, and how many failed of what."""
+    failed = Counter(t.reason for t in trainings if t.state == "failed")
+    said = f"Failed: {', '.join(f'{n} {reason}' for reason, n in failed.items())}." if failed else "None failed."
+    rows = []
+    for t in trainings:
+        accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"
+        seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
+        why = f"{t.state}: {t.reason}" if t.reason else t.state
+        what = entries[t.architecture]
+        rows.append(("", [t.name, what.name, what.words, str(t.seed), t.role, why, accuracy, seconds]))
+    head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
+    return f"<h2>Trainings</h2><p>{len(trainings)} in all. {escape(said)}</p>" + table(
+        "All trainings, in order", head, rows
+    )
+
+
+def heat_map(front: Front, sites: Sequence[tuple[str, int]]) -> str:
+    """Where the members of the front have SE: a row for each, a column for each site (name, stage)."""
+    members = [p for p in front.members if not p.is_plain]
+    try:
+        blocks = {p.id: Architecture.parse(p.architecture).blocks for p in members}
+    except UserError:
+        return ""  # a table may hold networks that are not ours
+    if not members or not all(len(found) == len(sites) for found in blocks.values()):
+        return ""
+    rows = [_heat_row(p.id, blocks[p.id]) for p in members]
+    share = [sum(found[i] is not None for found in blocks.values()) / len(members) for i in range(len(sites))]
+    rows.append(
+        '<tr><th scope="row">share</th>'
+        + "".join(f'<td style="--share:{100 * s:.0f}%">{100 * s:.0f}</td>' for s in share)
+        + "</tr>"
+    )
+    head = "".join(f'<th scope="col" title="stage {stage}">{escape(name)}</th>' for name, stage in sites)
+    legend = ", ".join(f"<b>{letter}</b> {position}" for position, letter in _LETTERS.items())
+    caption = "Members of the front, the cheapest first; the last row is the percentage of members with SE there"
+    return (
+        f"<h2>Where SE sits on the front</h2><p>{legend}. Hover over a cell for the whole block.</p>"
+        f'<div class="wide"><table class="heat"><caption>{caption}</caption>'
+        f'<thead><tr><th scope="col">id</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
+
+
+def _heat_row(name: str, blocks: Sequence[object]) -> str:
+    cells = []
+    for se in blocks:
+        position = getattr(se, "position", "")
+        cells.append(
+            f'<td class="{position}" title="{escape(se)}">{_LETTERS.get(position, "")}</td>' if se else "<td></td>"
+        )
+    return f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>'
+
+
+_LETTERS = {
+    "pre_addition": "A", "post_addition": "P", "pre_unit": "U", "identity": "I", "mid": "M", "output": "O",
+}  # fmt: skip
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
+    """A table that a screen reader can follow; every cell is escaped."""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    lines = []
+    for kind, cells in rows:
+        first, *rest = (escape(cell) for cell in cells)
+        attribute = f' class="{kind}"' if kind else ""
+        lines.append(
+            f'<tr{attribute}><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
+        )
+    body = f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
+    return f'<div class="wide"><table class="sortable">{body}</table></div>'
+
+
+def definitions(items: Mapping[str, object]) -> str:
+    """A list of names and what they stand for."""
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in items.items()) + "</dl>"
+
+
+def escape(text: object) -> str:
+    if isinstance(text, float) and not math.isfinite(text):
+        return "-"
+    return escaping.escape(str(text))
