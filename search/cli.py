@@ -126,6 +126,29 @@ def report(run: str, runs: Path, as_json: bool) -> None:
 
 
 @cli.command()
+@click.argument("names", nargs=-1, required=True, metavar="RUN RUN ...")
+@click.option(
+    "--to",
+    "target",
+    default=Path("compare.png"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The picture.",
+)
+@RUNS
+@JSON
+def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> None:
+    """Lay the fronts of several searches on one picture."""
+    from search.commands import compare as comparisons
+
+    found = comparisons.compare(names, runs, target)
+    if as_json:
+        _print_json("compare", None, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
+@cli.command()
 @click.argument("run")
 @RUNS
 @JSON

@@ -54,8 +54,8 @@ def chart(front: Front, column: str) -> str:
     x, y = _scales(front, column)
     order = sorted(front.points, key=lambda p: (p.on_front, p.role == "finalist"))  # what matters lies on top
     parts = [
-        *_frame(x, y, column, front),
         *_band(front, x, y),
+        *_frame(x, y, column, front),
         _staircase(front.members, column, x, y),
         *(_point(front, p, column, x, y) for p in order),
         *_names(front, column, x, y),
@@ -123,9 +123,9 @@ def _point(front: Front, point: Point, column: str, x: Scale, y: Scale) -> str:
     at, gain = x(getattr(point, column)), y(point.gain)
     kinds = ["point", *(["member"] if point.on_front else []), *(["finalist"] if point.role == "finalist" else [])]
     seeds = "".join(
-        f'<circle class="seed" cx="{at}" cy="{y(value - front.plain.val_accuracy)}" r="2"/>'
-        for value in point.seeds.values()
-        if y.low <= value - front.plain.val_accuracy <= y.high
+        f'<circle class="seed" cx="{at}" cy="{y(value)}" r="2"/>'
+        for value in _seed_gains(front, point)
+        if y.low <= value <= y.high
     )
     ring = f'<circle class="ring" cx="{at}" cy="{gain}" r="13"/>' if point.id == front.recommended else ""
     bar = f'<line class="bar" x1="{at}" x2="{at}" y1="{y(point.gain_low)}" y2="{y(point.gain_high)}"/>'
@@ -135,6 +135,16 @@ def _point(front: Front, point: Point, column: str, x: Scale, y: Scale) -> str:
         f'<g class="{" ".join(kinds)}" data-id="{escape(point.id)}" tabindex="0" role="img">'
         f"<title>{said}</title>{bar}{seeds}{shape}{ring}</g>"
     )
+
+
+def _seed_gains(front: Front, point: Point) -> list[float]:
+    """Each seed's accuracy over the mean of plain in its block: trainings of a block move together."""
+    plain: dict[str, list[float]] = {}
+    for seed, value in front.plain.seeds.items():
+        plain.setdefault(seed.split(".")[0], []).append(value)
+    levels = {block: sum(values) / len(values) for block, values in plain.items()}
+    blocks = ((seed.split(".")[0], value) for seed, value in point.seeds.items())
+    return [value - levels[block] for block, value in blocks if block in levels]
 
 
 def _said(point: Point, column: str) -> str:
@@ -197,7 +207,7 @@ def _legend(front: Front) -> str:
     extra = (
         '<span><svg viewBox="-11 -11 22 22"><circle class="ring" r="9"/></svg>recommended</span>'
         f'<span><svg viewBox="-11 -11 22 22"><rect class="band" x="-10" y="-6" width="20" height="12"/></svg>less than {band}</span>'
-        "<span>small dots: single seeds; pale: behind the front</span>"
+        "<span>small dots: single seeds over plain in their block; pale: behind the front</span>"
     )
     return f'<figcaption class="legend">{"".join(items)}{extra}</figcaption>'
 

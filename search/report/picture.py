@@ -88,3 +88,44 @@ def _label(axes: "Axes", front: Front) -> None:
                 axes.annotate(name, at[name], xytext=(dx, dy), textcoords="offset points", fontsize=9)
                 taken[name].append(box)
                 break
+
+
+# -- several fronts ---------------------------------------------------------------------------------------------------
+
+
+def fronts_png(fronts: Sequence[Front]) -> bytes:
+    """The fronts of several runs, each over its own plain network, with the intervals of their members."""
+    out = io.BytesIO()
+    fronts_figure(fronts).savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
+    return out.getvalue()
+
+
+def fronts_figure(fronts: Sequence[Front]) -> "Figure":
+    """The picture as a matplotlib figure; the first overhead of the first run is the axis of all."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(8, 5), dpi=72, layout="constrained")
+    FigureCanvasAgg(made)
+    axes = made.add_subplot()
+    cost = fronts[0].costs[0]
+    axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
+    for number, front in enumerate(fronts):
+        _draw_front(axes, front, cost, number)
+    axes.set_xlabel(f"{COSTS.get(cost, cost)} over plain, percent")
+    axes.set_ylabel("gain over the plain network of the same run, points")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False)
+    return made
+
+
+def _draw_front(axes: "Axes", front: Front, cost: str, number: int) -> None:
+    members = sorted(front.members, key=lambda p: getattr(p, cost))
+    x, y = [getattr(p, cost) for p in members], [p.gain for p in members]
+    spread = [[max(0.0, p.gain - p.gain_low) for p in members], [max(0.0, p.gain_high - p.gain) for p in members]]
+    # Colour, marker and dash differ, so that the picture also reads in grey.
+    marker, dash = "osv^D*"[number % 6], ("-", "--", ":", "-.")[number % 4]
+    (line,) = axes.plot(x, y, dash, drawstyle="steps-post", linewidth=1.4, marker=marker, label=front.run)
+    axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=line.get_color(), elinewidth=0.8, alpha=0.6)
+    best = front[front.recommended]
+    axes.scatter([getattr(best, cost)], [best.gain], s=200, facecolors="none", edgecolors="#d1495b", linewidths=2)
