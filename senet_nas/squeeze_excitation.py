@@ -1,4 +1,4 @@
-"""The SE block, the slots that wait for one, and the residual unit that owns four slots."""
+"""The SE block, the slots that wait for one, and the residual unit that owns five slots."""
 
 from collections.abc import Callable
 
@@ -63,26 +63,37 @@ class SqueezeExcitation(nn.Module):
 
 
 class ResidualUnit:
-    """y = post_addition(relu(identity(P(x)) + pre_addition(F(pre_unit(x))))): the four positions (paper, figure 5).
+    """y = post_addition(relu(identity(P(x)) + pre_addition(F(pre_unit(x))))), ``mid`` inside F (paper, section 6.5).
 
     For a module to inherit. It calls ``add_slots`` and gives F, ending at its last BatchNorm, as ``residual``, and P as
-    ``downsample``, None where the shortcut is the input itself. ``pre_unit`` gates the residual branch alone: if it
-    gated the shortcut as well, it would be the ``post_addition`` of the unit before.
+    ``downsample``, None where the shortcut is the input itself. What the paper leaves open is chosen so:
+
+    * ``pre_unit`` gates the residual branch alone: if it gated the shortcut as well, it would be the ``post_addition``
+      of the unit before.
+    * ``identity`` acts after the projection, so that its width is ``c_out`` in every unit of a stage.
+    * ``mid`` (SE_3x3) acts after the BatchNorm and ReLU of the 3x3 convolution, as in RegNet (arXiv 2003.13678); in a
+      unit of two 3x3 convolutions after those of the first.
     """
 
     pre_addition: Forward
     post_addition: Forward
     pre_unit: Forward
     identity: Forward
+    mid: Forward
     downsample: Forward | None
     relu: Forward
 
-    def add_slots(self, c_in: int, c_out: int) -> None:
-        """Put an empty slot at each position: ``c_in`` channels before the unit, ``c_out`` after it."""
+    def add_slots(self, c_in: int, c_out: int, c_mid: int | None = None) -> None:
+        """Put an empty slot at each position: ``c_in`` channels before the unit, ``c_out`` after it, ``c_mid`` inside.
+
+        Without ``c_mid`` the unit offers no ``mid``; with it, ``residual`` calls ``self.mid``.
+        """
         self.pre_addition = Slot(c_out)
         self.post_addition = Slot(c_out)
         self.pre_unit = Slot(c_in)
         self.identity = Slot(c_out)
+        if c_mid is not None:
+            self.mid = Slot(c_mid)
 
     def residual(self, x_NCHW: Tensor) -> Tensor:
         """F(x): the residual branch up to and including its last BatchNorm."""

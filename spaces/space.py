@@ -21,7 +21,7 @@ from spaces.options import STRICT, option
 
 FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
 Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
-Position = Literal["pre_addition", "post_addition", "pre_unit", "identity"]
+Position = Literal["pre_addition", "post_addition", "pre_unit", "identity", "mid", "output"]
 Blocks = tuple[SE | None, ...]
 
 
@@ -50,7 +50,7 @@ class SpaceSpec:
     reduction: tuple[int, ...] = option((4, 16), "reduction ratios r: hidden width is channels // r", min_length=1)
     position: tuple[Position, ...] = option(
         ("pre_addition", "post_addition"),
-        "where in its unit SE acts: pre_addition (the paper's standard SE), post_addition, pre_unit, identity",
+        "where SE acts: pre_addition (the paper), post_addition, pre_unit, identity, mid, output",
         min_length=1,
     )
     squeeze: tuple[str, ...] = option(("avg", "max"), "how a feature map becomes one number", min_length=1)

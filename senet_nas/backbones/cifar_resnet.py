@@ -28,10 +28,10 @@ class Unit(ResidualUnit, nn.Module):
         self.bn2 = nn.BatchNorm2d(c_out)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = None if (c_in, stride) == (c_out, 1) else PadShortcut(stride, c_out - c_in)
-        self.add_slots(c_in, c_out)
+        self.add_slots(c_in, c_out, c_out)
 
     def residual(self, x_NCHW: Tensor) -> Tensor:
-        h_NCHW = self.relu(self.bn1(self.conv1(x_NCHW)))
+        h_NCHW = self.mid(self.relu(self.bn1(self.conv1(x_NCHW))))
         y_NCHW: Tensor = self.bn2(self.conv2(h_NCHW))
         return y_NCHW
 

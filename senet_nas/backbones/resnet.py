@@ -16,10 +16,10 @@ class BasicBlock(ResidualUnit, resnet.BasicBlock):
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
-        self.add_slots(inplanes, planes * self.expansion)
+        self.add_slots(inplanes, planes * self.expansion, self.conv1.out_channels)
 
     def residual(self, x_NCHW: Tensor) -> Tensor:
-        h_NCHW = self.relu(self.bn1(self.conv1(x_NCHW)))
+        h_NCHW = self.mid(self.relu(self.bn1(self.conv1(x_NCHW))))
         y_NCHW: Tensor = self.bn2(self.conv2(h_NCHW))
         return y_NCHW
 
@@ -29,11 +29,11 @@ class Bottleneck(ResidualUnit, resnet.Bottleneck):
 
     def __init__(self, inplanes: int, planes: int, *args: Any, **kwargs: Any) -> None:
         super().__init__(inplanes, planes, *args, **kwargs)
-        self.add_slots(inplanes, planes * self.expansion)
+        self.add_slots(inplanes, planes * self.expansion, self.conv2.out_channels)
 
     def residual(self, x_NCHW: Tensor) -> Tensor:
         h_NCHW = self.relu(self.bn1(self.conv1(x_NCHW)))
-        h_NCHW = self.relu(self.bn2(self.conv2(h_NCHW)))
+        h_NCHW = self.mid(self.relu(self.bn2(self.conv2(h_NCHW))))
         y_NCHW: Tensor = self.bn3(self.conv3(h_NCHW))
         return y_NCHW
 

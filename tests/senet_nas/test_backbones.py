@@ -10,7 +10,7 @@ from spaces import Architecture, UserError
 
 NAMES = backbones.names()
 TORCHVISION = [name for name, row in BACKBONES.items() if row.file == "resnet"]
-POSITIONS = {"pre_addition", "post_addition", "pre_unit", "identity"}
+POSITIONS = {"pre_addition", "post_addition", "pre_unit", "identity", "mid"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,7 +13,7 @@ from senet_nas.squeeze_excitation import Slot, SqueezeExcitation
 from spaces import SE, Architecture, UserError
 from spaces.placements import place
 
-POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
+POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
 OPTIONS = list(itertools.product(SQUEEZES, GATES, POSITIONS))
 SMALL = "cifar_resnet8"
 
@@ -62,7 +62,7 @@ EQUATIONS = {
 
 
 @pytest.mark.parametrize("backbone", [SMALL, "resnet18", "resnet50"])
-@pytest.mark.parametrize("position", POSITIONS)
+@pytest.mark.parametrize("position", EQUATIONS)
 def test_positions_are_their_equations(backbone: str, position: str) -> None:
     network = build(place(backbone, sites(backbone), "blocks:2.0", {"position": position, "reduction": "4"})).eval()
     unit = network.layer2[0]
@@ -73,11 +73,30 @@ def test_positions_are_their_equations(backbone: str, position: str) -> None:
         torch.testing.assert_close(unit(x_NCHW), expected)
 
 
+@pytest.mark.parametrize(("backbone", "before", "after"), [(SMALL, (1,), (2,)), ("resnet50", (1, 2), (3,))])
+def test_mid_acts_on_the_activation_of_the_3x3_convolution(
+    backbone: str, before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    unit = build(place(backbone, sites(backbone), "all", {"position": "mid", "reduction": "4"})).eval().layer2[0]
+
+    def through(h_NCHW: torch.Tensor, numbers: tuple[int, ...]) -> torch.Tensor:
+        for number in numbers:
+            h_NCHW = getattr(unit, f"bn{number}")(getattr(unit, f"conv{number}")(h_NCHW)).relu()
+        return h_NCHW
+
+    x_NCHW = torch.randn(2, unit.conv1.in_channels, 8, 8)
+    h_NCHW = unit.mid(through(x_NCHW, before))
+    last = after[-1]
+    y_NCHW = getattr(unit, f"bn{last}")(getattr(unit, f"conv{last}")(through(h_NCHW, after[:-1])))
+    torch.testing.assert_close(unit(x_NCHW), (unit.downsample(x_NCHW) + y_NCHW).relu())
+
+
 def test_sites_are_the_slots_of_the_backbone() -> None:
     found = sites("resnet50")
     assert [site.name for site in found][:4] == ["1.0", "1.1", "1.2", "2.0"]
     assert [sum(site.stage == stage for site in found) for stage in (1, 2, 3, 4)] == [3, 4, 6, 3]
-    assert dict(found[0].channels) == {"pre_addition": 256, "post_addition": 256, "pre_unit": 64, "identity": 256}
+    widths = {"pre_addition": 256, "post_addition": 256, "pre_unit": 64, "identity": 256, "mid": 64}
+    assert dict(found[0].channels) == widths
     assert sites("resnet50") is found
 
 
@@ -85,7 +104,7 @@ def test_only_the_named_slot_is_filled() -> None:
     network = build(f"{SMALL}/-/max:fc4nb:sigmoid@identity/-", in_channels=1, num_classes=3)
     added = set(network.state_dict()) - set(build(f"{SMALL}/-/-/-", in_channels=1, num_classes=3).state_dict())
     assert added == {"layer2.0.identity.fc1.weight", "layer2.0.identity.fc2.weight"}
-    assert sum(isinstance(child, Slot) for _, _, unit in units(network) for child in unit.children()) == 11
+    assert sum(isinstance(child, Slot) for _, _, unit in units(network) for child in unit.children()) == 14
 
 
 def test_architectures_of_a_block_share_their_start() -> None:
@@ -127,7 +146,7 @@ def test_start_is_that_of_torchvision_and_torch() -> None:
     [
         (f"{SMALL}/-/-", "has 2 fields, but cifar_resnet8 has 3 sites"),
         (f"{SMALL}/-/-/av:fc4:sigmoid@identity", "unknown squeeze `av`"),
-        (f"{SMALL}/-/-/avg:fc4:sigmoid@mid", "unknown position at site 3.0 `mid`"),
+        (f"{SMALL}/-/-/avg:fc4:sigmoid@output", "unknown position at site 3.0 `output`"),
         ("resnet19/-", "unknown backbone `resnet19`"),
         ("resnet18", "`resnet18` is no architecture"),
     ],

@@ -11,7 +11,7 @@ from senet_nas.overhead import MEASURES, count, price_list, se_cost
 from spaces import SE, Architecture, UserError
 from spaces.placements import place
 
-POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
+POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
 OPTIONS = list(itertools.product(SQUEEZES, ["fc4", "fc3nb"], GATES, POSITIONS))
 KEYS = ("params", "macs", "macs_paper")
 

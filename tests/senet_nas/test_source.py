@@ -11,7 +11,7 @@ from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.source import source
 from spaces import SE, Architecture
 
-POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
+POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
 OPTIONS = list(itertools.product(SQUEEZES, GATES, POSITIONS))
 
 
