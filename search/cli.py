@@ -278,11 +278,14 @@ def list_(what: str | None, runs: Path, as_json: bool) -> None:
 
 
 @cli.command()
-def schema() -> None:
+@click.option(
+    "--markdown", is_flag=True, help="As a reference for people: every setting, its default, what is allowed."
+)
+def schema(markdown: bool) -> None:
     """Print the JSON Schema of the config, for editors."""
     from search import config
 
-    click.echo(json.dumps(config.schema(), indent=1))
+    click.echo(config.reference() if markdown else json.dumps(config.schema(), indent=1))
 
 
 def _load(path: Path, overrides: tuple[str, ...]) -> Any:

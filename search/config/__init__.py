@@ -6,11 +6,12 @@ The one door to yaml (``yaml_marks.py``) and pydantic (``experiment.py``).
 from search.config.checks import seconds
 from search.config.experiment import Experiment
 from search.config.problems import ConfigError, Problem, Spot, redacted
+from search.config.reference import reference
 from search.config.text import FIXED, SCHEMA_FILE, differences, schema, template, to_yaml, with_trainings
 
 load = Experiment.load
 
 __all__ = [
-    "FIXED", "SCHEMA_FILE", "ConfigError", "Experiment", "Problem", "Spot", "differences", "load", "redacted", "schema",
-    "seconds", "template", "to_yaml", "with_trainings",
+    "FIXED", "SCHEMA_FILE", "ConfigError", "Experiment", "Problem", "Spot", "differences", "load", "redacted", "reference",
+    "schema", "seconds", "template", "to_yaml", "with_trainings",
 ]  # fmt: skip

@@ -116,12 +116,12 @@ def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: st
     section = get_type_hints(Config)[field.name]
     meaning = field.metadata["description"]
     if not dataclasses.is_dataclass(section):
-        default = name if field.name == "name" else _flow(field.default)
+        default = name if field.name == "name" else flow(field.default)
         return ["", *_commented("", f"# {field.name}: {default}", meaning)]
     lines = ["", *_commented("", f"{field.name}:", meaning)]
     for key in dataclasses.fields(section):
         value = given.get(f"{field.name}.{key.name}", MISSING)
-        text = f"# {key.name}: {_flow(key.default)}" if value is MISSING else f"{key.name}: {_flow(value)}"
+        text = f"# {key.name}: {flow(key.default)}" if value is MISSING else f"{key.name}: {flow(value)}"
         if key.name == "dataset" and value == FOLDER:
             text = f"# {text}"
         lines += _commented("  ", text, key.metadata["description"])
@@ -135,11 +135,11 @@ def _commented(indent: str, text: str, meaning: str) -> list[str]:
     return [beside] if len(beside) <= WIDTH else [f"{indent}# {meaning}", line]
 
 
-def _flow(value: Any) -> str:
-    """A default on one line."""
+def flow(value: Any) -> str:
+    """A default on one line, as YAML."""
     if isinstance(value, tuple):
-        return f"[{', '.join(_flow(item) for item in value)}]"
+        return f"[{', '.join(flow(item) for item in value)}]"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         settings = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
-        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in settings if item is not None) + "}"
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in settings if item is not None) + "}"
     return dump([value]).strip()[1:-1]
