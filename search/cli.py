@@ -1,6 +1,7 @@
 """The commands. Each only reads its arguments and hands on; heavy libraries are imported inside, where they are used."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -307,14 +308,21 @@ def _status() -> int:
     except BrokenPipeError:
         # The reader of a pipe went away; there is nobody left to tell, and Python must not try at its end.
         sys.stdout = None
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Stopped.", err=True)
-        return 130
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _stopped(error)
     except Exception as error:
         if "--debug" in sys.argv and not isinstance(error, click.ClickException):
             raise
         return _told(error)
     return 0
+
+
+def _stopped(error: BaseException) -> int:
+    """Says how to go on with a run; click turns what stopped it into an Abort of its own."""
+    number = getattr(error, "signal_number", getattr(error.__cause__, "signal_number", None))
+    how = "" if number is None else " What was finished is kept; type the same command again to go on."
+    click.echo(f"Stopped.{how}", err=True)
+    return 128 + int(number or signal.SIGINT)
 
 
 def _told(error: Exception) -> int:
@@ -326,10 +334,6 @@ def _told(error: Exception) -> int:
         text = error.message if error.message.startswith("error:") else f"error: {error.message}"
         click.echo(text + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
         return error.code
-    number = getattr(error, "signal_number", None)
-    if number is not None:
-        click.echo("Stopped. What was finished is kept; type the same command again to go on.", err=True)
-        return 128 + int(number)
     click.echo(
         f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True
     )

@@ -26,6 +26,9 @@ class Evaluator(Protocol):
     folder from which an interrupted training may go on, then without reporting its earlier epochs again.
     """
 
+    def prepare(self) -> None:
+        """Loads what all trainings of a process share."""
+
     def __call__(
         self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
     ) -> Iterator[Report]: ...
@@ -36,6 +39,11 @@ class Trainer:
     """Our own training of real networks on real images."""
 
     task: Task
+
+    def prepare(self) -> None:
+        from senet_nas.evaluate import prepare
+
+        prepare(self.task)
 
     def __call__(
         self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
@@ -60,6 +68,9 @@ class Custom:
 
     target: str
     base: str
+
+    def prepare(self) -> None:
+        _ = self.function
 
     def __call__(
         self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
@@ -103,6 +114,9 @@ class Table:
     """
 
     path: Path
+
+    def prepare(self) -> None:
+        _ = self.results
 
     def __call__(
         self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError, nearest
 from spaces.failpoints import failpoint
 
 RUNS = Path("runs")
 # What stands in a folder that a driver was killed in before it had made the ledger.
 _FIRST = {"lock", "trainings", "ledger.sqlite-wal", "ledger.sqlite-shm"}
+MAKE_ROOM = "make room and type the same command again: nothing that finished is lost"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -60,6 +62,7 @@ class RunFolder:
 
     def create(self) -> None:
         """Makes the folder. Raises UserError where it cannot, or where it is full of something else."""
+        self.check()
         if self.path.exists() and not self.exists and {path.name for path in self.path.iterdir()} - _FIRST:
             raise UserError(
                 f"{self.path} is not empty and is no run", hint="choose another name", key="name", code=ENVIRONMENT
@@ -71,10 +74,34 @@ class RunFolder:
                 f"cannot create {self.path}: {error.strerror}", hint="try --runs DIR", code=ENVIRONMENT
             ) from error
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a driver works on the run now."""
+        try:
+            with (self.path / "lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def holds(self, config: str) -> bool:
+        """Whether this is the text of its config.yaml."""
+        return self.config.exists() and self.config.read_bytes() == config.encode()
+
+    def check(self) -> None:
+        """Raises UserError (code 4) where the ledger lost what the folder remembers, so that none is begun anew over it."""
+        if self.exists and not self.ledger.stat().st_size and (self.config.exists() or any(self.trainings.glob("*"))):
+            raise UserError(
+                f"the ledger {self.ledger} is empty, but the run has begun",
+                hint="restore it from a copy, or start another run with --new", code=ENVIRONMENT,
+            )  # fmt: skip
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; the lock dies with it. Raises UserError (code 4) naming who holds it."""
-        with (self.path / "lock").open("a+") as file:
+        with (self.path / "lock").open("a+", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -90,6 +117,19 @@ class RunFolder:
             file.flush()
             failpoint("after_lock")
             yield
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """A disk that takes no more becomes an error for people (code 4)."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in durable.NO_ROOM:
+            raise
+        raise UserError(
+            f"cannot write {error.filename or path}: {error.strerror}", hint=MAKE_ROOM, code=ENVIRONMENT
+        ) from error
 
 
 def find(run: str, runs: Path = RUNS) -> RunFolder:

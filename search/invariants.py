@@ -13,12 +13,14 @@ from typing import Any
 
 from search import front, projection, track, worker
 from search.config import Experiment
+from search.failures import unusable
 from search.folder import RunFolder
 from search.front import Rules
 from search.ledger import OPEN, Ledger, Training
-from search.loop import Outcome, _unusable
+from search.loop import Outcome
 from search.objectives import DEFAULT
 from search.prepare import rules
+from spaces import durable
 from spaces.errors import UserError
 
 # Names in one finding before the rest is counted.
@@ -101,7 +103,7 @@ def _within_budget(case: Case) -> Findings:
 
 def _weights_kept(case: Case) -> Findings:
     confirmed = [t for t in case.ledger.trainings if t.role == "confirm" and t.state == "finished"]
-    problems = {t.name: _weights_problem(case.place.trainings / t.uid / worker.WEIGHTS) for t in confirmed}
+    problems = {t.name: _weights_problem(case.place.trainings / t.uid / worker.WEIGHTS, t.weights) for t in confirmed}
     for problem in ("missing", "damaged"):
         if names := [name for name, found in problems.items() if found == problem]:
             remedy = "restore them from a copy; the results stand, only these cannot be exported"
@@ -134,6 +136,8 @@ def _front_written(case: Case) -> Findings:
     except (UserError, LookupError, TypeError, ValueError) as error:
         yield f"noted as complete, but there is no front: {error}", COPY
         return
+    if (case.place.path / durable.SUMS).exists() and (damaged := set(durable.damaged(case.place.path)) - {path.name}):
+        yield f"not as they were written: {_some(sorted(damaged))}", remedy
     try:
         if _essence(json.loads(path.read_text())) != expected:
             yield f"{path.name} is not the front of the ledger", remedy
@@ -220,7 +224,7 @@ def _agrees(training: Training, outcome: Outcome) -> bool:
     if _text(training.curve) != _text(outcome.curve):
         return False
     if training.state == "failed":
-        return outcome.failure == training.reason if outcome.failure else bool(_unusable(outcome.metrics))
+        return outcome.failure == training.reason if outcome.failure else bool(unusable(outcome.metrics))
     same = _text(training.metrics) == _text(outcome.metrics) and training.correct == outcome.correct
     return same and not outcome.failure
 
@@ -229,12 +233,14 @@ def _text(numbers: Mapping[str, float] | Sequence[Mapping[str, float]]) -> str:
     return json.dumps(numbers, sort_keys=True)
 
 
-def _weights_problem(path: Path) -> str:
-    """Damage shows in the length; safetensors carries no checksum."""
+def _weights_problem(path: Path, sha256: str) -> str:
+    """Damage shows in the checksum; in weights of a version without one, in the length."""
     from safetensors import SafetensorError, safe_open
 
     if not path.exists():
         return "missing"
+    if sha256:
+        return "" if durable.sha256(path) == sha256 else "damaged"
     try:
         with safe_open(path, framework="numpy"):
             return ""

@@ -15,27 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from search import ledger_file
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.failpoints import failpoint
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE architectures (
-    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, words TEXT NOT NULL, price TEXT NOT NULL) STRICT;
-CREATE TABLE trainings (
-    number INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,
-    architecture INTEGER NOT NULL REFERENCES architectures (number),
-    block INTEGER NOT NULL, replicate INTEGER NOT NULL,
-    role TEXT NOT NULL CHECK (role IN ('baseline', 'search', 'confirm')),
-    origin TEXT NOT NULL, proposal TEXT,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'finished', 'failed', 'stopped')),
-    attempts INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
-    metrics TEXT, curve TEXT, correct BLOB, reason TEXT, detail TEXT,
-    created REAL NOT NULL, started REAL, ended REAL,
-    UNIQUE (architecture, block, replicate)) STRICT;
-"""
 
 Role = Literal["baseline", "search", "confirm"]
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
@@ -44,7 +27,10 @@ OPEN: tuple[State, ...] = ("waiting", "running")
 
 @dataclass(frozen=True)
 class Training:
-    """One row: one architecture trained once with one seed. Times are seconds since the epoch, UTC."""
+    """One row: one architecture trained once with one seed. Times are seconds since the epoch, UTC.
+
+    ``weights`` is the SHA-256 of the file of weights that was kept, or empty.
+    """
 
     number: int
     uid: str
@@ -63,6 +49,7 @@ class Training:
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: Sequence[Mapping[str, float]] = ()
     correct: bytes | None = field(default=None, repr=False)
+    weights: str = ""
     proposal: Any = field(default=None, repr=False)
 
     @property
@@ -92,11 +79,12 @@ class Ledger:
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = path
-        self._db = _open(path, read_only=read_only)
-        with _named(path):
-            self._prepare(read_only)
+        self._db = ledger_file.connect(path, read_only=read_only)
+        with ledger_file.named(path), _readable(path):
             self.entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
             self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
+            if not read_only:
+                _check_numbers(self.entries, self.trainings)
         self._by_key = {entry.key: entry for entry in self.entries}
         self._by_uid = {training.uid: training.number for training in self.trainings}
         self._progress_saved = 0.0
@@ -107,7 +95,8 @@ class Ledger:
     # -- facts about the run ------------------------------------------------------------------------------------------
 
     def facts(self) -> dict[str, Any]:
-        return {row["key"]: json.loads(row["value"]) for row in self._db.execute("SELECT key, value FROM meta")}
+        with _readable(self._path):
+            return {row["key"]: json.loads(row["value"]) for row in self._db.execute("SELECT key, value FROM meta")}
 
     def fact(self, key: str) -> Any:
         """A fact that :meth:`note` stored, or None."""
@@ -129,7 +118,8 @@ class Ledger:
             entry = Entry(len(self.entries), key, words, dict(price))
             row = (entry.number, key, words, json.dumps(entry.price))
             with self._write("enter"):
-                self._db.execute("INSERT INTO architectures VALUES (?, ?, ?, ?)", row)
+                self._db.execute("INSERT INTO architectures (number, key, words, price) VALUES (?, ?, ?, ?)", row)
+                ledger_file.sign(self._db, "architectures", entry.number)
             self.entries.append(entry)
             self._by_key[key] = entry
         return self._by_key[key]
@@ -159,11 +149,12 @@ class Ledger:
         return planned
 
     def start(self, uid: str) -> Training:
-        return self._update(uid, state="running", attempts=self.get(uid).attempts + 1, started=time.time(), epoch=0)
+        attempts = self.get(uid).attempts + 1
+        return self._update(uid, state="running", attempts=attempts, started=time.time(), epoch=0, reason="", detail="")
 
-    def wait(self, uid: str) -> Training:
-        """An interrupted training goes back into the queue."""
-        return self._update(uid, state="waiting", epoch=0)
+    def wait(self, uid: str, *, reason: str = "", detail: str = "") -> Training:
+        """An interrupted training goes back into the queue; one that failed and is tried again with the reason."""
+        return self._update(uid, state="waiting", epoch=0, reason=reason, detail=detail)
 
     def progress(self, uid: str, epoch: int) -> None:
         """How far a training is, for people who watch; written at most once a second."""
@@ -172,11 +163,12 @@ class Ledger:
             self._update(uid, epoch=epoch)
 
     def finish(
-        self, uid: str, *, metrics: Mapping[str, float], curve: Sequence[Mapping[str, float]], correct: bytes | None
-    ) -> Training:
+        self, uid: str, *, metrics: Mapping[str, float], curve: Sequence[Mapping[str, float]], correct: bytes | None,
+        weights: str = "",
+    ) -> Training:  # fmt: skip
         return self._update(
             uid, state="finished", metrics=dict(metrics), curve=list(curve), correct=correct, epoch=len(curve),
-            ended=time.time(),
+            ended=time.time(), weights=weights,
         )  # fmt: skip
 
     def fail(self, uid: str, *, reason: str, detail: str, curve: Sequence[Mapping[str, float]] = ()) -> Training:
@@ -186,37 +178,29 @@ class Ledger:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _prepare(self, read_only: bool) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise UserError(
-                f"{self._path} was written by a newer senet-search (schema {version}, this one reads {SCHEMA_VERSION})",
-                hint="upgrade senet-search",
-                code=ENVIRONMENT,
-            )
-        if version == 0 and not read_only:
-            self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-
     @contextmanager
     def _write(self, what: str) -> Iterator[None]:
         """One transaction: all of it is on disk afterwards, or none of it."""
         failpoint(f"before_{what}")
-        with _named(self._path):
+        with ledger_file.named(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                failpoint(f"within_{what}")
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # SQLite itself takes back what a full disk refused
+                    self._db.execute("ROLLBACK")
                 raise
-            failpoint(f"within_{what}")
-            self._db.execute("COMMIT")
         failpoint(f"after_{what}")
 
     def _note(self, facts: Mapping[str, Any]) -> None:
         rows = [(key, json.dumps(value)) for key, value in facts.items()]
         self._db.executemany(
-            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
         )
+        for key in facts:
+            ledger_file.sign(self._db, "meta", key)
 
     def _insert(self, training: Training) -> None:
         self._db.execute(
@@ -227,6 +211,7 @@ class Ledger:
                 training.role, training.origin, json.dumps(training.proposal), training.state, training.created,
             ),
         )  # fmt: skip
+        ledger_file.sign(self._db, "trainings", training.number)
 
     def _update(self, uid: str, **changes: Any) -> Training:
         number = self._by_uid[uid]
@@ -234,40 +219,27 @@ class Ledger:
         values = [json.dumps(value) if name in ("metrics", "curve") else value for name, value in changes.items()]
         with self._write(str(changes.get("state", "progress"))):
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
+            ledger_file.sign(self._db, "trainings", number)
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
         self.trainings[number] = _training(row)
         return self.trainings[number]
 
 
-def _open(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
-    """Autocommit mode: transactions are written out where they begin and end. Threads share it; one at a time writes."""
-    with _named(path):
-        uri = f"{Path(path).resolve().as_uri()}?mode=ro" if read_only else str(path)
-        db = sqlite3.connect(uri, uri=read_only, isolation_level=None, timeout=60, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        if not read_only:
-            # WAL lets `status` and `report` read while the driver writes.
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA foreign_keys = ON")
-        return db
-
-
 @contextmanager
-def _named(path: Path | str) -> Iterator[None]:
-    """SQLite's errors, with the file that they are about."""
+def _readable(path: Path | str) -> Iterator[None]:
+    """What a row holds must be what we write, also in a ledger of a version without checksums."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise  # a broken rule of ours, not a broken file
-    except sqlite3.OperationalError as error:
-        raise UserError(
-            f"cannot use the ledger {path}: {error}", hint="check the disk and its permissions", code=ENVIRONMENT
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise UserError(
-            f"the ledger {path} is damaged: {error}", hint="restore it from a copy", code=ENVIRONMENT
-        ) from error
+    except (ValueError, IndexError, TypeError) as error:
+        fault = " ".join(str(error).split())
+        raise UserError(f"the ledger {path} is damaged: {fault}", hint=ledger_file.COPY, code=ENVIRONMENT) from error
+
+
+def _check_numbers(*tables: Sequence[Entry] | Sequence[Training]) -> None:
+    """Raises ValueError where rows are missing: a number is also a place in the list."""
+    for rows in tables:
+        if [row.number for row in rows] != list(range(len(rows))):
+            raise ValueError("numbers have gaps")
 
 
 def _entry(row: sqlite3.Row) -> Entry:
@@ -281,5 +253,5 @@ def _training(row: sqlite3.Row) -> Training:
         attempts=row["attempts"], epoch=row["epoch"], created=row["created"], started=row["started"],
         ended=row["ended"], reason=row["reason"] or "", detail=row["detail"] or "",
         metrics=json.loads(row["metrics"] or "{}"), curve=json.loads(row["curve"] or "[]"), correct=row["correct"],
-        proposal=json.loads(row["proposal"] or "null"),
+        weights=row["weights"] or "" if "weights" in row.keys() else "", proposal=json.loads(row["proposal"] or "null"),  # noqa: SIM118
     )  # fmt: skip

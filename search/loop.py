@@ -7,13 +7,13 @@
 listens: in this order, so that whatever stops in between can be taken up again from the ledger alone.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from search import failures
 from search.agenda import Agenda, Candidates
 from search.front import Rules
 from search.ledger import OPEN, Entry, Ledger, Training
@@ -25,13 +25,17 @@ from spaces.failpoints import failpoint
 
 # So many failures in a row are not bad luck; nor is it when plain fails twice, or most of so many.
 BREAKER, PLAIN_FAILURES, MANY = 5, 2, 10
-# A training whose worker dies every time kills its worker: it is not started for ever.
-MAX_DEATHS = 3
+# Nothing new for so long is a hang: 20 of the slowest epochs, and never less than ten minutes. Before anything was
+# measured, and while a worker loads its libraries and its data, it is six hours.
+EPOCHS_OF_PATIENCE, LEAST_PATIENCE, FIRST_PATIENCE = 20, 600.0, 6 * 3600.0
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count."""
+    """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count.
+
+    ``patience`` is how many seconds the worker may go without an epoch before it counts as hung; None is for ever.
+    """
 
     uid: str
     number: int
@@ -39,17 +43,21 @@ class Assignment:
     seed: Seed
     params: float
     keep_weights: bool
+    patience: float | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a worker made of an assignment. ``failure`` is empty, or the reason in a word."""
+    """What a worker made of an assignment. ``failure`` is empty, or the reason in a word; ``weights`` is the SHA-256 of
+    the weights that it kept, or empty.
+    """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     curve: Sequence[Mapping[str, float]] = ()
     correct: bytes | None = None
     failure: str = ""
     detail: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,14 +79,16 @@ class Loop:
 
     def __init__(
         self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: Budget, rules: Rules,
-        listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic,
+        listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic, patience: float | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._proposer, self._listeners = ledger, proposer, list(listeners)
         self._agenda = Agenda(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
         self._seconds, self._clock = budget.seconds, clock
         self._began: float | None = None  # the clock starts with the first training, not with Ray
         self._spent_before = float(ledger.fact("seconds") or 0)
-        self._deaths: Counter[str] = Counter()
+        self._patience, self._slowest = patience, 0.0
+        self._failures: Counter[str] = Counter()
+        self._alone: set[str] = set()
         self._ended: list[Training] = []
         self._stopping = False
 
@@ -100,6 +110,7 @@ class Loop:
                 interrupted += 1
                 self._changed(self._ledger.wait(training.uid))
             elif training.state not in OPEN:
+                self._measure(training)
                 self._tell(training)
             failpoint("within_recover")
         failpoint("after_recover")
@@ -119,13 +130,13 @@ class Loop:
         training = next(waiting, None)
         if training is None:
             training = self._agenda.plan_next(search_is_over=self._time_share() >= 0.75)
-        if training is None:
+        if training is None or self._is_kept_waiting(training):
             return None
         self._changed(self._ledger.start(training.uid))
         entry = self._ledger.entries[training.architecture]
         return Assignment(
             uid=training.uid, number=training.number, architecture=entry.key, seed=training.seed,
-            params=entry.price["params"], keep_weights=training.role == "confirm",
+            params=entry.price["params"], keep_weights=training.role == "confirm", patience=self.patience,
         )  # fmt: skip
 
     def report(self, uid: str, epoch: int) -> None:
@@ -133,13 +144,18 @@ class Loop:
         self._ledger.progress(uid, epoch)
 
     def finish(self, uid: str, outcome: Outcome) -> None:
-        """A training is over, for good or ill."""
-        reason = outcome.failure or _unusable(outcome.metrics)
+        """A training is over, for good or ill; or it starts again, where its failure may be bad luck."""
+        reason = outcome.failure or failures.unusable(outcome.metrics)
+        if reason and self._starts_again(uid, reason, outcome.detail):
+            return
         if reason:
             self._ledger.fail(uid, reason=reason, detail=outcome.detail, curve=outcome.curve)
         else:
-            self._ledger.finish(uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
+            self._ledger.finish(
+                uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct, weights=outcome.weights
+            )
         training = self._ledger.get(uid)
+        self._measure(training)
         self._ended.append(training)
         self._ledger.note(seconds=self.spent)  # a kill must not give the time back
         failpoint("before_tell")
@@ -148,13 +164,9 @@ class Loop:
         self._changed(training)
         failpoint("after_project")
 
-    def lost(self, uid: str, detail: str) -> None:
-        """The worker died under a training: it waits to be started again."""
-        self._deaths[uid] += 1
-        if self._deaths[uid] < MAX_DEATHS:
-            self._changed(self._ledger.wait(uid))
-        else:
-            self.finish(uid, Outcome(failure="worker died", detail=detail))
+    def lost(self, uid: str, detail: str, *, reason: str = failures.WORKER_DIED) -> None:
+        """The worker ended under a training and left no result."""
+        self.finish(uid, Outcome(failure=reason, detail=detail))
 
     def stop(self) -> None:
         """Start nothing more."""
@@ -173,6 +185,13 @@ class Loop:
         return self._spent_before + (0.0 if self._began is None else self._clock() - self._began)
 
     @property
+    def patience(self) -> float:
+        """Seconds without an epoch after which a training counts as hung."""
+        if self._patience is not None:
+            return self._patience
+        return max(LEAST_PATIENCE, EPOCHS_OF_PATIENCE * self._slowest) if self._slowest else FIRST_PATIENCE
+
+    @property
     def is_running(self) -> bool:
         return any(t.state == "running" for t in self._ledger.trainings)
 
@@ -184,6 +203,27 @@ class Loop:
         return self._agenda.is_confirmed and not any(t.state in OPEN for t in self._ledger.trainings)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _measure(self, training: Training) -> None:
+        """How long an epoch took, where the training says; where not, an even share of the whole."""
+        share = training.metrics.get("train_seconds", 0.0) / max(1, len(training.curve))
+        self._slowest = max(self._slowest, share, *(epoch.get("seconds", 0.0) for epoch in training.curve))
+
+    def _starts_again(self, uid: str, reason: str, detail: str) -> bool:
+        """Whether a failed training waits for another start, perhaps with the machine to itself."""
+        self._failures[uid] += 1
+        kind = failures.kind(reason)
+        if self._failures[uid] >= kind.attempts:
+            return False
+        if kind.alone:
+            self._alone.add(uid)
+        self._changed(self._ledger.wait(uid, reason=reason, detail=detail))
+        return True
+
+    def _is_kept_waiting(self, training: Training) -> bool:
+        """What ran out of memory runs alone: it waits for the others, and they for it."""
+        running = {t.uid for t in self._ledger.trainings if t.state == "running"}
+        return bool(running and (training.uid in self._alone or running & self._alone))
 
     def _time_share(self) -> float:
         return self.spent / self._seconds if self._seconds else 0.0
@@ -219,28 +259,6 @@ class Loop:
         reasons = ", ".join(sorted({t.reason for t in failed}))
         raise UserError(
             f"{what} ({reasons}): {failed[-1].detail.strip() or 'no detail'}",
-            hint=f"{_remedy(failed[-1].reason)}; finished trainings are kept",
+            hint=f"{failures.kind(failed[-1].reason).remedy}; finished trainings are kept",
             code=NOTHING_USABLE,
         )
-
-
-def _remedy(reason: str) -> str:
-    """What most often helps against a reason of failure."""
-    remedies = {
-        "diverged": "start anew (--new) with a lower train.lr, or with train.warmup",
-        "out of memory": "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size",
-        "worker died": "the machine probably ran out of memory: use fewer resources.slots",
-        "no accuracy": "the evaluation must give val_accuracy, a number in percent",
-    }
-    return remedies.get(reason, "mend the cause and type the same command again")
-
-
-def _unusable(metrics: Mapping[str, float]) -> str:
-    """Why metrics cannot be a result, or nothing. A number that is none must never reach an average."""
-    accuracy = metrics.get("val_accuracy")
-    if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
-        return "no accuracy"
-    if not 0 <= accuracy <= 100 and math.isfinite(accuracy):
-        return "accuracy is no percentage"
-    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    return f"not a number: {', '.join(bad)}" if bad else ""

@@ -10,7 +10,9 @@ from search import config
 from search.agenda import Candidates, Price
 from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
+from search.folder import RunFolder
 from search.front import Rules
+from search.ledger import Ledger
 from search.objectives import excess
 from search.schedule import Slots
 from senet_nas.recipe import Task
@@ -41,6 +43,20 @@ def rules(experiment: Experiment) -> Rules:
     """What decides in an experiment."""
     search = experiment.search
     return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
+
+
+def kept(place: RunFolder, ledger: Ledger) -> Experiment:
+    """The experiment of a run, as its config.yaml has it.
+
+    Raises UserError where that is not the file that the ledger noted: a changed digit may be a config too. Not while a
+    driver works on the run, who writes both.
+    """
+    noted = ledger.fact("config")
+    if noted is not None and not place.is_held and not place.holds(noted):
+        what = "damaged, or was changed" if place.config.exists() else "missing"
+        hint = f"senet-search sync {place.name}, or the run command, restores it from the ledger"
+        raise UserError(f"{place.config} is {what}", hint=hint, code=ENVIRONMENT)
+    return config.load(place.config)
 
 
 # So many architectures are priced to see whether a limit leaves any; a larger space is not judged by its first ones.

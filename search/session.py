@@ -14,18 +14,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import config, folder, front, report, schedule, track, worker
+from search import config, folder, front, projection, report, schedule, signals, track, worker
 from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RUNS, RunFolder
 from search.front import Front
 from search.ledger import Entry, Ledger, Training
 from search.loop import Budget, Loop
-from search.prepare import Prepared, prepare, rules
+from search.prepare import Prepared, kept, prepare, rules
 from search.propose import Proposer
+from search.signals import Interrupted, Signals
 from search.track import Tracker
 from spaces import durable
-from spaces.errors import NOTHING_USABLE, UserError
+from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
 
 
 class Watcher(Protocol):
@@ -48,14 +49,6 @@ class Silent:
     def end(self) -> None: ...
 
 
-class Interrupted(Exception):
-    """A signal ended the run early. It goes on when the same command is typed again."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"ended by signal {signal_number}")
-        self.signal_number = signal_number
-
-
 def run(
     experiment: Experiment, *, runs: Path | str = RUNS, new: bool = False, trainings: str | None = None,
     watcher: Watcher | None = None,
@@ -68,28 +61,40 @@ def run(
     watcher = watcher or Silent()
     place = _place(experiment, Path(runs), new)
     watcher.begin(place.name, place.path)
-    # What cannot be prepared leaves no folder behind.
-    prepared = None if place.exists else _prepared(experiment, watcher)
-    place.create()
-    with place.lock(), closing(Ledger(place.ledger)) as ledger:
-        experiment = _agreed(experiment, place, ledger, trainings)
-        if ledger.fact("complete") == _budget(experiment):
-            watcher.say(
-                "this run is finished: here is its result (go on with --trainings +N, or start anew with --new)"
-            )
-            return front.compute(place.name, ledger, rules(experiment))
-        prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
-        return _Session(prepared, place, ledger, watcher).run()
+    with signals.taken() as taken, folder.writable(place.path):
+        # What cannot be prepared leaves no folder behind.
+        prepared = None if place.exists else _prepared(experiment, watcher)
+        place.create()
+        return _run(experiment, place, prepared, trainings, watcher, taken)
 
 
 def result(run: str, runs: Path | str = RUNS) -> Front:
     """The front of a run as its ledger stands now, finished or not. Raises UserError."""
     place = folder.find(run, Path(runs))
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        return front.compute(place.name, ledger, rules(config.load(place.config)))
+        return front.compute(place.name, ledger, rules(kept(place, ledger)))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _run(
+    experiment: Experiment, place: RunFolder, prepared: Prepared | None, trainings: str | None, watcher: Watcher,
+    taken: Signals,
+) -> Front:  # fmt: skip
+    with place.lock(), closing(Ledger(place.ledger)) as ledger:
+        _check_known(place, ledger)
+        experiment = _agreed(experiment, place, ledger, trainings, watcher)
+        if ledger.fact("complete") == _budget(experiment):
+            watcher.say(
+                "this run is finished: here is its result (go on with --trainings +N, or start anew with --new)"
+            )
+            outcome = front.compute(place.name, ledger, rules(experiment))
+            if durable.damaged(place.path):
+                report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), place.path)
+            return outcome
+        prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
+        return _Session(prepared, place, ledger, watcher, taken).run()
 
 
 def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
@@ -100,22 +105,24 @@ def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
 class _Session:
     """The part of a run that trains: from the first free slot to the report."""
 
-    def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> None:
+    def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, taken: Signals) -> None:
         _check_same_data(prepared, ledger)
         self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
+        self._signals = taken
         experiment = prepared.experiment
         runs = place.path.parent
         uri = track.store(experiment.tracking.uri, runs)
+        noted = _facts(prepared)
+        ledger.note(tracking=config.redacted(uri), session_began=time.time(), session_ended=None, **noted)
         self._tracker = Tracker(
             uri,
             experiment=experiment.tracking.experiment or experiment.name,
             run=place.name,
             runs=runs,
-            describe=_described(prepared),
+            describe=projection.describe(experiment, noted),
             uid=_uid(ledger),
             sites=prepared.space.sites,
         )
-        ledger.note(tracking=config.redacted(uri), session_began=time.time(), **_facts(prepared))
         proposer = Proposer(
             prepared.space, experiment.objectives, prepared.price,
             sampler=experiment.search.sampler, seed=experiment.search.seed,
@@ -123,7 +130,7 @@ class _Session:
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
         self._loop = Loop(
             ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
-            listeners=[watcher, _Projection(self._tracker, ledger)],
+            listeners=[watcher, _Projection(self._tracker, ledger)], patience=config.seconds(experiment.resources.patience),
         )  # fmt: skip
 
     def run(self) -> Front:
@@ -131,6 +138,7 @@ class _Session:
         for training in self._ledger.trainings:  # what a killed session committed but could not send
             self._tracker.training(training, self._ledger.entries[training.architecture])
         status = "FAILED"
+        at_once = False
         try:
             again = self._loop.recover(lambda uid: worker.adopt(self._place.trainings, uid))
             worker.clear(self._place.trainings, [t.uid for t in self._ledger.trainings if t.ended])
@@ -138,14 +146,18 @@ class _Session:
             if done or again:
                 self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
             self._watcher.plan(self._prepared, done)
-            signal_number = self._drive()
-            status = "KILLED" if signal_number else "FINISHED"
+            self._drive()
+            status = "KILLED" if self._signals.first else "FINISHED"
+        except Interrupted:
+            at_once, status = True, "KILLED"
+            raise
         finally:
-            self._loop.close()
             self._watcher.end()
-            outcome = self._conclude(status)
-        if signal_number:
-            raise Interrupted(signal_number)
+            self._loop.close()
+            self._ledger.note(session_ended=status)
+            outcome = None if at_once else self._conclude(status)
+        if self._signals.first:
+            raise Interrupted(self._signals.first)
         if outcome is None:
             raise UserError(
                 "no training of the plain network finished, so there is nothing to compare with",
@@ -154,15 +166,15 @@ class _Session:
             )
         return outcome
 
-    def _drive(self) -> int | None:
+    def _drive(self) -> None:
         if self._loop.is_complete:
-            return None
+            return
         self._watcher.say(f"starting {self._prepared.slots.count} workers")
         slots = self._prepared.slots
-        with schedule.running(slots) as scratch:
+        with schedule.running(slots, self._signals) as scratch:
             evaluate = self._prepared.evaluate
             evaluate = evaluate.sharing(scratch) if isinstance(evaluate, Trainer) else evaluate
-            return schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch)
+            schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals)
 
     def _conclude(self, status: str) -> Front | None:
         """What can be said is written, however the run ended. None where plain has no result."""
@@ -199,8 +211,24 @@ def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
     return folder.fresh(experiment.name, runs) if new and place.path.exists() else place
 
 
-def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str | None) -> Experiment:
+def _check_known(place: RunFolder, ledger: Ledger) -> None:
+    """Refuses to go on where results lie on disk that the ledger has forgotten: they would be trained again."""
+    if unknown := worker.uids(place.trainings) - {training.uid for training in ledger.trainings}:
+        raise UserError(
+            f"the ledger {place.ledger} lost its last entries: it does not know {len(unknown)} results in {place.trainings}",
+            hint=f"restore it (with its -wal file) from a copy, or move away {', '.join(sorted(unknown)[:3])}",
+            code=ENVIRONMENT,
+        )
+
+
+def _agreed(
+    experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str | None, watcher: Watcher
+) -> Experiment:
     """The experiment with its budget; refused where it is not the one that the run was begun with."""
+    noted = ledger.fact("config")
+    if noted is not None and not place.holds(noted):
+        watcher.say(f"{place.config.name} was missing or damaged: restored from the ledger")
+        durable.write(place.config, noted)
     if place.config.exists():
         old = config.load(place.config)
         changed = [change for change in config.differences(old, experiment) if change[0] in config.FIXED]
@@ -220,7 +248,9 @@ def _agreed(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings:
                 f"run `{place.name}` has {used} trainings already; its budget cannot be {experiment.budget.trainings}",
                 hint=f"use --trainings {used} or more, or --trainings +N",
             )
-    durable.write(place.config, config.to_yaml(experiment))
+    text = config.to_yaml(experiment)
+    ledger.note(config=text)
+    durable.write(place.config, text)
     return experiment
 
 
@@ -256,22 +286,13 @@ def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> N
     looked: dict[str, list[dict[str, Any]]] = {}
     for point in dict.fromkeys(["a0", outcome.recommended]):
         for training in ledger.trainings:
-            weights = place.trainings / training.uid / worker.WEIGHTS
-            if f"a{training.architecture}" == point and training.state == "finished" and weights.exists():
+            if f"a{training.architecture}" != point or training.state != "finished":
+                continue
+            if (weights := worker.weights(place.trainings, training)).exists():
                 found = test_accuracy(ledger.entries[training.architecture].key, weights, prepared.evaluate.task)
                 looked.setdefault(point, []).append({"seed": str(training.seed), **found})
     if looked:
         ledger.note(test={"read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "results": looked})
-
-
-def _described(prepared: Prepared) -> dict[str, Any]:
-    experiment = prepared.experiment
-    return {
-        "backbone": experiment.model.backbone, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
-        "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
-        "space": prepared.space.size, "device": prepared.device, "config": config.to_yaml(experiment),
-        "data_fingerprint": prepared.data.get("fingerprint", ""),
-    }  # fmt: skip
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:

@@ -4,48 +4,69 @@ A result that is on disk is never lost: whoever starts the run again adopts it. 
 """
 
 import base64
+import faulthandler
+import gc
 import math
+import sys
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from search.evaluators import Evaluator
-from search.loop import Assignment, Outcome
+from search.failures import OUT_OF_MEMORY
+from search.ledger import Training
+from search.loop import FIRST_PATIENCE, Assignment, Outcome
 from senet_nas import checkpoint
 from senet_nas.recipe import Diverged, Report
 from spaces import durable
-from spaces.errors import UserError
+from spaces.errors import ENVIRONMENT, UserError
 
 RESULT, WEIGHTS = "result.json", "model.safetensors"
+# Where a training that was ended as hung stood: the traceback of each thread.
+HANG = "hang.txt"
 Curve = list[Mapping[str, float]]
 
 
-def work(assignment: Assignment, evaluate: Evaluator, trainings: Path) -> Iterator[int | Outcome]:
+def work(
+    assignment: Assignment, evaluate: Evaluator, trainings: Path, *, prepare: Callable[[], None] = lambda: None
+) -> Iterator[int | Outcome]:
     """Yields the number of each epoch that is done, and at last the outcome, which is on disk by then.
 
-    An interrupted training goes on from its checkpoint, which lies beside the result until there is one.
+    An interrupted training goes on from its checkpoint, which lies beside the result until there is one. ``prepare``
+    loads what all trainings of this process share; its time is not that of a training. The process ends itself where
+    an epoch takes longer than the assignment's patience. Raises OSError where the disk takes no more.
     """
     folder = trainings / assignment.uid
     folder.mkdir(parents=True, exist_ok=True)
     durable.sync(trainings)
     curve: Curve = []
-    began = time.monotonic()
     try:
+        with _deadline(folder, assignment.patience and max(assignment.patience, FIRST_PATIENCE)):
+            prepare()
+        began = time.monotonic()
         weights = folder / WEIGHTS if assignment.keep_weights else None
-        for report in evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder):
+        reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder)
+        for report in _watched(reports, folder, assignment.patience):
             curve.append({"epoch": report.epoch, **_numbers(report.metrics)})
             if report.done:
                 outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
+                outcome = replace(outcome, weights=durable.sha256(weights) if weights and weights.exists() else "")
                 break
             yield report.epoch
         else:
             detail = "the evaluation ended without a last report"
             outcome = Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])
     except Exception as error:  # whatever a training throws is a failed training, not a failed search
+        if isinstance(error, OSError) and error.errno in durable.NO_ROOM:
+            raise  # but no training can help a full disk
         whole = _finite([*_earlier(folder, curve), *curve])
         outcome = Outcome(failure=_reason(error), detail=_detail(error), curve=whole)
+    if outcome.failure == OUT_OF_MEMORY:
+        _free_memory()
     save(folder / RESULT, assignment.uid, outcome)
     checkpoint.remove(folder)
     yield outcome
@@ -68,12 +89,34 @@ def adopt(trainings: Path, uid: str) -> Outcome | None:
     return decode(uid, path.read_bytes()) if path.exists() else None
 
 
+def hung(trainings: Path, uid: str) -> str:
+    """Where a training stood when it was ended as hung; empty where it was not."""
+    path = trainings / uid / HANG
+    return path.read_text(errors="replace")[-4000:] if path.exists() else ""
+
+
+def weights(trainings: Path, training: Training) -> Path:
+    """The weights that a training kept. Raises UserError (code 4) where they are not those that it left."""
+    path = trainings / training.uid / WEIGHTS
+    if training.weights and (not path.exists() or durable.sha256(path) != training.weights):
+        raise UserError(
+            f"the weights of {training.name}, {path}, are {'damaged' if path.exists() else 'missing'}",
+            hint="restore them from a copy, or take another architecture with --pick", code=ENVIRONMENT,
+        )  # fmt: skip
+    return path
+
+
+def uids(trainings: Path) -> set[str]:
+    """The trainings that left a result."""
+    return {path.parent.name for path in trainings.glob(f"*/{RESULT}")}
+
+
 def encode(uid: str, outcome: Outcome) -> str:
     """An outcome as JSON text with its checksum."""
     body = {
         "uid": uid, "metrics": dict(outcome.metrics), "curve": [dict(c) for c in outcome.curve],
         "correct": base64.b64encode(outcome.correct).decode() if outcome.correct is not None else None,
-        "failure": outcome.failure, "detail": outcome.detail,
+        "failure": outcome.failure, "detail": outcome.detail, "weights": outcome.weights,
     }  # fmt: skip
     return durable.seal(body)
 
@@ -84,7 +127,46 @@ def decode(uid: str, text: str | bytes) -> Outcome | None:
     if body is None or body.get("uid") != uid:
         return None
     correct = base64.b64decode(body["correct"]) if body["correct"] is not None else None
-    return Outcome(body["metrics"], body["curve"], correct, body["failure"], body["detail"])
+    kept = body.get("weights", "")  # results of before had none
+    return Outcome(body["metrics"], body["curve"], correct, body["failure"], body["detail"], kept)
+
+
+def _watched(reports: Iterator[Report], folder: Path, patience: float | None) -> Iterator[Report]:
+    """The reports, each within the patience; the time that the reader takes does not count."""
+    while True:
+        with _deadline(folder, patience):
+            report = next(reports, None)
+        if report is None:
+            return
+        yield report
+
+
+@contextmanager
+def _deadline(folder: Path, seconds: float | None) -> Iterator[None]:
+    """Ends the process, with the traceback of each thread in HANG, if this stays open for so long.
+
+    A timer in C does it, so that a call that never comes back to Python cannot keep it from happening.
+    """
+    if seconds is None:
+        yield
+        return
+    path = folder / HANG
+    with path.open("w") as file:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=file)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            path.unlink()
+
+
+def _free_memory() -> None:
+    """What torch keeps in reserve after a failure would be missing elsewhere."""
+    if "torch" in sys.modules:
+        import torch
+
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _earlier(folder: Path, curve: Curve) -> Curve:
@@ -121,7 +203,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, Diverged):
         return "diverged"
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
-        return "out of memory"
+        return OUT_OF_MEMORY
     return "user error" if isinstance(error, UserError) else type(error).__name__
 
 

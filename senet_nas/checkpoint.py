@@ -36,13 +36,8 @@ def save(folder: Path, state: Mapping[str, Any], curve: Curve, *, owner: Mapping
         "format": _FORMAT, "owner": dict(owner), "epoch": state["epoch"], "curve": [dict(c) for c in curve],
         "optimizer": plain, "tensors": _sha256(content),
     }  # fmt: skip
-    try:
-        durable.write(path, content)
-        durable.write(folder / RECORD, durable.seal(body))
-    except OSError:
-        for name in (path.name, RECORD):
-            (folder / f"{name}.tmp").unlink(missing_ok=True)
-        raise
+    durable.write(path, content)
+    durable.write(folder / RECORD, durable.seal(body))
     _remove_tensors(folder, but=path.name)
 
 

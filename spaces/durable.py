@@ -1,5 +1,6 @@
 """Files that are there whole or not at all, whatever stops the machine while they are written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,22 +10,46 @@ from typing import Any
 
 from spaces.failpoints import failpoint
 
+# Checksums of files that people read, and so of which nothing else would notice a changed digit.
+SUMS = "sha256.json"
+# What a disk says that takes nothing more: it is full, over a quota, or read-only now.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
 
 def write(path: Path, content: bytes | str) -> None:
     """Writes beside the path, brings it to the disk, then renames: the rename is the moment of truth.
 
-    Failpoints: ``before_NAME``, ``within_NAME`` (written, not renamed), ``after_NAME``, NAME being the file's name.
+    Raises OSError with the path, and leaves nothing half-written, where the disk does not take it. Failpoints: ``before_NAME``, ``within_NAME`` (written, not renamed), ``after_NAME``, NAME being the file's name.
     """
     failpoint(f"before_{path.name}")
     temporary = path.with_name(f"{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
-    failpoint(f"within_{path.name}")
-    temporary.replace(path)
-    sync(path.parent)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        failpoint(f"within_{path.name}")
+        temporary.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     failpoint(f"after_{path.name}")
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Writes each as a whole, and at last their checksums, by which :func:`damaged` knows them again."""
+    for name, content in files.items():
+        write(folder / name, content)
+    write(folder / SUMS, seal({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}))
+
+
+def damaged(folder: Path) -> list[str]:
+    """The files of :func:`write_all` that are missing, or are not as they were written."""
+    sums = unseal((folder / SUMS).read_bytes()) if (folder / SUMS).exists() else None
+    if sums is None:
+        return [SUMS]
+    return [name for name, sum_ in sums.items() if not (folder / name).exists() or sha256(folder / name) != sum_]
 
 
 def sync(folder: Path) -> None:
@@ -34,6 +59,12 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(body: Mapping[str, Any]) -> str:

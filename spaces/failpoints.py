@@ -1,13 +1,16 @@
-"""Named places where tests may end the process, to prove that nothing is lost there. Nothing happens unless asked for.
+"""Named places where tests may end the process or fill the disk, to prove that nothing is lost there.
 
-``SENET_FAILPOINT=NAME[:N]`` kills the process with SIGKILL when it comes to the place for the N-th time.
+``SENET_FAILPOINT=NAME[:N[:ACTION]]`` acts when the process comes to the place for the N-th time: ``kill``, which is the
+default, ends it with SIGKILL; ``full`` raises the OSError of a full disk, then and ever after. Nothing happens unless
+asked for.
 """
 
+import errno
 import os
 import signal
 
 VARIABLE = "SENET_FAILPOINT"
-_name, _, _count = os.environ.get(VARIABLE, "").partition(":")
+_name, _count, _action = [*os.environ.get(VARIABLE, "").split(":"), "", ""][:3]
 _left = int(_count or 1)
 
 
@@ -16,5 +19,7 @@ def failpoint(name: str) -> None:
     global _left  # noqa: PLW0603 - counts down to one kill in the life of the process
     if name == _name:
         _left -= 1
+        if _left <= 0 and _action == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if _left == 0:
             os.kill(os.getpid(), signal.SIGKILL)

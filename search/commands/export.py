@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import choice, config, folder, front, worker
+from search import choice, folder, front, worker
 from search.config import Experiment
 from search.folder import RunFolder
 from search.front import Front, Point
 from search.ledger import Ledger, Training
-from search.prepare import rules
+from search.prepare import kept, rules
 from spaces.errors import NOTHING_USABLE, UserError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def export(
     """
     place = folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = config.load(place.config)
+        experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
         point = choice.choose(found, pick, limits)
         training = _median(point, ledger, place)
@@ -135,7 +135,7 @@ def _network(choice: _Choice) -> Any:
 
     data = choice.facts["data"]
     model = build(choice.point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
-    model.load_state_dict(load_file(choice.place.trainings / choice.training.uid / worker.WEIGHTS))
+    model.load_state_dict(load_file(worker.weights(choice.place.trainings, choice.training)))
     return model.eval()
 
 

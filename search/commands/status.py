@@ -1,6 +1,5 @@
 """``senet-search status``: how far a run is, read from its ledger by any process."""
 
-import fcntl
 import time
 from collections import Counter
 from contextlib import closing
@@ -8,10 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from search import config, folder, front
-from search.folder import RunFolder
+from search import folder, front
 from search.ledger import Ledger
-from search.prepare import rules
+from search.prepare import kept, rules
 from spaces.errors import UserError
 
 
@@ -43,8 +41,8 @@ def read(run: str, runs: Path) -> Status:
     """The status of one run. Raises UserError where there is no such run."""
     place = folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = config.load(place.config)
-        is_live, is_complete = _locked(place), ledger.fact("complete") is not None
+        experiment = kept(place, ledger)
+        is_live, is_complete = place.is_held, ledger.fact("complete") is not None
         budget = experiment.budget.trainings
         counts = dict(Counter(str(t.state) for t in ledger.trainings))
         seconds = _seconds(ledger, is_live)
@@ -71,18 +69,6 @@ def _seconds(ledger: Ledger, is_live: bool) -> float:
     """Time spent in earlier sessions, and in the one that goes on now."""
     began = ledger.fact("session_began")
     return float(ledger.fact("seconds") or 0) + (time.time() - began if is_live and began else 0.0)
-
-
-def _locked(place: RunFolder) -> bool:
-    """Whether a driver holds the run now."""
-    try:
-        with (place.path / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _clock(seconds: float) -> str:

@@ -54,7 +54,7 @@ def sync(run: str, runs: Path) -> Sent:
             describe=projection.describe(experiment, facts), uid=str(facts.get("uid") or ""),
             sites=_sites(experiment, ledger), began=min((t.created for t in ledger.trainings), default=None),
         )  # fmt: skip
-        status = "FINISHED" if is_complete(experiment, facts) else "KILLED"
+        status = "FINISHED" if is_complete(experiment, facts) else str(facts.get("session_ended") or "KILLED")
         sent = tracker.rebuild(
             _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status
         )
@@ -64,9 +64,9 @@ def sync(run: str, runs: Path) -> Sent:
 
 
 def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
-    """The experiment of the run; its file is restored from the ledger where it is gone."""
+    """The experiment of the run; its file is restored from the ledger where it is gone or damaged."""
     noted = ledger.fact("config")
-    if not place.config.exists() and noted is not None:
+    if noted is not None and not place.holds(noted):
         durable.write(place.config, noted)
     return config.load(place.config)
 

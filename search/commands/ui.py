@@ -10,15 +10,16 @@ import click
 
 from search import config, folder, mlflow_ui, track
 from search.ledger import Ledger
+from search.prepare import kept
 from spaces.errors import ENVIRONMENT, UserError
 
 
 def serve(run: str, runs: Path, port: int) -> None:
     """Starts the UI and waits for Ctrl-C; for a tracking server elsewhere, only says where to look."""
     place = folder.find(run, runs)
-    experiment, runs = config.load(place.config), place.path.parent
-    uri = track.store(experiment.tracking.uri, runs)
+    runs = place.path.parent
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        uri = track.store(kept(place, ledger).tracking.uri, runs)
         number = ledger.fact("mlflow_experiment")
     if not number:
         raise UserError(

@@ -115,6 +115,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "space.stages.*": _stage,
     "train.milestones.*": _share,
     "budget.time": seconds,
+    "resources.patience": seconds,
     "evaluate": _evaluate,
 }
 

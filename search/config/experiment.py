@@ -65,6 +65,11 @@ class ResourcesSpec:
     cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of a training")
     gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option("auto", "share of a GPU, from 0 to 1")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "cuda where there is a GPU, unless given")
+    patience: str | None = option(
+        None,
+        "give up a training that ends no epoch for so long; 20 of the slowest epochs unless given",
+        examples=["30m"],
+    )
 
 
 @dataclass(frozen=True)

@@ -17,15 +17,14 @@ __all__ = ["front_png", "html", "markdown", "write"]
 def write(
     front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any], folder: Path
 ) -> None:
-    """Writes report.html, front.png, front.csv and front.json, each as a whole or not at all."""
+    """Writes report.html, front.png, front.csv and front.json, each as a whole or not at all, and their checksums."""
     files = {
         "front.png": front_png(front),
         "front.csv": front.to_csv().encode(),
         "front.json": front.to_json().encode(),
         "report.html": html(front, trainings, entries, facts).encode(),
     }
-    for name, content in files.items():
-        durable.write(folder / name, content)
+    durable.write_all(folder, files)
 
 
 def markdown(front: Front) -> str:

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from search.evaluators import Evaluator
 from search.loop import Loop
+from search.signals import Interrupted, Signals
 from spaces.errors import ENVIRONMENT, UserError
 
 # Tune prints a table of its own, writes files of its own and catches Ctrl-C unless told not to, before it is imported.
@@ -46,7 +46,7 @@ class Slots:
 
 
 @contextmanager
-def running(slots: Slots) -> Iterator[Path]:
+def running(slots: Slots, signals: Signals) -> Iterator[Path]:
     """Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines.
 
     Yields a folder for scratch that goes when Ray goes. Raises UserError (code 4) where Ray cannot be started.
@@ -57,12 +57,8 @@ def running(slots: Slots) -> Iterator[Path]:
 
     scratch = Path(tempfile.mkdtemp(prefix="senet-", dir=_short()))
     try:
-        ray.init(
-            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus),
-            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=str(scratch / "ray"),
-        )  # fmt: skip
-        logging.getLogger("ray").setLevel(logging.ERROR)
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+        _start(slots, scratch)
+        signals.install()  # Ray took SIGTERM
         yield scratch
     except (OSError, RuntimeError, ValueError, ConnectionError) as error:
         if ray.is_initialized():
@@ -73,13 +69,27 @@ def running(slots: Slots) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _start(slots: Slots, scratch: Path) -> None:
+    import ray
+
+    try:
+        ray.init(
+            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus),
+            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=str(scratch / "ray"),
+        )  # fmt: skip
+    except SystemExit as error:  # how Ray answers SIGTERM while it starts
+        raise Interrupted(signal.SIGTERM) from error
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+
+
 def _short() -> str | None:
     """Where scratch lies: a socket's path may have 107 bytes, of which Ray's own names take about 75."""
     return "/tmp" if len(tempfile.gettempdir()) > 16 and Path("/tmp").is_dir() else None
 
 
-def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratch: Path) -> int | None:
-    """Runs the loop to its end on a running Ray. Returns the signal that ended it early, if one did.
+def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratch: Path, signals: Signals) -> None:
+    """Runs the loop on a running Ray to its end, or until a signal comes.
 
     Raises what the loop raised: UserError (code 3) where every training fails.
     """
@@ -100,11 +110,17 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratc
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )  # fmt: skip
-    with _signals(loop) as caught:
+    with signals.stopping(lambda: _stop(loop)):
         tuner.fit()
     if searcher.error is not None:
         raise searcher.error
-    return caught[0] if caught else None
+
+
+def _stop(loop: Loop) -> None:
+    """Tune ends gracefully on SIGUSR1, whatever else is set, once it has a handler for it."""
+    loop.stop()
+    if signal.getsignal(signal.SIGUSR1) not in (signal.SIG_DFL, signal.SIG_IGN):
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 def _private_token() -> None:
@@ -125,28 +141,3 @@ def _private_token() -> None:
             hint="set HOME to a writable folder",
             code=ENVIRONMENT,
         ) from error
-
-
-@contextmanager
-def _signals(loop: Loop) -> Iterator[list[int]]:
-    """The first SIGINT, SIGTERM or SIGHUP stops cleanly; the second stops at once.
-
-    Tune ends gracefully on SIGUSR1 whatever else is set, so that is what it gets.
-    """
-    caught: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        caught.append(number)
-        if len(caught) > 1:
-            raise KeyboardInterrupt
-        loop.stop()
-        os.kill(os.getpid(), signal.SIGUSR1)
-
-    names = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {name: signal.signal(name, handle) for name in names}
-    before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # deadly until Tune has its own handler
-    try:
-        yield caught
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

@@ -13,9 +13,12 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from search.evaluators import Evaluator
+from search.failures import HANG
+from search.folder import MAKE_ROOM
 from search.loop import Assignment, Loop, Outcome
-from search.worker import adopt, decode, encode, work
+from search.worker import adopt, decode, encode, hung, work
 from senet_nas.recipe import Seed
+from spaces.errors import ENVIRONMENT, UserError
 
 
 class Slot(tune.Trainable):  # type: ignore[misc]
@@ -30,14 +33,19 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        item = next(self._work)
+        try:
+            item = next(self._work)
+        except OSError as error:
+            return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
         if isinstance(item, Outcome):
             return {"outcome": encode(self._assignment.uid, item), tune.result.DONE: True}
         return {"epoch": item, tune.result.DONE: False}
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._assignment = Assignment(**{**config, "seed": Seed.parse(config["seed"])})
-        self._work: Iterator[int | Outcome] = work(self._assignment, self._evaluate, self._trainings)
+        self._work: Iterator[int | Outcome] = work(
+            self._assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare
+        )
 
 
 class LoopSearcher(Searcher):  # type: ignore[misc]
@@ -70,12 +78,20 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         uid = self._uid.pop(trial_id, None)
         if uid is None:
             return
-        outcome = decode(uid, result["outcome"]) if result and "outcome" in result else adopt(self._trainings, uid)
         with self._keeping_errors():
-            if outcome is not None:
-                self._loop.finish(uid, outcome)
-            else:
-                self._loop.lost(uid, "its process ended without a word; most often the machine ran out of memory")
+            self._take(uid, result or {})
+
+    def _take(self, uid: str, result: dict[str, Any]) -> None:
+        """What became of a training. Raises UserError (code 4) where its worker's disk takes no more."""
+        if "disk" in result:
+            raise UserError(f"cannot write {result['disk']}", hint=MAKE_ROOM, code=ENVIRONMENT)
+        outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
+        if outcome is not None:
+            self._loop.finish(uid, outcome)
+        elif where := hung(self._trainings, uid):
+            self._loop.lost(uid, where, reason=HANG)
+        else:
+            self._loop.lost(uid, "its process ended without a word; most often the machine ran out of memory")
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:

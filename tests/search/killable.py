@@ -50,8 +50,8 @@ def main(path: Path, trainings: int, sampler: str) -> None:
             *_, outcome = worker.work(assignment, evaluate, folder.trainings)
             loop.finish(assignment.uid, outcome)
         loop.close()
-        ledger.note(complete=trainings)
         durable.write(path / "front.json", front.compute("run", ledger, RULES).to_json())
+        ledger.note(complete=trainings)
     assert not {"torch", "ray", "mlflow"} & sys.modules.keys()
 
 

@@ -1,4 +1,6 @@
+import shutil
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +8,7 @@ from search.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
 
+FIRST = Path(__file__).parent / "fixtures" / "ledger-1.sqlite"
 PRICE = {"params": 10.0, "params_overhead": 0.0}
 
 
@@ -87,3 +90,47 @@ def test_a_training_that_waits_again_keeps_its_number_and_counts_its_starts(path
     ledger.wait(uid)
     ledger.start(uid)
     assert (ledger.get(uid).number, ledger.get(uid).attempts, ledger.get(uid).state) == (0, 2, "running")
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_to_date(path, read_only):
+    shutil.copy(FIRST, path)
+    ledger = Ledger(path, read_only=read_only)
+    assert [t.state for t in ledger.trainings] == ["finished", "finished", "failed", "running"]
+    assert [t.metrics.get("val_accuracy") for t in ledger.trainings] == [90.5, 91.5, None, None]
+    assert (ledger.trainings[0].correct, ledger.trainings[0].weights) == (b"\xa0\x01", "")
+    assert ledger.trainings[3].proposal == [{"params": {"x": 1}}]
+    assert [entry.words for entry in ledger.entries] == ["plain", "stage 3: avg r=8 pre_addition"]
+    assert (ledger.fact("seconds"), ledger.fact("frozen")) == (12.5, [1, 2])
+    ledger.close()
+    assert (path.read_bytes() == FIRST.read_bytes()) == read_only
+    again = Ledger(path)
+    assert again.trainings == ledger.trainings
+    again.finish(again.trainings[3].uid, metrics={"val_accuracy": 92.0}, curve=[], correct=None, weights="abc")
+    assert Ledger(path, read_only=True).trainings[3].weights == "abc"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE trainings SET metrics = '{\"val_accuracy\": 99.5}' WHERE number = 1",
+     "UPDATE trainings SET correct = x'ff' WHERE number = 0", "UPDATE trainings SET replicate = 3 WHERE number = 1",
+     "UPDATE architectures SET words = 'plainer' WHERE number = 0", "UPDATE meta SET value = '[9]' WHERE key = 'frozen'",
+     "UPDATE trainings SET sha256 = NULL", "DELETE FROM trainings WHERE number = 0", "CREATE TABLE more (x)"],
+)  # fmt: skip
+def test_a_changed_row_is_noticed(path, change):
+    filled(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    with pytest.raises(UserError, match="damaged") as caught:
+        Ledger(path)
+    assert (caught.value.code, str(path) in caught.value.message) == (4, True)
+
+
+def test_a_full_disk_is_told_by_name_and_nothing_is_half_written(path):
+    ledger = filled(path)
+    ledger._db.execute("PRAGMA max_page_count = 1")  # no page more than there are
+    with pytest.raises(UserError, match="full") as caught:
+        ledger.note(much="x" * 100_000)
+    assert (caught.value.code, "make room" in caught.value.hint) == (4, True)
+    assert ledger.fact("much") is None
+    assert len(Ledger(path, read_only=True).trainings) == 2

@@ -15,6 +15,7 @@ from search.objectives import DEFAULT
 from search.report import chart, picture, tables
 from search.report.looks import LOOKS
 from senet_nas.recipe import Seed
+from spaces import durable
 
 NASTY = '<script>alert("x")</script> & =cmd()'
 FACTS = {"config": f"name: {NASTY}", "versions": {"torch": "2"}, "data": {"train": 10}, "seconds": 3.0}
@@ -223,7 +224,7 @@ def test_every_verdict_is_drawn(run, verdict):
 def test_files_are_written_whole(run, tmp_path):
     found, ledger = run
     report.write(found, ledger.trainings, ledger.entries, FACTS, tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "front.png", "front.csv", "front.json"}
+    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "front.png", "front.csv", "front.json", durable.SUMS}
     assert (tmp_path / "front.csv").read_text() == found.to_csv()
     assert not list(tmp_path.glob("*.tmp"))
 

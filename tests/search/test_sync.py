@@ -115,10 +115,13 @@ def test_the_parent_is_as_complete_as_a_run_makes_it(runs):
     assert {"config.yaml", "front.json"} <= {a.path for a in client.list_artifacts(parent.info.run_id)}
 
 
-def test_the_description_is_the_one_that_a_session_gives(tmp_path):
+def test_a_session_notes_all_that_the_description_needs(tmp_path):
     experiment = Experiment.from_dict(EXPERIMENT, base=tmp_path)
     prepared = prepare(experiment)
-    assert projection.describe(experiment, session._facts(prepared)) == session._described(prepared)
+    described = projection.describe(experiment, session._facts(prepared))
+    assert (described["space"], described["device"]) == (prepared.space.size, "cpu")
+    assert described["data_fingerprint"] == prepared.data["fingerprint"]
+    assert described["config"] == config.to_yaml(experiment)
 
 
 def test_each_child_has_its_stages(runs):
@@ -131,7 +134,8 @@ def test_each_child_has_its_stages(runs):
 def test_sites_that_only_a_table_knows_are_left_out(runs, backbone):
     (runs / "mlflow.db").unlink()
     text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, "evaluate": "table:results.csv"}))
-    durable.write(runs / "run" / "config.yaml", text.replace("cifar_resnet8", backbone))
+    with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
+        ledger.note(config=text.replace("cifar_resnet8", backbone))
     command.sync("run", runs)
     assert not any("stage1" in child.data.params for child in read(runs)[2].values())
 

@@ -1,0 +1,47 @@
+"""Why trainings fail: how often each is tried again, and what most often helps."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A reason of failure. ``attempts`` in a session before it is one; ``alone``: the next with nothing beside it."""
+
+    remedy: str
+    attempts: int = 1
+    alone: bool = False
+
+
+OUT_OF_MEMORY, WORKER_DIED, HANG = "out of memory", "worker died", "hang"
+KINDS = {
+    "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup"),
+    OUT_OF_MEMORY: Kind(
+        "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size", attempts=2, alone=True
+    ),
+    # A training whose worker dies every time kills its worker: it is not started for ever.
+    WORKER_DIED: Kind("the machine probably ran out of memory: use fewer resources.slots", attempts=3),
+    HANG: Kind(
+        "see where it stood in the detail; where a training may be silent for longer, set resources.patience", 2
+    ),
+    "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
+    "no result": Kind("the evaluation must end with a last report"),
+}
+_OTHER = Kind("mend the cause and type the same command again")
+
+
+def kind(reason: str) -> Kind:
+    """What is known of a reason; of an exception's name, what holds for all."""
+    return KINDS.get(reason, _OTHER)
+
+
+def unusable(metrics: Mapping[str, float]) -> str:
+    """Why metrics cannot be a result, or nothing. A number that is none must never reach an average."""
+    accuracy = metrics.get("val_accuracy")
+    if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
+        return "no accuracy"
+    if not 0 <= accuracy <= 100 and math.isfinite(accuracy):
+        return "accuracy is no percentage"
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    return f"not a number: {', '.join(bad)}" if bad else ""

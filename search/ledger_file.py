@@ -1,0 +1,164 @@
+"""The file of a ledger: its tables, what older versions lacked, and how damage shows.
+
+SQLite notices a broken page, but not a changed digit: so each row carries a SHA-256 of its values.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from spaces.errors import ENVIRONMENT, UserError
+
+SCHEMA_VERSION = 2
+# In the order in which they are made; the first column is what a row is known by.
+TABLES = {
+    "meta": ("key", "value"),
+    "architectures": ("number", "key", "words", "price"),
+    "trainings": (
+        "number", "uid", "architecture", "block", "replicate", "role", "origin", "proposal", "state", "attempts", "epoch",
+        "metrics", "curve", "correct", "reason", "detail", "created", "started", "ended", "weights",
+    ),
+}  # fmt: skip
+_SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT) STRICT",
+    """CREATE TABLE architectures (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, words TEXT NOT NULL, price TEXT NOT NULL, sha256 TEXT) STRICT""",
+    """CREATE TABLE trainings (
+    number INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,
+    architecture INTEGER NOT NULL REFERENCES architectures (number),
+    block INTEGER NOT NULL, replicate INTEGER NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('baseline', 'search', 'confirm')),
+    origin TEXT NOT NULL, proposal TEXT,
+    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'finished', 'failed', 'stopped')),
+    attempts INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
+    metrics TEXT, curve TEXT, correct BLOB, reason TEXT, detail TEXT,
+    created REAL NOT NULL, started REAL, ended REAL, weights TEXT, sha256 TEXT,
+    UNIQUE (architecture, block, replicate)) STRICT""",
+)
+# What an older version had no column for.
+_NEW = {1: {"weights"}}
+COPY = "restore it from a copy"
+
+
+def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
+    """The ledger's file, of this version and whole; one of an older version is brought up to this one, unless it is
+    only read. Raises UserError (code 4) where it is damaged, empty, newer, or cannot be opened.
+
+    Autocommit mode: transactions are written out where they begin and end. Threads share it; one at a time writes.
+    """
+    with named(path):
+        uri = f"{Path(path).resolve().as_uri()}?mode=ro" if read_only else str(path)
+        db = sqlite3.connect(uri, uri=read_only, isolation_level=None, timeout=60, check_same_thread=False)
+        try:
+            db.row_factory = sqlite3.Row
+            db.create_function("digest", -1, _digest, deterministic=True)
+            _prepare(db, path, read_only)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+@contextmanager
+def named(path: Path | str) -> Iterator[None]:
+    """SQLite's errors, with the file that they are about."""
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise  # a broken rule of ours, not a broken file
+    except sqlite3.OperationalError as error:
+        is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        hint = "make room and type the same command again" if is_full else "check the disk and its permissions"
+        raise UserError(f"cannot use the ledger {path}: {error}", hint=hint, code=ENVIRONMENT) from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, error) from error
+
+
+def sign(db: sqlite3.Connection, table: str, key: object = None) -> None:
+    """Brings the checksum of a row up to date, or of all rows; part of the transaction that changed it."""
+    columns = TABLES[table]
+    where = "" if key is None else f" WHERE {columns[0]} = ?"
+    db.execute(f"UPDATE {table} SET sha256 = digest({', '.join(columns)}){where}", () if key is None else (key,))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _prepare(db: sqlite3.Connection, path: Path | str, read_only: bool) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise UserError(
+            f"{path} was written by a newer senet-search (schema {version}, this one reads {SCHEMA_VERSION})",
+            hint="upgrade senet-search", code=ENVIRONMENT,
+        )  # fmt: skip
+    if read_only and version == 0:
+        raise _damaged(path, "it is empty")
+    if not read_only:
+        # WAL lets `status` and `report` read while the driver writes.
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+    if version and (fault := _fault(db, version)):
+        raise _damaged(path, fault)
+    if not read_only and version < SCHEMA_VERSION:
+        _upgrade(db, version)
+
+
+def _damaged(path: Path | str, fault: object) -> UserError:
+    return UserError(f"the ledger {path} is damaged: {fault}", hint=COPY, code=ENVIRONMENT)
+
+
+def _fault(db: sqlite3.Connection, version: int) -> str:
+    """The first thing that is wrong with pages, tables or rows; empty where all is well."""
+    fault = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    if fault != "ok":
+        return " ".join(fault.split())
+    if version < SCHEMA_VERSION:
+        return ""  # its rows carry no checksums
+    if _statements(db) != _expected():
+        return "its tables are not those of a ledger"
+    for table, columns in TABLES.items():
+        query = f"SELECT {columns[0]} FROM {table} WHERE sha256 IS NOT digest({', '.join(columns)})"
+        if row := db.execute(query).fetchone():
+            return f"row {row[0]} of {table} does not fit its checksum"
+    return ""
+
+
+def _statements(db: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+
+
+def _expected() -> set[str]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        for statement in _SCHEMA:
+            db.execute(statement)
+        return _statements(db)
+
+
+def _upgrade(db: sqlite3.Connection, version: int) -> None:
+    """Makes the tables, with the rows that an older version left, in one transaction."""
+    kept = {}
+    db.execute("BEGIN IMMEDIATE")
+    if version:
+        for table, columns in TABLES.items():
+            names = [name for name in columns if name not in _NEW[version]]
+            kept[table] = names, db.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
+        for table in reversed(TABLES):
+            db.execute(f"DROP TABLE {table}")
+    for statement in _SCHEMA:
+        db.execute(statement)
+    for table, (names, rows) in kept.items():
+        marks = ", ".join("?" * len(names))
+        db.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", [tuple(row) for row in rows])
+        sign(db, table)
+    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute("COMMIT")
+
+
+def _digest(*values: object) -> str:
+    """SHA-256 of a row as JSON; a BLOB as its hexadecimal digits."""
+    plain = [value.hex() if isinstance(value, bytes) else value for value in values]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
