@@ -1,0 +1,236 @@
+"""Train a whole space for real, and keep every result: the tables of SE-Placement-Bench.
+
+    python -m benchmarks.make_table fashion113 --data DIR --to WORK [--blocks 8] [--jobs 2] [--device cuda] [--finish]
+
+WORK holds one line for each finished training, so that an interrupted command goes on when it is typed again. Blocks are
+trained one after the other; ``--finish`` writes those that are whole to benchmarks/tables/NAME.csv.gz, and beside it
+NAME.csv.gz.json: recipe, hardware, date, sites, and how much of what was found is architecture and how much is noise.
+Needs torch, torchvision and numpy alone until ``--finish``, which also needs SciPy.
+"""
+
+import argparse
+import csv
+import gzip
+import io
+import json
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from senet_nas.recipe import DataSpec, Recipe, Seed, Task
+from spaces import Space, SpaceSpec
+
+TABLES = Path(__file__).parent / "tables"
+COLUMNS = ("architecture", "seed", "epoch", "val_accuracy", "train_loss", "params", "macs", "train_seconds")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained: every architecture of the space, once in each block."""
+
+    backbone: str
+    data: DataSpec
+    recipe: Recipe
+    space: SpaceSpec
+
+
+# Written down before anything was trained. Add a table here.
+PLANS = {
+    # Many validation images and no augmentation: as little noise as a few core-seconds a training allow.
+    "fashion113": Plan(
+        "cifar_resnet8_w8",
+        DataSpec(dataset="fashion_mnist", image_size=14, train=4000, split_seed=0),
+        Recipe(epochs=8, batch_size=100, lr=0.2, warmup=1.0, weight_decay=5e-4, flip=False, crop=0),
+        SpaceSpec(reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")),
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=PLANS)
+    parser.add_argument("--data", type=Path, required=True, help="folder that torchvision's dataset was downloaded to")
+    parser.add_argument("--to", type=Path, required=True, help="working folder")
+    parser.add_argument("--blocks", type=int, default=8)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--finish", action="store_true", help="write the table of the blocks that are whole")
+    given = parser.parse_args()
+    given.to.mkdir(parents=True, exist_ok=True)
+    work = Work(given.name, given.to / f"{given.name}.jsonl", given.data.resolve(), given.device)
+    if given.finish:
+        print(finish(work))
+    else:
+        train(work, given.blocks, given.jobs)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One table in the making."""
+
+    name: str
+    path: Path
+    data: Path
+    device: str
+
+    @property
+    def plan(self) -> Plan:
+        return PLANS[self.name]
+
+    @property
+    def task(self) -> Task:
+        """One thread a training, so that the numbers do not depend on how many run side by side."""
+        spec = replace(self.plan.data, path=str(self.data))
+        return Task(spec, self.plan.recipe, device=self.device, threads=1)
+
+    @property
+    def space(self) -> Space:
+        from senet_nas.build import sites
+
+        return Space(self.plan.backbone, sites(self.plan.backbone), self.plan.space)
+
+    def results(self) -> Iterator[dict[str, Any]]:
+        """Whole lines alone: the last one may have been cut by a kill."""
+        if self.path.exists():
+            for line in self.path.read_text().splitlines(keepends=True):
+                if line.endswith("}\n"):
+                    yield json.loads(line)
+
+
+def train(work: Work, blocks: int, jobs: int) -> None:
+    """Trains what is missing, block by block."""
+    done = {(result["architecture"], result["seed"]) for result in work.results()}
+    keys = [architecture.key for architecture in work.space]
+    missing = [(key, str(Seed(block))) for block in range(blocks) for key in keys]
+    missing = [item for item in missing if item not in done]
+    print(f"{len(done)} trainings are there, {len(missing)} to go", flush=True)
+    context = multiprocessing.get_context("spawn")
+    with work.path.open("a") as file, ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        futures = [pool.submit(train_one, work.task, key, seed) for key, seed in missing]
+        for count, future in enumerate(as_completed(futures), start=1):
+            result = future.result()
+            file.write(json.dumps(result) + "\n")
+            file.flush()
+            if count % 20 == 0:
+                print(f"{count}/{len(missing)}  {result['curve'][-1]['val_accuracy']:.2f} %", flush=True)
+
+
+def train_one(task: Task, key: str, seed: str) -> dict[str, Any]:
+    """One training as a line of the working file."""
+    from senet_nas.evaluate import evaluate
+
+    began = time.perf_counter()
+    curve = [
+        {"epoch": report.epoch, **{name: report.metrics[name] for name in ("val_accuracy", "train_loss")}}
+        for report in evaluate(key, Seed.parse(seed), task)
+    ]
+    return {"architecture": key, "seed": seed, "seconds": round(time.perf_counter() - began, 2), "curve": curve}
+
+
+# -- the finished table -----------------------------------------------------------------------------------------------
+
+
+def finish(work: Work) -> Path:
+    """Writes the whole blocks as a table that ``evaluate: table:FILE`` and ``senet-search bench`` read."""
+    from senet_nas.data import load
+    from senet_nas.overhead import price_list
+
+    data = load(work.task.data)
+    prices = price_list(
+        work.plan.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
+    )
+    results = {(r["architecture"], r["seed"]): r for r in work.results()}
+    keys = [architecture.key for architecture in work.space]
+    seeds = [s for s in sorted({seed for _, seed in results}) if all((key, s) in results for key in keys)]
+    costs = {a.key: prices.of(a) for a in work.space}
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for key in keys:
+        for seed in seeds:
+            writer.writerows(_rows(results[key, seed], costs[key]))
+    path = TABLES / f"{work.name}.csv.gz"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(gzip.compress(out.getvalue().encode(), 9, mtime=0))
+    final = [[results[key, seed]["curve"][-1]["val_accuracy"] for seed in seeds] for key in keys]
+    seconds = [results[key, seed]["seconds"] for key in keys for seed in seeds]
+    about = _about(work, data, seeds, final, seconds)
+    path.with_name(path.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
+    return path
+
+
+def _rows(result: dict[str, Any], costs: dict[str, float]) -> Iterator[dict[str, Any]]:
+    for epoch in result["curve"]:
+        last = epoch is result["curve"][-1]
+        yield {
+            "architecture": result["architecture"], "seed": result["seed"], "epoch": epoch["epoch"],
+            "val_accuracy": round(epoch["val_accuracy"], 4), "train_loss": round(epoch["train_loss"], 5),
+            "params": int(costs["params"]) if last else "", "macs": int(costs["macs"]) if last else "",
+            "train_seconds": result["seconds"] if last else "",
+        }  # fmt: skip
+
+
+def _about(work: Work, data: Any, seeds: list[str], final: list[list[float]], seconds: list[float]) -> dict[str, Any]:
+    import torch
+
+    from senet_nas.train import CURVE_IMAGES
+
+    plan = work.plan
+    return {
+        "name": work.name, "backbone": plan.backbone,
+        "sites": [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in work.space.sites],
+        "data": {**asdict(plan.data), "path": None, "fingerprint": data.fingerprint, "train": len(data.y_train),
+                 "validation": len(data.y_val), "validation_before_the_last_epoch": min(CURVE_IMAGES, len(data.y_val))},
+        "recipe": asdict(plan.recipe), "space": asdict(plan.space), "architectures": len(final), "seeds": seeds,
+        "variance": components(final),
+        "hardware": {"processor": _processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "seconds_in_all": round(sum(seconds)),
+    }  # fmt: skip
+
+
+def components(final: list[list[float]], level: float = 0.9) -> dict[str, Any]:
+    """Variance components of accuracies y[architecture][block] in the model y = mean + architecture + block + noise.
+
+    Two-way random-effects analysis of variance without replication; the interval of tau/sigma is exact, from the F
+    distribution (Searle, Casella and McCulloch, Variance Components, 1992, section 3.6). ``reliability`` is the share
+    of the variance of the mean over all blocks that is true difference between architectures.
+    """
+    import numpy as np
+    from scipy.stats import f
+
+    y = np.asarray(final)
+    n, blocks = y.shape
+    rows, columns, mean = y.mean(1, keepdims=True), y.mean(0, keepdims=True), y.mean()
+    freedom = (n - 1) * (blocks - 1)
+    noise = float(((y - rows - columns + mean) ** 2).sum() / freedom)
+    between = float(blocks * ((rows - mean) ** 2).sum() / (n - 1))
+    across = float(n * ((columns - mean) ** 2).sum() / (blocks - 1))
+    ratio = between / noise
+    low, high = (ratio / f.ppf((1 + sign * level) / 2, n - 1, freedom) for sign in (1, -1))
+    tau_sq = max(0.0, (between - noise) / blocks)
+    share = [max(0.0, (bound - 1) / blocks) ** 0.5 for bound in (low, high)]
+    return {
+        "blocks": blocks, "sigma": round(noise**0.5, 4), "tau": round(tau_sq**0.5, 4),
+        "block": round(max(0.0, (across - noise) / n) ** 0.5, 4),
+        "tau_over_sigma": round((tau_sq / noise) ** 0.5, 3),
+        "tau_over_sigma_interval": [round(bound, 3) for bound in share], "level": level,
+        "reliability": round(tau_sq / (tau_sq + noise / blocks), 3),
+    }  # fmt: skip
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+if __name__ == "__main__":
+    main()
