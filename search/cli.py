@@ -150,6 +150,28 @@ def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> 
 
 
 @cli.command()
+@click.argument("table")
+@click.option("--sampler", "samplers", default="tpe,random", show_default=True, help="Samplers to compare, by commas.")
+@click.option("--trainings", default="32,64", show_default=True, help="Budgets, by commas.")
+@click.option("--searches", default=20, show_default=True, type=click.IntRange(1), help="Searches for each of them.")
+@click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes side by side.")
+@JSON
+def bench(table: str, samplers: str, trainings: str, searches: int, jobs: int, as_json: bool) -> None:
+    """Search many times over TABLE (a file, or synthetic:113:0.6) and score what is reported against the truth."""
+    from search.commands import bench as benchmarks
+
+    try:
+        budgets = [int(number) for number in trainings.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"`{trainings}` is no list of whole numbers", param_hint="--trainings") from None
+    found = benchmarks.bench(table, samplers.split(","), budgets, searches, jobs)
+    if as_json:
+        _print_json("bench", None, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
+@cli.command()
 @click.argument("run")
 @RUNS
 @JSON

@@ -1,0 +1,47 @@
+"""One search over a world: the real ledger, loop, agenda, sampler and report, in this process."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search import front
+from search.agenda import Candidates
+from search.bench.worlds import World
+from search.front import Front, Rules
+from search.ledger import Ledger
+from search.loop import Assignment, Budget, Loop, Outcome
+from search.objectives import DEFAULT
+from search.propose import Proposer
+from search.surrogate import Observation
+from spaces import Architecture
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal."""
+
+    front: Front
+    observations: Sequence[Observation]
+    keys: Sequence[str]
+    seconds_per_training: float
+
+
+def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
+    """A whole search with a budget of ``trainings``, confirmation included; one slot."""
+    ledger = Ledger(":memory:")
+    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed)
+    rules = Rules(DEFAULT)
+    loop = Loop(
+        ledger, Candidates(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules
+    )
+    began = time.perf_counter()
+    while (assignment := loop.next()) is not None:
+        loop.finish(assignment.uid, Outcome(_train(world, assignment)))
+    seconds = (time.perf_counter() - began) / trainings
+    observed = front.observations(ledger.trainings)
+    return Searched(front.compute("bench", ledger, rules), observed, [e.key for e in ledger.entries], seconds)
+
+
+def _train(world: World, assignment: Assignment) -> dict[str, Any]:
+    return {"val_accuracy": world.accuracy(Architecture.parse(assignment.architecture), assignment.seed)}

@@ -1,0 +1,205 @@
+"""``senet-search bench``: how well samplers search, over tables, many times."""
+
+import functools
+import math
+import multiprocessing
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from search.bench import score, worlds
+from search.bench.reporting import REPORTS
+from search.bench.score import Offer, interval
+from search.bench.searches import Searched, search
+from search.bench.worlds import World
+from search.propose import SAMPLERS
+from spaces import Architecture
+from spaces.errors import UserError, unknown
+
+OWN = "search"  # the product's own report, beside those of REPORTS
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One search over one world. ``points``: true gain from following the front, by way of reporting; ``best``: the
+    oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, if it says one."""
+
+    number: int
+    sampler: str
+    trainings: int
+    points: Mapping[str, float]
+    best: float
+    predicted: float
+    honesty: score.Honesty
+    seconds_per_training: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All searches of one sampler with one budget, summed up. Intervals are 90 % bootstrap intervals over searches.
+
+    ``versus`` compares with the first sampler on the same worlds: mean difference and interval.
+    """
+
+    sampler: str
+    trainings: int
+    searches: int
+    score: float
+    score_interval: tuple[float, float]
+    versus: tuple[float, float, float] | None
+    by_report: Mapping[str, float]
+    coverage: float
+    likely: float
+    likely_wrong: float
+    searches_with_false_proof: int
+    searches_with_true_proof: int
+    prediction_error: float
+    seconds_per_training: float
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The result for one table. ``unit``: S, or points where the oracle of the table is not known."""
+
+    table: str
+    unit: str
+    cells: tuple[Cell, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = [{k: _finite(v) for k, v in asdict(cell).items()} for cell in self.cells]
+        return {"table": self.table, "unit": self.unit, "cells": rows}
+
+    def lines(self) -> list[str]:
+        head = (
+            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} {'coverage':>8} "
+            f"{'likely wrong':>12} {'false proof':>11} {'proof':>5} {'ms/training':>11}"
+        )
+        reports = [f"by report: {_reports(cell)}" for cell in self.cells]
+        return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
+
+
+def bench(table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int) -> Bench:
+    """Runs ``searches`` searches of each sampler with each budget. Raises UserError for a name that is none."""
+    for sampler in samplers:
+        if sampler not in SAMPLERS:
+            raise unknown("sampler", sampler, SAMPLERS)
+    if not samplers or not trainings or min(trainings) < 4 or searches < 1:
+        raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
+    worlds.named(table)  # a wrong name is an error now, not in a worker
+    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in range(searches)]
+    found = list(_run(table, work, jobs))
+    cells = [_cell(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
+    known = not all(math.isnan(trial.best) for trial in found)
+    return Bench(table, "S" if known else "points", tuple(cells))
+
+
+def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterator[Trial]:
+    one = functools.partial(_trial, table)
+    if jobs == 1:
+        yield from map(one, work)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(one, work, chunksize=4)
+
+
+def _trial(table: str, item: tuple[int, str, int]) -> Trial:
+    number, sampler, trainings = item
+    world = _world(table, number)
+    found = search(world, sampler, trainings, number)
+    offers, most = _oracle(table, number)
+    real = isinstance(world, worlds.Real)
+    best = math.nan if real else score.points(offers, most)
+    reported = {OWN: _own(found, world), **{name: _read(found, world, name) for name in REPORTS}}
+    return Trial(
+        number, sampler, trainings, {name: score.points(front, most) for name, front in reported.items()},
+        best if best > 0 else math.nan, float(getattr(found.front, "expected_score", math.nan)),
+        score.honesty(found.front, world), found.seconds_per_training,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=4)
+def _world(table: str, number: int) -> World:
+    return worlds.named(table)(number)
+
+
+@functools.lru_cache(maxsize=4)
+def _oracle(table: str, number: int) -> tuple[list[Offer], float]:
+    return score.oracle(_world(table, number))
+
+
+def _own(found: Searched, world: World) -> list[Offer]:
+    members = [p for p in found.front.members if not p.is_plain]
+    return [Offer(p.params_overhead, p.gain, world.truth(Architecture.parse(p.architecture))) for p in members]
+
+
+def _read(found: Searched, world: World, report: str) -> list[Offer]:
+    """All architectures as another way of reporting sees them; what is dominated is never followed."""
+    gains = REPORTS[report](found.observations)
+    trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
+    return [Offer(world.price(a)["params_overhead"], gain, world.truth(a)) for a, gain in trained]
+
+
+# -- summing up -----------------------------------------------------------------------------------------------------------
+
+
+def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> Cell:
+    mine = [t for t in found if (t.sampler, t.trainings) == (sampler, trainings)]
+    theirs = [t for t in found if (t.sampler, t.trainings) == (first, trainings)]
+    scores = [_score(trial) for trial in mine]
+    counts = {name: sum(asdict(t.honesty)[name] for t in mine) for name in asdict(mine[0].honesty)}
+    errors = [abs(t.predicted - s) for t, s in zip(mine, scores, strict=True) if not math.isnan(t.predicted)]
+    return Cell(
+        sampler, trainings, len(mine), _mean(scores), interval(scores),
+        None if sampler == first else _versus(scores, [_score(trial) for trial in theirs]),
+        {name: _mean([_score(trial, name) for trial in mine]) for name in mine[0].points},
+        _ratio(counts["covered"], counts["intervals"]), counts["likely"] / len(mine),
+        _ratio(counts["likely_wrong"], counts["likely"]), sum(t.honesty.proven_wrong > 0 for t in mine),
+        sum(t.honesty.proven > t.honesty.proven_wrong for t in mine), _mean(errors),
+        sum(t.seconds_per_training for t in mine) / len(mine),
+    )  # fmt: skip
+
+
+def _score(trial: Trial, report: str = OWN) -> float:
+    """S where the oracle is known, points where it is not."""
+    achieved = trial.points[report]
+    return achieved if math.isnan(trial.best) else score.share(achieved, trial.best)
+
+
+def _versus(mine: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
+    """The same worlds, search by search."""
+    differences = [a - b for a, b in zip(mine, theirs, strict=True)]
+    return (_mean(differences), *interval(differences))
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN."""
+    if isinstance(value, float):
+        return round(value, 4) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    return [_finite(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _line(cell: Cell) -> str:
+    low, high = cell.score_interval
+    versus = "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
+    return (
+        f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
+        f"{versus:>22} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} {cell.searches_with_false_proof:>11} "
+        f"{cell.searches_with_true_proof:>5} {1000 * cell.seconds_per_training:>11.0f}"
+    )
+
+
+def _reports(cell: Cell) -> str:
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in cell.by_report.items())
+    return f"{cell.sampler} N={cell.trainings}: {shown}"
