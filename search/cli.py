@@ -269,15 +269,30 @@ def export(
 @click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1))
 @click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1))
+@click.option("--latency", is_flag=True, help="Also measure time and memory beside plain, on this machine.")
+@click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Images in one pass.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads.")
+@click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"]))
+@click.option(
+    "--runtime", default="eager", show_default=True, type=click.Choice(["eager", "compile", "cudagraph", "onnxruntime"])
+)
+@click.option(
+    "--seconds", default=30.0, show_default=True, type=click.FloatRange(0, 3600, min_open=True),
+    help="Longest time for one figure; less where 1 % is reached.",
+)  # fmt: skip
 @JSON
 def profile(backbone: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
-            as_json: bool, **se: Any) -> None:  # fmt: skip
-    """What a placement of SE costs over the plain BACKBONE: parameters and MACs."""
+            as_json: bool, latency: bool, device: Any, batch: int, threads: int, dtype: Any, runtime: Any,
+            seconds: float, **se: Any) -> None:  # fmt: skip
+    """What a placement of SE costs over the plain BACKBONE: parameters and MACs; with --latency, time and memory."""
     from search.commands import profile as prices
+    from senet_nas.recipe import LatencySpec
 
     se = {name: str(value) for name, value in se.items()}
+    target = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
     found = prices.profile(
-        backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes
+        backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=target
     )
     if as_json:
         _print_json("profile", None, found.to_dict())

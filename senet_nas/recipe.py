@@ -68,6 +68,22 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class LatencySpec:
+    """The ``latency`` section of a config: what a forward pass is timed on. It should be what the user deploys on."""
+
+    __pydantic_config__ = STRICT
+    device: Literal["auto", "cpu", "cuda"] = option("auto", "where; cuda where there is a GPU, unless given")
+    batch: int = option(1, "images in one pass", ge=1, le=65_536)
+    threads: int = option(1, "CPU threads of one pass", ge=1, le=1024)
+    dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "of weights and images")
+    runtime: Literal["eager", "compile", "cudagraph", "onnxruntime"] = option(
+        "eager", "PyTorch as it is, torch.compile, a CUDA graph, or ONNX Runtime"
+    )
+    seconds: float = option(2.0, "longest time for timing one architecture before the search", gt=0, le=3600)
+    samples: int = option(40, "architectures that are timed before the search, to predict all others", ge=8, le=10_000)
+
+
+@dataclass(frozen=True)
 class Task:
     """Everything that all trainings of a search share. Frozen and picklable: it crosses to workers once."""
 

@@ -295,6 +295,17 @@ def test_profile_gives_the_published_numbers(tmp_path):
     assert round(early["params_overhead"], 1) == 3.7
 
 
+def test_profile_measures_time_and_memory_on_request(tmp_path):
+    words = ["profile", "cifar_resnet8", "--reduction", "4", "--image-size", "8", "--classes", "10", "--batch", "2"]
+    found = json.loads(senet(*words, "--latency", "--seconds", "0.5", "--json", cwd=tmp_path).stdout)["latency"]
+    for what in ("forward", "training_step"):
+        assert 0 < found[what]["low"] <= found[what]["ratio"] <= found[what]["high"]
+    assert found["memory"]["peak_memory"]["bytes"] > found["memory"]["peak_memory"]["plain"] > 0
+    assert found["measured_on"]["batch"] == 2
+    printed = senet(*words, "--latency", "--seconds", "0.1", cwd=tmp_path).stdout
+    assert "measured on" in printed
+
+
 def test_init_check_and_a_bad_config(tmp_path):
     assert "senet-search check config.yaml" in senet("init", cwd=tmp_path).stdout
     assert senet("init", cwd=tmp_path, check=False).returncode == 2
