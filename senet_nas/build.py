@@ -10,7 +10,7 @@ from torch import nn
 
 from senet_nas import backbones, operators
 from senet_nas.recipe import stable_hash
-from senet_nas.squeeze_excitation import Slot, SqueezeExcitation
+from senet_nas.squeeze_excitation import Slot, Squeeze, SqueezeExcitation
 from spaces import Architecture, Site
 
 Draw = Callable[[str], torch.Generator]
@@ -57,9 +57,12 @@ def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
 
 def initialise(network: nn.Module, block_seed: int) -> None:
     """Draw every parameter from a generator seeded by (``block_seed``, its name), and reset all running statistics."""
+    blocks = (module for module in network.modules() if isinstance(module, SqueezeExcitation))
+    excitations = {child for block in blocks for child in block.children()}
     for path, module in network.named_modules():
         if [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-            START[type(module)](module, functools.partial(_generator, block_seed, path))
+            start = START_SE if module in excitations else START
+            start[type(module)](module, functools.partial(_generator, block_seed, path))
 
 
 def _fill(network: nn.Module, architecture: Architecture) -> None:
@@ -82,15 +85,19 @@ def _convolution(conv: nn.Conv2d, draw: Draw) -> None:
     _bias(conv, draw)
 
 
-def _linear(linear: nn.Linear, draw: Draw) -> None:
+def _linear(linear: nn.Linear | nn.Conv1d, draw: Draw) -> None:
     nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=draw("weight"))
     _bias(linear, draw)
 
 
-def _bias(layer: nn.Conv2d | nn.Linear, draw: Draw) -> None:
+def _bias(layer: nn.Conv1d | nn.Conv2d | nn.Linear, draw: Draw) -> None:
     if layer.bias is not None:
         bound = 1 / math.sqrt(layer.weight[0].numel())
         nn.init.uniform_(layer.bias, -bound, bound, generator=draw("bias"))
+
+
+def _squeeze(squeeze: Squeeze, _: Draw) -> None:
+    nn.init.constant_(squeeze.weight, operators.SQUEEZES[squeeze.name].start)
 
 
 def _batch_norm(norm: nn.BatchNorm2d, _: Draw) -> None:
@@ -103,3 +110,5 @@ START: dict[type[nn.Module], Callable[..., None]] = {
     nn.Linear: _linear,
     nn.BatchNorm2d: _batch_norm,
 }
+# How the children of an SE block start: all layers as torch's do.
+START_SE: dict[type[nn.Module], Callable[..., None]] = {nn.Linear: _linear, nn.Conv1d: _linear, Squeeze: _squeeze}

@@ -60,10 +60,11 @@ class PriceList:
 
 
 def se_cost(channels: int, places: int, se: SE) -> Counts:
-    """2 C h weights, C + h biases; 2 C h MACs; 2 C L elements pooled and scaled (C channels, h hidden, L places)."""
-    weights = 2 * channels * se.hidden
-    biases = channels + se.hidden if se.bias else 0
-    return {"params": weights + biases, "macs": weights, "macs_paper": weights + 2 * channels * places}
+    """params and macs of squeeze and excitation (C channels, L places); macs_paper: 2 C L more, pooled and scaled."""
+    squeeze, excitation = operators.SQUEEZES[se.squeeze], operators.EXCITATIONS[se.form]
+    macs = squeeze.macs(channels, places) + excitation.macs(channels, se.size)
+    params = squeeze.params(channels) + excitation.params(channels, se.size)
+    return {"params": params, "macs": macs, "macs_paper": macs + 2 * channels * places}
 
 
 def price_list(backbone: str, *, in_channels: int = 3, num_classes: int = 1000, image_size: int = 224) -> PriceList:

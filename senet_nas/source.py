@@ -8,17 +8,19 @@ import ast
 import inspect
 import itertools
 import operator
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-from senet_nas.squeeze_excitation import Slot
+from senet_nas.operators import SQUEEZES
+from senet_nas.squeeze_excitation import Slot, Squeeze
 
 _WIDTH = 110
-_SYMBOLS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/"}
+_SYMBOLS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.matmul: "@"}
 
 
 _MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
@@ -102,7 +104,7 @@ def _where(paths: list[str]) -> str:
 
 def _define(module: nn.Module, path: str, name: str, classes: dict[str, _Class]) -> str:
     """Name of the class for a container: one that is the same to the letter, or a new one."""
-    assert not [*module.parameters(recurse=False), *module.buffers(recurse=False)], f"{path} has parameters of its own"
+    assert not [*module.buffers(recurse=False)], f"{path} has buffers of its own"
     body = "\n\n".join(filter(None, [_constructor(module, path, classes), _forward(module)]))
     if body not in classes:
         classes[body] = _Class(_unused(name, classes))
@@ -130,6 +132,10 @@ def _class_name(module: nn.Module, path: str) -> str:
 def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
     children = ((name, child) for name, child in module.named_children() if not isinstance(child, Slot))
     lines = [
+        f"        self.{name} = nn.Parameter(torch.empty({', '.join(map(str, own.shape))}))"
+        for name, own in module.named_parameters(recurse=False)
+    ]
+    lines += [
         f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}" for name, child in children
     ]
     return "\n".join(["    def __init__(self):", "        super().__init__()", *lines]) if lines else ""
@@ -174,7 +180,9 @@ class _OneLevel(fx.Tracer):
 
 
 def _forward(module: nn.Module) -> str:
-    """``forward``, one statement for each operation."""
+    """``forward``, one statement for each operation, or as it is written where tracing cannot follow."""
+    if isinstance(module, Squeeze) and not SQUEEZES[module.name].traceable:
+        return _as_written(SQUEEZES[module.name].function)
     graph = _OneLevel().trace(module)
     names = _variables(graph)
     inputs = [names[node] for node in graph.nodes if node.op == "placeholder"]
@@ -186,6 +194,14 @@ def _forward(module: nn.Module) -> str:
     return "\n".join(
         [f"    def forward({', '.join(['self', *inputs])}):", *(f"        {line}" for line in _merge(lines))]
     )
+
+
+def _as_written(function: Callable[..., Any]) -> str:
+    """A function of x that needs no name from outside, as a method; without its docstring."""
+    (written,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(written, ast.FunctionDef)
+    lines = "\n".join(ast.unparse(statement) for statement in written.body[1:])
+    return "    def forward(self, x):\n" + textwrap.indent(lines, " " * 8)
 
 
 def _variables(graph: fx.Graph) -> dict[fx.Node, str]:
@@ -210,6 +226,8 @@ def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
     """Source of the call that a node stands for."""
     values = [_text(value, names) for value in node.args]
     words = [f"{word}={_text(value, names)}" for word, value in node.kwargs.items()]
+    if node.op == "get_attr":
+        return f"self.{node.target}"
     if node.op == "call_module":
         return f"self.{node.target}({', '.join([*values, *words])})"
     if node.op == "call_method":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from senet_nas.operators import GATES, SQUEEZES
+from senet_nas.operators import EXCITATIONS, GATES, SQUEEZES
 from spaces import SE
 
 Forward = Callable[[Tensor], Tensor]
@@ -25,12 +25,29 @@ class Slot(nn.Module):
         return str(self.channels)
 
 
+class Squeeze(nn.Module):
+    """z_NC = SQUEEZES[name](x), with the one tensor that some of them learn as ``weight``."""
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        row = SQUEEZES[name]
+        self.name, self._function = name, row.function
+        if row.weight is not None:
+            self.weight = nn.Parameter(torch.full(row.weight(channels), row.start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function(x, *(getattr(self, name) for name in self._parameters))
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
 class Gate(nn.Module):
     """GATES[name](s_NC): a module of its own, so that a forward hook sees the factors."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.name, self._function = name, GATES[name]
+        self.name, self._function = name, GATES[name].function
 
     def forward(self, s_NC: Tensor) -> Tensor:
         return self._function(s_NC)
@@ -40,26 +57,29 @@ class Gate(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """y = x * gate(fc2(relu(fc1(squeeze(x))))), on ``(N, C, *spatial)`` with any number of spatial dimensions.
+    """y = x * gate(excitation(squeeze(x))), on ``(N, C, *spatial)`` with any number of spatial dimensions.
 
-    Hu et al., arXiv 1709.01507, equations 2 to 4. ``channels`` is C; ``se`` says squeeze, hidden width, bias and gate.
+    Hu et al., arXiv 1709.01507, equations 2 to 4. ``channels`` is C; ``se`` names the three operators. Field embeddings
+    (N, F, E) are F channels of E places. The excitation's layers are children: ``fc1`` and ``fc2``, or ``conv``.
     """
 
     def __init__(self, channels: int, se: SE) -> None:
         super().__init__()
-        self.channels, self.squeeze = channels, se.squeeze
-        self._squeeze = SQUEEZES[se.squeeze]
-        self.fc1 = nn.Linear(channels, se.hidden, bias=se.bias)
-        self.fc2 = nn.Linear(se.hidden, channels, bias=se.bias)
+        self.channels, self.se = channels, se
+        self.squeeze = Squeeze(se.squeeze, channels)
+        row = EXCITATIONS[se.form]
+        layers = row.layers(channels, se.size)
+        self._excite, self._layers = row.function, tuple(layers)
+        for name, layer in layers.items():
+            self.add_module(name, layer)
         self.gate = Gate(se.gate)
 
     def forward(self, x: Tensor) -> Tensor:
-        x_NCL = x.flatten(2)  # a view, of channels_last tensors too
-        s_NC: Tensor = self.gate(self.fc2(torch.relu(self.fc1(self._squeeze(x_NCL)))))
-        return (x_NCL * s_NC.unsqueeze(2)).reshape_as(x)
+        s_NC: Tensor = self.gate(self._excite(self.squeeze(x), *(getattr(self, name) for name in self._layers)))
+        return (x.flatten(2) * s_NC.unsqueeze(2)).reshape_as(x)  # flattened is a view, of channels_last tensors too
 
     def extra_repr(self) -> str:
-        return f"squeeze={self.squeeze}"
+        return f"channels={self.channels}"
 
 
 class ResidualUnit:

@@ -5,6 +5,7 @@ else ``squeeze:excitation:gate@position``. The excitation carries the *hidden wi
 ratios that round to the same width build the same network, so they must be the same architecture.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,10 +13,14 @@ from functools import cached_property
 from spaces.errors import UserError
 
 _FIELD = re.compile(r"(?P<squeeze>\w+):(?P<excitation>\w+):(?P<gate>\w+)@(?P<position>\w+)")
-_EXCITATION = re.compile(r"fc(?P<hidden>[1-9]\d*)(?P<no_bias>nb)?")
+_EXCITATION = re.compile(r"fc[1-9]\d*(nb)?|eca([1-9]\d*)?[13579]|diag")
 
-# How an excitation is written in a config, and how it is spelled with its hidden width.
-EXCITATIONS = {"fc": "fc{hidden}", "fcnb": "fc{hidden}nb"}
+# How an excitation is written in a config, and how it is spelled where C channels and the hidden width are known.
+EXCITATIONS = {
+    "fc": "fc{hidden}", "fcnb": "fc{hidden}nb", "eca": "eca{kernel}", "eca3": "eca3", "eca5": "eca5", "eca7": "eca7",
+    "eca9": "eca9", "diag": "diag",
+}  # fmt: skip
+REDUCING = ("fc", "fcnb")  # those that have a hidden width, so that a reduction ratio means something
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +34,25 @@ class SE:
 
     def __post_init__(self) -> None:
         if not _EXCITATION.fullmatch(self.excitation):
-            raise UserError(f"`{self.excitation}` is no excitation; write `fc16` or, without bias, `fc16nb`")
+            raise UserError(
+                f"`{self.excitation}` is no excitation; write `fc16` (without bias `fc16nb`), `eca3` (an odd number) or "
+                "`diag`"
+            )
+
+    @property
+    def form(self) -> str:
+        """The excitation without its number: ``fc``, ``fcnb``, ``eca`` or ``diag``."""
+        return re.sub(r"\d+", "", self.excitation)
+
+    @property
+    def size(self) -> int:
+        """The number in the excitation: hidden width of ``fc`` (C / r of the paper), kernel of ``eca``, else 0."""
+        return int(re.sub(r"\D+", "", self.excitation) or 0)
 
     @property
     def hidden(self) -> int:
-        """Hidden width of the bottleneck: C / r of the paper."""
-        return int(_match(self.excitation)["hidden"])
-
-    @property
-    def bias(self) -> bool:
-        return _match(self.excitation)["no_bias"] is None
+        """Hidden width of the bottleneck, C / r of the paper; 0 where there is none."""
+        return self.size if self.form in REDUCING else 0
 
     @classmethod
     def parse(cls, text: str) -> "SE":
@@ -89,7 +103,11 @@ class Architecture:
         return self.key
 
 
-def _match(excitation: str) -> re.Match[str]:
-    match = _EXCITATION.fullmatch(excitation)
-    assert match is not None  # checked at construction
-    return match
+def spelled(excitation: str, channels: int, hidden: int) -> str:
+    """An excitation of a config as an architecture names it: ``fc`` -> ``fc16``, ``eca`` -> ``eca5``."""
+    return EXCITATIONS[excitation].format(hidden=hidden, kernel=eca_kernel(channels))
+
+
+def eca_kernel(channels: int) -> int:
+    """The odd number at or after (log2 C + 1) / 2, rounded down: ECA-Net's rule (arXiv 1910.03151) as its code has it."""
+    return int((math.log2(channels) + 1) / 2) | 1

@@ -60,14 +60,15 @@ def words(architecture: Architecture, sites: Sequence[Site]) -> str:
     return "; ".join(f"{_where(chosen, sites)}: {kind}" for kind, chosen in by_kind.items())
 
 
-def ratio(se: SE, site: Site) -> int:
-    """The reduction ratio as a person would write it."""
-    return max(1, round(site.channels[se.position] / se.hidden))
+def ratio(se: SE, site: Site) -> int | None:
+    """The reduction ratio as a person would write it; None where the excitation has no hidden width."""
+    return max(1, round(site.channels[se.position] / se.hidden)) if se.hidden else None
 
 
 def _kind(se: SE, site: Site) -> str:
-    extras = ("" if se.gate == "sigmoid" else f" {se.gate}") + ("" if se.bias else " no bias")
-    return f"{se.squeeze} r={ratio(se, site)} {se.position}{extras}"
+    how = f"r={ratio(se, site)}" if se.hidden else se.excitation
+    extras = ("" if se.gate == "sigmoid" else f" {se.gate}") + (" no bias" if se.form == "fcnb" else "")
+    return f"{se.squeeze} {how} {se.position}{extras}"
 
 
 def _where(chosen: Sequence[Site], sites: Sequence[Site]) -> str:

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from spaces.architecture import EXCITATIONS, SE, Architecture
-from spaces.errors import UserError
+from spaces.architecture import EXCITATIONS, REDUCING, SE, Architecture, spelled
+from spaces.errors import UserError, unknown
 from spaces.options import STRICT, option
 
 FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
 Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
 Position = Literal["pre_addition", "post_addition", "pre_unit", "identity", "mid", "output"]
+Excitation = Literal["fc", "fcnb", "eca", "eca3", "eca5", "eca7", "eca9", "diag"]
 Blocks = tuple[SE | None, ...]
 
 
@@ -54,8 +55,10 @@ class SpaceSpec:
         min_length=1,
     )
     squeeze: tuple[str, ...] = option(("avg", "max"), "how a feature map becomes one number", min_length=1)
-    excitation: tuple[Literal["fc", "fcnb"], ...] = option(
-        ("fc",), "fc: the paper's two-layer bottleneck; fcnb: without biases", min_length=1
+    excitation: tuple[Excitation, ...] = option(
+        ("fc",),
+        "fc is the paper's bottleneck, fcnb has no biases; eca, eca3 .. eca9, diag have no reduction",
+        min_length=1,
     )
     gate: tuple[str, ...] = option(("sigmoid",), "what turns excitations into factors", min_length=1)
     min_hidden: int | None = option(None, "smallest hidden width; an error where channels // r is 0 unless given", ge=1)
@@ -71,16 +74,36 @@ class SpaceSpec:
 
 
 def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -> SE:
-    """The SE block that factor values mean at a site. Raises UserError where the site cannot hold it."""
-    position, reduction = values["position"], int(values["reduction"])
+    """The SE block that factor values mean at a site. Raises UserError where the site cannot hold it.
+
+    The reduction says nothing where the excitation has no hidden width, so all ratios are then the same block.
+    """
+    position, excitation = values["position"], values["excitation"]
     if position not in site.channels:
         raise UserError(
             f"site {site.name} offers no position `{position}`; it offers {', '.join(site.channels)}",
+            hint=_position_hint(site),
             key="space.position",
         )
+    if excitation not in EXCITATIONS:
+        raise unknown("excitation", excitation, EXCITATIONS, key="space.excitation")
+    channels = site.channels[position]
+    hidden = _hidden(site, position, int(values["reduction"]), min_hidden) if excitation in REDUCING else 0
+    return SE(values["squeeze"], spelled(excitation, channels, hidden), values["gate"], position)
+
+
+def _position_hint(site: Site) -> str:
+    """What to write instead of a position that a unit has not."""
+    return f"write `position: [{next(iter(site.channels))}]`" + (
+        ": the unit adds nothing, SE acts on what comes out of it" if "output" in site.channels else ""
+    )
+
+
+def _hidden(site: Site, position: str, reduction: int, min_hidden: int | None) -> int:
+    """max(C // r, min_hidden). Raises UserError where nothing would be left."""
+    channels = site.channels[position]
     if reduction < 1:
         raise UserError(f"reduction {reduction} is not a ratio; it must be at least 1", key="space.reduction")
-    channels = site.channels[position]
     hidden = max(channels // reduction, min_hidden or 0)
     if hidden == 0:
         raise UserError(
@@ -88,7 +111,7 @@ def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -
             hint=f"use at most {channels}, or set space.min_hidden: 1",
             key="space.reduction",
         )
-    return SE(values["squeeze"], EXCITATIONS[values["excitation"]].format(hidden=hidden), values["gate"], position)
+    return hidden
 
 
 class Space:

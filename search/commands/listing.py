@@ -10,6 +10,7 @@ from senet_nas import backbones
 from senet_nas.datasets import DATASETS
 from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.overhead import MEASURES
+from spaces.architecture import EXCITATIONS
 from spaces.errors import unknown
 from spaces.space import Position
 
@@ -17,6 +18,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "backbones": lambda: list(backbones.names()),
     "datasets": lambda: list(DATASETS),
     "squeezes": lambda: list(SQUEEZES),
+    "excitations": lambda: list(EXCITATIONS),
     "gates": lambda: list(GATES),
     "positions": lambda: list(get_args(Position)),
     "samplers": lambda: list(SAMPLERS),
@@ -35,4 +37,4 @@ def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
 def lines(found: dict[str, list[str]]) -> list[str]:
     if len(found) == 1:
         return next(iter(found.values()))
-    return [f"{kind:<10} {', '.join(names) or '-'}" for kind, names in found.items()]
+    return [f"{kind:<11} {', '.join(names) or '-'}" for kind, names in found.items()]

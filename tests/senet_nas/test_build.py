@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import pytest
@@ -12,44 +11,15 @@ from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.squeeze_excitation import Slot, SqueezeExcitation
 from spaces import SE, Architecture, UserError
 from spaces.placements import place
+from tests.senet_nas.covering import covering
 
 POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
-OPTIONS = list(itertools.product(SQUEEZES, GATES, POSITIONS))
 SMALL = "cifar_resnet8"
-
-
-def filled(backbone: str, options: list[tuple[str, str, str]]) -> Architecture:
-    """SE at every site, running through the options."""
-    cycle = itertools.cycle(options)
-    return Architecture(
-        backbone,
-        tuple(SE(squeeze, "fc4", gate, at) for _, (squeeze, gate, at) in zip(sites(backbone), cycle, strict=False)),
-    )
-
-
-def every_option(backbone: str) -> list[Architecture]:
-    """As few networks of a backbone as hold every squeeze, gate and position."""
-    n_sites = len(sites(backbone))
-    return [filled(backbone, OPTIONS[start : start + n_sites]) for start in range(0, len(OPTIONS), n_sites)]
+FULL = covering(SMALL)[0]
 
 
 def parameters(architecture: Architecture | str, block_seed: int = 0) -> dict[str, torch.Tensor]:
     return dict(build(architecture, num_classes=10, block_seed=block_seed).named_parameters())
-
-
-# One backbone of each kind of unit.
-@pytest.mark.parametrize(
-    "architecture",
-    [a for name in (SMALL, "resnet18", "resnet50") for a in every_option(name)],
-    ids=lambda a: f"{a.backbone}-{a.blocks[0]}",
-)
-def test_every_option_runs_forward_and_backward(architecture: Architecture) -> None:
-    network = build(architecture, num_classes=4)
-    logits = network(torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
-    nn.functional.cross_entropy(logits, torch.tensor([0, 3])).backward()
-    assert logits.shape == (2, 4)
-    assert logits.isfinite().all()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
 # Hu et al., arXiv 1709.01507, section 6.5: F is the residual branch, P the shortcut.
@@ -108,8 +78,8 @@ def test_only_the_named_slot_is_filled() -> None:
 
 
 def test_architectures_of_a_block_share_their_start() -> None:
-    plain, full = parameters(f"{SMALL}/-/-/-", 7), parameters(filled(SMALL, OPTIONS), 7)
-    half = parameters(f"{SMALL}/{OPTIONS[0][0]}:fc4:{OPTIONS[0][1]}@{OPTIONS[0][2]}/-/-", 7)
+    plain, full = parameters(f"{SMALL}/-/-/-", 7), parameters(FULL, 7)
+    half = parameters(f"{SMALL}/{FULL.blocks[0]}/-/-", 7)
     assert all(torch.equal(full[name], value) for name, value in {**plain, **half}.items())
     assert set(plain) < set(half) < set(full)
 
@@ -124,7 +94,7 @@ def test_blocks_differ_and_repeat() -> None:
 def test_building_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    build(filled(SMALL, OPTIONS))
+    build(FULL)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -157,7 +127,7 @@ def test_what_cannot_be_built_says_why(text: str, message: str) -> None:
 
 
 FIELDS = st.none() | st.builds(
-    SE, st.sampled_from(list(SQUEEZES)), st.sampled_from(["fc2", "fc3", "fc3nb"]), st.sampled_from(list(GATES)),
+    SE, st.sampled_from(list(SQUEEZES)), st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]), st.sampled_from(list(GATES)),
     st.sampled_from(POSITIONS),
 )  # fmt: skip
 
@@ -174,7 +144,7 @@ def awake(architecture: Architecture) -> nn.Module:
     """The network without dead bottlenecks, which would hide the gate: of two opposite hidden units, one lives."""
     network = build(architecture, num_classes=5).eval()
     for module in network.modules():
-        if isinstance(module, SqueezeExcitation):
+        if isinstance(module, SqueezeExcitation) and module.se.hidden:
             module.fc1.weight.data[1] = -module.fc1.weight.data[0]
             if module.fc1.bias is not None:
                 module.fc1.bias.data[:2] = 0

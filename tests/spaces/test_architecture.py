@@ -3,13 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces import SE, Architecture, UserError
+from spaces.architecture import eca_kernel, spelled
 
 blocks = st.one_of(
     st.none(),
     st.builds(
         SE,
         squeeze=st.sampled_from(["avg", "max", "std"]),
-        excitation=st.builds(lambda h, nb: f"fc{h}{nb}", st.integers(1, 512), st.sampled_from(["", "nb"])),
+        excitation=st.one_of(
+            st.builds(lambda h, nb: f"fc{h}{nb}", st.integers(1, 512), st.sampled_from(["", "nb"])),
+            st.sampled_from(["eca1", "eca3", "eca11", "diag"]),
+        ),
         gate=st.sampled_from(["sigmoid", "hard_sigmoid"]),
         position=st.sampled_from(["pre_addition", "post_addition", "pre_unit", "identity"]),
     ),
@@ -34,15 +38,25 @@ def test_the_key_has_one_field_for_each_site():
     assert Architecture("cifar_resnet8", (None, se, None)).key == "cifar_resnet8/-/avg:fc2:sigmoid@pre_addition/-"
 
 
-def test_hidden_width_and_bias_are_read_off_the_excitation():
-    assert (SE("avg", "fc16", "sigmoid", "identity").hidden, SE("avg", "fc16", "sigmoid", "identity").bias) == (
-        16,
-        True,
-    )
-    assert (SE("avg", "fc4nb", "sigmoid", "identity").hidden, SE("avg", "fc4nb", "sigmoid", "identity").bias) == (
-        4,
-        False,
-    )
+@pytest.mark.parametrize(
+    ("excitation", "form", "size", "hidden"),
+    [("fc16", "fc", 16, 16), ("fc4nb", "fcnb", 4, 4), ("eca3", "eca", 3, 0), ("diag", "diag", 0, 0)],
+)
+def test_form_and_size_are_read_off_the_excitation(excitation, form, size, hidden):
+    se = SE("avg", excitation, "sigmoid", "identity")
+    assert (se.form, se.size, se.hidden) == (form, size, hidden)
+
+
+@pytest.mark.parametrize("excitation", ["eca", "eca2", "eca0", "eca03", "fcnb", "diag2", "fc4nbx"])
+def test_what_is_no_excitation_is_refused_with_what_is(excitation):
+    with pytest.raises(UserError, match="write `fc16`"):
+        SE("avg", excitation, "sigmoid", "identity")
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(1, 1), (16, 3), (64, 3), (128, 5), (256, 5), (1024, 5), (2048, 7)])
+def test_the_kernel_of_eca_follows_from_the_channels(channels, kernel):
+    assert eca_kernel(channels) == kernel
+    assert spelled("eca", channels, 0) == f"eca{kernel}"
 
 
 @pytest.mark.parametrize("text", ["", "resnet18", "/-", "net/avg", "net/avg:fc0:sigmoid@identity", "net/avg:fc2:sigmoid",

@@ -137,3 +137,24 @@ def test_what_cannot_be_built_is_refused_by_key_and_site(make_space, spec, key, 
 
 def test_min_hidden_mends_a_ratio_that_leaves_nothing(make_space):
     assert make_space(reduction=(32,), min_hidden=1, position=("pre_addition",), squeeze=("avg",)).size == 8
+
+
+@pytest.mark.parametrize("tie", ["all", "none"])
+def test_ratios_of_what_has_no_hidden_width_are_one_network(make_space, tie):
+    spec = {"position": ("pre_addition",), "squeeze": ("avg",), "tie": tie}
+    one = make_space(reduction=(4,), excitation=("eca", "eca3", "diag"), **spec)
+    many = make_space(reduction=(2, 4, 8), excitation=("eca", "eca3", "diag"), **spec)
+    assert set(many) == set(one)
+    assert many.size == one.size < many.nominal_size
+    assert {se.excitation for member in one for se in member.blocks if se} == {"eca3", "diag"}  # up to 64 channels
+
+
+def test_no_ratio_is_too_large_where_there_is_no_hidden_width(make_space):
+    assert make_space(reduction=(1000,), excitation=("diag",), position=("pre_addition",), squeeze=("avg",)).size == 8
+
+
+def test_a_position_that_a_unit_has_not_says_what_to_write():
+    with pytest.raises(UserError) as caught:
+        Space("net", [Site("1.0", 1, {"output": 8})], SpaceSpec())
+    assert "offers no position `pre_addition`; it offers output" in caught.value.message
+    assert caught.value.hint == "write `position: [output]`: the unit adds nothing, SE acts on what comes out of it"

@@ -1,0 +1,57 @@
+"""Few combinations of many options: a covering design, so that tests over all tables stay fast as the tables grow."""
+
+import itertools
+from collections.abc import Sequence
+
+from senet_nas.build import sites
+from senet_nas.operators import GATES, SQUEEZES
+from spaces import SE, Architecture
+
+EXCITATIONS = ("fc4", "fc3nb", "eca3", "diag")
+
+
+def pairwise(*factors: Sequence[str]) -> list[tuple[str, ...]]:
+    """Rows of one value for each factor, such that every two values of different factors meet in some row; greedy."""
+    pairs = itertools.combinations(range(len(factors)), 2)
+    open_pairs = {(i, a, j, b): None for i, j in pairs for a, b in itertools.product(factors[i], factors[j])}
+    rows = []
+    while open_pairs:
+        i, a, j, b = next(iter(open_pairs))
+        row = {i: a, j: b}
+        for k in sorted(set(range(len(factors))) - {i, j}):
+            row[k] = max(factors[k], key=lambda value: len(_met({**row, k: value}) & open_pairs.keys()))
+        for pair in _met(row):
+            open_pairs.pop(pair, None)
+        rows.append(tuple(row[k] for k in range(len(factors))))
+    return rows
+
+
+def _met(row: dict[int, str]) -> set[tuple[int, str, int, str]]:
+    return {(i, row[i], j, row[j]) for i, j in itertools.combinations(sorted(row), 2)}
+
+
+def positions(backbone: str) -> tuple[str, ...]:
+    """Every position that some site of the backbone offers."""
+    return tuple(dict.fromkeys(position for site in sites(backbone) for position in site.channels))
+
+
+def covering(backbone: str) -> list[Architecture]:
+    """As few networks as hold every pair of squeeze, excitation, gate and position that the backbone offers."""
+    return packed(
+        backbone, [SE(*row) for row in pairwise(list(SQUEEZES), EXCITATIONS, list(GATES), positions(backbone))]
+    )
+
+
+def packed(backbone: str, blocks: Sequence[SE]) -> list[Architecture]:
+    """Networks that hold all these blocks, one at each site that offers its position."""
+    networks, waiting = [], list(blocks)
+    while waiting:
+        chosen: list[SE | None] = []
+        for site in sites(backbone):
+            fits = next((se for se in waiting if se.position in site.channels), None)
+            chosen.append(fits)
+            if fits is not None:
+                waiting.remove(fits)
+        assert any(chosen), f"no site of {backbone} holds {waiting[0]}"
+        networks.append(Architecture(backbone, tuple(chosen)))
+    return networks
