@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-slow check benchmarks clean
+.PHONY: demo test test-slow soak check benchmarks clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/senet-search run configs/demo.yaml
@@ -17,6 +17,9 @@ test: $(VENV)/dev.stamp
 
 test-slow: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+soak: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m soak tests/search
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

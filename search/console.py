@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from search.failures import kind
 from search.front import Front, Point
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Terminal:
         self._console.quiet = quiet
         self._progress: Progress | None = None
         self._done = self._failed = self._total = 0
+        self._advised: set[str] = set()
         self._began = time.monotonic()
 
     def begin(self, name: str, where: Path) -> None:
@@ -58,20 +60,28 @@ class Terminal:
             self._bar = self._progress.add_task("training", total=self._total, completed=done)
 
     def changed(self, training: Training, entry: Entry) -> None:
-        if training.state not in ("finished", "failed"):
+        if training.state not in ("finished", "failed") and not training.reason:
             return
         self._done += training.state == "finished"
         self._failed += training.state == "failed"
         line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
         if self._progress is None:
             self._console.print(line, markup=False)
+            self._advise(training)
             return
         failed = f", {self._failed} failed" if self._failed else ""
         accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
         last = f"last: {training.name} {entry.name}{accuracy}{failed}"
         self._progress.update(self._bar, completed=self._done, description=last)
-        if training.state == "failed":
+        if training.state != "finished":
             self._progress.console.print(line, markup=False)
+            self._advise(training)
+
+    def _advise(self, training: Training) -> None:
+        """What helps against a reason of failure, once for each."""
+        if training.state == "failed" and training.reason not in self._advised:
+            self._advised.add(training.reason)
+            self._console.print(f"  hint: {kind(training.reason).remedy}", markup=False)
 
     def end(self) -> None:
         if self._progress is not None:
@@ -206,6 +216,8 @@ def _line(training: Training, entry: Entry) -> str:
     what = f"{training.name:<5}{entry.name:<5}{entry.words[:52]:<54}"
     if training.state == "failed":
         return f"{what}FAILED: {training.reason}"
+    if training.state == "waiting":
+        return f"{what}starts again: {training.reason}"
     seconds = training.metrics.get("train_seconds", 0.0)
     return f"{what}{training.metrics['val_accuracy']:6.2f} %  {seconds:6.1f} s  {training.role}"
 

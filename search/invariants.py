@@ -136,8 +136,9 @@ def _front_written(case: Case) -> Findings:
     except (UserError, LookupError, TypeError, ValueError) as error:
         yield f"noted as complete, but there is no front: {error}", COPY
         return
-    if (case.place.path / durable.SUMS).exists() and (damaged := set(durable.damaged(case.place.path)) - {path.name}):
-        yield f"not as they were written: {_some(sorted(damaged))}", remedy
+    if (case.place.path / durable.SUMS).exists() and (damaged := durable.damaged(case.place.path)):
+        yield f"not as they were written: {_some(damaged)}", remedy
+        return
     try:
         if _essence(json.loads(path.read_text())) != expected:
             yield f"{path.name} is not the front of the ledger", remedy

@@ -13,14 +13,14 @@ NAMES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run early. It goes on when the same command is typed again.
+    """A signal ended the run early. It goes on when the same command is typed again. ``twice``: somebody insists.
 
     A KeyboardInterrupt, so that no library between the signal and us takes it for an error of its own.
     """
 
-    def __init__(self, signal_number: int) -> None:
+    def __init__(self, signal_number: int, *, twice: bool = False) -> None:
         super().__init__(f"ended by signal {signal_number}")
-        self.signal_number = signal_number
+        self.signal_number, self.twice = signal_number, twice
 
 
 class Signals:
@@ -51,7 +51,7 @@ class Signals:
         is_first = self.first is None
         self.first = self.first or number
         if self._stop is None or not is_first:
-            raise Interrupted(self.first)
+            raise Interrupted(self.first, twice=not is_first)
         self._stop()
 
 

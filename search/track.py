@@ -184,7 +184,7 @@ class Tracker:
             return  # told already, or nothing to tell yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
         status, at = STATUS[training.state], _ms(training.ended)
-        tags = {"senet.state": training.state, "senet.reason": training.reason}
+        tags = {"senet.state": training.state, "senet.reason": training.reason if status in ENDED else ""}
         if status in ENDED:
             self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
             self._api.set_terminated(child, status, end_time=at)

@@ -23,8 +23,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "slow" not in (config.option.markexpr or ""):
-        items[:] = [item for item in items if item.get_closest_marker("slow") is None]
+    for marker in ("slow", "soak"):
+        if marker not in (config.option.markexpr or ""):
+            items[:] = [item for item in items if item.get_closest_marker(marker) is None]
 
 
 @pytest.hookimpl(wrapper=True)

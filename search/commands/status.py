@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from search import folder, front
-from search.ledger import Ledger
+from search.config import Experiment
+from search.ledger import Ledger, Training
 from search.prepare import kept, rules
 from spaces.errors import UserError
 
@@ -49,13 +50,20 @@ def read(run: str, runs: Path) -> Status:
         finished = counts.get("finished", 0)
         left = seconds / finished * (budget - finished) if is_live and finished else None
         running = [
-            f"{t.name} {ledger.entries[t.architecture].words}, epoch {t.epoch} of {experiment.train.epochs}"
+            f"{t.name} {ledger.entries[t.architecture].words}{_epoch(t, experiment)}"
             for t in ledger.trainings if t.state == "running" and is_live
         ]  # fmt: skip
         return Status(
             run=place.name, state="running" if is_live else "finished" if is_complete else "stopped", trainings=counts,
             budget=budget, seconds=seconds, left_seconds=left, running=running, verdict=_verdict(ledger, experiment),
         )  # fmt: skip
+
+
+def _epoch(training: Training, experiment: Experiment) -> str:
+    """How far a training is; of somebody else's, nobody knows how many epochs it has."""
+    if experiment.evaluate == "train":
+        return f", epoch {training.epoch} of {experiment.train.epochs}"
+    return f", epoch {training.epoch}" if training.epoch else ""
 
 
 def _verdict(ledger: Ledger, experiment: Any) -> str:

@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from search import failures
 from search.front import Front, Point
 from search.ledger import Entry, Training
 from spaces.architecture import Architecture
@@ -115,7 +116,8 @@ def cost(trainings: Sequence[Training]) -> str:
 def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> str:
     """Every training in the order of the ledger, and how many failed of what."""
     failed = Counter(t.reason for t in trainings if t.state == "failed")
-    said = f"Failed: {', '.join(f'{n} {reason}' for reason, n in failed.items())}." if failed else "None failed."
+    each = (f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
+    said = f"Failed: {'; '.join(each)}." if failed else "None failed."
     rows = []
     for t in trainings:
         accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"

@@ -5,6 +5,7 @@ Tune only schedules. It holds no state of ours, retries nothing and writes no ch
 between trainings; a function with reuse can hang the experiment; a fresh actor costs 5 s.
 """
 
+import fcntl
 import logging
 import math
 import os
@@ -13,7 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +34,12 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # After a SIGKILL of the driver its agents look for their dead server for so many seconds before they end: else 60.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
+
+
+SCRATCH = "senet-"
 
 
 @dataclass(frozen=True)
@@ -55,18 +61,19 @@ def running(slots: Slots, signals: Signals) -> Iterator[Path]:
     _private_token()
     import ray
 
-    scratch = Path(tempfile.mkdtemp(prefix="senet-", dir=_short()))
-    try:
-        _start(slots, scratch)
-        signals.install()  # Ray took SIGTERM
-        yield scratch
-    except (OSError, RuntimeError, ValueError, ConnectionError) as error:
-        if ray.is_initialized():
-            raise
-        raise UserError(f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT) from error
-    finally:
-        ray.shutdown()
-        shutil.rmtree(scratch, ignore_errors=True)
+    with _scratch() as scratch:
+        try:
+            _start(slots, scratch)
+            signals.install()  # Ray took SIGTERM
+            yield scratch
+        except (OSError, RuntimeError, ValueError, ConnectionError) as error:
+            if ray.is_initialized():
+                raise
+            raise UserError(
+                f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT
+            ) from error
+        finally:
+            ray.shutdown()
 
 
 def _start(slots: Slots, scratch: Path) -> None:
@@ -81,6 +88,24 @@ def _start(slots: Slots, scratch: Path) -> None:
         raise Interrupted(signal.SIGTERM) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder that goes with this process; those that killed ones left go first. A lock tells who lives."""
+    where = _short() or tempfile.gettempdir()
+    for lock in Path(where).glob(f"{SCRATCH}*/lock"):
+        with suppress(OSError), lock.open() as file:  # of another user, or in use
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=where))
+    try:
+        with (scratch / "lock.new").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            (scratch / "lock.new").rename(scratch / "lock")  # nobody sees it unlocked
+            yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _short() -> str | None:

@@ -52,8 +52,8 @@ def main(path: Path, trainings: int, sampler: str) -> None:
         loop.close()
         durable.write(path / "front.json", front.compute("run", ledger, RULES).to_json())
         ledger.note(complete=trainings)
-    assert not {"torch", "ray", "mlflow"} & sys.modules.keys()
 
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    assert not {"torch", "ray", "mlflow"} & sys.modules.keys()
