@@ -9,7 +9,7 @@ import random
 import sys
 from pathlib import Path
 
-from search import front, worker
+from search import folder, front, worker
 from search.agenda import Candidates
 from search.folder import RunFolder
 from search.front import Rules
@@ -18,7 +18,7 @@ from search.loop import Budget, Loop
 from search.objectives import DEFAULT
 from search.propose import Proposer
 from senet_nas.recipe import Report
-from spaces import Site, Space, SpaceSpec, durable
+from spaces import Site, Space, SpaceSpec, UserError, durable
 
 SITES = [Site(f"{stage}.0", stage, {"pre_addition": 16, "post_addition": 16}) for stage in (1, 2, 3)]
 SPACE = Space("net", SITES, SpaceSpec())
@@ -37,17 +37,17 @@ def evaluate(architecture, seed, *, weights=None, checkpoint=None):
 
 
 def main(path: Path, trainings: int, sampler: str) -> None:
-    folder = RunFolder(path)
-    folder.create()
-    with folder.lock():
-        ledger = Ledger(folder.ledger)
+    place = RunFolder(path)
+    place.create()
+    with place.lock():
+        ledger = Ledger(place.ledger)
         proposer = Proposer(SPACE, DEFAULT, price, sampler=sampler, seed=0)
         loop = Loop(ledger, Candidates(SPACE, price), proposer, budget=Budget(trainings), rules=RULES)
-        loop.recover(lambda uid: worker.adopt(folder.trainings, uid))
+        loop.recover(lambda uid: worker.adopt(place.trainings, uid))
         while (assignment := loop.next()) is not None:
             with (path / "executed.txt").open("a") as log:
                 log.write(f"{assignment.uid}\n")
-            *_, outcome = worker.work(assignment, evaluate, folder.trainings)
+            *_, outcome = worker.work(assignment, evaluate, place.trainings)
             loop.finish(assignment.uid, outcome)
         loop.close()
         durable.write(path / "front.json", front.compute("run", ledger, RULES).to_json())
@@ -55,5 +55,10 @@ def main(path: Path, trainings: int, sampler: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    try:
+        with folder.writable(Path(sys.argv[1])):
+            main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    except UserError as error:  # as the command line tells it
+        print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr)
+        sys.exit(error.code)
     assert not {"torch", "ray", "mlflow"} & sys.modules.keys()

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,11 @@ from search.ledger import Ledger
 
 DRIVER = Path(__file__).parent / "killable.py"
 TRAININGS = 24
+CAN_MOUNT = (
+    subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode == 0
+    if shutil.which("unshare")
+    else False
+)
 LEDGER = ("enter", "plan", "running", "waiting", "finished", "note")
 POINTS = [
     "after_lock", "before_recover", "within_recover", "after_recover", "after_ask", "before_tell", "after_tell",
@@ -26,11 +32,15 @@ ONLY_ON_RESUME = ("before_waiting", "within_waiting", "after_waiting", "within_r
 
 
 def drive(folder, *, kill="", sampler="tpe", check=True):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SENET_FAILPOINT": kill}
-    command = [sys.executable, str(DRIVER), str(folder), str(TRAININGS), sampler]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = driven(folder, kill, sampler)
     assert not check or done.returncode == 0, done.stderr
     return done.returncode
+
+
+def driven(folder, failpoint, sampler="tpe"):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SENET_FAILPOINT": failpoint}
+    command = [sys.executable, str(DRIVER), str(folder), str(TRAININGS), sampler]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def contents(folder):
@@ -73,16 +83,39 @@ def test_killed_at_a_named_point(tmp_path, expected, point):
     check(folder, expected, kills=1)
 
 
-@pytest.mark.parametrize("point", ["after_lock", "before_waiting", "within_waiting", "after_waiting", "within_recover"])
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [3, 9, 17])
+@pytest.mark.parametrize("point", [p for p in POINTS if p not in ONLY_ON_RESUME])
+def test_killed_at_a_named_point_of_a_later_session(tmp_path, expected, point, number):
+    killed_twice(tmp_path / "run", expected, point, number)
+
+
+RECOVERY = ["after_lock", "before_waiting", "within_waiting", "after_waiting", "within_recover"]
+
+
+@pytest.mark.parametrize("point", RECOVERY)
 def test_killed_again_while_it_recovers(tmp_path, expected, point):
-    folder = tmp_path / "run"
-    assert drive(folder, kill="after_running:9", check=False) == -signal.SIGKILL
+    killed_twice(tmp_path / "run", expected, point, 9)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("number", [1, 2, 4, 6, 11, 13, 15, 19, 23])
+@pytest.mark.parametrize("point", RECOVERY)
+def test_killed_again_while_it_recovers_wherever_it_was(tmp_path, expected, point, number):
+    killed_twice(tmp_path / "run", expected, point, number)
+
+
+def killed_twice(folder, expected, point, number):
+    assert drive(folder, kill=f"after_running:{number}", check=False) == -signal.SIGKILL
     assert drive(folder, kill=point, check=False) == -signal.SIGKILL
     drive(folder)
     check(folder, expected, kills=2)
 
 
-@pytest.mark.parametrize("number", range(4))
+RANDOM = [*range(4), *(pytest.param(number, marks=pytest.mark.soak) for number in range(4, 40))]
+
+
+@pytest.mark.parametrize("number", RANDOM)
 def test_killed_five_times_at_random_points(tmp_path, expected, number):
     rng = random.Random(number)
     folder = tmp_path / "run"
@@ -100,3 +133,54 @@ def test_a_result_that_was_durable_is_adopted_not_trained_again(tmp_path, expect
     assert drive(folder, kill="after_result.json:7", check=False) == -signal.SIGKILL
     drive(folder)
     check(folder, expected, kills=0)
+
+
+FULL = [
+    "within_result.json:6",
+    "before_finished:5",
+    "within_finished:5",
+    "before_plan:4",
+    "before_running:7",
+    "within_front.json",
+]
+
+
+@pytest.mark.parametrize("point", FULL)
+def test_a_full_disk_stops_the_run_and_it_goes_on_where_there_is_room_again(tmp_path, expected, point):
+    folder = tmp_path / "run"
+    action = f"{point}:full" if ":" in point else f"{point}:1:full"
+    done = driven(folder, action)
+    assert done.returncode == 4
+    assert (done.stderr.count("\n"), "No space left" in done.stderr) == (2, True), done.stderr
+    assert not list(folder.rglob("*.tmp"))
+    drive(folder)
+    check(folder, expected, kills=1)
+
+
+def small_disk(folder, kibibytes):
+    """The driver on a disk of its own of so many KiB; what it left there is copied to ``folder``."""
+    folder.mkdir()
+    script = 'mount -t tmpfs -o size="$2k" tmpfs "$1" && "$3" "$4" "$1/run" "$5" random; status=$?; cp -r "$1/run" "$6"; exit $status'
+    words = [str(folder), str(kibibytes), sys.executable, str(DRIVER), str(TRAININGS), str(folder.parent / "copy")]
+    return subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, "sh", *words], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="needs a mount namespace of its own")
+@pytest.mark.parametrize("kibibytes", [120, 200, 260])
+def test_on_a_disk_that_is_really_full_nothing_that_finished_is_lost(tmp_path, kibibytes):
+    done = small_disk(tmp_path / "disk", kibibytes)
+    assert done.returncode == 4, done.stderr
+    assert any(words in done.stderr for words in ("No space left", "disk is full")), done.stderr
+    assert "Traceback" not in done.stderr
+    copy = tmp_path / "copy"
+    kept = finished(copy)
+    drive(copy, sampler="random")
+    assert kept.items() <= finished(copy).items()
+    assert len(finished(copy)) == TRAININGS
+
+
+def finished(folder):
+    ledger = Ledger(folder / "ledger.sqlite", read_only=True)
+    return {t.uid: (dict(t.metrics), t.ended) for t in ledger.trainings if t.state == "finished"}
