@@ -7,6 +7,7 @@ from typing import cast
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from senet_nas import backbones, operators
 from senet_nas.recipe import stable_hash
@@ -48,10 +49,14 @@ def skeleton(backbone: str, in_channels: int, num_classes: int) -> nn.Module:
 
 
 def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
-    """Name (``stage.block``), stage and module of every unit: stages count from 1, blocks from 0."""
-    stages = cast(tuple[str, ...], network.stages)
-    for stage, name in enumerate(stages, start=1):
-        for block, unit in enumerate(network.get_submodule(name).children()):
+    """Name (``stage.block``), stage and module of every unit: stages count from 1, blocks from 0.
+
+    The network's ``stages`` names for each stage a module whose children are the units, or the paths of the units.
+    """
+    stages = cast(tuple[str | tuple[str, ...], ...], network.stages)
+    for stage, where in enumerate(stages, start=1):
+        found = network.get_submodule(where).children() if isinstance(where, str) else map(network.get_submodule, where)
+        for block, unit in enumerate(found):
             yield f"{stage}.{block}", stage, unit
 
 
@@ -61,8 +66,9 @@ def initialise(network: nn.Module, block_seed: int) -> None:
     excitations = {child for block in blocks for child in block.children()}
     for path, module in network.named_modules():
         if [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-            start = START_SE if module in excitations else START
-            start[type(module)](module, functools.partial(_generator, block_seed, path))
+            table = START_SE if module in excitations else START
+            start = next((table[kind] for kind in type(module).__mro__ if kind in table), _reset)
+            start(module, functools.partial(_generator, block_seed, path))
 
 
 def _fill(network: nn.Module, architecture: Architecture) -> None:
@@ -80,7 +86,7 @@ def _generator(block_seed: int, path: str, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(stable_hash(block_seed, f"{path}.{name}"))
 
 
-def _convolution(conv: nn.Conv2d, draw: Draw) -> None:
+def _convolution(conv: _ConvNd, draw: Draw) -> None:
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu", generator=draw("weight"))
     _bias(conv, draw)
 
@@ -90,7 +96,7 @@ def _linear(linear: nn.Linear | nn.Conv1d, draw: Draw) -> None:
     _bias(linear, draw)
 
 
-def _bias(layer: nn.Conv1d | nn.Conv2d | nn.Linear, draw: Draw) -> None:
+def _bias(layer: _ConvNd | nn.Linear, draw: Draw) -> None:
     if layer.bias is not None:
         bound = 1 / math.sqrt(layer.weight[0].numel())
         nn.init.uniform_(layer.bias, -bound, bound, generator=draw("bias"))
@@ -100,15 +106,15 @@ def _squeeze(squeeze: Squeeze, _: Draw) -> None:
     nn.init.constant_(squeeze.weight, operators.SQUEEZES[squeeze.name].start)
 
 
-def _batch_norm(norm: nn.BatchNorm2d, _: Draw) -> None:
-    norm.reset_parameters()
+def _reset(module: nn.Module, _: Draw) -> None:
+    module.reset_parameters()  # type: ignore[operator]
 
 
-# How a layer starts. Convolutions as torchvision's ResNet (He et al., arXiv 1502.01852), linear layers as torch.
+# How a layer, or a kind of it, starts. Convolutions as torchvision's ResNet (He et al., arXiv 1502.01852), linear layers
+# as torch. What is in no row, such as a norm, draws nothing and resets itself (`reset_parameters`, as torch names it).
 START: dict[type[nn.Module], Callable[..., None]] = {
-    nn.Conv2d: _convolution,
+    _ConvNd: _convolution,
     nn.Linear: _linear,
-    nn.BatchNorm2d: _batch_norm,
 }
 # How the children of an SE block start: all layers as torch's do.
 START_SE: dict[type[nn.Module], Callable[..., None]] = {nn.Linear: _linear, nn.Conv1d: _linear, Squeeze: _squeeze}

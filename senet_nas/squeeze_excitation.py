@@ -1,5 +1,6 @@
-"""The SE block, the slots that wait for one, and the residual unit that owns five slots."""
+"""The SE block, the slots that wait for one, and the units that own them."""
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -123,3 +124,30 @@ class ResidualUnit:
         shortcut = x_NCHW if self.downsample is None else self.downsample(x_NCHW)
         y_NCHW = self.pre_addition(self.residual(self.pre_unit(x_NCHW)))
         return self.post_addition(self.relu(y_NCHW + self.identity(shortcut)))
+
+
+class WithOutput:
+    """y = output(F(x)): a module of somebody else's class with a slot behind it. :func:`add_output` makes one."""
+
+    output: Forward
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return self.output(super().forward(x_NCHW))  # type: ignore[misc]
+
+
+def add_output(unit: nn.Module, channels: int) -> nn.Module:
+    """The unit itself, which now offers position ``output``, on the ``channels`` channels of what it returns.
+
+    Its class becomes a subclass, as in ``torch.nn.utils.parametrize``; a Sequential just gets one more child. So nothing
+    hangs on hooks, names in the state dict stay, and copies, traces and exports see an ordinary module. For units that
+    take one tensor and return one.
+    """
+    if type(unit).forward is not nn.Sequential.forward:
+        unit.__class__ = _with_output(type(unit))  # type: ignore[arg-type]
+    unit.output = Slot(channels)
+    return unit
+
+
+@functools.cache
+def _with_output(kind: type[nn.Module]) -> type[nn.Module]:
+    return type(kind.__name__, (WithOutput, kind), {})

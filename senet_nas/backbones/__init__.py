@@ -1,8 +1,8 @@
 """The plain networks. This file imports no torch: a name can be checked and listed at once.
 
 To add a backbone, write a file here with ``network(*, in_channels, num_classes, **arguments)`` and a row in BACKBONES.
-The network declares its ``stages`` (names of its children, from stage 1); each child of a stage is a unit, which owns
-a :class:`~senet_nas.squeeze_excitation.Slot` for each position that it offers.
+The network declares its ``stages`` (from stage 1): names of modules whose children are the units, or paths of the units.
+A unit owns a :class:`~senet_nas.squeeze_excitation.Slot` for each position that it offers.
 """
 
 import importlib

@@ -3,9 +3,10 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
 
 from senet_nas.operators import GATES, SQUEEZES
-from senet_nas.squeeze_excitation import Slot, SqueezeExcitation
+from senet_nas.squeeze_excitation import Slot, SqueezeExcitation, add_output
 from spaces import SE
 
 POSITION = "pre_addition"
@@ -66,3 +67,23 @@ def test_an_empty_slot_is_nothing_but_a_place() -> None:
     assert slot(x_NCHW) is x_NCHW
     assert not slot.state_dict()
     assert slot.channels == 6
+
+
+class Doubled(nn.Conv2d):
+    def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x_NCHW)
+
+
+@pytest.mark.parametrize("unit", [nn.ReLU(), Doubled(3, 3, 1), nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())])
+def test_any_module_of_one_tensor_takes_se_behind_it(unit: nn.Module) -> None:
+    x_NCHW = torch.randn(2, 3, 4, 4)
+    before, keys = unit(x_NCHW).detach(), list(unit.state_dict())
+    kind = type(unit)
+    assert add_output(unit, 3) is unit
+    assert isinstance(unit, kind)
+    assert torch.equal(unit(x_NCHW), before)
+    assert list(unit.state_dict()) == keys
+    unit.output = SqueezeExcitation(3, SE("avg", "fc2", "sigmoid", "output"))
+    expected = unit.output(before)
+    torch.testing.assert_close(copy.deepcopy(unit)(x_NCHW), expected)
+    torch.testing.assert_close(torch.export.export(unit.eval(), (x_NCHW,)).module()(x_NCHW), expected)
