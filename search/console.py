@@ -154,7 +154,7 @@ def _table(front: Front, width: int) -> Any:
     title = "validation accuracy in percent, gain over plain in points, costs over plain"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     level = f"{100 * front.rules.level:.0f} %"
-    columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", "MACs", "verdict")
+    columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", _dear(front.plain)[0], "verdict")
     shown_columns = _columns(width)
     for i in shown_columns:
         table.add_column(
@@ -191,8 +191,16 @@ def _row(point: Point, front: Front) -> list[str]:
     verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
     return [
         f"{mark} {point.id}", point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
-        percent(point.params_overhead), percent(point.macs_overhead), verdict,
+        percent(point.params_overhead), _dear(point)[1], verdict,
     ]  # fmt: skip
+
+
+def _dear(point: Point) -> tuple[str, str]:
+    """The cost beside parameters that says most, and its name: time where it is known; ~ where it is predicted."""
+    if point.latency_overhead is None:
+        return "MACs", percent(point.macs_overhead)
+    sign = "~" if point.latency_low is None and not point.is_plain else ""
+    return "latency", sign + percent(point.latency_overhead)
 
 
 def _test_lines(front: Front) -> list[str]:

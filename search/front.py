@@ -21,7 +21,8 @@ from spaces.errors import UserError
 
 COLUMNS = (
     "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
-    "n_seeds", "params", "params_overhead", "macs", "macs_overhead", "verdict",
+    "n_seeds", "params", "params_overhead", "macs", "macs_overhead", "latency_ms",
+    "latency_overhead", "verdict",
 )  # fmt: skip
 
 
@@ -60,6 +61,11 @@ class Point:
     p_value: float | None = None
     fresh_gain: float | None = None
     logged: Mapping[str, float] = field(default_factory=dict)
+    # Predicted, unless there is an interval: then it was timed alone, at the end.
+    latency_ms: float | None = None
+    latency_overhead: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -218,6 +224,7 @@ def _point(
         ledger.entries[number],
         [t for t in ledger.trainings if t.architecture == number and t.state == "finished"],
     )
+    price = {**entry.price, **(ledger.fact("latency") or {}).get(entry.name, {})}
     gain, low, high = posterior.interval(number, rules.level)
     p_gain = posterior.probability(number, rules.min_gain)
     p_loss = 1 - posterior.probability(number, -rules.min_gain)
@@ -229,8 +236,9 @@ def _point(
         macs=entry.price["macs"], macs_overhead=entry.price["macs_overhead"],
         verdict=_verdict(number, p_gain, p_loss, fresh, rules.level),
         seeds={str(t.seed): t.metrics["val_accuracy"] for t in done},
-        allowed=excess(rules.objectives, entry.price) <= 0,
+        allowed=excess(rules.objectives, price) <= 0,
         p_value=fresh.p_value if fresh else None, fresh_gain=fresh.gain if fresh else None, logged=_logged(done),
+        **{name: value for name, value in price.items() if name.startswith("latency_")},
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ class Objective:
     """What is traded: validation accuracy in percent, or an overhead in percent over the plain backbone."""
 
     __pydantic_config__ = STRICT
-    metric: str = option("", "accuracy, params or macs", min_length=1)
+    metric: str = option("", "accuracy, params, macs or latency", min_length=1)
     goal: Goal | None = option(None, "maximize accuracy, minimize everything else; needs no mention")
     limit: float | None = option(None, "largest overhead in percent that an architecture may have", ge=0)
 

@@ -15,6 +15,7 @@ from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import excess
 from search.schedule import Slots
+from senet_nas.overhead import COUNTED
 from senet_nas.recipe import Task
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
@@ -131,6 +132,8 @@ def _prepare(experiment: Experiment) -> Prepared:
 def _check_limits(prepared: Prepared) -> None:
     """Some architecture besides the plain one must be within all limits."""
     objectives, space = prepared.experiment.objectives, prepared.space
+    # A limit on what is timed can only be judged once it is.
+    objectives = tuple(objective for objective in objectives if objective.metric in COUNTED)
     if space.size > PRICED or all(objective.limit is None for objective in objectives):
         return
     prices = [prepared.price(architecture) for architecture in space if not architecture.is_plain]

@@ -17,7 +17,7 @@ from spaces.space import Site
 
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 _FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
-_COSTS = ("params", "params_overhead", "macs", "macs_overhead")
+_COSTS = ("params", "params_overhead", "macs", "macs_overhead", "latency_ms", "latency_overhead")
 _JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
 ENDED = ("FINISHED", "FAILED")

@@ -1,6 +1,6 @@
 """One run from a config to a verdict: prepare, take up what is there, drive, conclude.
 
-What ``senet-search run`` does and what ``from search import run`` gives.
+What ``senet-search run`` does and what ``from search import latency, run`` gives.
 """
 
 import os
@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import config, folder, front, projection, report, schedule, signals, track, worker
+from search import config, folder, front, latency, projection, report, schedule, signals, track, worker
 from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RUNS, RunFolder
@@ -107,6 +107,7 @@ class _Session:
 
     def __init__(self, prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, taken: Signals) -> None:
         _check_same_data(prepared, ledger)
+        prepared = latency.predicted(prepared, ledger, watcher.say)
         self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
         self._signals = taken
         experiment = prepared.experiment
@@ -183,6 +184,8 @@ class _Session:
         if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
             if self._loop.is_complete:
                 _look_at_test_set(self._prepared, self._place, ledger)
+                outcome = front.compute(self._place.name, ledger, rules(experiment))
+                latency.measured(self._prepared, ledger, outcome, self._watcher.say)
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
         for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):

@@ -44,9 +44,9 @@ class LatencyModel:
         return sum(self.weights.get(part, 0.0) * count for part, count in counts.items())
 
     def of(self, architecture: Architecture) -> dict[str, float]:
-        """``latency_ms`` and ``latency_overhead``, as a price names them."""
+        """``latency_ms`` and ``latency_overhead`` (percent over plain), as a price names them."""
         overhead = self.overhead(architecture)
-        return {"latency": self.plain_ms * (1 + overhead / 100), "latency_overhead": overhead}
+        return {"latency_ms": self.plain_ms * (1 + overhead / 100), "latency_overhead": overhead}
 
     @property
     def is_trusted(self) -> bool:

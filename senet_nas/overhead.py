@@ -30,7 +30,10 @@ class Measure:
 MEASURES = {
     "params": Measure("parameters", "weights and biases that training changes"),
     "macs": Measure("multiply-adds", "work of convolutions and linear layers for one image"),
+    "latency": Measure("ms", "time of a forward pass on what the section `latency` says; timed, not counted"),
 }
+# Known exactly before anything runs.
+COUNTED = ("params", "macs")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class PriceList:
             if se is not None:
                 for name, cost in se_cost(site.channels[se.position], places[se.position], se).items():
                     total[name] += cost
-        overheads = {f"{name}_overhead": 100 * (total[name] / self.plain[name] - 1) for name in MEASURES}
+        overheads = {f"{name}_overhead": 100 * (total[name] / self.plain[name] - 1) for name in COUNTED}
         return {**total, **overheads}
 
 

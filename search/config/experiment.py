@@ -20,7 +20,7 @@ from search.config.problems import ConfigError, Fault, Problem, parts
 from search.config.yaml_marks import Document
 from search.folder import NAME
 from search.objectives import DEFAULT, Objective
-from senet_nas.recipe import DataSpec, Recipe
+from senet_nas.recipe import DataSpec, LatencySpec, Recipe
 from spaces.errors import BAD_INPUT
 from spaces.options import STRICT, option
 from spaces.space import SpaceSpec
@@ -102,6 +102,7 @@ class Config:
     train: Recipe = option(Recipe(), "how every network is trained")
     evaluate: str = option("train", "where results come from: train, table:FILE or python:package.module:function")
     resources: ResourcesSpec = option(ResourcesSpec(), "how many trainings side by side, and on what")
+    latency: LatencySpec = option(LatencySpec(), "what a forward pass is timed on, where latency is an objective")
     tracking: TrackingSpec = option(TrackingSpec(), "where MLflow keeps the runs")
 
 

@@ -38,6 +38,7 @@ def _parts(
         chart.charts(front),
         tables.points(front),
         tables.heat_map(front, sites),
+        tables.latency(front, facts),
         tables.test_set(front),
         tables.gradients(front),
         tables.logged(front),

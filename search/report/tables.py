@@ -4,6 +4,7 @@ import html as escaping
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from search import failures
 from search.front import Front, Point
@@ -43,6 +44,30 @@ def points(front: Front) -> str:
         rows.append(("front" if point.on_front else "", cells))
     note = "Estimates average over seeds, shrunk towards each other as the noise demands. Bold rows are the front."
     return f"<h2>Architectures</h2><p>{note}</p>" + table("Points of the run, the front first", head, rows)
+
+
+def latency(front: Front, facts: Mapping[str, Any]) -> str:
+    """Time over plain, where it was an objective: measured for what is reported, predicted for all others."""
+    about = facts.get("latency_model")
+    if about is None:
+        return ""
+    rows: list[Row] = []
+    for point in ordered(front):
+        if point.latency_overhead is not None:
+            interval = (
+                "predicted" if point.latency_low is None else f"[{point.latency_low:+.2f}, {point.latency_high:+.2f}]"
+            )
+            over = "-" if point.is_plain else f"{point.latency_overhead:+.2f}"
+            cells = [point.id, point.words, f"{point.latency_ms:.3g}", over, "" if point.is_plain else interval]
+            rows.append(("front" if point.on_front else "", cells))
+    where = ", ".join(f"{key} {value}" for key, value in about["measured_on"].items())
+    note = (
+        f"Measured on {where}. Predictions err by {about['error']:.2f} % on average on architectures left out "
+        f"(n = {about['n']}, rank correlation {about['tau']:.2f}); what has an interval was timed alone beside plain, "
+        "after the search."
+    )
+    head = ("id", "SE placement", "ms", "over plain, %", "[95 %]")
+    return f"<h2>Latency</h2><p>{escape(note)}</p>" + table("Time of a forward pass", head, rows)
 
 
 def test_set(front: Front) -> str:

@@ -41,9 +41,9 @@ def test_architectures_never_timed_are_predicted(space):
 def test_plain_costs_nothing_more_and_milliseconds_follow(space):
     model = fit(space.sites, timed(space, 30), plain_ms=10.0)
     plain = Architecture.plain(space.backbone, len(space.sites))
-    assert model.of(plain) == {"latency": 10.0, "latency_overhead": 0.0}
+    assert model.of(plain) == {"latency_ms": 10.0, "latency_overhead": 0.0}
     other = timed(space, 1)[0].architecture
-    assert model.of(other)["latency"] == pytest.approx(10 * (1 + model.overhead(other) / 100))
+    assert model.of(other)["latency_ms"] == pytest.approx(10 * (1 + model.overhead(other) / 100))
 
 
 def test_a_wide_interval_counts_less(space):

@@ -108,7 +108,7 @@ BAD = {
     "folder without a path": ("^data: {dataset: image_folder}\nmodel: {backbone: resnet18}", ["data.path: missing"]),
     "empty path": ("data: {path: ^''}\nmodel: {backbone: resnet18}", ["data.path: expected a path"]),
     "metric": ("+objectives: [{metric: ^acuracy}, {metric: macs}]", ["unknown metric `acuracy`", "`accuracy`?"]),
-    "metric missing": ("+objectives: [{metric: accuracy}, ^{limit: 1}]", ["missing; one of accuracy, params, macs"]),
+    "metric missing": ("+objectives: [{metric: accuracy}, ^{limit: 1}]", ["missing; one of accuracy, params, macs, latency"]),
     "no accuracy": ("+objectives: ^[{metric: macs}]", ["objectives: no objective is accuracy"]),
     "no overhead": ("+objectives: ^[{metric: accuracy}]", ["no objective is an overhead", "metric: params"]),
     "metric twice": ("+objectives: [{metric: accuracy}, {metric: macs}, {metric: ^macs}]", ["an objective already"]),

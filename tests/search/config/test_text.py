@@ -38,6 +38,7 @@ OTHER = {
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
               "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 1, "jitter": 0.1, "cutout": 2},
     "evaluate": "python:mine:train",
+    "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile", "seconds": 1.0, "samples": 9},
     "resources": {"slots": 1, "cpus_per_slot": 1, "gpus_per_slot": 0, "device": "cpu"},
     "tracking": {"uri": "http://host:5000", "experiment": "other"},
 }  # fmt: skip
