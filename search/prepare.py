@@ -109,7 +109,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def _prepare(experiment: Experiment) -> Prepared:
-    from senet_nas import build, overhead
+    from senet_nas import build, overhead, warm_start
 
     evaluate, table = _evaluator(experiment), None
     device, slots = _machine(experiment)
@@ -123,6 +123,10 @@ def _prepare(experiment: Experiment) -> Prepared:
     space = Space(experiment.model.backbone, build.sites(experiment.model.backbone), experiment.space)
     data = _load(experiment)
     _check_batch(experiment, len(data.y_train))
+    if experiment.evaluate == "train":
+        warm_start.check(
+            space, experiment.model.init, (data.channels, data.image_size, data.image_size), data.num_classes
+        )
     prices = overhead.price_list(
         experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
     )
@@ -166,7 +170,8 @@ def _evaluator(experiment: Experiment) -> Evaluator:
         return custom
     device, slots = _machine(experiment)
     base = {"base": str(experiment.base.resolve())}
-    return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base))
+    init = experiment.model.init
+    return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base, init=init))
 
 
 def _table_price(table: Table) -> Price:

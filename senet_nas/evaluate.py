@@ -14,11 +14,12 @@ from safetensors import SafetensorError
 from torch import nn
 
 from senet_nas import checkpoint as checkpoints
-from senet_nas import shared_data
+from senet_nas import shared_data, warm_start
 from senet_nas.build import build
 from senet_nas.data import Data, load
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.train import Training, validate
+from spaces import Architecture
 
 
 def evaluate(
@@ -35,6 +36,9 @@ def evaluate(
     """
     data = prepare(task)
     model = _network(architecture, data, seed.block)
+    if task.init != "scratch":
+        side = data.image_size
+        warm_start.apply(model, Architecture.parse(architecture), task.init, (data.channels, side, side))
     training = Training(model, data, task.recipe, seed=seed, device=task.device)
     keeper = _Keeper(checkpoint, {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe)}, clock)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from spaces.options import STRICT, option
 
+Init = Literal["scratch", "identity", "pretrained"]
+
 
 @dataclass(frozen=True, order=True)
 class Seed:
@@ -92,6 +94,7 @@ class Task:
     device: str = "cpu"
     threads: int = 1
     source: Mapping[str, Any] = field(default_factory=dict)
+    init: Init = "scratch"
     images: str | None = None  # a file that evaluate.share() left for the workers of this machine
 
 

@@ -20,7 +20,7 @@ from search.config.problems import ConfigError, Fault, Problem, parts
 from search.config.yaml_marks import Document
 from search.folder import NAME
 from search.objectives import DEFAULT, Objective
-from senet_nas.recipe import DataSpec, LatencySpec, Recipe
+from senet_nas.recipe import DataSpec, Init, LatencySpec, Recipe
 from spaces.errors import BAD_INPUT
 from spaces.options import STRICT, option
 from spaces.space import SpaceSpec
@@ -32,7 +32,10 @@ class ModelSpec:
 
     __pydantic_config__ = STRICT
     backbone: str = option(MISSING, "the plain network; `senet-search list backbones`", min_length=1)
-    init: Literal["scratch"] = option("scratch", "initial weights: drawn at random, the same for all of a block")
+    init: Init = option(
+        "scratch",
+        "how weights start: scratch; identity (SE changes nothing at first); pretrained (torchvision's, so too)",
+    )
 
 
 @dataclass(frozen=True)

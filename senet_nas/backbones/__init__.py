@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from spaces.errors import UserError, unknown
+from spaces.errors import ENVIRONMENT, UserError, unknown
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 KEY = "model.backbone"
 
@@ -81,6 +81,30 @@ def network(name: str, *, in_channels: int, num_classes: int) -> "nn.Module":
     backbone, numbers = _resolve(name)
     make: Callable[..., nn.Module] = importlib.import_module(f"{__name__}.{backbone.file}").network
     return make(**backbone.arguments, **numbers, in_channels=in_channels, num_classes=num_classes)
+
+
+def pretrained(name: str) -> "dict[str, Tensor]":
+    """torchvision's best ImageNet weights of a backbone, downloaded once and checked. Raises UserError."""
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise UserError(
+            f"there are no pretrained weights of `{name}`: they are torchvision's",
+            hint="use a backbone of torchvision's, such as resnet18 or resnet50, or model.init: identity",
+            key="model.init",
+        )
+    try:
+        weights: dict[str, Tensor] = models.get_model_weights(name).DEFAULT.get_state_dict(
+            check_hash=True, progress=False
+        )
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"the pretrained weights of {name} cannot be read: {error}",
+            hint="without a network, put the file into torch's cache (TORCH_HOME/hub/checkpoints)",
+            key="model.init",
+            code=ENVIRONMENT,
+        ) from error
+    return weights
 
 
 def _resolve(name: str) -> tuple[Backbone, dict[str, int]]:

@@ -25,6 +25,13 @@ BAD = {
     "cores": ("resources: {slots: 1, cpus_per_slot: 4000}", "resources.slots", "do not fit", "slots: auto"),
     "training images": ("data: {dataset: digits, train: 5000}", "data.train", "5000", ""),
     "function": ("evaluate: python:no_such_module:train", "evaluate", "no_such_module", ""),
+    "SE that cannot start as the identity": (
+        "model: {backbone: cifar_resnet8, init: identity}", "space.gate", "gate sigmoid at post_addition", "sigmoid2",
+    ),
+    "no pretrained weights": (
+        "model: {backbone: cifar_resnet8, init: pretrained}\nspace: {gate: [tanh]}", "model.init", "no pretrained weights",
+        "resnet18",
+    ),
     "table": ("evaluate: table:no_such_file.csv", "evaluate", "no_such_file.csv", ""),
 }  # fmt: skip
 
@@ -48,6 +55,13 @@ def test_a_fault_is_told_at_its_key(tmp_path, monkeypatch, name):
     assert problem.key == key
     assert part in problem.message
     assert hint in problem.hint
+
+
+def test_the_start_of_the_weights_reaches_the_trainings(tmp_path):
+    start = "model: {backbone: cifar_resnet8, init: identity}"
+    prepared = prepare(experiment(tmp_path, start, "space: {gate: [sigmoid2], squeeze: [avg]}"))
+    assert prepared.evaluate.task.init == "identity"
+    assert prepare(experiment(tmp_path)).evaluate.task.init == "scratch"
 
 
 def test_images_that_a_network_cannot_take_are_told(tmp_path, monkeypatch):

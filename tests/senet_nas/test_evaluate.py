@@ -41,6 +41,14 @@ def test_the_same_arguments_give_the_same_numbers():
     assert numbers(Seed(1, 1)) != numbers(Seed(1, 2))
 
 
+@pytest.mark.parametrize(("architecture", "same"), [("cifar_resnet8/-/-/-", True), (SE, False)])
+def test_se_starts_as_the_task_says(architecture, same):
+    def log_loss(task):
+        return next(evaluate(architecture, Seed(0), task)).metrics["val_log_loss"]
+
+    assert (log_loss(replace(TASK, init="identity")) == log_loss(TASK)) is same
+
+
 def test_weights_are_those_that_were_validated(tmp_path):
     path = tmp_path / "model.safetensors"
     *_, last = evaluate(SE, Seed(0), TASK, weights=path)

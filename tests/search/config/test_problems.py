@@ -97,7 +97,7 @@ BAD = {
     "depth of a backbone": ("data: digits\nmodel: {backbone: ^cifar_resnet21}", ["6n + 2"]),
     "function as a backbone": ("data: digits\nmodel: {backbone: ^'mine.nets:small'}", ["unknown backbone"]),
     "sampler": ("+search: {sampler: ^bayes}", ["unknown sampler `bayes`; allowed: random, grid, nsga2, tpe"]),
-    "pretrained weights": ("data: digits\nmodel: {backbone: resnet18, init: ^imagenet}", ["allowed: scratch"]),
+    "pretrained weights": ("data: digits\nmodel: {backbone: resnet18, init: ^imagenet}", ["allowed: scratch, identity, pretrained"]),
     "evaluate": ("+evaluate: ^tabel:x.csv", ["unknown evaluate `tabel:x.csv`", "did you mean `table`?"]),
     "evaluate without a function": ("+evaluate: ^python:mine.train", ["names no function", "package.module:function"]),
     "evaluate without a file": ("+evaluate: ^'table:'", ["write table:FILE"]),
