@@ -47,6 +47,9 @@ class Agenda:
     ) -> None:
         self._ledger, self._candidates, self._proposer = ledger, candidates, proposer
         self._budget, self._rules = budget, rules
+        if ledger.fact("sites") is None:  # the report looks at what architectures have in common
+            sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in candidates.space.sites]
+            ledger.note(sites=sites)
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:
         """The next training, new in the ledger; None while the search must first end, or when all is planned."""
@@ -99,14 +102,28 @@ class Agenda:
 
     def _plan_search(self) -> Training | None:
         number = len(self._ledger.trainings)
-        tried = {self._ledger.entries[t.architecture].key for t in self._ledger.trainings}
-        found = self._proposer.ask(number, lambda a: a.key in tried or self._is_barred(a), self._known)
+        found = self._proposer.ask(number, self._avoid(), self._known, self._block())
         if found is None:
             return self._plan_replicate()
         architecture, proposal = found
         failpoint("after_ask")
         rows = self._rows([architecture], self._block())
         return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
+
+    def _avoid(self) -> Callable[[Architecture], bool]:
+        """What must not be proposed: what is barred, what failed, and what was trained, unless the sampler replicates."""
+        keys = self._ledger.entries
+        again = self._proposer.replicates
+        tried = {keys[t.architecture].key for t in self._ledger.trainings if not again or t.state == "failed"}
+        block = self._block()
+
+        def avoid(architecture: Architecture) -> bool:
+            if architecture.key in tried or self._is_barred(architecture):
+                return True
+            no_more = self._candidates.seeds is not None and self._free_seed(architecture, block, set()) is None
+            return again and no_more
+
+        return avoid
 
     def _plan_replicate(self) -> Training | None:
         """All of the space is trained: again from the least trained on, so that noise averages out."""
@@ -127,6 +144,8 @@ class Agenda:
         return self._candidates.seeds is not None and not self._candidates.seeds(architecture)
 
     def _is_allowed(self, architecture: Architecture) -> bool:
+        if all(objective.limit is None for objective in self._rules.objectives):
+            return True  # asked for every member of the space at every proposal
         return excess(self._rules.objectives, self._candidates.price(architecture)) <= 0
 
     def _known(self, architecture: Architecture) -> float | None:

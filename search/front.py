@@ -17,7 +17,9 @@ from search import confirm, pareto, surrogate
 from search.ledger import Ledger, Training
 from search.objectives import Objective, excess, losses
 from search.surrogate import Observation, Posterior
+from spaces.architecture import Architecture
 from spaces.errors import UserError
+from spaces.space import Site
 
 COLUMNS = (
     "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
@@ -180,7 +182,7 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     finished = observations(ledger.trainings)
     if not any(o.architecture == 0 for o in finished):
         raise UserError("the plain network has no finished training yet, so there is nothing to compare with", code=3)
-    posterior = surrogate.fit(finished, resolution=_resolution(ledger))
+    posterior = surrogate.fit(finished, _features(ledger), resolution=_resolution(ledger))
     rounds = ledger.fact("confirmations") or []
     fresh = [observations(_round(ledger, number)) for number in range(1, 1 + len(rounds))]
     unstable = {t.architecture for t in ledger.trainings if t.role == "confirm" and t.state == "failed"}
@@ -211,6 +213,14 @@ def _resolution(ledger: Ledger) -> float:
     """What one validation image is worth, in points; 0 where that is not known."""
     images = (ledger.fact("data") or {}).get("validation")
     return 100 / images if images else 0.0
+
+
+def _features(ledger: Ledger) -> surrogate.Features:
+    """What the architectures of a run have in common; nothing where its sites are not known."""
+    sites = [Site(s["name"], s["stage"], s["channels"]) for s in ledger.fact("sites") or ()]
+    if not sites:
+        return surrogate.Features.none(len(ledger.entries))
+    return surrogate.describe([Architecture.parse(entry.key) for entry in ledger.entries], sites)
 
 
 def _round(ledger: Ledger, number: int) -> list[Training]:

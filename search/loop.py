@@ -234,7 +234,9 @@ class Loop:
             return
         architecture = Architecture.parse(self._ledger.entries[training.architecture].key)
         accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
-        self._proposer.tell(training.number, accuracy, architecture, stopped=training.state == "stopped")
+        self._proposer.tell(
+            training.number, accuracy, architecture, stopped=training.state == "stopped", block=training.seed.block
+        )
 
     def _changed(self, training: Training) -> None:
         for listener in [*self._listeners]:

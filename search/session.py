@@ -302,7 +302,6 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     """What a reader of the report needs to do it again."""
     return {
         "data": dict(prepared.data), "space": {"size": prepared.space.size, "nominal": prepared.space.nominal_size},
-        "sites": [[site.name, site.stage] for site in prepared.space.sites],
         "device": prepared.device, "slots": vars(prepared.slots), "config": config.to_yaml(prepared.experiment),
         "versions": versions(), "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
     }  # fmt: skip

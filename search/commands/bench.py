@@ -13,7 +13,7 @@ from search.bench.reporting import REPORTS
 from search.bench.score import Offer, interval
 from search.bench.searches import Searched, search
 from search.bench.worlds import World
-from search.propose import SAMPLERS
+from search.propose.samplers import SAMPLERS
 from spaces import Architecture
 from spaces.errors import UserError, unknown
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 from search import folder
-from search.propose import SAMPLERS
+from search.propose.samplers import SAMPLERS
 from senet_nas import backbones
 from senet_nas.datasets import DATASETS
 from senet_nas.operators import GATES, SQUEEZES

@@ -9,7 +9,7 @@ from typing import Any
 
 from search.config.problems import Fault, Path
 from search.objectives import ACCURACY
-from search.propose import SAMPLERS
+from search.propose.samplers import SAMPLERS
 from senet_nas import backbones
 from senet_nas.datasets import DATASETS
 from senet_nas.operators import GATES, SQUEEZES

@@ -32,7 +32,7 @@ def html(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], 
 def _parts(
     front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any]
 ) -> list[str]:
-    sites = [(str(name), int(stage)) for name, stage in facts.get("sites") or ()]
+    sites = [(site["name"], site["stage"]) for site in facts.get("sites") or ()]
     return [
         _verdict(front),
         chart.charts(front),

@@ -9,17 +9,22 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import Objective, losses
+from search.propose.samplers import BLOCK, SAMPLERS, Avoid, Setting
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
+
+    from search.catalogue import Catalogue
+
+__all__ = ["SAMPLERS", "Proposer"]
 
 # How often the sampler may repeat itself before we pick an architecture for it, uniformly among the rest.
 TRIES = 8
@@ -27,47 +32,7 @@ TRIES = 8
 LISTED = 100_000
 
 Proposal = list[dict[str, Any]]
-Avoid = Callable[[Architecture], bool]
 Known = Callable[[Architecture], float | None]
-
-
-def _random(seed: int, space: Space) -> BaseSampler:
-    import optuna
-
-    return optuna.samplers.RandomSampler(seed=seed)
-
-
-def _grid(seed: int, space: Space) -> BaseSampler:
-    return _even_order(space)
-
-
-def _nsga2(seed: int, space: Space) -> BaseSampler:
-    import optuna
-
-    class Nsga2(optuna.samplers.NSGAIISampler):  # type: ignore[misc]
-        """Parents in the order of their trials. Optuna returns them in another order when it has just selected them
-        than when it remembers them, so a resumed run would draw other children."""
-
-        def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
-            return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
-
-    # Deb et al. 2002 with small generations: tens of trainings, not thousands.
-    return Nsga2(seed=seed, population_size=12)
-
-
-def _tpe(seed: int, space: Space) -> BaseSampler:
-    import optuna
-
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
-
-
-# Add a sampler here: a name, and how to make it from a seed and the space.
-SAMPLERS: dict[str, Callable[[int, Space], BaseSampler]] = {
-    "random": _random,
-    "grid": _grid,
-    "nsga2": _nsga2,
-    "tpe": _tpe,
-}
 
 
 class Proposer:
@@ -90,7 +55,7 @@ class Proposer:
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space, self._objectives, self._price = space, tuple(objectives), price
-        self._make, self._seed = SAMPLERS[sampler], seed
+        self._sampler, self._seed = SAMPLERS[sampler], seed
         categorical = optuna.distributions.CategoricalDistribution
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
@@ -101,13 +66,21 @@ class Proposer:
         """The live study, for people who want to look at it."""
         return self._study
 
-    def ask(self, training: int, avoid: Avoid, known: Known) -> tuple[Architecture, Proposal] | None:
-        """An architecture for the training of this number, with the record that :meth:`restore` needs; None when the
-        space holds nothing that need not be avoided."""
-        self._study.sampler = self._make(stable_hash(self._seed, training) % 2**32, self._space)
+    @property
+    def replicates(self) -> bool:
+        """Whether the sampler may propose again what was trained already."""
+        return self._sampler.replicates
+
+    def ask(self, training: int, avoid: Avoid, known: Known, block: int = 0) -> tuple[Architecture, Proposal] | None:
+        """An architecture for the training of this number in a block, with the record that :meth:`restore` needs; None
+        when the space holds nothing that need not be avoided."""
+        columns = [o.column for o in self._objectives if not o.is_accuracy]
+        setting = Setting(self._space, self._price, columns, block, avoid, self._listed)
+        self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, setting)
+        self._asked_in = block
         first = len(self._study.get_trials(deepcopy=False))
         for _ in range(TRIES):
-            trial = self._study.ask(self._distributions)
+            trial = self._ask_study()
             architecture = self._space.decode(trial.params)
             if not avoid(architecture):
                 return self._proposed(training, trial.number, first, architecture)
@@ -116,16 +89,24 @@ class Proposer:
         if rest is None:
             return None
         self._study.enqueue_trial(self._space.encode(rest))
-        trial = self._study.ask(self._distributions)
+        trial = self._ask_study()
         return self._proposed(training, trial.number, first, rest)
 
-    def tell(self, training: int, accuracy: float | None, architecture: Architecture, *, stopped: bool = False) -> None:
+    def tell(
+        self,
+        training: int,
+        accuracy: float | None,
+        architecture: Architecture,
+        *,
+        stopped: bool = False,
+        block: int = 0,
+    ) -> None:
         """What became of a training: finished with an accuracy, stopped early (PRUNED), or failed (FAIL)."""
         from optuna.trial import TrialState
 
         number = self._trial_of.get(training)
         if number is None:
-            self._add(architecture, accuracy)
+            self._add(architecture, accuracy, block)
         elif accuracy is None:
             self._study.tell(number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
         else:
@@ -143,11 +124,27 @@ class Proposer:
                 params=record["params"],
                 distributions=self._distributions,
                 system_attrs=record["system_attrs"],
+                user_attrs=record.get("user_attrs", {}),
             )
             self._study.add_trial(trial)
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _ask_study(self) -> optuna.Trial:
+        trial = self._study.ask(self._distributions)
+        trial.set_user_attr(BLOCK, self._asked_in)
+        return trial
+
+    @cached_property
+    def _listed(self) -> Catalogue | None:
+        """The space as the model sees it, made once; None where nobody asks for it or it is too large."""
+        from search import catalogue
+
+        if not self._sampler.replicates or self._space.size > catalogue.LISTED:
+            return None
+        columns = [o.column for o in self._objectives if not o.is_accuracy]
+        return catalogue.whole(self._space, self._price, columns)
 
     def _proposed(self, training: int, number: int, first: int, arch: Architecture) -> tuple[Architecture, Proposal]:
         self._trial_of[training] = number
@@ -171,7 +168,7 @@ class Proposer:
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 
-    def _add(self, architecture: Architecture, accuracy: float | None) -> None:
+    def _add(self, architecture: Architecture, accuracy: float | None, block: int) -> None:
         """A training that no sampler asked for (a baseline, a replicate) is worth knowing to it all the same."""
         import optuna
 
@@ -183,6 +180,7 @@ class Proposer:
                 distributions=self._distributions,
                 values=self._values(architecture, accuracy),
                 constraints=self._constraints(architecture),
+                user_attrs={BLOCK: block},
             )
         )
 
@@ -207,30 +205,6 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
         "state": trial.state.name,
         "values": trial.values,
         "params": trial.params,
+        "user_attrs": trial.user_attrs,
         "system_attrs": {k: v for k, v in trial.system_attrs.items() if k != "fixed_params"},
     }
-
-
-def _even_order(space: Space) -> BaseSampler:
-    """Every architecture once, in steps near the golden section of the space, so that a part of it is spread evenly."""
-    import math
-
-    from optuna.samplers import BaseSampler, RandomSampler
-
-    class EvenOrder(BaseSampler):  # type: ignore[misc]
-        def __init__(self) -> None:
-            step = max(1, round(space.size * 0.618))
-            while math.gcd(step, space.size) != 1:
-                step += 1
-            self._step, self._random = step, RandomSampler(seed=0)
-
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-            return {}
-
-        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-            return {}
-
-        def sample_independent(self, study: Any, trial: FrozenTrial, name: str, distribution: Any) -> Any:
-            return space.encode(space[trial.number * self._step % space.size])[name]
-
-    return EvenOrder()

@@ -1,0 +1,134 @@
+"""What to train next so that the front that will be reported earns most: a knowledge gradient, and Thompson sampling.
+
+The value of a report is what following it earns: at an overhead budget drawn uniformly, the member with the largest estimated
+gain that fits, or plain. It is linear in nothing, but cheap: a running maximum over overheads. The knowledge gradient (Frazier,
+Powell and Dayanik, INFORMS J. Computing 21, 2009) of a training is by how much it is expected to raise that value; since
+one noisy training often changes nothing, several of the same are looked ahead to as well, and the gain of each is counted
+(Frazier and Powell, Decision Analysis 7, 2010). Everything is read off joint draws of the posterior.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.surrogate import Posterior
+
+Array = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
+
+DRAWS = 256
+RIVALS, CANDIDATES, STRANGERS = 200, 96, 48
+REPLICATES = (1, 4, 16, 64)
+# Nodes and weights of a standard normal, for the expectation over what a training may show.
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known when something is chosen. ``costs`` (architectures, overheads), plain first; ``allowed``: may be
+    trained; ``pending``: (architecture, block) of what runs now; ``block``: where the next training belongs."""
+
+    posterior: Posterior
+    costs: Array
+    allowed: Booleans
+    pending: Sequence[tuple[int, int]]
+    block: int
+
+
+def value(means: Array, costs: Array) -> Array:
+    """What following reports earns, in points: ``means`` (..., architectures) against ``costs`` (architectures,).
+
+    The mean over budgets from 0 to the largest cost of the largest mean that fits, or of plain (0).
+    """
+    order = np.argsort(costs, kind="stable")
+    reach = costs[order]
+    running = np.maximum.accumulate(np.maximum(means[..., order], 0.0), axis=-1)
+    widths = np.diff(np.append(reach, reach[-1]))
+    # Costs below zero exist (a measured latency): the budget starts at the cheapest then.
+    total = max(float(reach[-1] - min(reach[0], 0.0)), 1e-12)
+    earned: Array = running @ widths / total
+    return earned
+
+
+def on_front(draws: Array, costs: Array) -> Array:
+    """How often each architecture is a member of the front: (architectures,), for draws (draws, architectures)."""
+    counts = np.zeros(len(costs))
+    for cost in costs.T:
+        order = np.argsort(cost, kind="stable")
+        gains = draws[:, order]
+        before = np.maximum.accumulate(np.maximum(gains, 0.0), axis=1)
+        new = gains[:, 1:] > before[:, :-1]
+        counts[order[1:]] += new.sum(axis=0)
+    share: Array = counts / (len(draws) * costs.shape[1])
+    return share
+
+
+def thompson(scene: Scene, rng: np.random.Generator) -> int:
+    """A member of the front of one draw, the more likely the less is known of it."""
+    draws, _ = _conditioned(scene, rng)
+    front = on_front(draws[rng.integers(len(draws))][None], scene.costs) > 0
+    eligible = np.flatnonzero(front & scene.allowed)
+    if len(eligible) == 0:
+        eligible = np.flatnonzero(scene.allowed)
+    spread = draws[:, eligible].var(axis=0) + 1e-12
+    return int(rng.choice(eligible, p=spread / spread.sum()))
+
+
+def knowledge_gradient(scene: Scene, rng: np.random.Generator) -> int:
+    """The architecture whose next trainings are expected to raise the value of the report most, each."""
+    draws, level = _conditioned(scene, rng)
+    chances = on_front(draws, scene.costs)
+    rivals = np.union1d(np.argsort(-chances, kind="stable")[:RIVALS], [0])
+    candidates = _screened(scene.allowed, chances, rng)
+    gains = _gains(scene, draws, level, rivals, candidates)
+    ties = gains >= gains.max() * (1 - 1e-9)
+    return int(candidates[np.flatnonzero(ties)[chances[candidates[ties]].argmax()]])
+
+
+def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The likeliest members of the front, and some others: they may tell of effects that all share."""
+    eligible = np.flatnonzero(allowed)
+    likely = eligible[np.argsort(-chances[eligible], kind="stable")[:CANDIDATES]]
+    others = rng.choice(eligible, min(STRANGERS, len(eligible)), replace=False)
+    return np.union1d(likely, others)
+
+
+def _gains(scene: Scene, draws: Array, level: Array, rivals: NDArray[np.int64], candidates: NDArray[np.int64]) -> Array:
+    """Expected rise of the value for each candidate and training, the best number of replicates being chosen."""
+    means = draws.mean(axis=0)
+    shown = draws[:, candidates] + level[:, None]
+    shown -= shown.mean(axis=0)
+    covariance = (draws[:, rivals] - means[rivals]).T @ shown / len(draws)  # (rivals, candidates)
+    variance = (shown**2).mean(axis=0)
+    noise = float((scene.posterior.sigmas**2).mean())
+    best = np.zeros(len(candidates))
+    for n in REPLICATES:
+        reach = covariance / np.sqrt(variance + noise / n)
+        moved = means[rivals] + reach.T[:, None, :] * _NODES[:, None]  # (candidates, nodes, rivals)
+        rise = np.zeros(len(candidates))
+        for cost in scene.costs[rivals].T:
+            rise += value(moved, cost) @ _WEIGHTS - value(means[rivals], cost)
+        best = np.maximum(best, rise / n)
+    return best
+
+
+def _conditioned(scene: Scene, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws of all gains and of the level of the block, as they will be when what runs has ended as expected.
+
+    Matheron's rule (Wilson et al., ICML 2020): a draw is moved by how far its own noisy observation misses the mean.
+    """
+    draws = scene.posterior.everywhere(DRAWS).astype(float)
+    levels = {block: scene.posterior.levels[:DRAWS, i].copy() for i, block in enumerate(scene.posterior.blocks)}
+    noise = scene.posterior.sigmas[:DRAWS]
+    for block in {scene.block, *(block for _, block in scene.pending)} - levels.keys():
+        levels[block] = scene.posterior.plain_accuracy + rng.standard_normal(len(draws))
+    for architecture, block in scene.pending:
+        seen = draws[:, architecture] + levels[block] + noise * rng.standard_normal(len(draws))
+        miss = seen - seen.mean()
+        pull = miss / (miss @ miss)
+        levels = {name: level - miss * (pull @ (level - level.mean())) for name, level in levels.items()}
+        draws -= np.outer(miss, pull @ (draws - draws.mean(axis=0)))
+    return draws, levels[scene.block]

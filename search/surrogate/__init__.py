@@ -1,0 +1,227 @@
+"""Accuracy as a model over a whole space: what trainings say about every architecture, and how sure that is.
+
+    accuracy = block + gain(architecture) + (block x stage) + noise,   gain(plain) = 0
+    gain(a)  = m + effects of what a has in common with others + a term of its own
+
+Trainings of a block share the backbone's initial weights and move together, so each block has a level of its own. Gains are
+shrunk by as much as the data say: the posterior is averaged over a grid of the noise sigma, of tau (the spread of gains,
+in multiples of sigma) and of the share of tau that no effect explains; the grid contains "no difference" (tau = 0). So
+the best of many single trainings is not reported at its lucky value, and no interval rests on a point estimate.
+
+Noise has heavy tails: now and then a training collapses. Its weight falls with its distance from what the model expects, as
+in a robust regression (Huber 1981), so that one collapsed plain training does not make all others look good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.surrogate.cells import Array, Cell, Integers, Sums, draw, solve, sums
+from search.surrogate.features import Features, describe
+
+__all__ = ["Features", "Observation", "Posterior", "describe", "fit"]
+
+# Written down before any result was seen. Sigma in points; the grid reaches as far as the spread of the data.
+SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 28
+TAU_RATIOS = (0.1, 0.2, 0.4, 0.6, 1.0, 1.5, 2.5)
+OWN_SHARES = (0.2, 0.5, 1.0)
+# Prior deviations: the level of a block around the median of all and the mean gain of SE, in sigma; the change of a stage's
+# effect from block to block, in tau.
+BLOCK_SCALE, MEAN_SCALE, BLOCK_STAGE_SCALE = 100.0, 3.0, 0.25
+DRAWS = 4000
+# So many robust standard deviations from what is expected are taken at full weight.
+FULL_WEIGHT = 3.0
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One finished training: architecture number (0 is plain), block, accuracy in percent."""
+
+    architecture: int
+    block: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Joint draws of gains over plain, in points: ``gains[s, i]`` belongs to ``architectures[i]``, those that were trained;
+    plain's are 0. Draws are in random order, so the first n are a fair sample. ``sigmas`` are the draws of sigma, and
+    ``freedom`` the effective number of parameters of gains at the most likely hyperparameters.
+    """
+
+    architectures: tuple[int, ...]
+    gains: Array
+    blocks: tuple[int, ...]
+    levels: Array
+    sigmas: Array
+    taus: Array
+    freedom: float
+    level: float
+    features: Features
+    _effects: Array
+    _own: Array
+    _seed: int
+
+    @property
+    def sigma(self) -> float:
+        return float(self.sigmas.mean())
+
+    @property
+    def tau(self) -> float:
+        return float(self.taus.mean())
+
+    @property
+    def plain_accuracy(self) -> float:
+        """In percent, averaged over blocks."""
+        return float(self.levels.mean())
+
+    def of(self, architecture: int) -> Array:
+        return self.gains[:, self.architectures.index(architecture)]
+
+    def interval(self, architecture: int, level: float) -> tuple[float, float, float]:
+        """Mean and the two ends of the central interval of the gain."""
+        draws = self.of(architecture)
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        return float(draws.mean()), float(low), float(high)
+
+    def probability(self, architecture: int, above: float) -> float:
+        """Posterior probability that the gain exceeds ``above`` points."""
+        return float((self.of(architecture) > above).mean())
+
+    def everywhere(self, count: int) -> Array:
+        """``count`` draws of the gain of every architecture that has features, trained or not: (count, architectures)."""
+        matrix = np.column_stack([np.arange(len(self.features.matrix)) > 0, self.features.matrix])
+        gains = self._effects[:count] @ matrix.T
+        noise = np.random.default_rng(self._seed).standard_normal(gains.shape, dtype=np.float32)
+        noise[:, 0] = 0
+        gains += noise * self._own[:count, None]
+        gains[:, list(self.architectures)] = self.gains[:count]
+        return gains
+
+
+def fit(
+    observations: Sequence[Observation], features: Features | None = None, *, resolution: float = 0.0, seed: int = 0,
+    draws: int = DRAWS,
+) -> Posterior:  # fmt: skip
+    """The posterior given all finished trainings; needs at least one.
+
+    ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it architectures
+    have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise smaller than half of
+    it is believed.
+    """
+    model = _Model(observations, features or Features.none(1 + max(o.architecture for o in observations)), resolution)
+    first = model.weights_from(model.residual_from_blocks())
+    second = model.weights_from(model.residual(model.grid(first)))
+    grid = model.grid(np.minimum(first, second))  # far from the block or far from what the model expects
+    return model.posterior(grid, draws, seed)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    cells: Sequence[Cell]
+    found: Sums
+    weights: Array  # (cells, sigmas), sums to 1
+
+
+class _Model:
+    """The trainings as arrays, and the columns of the linear model: blocks, mean gain, features, block x stage."""
+
+    def __init__(self, observations: Sequence[Observation], features: Features, resolution: float) -> None:
+        accuracy = np.array([o.accuracy for o in observations])
+        self._features, self._level = features, float(np.median(accuracy))
+        self._y = accuracy - self._level
+        self._numbers = sorted({0} | {o.architecture for o in observations})
+        index = {number: i for i, number in enumerate(self._numbers)}
+        self._architecture: Integers = np.array([index[o.architecture] for o in observations])
+        self._blocks = sorted({o.block for o in observations})
+        self._block: Integers = np.array([self._blocks.index(o.block) for o in observations])
+        self._x = self._columns([o.architecture for o in observations])
+        low = max(SIGMA_LOW, resolution / 2)
+        self._sigmas = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+
+    def grid(self, w: Array) -> _Grid:
+        """Every cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
+        own = (np.array(self._numbers) != 0).astype(float)
+        found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
+        hyper = [(0.0, 1.0, 1.0), *((r, u, 1 / len(OWN_SHARES)) for r in TAU_RATIOS for u in OWN_SHARES)]
+        cells = [solve(found, self._scale(r, u), r, u, self._sigmas) for r, u, _ in hyper]
+        log = np.array([cell.log_evidence + np.log(prior) for cell, (_, _, prior) in zip(cells, hyper, strict=True)])
+        weights = np.exp(log - log.max())
+        return _Grid(cells, found, weights / weights.sum())
+
+    def residual_from_blocks(self) -> Array:
+        """Distances from the median of the block: a start that no collapsed training can move."""
+        centre = np.array([np.median(self._y[self._block == b]) for b in range(len(self._blocks))])
+        residual: Array = self._y - centre[self._block]
+        return residual
+
+    def residual(self, grid: _Grid) -> Array:
+        """Distances from the posterior mean."""
+        expected = np.zeros(len(self._y))
+        for cell, weight in zip(grid.cells, grid.weights.sum(axis=1), strict=True):
+            coefficients = cell.scale * cell.mean
+            own = cell.shrink * (grid.found.response - grid.found.per_architecture @ coefficients)
+            expected += weight * (self._x @ coefficients + own[self._architecture])
+        return self._y - expected
+
+    def weights_from(self, residual: Array) -> Array:
+        """1 for what is near, falling with the square of the distance beyond FULL_WEIGHT robust deviations."""
+        distance = np.abs(residual)
+        scale = 1.4826 * float(np.median(distance))
+        if scale < 1e-9:
+            return np.ones(len(residual))
+        weights: Array = np.minimum(1.0, (FULL_WEIGHT * scale / np.maximum(distance, 1e-12)) ** 2)
+        return weights
+
+    def posterior(self, grid: _Grid, draws: int, seed: int) -> Posterior:
+        """Draws from the average over the grid: each cell gives draws in proportion to its weight, then all are mixed."""
+        rng = np.random.default_rng(seed)
+        picked = rng.choice(grid.weights.size, draws, p=grid.weights.ravel())
+        cell_of, sigma_of = np.divmod(picked, len(self._sigmas))
+        sigmas = self._sigmas[sigma_of]
+        coefficients = np.empty((draws, self._x.shape[1]))
+        own = np.empty((draws, len(self._numbers)))
+        for i in np.unique(cell_of):
+            mine = cell_of == i
+            coefficients[mine], own[mine] = draw(grid.cells[i], grid.found, sigmas[mine], rng)
+        n_blocks, n_effects = len(self._blocks), 1 + self._features.matrix.shape[1]
+        effects = coefficients[:, n_blocks : n_blocks + n_effects]
+        rows = self._features.matrix[self._numbers]
+        se = np.array(self._numbers) != 0
+        ratios, shares = (np.array([getattr(c, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
+        return Posterior(
+            architectures=tuple(self._numbers), gains=effects @ np.column_stack([se, rows]).T + own,
+            blocks=tuple(self._blocks), levels=coefficients[:, :n_blocks] + self._level, sigmas=sigmas,
+            taus=ratios * sigmas, freedom=self._freedom(grid), level=self._level, features=self._features,
+            _effects=effects, _own=np.sqrt(shares) * ratios * sigmas, _seed=seed,
+        )  # fmt: skip
+
+    def _freedom(self, grid: _Grid) -> float:
+        """Trace of the hat matrix, blocks left out: columns and own terms, each by how far the data move it."""
+        cell = grid.cells[int(grid.weights.sum(axis=1).argmax())]
+        inverse = np.linalg.inv(cell.lower @ cell.lower.T)
+        columns = (1 - np.diag(inverse))[len(self._blocks) :].sum()
+        return float(columns + (cell.shrink * grid.found.weight).sum())
+
+    def _columns(self, architectures: Sequence[int]) -> Array:
+        blocks = np.eye(len(self._blocks))[self._block]
+        effects = np.column_stack([np.array(architectures) != 0, self._features.matrix[list(architectures)]])
+        return np.column_stack([blocks, effects, *self._block_stages(architectures)])
+
+    def _block_stages(self, architectures: Sequence[int]) -> list[Array]:
+        """A column for each stage in each block, where there are several blocks."""
+        stages = [i for i, column in enumerate(self._features.columns) if column[0] == "stage"]
+        if len(self._blocks) < 2:
+            return []
+        rows = self._features.matrix[list(architectures)][:, stages]
+        return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))]
+
+    def _scale(self, ratio: float, own: float) -> Array:
+        n_effects = self._features.matrix.shape[1]
+        n_rest = self._x.shape[1] - len(self._blocks) - 1 - n_effects
+        structured = ratio * np.sqrt(1 - own)
+        return np.concatenate([
+            np.full(len(self._blocks), BLOCK_SCALE), [MEAN_SCALE], np.full(n_effects, structured),
+            np.full(n_rest, BLOCK_STAGE_SCALE * ratio),
+        ])  # fmt: skip

@@ -1,0 +1,78 @@
+"""The linear model for one cell of the grid of hyperparameters, with the architectures' own terms integrated out.
+
+    y = X beta + delta(architecture) + noise,   noise ~ N(0, sigma^2 / w),   delta ~ N(0, u r^2 sigma^2),   beta ~ N(0, sigma^2 I)
+
+All prior deviations are multiples of sigma, so a cell is factorised once for every sigma of the grid. Terms of single
+architectures are eliminated by Woodbury's identity: what is factorised is as large as the number of columns, whatever
+the number of trainings (Rasmussen and Williams, Gaussian Processes, 2006, section 2.7 and appendix A.3).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Everything that the cells need of the trainings. ``own`` says which architectures have a term of their own."""
+
+    n: int
+    gram: Array  # X' W X
+    moment: Array  # X' W y
+    power: float  # y' W y
+    per_architecture: Array  # rows: sum of w x over the trainings of an architecture
+    weight: Array  # sum of w
+    response: Array  # sum of w y
+    own: Array  # 1 or 0
+
+
+def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: int, own: Array) -> Sums:
+    """Reduces the trainings to what is needed of them."""
+    weighted = x * w[:, None]
+    rows = np.zeros((n_architectures, x.shape[1]))
+    np.add.at(rows, architecture, weighted)
+    weight: Array = np.bincount(architecture, w, n_architectures).astype(float)
+    response: Array = np.bincount(architecture, w * y, n_architectures).astype(float)
+    return Sums(len(y), x.T @ weighted, weighted.T @ y, float(y @ (w * y)), rows, weight, response, own)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The posterior of one cell: scaled coefficients ~ N(mean, sigma^2 (L L')^-1); ``log_evidence`` by sigma."""
+
+    ratio: float
+    own: float
+    scale: Array
+    shrink: Array  # by which share of its own residuals an architecture's term follows them
+    lower: Array
+    mean: Array
+    log_evidence: Array
+
+
+def solve(found: Sums, scale: Array, ratio: float, own: float, sigmas: Array) -> Cell:
+    """The cell with prior deviations ``scale`` (of sigma) of the columns and ``own * ratio^2`` as variance of own terms."""
+    variance = own * ratio**2 * found.own
+    shrink = variance / (1 + variance * found.weight)
+    rows = found.per_architecture * scale
+    precision = found.gram * np.outer(scale, scale) - rows.T @ (rows * shrink[:, None]) + np.eye(len(scale))
+    lower: Array = np.asarray(np.linalg.cholesky(precision), dtype=float)
+    projected = np.linalg.solve(lower, scale * found.moment - rows.T @ (shrink * found.response))
+    misfit = found.power - float(shrink @ found.response**2) - float(projected @ projected)
+    log_det = 2 * float(np.log(np.diag(lower)).sum()) + float(np.log1p(variance * found.weight).sum())
+    evidence: Array = -found.n * np.log(sigmas) - 0.5 * max(misfit, 0.0) / sigmas**2 - 0.5 * log_det
+    mean: Array = np.linalg.solve(lower.T, projected)
+    return Cell(ratio, own, scale, shrink, lower, mean, evidence)
+
+
+def draw(cell: Cell, found: Sums, sigmas: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """A draw for each sigma given: coefficients (draws, columns), and own terms (draws, architectures)."""
+    noise = rng.standard_normal((len(cell.mean), len(sigmas)))
+    scaled = cell.mean[:, None] + np.linalg.solve(cell.lower.T, noise) * sigmas
+    coefficients = (cell.scale[:, None] * scaled).T
+    residual = found.response - coefficients @ found.per_architecture.T
+    spread = np.sqrt(cell.shrink) * sigmas[:, None]
+    return coefficients, cell.shrink * residual + spread * rng.standard_normal(residual.shape)
