@@ -42,6 +42,17 @@ def _cifar_resnet(depth: int, width: int = 16) -> str:
     return f"cifar_resnet{6 * n_units + 2}" + (f"_w{width}" if width != 16 else "")
 
 
+def _cifar_preact_resnet(depth: int) -> str:
+    """1001 layers are the paper's deepest network; from 164 on its units are bottlenecks."""
+    step = 6 if depth < 164 else 9
+    return f"cifar_preact_resnet{step * min(max(round((depth - 2) / step), 1), 111) + 2}"
+
+
+def _cifar_wrn(depth: int, factor: int) -> str:
+    """A depth of 6n + 4, and a width of at most 64 times the narrow network's."""
+    return f"cifar_wrn{6 * min(max(round((depth - 4) / 6), 1), 100) + 4}_{min(max(factor, 1), 64)}"
+
+
 # He et al., arXiv 1512.03385 and its successors, as torchvision defines them; widths of ResNeXt: arXiv 1611.05431, of
 # wide networks: arXiv 1605.07146.
 BACKBONES: dict[str, Backbone] = {
@@ -51,6 +62,18 @@ BACKBONES: dict[str, Backbone] = {
         member=_cifar_resnet,
         rule="cifar_resnetD has a depth D = 6n + 2 from 8 to 1202; cifar_resnetD_wW has W channels in stage 1, from 1 "
         "to 1024, where W = 16 is not written",
+    ),
+    r"cifar_preact_resnet(?P<depth>\d{1,9})": Backbone(
+        "cifar_preact_resnet",
+        examples=tuple(f"cifar_preact_resnet{depth}" for depth in (20, 56, 110, 164)),
+        member=_cifar_preact_resnet,
+        rule="cifar_preact_resnetD has a depth D = 6n + 2 below 164, and D = 9n + 2 of bottlenecks from 164 to 1001",
+    ),
+    r"cifar_wrn(?P<depth>\d{1,9})_(?P<factor>\d{1,9})": Backbone(
+        "cifar_preact_resnet",
+        examples=("cifar_wrn16_8", "cifar_wrn28_10"),
+        member=_cifar_wrn,
+        rule="cifar_wrnD_K has a depth D = 6n + 4 from 10 to 604, and K times 16 channels in stage 1, K from 1 to 64",
     ),
     "resnet18": Backbone("resnet", {"unit": "basic", "layers": (2, 2, 2, 2)}),
     "resnet34": Backbone("resnet", {"unit": "basic", "layers": (3, 4, 6, 3)}),
@@ -62,6 +85,15 @@ BACKBONES: dict[str, Backbone] = {
     "resnext101_64x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 64, "width": 4}),
     "wide_resnet50_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "width": 128}),
     "wide_resnet101_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "width": 128}),
+    # Networks of the SENet paper that torchvision lacks, without their SE.
+    "resnet50_v1": Backbone("resnet_v1", {"layers": (3, 4, 6, 3)}),
+    "resnet101_v1": Backbone("resnet_v1", {"layers": (3, 4, 23, 3)}),
+    "resnet152_v1": Backbone("resnet_v1", {"layers": (3, 8, 36, 3)}),
+    "senet154_plain": Backbone("senet", {"layers": (3, 8, 36, 3)}),
+    "bn_inception": Backbone("bn_inception"),
+    "inception_v4": Backbone("inception_v4"),
+    "inception_resnet_v2": Backbone("inception_resnet_v2"),
+    "mobilenet_v1": Backbone("mobilenet_v1"),
 }
 
 

@@ -11,15 +11,18 @@ from spaces import Architecture, UserError
 NAMES = backbones.names()
 TORCHVISION = [name for name, row in BACKBONES.items() if row.file == "resnet"]
 POSITIONS = {"pre_addition", "post_addition", "pre_unit", "identity", "mid"}
+# Units without an addition.
+OFFERED = {"bn_inception": {"output"}, "inception_v4": {"output"}, "mobilenet_v1": {"mid", "output"}}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_a_network_with_slots(name: str) -> None:
     network = skeleton(backbones.check(name), in_channels=2, num_classes=7)
-    assert network.eval()(torch.empty(2, 2, 32, 32, device="meta")).shape == (2, 7)
+    assert network.eval()(torch.empty(2, 2, 96, 96, device="meta")).shape == (2, 7)
+    offered = OFFERED.get(name, POSITIONS)
     for _, _, unit in units(network):
-        assert {child for child, slot in unit.named_children() if isinstance(slot, Slot)} == POSITIONS
-    assert not [key for key in network.state_dict() for position in POSITIONS if position in key]
+        assert {child for child, slot in unit.named_children() if isinstance(slot, Slot)} == offered
+    assert not [key for key in network.state_dict() for position in offered if position in key]
 
 
 def test_every_row_is_listed() -> None:
@@ -81,6 +84,11 @@ def test_shortcut_of_small_image_networks_strides_and_pads_with_zeros() -> None:
         ("cifar_resnet20_w99999", "from 1 to 1024", "did you mean `cifar_resnet20_w1024`?"),
         ("cifar_resnet20_w0", "from 1 to 1024", "did you mean `cifar_resnet20_w1`?"),
         ("cifar_resnet20_32", "unknown backbone", "did you mean `cifar_resnet20_w32`?"),
+        ("cifar_preact_resnet111", "depth D = 6n + 2", "did you mean `cifar_preact_resnet110`?"),
+        ("cifar_preact_resnet170", "D = 9n + 2 of bottlenecks", "did you mean `cifar_preact_resnet173`?"),
+        ("cifar_preact_resnet162", "D = 9n + 2 of bottlenecks", "did you mean `cifar_preact_resnet164`?"),
+        ("cifar_wrn28_100", "K from 1 to 64", "did you mean `cifar_wrn28_64`?"),
+        ("cifar_wrn17_8", "depth D = 6n + 4", "did you mean `cifar_wrn16_8`?"),
         ("", "unknown backbone ``", ""),
     ],
 )
@@ -92,6 +100,17 @@ def test_a_wrong_name_says_what_is_right(name: str, message: str, hint: str) -> 
     assert caught.value.key == "model.backbone"
 
 
-@pytest.mark.parametrize("name", ["cifar_resnet8_w1", "cifar_resnet26", "cifar_resnet1202", "cifar_resnet14_w1024"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cifar_resnet8_w1",
+        "cifar_resnet26",
+        "cifar_resnet1202",
+        "cifar_resnet14_w1024",
+        "cifar_preact_resnet1001",
+        "cifar_preact_resnet158",
+        "cifar_wrn40_4",
+    ],
+)
 def test_members_of_a_family_need_not_be_listed(name: str) -> None:
     assert backbones.check(name) == name

@@ -19,7 +19,7 @@ from spaces import SE, Architecture
 from tests.senet_nas.covering import EXCITATIONS, covering, packed, pairwise, positions
 
 # One backbone of each kind of unit.
-BACKBONES = ("cifar_resnet8", "resnet18", "resnet50")
+BACKBONES = ("cifar_resnet8", "cifar_preact_resnet20", "resnet18", "resnet50", "mobilenet_v1")
 COUNTS = ("params", "macs", "macs_paper")
 MEMORY = (torch.contiguous_format, torch.channels_last)
 slow = pytest.mark.slow

@@ -25,7 +25,9 @@ def layers(network: nn.Module) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("backbone", ["cifar_resnet110", "resnet18", "resnet50"])
+@pytest.mark.parametrize(
+    "backbone", ["cifar_resnet110", "resnet18", "resnet50", "cifar_preact_resnet20", "bn_inception"]
+)
 def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
     network = build(covering(backbone)[0], num_classes=6).train()  # untrained and in eval mode, it grows past 32 bits
     other = written(network).train()
