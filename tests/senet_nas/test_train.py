@@ -118,3 +118,17 @@ def test_validation_counts_every_image_whatever_the_batches(data, monkeypatch):
     assert whole["log_loss"] == pytest.approx(parts["log_loss"], rel=1e-4)
     assert whole["accuracy"] == pytest.approx(100 * whole["correct"].double().mean().item())
     assert not any(block._forward_hooks for block in model.modules())
+
+
+def test_the_fused_optimizer_steps_as_the_plain_one_whatever_the_layout(data):
+    """Weights lie channels last, gradients need not: one kernel over all of them must not mix elements up."""
+
+    def after(fused):
+        training = Training(network(SE), data, Recipe(epochs=1, batch_size=64), seed=Seed(0))
+        for group in training._optimizer.param_groups:
+            group["fused"] = fused
+        training.epoch()
+        return training.model.state_dict()
+
+    for ours, theirs in zip(after(True).values(), after(False).values(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
