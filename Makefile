@@ -29,6 +29,8 @@ check: $(VENV)/dev.stamp
 benchmarks: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.datapath
+	$(BIN)/python -m benchmarks.loop
+	$(BIN)/python -m benchmarks.latency
 
 $(VENV)/bin/python:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'senet-search needs Python 3.11 or newer')"

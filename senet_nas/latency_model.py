@@ -76,7 +76,7 @@ def fit(sites: Sequence[Site], timed: Sequence[Timed], plain_ms: float) -> Laten
     w_P = np.linalg.solve(x_NP.T @ x_NP + penalty * np.eye(len(names)), x_NP.T @ (weight_N * y_N))
     error = float(np.abs(left_out[penalty] - y_N).mean())
     weights = {name: float(weight) for name, weight in zip(names, w_P, strict=True)}
-    return LatencyModel(stages, weights, plain_ms, error, _tau(left_out[penalty], y_N), len(timed))
+    return LatencyModel(stages, weights, plain_ms, error, tau(left_out[penalty], y_N), len(timed))
 
 
 def sample(space: Space, n: int, rng: random.Random) -> list[Architecture]:
@@ -120,7 +120,7 @@ def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: floa
     return left_out
 
 
-def _tau(a_N: NDArray[np.float64], b_N: NDArray[np.float64]) -> float:
+def tau(a_N: NDArray[np.float64], b_N: NDArray[np.float64]) -> float:
     """Kendall's tau: the share of pairs in the same order minus that of pairs in the other."""
     agree_NN = np.sign(a_N[:, None] - a_N) * np.sign(b_N[:, None] - b_N)
     return float(agree_NN.sum() / (len(a_N) * (len(a_N) - 1)))

@@ -1,0 +1,109 @@
+"""Latency that can be believed: plain against plain, a planted slowdown, and the additive model on unseen architectures.
+
+    python -m benchmarks.latency [--seconds S] [--backbone NAME] [--samples N] [--unseen N]
+
+Run it on a quiet machine: what else runs is in the figures.
+"""
+
+import argparse
+import random
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks import environment
+from senet_nas import latency, latency_model
+from senet_nas.build import build, sites
+from senet_nas.latency import Call, Comparison
+from senet_nas.latency_model import Timed
+from senet_nas.recipe import LatencySpec
+from spaces import Architecture, Space, SpaceSpec
+
+IMAGE, CLASSES, PLANTED = (3, 32, 32), 10, 0.05
+SPEC = LatencySpec(device="cpu")
+SPACE = SpaceSpec(
+    granularity="block", tie=(), reduction=(4, 16), squeeze=("avg", "max", "avgmax", "std"),
+    position=("pre_addition", "post_addition", "pre_unit", "identity"), gate=("sigmoid", "hard_sigmoid"),
+)  # fmt: skip
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--backbone", default="cifar_resnet20")
+    arguments.add_argument("--seconds", type=float, default=60.0, help="at most, for a figure")
+    arguments.add_argument("--samples", type=int, default=48)
+    arguments.add_argument("--unseen", type=int, default=20)
+    given = arguments.parse_args()
+    space = Space(given.backbone, sites(given.backbone), SPACE)
+    plain = Architecture.plain(space.backbone, len(space.sites))
+    with latency.threads(SPEC.threads):
+        same = [latency.compare(network(plain), network(plain), seconds=given.seconds) for _ in range(5)]
+        slow = [latency.compare(network(plain), slowed(network(plain)), seconds=given.seconds) for _ in range(3)]
+        model = additive(space, given.samples, given.unseen)
+    result = {
+        "measured_on": latency.fingerprint(SPEC), "backbone": given.backbone, "image": IMAGE,
+        "plain_against_plain": list(told(same)), "planted": PLANTED, "planted_found": list(told(slow)),
+        "additive_model": model,
+    }  # fmt: skip
+    print(environment.write("latency", result).read_text())
+
+
+def network(architecture: Architecture) -> Call:
+    return latency.forward(build(architecture, num_classes=CLASSES), IMAGE, SPEC)
+
+
+def slowed(call: Call) -> Call:
+    """The same call, and after it idle work for a share of its own time, as it takes on average in half a second."""
+    began, n = time.perf_counter(), 0
+    while time.perf_counter() < began + 0.5:
+        call()
+        n += 1
+    extra = PLANTED * (time.perf_counter() - began) / n
+
+    def slower() -> None:
+        call()
+        end = time.perf_counter() + extra
+        while time.perf_counter() < end:
+            pass
+
+    return slower
+
+
+def additive(space: Space, samples: int, unseen: int) -> dict[str, Any]:
+    """The model fitted on some architectures, judged on others; these are timed four times as long."""
+    rng = random.Random(0)
+    plain = network(Architecture.plain(space.backbone, len(space.sites)))
+    began = time.perf_counter()
+    timed = []
+    for architecture in latency_model.sample(space, samples, rng):
+        found = latency.compare(plain, network(architecture), seconds=SPEC.seconds)
+        timed.append(Timed(architecture, found.overhead, 100 * found.half_width))
+    model = latency_model.fit(space.sites, timed, found.plain_ms)
+    fitted = time.perf_counter() - began
+    known = {t.architecture for t in timed}
+    others = [a for a in latency_model.sample(space, unseen + samples, rng) if a not in known][:unseen]
+    found_N = [latency.compare(plain, network(a), seconds=4 * SPEC.seconds, precision=0.005) for a in others]
+    ratio_N = np.array([found.ratio for found in found_N])
+    guess_N = np.array([1 + model.overhead(a) / 100 for a in others])
+    return {
+        "fitted_on": len(timed), "seconds": round(fitted, 1), "left_out_error_percent": round(model.error, 2),
+        "unseen": len(others), "mean_absolute_error_percent": round(100 * float(np.abs(guess_N - ratio_N).mean()), 2),
+        "rank_correlation": round(spearman(guess_N, ratio_N), 3), "kendall_tau": round(latency_model.tau(guess_N, ratio_N), 3),
+        "overheads_percent": [round(100 * (float(r) - 1), 2) for r in np.sort(ratio_N)],
+        "half_width_percent": round(100 * float(np.mean([found.half_width for found in found_N])), 2),
+    }  # fmt: skip
+
+
+def spearman(a_N: Any, b_N: Any) -> float:
+    return float(np.corrcoef(*(values.argsort().argsort() for values in (a_N, b_N)))[0, 1])
+
+
+def told(found: list[Comparison]) -> Iterator[dict[str, float]]:
+    for each in found:
+        yield {name: round(value, 4) for name, value in each.to_dict().items()}
+
+
+if __name__ == "__main__":
+    main()
