@@ -10,8 +10,15 @@ import os
 import signal
 
 VARIABLE = "SENET_FAILPOINT"
-_name, _count, _action = [*os.environ.get(VARIABLE, "").split(":"), "", ""][:3]
-_left = int(_count or 1)
+_name = _action = ""
+_left = 0
+
+
+def arm(text: str) -> None:
+    """Sets what the variable sets: ``NAME[:N[:ACTION]]``."""
+    global _name, _left, _action  # noqa: PLW0603 - one process, one failpoint
+    _name, count, _action = [*text.split(":"), "", ""][:3]
+    _left = int(count or 1)
 
 
 def failpoint(name: str) -> None:
@@ -23,3 +30,6 @@ def failpoint(name: str) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if _left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+arm(os.environ.get(VARIABLE, ""))

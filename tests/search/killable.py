@@ -1,12 +1,18 @@
 """A driver of the loop that can be killed anywhere: no Ray, no torch, no MLflow, everything else as in a real run.
 
     python killable.py FOLDER TRAININGS SAMPLER
+    python killable.py < requests     each a line of JSON: [failpoint, folder, trainings, sampler, file for stderr]
 
-Results are made durable by the worker's own code and adopted by the loop's own recovery.
+The second form forks a driver for each request and answers with a line, its exit status: to import takes longer than
+to run. Results are made durable by the worker's own code and adopted by the loop's own recovery.
 """
 
+import json
+import os
 import random
 import sys
+import tempfile
+import traceback
 from pathlib import Path
 
 from search import folder, front, worker
@@ -18,7 +24,7 @@ from search.loop import Budget, Loop
 from search.objectives import DEFAULT
 from search.propose import Proposer
 from senet_nas.recipe import Report
-from spaces import Site, Space, SpaceSpec, UserError, durable
+from spaces import Site, Space, SpaceSpec, UserError, durable, failpoints
 
 SITES = [Site(f"{stage}.0", stage, {"pre_addition": 16, "post_addition": 16}) for stage in (1, 2, 3)]
 SPACE = Space("net", SITES, SpaceSpec())
@@ -54,11 +60,36 @@ def main(path: Path, trainings: int, sampler: str) -> None:
         ledger.note(complete=trainings)
 
 
-if __name__ == "__main__":
+def tell(path: Path, trainings: int, sampler: str) -> int:
+    """Runs it as the command line would: errors for people in two lines, and an exit status."""
     try:
-        with folder.writable(Path(sys.argv[1])):
-            main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
-    except UserError as error:  # as the command line tells it
+        with folder.writable(path):
+            main(path, trainings, sampler)
+    except UserError as error:
         print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr)
-        sys.exit(error.code)
+        return error.code
+    return 0
+
+
+def serve() -> None:
+    with tempfile.TemporaryDirectory() as warm:
+        main(Path(warm) / "run", 8, "tpe")  # what is imported late is imported now
+    for line in sys.stdin:
+        failpoint, path, trainings, sampler, errors = json.loads(line)
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+            failpoints.arm(failpoint)
+            status = 1  # of a traceback
+            try:
+                status = tell(Path(path), trainings, sampler)
+            except Exception:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    serve() if len(sys.argv) == 1 else sys.exit(tell(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
     assert not {"torch", "ray", "mlflow"} & sys.modules.keys()

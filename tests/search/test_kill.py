@@ -31,16 +31,42 @@ POINTS = [
 ONLY_ON_RESUME = ("before_waiting", "within_waiting", "after_waiting", "within_recover")
 
 
-def drive(folder, *, kill="", sampler="tpe", check=True):
-    done = driven(folder, kill, sampler)
-    assert not check or done.returncode == 0, done.stderr
-    return done.returncode
+class Zygote:
+    """A process that has imported everything and forks a driver for each request."""
+
+    def __init__(self):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SENET_FAILPOINT": ""}
+        self._process = subprocess.Popen(
+            [sys.executable, str(DRIVER)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def drive(self, folder, failpoint, sampler):
+        errors = folder.parent / f"{folder.name}.stderr"
+        print(
+            json.dumps([failpoint, str(folder), TRAININGS, sampler, str(errors)]), file=self._process.stdin, flush=True
+        )
+        return int(self._process.stdout.readline()), errors.read_text()
+
+    def close(self):
+        self._process.stdin.close()
+        assert self._process.wait() == 0, "a driver imported torch, Ray or MLflow"
 
 
-def driven(folder, failpoint, sampler="tpe"):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "SENET_FAILPOINT": failpoint}
-    command = [sys.executable, str(DRIVER), str(folder), str(TRAININGS), sampler]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture(scope="module")
+def zygote():
+    made = Zygote()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def drive(zygote):
+    def drive(folder, *, kill="", sampler="tpe", check=True):
+        status, errors = zygote.drive(folder, kill, sampler)
+        assert not check or status == 0, errors
+        return status
+
+    return drive
 
 
 def contents(folder):
@@ -68,14 +94,14 @@ def check(folder, expected, kills):
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory):
+def expected(tmp_path_factory, drive):
     folder = tmp_path_factory.mktemp("whole") / "run"
     drive(folder)
     return contents(folder)
 
 
 @pytest.mark.parametrize("point", [p for p in POINTS if p not in ONLY_ON_RESUME])
-def test_killed_at_a_named_point(tmp_path, expected, point):
+def test_killed_at_a_named_point(tmp_path, drive, expected, point):
     folder = tmp_path / "run"
     status = drive(folder, kill=point, check=False)
     assert status == -signal.SIGKILL, f"{point} was never reached"
@@ -86,26 +112,26 @@ def test_killed_at_a_named_point(tmp_path, expected, point):
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [3, 9, 17])
 @pytest.mark.parametrize("point", [p for p in POINTS if p not in ONLY_ON_RESUME])
-def test_killed_at_a_named_point_of_a_later_session(tmp_path, expected, point, number):
-    killed_twice(tmp_path / "run", expected, point, number)
+def test_killed_at_a_named_point_of_a_later_session(tmp_path, drive, expected, point, number):
+    killed_twice(drive, tmp_path / "run", expected, point, number)
 
 
 RECOVERY = ["after_lock", "before_waiting", "within_waiting", "after_waiting", "within_recover"]
 
 
 @pytest.mark.parametrize("point", RECOVERY)
-def test_killed_again_while_it_recovers(tmp_path, expected, point):
-    killed_twice(tmp_path / "run", expected, point, 9)
+def test_killed_again_while_it_recovers(tmp_path, drive, expected, point):
+    killed_twice(drive, tmp_path / "run", expected, point, 9)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [1, 2, 4, 6, 11, 13, 15, 19, 23])
 @pytest.mark.parametrize("point", RECOVERY)
-def test_killed_again_while_it_recovers_wherever_it_was(tmp_path, expected, point, number):
-    killed_twice(tmp_path / "run", expected, point, number)
+def test_killed_again_while_it_recovers_wherever_it_was(tmp_path, drive, expected, point, number):
+    killed_twice(drive, tmp_path / "run", expected, point, number)
 
 
-def killed_twice(folder, expected, point, number):
+def killed_twice(drive, folder, expected, point, number):
     assert drive(folder, kill=f"after_running:{number}", check=False) == -signal.SIGKILL
     assert drive(folder, kill=point, check=False) == -signal.SIGKILL
     drive(folder)
@@ -116,7 +142,7 @@ RANDOM = [*range(4), *(pytest.param(number, marks=pytest.mark.soak) for number i
 
 
 @pytest.mark.parametrize("number", RANDOM)
-def test_killed_five_times_at_random_points(tmp_path, expected, number):
+def test_killed_five_times_at_random_points(tmp_path, drive, expected, number):
     rng = random.Random(number)
     folder = tmp_path / "run"
     kills = 0
@@ -128,7 +154,7 @@ def test_killed_five_times_at_random_points(tmp_path, expected, number):
     check(folder, expected, kills)
 
 
-def test_a_result_that_was_durable_is_adopted_not_trained_again(tmp_path, expected):
+def test_a_result_that_was_durable_is_adopted_not_trained_again(tmp_path, drive, expected):
     folder = tmp_path / "run"
     assert drive(folder, kill="after_result.json:7", check=False) == -signal.SIGKILL
     drive(folder)
@@ -146,12 +172,11 @@ FULL = [
 
 
 @pytest.mark.parametrize("point", FULL)
-def test_a_full_disk_stops_the_run_and_it_goes_on_where_there_is_room_again(tmp_path, expected, point):
+def test_a_full_disk_stops_the_run_and_it_goes_on_where_there_is_room_again(tmp_path, zygote, drive, expected, point):
     folder = tmp_path / "run"
     action = f"{point}:full" if ":" in point else f"{point}:1:full"
-    done = driven(folder, action)
-    assert done.returncode == 4
-    assert (done.stderr.count("\n"), "No space left" in done.stderr) == (2, True), done.stderr
+    status, said = zygote.drive(folder, action, "tpe")
+    assert (status, said.count("\n"), "No space left" in said) == (4, 2, True), said
     assert not list(folder.rglob("*.tmp"))
     drive(folder)
     check(folder, expected, kills=1)
@@ -169,7 +194,7 @@ def small_disk(folder, kibibytes):
 
 @pytest.mark.skipif(not CAN_MOUNT, reason="needs a mount namespace of its own")
 @pytest.mark.parametrize("kibibytes", [120, 200, 260])
-def test_on_a_disk_that_is_really_full_nothing_that_finished_is_lost(tmp_path, kibibytes):
+def test_on_a_disk_that_is_really_full_nothing_that_finished_is_lost(tmp_path, drive, kibibytes):
     done = small_disk(tmp_path / "disk", kibibytes)
     assert done.returncode == 4, done.stderr
     assert any(words in done.stderr for words in ("No space left", "disk is full")), done.stderr
