@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,20 @@ SET = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key, e.g. train.epochs=3."
 )
 CONFIG = click.argument("config", type=click.Path(path_type=Path))
+PLACEMENT = (
+    click.option(
+        "--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key."
+    ),
+    click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1)),
+    click.option("--position", default="pre_addition", show_default=True),
+    click.option("--squeeze", default="avg", show_default=True),
+    click.option("--excitation", default="fc", show_default=True),
+    click.option("--gate", default="sigmoid", show_default=True),
+    click.option("--min-hidden", default=None, type=click.IntRange(min=1)),
+    click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1)),
+    click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1)),
+    click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1)),
+)
 
 
 def main() -> None:
@@ -31,6 +46,13 @@ def main() -> None:
             stream.flush()
     atexit._run_exitfuncs()
     os._exit(status)  # sys.exit would look through all that the libraries left for garbage, which took five seconds
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that fill a backbone with SE and say for which images."""
+    for option in reversed(PLACEMENT):
+        command = option(command)
+    return command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -265,18 +287,7 @@ def export(
 
 @cli.command()
 @click.argument("backbone")
-@click.option(
-    "--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key."
-)
-@click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1))
-@click.option("--position", default="pre_addition", show_default=True)
-@click.option("--squeeze", default="avg", show_default=True)
-@click.option("--excitation", default="fc", show_default=True)
-@click.option("--gate", default="sigmoid", show_default=True)
-@click.option("--min-hidden", default=None, type=click.IntRange(min=1))
-@click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1))
-@click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1))
+@placed
 @click.option("--latency", is_flag=True, help="Also measure time and memory beside plain, on this machine.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Images in one pass.")
@@ -308,8 +319,36 @@ def profile(backbone: str, placement: str, image_size: int, channels: int, class
         click.echo("\n".join(found.lines()))
 
 
+@cli.command()
+@click.argument("target", metavar="ARCHITECTURE|BACKBONE")
+@placed
+@click.option(
+    "--svg", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Also draw it into this file."
+)
+@JSON
+def show(target: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
+         svg: Path | None, as_json: bool, **se: Any) -> None:  # fmt: skip
+    """A network stage by stage: where SE acts, and its price there. ARCHITECTURE is a key as the other commands print
+    it; a BACKBONE is filled as --placement says."""
+    from search.commands import show as shows
+
+    values = {name: str(value) for name, value in se.items()}
+    found = shows.show(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    if svg is not None:
+        from search.report import network
+
+        svg.write_text(network.svg(found))
+        click.echo(f"drawn into {svg}", err=True)
+    if as_json:
+        _print_json("show", None, found.to_dict())
+    else:
+        click.echo("\n".join(found.lines()))
+
+
 @cli.command(name="list")
-@click.argument("what", required=False, metavar="[backbones|datasets|squeezes|gates|positions|samplers|measures|runs]")
+@click.argument(
+    "what", required=False, metavar="[backbones|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]"
+)
 @RUNS
 @JSON
 def list_(what: str | None, runs: Path, as_json: bool) -> None:
