@@ -66,6 +66,9 @@ class Recipe:
     flip: bool | None = option(None, "mirror images at random; the dataset's habit unless given")
     crop: int | None = option(None, "pixels of padding for random crops; the dataset's habit unless given", ge=0, le=64)
     jitter: float = option(0.0, "random brightness, contrast and saturation: each by up to this share", ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = option(
+        "auto", "of the forward and backward pass; bfloat16 on a GPU that has it, float32 elsewhere"
+    )
     cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 is none", ge=0, le=512)
 
 

@@ -45,6 +45,7 @@ class Training:
         self._x, self._y = data.x_train.to(device), data.y_train.to(device)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
         self._optimizer = _optimizer(self.model, recipe)
+        self._autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=_is_short(recipe, device))
         self._first = next(m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
         self._steps = max(1, len(self._y) // recipe.batch_size)
         self._done = 0
@@ -99,7 +100,8 @@ class Training:
         return float(loss_sum) / self._steps, float(norm_sum) / self._steps
 
     def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
-        loss = F.cross_entropy(self.model(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
+        with self._autocast:
+            loss = F.cross_entropy(self.model(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
@@ -156,6 +158,13 @@ def _gate_summary(gates: list[tuple[Tensor, Tensor]]) -> dict[str, float]:
         return {}
     mean, saturation = (float(torch.stack(values).mean()) for values in zip(*gates, strict=True))
     return {"gate_mean": mean, "gate_saturation": saturation}
+
+
+def _is_short(recipe: Recipe, device: str) -> bool:
+    """Whether to train in bfloat16. Weights, their updates and validation stay in float32: so is what is exported."""
+    if recipe.precision == "auto":
+        return torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported()
+    return recipe.precision == "bfloat16"
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:

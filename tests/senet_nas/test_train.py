@@ -132,3 +132,21 @@ def test_the_fused_optimizer_steps_as_the_plain_one_whatever_the_layout(data):
 
     for ours, theirs in zip(after(True).values(), after(False).values(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_in_bfloat16_it_learns_as_well_and_its_weights_stay_float32(data):
+    recipe = Recipe(epochs=6, batch_size=32, lr=0.1, precision="bfloat16")
+    training = Training(network(SE), data, recipe, seed=Seed(0))
+    seen = set()
+    training.model.fc.register_forward_hook(lambda module, inputs, y: seen.add((module.training, y.dtype)))
+    epochs = [training.epoch() for _ in range(6)]
+    assert seen == {(True, torch.bfloat16), (False, torch.float32)}
+    assert epochs[-1]["val_accuracy"] > 80
+    assert {p.dtype for p in training.model.parameters()} == {torch.float32}
+
+
+def test_on_a_cpu_float32_is_the_rule(data):
+    ours, theirs = (
+        next(iter(fit(network(), data, Recipe(epochs=1, precision=p), seed=Seed(0)))) for p in ("auto", "float32")
+    )
+    assert ours["train_loss"] == theirs["train_loss"]

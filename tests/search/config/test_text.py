@@ -36,7 +36,7 @@ OTHER = {
     "search": {"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
     "budget": {"trainings": 5, "time": "1h"},
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
-              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 1, "jitter": 0.1, "cutout": 2},
+              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 1, "jitter": 0.1, "cutout": 2, "precision": "bfloat16"},
     "evaluate": "python:mine:train",
     "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile", "seconds": 1.0, "samples": 9},
     "resources": {"slots": 1, "cpus_per_slot": 1, "gpus_per_slot": 0, "device": "cpu"},
