@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from search.surrogate import Posterior
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
-DRAWS = 256
+# Draws of everything that might be on the front, and of what is looked at more closely.
+SCREENED, DRAWS = 96, 256
 RIVALS, CANDIDATES, STRANGERS = 200, 96, 48
 REPLICATES = (1, 4, 16, 64)
 # Nodes and weights of a standard normal, for the expectation over what a training may show.
@@ -68,7 +70,7 @@ def on_front(draws: Array, costs: Array) -> Array:
 
 def thompson(scene: Scene, rng: np.random.Generator) -> int:
     """A member of the front of one draw, the more likely the less is known of it."""
-    draws, _ = _conditioned(scene, rng)
+    draws = scene.posterior.everywhere(SCREENED)
     front = on_front(draws[rng.integers(len(draws))][None], scene.costs) > 0
     eligible = np.flatnonzero(front & scene.allowed)
     if len(eligible) == 0:
@@ -79,16 +81,15 @@ def thompson(scene: Scene, rng: np.random.Generator) -> int:
 
 def knowledge_gradient(scene: Scene, rng: np.random.Generator) -> int:
     """The architecture whose next trainings are expected to raise the value of the report most, each."""
-    draws, level = _conditioned(scene, rng)
-    chances = on_front(draws, scene.costs)
+    chances = on_front(scene.posterior.everywhere(SCREENED), scene.costs)
     rivals = np.union1d(np.argsort(-chances, kind="stable")[:RIVALS], [0])
     candidates = _screened(scene.allowed, chances, rng)
-    gains = _gains(scene, draws, level, rivals, candidates)
+    gains = _gains(scene, rivals, candidates, rng)
     ties = gains >= gains.max() * (1 - 1e-9)
     return int(candidates[np.flatnonzero(ties)[chances[candidates[ties]].argmax()]])
 
 
-def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> Integers:
     """The likeliest members of the front, and some others: they may tell of effects that all share."""
     eligible = np.flatnonzero(allowed)
     likely = eligible[np.argsort(-chances[eligible], kind="stable")[:CANDIDATES]]
@@ -96,37 +97,43 @@ def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> ND
     return np.union1d(likely, others)
 
 
-def _gains(scene: Scene, draws: Array, level: Array, rivals: NDArray[np.int64], candidates: NDArray[np.int64]) -> Array:
+def _gains(scene: Scene, rivals: Integers, candidates: Integers, rng: np.random.Generator) -> Array:
     """Expected rise of the value for each candidate and training, the best number of replicates being chosen."""
+    members = np.union1d(rivals, [*candidates, *(architecture for architecture, _ in scene.pending)])
+    draws, level = _conditioned(scene, members, rng)
+    at_rivals, at_candidates = np.searchsorted(members, rivals), np.searchsorted(members, candidates)
     means = draws.mean(axis=0)
-    shown = draws[:, candidates] + level[:, None]
+    shown = draws[:, at_candidates] + level[:, None]
     shown -= shown.mean(axis=0)
-    covariance = (draws[:, rivals] - means[rivals]).T @ shown / len(draws)  # (rivals, candidates)
-    variance = (shown**2).mean(axis=0)
-    noise = float((scene.posterior.sigmas**2).mean())
+    covariance = (draws[:, at_rivals] - means[at_rivals]).T @ shown / len(draws)  # (rivals, candidates)
+    variance, noise = (shown**2).mean(axis=0), float((scene.posterior.sigmas**2).mean())
     best = np.zeros(len(candidates))
     for n in REPLICATES:
         reach = covariance / np.sqrt(variance + noise / n)
-        moved = means[rivals] + reach.T[:, None, :] * _NODES[:, None]  # (candidates, nodes, rivals)
-        rise = np.zeros(len(candidates))
-        for cost in scene.costs[rivals].T:
-            rise += value(moved, cost) @ _WEIGHTS - value(means[rivals], cost)
-        best = np.maximum(best, rise / n)
+        best = np.maximum(best, _rise(means[at_rivals], reach, scene.costs[rivals]) / n)
     return best
 
 
-def _conditioned(scene: Scene, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws of all gains and of the level of the block, as they will be when what runs has ended as expected.
+def _rise(means: Array, reach: Array, costs: Array) -> Array:
+    """Expected rise of the value when means move by ``reach`` (rivals, candidates) times a standard normal."""
+    moved = means + reach.T[:, None, :] * _NODES[:, None]  # (candidates, nodes, rivals)
+    rise: Array = sum((value(moved, cost) @ _WEIGHTS - value(means, cost) for cost in costs.T), np.zeros(len(moved)))
+    return rise
+
+
+def _conditioned(scene: Scene, members: Integers, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws of the members' gains and of the level of the block, as they will be when what runs has ended as expected.
 
     Matheron's rule (Wilson et al., ICML 2020): a draw is moved by how far its own noisy observation misses the mean.
     """
-    draws = scene.posterior.everywhere(DRAWS).astype(float)
+    draws = scene.posterior.everywhere(DRAWS, members)
     levels = {block: scene.posterior.levels[:DRAWS, i].copy() for i, block in enumerate(scene.posterior.blocks)}
     noise = scene.posterior.sigmas[:DRAWS]
     for block in {scene.block, *(block for _, block in scene.pending)} - levels.keys():
         levels[block] = scene.posterior.plain_accuracy + rng.standard_normal(len(draws))
     for architecture, block in scene.pending:
-        seen = draws[:, architecture] + levels[block] + noise * rng.standard_normal(len(draws))
+        at = int(np.searchsorted(members, architecture))
+        seen = draws[:, at] + levels[block] + noise * rng.standard_normal(len(draws))
         miss = seen - seen.mean()
         pull = miss / (miss @ miss)
         levels = {name: level - miss * (pull @ (level - level.mean())) for name, level in levels.items()}

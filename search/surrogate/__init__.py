@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.surrogate.cells import Array, Cell, Integers, Sums, draw, solve, sums
+from search.surrogate.cells import Array, Booleans, Cell, Integers, Sums, draw, solve, sums
 from search.surrogate.features import Features, describe
 
 __all__ = ["Features", "Observation", "Posterior", "describe", "fit"]
@@ -29,7 +29,11 @@ OWN_SHARES = (0.2, 0.5, 1.0)
 # Prior deviations: the level of a block around the median of all and the mean gain of SE, in sigma; the change of a stage's
 # effect from block to block, in tau.
 BLOCK_SCALE, MEAN_SCALE, BLOCK_STAGE_SCALE = 100.0, 3.0, 0.25
+# In so many blocks stages may have an effect of their own; over more of them it averages out, and costs columns.
+BLOCKS_APART = 8
 DRAWS = 4000
+# Cells of less weight than this in a first pass are not looked at in the second.
+HOPELESS = 1e-4
 # So many robust standard deviations from what is expected are taken at full weight.
 FULL_WEIGHT = 3.0
 
@@ -89,14 +93,15 @@ class Posterior:
         """Posterior probability that the gain exceeds ``above`` points."""
         return float((self.of(architecture) > above).mean())
 
-    def everywhere(self, count: int) -> Array:
-        """``count`` draws of the gain of every architecture that has features, trained or not: (count, architectures)."""
-        matrix = np.column_stack([np.arange(len(self.features.matrix)) > 0, self.features.matrix])
-        gains = self._effects[:count] @ matrix.T
+    def everywhere(self, count: int, members: Integers | None = None) -> Array:
+        """``count`` draws of the gains of all architectures that have features (of ``members`` alone), trained or not."""
+        chosen = np.arange(len(self.features.matrix)) if members is None else members
+        matrix = np.column_stack([chosen > 0, self.features.matrix[chosen]])
+        gains: Array = self._effects[:count] @ matrix.T
         noise = np.random.default_rng(self._seed).standard_normal(gains.shape, dtype=np.float32)
-        noise[:, 0] = 0
-        gains += noise * self._own[:count, None]
-        gains[:, list(self.architectures)] = self.gains[:count]
+        gains += noise * np.outer(self._own[:count], chosen > 0)
+        _, here, there = np.intersect1d(chosen, self.architectures, return_indices=True)
+        gains[:, here] = self.gains[:count, there]
         return gains
 
 
@@ -112,8 +117,10 @@ def fit(
     """
     model = _Model(observations, features or Features.none(1 + max(o.architecture for o in observations)), resolution)
     first = model.weights_from(model.residual_from_blocks())
-    second = model.weights_from(model.residual(model.grid(first)))
-    grid = model.grid(np.minimum(first, second))  # far from the block or far from what the model expects
+    rough = model.grid(first)
+    second = model.weights_from(model.residual(rough))
+    # Far from the block, or far from what the model expects. Cells that were hopeless stay out.
+    grid = model.grid(np.minimum(first, second), rough.weights.sum(axis=1) > HOPELESS)
     return model.posterior(grid, draws, seed)
 
 
@@ -140,11 +147,12 @@ class _Model:
         low = max(SIGMA_LOW, resolution / 2)
         self._sigmas = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
 
-    def grid(self, w: Array) -> _Grid:
-        """Every cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
+    def grid(self, w: Array, wanted: Booleans | None = None) -> _Grid:
+        """Every wanted cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
         own = (np.array(self._numbers) != 0).astype(float)
         found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
         hyper = [(0.0, 1.0, 1.0), *((r, u, 1 / len(OWN_SHARES)) for r in TAU_RATIOS for u in OWN_SHARES)]
+        hyper = [h for i, h in enumerate(hyper) if wanted is None or wanted[i]]
         cells = [solve(found, self._scale(r, u), r, u, self._sigmas) for r, u, _ in hyper]
         log = np.array([cell.log_evidence + np.log(prior) for cell, (_, _, prior) in zip(cells, hyper, strict=True)])
         weights = np.exp(log - log.max())
@@ -210,12 +218,12 @@ class _Model:
         return np.column_stack([blocks, effects, *self._block_stages(architectures)])
 
     def _block_stages(self, architectures: Sequence[int]) -> list[Array]:
-        """A column for each stage in each block, where there are several blocks."""
+        """A column for each stage in each of the first blocks, where there are several."""
         stages = [i for i, column in enumerate(self._features.columns) if column[0] == "stage"]
         if len(self._blocks) < 2:
             return []
         rows = self._features.matrix[list(architectures)][:, stages]
-        return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))]
+        return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))[:BLOCKS_APART]]
 
     def _scale(self, ratio: float, own: float) -> Array:
         n_effects = self._features.matrix.shape[1]

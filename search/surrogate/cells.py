@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,12 @@ class Sums:
     weight: Array  # sum of w
     response: Array  # sum of w y
     own: Array  # 1 or 0
+    alike: tuple[tuple[float, Array], ...]  # (weight, sum of row row') of architectures with own terms and that weight
+    others: Integers  # the architectures that no group holds
+
+
+# Architectures of the same weight are shrunk alike: so many make it worth while to add them up beforehand.
+_ALIKE = 16
 
 
 def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: int, own: Array) -> Sums:
@@ -37,7 +44,16 @@ def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: 
     np.add.at(rows, architecture, weighted)
     weight: Array = np.bincount(architecture, w, n_architectures).astype(float)
     response: Array = np.bincount(architecture, w * y, n_architectures).astype(float)
-    return Sums(len(y), x.T @ weighted, weighted.T @ y, float(y @ (w * y)), rows, weight, response, own)
+    alike, others = _grouped(rows, weight * own)
+    power = float(y @ (w * y))
+    return Sums(len(y), x.T @ weighted, weighted.T @ y, power, rows, weight, response, own, alike, others)
+
+
+def _grouped(rows: Array, weight: Array) -> tuple[tuple[tuple[float, Array], ...], Integers]:
+    values, counts = np.unique(weight[weight > 0], return_counts=True)
+    common = values[counts >= _ALIKE]
+    groups = tuple((float(v), rows[weight == v].T @ rows[weight == v]) for v in common)
+    return groups, np.flatnonzero((weight > 0) & ~np.isin(weight, common))
 
 
 @dataclass(frozen=True)
@@ -57,10 +73,13 @@ def solve(found: Sums, scale: Array, ratio: float, own: float, sigmas: Array) ->
     """The cell with prior deviations ``scale`` (of sigma) of the columns and ``own * ratio^2`` as variance of own terms."""
     variance = own * ratio**2 * found.own
     shrink = variance / (1 + variance * found.weight)
-    rows = found.per_architecture * scale
-    precision = found.gram * np.outer(scale, scale) - rows.T @ (rows * shrink[:, None]) + np.eye(len(scale))
-    lower: Array = np.asarray(np.linalg.cholesky(precision), dtype=float)
-    projected = np.linalg.solve(lower, scale * found.moment - rows.T @ (shrink * found.response))
+    rows = found.per_architecture
+    alone = rows[found.others]
+    explained = found.gram - alone.T @ (alone * shrink[found.others, None])
+    for weight, gram in found.alike:
+        explained -= own * ratio**2 / (1 + own * ratio**2 * weight) * gram
+    lower: Array = np.asarray(np.linalg.cholesky(explained * np.outer(scale, scale) + np.eye(len(scale))), dtype=float)
+    projected = np.linalg.solve(lower, scale * (found.moment - rows.T @ (shrink * found.response)))
     misfit = found.power - float(shrink @ found.response**2) - float(projected @ projected)
     log_det = 2 * float(np.log(np.diag(lower)).sum()) + float(np.log1p(variance * found.weight).sum())
     evidence: Array = -found.n * np.log(sigmas) - 0.5 * max(misfit, 0.0) / sigmas**2 - 0.5 * log_det
