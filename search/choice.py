@@ -15,13 +15,8 @@ def choose(front: Front, pick: str = "best", limits: Mapping[str, float] | None 
 
     ``limits`` maps columns of a point (``params_overhead``) to percent. Raises UserError.
     """
-    if pick in {point.id for point in front.points}:
-        return front[pick]
     if re.fullmatch(r"a\d+", pick):
-        raise UserError(
-            f"no architecture `{pick}` in this run; it has a0 to {front.points[-1].id}",
-            hint=f"`senet-search report {front.run}` lists them",
-        )
+        return front[pick]
     if pick not in RULES:
         raise unknown("rule", pick, RULES)
     allowed = [point for point in front.points if point.is_plain or _within(point, limits or {})]

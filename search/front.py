@@ -18,7 +18,7 @@ from search.ledger import Ledger, Training
 from search.objectives import Objective, excess, losses
 from search.surrogate import Observation, Posterior
 from spaces.architecture import Architecture
-from spaces.errors import UserError
+from spaces.errors import UserError, nearest
 from spaces.space import Site
 
 COLUMNS = (
@@ -93,7 +93,11 @@ class Front:
         for point in self.points:
             if point.id == name:
                 return point
-        raise UserError(f"no architecture `{name}` in this run", hint=f"it has {', '.join(p.id for p in self.points)}")
+        close = nearest(name, (point.id for point in self.points))
+        raise UserError(
+            f"no architecture `{name}` in this run; it has a0 to {self.points[-1].id}",
+            hint=(f"did you mean `{close}`? " if close else "") + f"`senet-search report {self.run}` lists them",
+        )
 
     @property
     def plain(self) -> Point:
