@@ -8,6 +8,7 @@ import ast
 import inspect
 import itertools
 import operator
+import re
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,10 +18,13 @@ import torch
 from torch import fx, nn
 
 from senet_nas.operators import SQUEEZES
-from senet_nas.squeeze_excitation import Slot, Squeeze
+from senet_nas.squeeze_excitation import Slot, Squeeze, WithOutput
 
 _WIDTH = 110
-_SYMBOLS = {operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.matmul: "@"}
+_SYMBOLS = {
+    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
+    operator.matmul: "@",
+}  # fmt: skip
 
 
 _MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
@@ -35,7 +39,7 @@ Needs torch and safetensors, nothing else:
 The classes' names, and what stands in which unit, are in architecture.json.
 """
 
-from pathlib import Path
+{ordered}from pathlib import Path
 
 import torch
 {functional}from safetensors.torch import load_file
@@ -66,6 +70,7 @@ def code(network: nn.Module, record: Mapping[str, Any]) -> str:
     """``model.py`` for an export's record: how to use it, the network's classes, ``normalise`` and ``load``."""
     preprocessing = record["preprocessing"]
     used = sum(site["se"] is not None for site in record["sites"])
+    classes = source(network)
     return _MODULE.format(
         backbone=record["architecture"].partition("/")[0],
         used=used,
@@ -74,7 +79,8 @@ def code(network: nn.Module, record: Mapping[str, Any]) -> str:
         n_classes=len(record["classes"]),
         mean=preprocessing["mean"],
         std=preprocessing["std"],
-        functional="import torch.nn.functional as F\n" if " F." in (classes := source(network)) else "",
+        functional="import torch.nn.functional as F\n" if " F." in classes else "",
+        ordered="from collections import OrderedDict\n" if "OrderedDict(" in classes else "",
         classes=classes,
     )
 
@@ -122,7 +128,7 @@ def _class_name(module: nn.Module, path: str) -> str:
     """``Layer1Unit0`` for what holds weights at ``layer1.0``; what holds none is named by what it does."""
     if not module.state_dict():
         return type(module).__name__
-    words = (f"Unit{part}" if part.isdigit() else part.title().replace("_", "") for part in path.split("."))
+    words = (f"Unit{part}" if part.isdigit() else re.sub(r"[\W_]", "", part.title()) for part in path.split("."))
     return "".join(words)
 
 
@@ -130,38 +136,54 @@ def _class_name(module: nn.Module, path: str) -> str:
 
 
 def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
-    children = ((name, child) for name, child in module.named_children() if not isinstance(child, Slot))
     lines = [
         f"        self.{name} = nn.Parameter(torch.empty({', '.join(map(str, own.shape))}))"
         for name, own in module.named_parameters(recurse=False)
     ]
     lines += [
-        f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}" for name, child in children
+        f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}"
+        for name, child in _children(module).items()
     ]
     return "\n".join(["    def __init__(self):", "        super().__init__()", *lines]) if lines else ""
 
 
 def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
     """Source that constructs a module."""
-    if type(module) is nn.Sequential:
-        return _sequential([_expression(child, f"{path}.{name}", classes) for name, child in module.named_children()])
-    if type(module).__module__.startswith("torch.nn."):
-        return f"nn.{_layer(module)}"
+    kind = _kind(module)
+    if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
+        return f"nn.{_layer(module, kind)}"
+    if kind.forward is nn.Sequential.forward:
+        return _sequential(
+            {name: _expression(child, f"{path}.{name}", classes) for name, child in _children(module).items()}
+        )
     return f"{_define(module, path, _class_name(module, path), classes)}()"
 
 
-def _sequential(children: list[str]) -> str:
-    line = f"nn.Sequential({', '.join(children)})"
+def _kind(module: nn.Module) -> type[nn.Module]:
+    """Class of a module, where it has an empty slot behind it that without the slot."""
+    bare = isinstance(module, WithOutput) and isinstance(module.output, Slot)
+    return type(module).__mro__[2] if bare else type(module)
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    return {name: child for name, child in module.named_children() if not isinstance(child, Slot)}
+
+
+def _sequential(children: Mapping[str, str]) -> str:
+    numbered = list(children) == [str(number) for number in range(len(children))]
+    items = list(children.values()) if numbered else [f'("{name}", {child})' for name, child in children.items()]
+    start, end = ("nn.Sequential(", ")") if numbered else ("nn.Sequential(OrderedDict([", "]))")
+    line = f"{start}{', '.join(items)}{end}"
     if len(line) <= _WIDTH - 30:
         return line
-    return "\n".join(["nn.Sequential(", *(f"            {child}," for child in children), "        )"])
+    return "\n".join([start, *(f"            {item}," for item in items), f"        {end}"])
 
 
-def _layer(module: nn.Module) -> str:
+def _layer(module: nn.Module, kind: type[nn.Module]) -> str:
     """The repr of a torch.nn layer without what is default, so that releases with fewer arguments read it as well."""
-    call = ast.parse(repr(module), mode="eval").body
+    call = ast.parse(f"{kind.__name__}({module.extra_repr()})", mode="eval").body
     assert isinstance(call, ast.Call), f"{module!r} is no constructor call"
-    parameters = inspect.signature(type(module)).parameters
+    parameters = inspect.signature(kind).parameters
     call.keywords = [word for word in call.keywords if not _is_default(word, parameters[str(word.arg)].default)]
     return ast.unparse(call)
 
@@ -227,9 +249,9 @@ def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
     values = [_text(value, names) for value in node.args]
     words = [f"{word}={_text(value, names)}" for word, value in node.kwargs.items()]
     if node.op == "get_attr":
-        return f"self.{node.target}"
+        return _member(str(node.target))
     if node.op == "call_module":
-        return f"self.{node.target}({', '.join([*values, *words])})"
+        return f"{_member(str(node.target))}({', '.join([*values, *words])})"
     if node.op == "call_method":
         return f"{values[0]}.{node.target}({', '.join([*values[1:], *words])})"
     assert node.op == "call_function", f"cannot write {node.format_node()}"
@@ -238,6 +260,11 @@ def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
     if node.target is operator.getitem:
         return f"{values[0]}[{_index(node.args[1], names)}]"
     return f"{_function(node.target)}({', '.join([*values, *words])})"
+
+
+def _member(target: str) -> str:
+    """``self.block[0].conv`` for the path ``block.0.conv``."""
+    return "self" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in target.split("."))
 
 
 def _function(target: Any) -> str:

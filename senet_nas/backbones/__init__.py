@@ -53,6 +53,11 @@ def _cifar_wrn(depth: int, factor: int) -> str:
     return f"cifar_wrn{6 * min(max(round((depth - 4) / 6), 1), 100) + 4}_{min(max(factor, 1), 64)}"
 
 
+def _regnet(depth: int, w_0: int, w_a: float, w_m: float, group_width: int) -> Backbone:
+    """The five numbers of a member of the design space (arXiv 2003.13678, table 5 and torchvision)."""
+    return Backbone("regnet", {"depth": depth, "w_0": w_0, "w_a": w_a, "w_m": w_m, "group_width": group_width})
+
+
 # He et al., arXiv 1512.03385 and its successors, as torchvision defines them; widths of ResNeXt: arXiv 1611.05431, of
 # wide networks: arXiv 1605.07146.
 BACKBONES: dict[str, Backbone] = {
@@ -80,9 +85,14 @@ BACKBONES: dict[str, Backbone] = {
     "resnet50": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3)}),
     "resnet101": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3)}),
     "resnet152": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 8, 36, 3)}),
+    "resnet200": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 24, 36, 3)}),
     "resnext50_32x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "groups": 32, "width": 4}),
+    "resnext50_64x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "groups": 64, "width": 4}),
+    "resnext101_32x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 32, "width": 4}),
     "resnext101_32x8d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 32, "width": 8}),
     "resnext101_64x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "groups": 64, "width": 4}),
+    "resnext152_32x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 8, 36, 3), "groups": 32, "width": 4}),
+    "resnext152_64x4d": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 8, 36, 3), "groups": 64, "width": 4}),
     "wide_resnet50_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 6, 3), "width": 128}),
     "wide_resnet101_2": Backbone("resnet", {"unit": "bottleneck", "layers": (3, 4, 23, 3), "width": 128}),
     # Networks of the SENet paper that torchvision lacks, without their SE.
@@ -94,6 +104,27 @@ BACKBONES: dict[str, Backbone] = {
     "inception_v4": Backbone("inception_v4"),
     "inception_resnet_v2": Backbone("inception_resnet_v2"),
     "mobilenet_v1": Backbone("mobilenet_v1"),
+    "inception_v3": Backbone("inception_v3"),
+    "vgg11_bn": Backbone("vgg", {"name": "vgg11_bn"}),
+    "vgg13_bn": Backbone("vgg", {"name": "vgg13_bn"}),
+    "vgg16_bn": Backbone("vgg", {"name": "vgg16_bn"}),
+    "vgg19_bn": Backbone("vgg", {"name": "vgg19_bn"}),
+    "densenet121": Backbone("densenet", {"name": "densenet121"}),
+    "densenet161": Backbone("densenet", {"name": "densenet161"}),
+    "mobilenet_v2": Backbone("inverted", {"name": "mobilenet_v2"}),
+    "mobilenet_v3_small": Backbone("inverted", {"name": "mobilenet_v3_small"}),
+    "mobilenet_v3_large": Backbone("inverted", {"name": "mobilenet_v3_large"}),
+    "efficientnet_b0": Backbone("inverted", {"name": "efficientnet_b0"}),
+    "shufflenet_v2_x1_0": Backbone("shufflenet", {"name": "shufflenet_v2_x1_0"}),
+    "regnet_x_400mf": _regnet(22, 24, 24.48, 2.54, 16),
+    "regnet_x_800mf": _regnet(16, 56, 35.73, 2.28, 16),
+    "regnet_x_1_6gf": _regnet(18, 80, 34.01, 2.25, 24),
+    "regnet_x_3_2gf": _regnet(25, 88, 26.31, 2.25, 48),
+    "regnet_y_400mf": _regnet(16, 48, 27.89, 2.09, 8),
+    "regnet_y_800mf": _regnet(14, 56, 38.84, 2.4, 16),
+    "regnet_y_1_6gf": _regnet(27, 48, 20.71, 2.65, 24),
+    "regnet_y_3_2gf": _regnet(21, 80, 42.63, 2.66, 24),
+    "convnext_tiny": Backbone("convnext", {"name": "convnext_tiny"}),
 }
 
 

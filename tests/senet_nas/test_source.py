@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -6,30 +8,36 @@ from torch import nn
 from senet_nas import backbones
 from senet_nas.build import build, skeleton
 from senet_nas.source import source
+from senet_nas.squeeze_excitation import WithOutput
 from tests.senet_nas.covering import covering
 
 
 def written(network: nn.Module) -> nn.Module:
     """The network that its source defines."""
-    namespace = {"torch": torch, "nn": nn, "F": F, "__name__": "written"}
+    namespace = {"torch": torch, "nn": nn, "F": F, "OrderedDict": OrderedDict, "__name__": "written"}
     exec(compile(source(network), "written", "exec"), namespace)
     return namespace["Network"]()
 
 
 def layers(network: nn.Module) -> list[str]:
     """Every layer of torch.nn with all its settings."""
+    kinds = ((type(m).__mro__[2] if isinstance(m, WithOutput) else type(m), m) for m in network.modules())
     return [
-        str(module)
-        for module in network.modules()
-        if type(module).__module__.startswith("torch.nn") and not list(module.children())
+        f"{kind.__name__}({module.extra_repr()})"
+        for kind, module in kinds
+        if kind.__module__.startswith("torch.nn") and kind is not nn.Sequential
     ]
 
 
-@pytest.mark.parametrize(
-    "backbone", ["cifar_resnet110", "resnet18", "resnet50", "cifar_preact_resnet20", "bn_inception"]
-)
+@pytest.mark.parametrize("backbone", [
+    "cifar_resnet110", "resnet18", "resnet50", "cifar_preact_resnet20", "bn_inception", "densenet121", "mobilenet_v2",
+    "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0", "regnet_y_400mf", "convnext_tiny",
+])  # fmt: skip
 def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
     network = build(covering(backbone)[0], num_classes=6).train()  # untrained and in eval mode, it grows past 32 bits
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
     other = written(network).train()
     other.load_state_dict(network.state_dict(), strict=True)
     x_NCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
