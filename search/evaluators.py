@@ -58,6 +58,13 @@ class Trainer:
 
         return Trainer(share(self.task, folder))
 
+    def fastest_threads(self, architecture: str) -> int:
+        """How many of its threads a training should use, by a measurement of about two seconds."""
+        from senet_nas import threads
+        from senet_nas.evaluate import prepare
+
+        return threads.fastest(architecture, prepare(self.task), self.task)
+
 
 @dataclass(frozen=True)
 class Custom:

@@ -26,6 +26,7 @@ from search.propose import Proposer
 from search.signals import Interrupted, Signals
 from search.track import Tracker
 from spaces import durable
+from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
 
 
@@ -170,12 +171,26 @@ class _Session:
     def _drive(self) -> None:
         if self._loop.is_complete:
             return
-        self._watcher.say(f"starting {self._prepared.slots.count} workers")
-        slots = self._prepared.slots
+        slots, evaluate = self._prepared.slots, self._prepared.evaluate
+        if isinstance(evaluate, Trainer):
+            evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
+        self._watcher.say(f"starting {slots.count} workers")
         with schedule.running(slots, self._signals) as scratch:
-            evaluate = self._prepared.evaluate
             evaluate = evaluate.sharing(scratch) if isinstance(evaluate, Trainer) else evaluate
             schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals)
+
+    def _with_threads(self, evaluate: Trainer) -> Trainer:
+        """With as many threads as train fastest, unless the config says how many; a resumed run keeps its number."""
+        resources, slots = self._prepared.experiment.resources, self._prepared.slots
+        if resources.cpus_per_slot != "auto" or slots.cpus == 1 or slots.gpus:
+            return evaluate
+        noted = self._ledger.fact("threads")
+        if noted is None:
+            plain = Architecture.plain(self._prepared.space.backbone, len(self._prepared.space.sites))
+            noted = evaluate.fastest_threads(plain.key)
+            self._ledger.note(threads=noted)
+        self._watcher.say(f"each training uses {noted} of its {slots.cpus} CPU cores, which is fastest")
+        return Trainer(replace(evaluate.task, threads=int(noted)))
 
     def _conclude(self, status: str) -> Front | None:
         """What can be said is written, however the run ended. None where plain has no result."""
