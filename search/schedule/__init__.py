@@ -12,6 +12,8 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +22,7 @@ from pathlib import Path
 
 from search.evaluators import Evaluator
 from search.loop import Loop
+from search.schedule import reaper
 from search.signals import Interrupted, Signals
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -103,9 +106,23 @@ def _scratch() -> Iterator[Path]:
         with (scratch / "lock.new").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             (scratch / "lock.new").rename(scratch / "lock")  # nobody sees it unlocked
-            yield scratch
+            with _reaped(scratch):
+                yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _reaped(scratch: Path) -> Iterator[None]:
+    """What is started in here ends with this process, also where that is killed."""
+    command = [sys.executable, "-I", reaper.__file__, str(scratch)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    os.environ[reaper.VARIABLE] = str(scratch)
+    try:
+        yield
+    finally:
+        os.environ.pop(reaper.VARIABLE, None)
+        process.communicate()  # closes the pipe, for which it waits
 
 
 def _short() -> str | None:

@@ -5,12 +5,18 @@ import os
 import stat
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
+
+from search import schedule
+from search.schedule import reaper
 
 LISTENING = """
 import json, os, pathlib, socket, struct
 from search import schedule
+from search.schedule import reaper
 from search.schedule import Slots
 from search.signals import Signals
 
@@ -80,6 +86,7 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     program = """
 from search import schedule
+from search.schedule import reaper
 from spaces import UserError
 try:
     schedule._private_token()
@@ -89,3 +96,40 @@ except UserError as error:
     found = python(program, HOME=str(tmp_path / "file"))
     assert found.stdout.startswith("4 cannot write")
     assert "HOME" in found.stdout
+
+
+def test_scratch_that_a_killed_driver_left_goes_and_that_of_a_living_one_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(schedule, "_short", lambda: str(tmp_path))
+    left, strange = tmp_path / "senet-left", tmp_path / "senet-strange"
+    for folder in (left, strange):
+        folder.mkdir()
+    (left / "lock").touch()
+    with schedule._scratch() as living:
+        assert not left.exists()
+        with schedule._scratch() as another:
+            assert living.exists()
+            assert another != living
+    assert [path.name for path in tmp_path.iterdir()] == ["senet-strange"]  # without a lock it is none of ours
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_a_killed_driver_started_ends_and_its_scratch_goes(tmp_path):
+    program = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from search import schedule
+from search.schedule import reaper
+schedule._short = lambda: sys.argv[1]
+with schedule._scratch() as scratch:
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    print(scratch, flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    for how in ("killed", "ended"):  # the call returns when nobody holds its output any more
+        found = subprocess.run([sys.executable, "-c", program, str(tmp_path), how], capture_output=True, text=True, check=False)  # fmt: skip
+        scratch = found.stdout.strip()
+        deadline = time.monotonic() + 15
+        while Path(scratch).exists() or list(reaper.left(scratch)):
+            assert time.monotonic() < deadline, how
+            time.sleep(0.05)

@@ -304,3 +304,12 @@ def test_a_password_that_was_not_kept_must_be_given_again(tmp_path, monkeypatch,
     said = capsys.readouterr().err
     assert "cannot send to MLflow at http://me:***@127.0.0.1" in said
     assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(("ended", "status"), [("FAILED", "FAILED"), ("KILLED", "KILLED"), (None, "KILLED")])
+def test_a_run_that_is_not_complete_has_the_status_of_its_last_session(runs, ended, status):
+    (runs / "mlflow.db").unlink()
+    with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
+        ledger.note(complete=None, session_ended=ended)
+    command.sync("run", runs)
+    assert read(runs)[1].info.status == status

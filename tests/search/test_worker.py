@@ -1,3 +1,4 @@
+import errno
 import json
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from search.worker import RESULT, adopt, decode, encode, work
 from senet_nas import checkpoint as checkpoints
 from senet_nas.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
-from spaces import UserError
+from spaces import UserError, durable
 
 ASSIGNMENT = Assignment(uid="abc", number=0, architecture="net/-", seed=Seed(0), params=10.0, keep_weights=False)
 
@@ -203,4 +204,44 @@ def test_a_result_of_bytes_that_are_no_text_is_not_adopted(tmp_path):
     list(work(ASSIGNMENT, good, tmp_path))
     path = tmp_path / "abc" / RESULT
     path.write_bytes(path.read_bytes().replace(b"a", b"\xff", 1))
+    assert adopt(tmp_path, "abc") is None
+
+
+def test_the_time_of_a_training_is_its_own_not_that_of_imports_and_data(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("search.worker.time.monotonic", lambda: now[0])
+
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
+        now[0] += 3.0
+        yield Report(1, {"val_accuracy": 90.0}, done=True)
+
+    def prepare():
+        now[0] += 100.0
+
+    *_, outcome = work(ASSIGNMENT, evaluate, tmp_path, prepare=prepare)
+    assert outcome.metrics["train_seconds"] == 3.0
+
+
+def test_what_cannot_be_prepared_is_a_failed_training_with_a_reason(tmp_path):
+    def prepare():
+        raise UserError("no such folder")
+
+    *_, outcome = work(ASSIGNMENT, good, tmp_path, prepare=prepare)
+    assert (outcome.failure, outcome.detail) == ("user error", "no such folder")
+
+
+def test_kept_weights_have_their_checksum_in_the_result(tmp_path):
+    *_, outcome = work(REAL, TRAINER, tmp_path)
+    path = tmp_path / "abc" / "model.safetensors"
+    assert outcome.weights == durable.sha256(path)
+    assert adopt(tmp_path, "abc").weights == outcome.weights
+
+
+def test_a_full_disk_is_no_failure_of_the_training(tmp_path):
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
+        yield Report(1, {"val_accuracy": 90.0})
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        list(work(ASSIGNMENT, evaluate, tmp_path))
     assert adopt(tmp_path, "abc") is None
