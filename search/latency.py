@@ -36,7 +36,7 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
     """
     if not is_wanted(prepared.experiment):
         return prepared
-    if "channels" not in prepared.data:
+    if "shape" not in prepared.data:
         raise UserError(
             "latency cannot be an objective over a table: its networks are not here to be timed",
             hint="use params or macs",
@@ -97,11 +97,10 @@ def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1
     from senet_nas.build import build
 
     spec, data = prepared.experiment.latency, prepared.data
-    shape = (data["channels"], *[data["image_size"]] * data.get("dimensions", 2))
     both = (Architecture.plain(architecture.backbone, len(architecture.blocks)), architecture)
     with latency.threads(spec.threads):
         networks = (build(a, in_channels=data["channels"], num_classes=len(data["classes"])) for a in both)
-        plain, candidate = (latency.forward(network, shape, spec) for network in networks)
+        plain, candidate = (latency.forward(network, tuple(data["shape"]), spec) for network in networks)
         return latency.compare(plain, candidate, seconds=patience * spec.seconds)
 
 

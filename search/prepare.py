@@ -226,6 +226,7 @@ def _load(experiment: Experiment) -> Any:
 def _about(data: Any) -> dict[str, Any]:
     return {
         "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
-        "channels": data.channels, "image_size": data.image_size, "fingerprint": data.fingerprint,
+        "channels": data.channels, "image_size": data.image_size, "shape": list(data.x_train.shape[1:]),
+        "fingerprint": data.fingerprint,
         "mean": list(data.mean), "std": list(data.std), "notes": list(data.notes),
     }  # fmt: skip

@@ -123,4 +123,4 @@ def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: floa
 def tau(a_N: NDArray[np.float64], b_N: NDArray[np.float64]) -> float:
     """Kendall's tau: the share of pairs in the same order minus that of pairs in the other."""
     agree_NN = np.sign(a_N[:, None] - a_N) * np.sign(b_N[:, None] - b_N)
-    return float(agree_NN.sum() / (len(a_N) * (len(a_N) - 1)))
+    return float(agree_NN.sum() / max(1, len(a_N) * (len(a_N) - 1)))

@@ -71,4 +71,5 @@ def test_few_and_many_se_are_sampled_each_once(space):
 
 def test_a_small_space_is_sampled_as_far_as_it_goes(make_space):
     small = make_space(widths=(16,), blocks=1, reduction=(4,), squeeze=("avg",), position=("pre_addition",))
-    assert len(sample(small, 40, random.Random(0))) == 1
+    (only,) = sample(small, 40, random.Random(0))
+    assert fit(small.sites, [Timed(only, 5.0, 0.5)], plain_ms=1.0).overhead(only) == pytest.approx(5, abs=0.1)
