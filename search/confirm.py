@@ -116,6 +116,16 @@ def smallest_provable(sigma: float, plan: Sizes) -> float:
     return 2.5 * sigma * math.sqrt(1 / plan.plain + 1 / plan.each) if plan.each else math.inf
 
 
+def budget_for(gain: float, sigma: float) -> int | None:
+    """The smallest budget, to within a tenth, whose confirmation usually proves a gain of so many points; None above 10^5."""
+    budget = 24
+    while smallest_provable(sigma, sizes(budget)) > gain:
+        budget = math.ceil(budget * 1.1)
+        if budget > 100_000:
+            return None
+    return budget
+
+
 def _least_squares(fresh: Sequence[Observation], finalists: Sequence[int]) -> tuple[list[float], list[float], int]:
     """Gains, their standard errors and the degrees of freedom, with a level for each block."""
     blocks = sorted({o.block for o in fresh})

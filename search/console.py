@@ -125,7 +125,8 @@ def show(front: Front, *, folder: Path) -> None:
     out.print(front.verdict, style="bold", markup=False)
     out.print(_table(front, out.width))
     out.print(front.rule, markup=False)
-    out.print(front.power, markup=False)
+    for line in [front.power, *front.findings]:
+        out.print(line, markup=False)
     for line in _test_lines(front):
         out.print(line, markup=False)
     out.print(_counted(front), markup=False)

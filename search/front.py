@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from search import confirm, pareto, surrogate
+from search import confirm, insights, pareto, surrogate
+from search.insights import Insights
 from search.ledger import Ledger, Training
 from search.objectives import Objective, excess, losses
 from search.surrogate import Observation, Posterior
 from spaces.architecture import Architecture
 from spaces.errors import UserError, nearest
-from spaces.space import Site
 
 COLUMNS = (
     "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
@@ -68,6 +68,8 @@ class Point:
     latency_overhead: float | None = None
     latency_low: float | None = None
     latency_high: float | None = None
+    # A member of the front that is not likely better than another, which costs less: the cheapest such.
+    alike: str | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -88,6 +90,7 @@ class Front:
     likely: str | None
     counts: Mapping[str, int]
     test: Mapping[str, Any] | None = None
+    insights: Insights | None = None
 
     def __getitem__(self, name: str) -> Point:
         for point in self.points:
@@ -153,11 +156,36 @@ class Front:
             )
         return f"Smallest gain that this confirmation would usually prove: {self.provable:.2f} points."
 
+    @property
+    def expected_score(self) -> float:
+        """S, the share of the possible gain that following this front is expected to earn; nan where it is not known."""
+        return self.insights.progress.score if self.insights else math.nan
+
+    @property
+    def findings(self) -> list[str]:
+        """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
+        alike = [f"{p.id} cannot be told from {p.alike}, which costs less." for p in self.members if p.alike]
+        needed = None if self.likely is None else self._needed(self[self.likely].gain - self.rules.min_gain)
+        return [
+            *alike,
+            *(self.insights.lines(self.rules.level) if self.insights else ()),
+            *([needed] if needed else ()),
+        ]
+
+    def _needed(self, gain: float) -> str | None:
+        budget = confirm.budget_for(gain, self.sigma) if gain > 0 else None
+        if budget is None:
+            return None
+        return (
+            f"To prove what {self.likely} seems to gain takes about {budget:,} trainings, a quarter of them fresh ones."
+        )
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict, "recommended": self.recommended, "likely": self.likely, "rule": self.rule,
             "power": self.power, "sigma": self.sigma, "smallest_provable_gain": _finite(self.provable),
-            "trainings": dict(self.counts), "test": self.test,
+            "trainings": dict(self.counts), "test": self.test, "findings": self.findings,
+            "insights": self.insights.to_dict() if self.insights else None,
             "objectives": [asdict(o) for o in self.rules.objectives],
             "points": [asdict(point) for point in self.points],
         }  # fmt: skip
@@ -192,13 +220,14 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     unstable = {t.architecture for t in ledger.trainings if t.role == "confirm" and t.state == "failed"}
     comparisons = confirm.compare(fresh, rules.min_gain, unstable=unstable)
     points = [_point(ledger, number, posterior, comparisons, rules) for number in posterior.architectures]
-    points = _marked(points, rules)
+    points = _compared(_marked(points, rules), posterior, rules)
     recommended, likely = _choose(points, posterior, rules)
     sizes = [confirm.Sizes(**r["sizes"]) for r in rounds if r["finalists"]]
     return Front(
         run=run, rules=rules, points=tuple(points), sigma=posterior.sigma, confirmed=bool(comparisons),
         provable=confirm.smallest_provable(posterior.sigma, sizes[-1]) if sizes else math.inf, recommended=recommended, likely=likely,
         counts=_counts(ledger), test=ledger.fact("test"),
+        insights=insights.of(ledger, posterior, rules.level),
     )  # fmt: skip
 
 
@@ -221,7 +250,7 @@ def _resolution(ledger: Ledger) -> float:
 
 def _features(ledger: Ledger) -> surrogate.Features:
     """What the architectures of a run have in common; nothing where its sites are not known."""
-    sites = [Site(s["name"], s["stage"], s["channels"]) for s in ledger.fact("sites") or ()]
+    sites = insights.sites(ledger)
     if not sites:
         return surrogate.Features.none(len(ledger.entries))
     return surrogate.describe([Architecture.parse(entry.key) for entry in ledger.entries], sites)
@@ -286,6 +315,20 @@ def _marked(points: list[Point], rules: Rules) -> list[Point]:
     values = [losses(rules.objectives, points[i].val_accuracy, asdict(points[i])) for i in allowed]
     members = {allowed[i] for i in pareto.front(values)}
     return [replace(point, on_front=i in members) for i, point in enumerate(points)]
+
+
+def _compared(points: list[Point], posterior: Posterior, rules: Rules) -> list[Point]:
+    """Names, for each member of the front, the cheapest one that it does not likely beat by ``min_gain``."""
+    cost = next(o.column for o in rules.objectives if not o.is_accuracy)
+    members = sorted((p for p in points if p.on_front), key=lambda p: getattr(p, cost))
+    found: dict[str, str] = {}
+    for i, point in enumerate(members):
+        for cheaper in members[:i]:
+            more = posterior.of(int(point.id[1:])) - posterior.of(int(cheaper.id[1:]))
+            if (more > rules.min_gain).mean() < rules.level:
+                found[point.id] = cheaper.id
+                break
+    return [replace(point, alike=found.get(point.id)) for point in points]
 
 
 def _choose(points: Sequence[Point], posterior: Posterior, rules: Rules) -> tuple[str, str | None]:

@@ -99,7 +99,11 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
         "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
         "mlflow.note.content": markdown(front),
     }  # fmt: skip
-    return tags, {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
+    numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
+    if front.insights is not None:
+        p = front.insights.progress
+        numbers |= {"expected_score": p.score, "expected_score_low": p.low, "expected_score_high": p.high, "tau": p.tau}
+    return tags, numbers
 
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:

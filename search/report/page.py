@@ -35,6 +35,7 @@ def _parts(
     sites = [(site["name"], site["stage"]) for site in facts.get("sites") or ()]
     return [
         _verdict(front),
+        tables.contrasts(front),
         chart.charts(front),
         tables.points(front),
         tables.heat_map(front, sites),
@@ -57,6 +58,7 @@ def _verdict(front: Front) -> str:
         f"<p><b>Take home: {escape(best.id)}, {escape(best.words)}</b> "
         f"(<code>senet-search export {escape(front.run)} --to DIR</code>).</p>"
         f"<p>{escape(front.rule)}</p><p>{escape(front.power)}</p>"
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in front.findings)}</ul>"
     )
 
 

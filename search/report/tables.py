@@ -46,6 +46,31 @@ def points(front: Front) -> str:
     return f"<h2>Architectures</h2><p>{note}</p>" + table("Points of the run, the front first", head, rows)
 
 
+def contrasts(front: Front) -> str:
+    """Which stage, position, width and squeeze pays: provable long before single architectures are."""
+    if front.insights is None or not front.insights.contrasts:
+        return ""
+    level = front.rules.level
+    rows = [
+        (
+            "",
+            [
+                c.factor,
+                c.level,
+                f"{c.gain:+.2f}",
+                f"[{c.low:+.2f}, {c.high:+.2f}]",
+                f"{100 * c.p_gain:.0f}",
+                c.verdict(level),
+            ],
+        )
+        for c in front.insights.contrasts
+    ]
+    note = ("Other things equal: SE in a stage against none there; every other level against the average of its rivals. "
+            "Likely, not proven.")  # fmt: skip
+    head = ("factor", "level", "gain, points", f"[{100 * level:.0f} %]", "chance that it gains, %", "likely")
+    return f"<h2>What pays</h2><p>{note}</p>" + table("Effects of single factors", head, rows)
+
+
 def latency(front: Front, facts: Mapping[str, Any]) -> str:
     """Time over plain, where it was an objective: measured for what is reported, predicted for all others."""
     about = facts.get("latency_model")
