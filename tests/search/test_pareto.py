@@ -1,5 +1,6 @@
 import itertools
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,26 @@ def test_the_front_is_what_nothing_dominates(values):
     assert members
     for i, value in enumerate(values):
         assert (i in members) == (not any(pareto.dominates(other, value) for other in values))
+
+
+@given(points(2) | points(3) | points(4))
+def test_ranks_are_those_of_pymoo(values):
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    fronts = NonDominatedSorting().do(np.array(values, dtype=float))
+    expected = {int(i): rank for rank, members in enumerate(fronts) for i in members}
+    assert pareto.ranks(values) == [expected[i] for i in range(len(values))]
+    assert sorted(pareto.front(values)) == sorted(int(i) for i in fronts[0])
+
+
+@given(points(2) | points(3) | points(4))
+def test_hypervolume_is_that_of_pymoo(values):
+    from pymoo.indicators.hv import HV
+
+    reference = np.full(len(values[0]), 6.5)
+    assert pareto.hypervolume(values, reference.tolist()) == pytest.approx(
+        float(HV(ref_point=reference)(np.array(values, float)))
+    )
 
 
 @given(points(3))
