@@ -124,12 +124,12 @@ def _prepare(experiment: Experiment) -> Prepared:
     data = _load(experiment)
     _check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
-        warm_start.check(
-            space, experiment.model.init, (data.channels, data.image_size, data.image_size), data.num_classes
-        )
+        _check_augmentation(experiment, len(data.shape) - 1)
+        warm_start.check(space, experiment.model.init, data.shape, data.num_classes)
     prices = overhead.price_list(
-        experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
-    )
+        experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size,
+        dimensions=len(data.shape) - 1,
+    )  # fmt: skip
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
 
 
@@ -158,6 +158,11 @@ def _check_batch(experiment: Experiment, n_train: int) -> None:
             hint=f"use at most {n_train}, better an eighth of it",
             key="train.batch_size",
         )
+
+
+def _check_augmentation(experiment: Experiment, dimensions: int) -> None:
+    if experiment.train.jitter and dimensions != 2:
+        raise UserError("brightness and contrast are of images", hint="use `jitter: 0`", key="train.jitter")
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:
@@ -226,7 +231,7 @@ def _load(experiment: Experiment) -> Any:
 def _about(data: Any) -> dict[str, Any]:
     return {
         "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
-        "channels": data.channels, "image_size": data.image_size, "shape": list(data.x_train.shape[1:]),
+        "channels": data.channels, "image_size": data.image_size, "shape": list(data.shape),
         "fingerprint": data.fingerprint,
         "mean": list(data.mean), "std": list(data.std), "notes": list(data.notes),
     }  # fmt: skip

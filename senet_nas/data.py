@@ -20,7 +20,10 @@ TRAIN_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Data:
-    """uint8 images x_NCHW and labels y_N of three disjoint sets. ``mean`` and ``std`` per channel, on the scale 0..1."""
+    """uint8 images x_NCHW (signals: float32 x_NCL) and labels y_N of three disjoint sets.
+
+    ``mean`` and ``std`` per channel, both divided by 255: on the scale 0..1 for images.
+    """
 
     x_train: Tensor
     y_train: Tensor
@@ -40,6 +43,11 @@ class Data:
     @property
     def channels(self) -> int:
         return self.x_train.shape[1]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one image (C, H, W) or signal (C, L)."""
+        return tuple(self.x_train.shape[1:])
 
     @property
     def image_size(self) -> int:
@@ -195,15 +203,17 @@ def _resized(raw: Raw, size: int) -> Raw:
     return replace(raw, train=train, validation=resize(raw.validation), test=resize(raw.test))
 
 
-def _tensor(x_NHWC: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(x_NHWC.transpose(0, 3, 1, 2)))
+def _tensor(x: np.ndarray) -> Tensor:
+    """Channels, which lie last in files, come second."""
+    return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
-def _moments(x_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel on the scale 0..1; in double, image by image, so that it is exact enough."""
-    flat = x_NCHW.transpose(0, 1).flatten(1)
+def _moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, divided by 255; in double, channel by channel, so that it is exact enough."""
+    flat = x.transpose(0, 1).flatten(1)
     mean = [float(c.double().mean()) / 255 for c in flat]
-    std = [max(float(c.double().std(correction=0)) / 255, 1e-6) for c in flat]
+    least = 1e-6 if x.dtype == torch.uint8 else 1e-30  # signals may be measured in volts or in microvolts
+    std = [max(float(c.double().std(correction=0)) / 255, least) for c in flat]
     return tuple(mean), tuple(std)
 
 

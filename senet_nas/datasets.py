@@ -1,4 +1,4 @@
-"""Where images come from. Everything is returned as uint8 arrays; nothing is split, scaled or augmented here.
+"""Where images and signals come from: uint8 and float32 arrays; nothing is split, scaled or augmented here.
 
 Heavy libraries are imported inside the loaders, so that the names can be checked without them.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas import signal_datasets
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    Images = NDArray[np.uint8]
+    Images = NDArray[np.uint8] | NDArray[np.float32]
     Labels = NDArray[np.int64]
 
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -33,7 +34,7 @@ SETS = {
 
 @dataclass(frozen=True)
 class Raw:
-    """Labelled images as they are: x_NHWC uint8, y_N int64. ``validation`` and ``test`` only where the data bring them.
+    """Labelled images as they are: x_NHWC uint8 (signals: x_NLC float32), y_N int64. ``validation`` and ``test`` only where the data bring them.
 
     ``notes`` are sentences about what was passed over.
     """
@@ -47,13 +48,17 @@ class Raw:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset by name: what it is, how to read it, and which augmentation suits it (crop in pixels of padding)."""
+    """A dataset by name: what it is, how to read it, and which augmentation suits it (crop in pixels of padding).
+
+    ``backbone`` is the network that a new config begins with.
+    """
 
     description: str
     load: Callable[[DataSpec, Path], Raw]
     flip: bool
     crop: int
     needs_path: bool = True
+    backbone: str = "cifar_resnet20"
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -251,11 +256,44 @@ def _eight_bits(image: "Image.Image") -> "Image.Image":
     return Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
 
 
+def _waveforms(spec: DataSpec, base: Path) -> Raw:
+    found, classes = signal_datasets.waveforms()
+    return _signals_as_they_are(spec, Raw(found, classes))
+
+
+def _signals(spec: DataSpec, base: Path) -> Raw:
+    if spec.path is None:
+        raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
+    sets, classes = signal_datasets.read(_place(spec.path, base))
+    return _signals_as_they_are(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test")))
+
+
+def _signals_as_they_are(spec: DataSpec, raw: Raw) -> Raw:
+    if spec.image_size is not None:
+        raise UserError("signals keep their length", hint="take data.image_size away", key="data.image_size")
+    return raw
+
+
 # Add a dataset here.
 DATASETS = {
     "digits": Dataset("8x8 grey digits that come with scikit-learn, 1,797 images", _digits, False, 1, needs_path=False),
     "fashion_mnist": Dataset("28x28 grey clothes, 70,000 images", _torchvision("FashionMNIST"), True, 2),
     "cifar10": Dataset("32x32 colour, 10 classes, 60,000 images", _torchvision("CIFAR10"), True, 4),
     "cifar100": Dataset("32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4),
-    "image_folder": Dataset("your own images, one folder for each class", _image_folder, True, 4),
+    "image_folder": Dataset("your own images, one folder for each class", _image_folder, True, 4, backbone="resnet18"),
+    "signals": Dataset(
+        "your own signals: a .npz file of x (N, C, L) and y, or a folder of CLASS.npy",
+        _signals,
+        False,
+        0,
+        backbone="signal_resnet20",
+    ),
+    "waveforms": Dataset(
+        "synthetic: 2,000 noisy signals (1, 500) of four shapes",
+        _waveforms,
+        False,
+        0,
+        needs_path=False,
+        backbone="signal_resnet20",
+    ),
 }

@@ -37,8 +37,7 @@ def evaluate(
     data = prepare(task)
     model = _network(architecture, data, seed.block)
     if task.init != "scratch":
-        side = data.image_size
-        warm_start.apply(model, Architecture.parse(architecture), task.init, (data.channels, side, side))
+        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape)
     training = Training(model, data, task.recipe, seed=seed, device=task.device)
     keeper = _Keeper(checkpoint, {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe)}, clock)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):

@@ -70,12 +70,24 @@ def se_cost(channels: int, places: int, se: SE) -> Counts:
     return {"params": params, "macs": macs, "macs_paper": macs + 2 * channels * places}
 
 
-def price_list(backbone: str, *, in_channels: int = 3, num_classes: int = 1000, image_size: int = 224) -> PriceList:
-    """Count the plain backbone once, without running it, for images of ``image_size`` squared. Raises UserError."""
+def price_list(
+    backbone: str,
+    *,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+    image_size: int = 224,
+    dimensions: int | None = None,
+) -> PriceList:
+    """Count the plain backbone once, without running it, for images of ``image_size`` squared. Raises UserError.
+
+    ``dimensions``: 1 for signals of length ``image_size``, 2 for images; those that the network is made for unless given.
+    """
     from senet_nas.build import sites, skeleton, units
 
     network = skeleton(backbone, in_channels, num_classes)
-    macs, places = _walk(network, (in_channels, image_size, image_size))
+    dimensions = dimensions or made_for(network)
+    _check_dimensions(backbone, network, dimensions)
+    macs, places = _walk(network, (in_channels, *[image_size] * dimensions))
     paths = {module: path for path, module in network.named_modules()}
     listed = sites(backbone)
     found = tuple(
@@ -85,8 +97,26 @@ def price_list(backbone: str, *, in_channels: int = 3, num_classes: int = 1000, 
     return PriceList(backbone, listed, found, {"params": _params(network), "macs": macs, "macs_paper": macs})
 
 
-def count(module: "nn.Module", image_shape: tuple[int, int, int]) -> Counts:
-    """params, macs and macs_paper of a built module for one image (C, H, W), by counting. The module stays as it is."""
+def made_for(network: "nn.Module") -> int:
+    """Spatial dimensions of what a network takes: those of its first convolution, 2 where it has none."""
+    from torch.nn.modules.conv import _ConvNd
+
+    return next((len(layer.kernel_size) for layer in network.modules() if isinstance(layer, _ConvNd)), 2)
+
+
+def _check_dimensions(backbone: str, network: "nn.Module", given: int) -> None:
+    kinds = {1: "signals (C, L)", 2: "images (C, H, W)", 3: "volumes (C, D, H, W)"}
+    wanted = made_for(network)
+    if wanted != given:
+        raise UserError(
+            f"{backbone} is a network for {kinds[wanted]}, but the data are {kinds[given]}",
+            hint={1: "use signal_resnet20", 2: "use cifar_resnet20 or resnet18"}.get(given, ""),
+            key="model.backbone",
+        )
+
+
+def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
+    """params, macs and macs_paper of a built module for one image (C, H, W) or signal (C, L), by counting. The module stays as it is."""
     from senet_nas.squeeze_excitation import SqueezeExcitation
 
     macs, places = _walk(module, image_shape)
@@ -99,7 +129,7 @@ def _params(module: "nn.Module") -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _walk(module: "nn.Module", image_shape: tuple[int, int, int]) -> tuple[int, dict[str, int]]:
+def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
     """MACs of one image, and the places (H * W) at each slot and SE block, by path: on a copy on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode

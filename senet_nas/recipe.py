@@ -36,7 +36,9 @@ class DataSpec:
     """The ``data`` section of a config: which images, and which of them train, validate and test."""
 
     __pydantic_config__ = STRICT
-    dataset: str = option("image_folder", "digits, fashion_mnist, cifar10, cifar100, or image_folder with a path")
+    dataset: str = option(
+        "image_folder", "a name of `senet-search list datasets`; image_folder and signals with a path"
+    )
     path: str | None = option(None, "where the images are: relative to the config file; not needed for digits")
     image_size: int | None = option(
         None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024

@@ -34,7 +34,7 @@ Needs torch and safetensors, nothing else:
     from model import load, normalise
 
     network = load()                       # with the weights beside this file, in eval mode
-    logits = network(normalise(images))    # images: uint8 (N, {shape}) -> logits (N, {n_classes})
+    logits = network(normalise(images))    # {samples} (N, {shape}) -> logits (N, {n_classes})
 
 The classes' names, and what stands in which unit, are in architecture.json.
 """
@@ -53,8 +53,8 @@ STD = {std}
 
 
 def normalise(images):
-    """uint8 (N, C, H, W) -> what the network was trained on: scaled to 0..1, less MEAN, divided by STD."""
-    mean, std = (torch.tensor(values, device=images.device).view(1, -1, 1, 1) for values in (MEAN, STD))
+    """{samples} (N, {shape}) -> what the network was trained on: divided by 255, less MEAN, divided by STD."""
+    mean, std = (torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
     return (images / 255 - mean) / std
 
 
@@ -75,8 +75,10 @@ def code(network: nn.Module, record: Mapping[str, Any]) -> str:
         backbone=record["architecture"].partition("/")[0],
         used=used,
         total=len(record["sites"]),
+        samples="images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
         shape=", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
         n_classes=len(record["classes"]),
+        ones=", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
         mean=preprocessing["mean"],
         std=preprocessing["std"],
         functional="import torch.nn.functional as F\n" if " F." in classes else "",
@@ -104,7 +106,7 @@ class _Class:
 def _where(paths: list[str]) -> str:
     """Where in the network a class is used."""
     if not paths[0]:
-        return "Images (N, C, H, W) -> logits (N, classes)."
+        return "Samples (N, C, ...) -> logits (N, classes)."
     return ", ".join(paths) + "." if len(paths) <= 4 else f"{paths[0]} and {len(paths) - 1} more like it."
 
 

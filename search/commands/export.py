@@ -109,10 +109,10 @@ def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> 
     from senet_nas import export as networks
 
     data, point = choice.facts["data"], choice.point
-    size = data["image_size"]
+    shape = data.get("shape", [data["channels"], data["image_size"], data["image_size"]])  # runs of before had images
     labelled, caution = _validation(choice)
     written = networks.export(
-        _network(choice), point.architecture, target, input_shape=(data["channels"], size, size), mean=data["mean"],
+        _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data["mean"],
         std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
         forms=_forms(onnx), force=force,
     )  # fmt: skip

@@ -17,7 +17,9 @@ def write(data: str, backbone: str | None, config: Path, *, force: bool = False)
         raise UserError(f"{config} exists already", hint="choose another name, or --force")
     if data not in NAMED:
         data = _folder(Path(data), config)
-    text = configs.template(data=data, backbone=backbone or ("cifar_resnet20" if data in NAMED else "resnet18"))
+    text = configs.template(
+        data=data, backbone=backbone or DATASETS[data if data in NAMED else "image_folder"].backbone
+    )
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
         config.write_text(text)

@@ -51,7 +51,7 @@ class Profile:
 
     architecture: str
     words: str
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     classes: int
     params: int
     params_plain: int
@@ -93,7 +93,8 @@ def profile(
     architecture = place(backbone, sites, placement, se, min_hidden)
     prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
     cost = prices.of(architecture)
-    image = (channels, image_size, image_size)
+    made_for = overhead.made_for(build.skeleton(backbone, channels, classes))
+    image = (channels, *[image_size] * made_for)
     return Profile(
         architecture=architecture.key, words=words(architecture, sites), image=image,
         classes=classes, params=int(cost["params"]), params_plain=prices.plain["params"],
@@ -103,7 +104,7 @@ def profile(
     )  # fmt: skip
 
 
-def _timing(architecture: Architecture, image: tuple[int, int, int], classes: int, spec: LatencySpec) -> Timing:
+def _timing(architecture: Architecture, image: tuple[int, ...], classes: int, spec: LatencySpec) -> Timing:
     from senet_nas import latency, memory
     from senet_nas.build import build
 

@@ -5,6 +5,7 @@ The network declares its ``stages`` (from stage 1): names of modules whose child
 A unit owns a :class:`~senet_nas.squeeze_excitation.Slot` for each position that it offers.
 """
 
+import functools
 import importlib
 import re
 from collections.abc import Callable, Mapping
@@ -35,11 +36,11 @@ class Backbone:
     rule: str = ""
 
 
-def _cifar_resnet(depth: int, width: int = 16) -> str:
+def _thin_resnet(name: str, depth: int, width: int = 16) -> str:
     """1202 layers are the paper's deepest network; 16 channels in stage 1 are the paper's, and not written."""
     n_units = min(max(round((depth - 2) / 6), 1), 200)
     width = min(max(width, 1), 1024)
-    return f"cifar_resnet{6 * n_units + 2}" + (f"_w{width}" if width != 16 else "")
+    return f"{name}{6 * n_units + 2}" + (f"_w{width}" if width != 16 else "")
 
 
 def _cifar_preact_resnet(depth: int) -> str:
@@ -64,7 +65,7 @@ BACKBONES: dict[str, Backbone] = {
     r"cifar_resnet(?P<depth>\d{1,9})(_w(?P<width>\d{1,9}))?": Backbone(
         "cifar_resnet",
         examples=(*(f"cifar_resnet{depth}" for depth in (8, 14, 20, 32, 44, 56, 110)), "cifar_resnet20_w32"),
-        member=_cifar_resnet,
+        member=functools.partial(_thin_resnet, "cifar_resnet"),
         rule="cifar_resnetD has a depth D = 6n + 2 from 8 to 1202; cifar_resnetD_wW has W channels in stage 1, from 1 "
         "to 1024, where W = 16 is not written",
     ),
@@ -79,6 +80,13 @@ BACKBONES: dict[str, Backbone] = {
         examples=("cifar_wrn16_8", "cifar_wrn28_10"),
         member=_cifar_wrn,
         rule="cifar_wrnD_K has a depth D = 6n + 4 from 10 to 604, and K times 16 channels in stage 1, K from 1 to 64",
+    ),
+    r"signal_resnet(?P<depth>\d{1,9})(_w(?P<width>\d{1,9}))?": Backbone(
+        "signal_resnet",
+        examples=(*(f"signal_resnet{depth}" for depth in (8, 20, 32)), "signal_resnet20_w32"),
+        member=functools.partial(_thin_resnet, "signal_resnet"),
+        rule="signal_resnetD has a depth D = 6n + 2 from 8 to 1202; signal_resnetD_wW has W channels in stage 1, from 1 "
+        "to 1024, where W = 16 is not written",
     ),
     "resnet18": Backbone("resnet", {"unit": "basic", "layers": (2, 2, 2, 2)}),
     "resnet34": Backbone("resnet", {"unit": "basic", "layers": (3, 4, 6, 3)}),

@@ -48,7 +48,7 @@ _READ_IMAGE = '''def read(path):
 '''
 _READ_ARRAY = '''def read(path):
     """An array of a .npy file in the shape of training, {shape}."""
-    return torch.from_numpy(np.load(path, allow_pickle=False)).reshape({shape})
+    return torch.from_numpy(np.load(path, allow_pickle=False)).float().reshape({shape})
 '''
 
 
@@ -66,6 +66,7 @@ def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
     wants = record["preprocessing"]
     size = " x ".join(str(side) for side in wants["size"])
     images = ", ".join(str(side) for side in ("N", wants["channels"], *wants["size"]))
+    dtype = "images: uint8" if len(wants["size"]) == 2 else "signals: float32"
     classes = record["classes"]
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     return "\n".join([
@@ -73,7 +74,7 @@ def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
         f"SE in {len(with_se)} of {len(record['sites'])} units" + (f": {'; '.join(with_se)}." if with_se else "."), "",
         *([body, ""] if body else []),
         "## Use", "", "```python", "from model import load, normalise", "",
-        f"logits = load()(normalise(images))  # images: uint8 ({images})", "```", "",
+        f"logits = load()(normalise(images))  # {dtype} ({images})", "```", "",
         "`python predict.py FILE ...` prints the classes of files.", "",
         f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
         f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.",

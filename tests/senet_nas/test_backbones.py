@@ -8,6 +8,7 @@ from torch import nn
 from senet_nas import backbones
 from senet_nas.backbones import BACKBONES, stock
 from senet_nas.build import build, sites, skeleton, units
+from senet_nas.overhead import made_for
 from senet_nas.squeeze_excitation import Slot
 from spaces import UserError
 from spaces.space import Position
@@ -25,7 +26,8 @@ POSITIONS = set(get_args(Position))
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_a_network_with_slots(name: str) -> None:
     network = skeleton(backbones.check(name), in_channels=2, num_classes=7)
-    assert network.eval()(torch.empty(2, 2, 96, 96, device="meta")).shape == (2, 7)
+    x = torch.empty(2, 2, *[96] * made_for(network), device="meta")
+    assert network.eval()(x).shape == (2, 7)
     for _, _, unit in units(network):
         assert POSITIONS >= {child for child, slot in unit.named_children() if isinstance(slot, Slot)} > set()
     assert not [key for key in network.state_dict() for position in POSITIONS if position in key.split(".")]
@@ -104,6 +106,7 @@ def test_shortcut_of_small_image_networks_strides_and_pads_with_zeros() -> None:
         ("cifar_preact_resnet162", "D = 9n + 2 of bottlenecks", "did you mean `cifar_preact_resnet164`?"),
         ("cifar_wrn28_100", "K from 1 to 64", "did you mean `cifar_wrn28_64`?"),
         ("cifar_wrn17_8", "depth D = 6n + 4", "did you mean `cifar_wrn16_8`?"),
+        ("signal_resnet21", "depth D = 6n + 2", "did you mean `signal_resnet20`?"),
         ("", "unknown backbone ``", ""),
     ],
 )

@@ -1,0 +1,114 @@
+"""Where one-dimensional signals come from: (N, L, C) float32, as measured. Heavy libraries are imported where used."""
+
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Signals = NDArray[np.float32]
+    Labels = NDArray[np.int64]
+    Labelled = tuple[Signals, Labels]
+
+SHAPES = "arrays have the shape (N, L) or (N, C, L): samples, channels, steps"
+WAVES = ("sine", "square", "sawtooth", "triangle")
+
+
+def waveforms(n: int = 2000, length: int = 500) -> "tuple[Labelled, tuple[str, ...]]":
+    """Synthetic signals (n, length, 1) of four shapes; frequency, phase and height at random, with as much noise as signal."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    y_N = np.arange(n, dtype=np.int64) % len(WAVES)
+    cycles_N, phase_N, height_N = rng.uniform(4, 16, n), rng.uniform(0, 1, n), rng.uniform(0.5, 2, n)
+    turn_NL = (cycles_N[:, None] * np.linspace(0, 1, length) + phase_N[:, None]) % 1
+    ramp_NL = 2 * turn_NL - 1
+    shapes_KNL = np.stack([np.sin(2 * np.pi * turn_NL), np.sign(ramp_NL), ramp_NL, 2 * np.abs(ramp_NL) - 1])
+    clean_NL = shapes_KNL[y_N, np.arange(n)] * height_N[:, None]
+    noisy_NL = clean_NL + rng.normal(0, 0.7, (n, length)) * height_N[:, None]
+    return (noisy_NL[..., None].astype(np.float32), y_N), WAVES
+
+
+def read(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
+    """The sets (train, and val and test if there are any) and the classes of a .npz file or a folder of .npy files.
+
+    A file holds the arrays ``x`` and ``y`` (or ``x_train``, ``y_train``, ``x_val``, ...), y being classes from 0 on, and
+    names of them as ``classes`` if it likes; a folder holds CLASS.npy for each class. Raises UserError.
+    """
+    if path.is_dir():
+        return _folder(path)
+    if path.is_file():
+        return _file(path)
+    raise UserError(
+        f"no file or folder {path}",
+        hint="a .npz file with the arrays x and y, or a folder with CLASS.npy for each class",
+        key="data.path",
+    )
+
+
+def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
+    import numpy as np
+
+    files = sorted(root.glob("*.npy"))
+    if len(files) < 2:
+        raise UserError(
+            f"{root} holds {len(files)} .npy files; a comparison needs at least 2 classes",
+            hint="one file for each class: CLASS.npy", key="data.path",
+        )  # fmt: skip
+    parts = [_checked(array, name) for path in files for name, array in _load(path).items()]
+    if len({part.shape[1:] for part in parts}) > 1:
+        found = ", ".join(f"{path.name} {part.shape[:0:-1]}" for path, part in zip(files, parts, strict=True))
+        raise UserError(f"signals of different shapes (C, L): {found}", hint="cut or pad them", key="data.path")
+    y_N = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    return {"train": (np.concatenate(parts), y_N)}, tuple(path.stem for path in files)
+
+
+def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
+    import numpy as np
+
+    arrays = _load(path)
+    names = {"train": "_train" if "x_train" in arrays else "", "val": "_val", "test": "_test"}
+    names = {part: end for part, end in names.items() if part == "train" or f"x{end}" in arrays}
+    missing = [f"{letter}{end}" for end in names.values() for letter in "xy" if f"{letter}{end}" not in arrays]
+    if missing:
+        held = ", ".join(sorted(arrays)) or "nothing"
+        raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
+    sets = {
+        part: (_checked(arrays[f"x{end}"], f"x{end}"), arrays[f"y{end}"].astype(np.int64))
+        for part, end in names.items()
+    }
+    n_classes = 1 + max(int(y_N.max(initial=0)) for _, y_N in sets.values())
+    return sets, tuple(str(name) for name in arrays.get("classes", range(n_classes)))
+
+
+def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
+    """The arrays of a file by name; that of a .npy file has the file's name. Raises UserError."""
+    import numpy as np
+
+    try:
+        found = np.load(path, allow_pickle=False)
+        return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {path.name: found}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read: {error}", hint="write it with numpy.savez or numpy.save", key="data.path"
+        ) from error
+
+
+def _checked(x: "NDArray[np.generic]", name: str) -> "Signals":
+    """(N, L) or (N, C, L) as (N, L, C) float32. Raises UserError."""
+    import numpy as np
+
+    if x.ndim not in (2, 3) or x.dtype.kind not in "fiub":
+        raise UserError(f"{name} is {x.dtype} of shape {x.shape}", hint=SHAPES, key="data.path")
+    x_NLC = np.moveaxis(x if x.ndim == 3 else x[:, None], 1, -1).astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(x_NLC).all((1, 2)))
+    if len(bad):
+        raise UserError(
+            f"{len(bad)} of {len(x)} signals of {name} hold values that are no finite numbers, the first is {bad[0]}",
+            hint="mend or remove them", key="data.path",
+        )  # fmt: skip
+    return x_NLC
