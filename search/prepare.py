@@ -142,7 +142,9 @@ def _check_limits(prepared: Prepared) -> None:
         return
     prices = [prepared.price(architecture) for architecture in space if not architecture.is_plain]
     if not any(excess(objectives, price) <= 0 for price in prices):
-        index, strict = next((i, o) for i, o in enumerate(objectives) if o.limit is not None)
+        index, strict = next(
+            (i, o) for i, o in enumerate(prepared.experiment.objectives) if o in objectives and o.limit is not None
+        )
         least = min(price[strict.column] for price in prices)
         raise UserError(
             f"no architecture of the space is within the limits; the least {strict.metric} overhead is +{least:.3g} %",
