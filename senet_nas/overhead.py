@@ -97,6 +97,13 @@ def price_list(
     return PriceList(backbone, listed, found, {"params": _params(network), "macs": macs, "macs_paper": macs})
 
 
+def sample_shape(backbone: str, channels: int, side: int) -> tuple[int, ...]:
+    """(C, L), (C, H, W) or (C, D, H, W), all sides alike: what a backbone takes. Raises UserError."""
+    from senet_nas.build import skeleton
+
+    return (channels, *[side] * made_for(skeleton(backbone, channels, num_classes=1)))
+
+
 def made_for(network: "nn.Module") -> int:
     """Spatial dimensions of what a network takes: those of its first convolution, 2 where it has none."""
     from torch.nn.modules.conv import _ConvNd
@@ -116,7 +123,10 @@ def _check_dimensions(backbone: str, network: "nn.Module", given: int) -> None:
 
 
 def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
-    """params, macs and macs_paper of a built module for one image (C, H, W) or signal (C, L), by counting. The module stays as it is."""
+    """params, macs and macs_paper of a built module for one image (C, H, W) or signal (C, L), by counting.
+
+    The module stays as it is.
+    """
     from senet_nas.squeeze_excitation import SqueezeExcitation
 
     macs, places = _walk(module, image_shape)

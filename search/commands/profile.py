@@ -93,8 +93,7 @@ def profile(
     architecture = place(backbone, sites, placement, se, min_hidden)
     prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
     cost = prices.of(architecture)
-    made_for = overhead.made_for(build.skeleton(backbone, channels, classes))
-    image = (channels, *[image_size] * made_for)
+    image = overhead.sample_shape(backbone, channels, image_size)
     return Profile(
         architecture=architecture.key, words=words(architecture, sites), image=image,
         classes=classes, params=int(cost["params"]), params_plain=prices.plain["params"],

@@ -42,7 +42,7 @@ class Shown:
 
     architecture: str
     words: str
-    image: tuple[int, int, int]
+    image: tuple[int, ...]
     classes: int
     units: tuple[Unit, ...]
     params_plain: int
@@ -115,7 +115,7 @@ def show(
     prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
     cost = prices.of(architecture)
     return Shown(
-        architecture=architecture.key, words=words(architecture, sites), image=(channels, image_size, image_size),
+        architecture=architecture.key, words=words(architecture, sites), image=overhead.sample_shape(backbone, channels, image_size),
         classes=classes, units=_units(architecture, prices), params_plain=prices.plain["params"],
         params=int(cost["params"]), params_overhead=cost["params_overhead"], macs_plain=prices.plain["macs"],
         macs=int(cost["macs"]), macs_overhead=cost["macs_overhead"],
