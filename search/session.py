@@ -124,6 +124,7 @@ class _Session:
             describe=projection.describe(experiment, noted),
             uid=_uid(ledger),
             sites=prepared.space.sites,
+            say=watcher.say,
         )
         proposer = Proposer(
             prepared.space, experiment.objectives, prepared.price,

@@ -14,7 +14,7 @@ FLOORS = ("spaces", "senet_nas", "search")
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 # Who may import what. A door may be a file or a package.
 DOORS = {
-    "ray": ["search/schedule"], "optuna": ["search/propose"], "mlflow": ["search/track.py"],
+    "ray": ["search/schedule"], "optuna": ["search/propose"], "mlflow": ["search/track"],
     "yaml": ["search/config"], "pydantic": ["search/config"], "pydantic_core": ["search/config"], "torch": ["senet_nas"],
     "torchvision": ["senet_nas"], "click": ["search/cli.py", "search/commands"], "rich": ["search/console.py"],
 }  # fmt: skip

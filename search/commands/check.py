@@ -3,8 +3,10 @@
 import shutil
 import time
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from search import track
 from search.config import Experiment
 from search.console import plan_lines
 from search.evaluators import Trainer
@@ -16,11 +18,13 @@ BATCHES = 12
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found. ``seconds_per_training`` is measured on a few batches, None where nothing of ours trains."""
+    """What was found. ``seconds_per_training`` is measured on a few batches, None where nothing of ours trains.
+    ``silent_store`` is why MLflow's server does not answer, which would not stop a run."""
 
     prepared: Prepared
     seconds_per_training: float | None
     free_bytes: int
+    silent_store: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -35,6 +39,7 @@ class Checked:
             "sites": [site.name for site in space.sites], "slots": asdict(self.prepared.slots),
             "device": self.prepared.device, "trainings": self.prepared.experiment.budget.trainings,
             "seconds_per_training": self.seconds_per_training, "seconds": self.seconds, "free_bytes": self.free_bytes,
+            "silent_store": self.silent_store,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -49,6 +54,7 @@ class Checked:
             *plan_lines(self.prepared),
             time_line,
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
+            *([f"caution   MLflow does not answer: {self.silent_store}"] if self.silent_store else []),
         ]
 
 
@@ -56,7 +62,9 @@ def check(experiment: Experiment) -> Checked:
     """Raises UserError or ConfigError for the first thing that would stop a run."""
     prepared = prepare(experiment)
     seconds = _measure(prepared) if isinstance(prepared.evaluate, Trainer) else None
-    return Checked(prepared, seconds, shutil.disk_usage(".").free)
+    runs = Path("runs")
+    silent = track.unreachable(track.store(experiment.tracking.uri, runs), runs)
+    return Checked(prepared, seconds, shutil.disk_usage(".").free, silent)
 
 
 def _measure(prepared: Prepared) -> float:

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from search.config import ConfigError, Experiment, load, redacted
+from search.propose import SAMPLERS
 from spaces.errors import UserError
 
 HEAD = "data: digits\nmodel: {backbone: cifar_resnet8}\n"  # two lines: what follows begins in line 3
@@ -216,7 +217,7 @@ def test_no_sentence_of_a_library_is_shown(complaint, name):
 
 def test_the_whole_text(complaint):
     assert complaint(HEAD + "search:\n  sampler: tep\nbudget:\n  time: 5x # soon") == (
-        "error: config.yaml:4:12  search.sampler: unknown sampler `tep`; allowed: random, grid, nsga2, tpe\n"
+        f"error: config.yaml:4:12  search.sampler: unknown sampler `tep`; allowed: {', '.join(SAMPLERS)}\n"
         "    4 |   sampler: tep\n"
         "      |            ^^^ did you mean `tpe`?\n"
         "error: config.yaml:6:9  budget.time: `5x` is no time\n"

@@ -6,17 +6,14 @@ found again by its uid, so that nothing is written twice. What could not be sent
 
 from __future__ import annotations
 
-import fcntl
 import json
-import logging
 import math
 import os
 import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +21,28 @@ from search import projection
 from search.config.problems import redacted
 from search.front import Front
 from search.ledger import Entry, Training
-from search.mlflow_ui import NOTE, PARENT, QUIET, UID, view, view_key
+from search.mlflow_ui import NOTE, PARENT, UID, view, view_key
 from search.projection import ENDED, STATUS, Child
+from search.track.client import (
+    RUN_UID,
+    alone,
+    child_of,
+    connect,
+    experiment_id,
+    identity,
+    is_embedded,
+    known,
+    read,
+    told,
+    unreachable,
+)  # fmt: skip
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.space import Site
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
-RUN_UID = "senet.run_uid"
+__all__ = ["RUN_UID", "Tracker", "connect", "is_embedded", "read", "store", "told", "unreachable"]
 
 
 def store(uri: str | None, runs: Path) -> str:
@@ -41,24 +50,21 @@ def store(uri: str | None, runs: Path) -> str:
     return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
 
 
-def is_embedded(uri: str) -> bool:
-    return uri.startswith("sqlite:")
-
-
 class Tracker:
     """Projects one run. Every method returns at once; :meth:`close` waits until all is sent, but not for ever.
 
     ``uid`` tells the run from others of its name, also from one whose folder was deleted. With the backbone's ``sites``
     each child has a param for each stage, by which MLflow can group and plot. ``began`` is when the run did, where that
-    is not now.
+    is not now. ``say`` hears of the first thing that goes wrong, at once and from the thread.
     """
 
     def __init__(
         self, uri: str, *, experiment: str, run: str, runs: Path, describe: Mapping[str, Any], uid: str = "",
-        sites: Sequence[Site] = (), began: float | None = None,
+        sites: Sequence[Site] = (), began: float | None = None, say: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
+        self._say, self._heard = say, 0
         self._uri, self._experiment, self._run, self._runs, self._describe = uri, experiment, run, runs, describe
-        self._identity, self._sites, self._began = _identity(run, uid), sites, began
+        self._identity, self._sites, self._began = identity(run, uid), sites, began
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._problems: list[str] = []
@@ -80,9 +86,9 @@ class Tracker:
     def close(
         self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0
     ) -> list[str]:
-        """Sends the result, ends the run with FINISHED, KILLED or FAILED, and says what could not be sent."""
+        """Sends the result, ends the run with FINISHED, KILLED or FAILED, and returns what went wrong and was not said."""
         if not self._thread.is_alive():
-            return list(self._problems)
+            return self._problems[self._heard :]
         if front is not None:
             self._queue.put(lambda: self._send_front(front, trainings))
             self._queue.put(lambda: self._send_files(folder))
@@ -91,7 +97,7 @@ class Tracker:
         self._thread.join(timeout)
         if self._thread.is_alive():
             self._problems.append(f"{self._queue.qsize()} messages were not sent within {timeout:.0f} s")
-        return list(self._problems)
+        return self._problems[self._heard :]
 
     def rebuild(
         self, front: Front | None, folder: Path, trainings: Sequence[Training], entries: Sequence[Entry], *, status: str
@@ -122,11 +128,17 @@ class Tracker:
             try:
                 job()
             except Exception as error:
-                # Tracking must never end a search; the user hears of it once, at the end.
-                if told(error) not in self._problems:
-                    self._problems.append(told(error))
+                # Tracking must never end a search; the user hears of it once.
+                self._note(told(error))
             if self._client is None:
                 return  # the store could not be opened: there is nobody to tell anything
+
+    def _note(self, problem: str) -> None:
+        if problem not in self._problems:
+            self._problems.append(problem)
+        if not self._heard:
+            self._heard = 1
+            self._say(f"MLflow: {problem}; the search goes on, `senet-search sync {self._run}` sends what is missing")
 
     @property
     def _api(self) -> MlflowClient:
@@ -136,9 +148,9 @@ class Tracker:
     def _open(self) -> None:
         client = connect(self._uri, self._runs)
         root = (self._runs.resolve() / "mlartifacts").as_uri() if is_embedded(self._uri) else None
-        with _alone(self._uri, self._runs):
-            self.experiment_id = _experiment(client, self._experiment, root)
-            parent, made = _known(client, self.experiment_id, self._identity)
+        with alone(self._uri, self._runs):
+            self.experiment_id = experiment_id(client, self._experiment, root)
+            parent, made = known(client, self.experiment_id, self._identity)
             if parent is None:
                 parent = client.create_run(
                     self.experiment_id, start_time=_ms(self._began), run_name=self._run, tags=self._tags("search")
@@ -146,7 +158,7 @@ class Tracker:
             self._parent = str(parent.info.run_id)
             if not parent.data.params:  # new, or a kill came in between
                 self._describe_parent(client)
-            self._made = [_child(run) for run in made]
+            self._made = [child_of(run) for run in made]
             self._children = {child.uid: child.run_id for child in self._made}
             self._ended = {child.uid: child.status for child in self._made if child.status in ENDED}
             self._shown = {run.info.run_id: run.data.metrics for run in [parent, *made]}
@@ -243,91 +255,5 @@ class Tracker:
         self._api.log_batch(run, metrics=metrics, tags=[RunTag(k, v) for k, v in tags.items() if v])
 
 
-def read(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
-    """The trainings of a run as MLflow has them; none where the store, the experiment or the run is not there."""
-    if is_embedded(uri) and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
-        return []  # to look must not make it
-    client = connect(uri, runs)
-    found = client.get_experiment_by_name(experiment)
-    return [] if found is None else [_child(c) for c in _known(client, found.experiment_id, _identity(run, uid))[1]]
-
-
-def connect(uri: str, runs: Path) -> MlflowClient:
-    """A client of the store, whose schema is made where it is new."""
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are told by us, in a line
-    with _alone(uri, runs):
-        client = MlflowClient(tracking_uri=uri)
-        client.search_experiments(max_results=1)
-    return client
-
-
-def told(error: Exception) -> str:
-    """The first line of what a store's client threw, without secrets."""
-    return redacted(f"{type(error).__name__}: {str(error).splitlines()[0][:200] if str(error) else ''}")
-
-
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _experiment(client: MlflowClient, name: str, root: str | None) -> str:
-    """The id of the experiment, made if it is new."""
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return str(client.create_experiment(name, root))
-        except MlflowException:
-            # Another run may have made it just now; if none has, the error was a real one.
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    return str(found.experiment_id)
-
-
-def _identity(run: str, uid: str) -> dict[str, str]:
-    """The tag by which a run is found again."""
-    return {RUN_UID: uid} if uid else {"senet.run": run}
-
-
-def _known(client: MlflowClient, experiment: str, identity: Mapping[str, str]) -> tuple[Run | None, list[Run]]:
-    """The parent and the children, as far as an earlier session made them."""
-    wanted = {"senet.kind": "search", **identity}
-    query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in wanted.items())
-    parents = client.search_runs([experiment], query, max_results=1)
-    if not parents:
-        return None, []
-    query = f"tags.`{PARENT}` = '{parents[0].info.run_id}' AND tags.`senet.kind` = 'training'"
-    page = client.search_runs([experiment], query, max_results=1000)
-    children = list(page)
-    while page.token:
-        page = client.search_runs([experiment], query, max_results=1000, page_token=page.token)
-        children += page
-    return parents[0], children
-
-
-def _child(run: Run) -> Child:
-    known = run.data
-    return Child(
-        run_id=str(run.info.run_id), uid=known.tags[UID], status=str(run.info.status),
-        val_accuracy=known.metrics.get("val_accuracy"), described="architecture" in known.params,
-    )  # fmt: skip
-
-
 def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
-
-
-@contextmanager
-def _alone(uri: str, runs: Path) -> Iterator[None]:
-    """Two that make the same schema, experiment or tag of a SQLite store at once spoil it for one of them."""
-    if not is_embedded(uri):
-        yield
-        return
-    with (runs / ".mlflow.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,0 +1,185 @@
+"""A tracking server in trouble: the search never waits for it, hears of it once and soon, and `sync` makes it whole."""
+
+import http.server
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+import pytest
+
+from search import front, mlflow_ui
+from search.front import Rules
+from search.ledger import Ledger
+from search.objectives import DEFAULT
+from search.projection import is_told
+from search.track import Tracker, read, unreachable
+from senet_nas.recipe import Seed
+
+N = 12
+# No call of the tracker may keep the search waiting longer than this.
+PATIENCE = 1.0
+
+
+@pytest.fixture
+def ledger():
+    """Plain and one other, six trainings each, all finished."""
+    ledger = Ledger(":memory:")
+    for number, key in enumerate(("net/-", "net/avg:fc2:sigmoid@pre_addition")):
+        price = {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1}
+        ledger.enter(key, f"words {number}", price)
+    rows = [(ledger.entries[i % 2], Seed(0, i // 2)) for i in range(N)]
+    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
+        ledger.start(training.uid)
+        ledger.finish(training.uid, metrics={"val_accuracy": 95.0 + i / 10}, curve=[], correct=None)
+    return ledger
+
+
+def tracker(runs, uri, said):
+    return Tracker(uri, experiment="run", run="run", runs=runs, describe={"config": ""}, uid="u", say=said.append)
+
+
+def track(runs, uri, ledger):
+    """Sends everything as a driver does; what was said, and the longest wait for any call."""
+    said, waits = [], []
+    sending = tracker(runs, uri, said)
+    began = time.monotonic()
+    sending.start()
+    for training in ledger.trainings:
+        sending.training(training, ledger.entries[training.architecture])
+        waits.append(time.monotonic() - began)
+        began = time.monotonic()
+    found = front.compute("run", ledger, Rules(DEFAULT))
+    left = sending.close(found, runs, ledger.trainings, status="FINISHED", timeout=3.0)
+    return said, left, max(waits)
+
+
+class Trouble(http.server.BaseHTTPRequestHandler):
+    """Answers every request as the server's ``mode`` says."""
+
+    def answer(self):
+        if self.server.mode == "slow":
+            self.server.leave.wait(5)
+        elif self.server.mode == "resets":
+            self.connection.close()
+            return
+        self.send_response(503 if self.server.mode == "busy" else 500)
+        self.send_header("Retry-After", "30")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = answer  # noqa: N815 (the names of http.server)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def trouble():
+    """A server that is in trouble of the mode that is set."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Trouble)
+    server.mode, server.leave, server.daemon_threads = "", threading.Event(), True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.leave.set()
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("mode", ["fails", "busy", "resets", "slow"])
+def test_a_server_in_trouble_is_never_waited_for_and_told_of_once(tmp_path, ledger, trouble, mode):
+    trouble.mode = mode
+    uri = f"http://127.0.0.1:{trouble.server_address[1]}"
+    said, left, wait = track(tmp_path, uri, ledger)
+    assert wait < PATIENCE
+    assert len(said) + len(left) == 1
+    assert "MLflow: " in " ".join(said) or "not sent within" in " ".join(left)
+    assert all("senet-search sync run" in text for text in said)
+
+
+def test_a_closed_port_is_told_of_while_the_search_goes_on(tmp_path, ledger):
+    said = []
+    sending = tracker(tmp_path, f"http://127.0.0.1:{mlflow_ui.free_port(21_000)}", said)
+    sending.start()
+    sending._thread.join(30)
+    assert len(said) == 1
+    assert said[0].startswith("MLflow: ")
+    assert sending.close(None, tmp_path, ledger.trainings, status="FINISHED") == []
+
+
+def test_check_asks_whether_a_server_answers(tmp_path, trouble):
+    assert unreachable(f"sqlite:///{tmp_path}/x.db", tmp_path) == ""
+    assert not (tmp_path / "x.db").exists()
+    trouble.mode = "fails"
+    why = unreachable(f"http://user:secret@127.0.0.1:{trouble.server_address[1]}", tmp_path)
+    assert "500" in why
+    assert "secret" not in why
+
+
+class Server:
+    """A real MLflow server on a port, over a store that can be changed for an empty one."""
+
+    def __init__(self, folder, port):
+        self.folder, self.port, self.uri = folder, port, f"http://127.0.0.1:{port}"
+
+    def start(self, name):
+        command = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
+            "--backend-store-uri", f"sqlite:///{self.folder}/{name}.db",
+            "--artifacts-destination", str(self.folder / "artifacts"),
+        ]  # fmt: skip
+        quiet = {**os.environ, **mlflow_ui.QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self.process = subprocess.Popen(
+            command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
+            except OSError:
+                threading.Event().wait(0.2)  # between two looks; nothing else tells that it is up
+            else:
+                return
+        raise AssertionError("the MLflow server did not come up")
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+
+def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledger):
+    """A real server: stopped in the middle, later there again with an empty store."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = Server(tmp_path, probe.getsockname()[1])
+    server.start("first")
+    try:
+        said = []
+        sending = tracker(tmp_path, server.uri, said)
+        sending.start()
+        for training in ledger.trainings[: N // 2]:
+            sending.training(training, ledger.entries[training.architecture])
+        deadline = time.monotonic() + 60
+        while len(sending._ended) < N // 2 and time.monotonic() < deadline:
+            threading.Event().wait(0.05)
+        assert len(sending._ended) == N // 2
+        server.stop()
+        began = time.monotonic()
+        for training in ledger.trainings[N // 2 :]:
+            sending.training(training, ledger.entries[training.architecture])
+        assert time.monotonic() - began < PATIENCE
+        sending.close(None, tmp_path, ledger.trainings, status="FINISHED", timeout=40)
+        assert len(said) == 1
+        server.start("second")
+        found = front.compute("run", ledger, Rules(DEFAULT))
+        again = tracker(tmp_path, server.uri, [])
+        assert again.rebuild(found, tmp_path, ledger.trainings, ledger.entries, status="FINISHED") == N
+        children = read(server.uri, tmp_path, experiment="run", run="run", uid="u")
+        assert {child.uid for child in children} == {t.uid for t in ledger.trainings if is_told(t)}
+        assert {child.status for child in children} == {"FINISHED"}
+    finally:
+        server.stop()
