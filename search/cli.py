@@ -286,7 +286,7 @@ def export(
 
 
 @cli.command()
-@click.argument("backbone")
+@click.argument("target", metavar="BACKBONE|NETWORK|ARCHITECTURE")
 @placed
 @click.option("--latency", is_flag=True, help="Also measure time and memory beside plain, on this machine.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
@@ -301,7 +301,7 @@ def export(
     help="Longest time for one figure; less where 1 % is reached.",
 )  # fmt: skip
 @JSON
-def profile(backbone: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
+def profile(target: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
             as_json: bool, latency: bool, device: Any, batch: int, threads: int, dtype: Any, runtime: Any,
             seconds: float, **se: Any) -> None:  # fmt: skip
     """What a placement of SE costs over the plain BACKBONE: parameters and MACs; with --latency, time and memory."""
@@ -309,9 +309,9 @@ def profile(backbone: str, placement: str, image_size: int, channels: int, class
     from senet_nas.recipe import LatencySpec
 
     se = {name: str(value) for name, value in se.items()}
-    target = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
+    measured = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
     found = prices.profile(
-        backbone, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=target
+        target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=measured
     )
     if as_json:
         _print_json("profile", None, found.to_dict())
@@ -320,7 +320,7 @@ def profile(backbone: str, placement: str, image_size: int, channels: int, class
 
 
 @cli.command()
-@click.argument("target", metavar="ARCHITECTURE|BACKBONE")
+@click.argument("target", metavar="ARCHITECTURE|NETWORK|BACKBONE")
 @placed
 @click.option(
     "--svg", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Also draw it into this file."
@@ -347,7 +347,9 @@ def show(target: str, placement: str, image_size: int, channels: int, classes: i
 
 @cli.command(name="list")
 @click.argument(
-    "what", required=False, metavar="[backbones|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]"
+    "what",
+    required=False,
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]",
 )
 @RUNS
 @JSON

@@ -10,7 +10,16 @@ from spaces.space import FACTORS, Site, Space, fill
 
 # The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
 PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
-FORMS = ("none", "all", "last", "stages:1-3", "stages:1,3", "blocks:1.0,3.2", "an architecture key")
+FORMS = (
+    "none",
+    "all",
+    "last",
+    "stages:1-3",
+    "stages:1,3",
+    "blocks:1.0,3.2",
+    "a published network",
+    "an architecture key",
+)
 
 
 def place(

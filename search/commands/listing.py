@@ -8,6 +8,7 @@ from search import folder
 from search.propose.samplers import SAMPLERS
 from senet_nas import backbones
 from senet_nas.datasets import DATASETS
+from senet_nas.networks import NETWORKS
 from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.overhead import MEASURES
 from spaces.architecture import EXCITATIONS
@@ -16,6 +17,7 @@ from spaces.space import Position
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "backbones": lambda: list(backbones.names()),
+    "networks": lambda: list(NETWORKS),
     "datasets": lambda: list(DATASETS),
     "squeezes": lambda: list(SQUEEZES),
     "excitations": lambda: list(EXCITATIONS),
@@ -35,6 +37,19 @@ def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
 
 
 def lines(found: dict[str, list[str]]) -> list[str]:
+    if list(found) == ["networks"]:
+        return [
+            "network                        params           MACs   top-1   top-5  where from",
+            *map(_network, NETWORKS),
+        ]
     if len(found) == 1:
         return next(iter(found.values()))
     return [f"{kind:<11} {', '.join(names) or '-'}" for kind, names in found.items()]
+
+
+def _network(name: str) -> str:
+    """Counts, and errors in percent, with where they are from and what of them is not in print."""
+    row = NETWORKS[name]
+    errors = "".join(f"{'-' if error is None else error:>8}" for error in (row.top1, row.top5))
+    note = f" ({row.note})" if row.note else ""
+    return f"{name:<25}{row.params:>12,}{row.macs:>15,}{errors}  {row.source}{note}; over {row.backbone}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
-from spaces.placements import place, words
+from spaces.placements import words
 
 if TYPE_CHECKING:
     from senet_nas.latency import Comparison
@@ -80,17 +80,18 @@ class Profile:
 
 
 def profile(
-    backbone: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int, channels: int,
+    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int, channels: int,
     classes: int, latency: LatencySpec | None = None,
 ) -> Profile:  # fmt: skip
-    """Builds nothing but the shapes, unless ``latency`` says on what to measure time, ``latency.seconds`` for each figure.
+    """What ``networks.find`` finds. Builds nothing but the shapes, unless ``latency`` says on what to measure time, ``latency.seconds`` for each figure.
 
     Raises UserError for names and placements that do not exist.
     """
-    from senet_nas import build, overhead
+    from senet_nas import build, networks, overhead
 
+    architecture = networks.find(target, placement, se, min_hidden)
+    backbone = architecture.backbone
     sites = build.sites(backbone)
-    architecture = place(backbone, sites, placement, se, min_hidden)
     prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
     cost = prices.of(architecture)
     image = overhead.sample_shape(backbone, channels, image_size)

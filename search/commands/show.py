@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spaces.architecture import SE, Architecture
-from spaces.placements import place, ratio, words
+from spaces.placements import ratio, words
 from spaces.space import Site
 
 
@@ -106,12 +106,12 @@ def show(
     target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int, channels: int,
     classes: int,
 ) -> Shown:  # fmt: skip
-    """``target`` is an architecture's key, or a backbone that ``placement`` and ``se`` fill. Raises UserError."""
-    from senet_nas import build, overhead
+    """``target`` is an architecture's key, a published network, or a backbone to fill. Raises UserError."""
+    from senet_nas import build, networks, overhead
 
-    backbone = target.partition("/")[0]
+    architecture = networks.find(target, placement, se, min_hidden)
+    backbone = architecture.backbone
     sites = build.sites(backbone)
-    architecture = place(backbone, sites, target if "/" in target else placement, se, min_hidden)
     prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
     cost = prices.of(architecture)
     return Shown(
