@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from senet_nas.build import build, sites
+from senet_nas.backbones import names
+from senet_nas.build import build
 from senet_nas.operators import EXCITATIONS as FORMS
 from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.overhead import count, price_list
@@ -31,16 +32,12 @@ def every(backbone: str) -> list[Architecture]:
     return packed(backbone, [SE(*row) for row in product])
 
 
-def over(networks: dict[str, list[Architecture]], *marks: pytest.MarkDecorator) -> list[object]:
-    return [
-        pytest.param(architecture, id=f"{backbone}-{number}", marks=marks)
-        for backbone, architectures in networks.items()
-        for number, architecture in enumerate(architectures)
-    ]
-
-
 SAMPLE = {name: covering(name) for name in BACKBONES}
-FULL = over({name: every(name) for name in BACKBONES}, slow)
+NETWORKS = [
+    pytest.param(architecture, id=f"{backbone}-{number}")
+    for backbone, architectures in SAMPLE.items()
+    for number, architecture in enumerate(architectures)
+]
 ROWS = pairwise(list(SQUEEZES), EXCITATIONS, list(GATES))
 
 
@@ -64,13 +61,13 @@ def test_every_operator_has_a_place_in_the_design() -> None:
         assert {se.gate for se in blocks} == set(GATES)
 
 
-@pytest.mark.parametrize("architecture", over(SAMPLE) + FULL)
+@pytest.mark.parametrize("architecture", NETWORKS)
 def test_closed_form_is_what_is_counted(architecture: Architecture) -> None:
     price = prices(architecture.backbone).of(architecture)
     assert {key: price[key] for key in COUNTS} == count(build(architecture, in_channels=1, num_classes=7), (1, 33, 33))
 
 
-@pytest.mark.parametrize("architecture", over(SAMPLE) + FULL)
+@pytest.mark.parametrize("architecture", NETWORKS)
 def test_trains_in_both_precisions_and_layouts_and_judges_one_image(architecture: Architecture) -> None:
     for number, dtype in enumerate((torch.float32, torch.bfloat16)):
         network = build(architecture, num_classes=4).to(dtype).to(memory_format=MEMORY[number])
@@ -122,5 +119,19 @@ def test_field_embeddings_are_channels_of_places() -> None:
     torch.testing.assert_close(block(x_NFE), x_NFE * s_NF.unsqueeze(2))
 
 
-def test_sites_offer_what_the_design_needs() -> None:
-    assert all(set(site.channels) == set(positions(name)) for name in BACKBONES for site in sites(name))
+@slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_full_product(backbone: str) -> None:
+    for architecture in every(backbone):
+        test_closed_form_is_what_is_counted(architecture)
+        test_trains_in_both_precisions_and_layouts_and_judges_one_image(architecture)
+
+
+@slow
+@pytest.mark.parametrize("backbone", sorted(set(names()) - set(BACKBONES)))
+def test_every_backbone_is_priced_as_it_is_counted(backbone: str) -> None:
+    image = (3, 32, 32) if backbone.startswith("cifar") else (3, 128, 128)
+    listed = price_list(backbone, num_classes=7, image_size=image[1])
+    for architecture in covering(backbone):
+        price = listed.of(architecture)
+        assert {key: price[key] for key in COUNTS} == count(build(architecture, num_classes=7), image)
