@@ -128,7 +128,7 @@ class _Session:
         )
         proposer = Proposer(
             prepared.space, experiment.objectives, prepared.price,
-            sampler=experiment.search.sampler, seed=experiment.search.seed,
+            sampler=experiment.search.sampler, seed=experiment.search.seed, budget=experiment.budget.trainings,
         )  # fmt: skip
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
         self._loop = Loop(

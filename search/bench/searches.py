@@ -30,7 +30,7 @@ class Searched:
 def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
     """A whole search with a budget of ``trainings``, confirmation included; one slot."""
     ledger = Ledger(":memory:")
-    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed)
+    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings)
     rules = Rules(DEFAULT)
     loop = Loop(
         ledger, Candidates(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import Objective, losses
-from search.propose.samplers import BLOCK, SAMPLERS, Avoid, Setting
+from search.propose.samplers import BLOCK, SAMPLERS, Avoid, Setting, chosen
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space
@@ -39,7 +39,8 @@ class Proposer:
     """Asks an Optuna sampler for architectures, and tells it what became of them.
 
     ``avoid`` says what must not be proposed (over a limit, or trained already), ``known`` the accuracy of what was
-    trained already: a sampler that repeats itself is told the known values and asked again.
+    trained already: a sampler that repeats itself is told the known values and asked again. ``budget``, the trainings of
+    the whole run, matters to ``auto`` alone.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Proposer:
         *,
         sampler: str,
         seed: int,
+        budget: int | None = None,
     ) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space, self._objectives, self._price = space, tuple(objectives), price
-        self._sampler, self._seed = SAMPLERS[sampler], seed
+        self._sampler, self._seed = chosen(sampler, space, budget), seed
         categorical = optuna.distributions.CategoricalDistribution
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])

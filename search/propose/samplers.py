@@ -36,10 +36,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to make an Optuna sampler from a seed. One that ``replicates`` may propose again what was trained already."""
+    """How to make an Optuna sampler from a seed. One that ``replicates`` may propose again what was trained already;
+    ``covering`` names the sampler that takes its place where the budget covers the space."""
 
     make: Callable[[int, Setting], BaseSampler]
     replicates: bool = False
+    covering: str = ""
 
 
 def _random(seed: int, setting: Setting) -> BaseSampler:
@@ -93,6 +95,13 @@ def _posterior(seed: int, setting: Setting, rule: Any) -> BaseSampler:
     )  # fmt: skip
 
 
+def chosen(name: str, space: Space, budget: int | None) -> Sampler:
+    """The sampler of a name for a run of so many trainings; a quarter of these go into the confirmation."""
+    sampler = SAMPLERS[name]
+    covers = budget is not None and space.size <= budget * 3 // 4
+    return SAMPLERS[sampler.covering] if sampler.covering and covers else sampler
+
+
 # Add a sampler here.
 SAMPLERS: dict[str, Sampler] = {
     "random": Sampler(_random),
@@ -101,6 +110,7 @@ SAMPLERS: dict[str, Sampler] = {
     "tpe": Sampler(_tpe),
     "thompson": Sampler(_thompson, replicates=True),
     "knowledge_gradient": Sampler(_knowledge_gradient, replicates=True),
+    "auto": Sampler(_knowledge_gradient, replicates=True, covering="grid"),
 }
 
 

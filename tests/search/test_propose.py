@@ -7,6 +7,7 @@ import pytest
 
 from search.objectives import Objective
 from search.propose import SAMPLERS, Proposer
+from search.propose.samplers import chosen
 
 LIMIT = 80.0
 OBJECTIVES = (Objective(metric="accuracy"), Objective(metric="params", limit=LIMIT))
@@ -136,3 +137,11 @@ def test_large_spaces_are_sampled(make_space, sampler):
     found = Search(space, sampler)
     found.avoid = lambda architecture: architecture in found.known
     assert len(set(found.run(12))) == 12
+
+
+def test_auto_lists_a_space_that_the_budget_covers_and_looks_ahead_in_a_larger_one(space):
+    covered, larger = (chosen("auto", space, budget) for budget in (2 * space.size, space.size))
+    assert covered is SAMPLERS["grid"]
+    assert larger.make is SAMPLERS["knowledge_gradient"].make
+    assert chosen("auto", space, None) is SAMPLERS["auto"]
+    assert chosen("tpe", space, 10**6) is SAMPLERS["tpe"]
