@@ -77,7 +77,7 @@ def test_the_command_prints_json_and_writes_the_drawing(tmp_path):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("resnet51", "unknown backbone `resnet51`"),
+        ("resnet51", "unknown backbone or network `resnet51`"),
         ("cifar_resnet8/-", "which has 3 sites"),
         ("resnet18/x", "is no SE block"),
     ],
