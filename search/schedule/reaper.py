@@ -3,7 +3,7 @@
     python reaper.py SCRATCH      reads a pipe that the driver holds open
 
 A script of the standard library alone, so that it starts at once. Ends every process that has the driver's scratch folder
-in its environment (Linux), then removes that folder.
+in its environment or open (Linux), then removes that folder.
 """
 
 import os
@@ -26,8 +26,14 @@ def left(scratch: str) -> Iterator[int]:
     mark = f"{VARIABLE}={scratch}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            if mark in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
+            knows = mark in (process / "environ").read_bytes().split(b"\0") or _has_open(process, scratch)
+            if knows and int(process.name) != os.getpid():
                 yield int(process.name)
+
+
+def _has_open(process: Path, scratch: str) -> bool:
+    """Whether it has a file there open, as Ray's agents have their logs: to rename itself it overwrote its environment."""
+    return any(str(file.readlink()).startswith(f"{scratch}/") for file in (process / "fd").iterdir())
 
 
 def main(scratch: str) -> None:
