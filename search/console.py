@@ -109,7 +109,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     return [
         f"data      {experiment.data.dataset}: {images}",
         *(f"caution   {note}" for note in (*cautions, *data.get("notes", ()))),
-        f"network   {experiment.model.backbone}, {len(space.sites)} units that can take SE",
+        f"network   {experiment.model.network}, {len(space.sites)} units that can take SE",
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",
         f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epochs{limit}",

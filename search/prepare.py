@@ -15,6 +15,7 @@ from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import excess
 from search.schedule import Slots
+from senet_nas import backbones
 from senet_nas.overhead import COUNTED
 from senet_nas.recipe import Task
 from spaces.architecture import Architecture
@@ -84,7 +85,7 @@ def _space_problems(draft: Experiment) -> tuple[Problem, ...]:
     from senet_nas import build
 
     try:
-        Space(draft.model.backbone, build.sites(draft.model.backbone), draft.space)
+        Space(draft.model.network, build.sites(draft.model.network), draft.space)
     except UserError as error:
         return draft.problem_at(error.key, error.message, error.hint).problems
     return ()
@@ -111,6 +112,10 @@ def prepare(experiment: Experiment) -> Prepared:
 def _prepare(experiment: Experiment) -> Prepared:
     from senet_nas import build, overhead, warm_start
 
+    if backbones.is_own(experiment.model.backbone):
+        from senet_nas.backbones import own
+
+        own.look_in(experiment.base.resolve())
     evaluate, table = _evaluator(experiment), None
     device, slots = _machine(experiment)
     if isinstance(evaluate, Table):
@@ -118,16 +123,16 @@ def _prepare(experiment: Experiment) -> Prepared:
     if table is not None:
         table.check()
     if table is not None and table.sites is not None:
-        space = Space(experiment.model.backbone, table.sites, experiment.space)
+        space = Space(experiment.model.network, table.sites, experiment.space)
         return Prepared(experiment, space, _table_price(table), evaluate, slots, device)
-    space = Space(experiment.model.backbone, build.sites(experiment.model.backbone), experiment.space)
+    space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
     data = _load(experiment)
     _check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         _check_augmentation(experiment, len(data.shape) - 1)
         warm_start.check(space, experiment.model.init, data.shape, data.num_classes)
     prices = overhead.price_list(
-        experiment.model.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size,
+        experiment.model.network, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size,
         dimensions=len(data.shape) - 1,
     )  # fmt: skip
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))

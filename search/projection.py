@@ -44,7 +44,7 @@ def is_told(training: Training) -> bool:
 def describe(experiment: Experiment, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of the parent and, as ``config``, its config: from what the ledger notes of a run."""
     return {
-        "backbone": experiment.model.backbone, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
+        "backbone": experiment.model.network, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
         "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
         "space": facts["space"]["size"], "device": facts["device"], "config": facts["config"],
         "data_fingerprint": facts["data"].get("fingerprint", ""),

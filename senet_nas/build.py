@@ -28,10 +28,25 @@ def build(
     if isinstance(architecture, str):
         architecture = Architecture.parse(architecture)
     operators.check(architecture, sites(architecture.backbone))
+    if backbones.is_own(architecture.backbone):
+        return _build_own(architecture, in_channels, num_classes, block_seed)
     network = skeleton(architecture.backbone, in_channels, num_classes)
     _fill(network, architecture)
     network.to_empty(device="cpu")
     initialise(network, block_seed)
+    return network
+
+
+def _build_own(architecture: Architecture, in_channels: int, num_classes: int, block_seed: int) -> nn.Module:
+    """A network of the user's keeps the weights that its function gave it; only SE is drawn here."""
+    from senet_nas.backbones import own
+
+    name = architecture.backbone
+    network = own.network(name, in_channels=in_channels, num_classes=num_classes, seed=block_seed)
+    _fill(network, architecture)
+    for path, module in network.named_modules():
+        if isinstance(module, SqueezeExcitation):
+            initialise(module.to_empty(device="cpu"), block_seed, path)
     return network
 
 
@@ -44,6 +59,10 @@ def sites(backbone: str) -> tuple[Site, ...]:
 
 def skeleton(backbone: str, in_channels: int, num_classes: int) -> nn.Module:
     """The plain network on torch's meta device: shapes without memory. Raises UserError."""
+    if backbones.is_own(backbone):
+        from senet_nas.backbones import own
+
+        return own.network(backbone, in_channels=in_channels, num_classes=num_classes).to("meta")
     with torch.device("meta"):
         return backbones.network(backbone, in_channels=in_channels, num_classes=num_classes)
 
@@ -60,11 +79,13 @@ def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
             yield f"{stage}.{block}", stage, unit
 
 
-def initialise(network: nn.Module, block_seed: int) -> None:
-    """Draw every parameter from a generator seeded by (``block_seed``, its name), and reset all running statistics."""
+def initialise(network: nn.Module, block_seed: int, prefix: str = "") -> None:
+    """Draw every parameter from a generator seeded by (``block_seed``, its name), and reset all running statistics.
+
+    ``prefix`` is the path of ``network`` within the whole, where it is a part."""
     blocks = (module for module in network.modules() if isinstance(module, SqueezeExcitation))
     excitations = {child for block in blocks for child in block.children()}
-    for path, module in network.named_modules():
+    for path, module in network.named_modules(prefix=prefix):
         if [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
             table = START_SE if module in excitations else START
             start = next((table[kind] for kind in type(module).__mro__ if kind in table), _reset)

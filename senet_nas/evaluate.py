@@ -15,6 +15,7 @@ from torch import nn
 
 from senet_nas import checkpoint as checkpoints
 from senet_nas import shared_data, warm_start
+from senet_nas.backbones import own
 from senet_nas.build import build
 from senet_nas.data import Data, load
 from senet_nas.recipe import DataSpec, Report, Seed, Task
@@ -52,7 +53,8 @@ def evaluate(
 
 
 def prepare(task: Task) -> Data:
-    """Threads and data of a worker, set once for the process and kept."""
+    """Threads and data of a worker, set once for the process and kept; modules beside the config can be imported."""
+    own.look_in(str(task.source.get("base", ".")))
     if torch.get_num_threads() != task.threads:
         torch.set_num_threads(task.threads)
     return images(task.data, str(task.source.get("base", ".")), task.images)

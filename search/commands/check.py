@@ -82,7 +82,7 @@ def _measure(prepared: Prepared) -> float:
     share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
     few = data.share(share)
     model = build(
-        f"{experiment.model.backbone}/" + "/".join("-" for _ in prepared.space.sites),
+        f"{experiment.model.network}/" + "/".join("-" for _ in prepared.space.sites),
         in_channels=data.channels,
         num_classes=data.num_classes,
     )

@@ -63,7 +63,7 @@ def _side(name: str, runs: Path) -> Side:
         found = front.compute(place.name, ledger, rules(experiment))
         data = ledger.fact("data") or {}
     conditions = {
-        "backbone": experiment.model.backbone, "dataset": experiment.data.dataset,
+        "backbone": experiment.model.network, "dataset": experiment.data.dataset,
         "data_fingerprint": data.get("fingerprint", ""), "epochs": experiment.train.epochs,
     }  # fmt: skip
     return Side(found, conditions)

@@ -89,7 +89,7 @@ def _sites(experiment: Experiment, ledger: Ledger) -> tuple[Site, ...]:
     from senet_nas import build
 
     try:
-        sites = build.sites(experiment.model.backbone)
+        sites = build.sites(experiment.model.network)
     except UserError:
         return ()
     is_ours = all(len(Architecture.parse(entry.key).blocks) == len(sites) for entry in ledger.entries)

@@ -29,6 +29,7 @@ NAMES: Mapping[str, Iterable[str]] = {
 }
 
 _TIME = re.compile(r"(?:(\d{1,5}(?:\.\d+)?)h)?(?:(\d{1,7}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?")
+_SITE = re.compile(r"[\w.*]+")
 _CALLABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -108,12 +109,18 @@ def _path(value: str | None) -> None:
         raise UserError("expected a path, got empty text")
 
 
+def _site(pattern: str) -> None:
+    if not _SITE.fullmatch(pattern):
+        raise UserError(f"`{pattern}` is no path of a module", hint="write for example features.*.block")
+
+
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
     "data.path": _path,
     "space.reduction.*": _ratio,
     "space.stages.*": _stage,
     "train.milestones.*": _share,
+    "model.sites.*": _site,
     "budget.time": seconds,
     "resources.patience": seconds,
     "evaluate": _evaluate,
@@ -145,6 +152,9 @@ def _backbone(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """A table may hold networks that are not ours, with their sites and costs beside them."""
     if not str(tree.get("evaluate", "")).startswith("table:"):
         yield from _told(("model", "backbone"), backbones.check, tree["model"]["backbone"])
+    if tree["model"].get("sites") and not backbones.is_own(str(tree["model"]["backbone"])):
+        hint = "leave model.sites out; space.sites says which of its blocks may get SE"
+        yield Fault(("model", "sites"), "only a network of your own needs its sites named", hint)
 
 
 def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:

@@ -31,11 +31,23 @@ class ModelSpec:
     """The ``model`` section of a config: the plain network, and how it starts."""
 
     __pydantic_config__ = STRICT
-    backbone: str = option(MISSING, "the plain network; `senet-search list backbones`", min_length=1)
+    backbone: str = option(
+        MISSING, "the plain network: a name of `senet-search list backbones`, or package.module:function", min_length=1
+    )
+    sites: tuple[str, ...] | None = option(
+        None,
+        "of a network of your own: paths of the modules whose output SE may scale, e.g. 'features.*.block'",
+        min_length=1,
+    )
     init: Init = option(
         "scratch",
         "how weights start: scratch; identity (SE changes nothing at first); pretrained (torchvision's, so too)",
     )
+
+    @property
+    def network(self) -> str:
+        """The name by which the network is built: the backbone's, with the sites that were named."""
+        return f"{self.backbone}@{','.join(self.sites)}" if self.sites else self.backbone
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 KEY = "model.backbone"
+# A function of the user's own, and patterns of module paths.
+OWN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:@[\w.*]+(?:,[\w.*]+)*)?")
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,25 @@ def names() -> tuple[str, ...]:
 
 
 def check(name: str) -> str:
-    """The name itself, if it is a backbone's. Raises UserError (key ``model.backbone``) with the nearest name."""
-    _resolve(name)
+    """The name itself, if it is a backbone's. Raises UserError (key ``model.backbone``) with the nearest name.
+
+    A network of the user's own is not imported for it.
+    """
+    if not is_own(name):
+        _resolve(name)
+    elif not OWN.fullmatch(name):
+        raise UserError(f"`{name}` names no function", hint="write package.module:function", key=KEY)
     return name
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is that of a function of the user's, see :mod:`senet_nas.backbones.own`."""
+    return ":" in name
 
 
 def network(name: str, *, in_channels: int, num_classes: int) -> "nn.Module":
     """The plain network, slots empty: images (N, in_channels, H, W) -> logits (N, num_classes). Raises UserError."""
+    assert not is_own(name), "made by own.network, which also draws its weights"
     backbone, numbers = _resolve(name)
     make: Callable[..., nn.Module] = importlib.import_module(f"{__name__}.{backbone.file}").network
     return make(**backbone.arguments, **numbers, in_channels=in_channels, num_classes=num_classes)
