@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+# More names than this are not listed in a message.
+LISTED = 24
 BAD_INPUT, NOTHING_USABLE, ENVIRONMENT = 2, 3, 4
 
 
@@ -25,11 +27,15 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, word: str, allowed: Iterable[str], *, key: str = "") -> UserError:
-    """An unknown name: lists what is allowed and asks whether the nearest was meant."""
+    """An unknown name: lists what is allowed, of many names those like it, and asks whether the nearest was meant."""
     names = list(allowed)
     guess = nearest(word, names)
+    shown = ", ".join(names)
+    if len(names) > LISTED:
+        alike = difflib.get_close_matches(str(word), names, n=LISTED // 2, cutoff=0.0)
+        shown = f"{', '.join(alike)}, ... ({len(names)} in all)"
     return UserError(
-        f"unknown {what} `{word}`; allowed: {', '.join(names)}",
+        f"unknown {what} `{word}`; allowed: {shown}",
         hint=f"did you mean `{guess}`?" if guess else "",
         key=key,
     )

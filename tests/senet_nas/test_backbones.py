@@ -92,7 +92,7 @@ def test_shortcut_of_small_image_networks_strides_and_pads_with_zeros() -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("resnet51", "unknown backbone `resnet51`; allowed: cifar_resnet8", "did you mean `resnet50`?"),
+        ("resnet51", "unknown backbone `resnet51`; allowed: resnet50", "did you mean `resnet50`?"),
         ("cifar_resnet21", "depth D = 6n + 2 from 8 to 1202", "did you mean `cifar_resnet20`?"),
         ("cifar_resnet2", "depth D = 6n + 2", "did you mean `cifar_resnet8`?"),
         ("cifar_resnet20_w16", "W = 16 is not written", "did you mean `cifar_resnet20`?"),
