@@ -22,12 +22,14 @@ ROUNDS, PAUSE = 100, 0.05
 
 
 def left(scratch: str) -> Iterator[int]:
-    """The processes that know the scratch folder, this one not among them."""
+    """The processes that know the scratch folder, but for this one and its parent: a driver that ended its part in peace
+    holds the lock of the folder open and lives on; one that was killed is nobody's parent any more."""
     mark = f"{VARIABLE}={scratch}".encode()
+    spared = {os.getpid(), os.getppid()}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
             knows = mark in (process / "environ").read_bytes().split(b"\0") or _has_open(process, scratch)
-            if knows and int(process.name) != os.getpid():
+            if knows and int(process.name) not in spared:
                 yield int(process.name)
 
 

@@ -125,10 +125,12 @@ with schedule._scratch() as scratch:
     print(scratch, flush=True)
     if sys.argv[2] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+print("lives on", flush=True)
 """
     for how in ("killed", "ended"):  # the call returns when nobody holds its output any more
         found = subprocess.run([sys.executable, "-c", program, str(tmp_path), how], capture_output=True, text=True, check=False)  # fmt: skip
-        scratch = found.stdout.strip()
+        scratch, *rest = found.stdout.splitlines()
+        assert rest == (["lives on"] if how == "ended" else [])
         deadline = time.monotonic() + 15
         while Path(scratch).exists() or list(reaper.left(scratch)):
             assert time.monotonic() < deadline, how
