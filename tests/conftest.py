@@ -1,6 +1,7 @@
 """What tests share. Every test runs on one thread, without a network, and without Ray or MLflow talking home."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -19,6 +20,10 @@ settings.load_profile("fixed")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Under SENET_REQUIRE=all a skip is a failure: nothing that CI should run may quietly not run."""
+    # A run in the background may have been started with these ignored, and what is ignored stays so in our commands.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     config.addinivalue_line("markers", "slow: the long forms, run by `make test-slow`")
 
 

@@ -68,7 +68,8 @@ class Trouble(http.server.BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.send_response(503 if self.server.mode == "busy" else 500)
-        self.send_header("Retry-After", "30")
+        if self.server.mode == "busy":
+            self.send_header("Retry-After", "30")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
