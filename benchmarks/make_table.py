@@ -4,7 +4,8 @@
 
 WORK holds one line for each finished training, so that an interrupted command goes on when it is typed again. Blocks are
 trained one after the other; ``--finish`` writes those that are whole to benchmarks/tables/NAME.csv.gz, and beside it
-NAME.csv.gz.json: recipe, hardware, date, sites, and how much of what was found is architecture and how much is noise.
+NAME.csv.gz.json: recipe, hardware, date, sites, and how much of what was found is architecture and how much is noise. With
+fewer than eight whole blocks it writes what there is to NAME.jsonl.gz, from which any later command goes on.
 Needs torch, torchvision and numpy alone until ``--finish``, which also needs SciPy.
 """
 
@@ -27,6 +28,9 @@ from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import Space, SpaceSpec
 
 TABLES = Path(__file__).parent / "tables"
+# A table of fewer blocks has no truth to speak of.
+FEWEST_BLOCKS = 8
+Results = dict[tuple[str, str], dict[str, Any]]
 COLUMNS = ("architecture", "seed", "epoch", "val_accuracy", "train_loss", "params", "macs", "train_seconds")
 
 
@@ -95,10 +99,17 @@ class Work:
 
         return Space(self.plan.backbone, sites(self.plan.backbone), self.plan.space)
 
+    @property
+    def begun(self) -> Path:
+        """What earlier work left in the repository."""
+        return TABLES / f"{self.name}.jsonl.gz"
+
     def results(self) -> Iterator[dict[str, Any]]:
         """Whole lines alone: the last one may have been cut by a kill."""
-        if self.path.exists():
-            for line in self.path.read_text().splitlines(keepends=True):
+        texts = [gzip.decompress(self.begun.read_bytes()).decode()] if self.begun.exists() else []
+        texts += [self.path.read_text()] if self.path.exists() else []
+        for text in texts:
+            for line in text.splitlines(keepends=True):
                 if line.endswith("}\n"):
                     yield json.loads(line)
 
@@ -138,6 +149,18 @@ def train_one(task: Task, key: str, seed: str) -> dict[str, Any]:
 
 def finish(work: Work) -> Path:
     """Writes the whole blocks as a table that ``evaluate: table:FILE`` and ``senet-search bench`` read."""
+    results = {(r["architecture"], r["seed"]): r for r in work.results()}
+    keys = [architecture.key for architecture in work.space]
+    seeds = [s for s in sorted({seed for _, seed in results}) if all((key, s) in results for key in keys)]
+    TABLES.mkdir(exist_ok=True)
+    if len(seeds) >= FEWEST_BLOCKS:
+        return _write_table(work, results, keys, seeds)
+    lines = "".join(json.dumps(result) + "\n" for result in results.values())
+    work.begun.write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
+    return work.begun
+
+
+def _write_table(work: Work, results: Results, keys: list[str], seeds: list[str]) -> Path:
     from senet_nas.data import load
     from senet_nas.overhead import price_list
 
@@ -145,9 +168,6 @@ def finish(work: Work) -> Path:
     prices = price_list(
         work.plan.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
     )
-    results = {(r["architecture"], r["seed"]): r for r in work.results()}
-    keys = [architecture.key for architecture in work.space]
-    seeds = [s for s in sorted({seed for _, seed in results}) if all((key, s) in results for key in keys)]
     costs = {a.key: prices.of(a) for a in work.space}
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -156,7 +176,6 @@ def finish(work: Work) -> Path:
         for seed in seeds:
             writer.writerows(_rows(results[key, seed], costs[key]))
     path = TABLES / f"{work.name}.csv.gz"
-    path.parent.mkdir(exist_ok=True)
     path.write_bytes(gzip.compress(out.getvalue().encode(), 9, mtime=0))
     final = [[results[key, seed]["curve"][-1]["val_accuracy"] for seed in seeds] for key in keys]
     seconds = [results[key, seed]["seconds"] for key in keys for seed in seeds]

@@ -1,0 +1,62 @@
+"""The tables of the benchmark: what is known of their noise, and that work on them goes on where it stopped."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import make_table
+from benchmarks.make_table import Work, components, finish
+
+
+def test_variance_components_are_found_and_their_interval_holds_them():
+    rng = np.random.default_rng(0)
+    held, found = 0, []
+    for _ in range(60):
+        y = 90 + rng.normal(0, 0.3, (113, 1)) + rng.normal(0, 0.5, (1, 8)) + rng.normal(0, 0.3, (113, 8))
+        about = components(y.tolist())
+        low, high = about["tau_over_sigma_interval"]
+        held += low <= 1.0 <= high
+        found.append(about)
+    assert np.mean([a["tau"] for a in found]) == pytest.approx(0.3, rel=0.05)
+    assert np.mean([a["sigma"] for a in found]) == pytest.approx(0.3, rel=0.05)
+    assert np.mean([a["block"] for a in found]) == pytest.approx(0.5, rel=0.15)
+    assert np.mean([a["reliability"] for a in found]) == pytest.approx(8 / 9, rel=0.05)
+    assert held >= 48
+
+
+def test_without_any_difference_the_interval_reaches_zero():
+    y = 90 + np.random.default_rng(1).normal(0, 0.3, (113, 8))
+    assert components(y.tolist())["tau_over_sigma_interval"][0] == 0
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_table, "TABLES", tmp_path / "tables")
+    return Work("fashion113", tmp_path / "fashion113.jsonl", tmp_path, "cpu")
+
+
+def lines(work, blocks):
+    curve = [{"epoch": 1, "val_accuracy": 80.0, "train_loss": 1.0}]
+    return [
+        json.dumps({"architecture": a.key, "seed": f"{b}.0", "seconds": 1.0, "curve": curve}) + "\n"
+        for b in range(blocks)
+        for a in work.space
+    ]
+
+
+def test_what_is_begun_is_kept_and_gone_on_with(work):
+    whole = lines(work, 2)
+    work.path.write_text("".join(whole[:200]) + whole[200][:30])  # a kill cut the last line
+    assert finish(work) == work.begun
+    work.path.unlink()
+    assert len(list(work.results())) == 200
+    work.path.write_text("".join(whole[200:]))
+    finish(work)
+    assert len(gzip.decompress(work.begun.read_bytes()).splitlines()) == 226
+
+
+def test_every_plan_is_a_space_of_at_least_a_hundred_architectures(tmp_path):
+    for name in make_table.PLANS:
+        assert Work(name, tmp_path / "x", tmp_path, "cpu").space.size >= 100
