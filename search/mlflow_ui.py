@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
+_COSTS = {"latency_overhead": "latency", "params_overhead": "parameters"}
 # Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -61,8 +62,8 @@ def free_port(preferred: int) -> int:
     raise OSError(f"no free port from {preferred} to {preferred + 99}")
 
 
-def view(parent: str) -> dict[str, Any]:
-    """What MLflow's own page reads from a shared view: a scatter of gain against overhead, the safest gain first.
+def view(parent: str, cost: str = "params_overhead") -> dict[str, Any]:
+    """What MLflow's own page reads from a shared view: a scatter of gain against ``cost``, the safest gain first.
 
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
@@ -70,10 +71,11 @@ def view(parent: str) -> dict[str, Any]:
                "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
     chart = {
         "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
-        "displayName": "Gain over plain (points) against parameters (percent)", "runsCountToCompare": 100,
-        "xaxis": {"key": "params_overhead", "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
+        "displayName": f"Gain over plain (points) against {_COSTS[cost]} (percent)", "runsCountToCompare": 100,
+        "xaxis": {"key": cost, "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
     }  # fmt: skip
-    shown = ["gain", "gain_low", "gain_high", "params_overhead", "macs_overhead", "val_accuracy", "n_seeds"]
+    costs = dict.fromkeys([cost, "params_overhead", "macs_overhead"])
+    shown = ["gain", "gain_low", "gain_high", *costs, "val_accuracy", "n_seeds"]
     return {
         "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",
         "orderByKey": "metrics.`gain_low`", "orderByAsc": False, "runsHiddenMode": "SHOW_ALL",

@@ -18,6 +18,10 @@ from spaces.space import Site
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 _FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 _COSTS = ("params", "params_overhead", "macs", "macs_overhead", "latency_ms", "latency_overhead")
+_TABLE = (
+    "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy", "params_overhead",
+    "macs_overhead", "latency_overhead", "architecture",
+)  # fmt: skip
 _JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
 ENDED = ("FINISHED", "FAILED")
@@ -104,6 +108,18 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
         p = front.insights.progress
         numbers |= {"expected_score": p.score, "expected_score_low": p.low, "expected_score_high": p.high, "tau": p.tau}
     return tags, numbers
+
+
+def table(front: Front) -> dict[str, list[Any]]:
+    """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
+    members = sorted(front.members, key=lambda point: point.params)
+    return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
+
+
+def charted_cost(front: Front) -> str:
+    """The overhead that a chart shows: latency where it was measured, else parameters."""
+    has_latency = any(point.latency_overhead is not None for point in front.points)
+    return "latency_overhead" if has_latency else "params_overhead"
 
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:

@@ -42,6 +42,8 @@ from spaces.space import Site
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+_TABLE = "front_table.json"
+
 __all__ = ["RUN_UID", "Tracker", "connect", "is_embedded", "read", "store", "told", "unreachable"]
 
 
@@ -164,9 +166,14 @@ class Tracker:
             self._shown = {run.info.run_id: run.data.metrics for run in [parent, *made]}
             self._client = client
             client.update_run(self._parent, status="RUNNING")
-            shown = f"mlflow.sharedViewState.{view_key(self._run)}"
-            client.set_experiment_tag(self.experiment_id, shown, json.dumps(view(self._parent)))
+            self._show(view(self._parent))
             client.set_experiment_tag(self.experiment_id, "mlflow.note.content", NOTE)
+
+    def _show(self, state: Mapping[str, Any]) -> None:
+        """Sets what the run's prepared view opens with."""
+        self._api.set_experiment_tag(
+            self.experiment_id, f"mlflow.sharedViewState.{view_key(self._run)}", json.dumps(state)
+        )
 
     def _tags(self, kind: str) -> dict[str, str]:
         ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}
@@ -230,6 +237,14 @@ class Tracker:
             self._log_changed(self._children[training.uid], tags, numbers)
         tags, numbers = projection.summary(front)
         self._log_changed(self._parent, tags, numbers, step=len(self._ended))
+        self._send_table(front)
+        with alone(self._uri, self._runs):
+            self._show(view(self._parent, projection.charted_cost(front)))
+
+    def _send_table(self, front: Front) -> None:
+        """The front as a table of MLflow. Its own ``log_table`` adds rows to those of the last time; these replace them."""
+        self._api.log_dict(self._parent, projection.table(front), _TABLE)
+        self._api.set_tag(self._parent, "mlflow.loggedArtifacts", json.dumps([{"path": _TABLE, "type": "table"}]))
 
     def _send_files(self, folder: Path) -> None:
         for name in ("report.html", "front.png", "front.csv", "front.json"):

@@ -4,10 +4,11 @@ import math
 import shutil
 import socket
 import time
+from dataclasses import replace
 
 import pytest
 
-from search import front, mlflow_ui
+from search import front, mlflow_ui, projection
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
@@ -193,7 +194,32 @@ def test_figures_curves_and_verdicts_answer_which_one(runs, ledger):
     assert parent.data.tags["senet.recommended_id"] == "a0"
     assert (parent.data.metrics["trainings"], parent.data.metrics["failed"]) == (4, 1)
     assert "| id |" in parent.data.tags["mlflow.note.content"]
-    assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {"config.yaml", "front.csv"}
+    assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {
+        "config.yaml",
+        "front.csv",
+        "front_table.json",
+    }
+
+
+def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledger, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(None, runs))  # load_table asks the store of the environment
+    for _ in range(2):
+        assert track(runs, ledger) == []
+    client, experiment, _, _ = read(runs)
+    table = client.load_table(experiment.experiment_id, "front_table.json")
+    members = front.compute("run", ledger, Rules(DEFAULT)).members
+    assert set(table["id"]) == {point.id for point in members}
+    assert len(table) == len(members)
+    assert list(table["gain"]) == pytest.approx([p.gain for p in sorted(members, key=lambda point: point.params)])
+
+
+def test_the_prepared_chart_shows_latency_where_it_was_measured(ledger):
+    found = front.compute("run", ledger, Rules(DEFAULT))
+    assert projection.charted_cost(found) == "params_overhead"
+    timed = replace(found, points=tuple(replace(point, latency_overhead=1.0) for point in found.points))
+    state = mlflow_ui.view("abc", projection.charted_cost(timed))
+    assert state["compareRunCharts"][0]["xaxis"]["key"] == "latency_overhead"
+    assert "metrics.`latency_overhead`" in state["selectedColumns"]
 
 
 def test_what_is_no_finite_number_is_not_sent(runs, ledger):
