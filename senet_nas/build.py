@@ -31,7 +31,7 @@ def build(
     if backbones.is_own(architecture.backbone):
         return _build_own(architecture, in_channels, num_classes, block_seed)
     network = skeleton(architecture.backbone, in_channels, num_classes)
-    _fill(network, architecture)
+    fill(network, architecture)
     network.to_empty(device="cpu")
     initialise(network, block_seed)
     return network
@@ -43,7 +43,7 @@ def _build_own(architecture: Architecture, in_channels: int, num_classes: int, b
 
     name = architecture.backbone
     network = own.network(name, in_channels=in_channels, num_classes=num_classes, seed=block_seed)
-    _fill(network, architecture)
+    fill(network, architecture)
     for path, module in network.named_modules():
         if isinstance(module, SqueezeExcitation):
             initialise(module.to_empty(device="cpu"), block_seed, path)
@@ -92,7 +92,8 @@ def initialise(network: nn.Module, block_seed: int, prefix: str = "") -> None:
             start(module, functools.partial(_generator, block_seed, path))
 
 
-def _fill(network: nn.Module, architecture: Architecture) -> None:
+def fill(network: nn.Module, architecture: Architecture) -> None:
+    """Puts the SE blocks of an architecture into the slots of a network, on the meta device: shapes without memory."""
     for (_, _, unit), se in zip(units(network), architecture.blocks, strict=True):
         if se is not None:
             with torch.device("meta"):
