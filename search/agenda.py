@@ -12,7 +12,7 @@ from typing import Any
 from search import confirm, front
 from search.confirm import Sizes
 from search.front import Rules
-from search.ledger import OPEN, Entry, Ledger, Role, Training
+from search.ledger import OPEN, SHARE, Entry, Ledger, Role, State, Training
 from search.objectives import excess
 from search.propose import Proposer
 from senet_nas.recipe import Seed
@@ -24,6 +24,8 @@ from spaces.space import Space
 # A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3).
 BLOCK_SIZE, SMALLEST_BLOCK = 32, 8
 SEARCH: tuple[Role, ...] = ("baseline", "search")
+# An architecture of which a training ended so is not proposed again.
+GIVEN_UP: tuple[State, ...] = ("failed", "stopped")
 
 Price = Callable[[Architecture], Mapping[str, float]]
 Seeds = Callable[[Architecture], Sequence[Seed]]
@@ -40,7 +42,8 @@ class Candidates:
 
 
 class Agenda:
-    """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail."""
+    """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail, and of those that
+    were stopped early the part that they had."""
 
     def __init__(
         self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: int, rules: Rules
@@ -111,10 +114,11 @@ class Agenda:
         return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
 
     def _avoid(self) -> Callable[[Architecture], bool]:
-        """What must not be proposed: what is barred, what failed, and what was trained, unless the sampler replicates."""
+        """What must not be proposed: what is barred, what failed or was stopped, and what was trained, unless the sampler
+        replicates."""
         keys = self._ledger.entries
         again = self._proposer.replicates
-        tried = {keys[t.architecture].key for t in self._ledger.trainings if not again or t.state == "failed"}
+        tried = {keys[t.architecture].key for t in self._ledger.trainings if not again or t.state in GIVEN_UP}
         block = self._block()
 
         def avoid(architecture: Architecture) -> bool:
@@ -128,9 +132,9 @@ class Agenda:
     def _plan_replicate(self) -> Training | None:
         """All of the space is trained: again from the least trained on, so that noise averages out."""
         trainings = self._ledger.trainings
-        failed = {t.architecture for t in trainings if t.state == "failed"}
+        given_up = {t.architecture for t in trainings if t.state in GIVEN_UP}
         count = {e.number: sum(t.architecture == e.number for t in trainings) for e in self._ledger.entries}
-        for number in sorted(count.keys() - failed, key=lambda n: (count[n], n)):
+        for number in sorted(count.keys() - given_up, key=lambda n: (count[n], n)):
             architecture = Architecture.parse(self._ledger.entries[number].key)
             rows = self._rows([architecture], self._block()) if self._is_allowed(architecture) else []
             if rows:
@@ -192,8 +196,10 @@ class Agenda:
     # -- rows ---------------------------------------------------------------------------------------------------------------
 
     def _used(self, *roles: Role) -> int:
-        """Trainings that count against the budget: all but the failed."""
-        return sum(t.role in roles and t.state != "failed" for t in self._ledger.trainings)
+        """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done."""
+        counted = [t for t in self._ledger.trainings if t.role in roles and t.state != "failed"]
+        stopped = [t.metrics[SHARE] for t in counted if t.state == "stopped"]
+        return len(counted) - len(stopped) + math.ceil(round(sum(stopped), 6))
 
     def _rows(
         self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.failures import kind
 from search.front import Front, Point
+from search.ledger import OPEN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,7 +61,7 @@ class Terminal:
             self._bar = self._progress.add_task("training", total=self._total, completed=done)
 
     def changed(self, training: Training, entry: Entry) -> None:
-        if training.state not in ("finished", "failed") and not training.reason:
+        if training.state in OPEN and not training.reason:
             return
         self._done += training.state == "finished"
         self._failed += training.state == "failed"
@@ -225,6 +226,8 @@ def _line(training: Training, entry: Entry) -> str:
     what = f"{training.name:<5}{entry.name:<5}{entry.words[:52]:<54}"
     if training.state == "failed":
         return f"{what}FAILED: {training.reason}"
+    if training.state == "stopped":
+        return f"{what}stopped: {training.reason}"
     if training.state == "waiting":
         return f"{what}starts again: {training.reason}"
     seconds = training.metrics.get("train_seconds", 0.0)

@@ -23,6 +23,8 @@ from spaces.failpoints import failpoint
 Role = Literal["baseline", "search", "confirm"]
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 OPEN: tuple[State, ...] = ("waiting", "running")
+# The metric of a stopped training that says how much of one it was, from 0 to 1.
+SHARE = "share"
 
 
 @dataclass(frozen=True)
@@ -175,6 +177,13 @@ class Ledger:
         return self._update(
             uid, state="failed", reason=reason, detail=detail, curve=list(curve), epoch=len(curve), ended=time.time()
         )
+
+    def stop(self, uid: str, *, reason: str, curve: Sequence[Mapping[str, float]], share: float) -> Training:
+        """Ended early, after a ``share`` of its epochs. Its accuracy is no result, so it is in the curve alone."""
+        return self._update(
+            uid, state="stopped", reason=reason, metrics={SHARE: share}, curve=list(curve), ended=time.time(),
+            epoch=int(curve[-1]["epoch"]),
+        )  # fmt: skip
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@
 listens: in this order, so that whatever stops in between can be taken up again from the ledger alone.
 """
 
+import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,7 +17,9 @@ from typing import Protocol
 from search import failures
 from search.agenda import Agenda, Candidates
 from search.front import Rules
+from search.halving import Halving
 from search.ledger import OPEN, Entry, Ledger, Training
+from search.objectives import losses
 from search.propose import Proposer
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
@@ -44,6 +47,14 @@ class Assignment:
     params: float
     keep_weights: bool
     patience: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training has ended an epoch that is not its last; ``accuracy`` in percent, where it is known."""
+
+    epoch: int
+    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,7 @@ class Loop:
     def __init__(
         self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: Budget, rules: Rules,
         listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic, patience: float | None = None,
+        halving: Halving | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._proposer, self._listeners = ledger, proposer, list(listeners)
         self._agenda = Agenda(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
@@ -87,6 +99,8 @@ class Loop:
         self._began: float | None = None  # the clock starts with the first training, not with Ray
         self._spent_before = float(ledger.fact("seconds") or 0)
         self._patience, self._slowest = patience, 0.0
+        self._halving, self._objectives = halving, rules.objectives
+        self._curves: defaultdict[str, list[Mapping[str, float]]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
         self._alone: set[str] = set()
         self._ended: list[Training] = []
@@ -110,6 +124,7 @@ class Loop:
                 interrupted += 1
                 self._changed(self._ledger.wait(training.uid))
             elif training.state not in OPEN:
+                self._remember(training)
                 self._measure(training)
                 self._tell(training)
             failpoint("within_recover")
@@ -139,12 +154,22 @@ class Loop:
             params=entry.price["params"], keep_weights=training.role == "confirm", patience=self.patience,
         )  # fmt: skip
 
-    def report(self, uid: str, epoch: int) -> None:
-        """A training has come so far."""
-        self._ledger.progress(uid, epoch)
+    def report(self, uid: str, progress: Progress) -> bool:
+        """A training has come so far. False where it is over, because others promise more at no more overhead."""
+        training = self._ledger.get(uid)
+        if self._goes_on(training, progress):
+            self._ledger.progress(uid, progress.epoch)
+            return True
+        assert self._halving is not None
+        reason = f"not among the best 1/{self._halving.reduction} at epoch {progress.epoch}"
+        share = progress.epoch / self._halving.epochs
+        self._ledger.stop(uid, reason=reason, curve=self._curves.pop(uid), share=share)
+        self._conclude(uid)
+        return False
 
     def finish(self, uid: str, outcome: Outcome) -> None:
         """A training is over, for good or ill; or it starts again, where its failure may be bad luck."""
+        self._curves.pop(uid, None)
         reason = outcome.failure or failures.unusable(outcome.metrics)
         if reason and self._starts_again(uid, reason, outcome.detail):
             return
@@ -154,15 +179,7 @@ class Loop:
             self._ledger.finish(
                 uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct, weights=outcome.weights
             )
-        training = self._ledger.get(uid)
-        self._measure(training)
-        self._ended.append(training)
-        self._ledger.note(seconds=self.spent)  # a kill must not give the time back
-        failpoint("before_tell")
-        self._tell(training)
-        failpoint("after_tell")
-        self._changed(training)
-        failpoint("after_project")
+        self._conclude(uid)
 
     def lost(self, uid: str, detail: str, *, reason: str = failures.WORKER_DIED) -> None:
         """The worker ended under a training and left no result."""
@@ -203,6 +220,39 @@ class Loop:
         return self._agenda.is_confirmed and not any(t.state in OPEN for t in self._ledger.trainings)
 
     # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _conclude(self, uid: str) -> None:
+        """What follows when the ledger knows how a training ended."""
+        training = self._ledger.get(uid)
+        self._measure(training)
+        self._ended.append(training)
+        self._ledger.note(seconds=self.spent)  # a kill must not give the time back
+        failpoint("before_tell")
+        self._tell(training)
+        failpoint("after_tell")
+        self._changed(training)
+        failpoint("after_project")
+
+    def _goes_on(self, training: Training, progress: Progress) -> bool:
+        """Baselines and fresh trainings always do: they are what others are compared with."""
+        if self._halving is None or progress.accuracy is None or not math.isfinite(progress.accuracy):
+            return True
+        self._curves[training.uid].append({"epoch": progress.epoch, "val_accuracy": progress.accuracy})
+        self._enter(training, progress.epoch, progress.accuracy)
+        return training.role != "search" or self._halving.keeps(training.uid, training.seed.block, progress.epoch)
+
+    def _enter(self, training: Training, epoch: int, accuracy: float) -> None:
+        assert self._halving is not None
+        point = losses(self._objectives, accuracy, self._ledger.entries[training.architecture].price)
+        self._halving.enter(training.uid, training.seed.block, epoch, point)
+
+    def _remember(self, training: Training) -> None:
+        """Who came to which rung before this session. What failed is no measure for others."""
+        if self._halving is None or training.state == "failed":
+            return
+        for epoch in training.curve:
+            if math.isfinite(accuracy := epoch.get("val_accuracy", math.nan)):
+                self._enter(training, int(epoch["epoch"]), accuracy)
 
     def _measure(self, training: Training) -> None:
         """How long an epoch took, where the training says; where not, an even share of the whole."""

@@ -12,6 +12,7 @@ from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
 from search.folder import RunFolder
 from search.front import Rules
+from search.halving import Halving
 from search.ledger import Ledger
 from search.objectives import excess
 from search.schedule import Slots
@@ -45,6 +46,12 @@ def rules(experiment: Experiment) -> Rules:
     """What decides in an experiment."""
     search = experiment.search
     return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
+
+
+def halving(experiment: Experiment) -> Halving | None:
+    """The early stopping of an experiment, where it asks for one; the config is checked to have epochs for it."""
+    reduction = experiment.search.halving
+    return None if reduction is None else Halving(experiment.train.epochs, reduction)
 
 
 def kept(place: RunFolder, ledger: Ledger) -> Experiment:

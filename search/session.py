@@ -21,7 +21,7 @@ from search.folder import RUNS, RunFolder
 from search.front import Front
 from search.ledger import Entry, Ledger, Training
 from search.loop import Budget, Loop
-from search.prepare import Prepared, kept, prepare, rules
+from search.prepare import Prepared, halving, kept, prepare, rules
 from search.propose import Proposer
 from search.signals import Interrupted, Signals
 from search.track import Tracker
@@ -134,6 +134,7 @@ class _Session:
         self._loop = Loop(
             ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
             listeners=[watcher, _Projection(self._tracker, ledger)], patience=config.seconds(experiment.resources.patience),
+            halving=halving(experiment),
         )  # fmt: skip
 
     def run(self) -> Front:

@@ -19,7 +19,7 @@ from typing import Any
 from search.evaluators import Evaluator
 from search.failures import OUT_OF_MEMORY
 from search.ledger import Training
-from search.loop import FIRST_PATIENCE, Assignment, Outcome
+from search.loop import FIRST_PATIENCE, Assignment, Outcome, Progress
 from senet_nas import checkpoint
 from senet_nas.recipe import Diverged, Report
 from spaces import durable
@@ -33,8 +33,8 @@ Curve = list[Mapping[str, float]]
 
 def work(
     assignment: Assignment, evaluate: Evaluator, trainings: Path, *, prepare: Callable[[], None] = lambda: None
-) -> Iterator[int | Outcome]:
-    """Yields the number of each epoch that is done, and at last the outcome, which is on disk by then.
+) -> Iterator[Progress | Outcome]:
+    """Yields how it stands after each epoch, and at last the outcome, which is on disk by then.
 
     An interrupted training goes on from its checkpoint, which lies beside the result until there is one. ``prepare``
     loads what all trainings of this process share; its time is not that of a training. The process ends itself where
@@ -56,7 +56,7 @@ def work(
                 outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
                 outcome = replace(outcome, weights=durable.sha256(weights) if weights and weights.exists() else "")
                 break
-            yield report.epoch
+            yield Progress(report.epoch, curve[-1].get("val_accuracy"))
         else:
             detail = "the evaluation ended without a last report"
             outcome = Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])

@@ -33,8 +33,8 @@ class Status:
     def lines(self) -> list[str]:
         done = self.trainings.get("finished", 0)
         left = f", about {_clock(self.left_seconds)} left" if self.left_seconds is not None else ""
-        failed = f", {self.trainings['failed']} failed" if self.trainings.get("failed") else ""
-        head = f"{self.run}: {self.state}, {done} of {self.budget} trainings{failed}, {_clock(self.seconds)}{left}"
+        more = "".join(f", {self.trainings[s]} {s}" for s in ("failed", "stopped") if self.trainings.get(s))
+        head = f"{self.run}: {self.state}, {done} of {self.budget} trainings{more}, {_clock(self.seconds)}{left}"
         return [head, *(f"  training {name}" for name in self.running), f"  {self.verdict}"]
 
 

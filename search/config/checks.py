@@ -14,6 +14,7 @@ from senet_nas import backbones
 from senet_nas.datasets import DATASETS
 from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.overhead import MEASURES
+from senet_nas.recipe import Recipe
 from spaces.errors import UserError, nearest, unknown
 
 METRICS = (ACCURACY, *MEASURES)
@@ -192,7 +193,22 @@ def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> 
         yield Fault((*path, "limit"), "a limit is a largest overhead; accuracy takes none", "set it on an overhead")
 
 
+def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """Early stopping needs epochs at which trainings can be compared, and to know how many there are."""
+    train, path = tree.get("train", {}), ("search", "halving")
+    reduction = tree.get("search", {}).get("halving")
+    epochs = train.get("epochs", Recipe.epochs) if isinstance(train, dict) else None
+    if not isinstance(reduction, int) or not isinstance(epochs, int):
+        return
+    if tree.get("evaluate", "train") != "train":
+        yield Fault(path, "only our own training can be stopped early", "leave search.halving out")
+    elif epochs < reduction:
+        hint = "raise train.epochs, or leave search.halving out"
+        yield Fault(path, f"{epochs} epochs leave none at which one of {reduction} could be chosen", hint)
+
+
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fault]]] = {
+    "search": _search,
     "model": _backbone,
     "data": _data,
     "objectives": _objectives,

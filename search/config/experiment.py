@@ -59,6 +59,10 @@ class SearchSpec:
     seed: int = option(0, "fixes what is proposed and how trainings start", ge=0, le=2**32 - 1)
     tolerance: float = option(0.1, "points of accuracy that may be given up for a cheaper network", ge=0, le=100)
     min_gain: float = option(0.05, "points of accuracy over plain that a proof must exceed", ge=0, le=100)
+    halving: int | None = option(
+        None, "stop a training that is not among the best of so many at epochs/n, epochs/n^2, ...; none unless given",
+        ge=2, le=16, examples=[3],
+    )  # fmt: skip
     level: float = option(0.9, "probability that an interval holds the true gain", gt=0.5, lt=1)
 
 

@@ -137,7 +137,7 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratc
     """
     from ray import tune
 
-    from search.schedule.adapters import LoopSearcher, Slot
+    from search.schedule.adapters import EarlyStops, LoopSearcher, Slot
 
     searcher = LoopSearcher(loop, trainings)
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
@@ -145,7 +145,8 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratc
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            num_samples=-1, search_alg=searcher, reuse_actors=True, max_concurrent_trials=slots.count,
+            num_samples=-1, search_alg=searcher, scheduler=EarlyStops(searcher), reuse_actors=True,
+            max_concurrent_trials=slots.count,
         ),
         run_config=tune.RunConfig(
             name="segment", storage_path=str(scratch / "tune"), verbose=0,

@@ -1,4 +1,4 @@
-"""The two classes that Ray Tune knows us by. Both only pass on: to the loop, and to the training.
+"""The classes that Ray Tune knows us by. All only pass on: to the loop, and to the training.
 
 They stand at module level, so that Ray's pickles name them and hold nothing of ours.
 """
@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from search.evaluators import Evaluator
 from search.failures import HANG
 from search.folder import MAKE_ROOM
-from search.loop import Assignment, Loop, Outcome
+from search.loop import Assignment, Loop, Outcome, Progress
 from search.worker import adopt, decode, encode, hung, work
+from senet_nas import checkpoint
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -39,11 +41,11 @@ class Slot(tune.Trainable):  # type: ignore[misc]
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
         if isinstance(item, Outcome):
             return {"outcome": encode(self._assignment.uid, item), tune.result.DONE: True}
-        return {"epoch": item, tune.result.DONE: False}
+        return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._assignment = Assignment(**{**config, "seed": Seed.parse(config["seed"])})
-        self._work: Iterator[int | Outcome] = work(
+        self._work: Iterator[Progress | Outcome] = work(
             self._assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare
         )
 
@@ -69,10 +71,18 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         # None makes Tune wait: for ever, if nothing runs that could change the answer.
         return None if self._loop.is_running and self.error is None else Searcher.FINISHED
 
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        if "epoch" in result:
-            with self._keeping_errors():
-                self._loop.report(self._uid[trial_id], result["epoch"])
+    def goes_on(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Reports an epoch to the loop. False where the loop has ended the training; it is then known no more."""
+        if "epoch" not in result:
+            return True
+        goes_on = True
+        with self._keeping_errors():
+            uid = self._uid[trial_id]
+            goes_on = self._loop.report(uid, Progress(result["epoch"], result["accuracy"]))
+            if not goes_on:
+                del self._uid[trial_id]
+                checkpoint.remove(self._trainings / uid)
+        return goes_on
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         uid = self._uid.pop(trial_id, None)
@@ -107,3 +117,16 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
 
     def restore(self, checkpoint_path: str) -> None:
         raise NotImplementedError("a run is resumed from its ledger, never from Tune")
+
+
+class EarlyStops(FIFOScheduler):  # type: ignore[misc]
+    """First come, first served; a training goes on for as long as the loop says. Tune asks it after each epoch, and its
+    searcher only of those that go on.
+    """
+
+    def __init__(self, searcher: LoopSearcher) -> None:
+        super().__init__()
+        self._searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return str(self.CONTINUE if self._searcher.goes_on(trial.trial_id, result) else self.STOP)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from search import projection
 from search.config.problems import redacted
 from search.front import Front
-from search.ledger import Entry, Training
+from search.ledger import OPEN, Entry, Training
 from search.mlflow_ui import NOTE, PARENT, UID, view, view_key
 from search.projection import ENDED, STATUS, Child
 from search.track.client import (
@@ -203,8 +203,8 @@ class Tracker:
             return  # told already, or nothing to tell yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
         status, at = STATUS[training.state], _ms(training.ended)
-        tags = {"senet.state": training.state, "senet.reason": training.reason if status in ENDED else ""}
-        if status in ENDED:
+        tags = {"senet.state": training.state, "senet.reason": "" if training.state in OPEN else training.reason}
+        if training.state not in OPEN:
             self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
             self._api.set_terminated(child, status, end_time=at)
             self._ended[training.uid] = status

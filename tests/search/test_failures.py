@@ -107,7 +107,7 @@ HANGING = """
 import sys, threading
 from pathlib import Path
 from search import worker
-from search.loop import Assignment
+from search.loop import Assignment, Progress
 from senet_nas.recipe import Report, Seed
 
 def evaluate(architecture, seed, *, weights=None, checkpoint=None):
@@ -121,7 +121,7 @@ def stuck():
 
 assignment = Assignment(uid="abc", number=0, architecture="net/-", seed=Seed(0), params=1.0, keep_weights=False, patience=2.0)
 for item in worker.work(assignment, evaluate, Path(sys.argv[1])):
-    print(item if isinstance(item, int) else item.metrics["val_accuracy"], flush=True)
+    print(item.epoch if isinstance(item, Progress) else item.metrics["val_accuracy"], flush=True)
 """
 
 

@@ -104,6 +104,20 @@ def test_an_interrupted_training_is_killed_and_runs_again_when_it_does(runs, led
     assert read(runs)[3][ledger.trainings[-1].uid].info.status == "RUNNING"
 
 
+def test_a_training_that_was_stopped_early_is_told_once_with_its_curve_and_without_a_result(runs, ledger):
+    stopped = ledger.trainings[-1].uid
+    ledger.stop(stopped, reason="not among the best", curve=[{"epoch": 1, "val_accuracy": 80.0}], share=0.5)
+    for _ in range(2):
+        assert track(runs, ledger) == []
+        client, _, parent, children = read(runs)
+        child = children[stopped]
+        assert (child.info.status, child.data.tags["senet.state"]) == ("KILLED", "stopped")
+        assert child.data.tags["senet.reason"] == "not among the best"
+        assert "val_accuracy" not in child.data.metrics
+        assert len(client.get_metric_history(child.info.run_id, "curve/val_accuracy")) == 1
+        assert parent.data.metrics["trainings"] == sum(t.state == "finished" for t in ledger.trainings)
+
+
 def test_sent_again_nothing_is_doubled(runs, ledger):
     for _ in range(2):
         assert track(runs, ledger) == []

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from search.evaluators import Trainer
-from search.loop import Assignment, Outcome
+from search.loop import Assignment, Outcome, Progress
 from search.worker import RESULT, adopt, decode, encode, work
 from senet_nas import checkpoint as checkpoints
 from senet_nas.build import build
@@ -36,7 +36,7 @@ def outcome_of(evaluate, tmp_path):
 
 def test_epochs_are_counted_and_the_outcome_comes_last(tmp_path):
     epochs, outcome = outcome_of(good, tmp_path)
-    assert epochs == [1]
+    assert epochs == [Progress(1, 90.0)]
     assert outcome.failure == ""
     assert outcome.metrics["val_accuracy"] == 91.0
     assert outcome.metrics["train_seconds"] >= 0
@@ -46,7 +46,7 @@ def test_epochs_are_counted_and_the_outcome_comes_last(tmp_path):
 
 def test_the_result_is_on_disk_before_it_is_reported(tmp_path):
     items = work(ASSIGNMENT, good, tmp_path)
-    assert next(items) == 1
+    assert next(items) == Progress(1, 90.0)
     assert adopt(tmp_path, "abc") is None
     outcome = next(items)
     assert adopt(tmp_path, "abc") == outcome
@@ -128,10 +128,10 @@ def every_epoch(monkeypatch):
 def test_an_interrupted_training_goes_on_and_its_outcome_is_that_of_a_whole_one(tmp_path, every_epoch, stop):
     *_, whole = work(REAL, TRAINER, tmp_path / "whole")
     interrupted = work(REAL, TRAINER, tmp_path)
-    assert [next(interrupted) for _ in range(stop)] == list(range(1, stop + 1))
+    assert [next(interrupted).epoch for _ in range(stop)] == list(range(1, stop + 1))
     interrupted.close()
     *epochs, outcome = work(REAL, TRAINER, tmp_path)
-    assert epochs == list(range(stop + 1, 3))
+    assert [progress.epoch for progress in epochs] == list(range(stop + 1, 3))
     assert outcome.failure == ""
     assert without_times(outcome) == without_times(whole)
     assert outcome.metrics["train_seconds"] >= sum(epoch["seconds"] for epoch in outcome.curve)
