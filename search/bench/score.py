@@ -1,14 +1,17 @@
 """How good a reported front is, and how honest: both against a truth that the search did not see."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.bench.worlds import World
 from search.front import Front
 from spaces import Architecture
+
+Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,41 @@ def honesty(front: Front, world: World) -> Honesty:
     )  # fmt: skip
 
 
-def share(achieved: float, best: float) -> float:
-    """S: what was achieved as a share of what the oracle achieves; nan where there is nothing to achieve."""
-    return achieved / best if best > 1e-9 else math.nan
+@dataclass(frozen=True)
+class Tally:
+    """What several searches achieved, and what the oracle would have: in points, one entry for each search.
+
+    ``best`` is None where the oracle is not known; then scores are points instead of shares.
+    """
+
+    achieved: Sequence[float]
+    best: Sequence[float] | None
+
+    @property
+    def score(self) -> float:
+        """S of all of them: what they achieved together over what there was to achieve. (The mean of their own shares
+        would be ruled by worlds with next to nothing to achieve.)"""
+        return float(self._scores(np.arange(len(self.achieved))[None])[0])
+
+    def interval(self, level: float = 0.9) -> tuple[float, float]:
+        """Bootstrap interval of the score over searches (percentile; Efron 1979)."""
+        return _central(self._scores(_resampled(len(self.achieved))), level)
+
+    def versus(self, other: "Tally", level: float = 0.9) -> tuple[float, float, float]:
+        """The difference of two scores over the same worlds, and its interval, search by search."""
+        drawn = _resampled(len(self.achieved))
+        return (self.score - other.score, *_central(self._scores(drawn) - other._scores(drawn), level))
+
+    def _scores(self, drawn: Integers) -> Array:
+        achieved: Array = np.asarray(self.achieved)[drawn].mean(axis=1)
+        best: Array = np.ones(1) if self.best is None else np.asarray(self.best)[drawn].mean(axis=1)
+        return achieved / best
 
 
-def interval(values: Sequence[float], level: float = 0.9, *, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Bootstrap interval of a mean over searches (percentile; Efron 1979)."""
-    sample = np.asarray([value for value in values if not math.isnan(value)])
-    if len(sample) == 0:
-        return math.nan, math.nan
-    rng = np.random.default_rng(seed)
-    means = sample[rng.integers(0, len(sample), (draws, len(sample)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+def _resampled(count: int, draws: int = 2000, seed: int = 0) -> Integers:
+    return np.random.default_rng(seed).integers(0, count, (draws, count))
+
+
+def _central(values: Array, level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

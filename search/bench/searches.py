@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search import front
+from search import front, surrogate
 from search.agenda import Candidates
 from search.bench.worlds import World
 from search.front import Front, Rules
 from search.ledger import Ledger
 from search.loop import Assignment, Budget, Loop, Outcome
 from search.objectives import DEFAULT
-from search.propose import Proposer
+from search.propose import SAMPLERS, Proposer
 from search.surrogate import Observation
-from spaces import Architecture
+from spaces import Architecture, UserError
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,23 @@ class Searched:
     seconds_per_training: float
 
 
+# The default sampler, told what nobody knows in earnest: how much noise there is and how far gains lie apart.
+REFERENCE = "reference"
+SEARCHERS = (*SAMPLERS, REFERENCE)
+
+
 def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
-    """A whole search with a budget of ``trainings``, confirmation included; one slot."""
+    """A whole search with a budget of ``trainings``, confirmation included; one slot. Raises UserError where there is
+    no reference."""
+    if sampler != REFERENCE:
+        return _search(world, sampler, trainings, seed)
+    if world.known is None:
+        raise UserError("only a synthetic world has a reference: nobody knows the hyperparameters of a real table")
+    with surrogate.told(world.known):
+        return _search(world, "knowledge_gradient", trainings, seed)
+
+
+def _search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
     ledger = Ledger(":memory:")
     proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings)
     rules = Rules(DEFAULT)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.evaluators import Table
+from search.surrogate import Known
 from senet_nas.overhead import se_cost
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Site, Space, SpaceSpec
@@ -45,6 +46,11 @@ class World(Protocol):
         """The seeds that a search may draw; None where any may be."""
         ...
 
+    @property
+    def known(self) -> Known | None:
+        """The hyperparameters that the world was made with; None where nobody knows them."""
+        ...
+
 
 # -- synthetic ------------------------------------------------------------------------------------------------------------
 
@@ -70,6 +76,10 @@ class Synthetic:
     def __init__(self, kind: Kind, space: Space, number: int) -> None:
         self.space, self._kind, self._number = space, kind, number
         self._twist = TWISTS[kind.twist]
+
+    @property
+    def known(self) -> Known:
+        return Known(SIGMA, 0.0 if self._twist.none else self._kind.tau, self._twist.unstructured)
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         return _price(architecture, self.space.sites)
@@ -214,6 +224,8 @@ class Real:
 
     ``permuted`` shuffles the architectures of each block anew, which leaves noise alone: a null with real marginals.
     """
+
+    known = None
 
     def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
         if table.sites is None:

@@ -10,10 +10,9 @@ from typing import Any
 
 from search.bench import score, worlds
 from search.bench.reporting import REPORTS
-from search.bench.score import Offer, interval
-from search.bench.searches import Searched, search
+from search.bench.score import Offer, Tally
+from search.bench.searches import SEARCHERS, Searched, search
 from search.bench.worlds import World
-from search.propose.samplers import SAMPLERS
 from spaces import Architecture
 from spaces.errors import UserError, unknown
 
@@ -23,7 +22,7 @@ OWN = "search"  # the product's own report, beside those of REPORTS
 @dataclass(frozen=True)
 class Trial:
     """One search over one world. ``points``: true gain from following the front, by way of reporting; ``best``: the
-    oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, if it says one."""
+    oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, nan if it says none."""
 
     number: int
     sampler: str
@@ -39,7 +38,8 @@ class Trial:
 class Cell:
     """All searches of one sampler with one budget, summed up. Intervals are 90 % bootstrap intervals over searches.
 
-    ``versus`` compares with the first sampler on the same worlds: mean difference and interval.
+    ``versus`` compares with the first sampler on the same worlds: difference and interval. ``predicted`` is the mean of
+    the S that the searches themselves expected.
     """
 
     sampler: str
@@ -54,7 +54,7 @@ class Cell:
     likely_wrong: float
     searches_with_false_proof: int
     searches_with_true_proof: int
-    prediction_error: float
+    predicted: float
     seconds_per_training: float
 
 
@@ -72,8 +72,8 @@ class Bench:
 
     def lines(self) -> list[str]:
         head = (
-            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} {'coverage':>8} "
-            f"{'likely wrong':>12} {'false proof':>11} {'proof':>5} {'ms/training':>11}"
+            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} {'predicted':>9} "
+            f"{'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} {'ms/training':>11}"
         )
         reports = [f"by report: {_reports(cell)}" for cell in self.cells]
         return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
@@ -82,16 +82,15 @@ class Bench:
 def bench(table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int) -> Bench:
     """Runs ``searches`` searches of each sampler with each budget. Raises UserError for a name that is none."""
     for sampler in samplers:
-        if sampler not in SAMPLERS:
-            raise unknown("sampler", sampler, SAMPLERS)
+        if sampler not in SEARCHERS:
+            raise unknown("sampler", sampler, SEARCHERS)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
     worlds.named(table)  # a wrong name is an error now, not in a worker
     work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in range(searches)]
     found = list(_run(table, work, jobs))
     cells = [_cell(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
-    known = not all(math.isnan(trial.best) for trial in found)
-    return Bench(table, "S" if known else "points", tuple(cells))
+    return Bench(table, "S" if _oracle_is_known(found) else "points", tuple(cells))
 
 
 def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterator[Trial]:
@@ -113,7 +112,7 @@ def _trial(table: str, item: tuple[int, str, int]) -> Trial:
     reported = {OWN: _own(found, world), **{name: _read(found, world, name) for name in REPORTS}}
     return Trial(
         number, sampler, trainings, {name: score.points(front, most) for name, front in reported.items()},
-        best if best > 0 else math.nan, float(getattr(found.front, "expected_score", math.nan)),
+        best, float(getattr(found.front, "expected_score", math.nan)),
         score.honesty(found.front, world), found.seconds_per_training,
     )  # fmt: skip
 
@@ -146,30 +145,27 @@ def _read(found: Searched, world: World, report: str) -> list[Offer]:
 def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> Cell:
     mine = [t for t in found if (t.sampler, t.trainings) == (sampler, trainings)]
     theirs = [t for t in found if (t.sampler, t.trainings) == (first, trainings)]
-    scores = [_score(trial) for trial in mine]
+    tally = _tally(mine)
     counts = {name: sum(asdict(t.honesty)[name] for t in mine) for name in asdict(mine[0].honesty)}
-    errors = [abs(t.predicted - s) for t, s in zip(mine, scores, strict=True) if not math.isnan(t.predicted)]
     return Cell(
-        sampler, trainings, len(mine), _mean(scores), interval(scores),
-        None if sampler == first else _versus(scores, [_score(trial) for trial in theirs]),
-        {name: _mean([_score(trial, name) for trial in mine]) for name in mine[0].points},
+        sampler, trainings, len(mine), tally.score, tally.interval(),
+        None if sampler == first else tally.versus(_tally(theirs)),
+        {name: _tally(mine, name).score for name in mine[0].points},
         _ratio(counts["covered"], counts["intervals"]), counts["likely"] / len(mine),
         _ratio(counts["likely_wrong"], counts["likely"]), sum(t.honesty.proven_wrong > 0 for t in mine),
-        sum(t.honesty.proven > t.honesty.proven_wrong for t in mine), _mean(errors),
+        sum(t.honesty.proven > t.honesty.proven_wrong for t in mine), _mean([t.predicted for t in mine]),
         sum(t.seconds_per_training for t in mine) / len(mine),
     )  # fmt: skip
 
 
-def _score(trial: Trial, report: str = OWN) -> float:
-    """S where the oracle is known, points where it is not."""
-    achieved = trial.points[report]
-    return achieved if math.isnan(trial.best) else score.share(achieved, trial.best)
+def _tally(trials: Sequence[Trial], report: str = OWN) -> Tally:
+    known = _oracle_is_known(trials)
+    return Tally([t.points[report] for t in trials], [t.best for t in trials] if known else None)
 
 
-def _versus(mine: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """The same worlds, search by search."""
-    differences = [a - b for a, b in zip(mine, theirs, strict=True)]
-    return (_mean(differences), *interval(differences))
+def _oracle_is_known(trials: Sequence[Trial]) -> bool:
+    """And there is something to achieve: in a world without any effect nothing is a share."""
+    return any(trial.best > 0 for trial in trials)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -195,7 +191,7 @@ def _line(cell: Cell) -> str:
     versus = "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
     return (
         f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
-        f"{versus:>22} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} {cell.searches_with_false_proof:>11} "
+        f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} {cell.searches_with_false_proof:>11} "
         f"{cell.searches_with_true_proof:>5} {1000 * cell.seconds_per_training:>11.0f}"
     )
 

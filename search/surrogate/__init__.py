@@ -12,7 +12,9 @@ Noise has heavy tails: now and then a training collapses. Its weight falls with 
 in a robust regression (Huber 1981), so that one collapsed plain training does not make all others look good.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +22,7 @@ import numpy as np
 from search.surrogate.cells import Array, Booleans, Cell, Integers, Sums, draw, solve, sums
 from search.surrogate.features import Features, describe
 
-__all__ = ["Features", "Observation", "Posterior", "describe", "fit"]
+__all__ = ["Features", "Known", "Observation", "Posterior", "describe", "fit", "told"]
 
 # Written down before any result was seen. Sigma in points; the grid reaches as far as the spread of the data.
 SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 28
@@ -45,6 +47,28 @@ class Observation:
     architecture: int
     block: int
     accuracy: float
+
+
+@dataclass(frozen=True)
+class Known:
+    """Hyperparameters that somebody knows: sigma in points, tau in multiples of it, the share of tau^2 that is own terms."""
+
+    sigma: float
+    ratio: float
+    own: float
+
+
+_KNOWN: ContextVar[Known | None] = ContextVar("known", default=None)
+
+
+@contextmanager
+def told(known: Known | None) -> Iterator[None]:
+    """Every :func:`fit` in here uses these in place of its grid. For benchmarks: what could be achieved if they were known."""
+    token = _KNOWN.set(known)
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
 
 
 @dataclass(frozen=True)
@@ -145,13 +169,20 @@ class _Model:
         self._block: Integers = np.array([self._blocks.index(o.block) for o in observations])
         self._x = self._columns([o.architecture for o in observations])
         low = max(SIGMA_LOW, resolution / 2)
-        self._sigmas = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+        self._known = _KNOWN.get()
+        self._sigmas = (
+            np.array([self._known.sigma])
+            if self._known
+            else np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+        )
 
     def grid(self, w: Array, wanted: Booleans | None = None) -> _Grid:
         """Every wanted cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
         own = (np.array(self._numbers) != 0).astype(float)
         found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
         hyper = [(0.0, 1.0, 1.0), *((r, u, 1 / len(OWN_SHARES)) for r in TAU_RATIOS for u in OWN_SHARES)]
+        if self._known:
+            hyper = [(self._known.ratio, self._known.own, 1.0)]
         hyper = [h for i, h in enumerate(hyper) if wanted is None or wanted[i]]
         cells = [solve(found, self._scale(r, u), r, u, self._sigmas) for r, u, _ in hyper]
         log = np.array([cell.log_evidence + np.log(prior) for cell, (_, _, prior) in zip(cells, hyper, strict=True)])

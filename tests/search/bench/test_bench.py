@@ -1,5 +1,4 @@
 import json
-import math
 import random
 import subprocess
 import sys
@@ -8,7 +7,7 @@ import pytest
 
 from search.bench import score
 from search.bench.reporting import REPORTS
-from search.bench.score import Offer, points
+from search.bench.score import Offer, Tally, points
 from search.bench.searches import search
 from search.bench.worlds import named
 from search.commands.bench import bench
@@ -34,18 +33,35 @@ def test_wrong_members_cost_and_more_of_the_same_earns_nothing():
 def test_the_oracle_achieves_all():
     world = named("synthetic:113:1")(0)
     offers, most = score.oracle(world)
-    assert score.share(points(offers, most), points(offers, most)) == 1
+    best = points(offers, most)
+    assert Tally([best], [best]).score == 1
     assert all(points(offers[i:], most) <= points(offers, most) for i in range(0, 112, 10))
-    assert math.isnan(score.share(0.0, 0.0))
 
 
-def test_an_interval_of_a_mean_holds_it():
+def test_searches_are_scored_together_so_that_a_world_with_little_to_gain_decides_nothing():
+    tally = Tally([0.5, -0.1], [1.0, 0.001])
+    assert tally.score == pytest.approx(0.4 / 1.001)
+    assert Tally([0.5, -0.1], None).score == pytest.approx(0.2)  # points
+
+
+def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
     rng = random.Random(0)
-    values = [rng.gauss(1, 1) for _ in range(200)]
-    low, high = score.interval(values)
-    assert low < sum(values) / 200 < high
-    assert 0.1 < high - low < 0.4
-    assert all(math.isnan(end) for end in score.interval([math.nan]))
+    best = [rng.uniform(1, 2) for _ in range(200)]
+    luck = [rng.gauss(0, 0.3) for _ in range(200)]
+    worse, better = ([b * share + e for b, e in zip(best, luck, strict=True)] for share in (0.5, 0.6))
+    low, high = Tally(worse, best).interval()
+    assert low < Tally(worse, best).score < high
+    assert 0.02 < high - low < 0.1
+    difference, least, most = Tally(better, best).versus(Tally(worse, best))
+    assert difference == pytest.approx(least) == pytest.approx(most) == pytest.approx(0.1)
+
+
+def test_the_reference_knows_what_a_world_was_made_with():
+    world = named("synthetic:113:1")(0)
+    assert (world.known.sigma, world.known.ratio, world.known.own) == (0.3, 1.0, 1 / 3)
+    found = search(world, "reference", 24, 0)
+    assert found.front.sigma == pytest.approx(0.3)
+    assert search(world, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REPORTS)
