@@ -16,7 +16,7 @@ FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py")
 DOORS = {
     "ray": ["search/schedule"], "optuna": ["search/propose"], "mlflow": ["search/track"],
     "yaml": ["search/config"], "pydantic": ["search/config"], "pydantic_core": ["search/config"], "torch": ["senet_nas"],
-    "torchvision": ["senet_nas"], "click": ["search/cli.py", "search/commands"], "rich": ["search/console.py"],
+    "torchvision": ["senet_nas"], "click": ["search/cli/", "search/commands"], "rich": ["search/console.py"],
 }  # fmt: skip
 
 

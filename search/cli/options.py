@@ -1,0 +1,49 @@
+"""Options that several commands share, and the two things that all of them do: load a config, print JSON."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+RUNS = click.option(
+    "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of all runs."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for a machine to read.")
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a config key, e.g. train.epochs=3."
+)
+CONFIG = click.argument("config", type=click.Path(path_type=Path))
+PLACEMENT = (
+    click.option(
+        "--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key."
+    ),
+    click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1)),
+    click.option("--position", default="pre_addition", show_default=True),
+    click.option("--squeeze", default="avg", show_default=True),
+    click.option("--excitation", default="fc", show_default=True),
+    click.option("--gate", default="sigmoid", show_default=True),
+    click.option("--min-hidden", default=None, type=click.IntRange(min=1)),
+    click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1)),
+    click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1)),
+    click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1)),
+)
+
+
+def placed(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that fill a backbone with SE and say for which images."""
+    for option in reversed(PLACEMENT):
+        command = option(command)
+    return command
+
+
+def load(path: Path, overrides: tuple[str, ...]) -> Any:
+    from search.prepare import load
+
+    return load(path, overrides)
+
+
+def print_json(command: str, run: str | None, body: dict[str, Any]) -> None:
+    """The envelope of every JSON answer."""
+    click.echo(json.dumps({"schema": 1, "command": command, "run": run, **body}, indent=1))
