@@ -5,7 +5,7 @@ Errors are in percent on ImageNet's validation images (one centre crop), or on C
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from senet_nas import backbones
@@ -194,6 +194,15 @@ def find(target: str, placement: str, values: Mapping[str, str], min_hidden: int
     if placement in NETWORKS:
         return _on(backbone, placement)
     return place(backbone, sites(backbone), target if "/" in target else placement, values, min_hidden)
+
+
+def usual(target: str, **given: int | None) -> backbones.Usual:
+    """The data that what a person names was made for, with what is ``given`` (and not None) in its place."""
+    if network := NETWORKS.get(target):
+        made_for = replace(backbones.usual(network.backbone), side=network.image_size, classes=network.classes)
+    else:
+        made_for = backbones.usual(target.partition("/")[0])
+    return replace(made_for, **{name: value for name, value in given.items() if value is not None})
 
 
 def _check(target: str) -> None:

@@ -25,7 +25,7 @@ from search.cli.options import JSON, RUNS, placed, print_json
     help="Longest time for one figure; less where 1 % is reached.",
 )  # fmt: skip
 @JSON
-def profile(target: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
+def profile(target: str, placement: str, image_size: int | None, channels: int | None, classes: int | None, min_hidden: int | None,
             as_json: bool, latency: bool, device: Any, batch: int, threads: int, dtype: Any, runtime: Any,
             seconds: float, **se: Any) -> None:  # fmt: skip
     """What a placement of SE costs over the plain BACKBONE: parameters and MACs; with --latency, time and memory."""
@@ -50,7 +50,7 @@ def profile(target: str, placement: str, image_size: int, channels: int, classes
     "--svg", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Also draw it into this file."
 )
 @JSON
-def show(target: str, placement: str, image_size: int, channels: int, classes: int, min_hidden: int | None,
+def show(target: str, placement: str, image_size: int | None, channels: int | None, classes: int | None, min_hidden: int | None,
          svg: Path | None, as_json: bool, **se: Any) -> None:  # fmt: skip
     """A network stage by stage: where SE acts, and its price there. ARCHITECTURE is a key as the other commands print
     it; a BACKBONE is filled as --placement says."""

@@ -7,6 +7,22 @@ from typing import Any
 
 import click
 
+
+class Percent(click.ParamType):
+    """A number of percent that is not negative: ``5%`` or ``5``."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            found = float(str(value).removesuffix("%"))
+        except ValueError:
+            found = -1.0
+        if not 0 <= found < float("inf"):
+            self.fail(f"`{value}` is no percentage; write 5%", param, ctx)
+        return found
+
+
 RUNS = click.option(
     "--runs", default="runs", show_default=True, type=click.Path(path_type=Path), help="Folder of all runs."
 )
@@ -25,9 +41,9 @@ PLACEMENT = (
     click.option("--excitation", default="fc", show_default=True),
     click.option("--gate", default="sigmoid", show_default=True),
     click.option("--min-hidden", default=None, type=click.IntRange(min=1)),
-    click.option("--image-size", default=224, show_default=True, type=click.IntRange(min=1)),
-    click.option("--channels", default=3, show_default=True, type=click.IntRange(min=1)),
-    click.option("--classes", default=1000, show_default=True, type=click.IntRange(min=1)),
+    click.option("--image-size", type=click.IntRange(min=1), help="[default: what the network was made for]"),
+    click.option("--channels", type=click.IntRange(min=1), help="[default: likewise]"),
+    click.option("--classes", type=click.IntRange(min=1), help="[default: likewise]"),
 )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import JSON, RUNS, print_json
+from search.cli.options import JSON, RUNS, Percent, print_json
 
 
 @click.command()
@@ -71,8 +71,9 @@ def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> 
     metavar="aN|best|knee|cheapest-proven|accurate",
     help="Which architecture to take: an id, or a rule.",
 )
-@click.option("--max-params", type=click.FloatRange(0), metavar="PERCENT", help="For a rule: largest overhead.")
-@click.option("--max-macs", type=click.FloatRange(0), metavar="PERCENT", help="For a rule: largest overhead.")
+@click.option("--max-params", type=Percent(), help="For a rule: largest overhead over plain, e.g. 1%.")
+@click.option("--max-macs", type=Percent(), help="The same of multiply-adds.")
+@click.option("--max-latency", type=Percent(), help="The same of time, where latency was an objective of the search.")
 @click.option(
     "--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]"
 )
@@ -85,6 +86,7 @@ def export(
     pick: str,
     max_params: float | None,
     max_macs: float | None,
+    max_latency: float | None,
     target: Path | None,
     onnx: bool | None,
     force: bool,
@@ -95,7 +97,7 @@ def export(
     against the trained network."""
     from search.commands import export as take_home
 
-    given = {"params_overhead": max_params, "macs_overhead": max_macs}
+    given = {"params_overhead": max_params, "macs_overhead": max_macs, "latency_overhead": max_latency}
     limits = {column: limit for column, limit in given.items() if limit is not None}
     taken = take_home.export(run, pick=pick, limits=limits, to=target, onnx=onnx, force=force, runs=runs)
     if as_json:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search import config, folder, front
+from search import folder, front
 from search.front import Front
 from search.ledger import Ledger
-from search.prepare import rules
+from search.prepare import kept, rules
 from search.report import picture
 from spaces import durable
 from spaces.errors import UserError
@@ -59,7 +59,7 @@ def compare(names: Sequence[str], runs: Path, to: Path) -> Comparison:
 def _side(name: str, runs: Path) -> Side:
     place = folder.find(name, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = config.load(place.config)
+        experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
         data = ledger.fact("data") or {}
     conditions = {

@@ -80,8 +80,8 @@ class Profile:
 
 
 def profile(
-    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int, channels: int,
-    classes: int, latency: LatencySpec | None = None,
+    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int | None = None,
+    channels: int | None = None, classes: int | None = None, latency: LatencySpec | None = None,
 ) -> Profile:  # fmt: skip
     """What ``networks.find`` finds. Builds nothing but the shapes, unless ``latency`` says on what to measure time, ``latency.seconds`` for each figure.
 
@@ -92,15 +92,16 @@ def profile(
     architecture = networks.find(target, placement, se, min_hidden)
     backbone = architecture.backbone
     sites = build.sites(backbone)
-    prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
+    data = networks.usual(target, side=image_size, channels=channels, classes=classes)
+    image = overhead.sample_shape(backbone, data.channels, data.side)
+    prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
     cost = prices.of(architecture)
-    image = overhead.sample_shape(backbone, channels, image_size)
     return Profile(
         architecture=architecture.key, words=words(architecture, sites), image=image,
-        classes=classes, params=int(cost["params"]), params_plain=prices.plain["params"],
+        classes=data.classes, params=int(cost["params"]), params_plain=prices.plain["params"],
         params_overhead=cost["params_overhead"], macs=int(cost["macs"]), macs_plain=prices.plain["macs"],
         macs_overhead=cost["macs_overhead"], macs_paper=int(cost["macs_paper"]),
-        timing=_timing(architecture, image, classes, latency) if latency else None,
+        timing=_timing(architecture, image, data.classes, latency) if latency else None,
     )  # fmt: skip
 
 

@@ -103,8 +103,8 @@ class Shown:
 
 
 def show(
-    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int, channels: int,
-    classes: int,
+    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int | None = None,
+    channels: int | None = None, classes: int | None = None,
 ) -> Shown:  # fmt: skip
     """``target`` is an architecture's key, a published network, or a backbone to fill. Raises UserError."""
     from senet_nas import build, networks, overhead
@@ -112,11 +112,13 @@ def show(
     architecture = networks.find(target, placement, se, min_hidden)
     backbone = architecture.backbone
     sites = build.sites(backbone)
-    prices = overhead.price_list(backbone, in_channels=channels, num_classes=classes, image_size=image_size)
+    data = networks.usual(target, side=image_size, channels=channels, classes=classes)
+    image = overhead.sample_shape(backbone, data.channels, data.side)
+    prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
     cost = prices.of(architecture)
     return Shown(
-        architecture=architecture.key, words=words(architecture, sites), image=overhead.sample_shape(backbone, channels, image_size),
-        classes=classes, units=_units(architecture, prices), params_plain=prices.plain["params"],
+        architecture=architecture.key, words=words(architecture, sites), image=image,
+        classes=data.classes, units=_units(architecture, prices), params_plain=prices.plain["params"],
         params=int(cost["params"]), params_overhead=cost["params_overhead"], macs_plain=prices.plain["macs"],
         macs=int(cost["macs"]), macs_overhead=cost["macs_overhead"],
     )  # fmt: skip

@@ -23,6 +23,19 @@ OWN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:@[\w.*]+(?:,[\w.*]+)
 
 
 @dataclass(frozen=True)
+class Usual:
+    """The data that a network was made for: ImageNet's unless said otherwise. ``side`` is of all dimensions alike."""
+
+    channels: int = 3
+    side: int = 224
+    classes: int = 1000
+
+
+# The waveforms of senet_nas.signal_datasets; CIFAR-10.
+IMAGENET, CIFAR, SIGNALS = Usual(), Usual(3, 32, 10), Usual(1, 500, 4)
+
+
+@dataclass(frozen=True)
 class Backbone:
     """Where a network is built: ``file`` in this folder, called with ``arguments``.
 
@@ -36,6 +49,7 @@ class Backbone:
     examples: tuple[str, ...] = ()
     member: Callable[..., str] | None = None
     rule: str = ""
+    usual: Usual = IMAGENET
 
 
 def _thin_resnet(name: str, depth: int, width: int = 16) -> str:
@@ -70,18 +84,21 @@ BACKBONES: dict[str, Backbone] = {
         member=functools.partial(_thin_resnet, "cifar_resnet"),
         rule="cifar_resnetD has a depth D = 6n + 2 from 8 to 1202; cifar_resnetD_wW has W channels in stage 1, from 1 "
         "to 1024, where W = 16 is not written",
+        usual=CIFAR,
     ),
     r"cifar_preact_resnet(?P<depth>\d{1,9})": Backbone(
         "cifar_preact_resnet",
         examples=tuple(f"cifar_preact_resnet{depth}" for depth in (20, 56, 110, 164)),
         member=_cifar_preact_resnet,
         rule="cifar_preact_resnetD has a depth D = 6n + 2 below 164, and D = 9n + 2 of bottlenecks from 164 to 1001",
+        usual=CIFAR,
     ),
     r"cifar_wrn(?P<depth>\d{1,9})_(?P<factor>\d{1,9})": Backbone(
         "cifar_preact_resnet",
         examples=("cifar_wrn16_8", "cifar_wrn28_10"),
         member=_cifar_wrn,
         rule="cifar_wrnD_K has a depth D = 6n + 4 from 10 to 604, and K times 16 channels in stage 1, K from 1 to 64",
+        usual=CIFAR,
     ),
     r"signal_resnet(?P<depth>\d{1,9})(_w(?P<width>\d{1,9}))?": Backbone(
         "signal_resnet",
@@ -89,6 +106,7 @@ BACKBONES: dict[str, Backbone] = {
         member=functools.partial(_thin_resnet, "signal_resnet"),
         rule="signal_resnetD has a depth D = 6n + 2 from 8 to 1202; signal_resnetD_wW has W channels in stage 1, from 1 "
         "to 1024, where W = 16 is not written",
+        usual=SIGNALS,
     ),
     "resnet18": Backbone("resnet", {"unit": "basic", "layers": (2, 2, 2, 2)}),
     "resnet34": Backbone("resnet", {"unit": "basic", "layers": (3, 4, 6, 3)}),
@@ -111,10 +129,10 @@ BACKBONES: dict[str, Backbone] = {
     "resnet152_v1": Backbone("resnet_v1", {"layers": (3, 8, 36, 3)}),
     "senet154_plain": Backbone("senet", {"layers": (3, 8, 36, 3)}),
     "bn_inception": Backbone("bn_inception"),
-    "inception_v4": Backbone("inception_v4"),
-    "inception_resnet_v2": Backbone("inception_resnet_v2"),
+    "inception_v4": Backbone("inception_v4", usual=Usual(side=299)),
+    "inception_resnet_v2": Backbone("inception_resnet_v2", usual=Usual(side=299)),
     "mobilenet_v1": Backbone("mobilenet_v1"),
-    "inception_v3": Backbone("inception_v3"),
+    "inception_v3": Backbone("inception_v3", usual=Usual(side=299)),
     "vgg11_bn": Backbone("vgg", {"name": "vgg11_bn"}),
     "vgg13_bn": Backbone("vgg", {"name": "vgg13_bn"}),
     "vgg16_bn": Backbone("vgg", {"name": "vgg16_bn"}),
@@ -153,6 +171,11 @@ def check(name: str) -> str:
     elif not OWN.fullmatch(name):
         raise UserError(f"`{name}` names no function", hint="write package.module:function", key=KEY)
     return name
+
+
+def usual(name: str) -> Usual:
+    """The data that a backbone was made for. Raises UserError where there is no such backbone."""
+    return IMAGENET if is_own(name) else _resolve(name)[0].usual
 
 
 def is_own(name: str) -> bool:

@@ -1,8 +1,10 @@
 from dataclasses import replace
 
 import pytest
+from click import BadParameter
 
 from search import choice, front
+from search.cli.options import Percent
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
@@ -58,6 +60,24 @@ def test_knee_and_accurate_are_members_of_the_front(found):
     assert choice.choose(found, "knee").id == "a2"
     assert choice.choose(found, "accurate").id == "a3"
     assert choice.choose(found, "accurate", {"params_overhead": 2}).id == "a2"
+
+
+def test_latency_is_a_limit_where_the_search_knew_it(found):
+    with pytest.raises(UserError, match="latency overhead was not measured in this run"):
+        choice.choose(found, "accurate", {"latency_overhead": 5})
+    timed = [replace(p, latency_overhead=3.0 * n) for n, p in enumerate(found.points)]
+    assert choice.choose(replace(found, points=tuple(timed)), "accurate", {"latency_overhead": 6}).id == "a2"
+
+
+@pytest.mark.parametrize(("typed", "means"), [("5%", 5.0), ("0.5", 0.5), ("0%", 0.0)])
+def test_a_limit_is_typed_as_people_do(typed, means):
+    assert Percent().convert(typed, None, None) == means
+
+
+@pytest.mark.parametrize("typed", ["five", "-1%", "nan", "inf", "%"])
+def test_what_is_no_percentage_is_refused_with_an_example(typed):
+    with pytest.raises(BadParameter, match="write 5%"):
+        Percent().convert(typed, None, None)
 
 
 @pytest.mark.parametrize("rule", ["best", "knee", "accurate"])

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from search.cli import cli
+from search.commands.profile import profile
 from search.commands.show import show
 from search.report import network
 from senet_nas.build import build
@@ -41,6 +42,17 @@ def test_units_that_are_alike_share_a_line():
     assert lines[0] == "all stages: avg r=4 pre_addition   (images 3x32x32, 10 classes; SE in 9 of 9 units)"
     assert [line.split()[:3] for line in lines if "each" in line] == [[f"{n}.0", "..", f"{n}.2"] for n in (1, 2, 3)]
     assert lines[-1].startswith("cifar_resnet20/avg:fc4:sigmoid@pre_addition/")
+
+
+@pytest.mark.parametrize(
+    ("target", "image", "classes"),
+    [("cifar_resnet8", (3, 32, 32), 10), ("se_cifar_wrn16_8", (3, 32, 32), 10), ("signal_resnet8", (1, 500), 4),
+     ("resnet18", (3, 224, 224), 1000), ("se_inception_resnet_v2", (3, 299, 299), 1000)],
+)  # fmt: skip
+def test_unless_said_otherwise_it_is_priced_for_the_data_it_was_made_for(target, image, classes):
+    for found in (show(target, "all", {}, 1), profile(target, "all", {}, 1)):
+        assert (found.image, found.classes) == (image, classes)
+    assert show(target, "all", {}, 1, classes=7).classes == 7
 
 
 @pytest.mark.parametrize("target", [KEY, "cifar_resnet56", "resnet50"])
