@@ -12,11 +12,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 demo: $(VENV)/demo.stamp
 	$(BIN)/senet-search run configs/demo.yaml
 
+# Two processes: half of the time of many tests is waiting for Ray or MLflow to start. A file stays in one process.
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
 
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m soak tests/search

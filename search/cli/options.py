@@ -8,19 +8,15 @@ from typing import Any
 import click
 
 
-class Percent(click.ParamType):
-    """A number of percent that is not negative: ``5%`` or ``5``."""
-
-    name = "percent"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        try:
-            found = float(str(value).removesuffix("%"))
-        except ValueError:
-            found = -1.0
-        if not 0 <= found < float("inf"):
-            self.fail(f"`{value}` is no percentage; write 5%", param, ctx)
-        return found
+def percent(text: str) -> float:
+    """A number of percent that is not negative, as people type it: ``5%`` or ``5``. Raises BadParameter."""
+    try:
+        found = float(text.removesuffix("%"))
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise click.BadParameter(f"`{text}` is no percentage; write 5%")
+    return found
 
 
 RUNS = click.option(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import JSON, RUNS, Percent, print_json
+from search.cli.options import JSON, RUNS, percent, print_json
 
 
 @click.command()
@@ -71,9 +71,14 @@ def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> 
     metavar="aN|best|knee|cheapest-proven|accurate",
     help="Which architecture to take: an id, or a rule.",
 )
-@click.option("--max-params", type=Percent(), help="For a rule: largest overhead over plain, e.g. 1%.")
-@click.option("--max-macs", type=Percent(), help="The same of multiply-adds.")
-@click.option("--max-latency", type=Percent(), help="The same of time, where latency was an objective of the search.")
+@click.option("--max-params", type=percent, metavar="PERCENT", help="For a rule: largest overhead over plain, e.g. 1%.")
+@click.option("--max-macs", type=percent, metavar="PERCENT", help="The same of multiply-adds.")
+@click.option(
+    "--max-latency",
+    type=percent,
+    metavar="PERCENT",
+    help="The same of time, where latency was an objective of the search.",
+)
 @click.option(
     "--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]"
 )

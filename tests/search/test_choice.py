@@ -4,7 +4,7 @@ import pytest
 from click import BadParameter
 
 from search import choice, front
-from search.cli.options import Percent
+from search.cli.options import percent
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
@@ -71,13 +71,13 @@ def test_latency_is_a_limit_where_the_search_knew_it(found):
 
 @pytest.mark.parametrize(("typed", "means"), [("5%", 5.0), ("0.5", 0.5), ("0%", 0.0)])
 def test_a_limit_is_typed_as_people_do(typed, means):
-    assert Percent().convert(typed, None, None) == means
+    assert percent(typed) == means
 
 
 @pytest.mark.parametrize("typed", ["five", "-1%", "nan", "inf", "%"])
 def test_what_is_no_percentage_is_refused_with_an_example(typed):
     with pytest.raises(BadParameter, match="write 5%"):
-        Percent().convert(typed, None, None)
+        percent(typed)
 
 
 @pytest.mark.parametrize("rule", ["best", "knee", "accurate"])
