@@ -57,7 +57,7 @@ class World(Protocol):
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of synthetic worlds. ``tau`` is the standard deviation of true gains in multiples of ``SIGMA``."""
+    """A family of synthetic worlds. ``tau`` is the standard deviation of true gains in multiples of the noise sigma."""
 
     space: str
     tau: float
@@ -79,7 +79,7 @@ class Synthetic:
 
     @property
     def known(self) -> Known:
-        return Known(SIGMA, 0.0 if self._twist.none else self._kind.tau, self._twist.unstructured)
+        return Known(self._twist.sigma, 0.0 if self._twist.none else self._kind.tau, self._twist.unstructured)
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         return _price(architecture, self.space.sites)
@@ -90,7 +90,7 @@ class Synthetic:
     def accuracy(self, architecture: Architecture, seed: Seed) -> float:
         rng = self._rng("noise", architecture.key, seed)
         block = BLOCK * self._rng("block", seed.block).gauss(0, 1)
-        scale = SIGMA
+        scale = self._twist.sigma
         if self._twist.unequal and not architecture.is_plain:
             scale *= math.exp(self._twist.unequal * self._rng("scale", architecture.key).gauss(0, 1))
         noise = rng.gauss(0, 1)
@@ -106,7 +106,7 @@ class Synthetic:
 
     @property
     def _tau(self) -> float:
-        return self._kind.tau * SIGMA
+        return self._kind.tau * self._twist.sigma
 
     @cached_property
     def _gains(self) -> list[float]:
@@ -146,8 +146,9 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Twist:
-    """How a world departs from the plain model: each field is one way to be misspecified."""
+    """How a world departs from the plain model: each field but ``sigma`` (points) is one way to be misspecified."""
 
+    sigma: float = SIGMA
     unstructured: float = UNSTRUCTURED
     tails: float = 0.0
     unequal: float = 0.0
@@ -166,6 +167,7 @@ TWISTS = {
     "unstructured": Twist(unstructured=0.5),
     "structured": Twist(unstructured=0.2),
     "block-factor": Twist(block_factor=0.5),
+    "little-noise": Twist(sigma=0.2),
     "null": Twist(none=True),
     "null-below": Twist(below=True),
 }

@@ -1,0 +1,70 @@
+"""How well the samplers search, over every synthetic world of docs/benchmark.md: S, coverage, false verdicts.
+
+    python -m benchmarks.search_quality [--jobs 2] [--only TEXT] [--searches N]
+
+The cells stand in PLAN, written down before the first was run. Each is written to results/search_quality.json when it is
+done, so that an interrupted command goes on when it is typed again; ``--only`` runs the tables whose name holds TEXT.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import environment
+from search.commands.bench import bench
+
+RESULT = environment.RESULTS / "search_quality.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Searches of one table: the first sampler is what the others are compared with."""
+
+    table: str
+    samplers: tuple[str, ...]
+    trainings: tuple[int, ...]
+    searches: int = 200
+
+
+ALL = ("tpe", "knowledge_gradient", "thompson", "nsga2", "random", "reference")
+OURS = ("knowledge_gradient", "thompson", "random", "reference")
+TAUS = ("1", "0.4", "1.5", "0.6", "0.2")
+TWISTS = ("heavy-tails", "unequal-noise", "unstructured", "structured", "block-factor")
+
+PLAN = (
+    *(Part(f"synthetic:113:{tau}", ALL, (32, 64)) for tau in TAUS),
+    # No effect at all; plain truly best, with tau = 0.12 points below it.
+    *(Part(f"synthetic:113:{null}", ("knowledge_gradient",), (64,)) for null in ("0:null", "0.4:null-below")),
+    # tau = 0.3 points, sigma = 0.2: can a gain be proven where there is one?
+    Part("synthetic:113:1.5:little-noise", ("knowledge_gradient",), (128,)),
+    *(Part(f"synthetic:113:1:{twist}", ("tpe", "knowledge_gradient"), (64,)) for twist in TWISTS),
+    *(Part(f"synthetic:113:{tau}", OURS, (128, 256)) for tau in TAUS),
+    *(Part(f"synthetic:721:{tau}", ALL, (64, 128), searches=50) for tau in TAUS),
+    # Ten thousand architectures: a proposal takes longer.
+    *(Part(f"synthetic:9985:{tau}", ALL, (64, 128), searches=20) for tau in ("1", "0.4")),
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", default="", help="run the tables whose name holds this")
+    parser.add_argument("--searches", type=int, help="so many of each, in place of what PLAN says")
+    given = parser.parse_args()
+    cells: list[dict[str, Any]] = json.loads(RESULT.read_text())["cells"] if RESULT.exists() else []
+    done = {(cell["table"], cell["sampler"], cell["trainings"]) for cell in cells}
+    for part in PLAN:
+        for trainings in part.trainings:
+            wanted = {(part.table, sampler, trainings) for sampler in part.samplers}
+            if given.only not in part.table or wanted <= done:
+                continue
+            found = bench(part.table, part.samplers, [trainings], given.searches or part.searches, given.jobs)
+            print("\n".join(found.lines()), flush=True)
+            table = found.to_dict()
+            cells += [{"table": part.table, "unit": table["unit"], **cell} for cell in table["cells"]]
+            environment.write("search_quality", {"cells": cells})
+
+
+if __name__ == "__main__":
+    main()
