@@ -15,7 +15,8 @@ from search.prepare import kept, rules
 from spaces.errors import NOTHING_USABLE, UserError
 
 if TYPE_CHECKING:
-    from senet_nas.export import Labelled
+    from senet_nas.export.proof import Labelled
+    from senet_nas.latency import Comparison
 
 # Validation images on which every form is tried; more would only take longer.
 TRIED = 10_000
@@ -23,9 +24,8 @@ TRIED = 10_000
 
 @dataclass(frozen=True)
 class Taken:
-    """What was written, how far each form is from the trained network (largest difference of logits), and its accuracy.
-
-    ``caution`` says why the forms were not tried on the validation images, if they were not.
+    """What was written, how far each form is from the trained network (largest difference of logits), its accuracy,
+    and its time beside the same form of plain. ``caution`` says why they were not tried on the validation set, if so.
     """
 
     point: Point
@@ -34,23 +34,26 @@ class Taken:
     files: dict[str, str]
     differences: dict[str, float]
     accuracy: dict[str, float] = field(default_factory=dict)
+    latency: "dict[str, Comparison]" = field(default_factory=dict)
     caution: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "architecture": self.point.architecture, "id": self.point.id, "seed": self.seed, "folder": str(self.folder),
             "files": self.files, "differences": self.differences, "accuracy": self.accuracy, "caution": self.caution,
-            "verdict": self.point.verdict,
+            "latency": {name: timed.to_dict() for name, timed in self.latency.items()}, "verdict": self.point.verdict,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
         tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
+        timed = ", ".join(f"{name} {found.overhead:+.1f} %" for name, found in self.latency.items())
         return [
             f"{self.point.id}: {self.point.words}{_verdict(self.point)}, seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
-            f"Accuracy on the validation images: {tried}" if tried else f"caution: not tried on images: {self.caution}",
+            f"Accuracy on the validation set: {tried}" if tried else f"caution: not tried on the data: {self.caution}",
+            f"Time over the same form of plain, on this CPU: {timed}",
             f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
         ]
 
@@ -114,10 +117,17 @@ def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> 
     written = networks.export(
         _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data["mean"],
         std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
-        forms=_forms(onnx), force=force,
+        timing=choice.experiment.latency, forms=_forms(onnx), force=force,
     )  # fmt: skip
     return Taken(
-        point, str(choice.training.seed), target, written.files, written.differences, written.accuracy, caution
+        point,
+        str(choice.training.seed),
+        target,
+        written.files,
+        written.differences,
+        written.accuracy,
+        written.latency,
+        caution,
     )
 
 
@@ -174,13 +184,13 @@ def _card(choice: _Choice) -> str:
          "-" if point.is_plain else f"{point.gain:+.2f} points [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"),
         ("verdict", point.verdict),
         ("parameters", f"{point.params:,.0f} ({point.params_overhead:+.3g} %)"),
-        ("MACs of convolutions and linear layers, one image", f"{point.macs:,.0f} ({point.macs_overhead:+.3g} %)"),
+        ("MACs of convolutions and linear layers, one sample", f"{point.macs:,.0f} ({point.macs_overhead:+.3g} %)"),
     ]  # fmt: skip
-    recipe = experiment.train
+    recipe, samples = experiment.train, "images" if len(data.get("shape", "CHW")) == 3 else "signals"
     return "\n".join([
         "## What was measured", "", f"{choice.front.verdict} ({choice.place.name})", "",
         "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
-        f"Data: {experiment.data.dataset}, {data['train']:,} training and {data['validation']:,} validation images, "
+        f"Data: {experiment.data.dataset}, {data['train']:,} training and {data['validation']:,} validation {samples}, "
         f"fingerprint `{data.get('fingerprint')}`.",
         f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
         f"({recipe.schedule}), weight decay {recipe.weight_decay:g}. These are weights of the search: "

@@ -1,7 +1,10 @@
 """Two files that go along with a network: a program that classifies files with it, and a card that tells about it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from senet_nas.export.proof import Measured
 
 _PREDICT = '''"""Classes of files: python predict.py FILE [FILE ...]
 
@@ -52,9 +55,14 @@ _READ_ARRAY = '''def read(path):
 '''
 
 
+def kind(shape: tuple[int, ...]) -> str:
+    """The files that ``predict.py`` reads: images for inputs (C, H, W) with 1 or 3 channels, arrays for others."""
+    return "image files" if len(shape) == 3 and shape[0] in (1, 3) else "arrays in .npy files"
+
+
 def predict(shape: tuple[int, ...]) -> str:
-    """The text of ``predict.py`` for inputs (C, H, W) with 1 or 3 channels as image files, for others as arrays."""
-    if len(shape) == 3 and shape[0] in (1, 3):
+    """The text of ``predict.py``."""
+    if kind(shape) == "image files":
         read = _READ_IMAGE.format(mode="L" if shape[0] == 1 else "RGB")
         return _PREDICT.format(read=read, pillow=", Pillow", imports="from PIL import Image, ImageOps\n")
     return _PREDICT.format(read=_READ_ARRAY.format(shape=shape), pillow="", imports="")
@@ -75,13 +83,43 @@ def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
         *([body, ""] if body else []),
         "## Use", "", "```python", "from model import load, normalise", "",
         f"logits = load()(normalise(images))  # {dtype} ({images})", "```", "",
-        "`python predict.py FILE ...` prints the classes of files.", "",
+        f"`python predict.py FILE ...` prints the classes of {kind((wants['channels'], *wants['size']))}.", "",
         f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
         f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.",
         f"Output: logits of {len(classes)} classes: {shown}.", "",
         "## Files", "", *(f"* `{name}`: {about}" for name, about in files.items()), "",
         "`manifest.json` lists every file with its SHA-256.", "",
     ])  # fmt: skip
+
+
+def measured(found: "Measured") -> str:
+    """What was measured of the files, as a table in markdown; nothing where nothing was."""
+    if not found.differences:
+        return ""
+    rows = [
+        f"| `{name}` | {value:.1g} | {_percent(found, name)} | {_time(found, name)} |"
+        for name, value in found.differences.items()
+    ]
+    where = ", ".join(f"{key} {value}" for key, value in found.timed_on.items())
+    said = (
+        f"Time is of one pass in turns with the same form of the plain network, median and 95 % interval; on {where}."
+    )
+    return "\n".join([
+        "Measured on these files:", "", "| | largest difference to the trained network | validation accuracy | time |",
+        "|---|---|---|---|", *rows, *(["", said] if found.latency else ()),
+    ])  # fmt: skip
+
+
+def _percent(found: "Measured", name: str) -> str:
+    return f"{found.accuracy[name]:.2f} %" if name in found.accuracy else "-"
+
+
+def _time(found: "Measured", name: str) -> str:
+    if name not in found.latency:
+        return "-"
+    timed = found.latency[name]
+    low, high = (100 * (bound - 1) for bound in (timed.low, timed.high))
+    return f"{timed.candidate_ms:.3g} ms, {timed.overhead:+.1f} % over plain [{low:+.1f}, {high:+.1f}]"
 
 
 def _numbers(values: list[float]) -> str:

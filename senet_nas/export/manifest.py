@@ -1,8 +1,8 @@
-"""Which files an export holds, each with its SHA-256. Written last: a folder without a manifest is no export."""
+"""Which files an export holds, each with its SHA-256, and what was measured of them. Written last: a folder without a manifest is no export."""
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,12 @@ from spaces import UserError
 NAME = "manifest.json"
 
 
-def write(folder: Path) -> None:
-    """List all files of the folder as they are now."""
+def write(folder: Path, measured: Mapping[str, Any]) -> None:
+    """List all files of the folder as they are now, beside what was measured of them."""
     found = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    (folder / NAME).write_text(json.dumps({"schema": 1, "files": found}, indent=2) + "\n", encoding="utf-8")
+    (folder / NAME).write_text(
+        json.dumps({"schema": 1, "files": found, "measured": measured}, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def check(folder: Path, names: Iterable[str] | None = None) -> None:

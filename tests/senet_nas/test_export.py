@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,9 +14,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas.build import build
-from senet_nas.export import companions, export, forms, load, manifest
+from senet_nas.export import Exported, companions, export, forms, load, manifest
 from senet_nas.export.forms import FORMS
-from spaces import Architecture, UserError
+from senet_nas.recipe import LatencySpec
+from spaces import Architecture, UserError, failpoints
 
 ARCHITECTURE = Architecture.parse("cifar_resnet8/avgmax:fc4:sigmoid@pre_addition/-/std:fc8nb:hard_sigmoid@identity")
 DATA: dict[str, Any] = {"input_shape": (1, 8, 8), "mean": [0.3], "std": [0.2], "classes": ["zero", "one", "two"]}
@@ -103,18 +105,27 @@ def labelled(n: int = 300) -> tuple[torch.Tensor, torch.Tensor]:
     return x, torch.randint(0, 3, (n,), generator=generator)
 
 
-def test_every_form_agrees_for_any_batch_size_and_is_tried_on_real_images(tmp_path: Path) -> None:
-    runtime = pytest.importorskip("onnxruntime")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """An export in every form, tried on labelled images and timed."""
+    pytest.importorskip("onnxruntime")
+    target = tmp_path_factory.mktemp("whole") / "best"
+    timing = LatencySpec(batch=2, seconds=0.05)
+    return export(trained(), ARCHITECTURE, target, **DATA, labelled=labelled(), timing=timing)
+
+
+def test_every_form_agrees_for_any_batch_size_and_is_tried_on_real_images(whole: Exported) -> None:
+    import onnxruntime
+
     network, (x, y) = trained(), labelled()
-    done = export(network, ARCHITECTURE, tmp_path / "best", **DATA, labelled=(x, y))
-    assert set(done.files) == {path.name for path in done.directory.iterdir()} == COMPANIONS | set(FORMS)
-    assert (done.differences["model.py"], done.differences["model.pt2"]) == (0, 0)
-    assert done.differences["model.onnx"] <= 1e-4
+    assert set(whole.files) == {path.name for path in whole.directory.iterdir()} == COMPANIONS | set(FORMS)
+    assert (whole.differences["model.py"], whole.differences["model.pt2"]) == (0, 0)
+    assert whole.differences["model.onnx"] <= 1e-4
     with torch.inference_mode():
         expected = network.eval()((x[:7] / 255 - 0.3) / 0.2)
         everything = network((x / 255 - 0.3) / 0.2).argmax(1)
-    assert set(done.accuracy.values()) == {100 * int((everything == y).sum()) / len(y)}
-    session = runtime.InferenceSession(tmp_path / "best" / "model.onnx")
+    assert set(whole.accuracy.values()) == {100 * int((everything == y).sum()) / len(y)}
+    session = onnxruntime.InferenceSession(whole.directory / "model.onnx")
     (logits,) = session.run(["logits"], {"images": ((x[:7] / 255 - 0.3) / 0.2).numpy()})
     torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=0, atol=1e-4)
 
@@ -215,23 +226,49 @@ def test_a_manifest_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -
 
 
 KILLED = """
-import os, sys
+import sys
 from senet_nas import export
 from senet_nas.build import build
-export.manifest.write = lambda folder: os.kill(os.getpid(), 9)
 export.export(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=3), "cifar_resnet8/-/-/-", sys.argv[1],
               input_shape=(1, 8, 8), mean=[0.3], std=[0.2], classes=list("abc"), forms=["model.py"])
 """
 
 
 def test_a_killed_export_leaves_no_manifest_and_the_next_one_tidies_up(tmp_path: Path) -> None:
-    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "best"], check=False, cwd=Path.cwd())
+    there = {**os.environ, failpoints.VARIABLE: "before_manifest"}
+    killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "best"], check=False, cwd=Path.cwd(), env=there)
     assert killed.returncode == -9
     assert not (tmp_path / "best").exists()
     assert not list(tmp_path.rglob("manifest.json"))
     assert len(list(tmp_path.iterdir())) == 1
     export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, **CODE)
     assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+@pytest.mark.parametrize("place", ["before_manifest", "before_move"])
+def test_a_full_disk_leaves_the_old_export_or_none(tmp_path: Path, place: str) -> None:
+    export(trained(), ARCHITECTURE, tmp_path / "best", **DATA, **CODE)
+    old = (tmp_path / "best" / "manifest.json").read_bytes()
+    failpoints.arm(f"{place}:1:full")
+    try:
+        for name in ("best", "other"):
+            with pytest.raises(UserError, match="No space left on device"):
+                export(trained(), ARCHITECTURE, tmp_path / name, **DATA, **CODE, force=True)
+    finally:
+        failpoints.arm("")
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+    assert (tmp_path / "best" / "manifest.json").read_bytes() == old
+
+
+def test_time_accuracy_and_differences_of_the_files_stand_in_manifest_and_card(whole: Exported) -> None:
+    measured = json.loads((whole.directory / "manifest.json").read_text())["measured"]
+    assert set(measured["forms"]) == set(whole.latency) == set(FORMS)
+    assert (measured["timed_on"]["batch"], measured["timed_on"]["device"]) == (2, "cpu")
+    card = (whole.directory / "README.md").read_text()
+    for name, form in measured["forms"].items():
+        assert (form["difference"], form["accuracy"]) == (whole.differences[name], whole.accuracy[name])
+        assert 0 < form["latency"]["low"] <= form["latency"]["ratio"] <= form["latency"]["high"]
+        assert f"| `{name}` | {form['difference']:.1g} | {form['accuracy']:.2f} % |" in card
 
 
 def test_predict_names_the_class_that_the_network_finds(folder: Path, tmp_path: Path) -> None:
@@ -249,6 +286,16 @@ def test_predict_reads_arrays_where_inputs_are_no_images(tmp_path: Path) -> None
     text = companions.predict((1, 500))
     compile(text, "predict.py", "exec")
     assert "np.load(path, allow_pickle=False)" in text
+
+
+def test_signals_are_not_called_images(tmp_path: Path) -> None:
+    architecture = "signal_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
+    data = {**DATA, "input_shape": (1, 64)}
+    network = build(architecture, in_channels=1, num_classes=3)
+    done = export(network, architecture, tmp_path / "best", **data, **CODE)
+    said = (done.directory / "README.md").read_text() + "".join(done.files.values())
+    assert "image" not in said.replace("normalise(images)", "")
+    assert done.files["predict.py"].startswith("classes of arrays in .npy files")
 
 
 def test_the_card_tells_what_stands_in_the_record(folder: Path) -> None:
