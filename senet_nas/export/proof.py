@@ -98,14 +98,17 @@ def _normalise(x: Tensor, record: Record) -> Tensor:
 
 
 def timed(folder: Path, beside: Path, record: Record, forms: Sequence[str], spec: LatencySpec) -> dict[str, Comparison]:
-    """Each form in a folder, in turns with the same form of the plain network, which is written into ``beside``.
+    """Each form in a folder, in turns with the same form of the plain network (written into ``beside`` if it is another).
 
     On the CPU in fp32; batch, threads and the longest time for each form are those of ``spec``.
     """
     architecture = Architecture.parse(record["architecture"])
     plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
-    network = build(plain, in_channels=record["preprocessing"]["channels"], num_classes=len(record["classes"]))
-    put(frozen(network), {**record, "architecture": plain.key}, beside, forms)
+    if architecture.is_plain:
+        beside = folder
+    else:
+        network = build(plain, in_channels=record["preprocessing"]["channels"], num_classes=len(record["classes"]))
+        put(frozen(network), {**record, "architecture": plain.key}, beside, forms)
     x = torch.randn(spec.batch, *shape(record), generator=torch.Generator().manual_seed(0))
     with threads(spec.threads):
         return {

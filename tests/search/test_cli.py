@@ -3,15 +3,22 @@
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from search.cli import cli
 from search.ledger import Ledger
+from tests.search import documented
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-c", "from search.cli import main; main()"]
@@ -366,3 +373,66 @@ def test_list_and_schema_are_for_machines_too(tmp_path):
     assert {"digits", "image_folder"} <= set(listed["datasets"])
     assert "tpe" in listed["samplers"]
     assert json.loads(senet("schema", cwd=tmp_path).stdout)["type"] == "object"
+
+
+# -- README and docs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def desk(finished, tmp_path, monkeypatch):
+    """A folder as the pages suppose it: the demo was run (as `digits`, `digits-2` and `config`), images lie in `images`."""
+    where, _, _ = finished
+    for name in ("digits", "digits-2", "config"):
+        shutil.copytree(where / "runs" / "digits", tmp_path / "runs" / name)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 110, 16, 16, 3), dtype=np.uint8)
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for n, picture in enumerate(pixels[number]):
+            Image.fromarray(picture).save(tmp_path / "images" / name / f"{n}.png")
+    Image.fromarray(pixels[0, 0, :8, :8]).save(tmp_path / "digit.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+RUN_BY_THE_PAGES = [page for page in documented.PAGES if documented.to_run(page)]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("page", RUN_BY_THE_PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_commands_of_a_page_run(page, desk):
+    """In one process, because each of them would import torch anew."""
+    for text in documented.to_run(page):
+        program, *words = shlex.split(text)
+        if program == "python":
+            found = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+            assert found.returncode == 0, f"{page.name}: {text}\n{found.stderr}"
+        else:
+            told = CliRunner().invoke(cli, words)
+            assert told.exit_code == 0, f"{page.name}: {text}\n{told.output}{told.exception!r}"
+
+
+@pytest.mark.parametrize("page", documented.PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_and_option_that_a_page_names_exists(page):
+    for text in documented.shown(page) + documented.mentioned(page):
+        program, *words = text.replace("[", " ").replace("]", " ").split()
+        if program != "senet-search":
+            continue
+        name = next((word for word in words if not word.startswith("-") and word.strip(".")), None)
+        assert name is None or name in cli.commands, f"{page.name}: {text}"
+        allowed = {
+            option
+            for command in (cli, cli.commands.get(name, cli))
+            for p in command.params
+            for option in (*p.opts, *p.secondary_opts)
+        }
+        for word in words:
+            assert not word.startswith("--") or word.split("=")[0] in allowed | {"--help"}, (
+                f"{page.name}: {text}: {word}"
+            )
+
+
+def test_what_the_pages_leave_to_other_tests_is_run_by_them():
+    for test in (*documented.ELSEWHERE.values(), *documented.WHOLE.values()):
+        path, _, name = test.partition("::")
+        assert name in (ROOT / path).read_text(), test
