@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search import config
 from search.agenda import Candidates, Price
@@ -22,6 +22,9 @@ from senet_nas.recipe import Task
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.space import Space
+
+if TYPE_CHECKING:
+    from senet_nas.export.proof import Labelled
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ def kept(place: RunFolder, ledger: Ledger) -> Experiment:
 
 # So many architectures are priced to see whether a limit leaves any; a larger space is not judged by its first ones.
 PRICED = 10_000
+# Validation images on which every form of an export is tried; more would only take longer.
+_TRIED = 10_000
 # No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.
 NARROWEST = 16
 
@@ -111,6 +116,19 @@ def prepare(experiment: Experiment) -> Prepared:
         if not error.key:
             raise
         raise experiment.problem_at(error.key, error.message, error.hint, code=error.code) from error
+
+
+def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Labelled | None, str]":
+    """Validation images of the search, or why there are none: the network can be taken home without its data."""
+    from senet_nas.data import load
+
+    try:
+        data = load(experiment.data, base=experiment.base)
+    except UserError as error:
+        return None, error.message
+    if data.fingerprint != known.get("fingerprint"):
+        return None, "the images are not those of the search any more"
+    return (data.x_val[:_TRIED], data.y_val[:_TRIED]), ""
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

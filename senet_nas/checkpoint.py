@@ -18,6 +18,8 @@ CHECKPOINT_SECONDS = 10.0
 RECORD = "checkpoint.json"
 # Another number when the meaning of a record changes: the checkpoints of before are then not read.
 _FORMAT = 1
+# The network that trains, and the moving average of its weights, which is empty where there is none.
+_NETWORKS = ("model", "average")
 
 Curve = Sequence[Mapping[str, float]]
 
@@ -89,7 +91,8 @@ def _taken_apart(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     from torch import Tensor
 
     optimizer = state["optimizer"]
-    named = {"generator": state["generator"], **{f"model.{name}": value for name, value in state["model"].items()}}
+    named = {"generator": state["generator"]}
+    named |= {f"{kind}.{name}": value for kind in _NETWORKS for name, value in state[kind].items()}
     plain: dict[str, dict[str, Any]] = {}
     for index, values in optimizer["state"].items():
         plain[str(index)] = {name: value for name, value in values.items() if not isinstance(value, Tensor)}
@@ -101,16 +104,16 @@ def _taken_apart(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
 def _put_together(tensors: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     plain = body["optimizer"]
     state = {int(index): dict(values) for index, values in plain["state"].items()}
-    model = {}
+    networks: dict[str, dict[str, Any]] = {kind: {} for kind in _NETWORKS}
     for name, value in tensors.items():
         kind, _, rest = name.partition(".")
-        if kind == "model":
-            model[rest] = value
+        if kind in networks:
+            networks[kind][rest] = value
         elif kind == "optimizer":
             index, _, what = rest.partition(".")
             state[int(index)][what] = value
     optimizer = {"param_groups": plain["param_groups"], "state": state}
-    return {"model": model, "optimizer": optimizer, "generator": tensors["generator"], "epoch": body["epoch"]}
+    return {**networks, "optimizer": optimizer, "generator": tensors["generator"], "epoch": body["epoch"]}
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas import checkpoint as checkpoints
@@ -25,13 +26,14 @@ from spaces import Architecture
 
 def evaluate(
     architecture: str, seed: Seed, task: Task, *, weights: Path | None = None, checkpoint: Path | None = None,
-    clock: Callable[[], float] = time.monotonic,
+    start: Path | None = None, clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Report]:  # fmt: skip
     """Train an architecture; a report after each epoch. The last one also carries ``params`` as counted, and which
     validation images were right. ``weights``: a safetensors file to leave the weights in, durable before that report.
 
     ``checkpoint``: a folder to go on from where a training of these arguments was interrupted; the epochs before are
     then not reported again. Its state is left there every CHECKPOINT_SECONDS of ``clock``, until the caller removes it.
+    ``start``: weights to start from, in place of the block's.
 
     The same arguments give the same numbers on a CPU with one thread, interrupted or not. Raises Diverged, UserError.
     """
@@ -39,15 +41,18 @@ def evaluate(
     model = _network(architecture, data, seed.block)
     if task.init != "scratch":
         warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape)
+    if start is not None:
+        model.load_state_dict(load_file(start))
     training = Training(model, data, task.recipe, seed=seed, device=task.device)
-    keeper = _Keeper(checkpoint, {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe)}, clock)
+    owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
+    keeper = _Keeper(checkpoint, owner, clock)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
         metrics = training.epoch()
         keeper.keep(training, {"epoch": epoch, **metrics})
         yield Report(epoch, metrics)
     last = training.epoch()
     if weights is not None:
-        save(model, weights)
+        save(training.result, weights)
     params = float(sum(p.numel() for p in model.parameters()))
     yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
 
@@ -74,8 +79,6 @@ def share(task: Task, folder: Path) -> Task:
 
 def test_accuracy(architecture: str, weights: Path, task: Task) -> dict[str, float]:
     """Accuracy (percent) and log-loss on the test set. The search never calls this; it is looked at once, at the end."""
-    from safetensors.torch import load_file
-
     data = prepare(task)
     model = _network(architecture, data, block_seed=0)
     model.load_state_dict(load_file(weights))

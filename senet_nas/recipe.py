@@ -72,6 +72,10 @@ class Recipe:
         "auto", "of the forward and backward pass; bfloat16 on a GPU that has it, float32 elsewhere"
     )
     cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 is none", ge=0, le=512)
+    ema: float = option(
+        0.0, "decay, step by step, of a moving average of the weights, which then is what is validated and kept; 0 is none",
+        ge=0, lt=1, examples=[0.999],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

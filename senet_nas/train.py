@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from senet_nas.data import Data, batches, normalise
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
@@ -45,6 +46,7 @@ class Training:
         self._x, self._y = data.x_train.to(device), data.y_train.to(device)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
         self._optimizer = _optimizer(self.model, recipe)
+        self._average = _average(self.model, recipe)
         self._autocast = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=_is_short(recipe, device))
         self._first = next(m for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
         self._steps = max(1, len(self._y) // recipe.batch_size)
@@ -59,7 +61,7 @@ class Training:
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {self._done}; try a lower train.lr")
         part = slice(None) if self._done == self._recipe.epochs else slice(CURVE_IMAGES)
-        found = validate(self.model, self._data.x_val[part], self._data.y_val[part], self._data, device=self._device)
+        found = validate(self.result, self._data.x_val[part], self._data.y_val[part], self._data, device=self._device)
         if not math.isfinite(found["log_loss"]):
             raise Diverged(f"the validation loss is {found['log_loss']} after epoch {self._done}; try a lower train.lr")
         self.correct_N = found["correct"]
@@ -70,15 +72,23 @@ class Training:
             "seconds": time.perf_counter() - began,
         }  # fmt: skip
 
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and kept: the one that trains, or the moving average of its weights."""
+        return self.model if self._average is None else self._average.module
+
     def state(self) -> dict[str, Any]:
         """Not a copy: the next epoch changes it."""
         return {
             "model": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
+            "average": {} if self._average is None else self._average.state_dict(),
             "generator": self._generator.get_state(), "epoch": self._done,
         }  # fmt: skip
 
     def load_state(self, state: dict[str, Any]) -> None:
         self.model.load_state_dict(state["model"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         # Each gets the layout of its parameter back: a sum over tensors of two layouts need not round alike.
         for parameter, values in self._optimizer.state.items():
@@ -105,7 +115,17 @@ class Training:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
+        if self._average is not None:
+            self._average.update_parameters(self.model)
         return loss.detach()
+
+
+def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
+    """w' <- d w' + (1 - d) w after every step, running statistics included, from the weights after the first step on
+    (Polyak and Juditsky, SIAM J. Control Optim. 30, 1992; exponential as in Tan and Le, arXiv 1905.11946)."""
+    if not recipe.ema:
+        return None
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True)
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:

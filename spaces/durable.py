@@ -69,7 +69,7 @@ def sha256(path: Path) -> str:
 
 def seal(body: Mapping[str, Any]) -> str:
     """JSON text that carries its own SHA-256."""
-    return json.dumps({"sha256": _digest(body), **body})
+    return json.dumps({"sha256": digest(body), **body})
 
 
 def unseal(text: str | bytes) -> dict[str, Any] | None:
@@ -79,8 +79,9 @@ def unseal(text: str | bytes) -> dict[str, Any] | None:
         checksum = body.pop("sha256")
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):  # UnicodeDecodeError is a ValueError
         return None
-    return body if checksum == _digest(body) else None
+    return body if checksum == digest(body) else None
 
 
-def _digest(body: Mapping[str, Any]) -> str:
+def digest(body: Mapping[str, Any]) -> str:
+    """SHA-256 of what a mapping holds, whatever the order of its names."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

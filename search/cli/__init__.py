@@ -8,12 +8,13 @@ from contextlib import suppress
 
 import click
 
-from search.cli import looking, reviewing, searching
+from search.cli import looking, reviewing, searching, training
 from spaces.errors import UserError
 
 COMMANDS = (
     searching.init, searching.check, searching.run, searching.bench,
     reviewing.status, reviewing.report, reviewing.compare, reviewing.export, reviewing.ui, reviewing.sync, reviewing.doctor,
+    training.train,
     looking.profile, looking.show, looking.list_, looking.schema,
 )  # fmt: skip
 
@@ -39,6 +40,7 @@ def cli(debug: bool) -> None:
     senet-search run config.yaml         search: Ray Tune schedules, Optuna proposes, MLflow tracks
     senet-search ui RUN                  review the accuracy-versus-overhead front in the MLflow UI
     senet-search export RUN --to DIR     take the chosen network home
+    senet-search train RUN --set train.epochs=200   train it in full
 
     Exit status: 0 done (also when nothing is proven), 1 a bug, 2 bad config or usage, 3 nothing usable found,
     4 the environment failed, 130/143/129 ended by a signal (type the same command again to go on).

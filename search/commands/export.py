@@ -11,15 +11,11 @@ from search.config import Experiment
 from search.folder import RunFolder
 from search.front import Front, Point
 from search.ledger import Ledger, Training
-from search.prepare import kept, rules
+from search.prepare import kept, rules, validation
 from spaces.errors import NOTHING_USABLE, UserError
 
 if TYPE_CHECKING:
-    from senet_nas.export.proof import Labelled
     from senet_nas.latency import Comparison
-
-# Validation images on which every form is tried; more would only take longer.
-TRIED = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ def export(
         experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
         point = choice.choose(found, pick, limits)
-        training = _median(point, ledger, place)
+        training = median(point, ledger, place)
         facts = ledger.facts()
     whole = _Choice(found, point, training, experiment, place, facts)
     return _write(whole, to or place.export / point.id, onnx=onnx, force=force)
@@ -92,7 +88,7 @@ class _Choice:
     facts: Mapping[str, Any]
 
 
-def _median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
+def median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
     """The training whose weights to take: the median validation accuracy, neither the lucky nor the unlucky one."""
     kept = [
         t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"
@@ -113,11 +109,11 @@ def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> 
 
     data, point = choice.facts["data"], choice.point
     shape = data.get("shape", [data["channels"], data["image_size"], data["image_size"]])  # runs of before had images
-    labelled, caution = _validation(choice)
+    labelled, caution = validation(choice.experiment, data)
     written = networks.export(
         _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data["mean"],
         std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
-        timing=choice.experiment.latency, forms=_forms(onnx), force=force,
+        timing=choice.experiment.latency, forms=networks.wanted(onnx), force=force,
     )  # fmt: skip
     return Taken(
         point,
@@ -131,13 +127,6 @@ def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> 
     )
 
 
-def _forms(onnx: bool | None) -> list[str] | None:
-    """The forms to write; None is all whose packages are installed."""
-    from senet_nas.export.forms import FORMS
-
-    return None if onnx is None else [name for name in FORMS if onnx or name != "model.onnx"]
-
-
 def _network(choice: _Choice) -> Any:
     from safetensors.torch import load_file
 
@@ -147,19 +136,6 @@ def _network(choice: _Choice) -> Any:
     model = build(choice.point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
     model.load_state_dict(load_file(worker.weights(choice.place.trainings, choice.training)))
     return model.eval()
-
-
-def _validation(choice: _Choice) -> "tuple[Labelled | None, str]":
-    """Validation images of the search, or why there are none: the network can be taken home without its data."""
-    from senet_nas.data import load
-
-    try:
-        data = load(choice.experiment.data, base=choice.experiment.base)
-    except UserError as error:
-        return None, error.message
-    if data.fingerprint != choice.facts["data"].get("fingerprint"):
-        return None, "the images are not those of the search any more"
-    return (data.x_val[:TRIED], data.y_val[:TRIED]), ""
 
 
 def _about(choice: _Choice) -> dict[str, Any]:

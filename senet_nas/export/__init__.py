@@ -120,6 +120,11 @@ def _read(folder: Path) -> nn.Module:
     return network.eval()
 
 
+def wanted(onnx: bool | None) -> list[str] | None:
+    """The names of the forms to write: all of which the packages are installed (None), or as somebody wants ONNX."""
+    return None if onnx is None else [name for name in FORMS if onnx or name != "model.onnx"]
+
+
 # -- the target -------------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ def state(epoch=1, value=1.0):
     groups = [{"lr": 0.1 / 3, "foreach": None, "params": [0]}]
     return {
         "model": {"w": torch.full((2, 3), value), "norm.batches": torch.tensor(epoch)},
+        "average": {"module.w": torch.full((2, 3), value / 2), "n_averaged": torch.tensor(epoch)},
         "optimizer": {"param_groups": groups, "state": {0: {"momentum_buffer": torch.ones(2, 3), "step": 7}}},
         "generator": generator.get_state(), "epoch": epoch,
     }  # fmt: skip

@@ -150,3 +150,21 @@ def test_on_a_cpu_float32_is_the_rule(data):
         next(iter(fit(network(), data, Recipe(epochs=1, precision=p), seed=Seed(0)))) for p in ("auto", "float32")
     )
     assert ours["train_loss"] == theirs["train_loss"]
+
+
+def test_a_moving_average_of_the_weights_is_what_is_validated_and_kept(data):
+    training = Training(network(), data, Recipe(epochs=1, batch_size=100, lr=0.1, ema=0.5), seed=Seed(0))  # three steps
+    after = []
+    training._optimizer.register_step_post_hook(lambda *_: after.append(copy.deepcopy(training.model.state_dict())))
+    found = training.epoch()
+    one, two, three = after
+    for name, value in training.result.state_dict().items():
+        if value.is_floating_point():
+            assert torch.allclose(value, 0.25 * one[name] + 0.25 * two[name] + 0.5 * three[name], atol=1e-6), name
+    assert found["val_accuracy"] == validate(training.result, data.x_val, data.y_val, data)["accuracy"]
+    assert found["val_log_loss"] != validate(training.model, data.x_val, data.y_val, data)["log_loss"]
+
+
+def test_without_an_average_the_network_that_trains_is_the_result(data):
+    training = Training(network(), data, Recipe(epochs=1, batch_size=100), seed=Seed(0))
+    assert training.result is training.model

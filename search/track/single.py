@@ -1,0 +1,60 @@
+"""One training in full as one run of MLflow, sent when it is over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.mlflow_ui import UID
+from search.track.client import alone, connect, experiment_id, is_embedded
+
+KIND = "full training"
+
+
+@dataclass(frozen=True)
+class Single:
+    """What is told: ``curve`` has the metrics of each epoch, ``files`` go into the artifacts under their names."""
+
+    uid: str
+    name: str
+    params: Mapping[str, str]
+    curve: Sequence[Mapping[str, float]]
+    metrics: Mapping[str, float]
+    files: Sequence[Path]
+
+
+def send(single: Single, uri: str, runs: Path, *, experiment: str) -> str:
+    """Sends what the store does not have yet, and returns the id of its run. Raises whatever the store's client does."""
+    from mlflow.entities import Metric, Param
+
+    client = connect(uri, runs)
+    root = (runs.resolve() / "mlartifacts").as_uri() if is_embedded(uri) else None
+    with alone(uri, runs):
+        where = experiment_id(client, experiment, root)
+        query = f"tags.`{UID}` = '{single.uid}' AND attributes.status = 'FINISHED'"
+        if there := client.search_runs([where], query, max_results=1):
+            return str(there[0].info.run_id)
+        tags = {
+            "senet.kind": KIND,
+            UID: single.uid,
+            "mlflow.source.name": "senet-search",
+            "mlflow.user": "senet-search",
+        }
+        run = str(client.create_run(where, run_name=single.name[:250], tags=tags).info.run_id)
+    rows = [
+        (f"curve/{name}", value, int(epoch["epoch"]))
+        for epoch in single.curve
+        for name, value in epoch.items()
+        if name != "epoch"
+    ]
+    rows += [(name, value, 0) for name, value in single.metrics.items()]
+    metrics = [Metric(name, float(value), 0, step) for name, value, step in rows if math.isfinite(value)]
+    client.log_batch(run, params=[Param(name, value[:500]) for name, value in single.params.items()])
+    for begin in range(0, len(metrics), 1000):  # more are refused in one message
+        client.log_batch(run, metrics=metrics[begin : begin + 1000])
+    for path in single.files:
+        client.log_artifact(run, str(path)) if path.is_file() else client.log_artifacts(run, str(path), path.name)
+    client.set_terminated(run, "FINISHED")
+    return run
