@@ -22,6 +22,12 @@ def describe() -> dict[str, Any]:
     }
 
 
+def read(name: str) -> dict[str, Any]:
+    """The figures that were written before, if there are any."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
 def write(name: str, result: dict[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"

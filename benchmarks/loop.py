@@ -3,8 +3,9 @@
     python -m benchmarks.loop [--seconds 5 60] [--rounds N] [--trainings 10 100 1000]
 
 Efficiency: `senet-search run` on all slots once they are under way, gaps included, against as many hand-written loops
-with the same network, data, recipe and threads; rounds alternate. What the start costs is measured by startup.py. The gap: scripted trainings on real Ray, each of which
-notes when it begins and ends; what lies between two of one worker is the gap.
+over the same architectures, with the same data, recipe and threads; rounds alternate. What the start costs is measured by
+startup.py. The gap: scripted trainings on real Ray, each of which notes when it begins and ends; what lies between two of
+one worker is the gap. Only what is asked for is measured anew; the other figures of the file stay.
 """
 
 import argparse
@@ -25,6 +26,9 @@ from benchmarks import environment
 SLOTS = len(os.sched_getaffinity(0))
 BACKBONE, SIZE, TRAIN, BATCH = "cifar_resnet8", 16, 1000, 100
 COMMAND = [sys.executable, "-c", "from search.cli import main; main()"]
+
+# When a training began and when it ended, in seconds.
+Span = tuple[float, float]
 
 CONFIG = """
 data: {{dataset: digits, image_size: {size}, train: {train}}}
@@ -61,36 +65,38 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, nargs="*", default=[5.0, 60.0], help="length of a training")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--trainings", type=int, nargs="*", default=[10, 100, 1000])
-    arguments.add_argument("--bare", type=int, help="run one bare loop of so many epochs and print when it ran")
+    arguments.add_argument(
+        "--bare", nargs="+", help="train these architectures in a bare loop, and print when each ran"
+    )
+    arguments.add_argument("--epochs", type=int, default=1, help="of each training of a bare loop")
     given = arguments.parse_args()
     if given.bare:
-        print(json.dumps(bare_loop(given.bare)))
+        print(json.dumps(bare_loop(given.bare, given.epochs)))
         return
-    speed = measured_speed()
-    efficiency = {f"{s:g} s": compare(max(1, round(s * speed / TRAIN)), given.rounds) for s in given.seconds}
-    gaps = {str(n): gap(n) for n in given.trainings}
-    result = {
-        "slots": SLOTS,
-        "backbone": BACKBONE,
-        "image_size": SIZE,
-        "batch": BATCH,
-        "efficiency": efficiency,
-        "gap": gaps,
-    }
-    print(environment.write("loop", result).read_text())
+    known = environment.read("loop")
+    efficiency, gaps = known.get("efficiency", {}), known.get("gap", {})
+    speed = measured_speed() if given.seconds else 0.0
+    for seconds in given.seconds:
+        efficiency[f"{seconds:g} s"] = compare(seconds, max(1, round(seconds * speed / TRAIN)), given.rounds)
+    gaps.update({str(n): gap(n) for n in given.trainings})
+    about = {"slots": SLOTS, "backbone": BACKBONE, "image_size": SIZE, "batch": BATCH}
+    print(environment.write("loop", {**about, "efficiency": efficiency, "gap": gaps}).read_text())
 
 
 def measured_speed() -> float:
     """Images per second of one bare loop while all slots are busy."""
-    return images_per_second(bare(4), 4) / SLOTS
+    plain = "/".join([BACKBONE, "-", "-", "-"])
+    return images_per_second(bare([plain] * SLOTS, 8), 8) / SLOTS
 
 
-def compare(epochs: int, rounds: int) -> dict[str, Any]:
-    """Alternating rounds of the tool (six trainings a slot) and of bare loops that train for as long as three."""
+def compare(seconds: float, epochs: int, rounds: int) -> dict[str, Any]:
+    """Alternating rounds of the tool, for half a minute or two trainings a slot, and of bare loops over the same architectures."""
     tool, loops = [], []
     for _ in range(rounds):
-        tool.append(searched(epochs, 6 * SLOTS))
-        loops.append(images_per_second(bare(3 * epochs), 3 * epochs))
+        spans, architectures = searched(epochs, SLOTS * max(2, round(30 / seconds)))
+        tool.append(images_per_second(spans, epochs))
+        # The first of each slot was not counted.
+        loops.append(images_per_second(bare(architectures[SLOTS:], epochs), epochs))
     ratios = [a / b for a, b in zip(tool, loops, strict=True)]
     return {
         "epochs": epochs, "training_seconds": round(epochs * TRAIN * SLOTS / statistics.median(loops), 1),
@@ -99,57 +105,76 @@ def compare(epochs: int, rounds: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def images_per_second(spans: list[dict[str, float]], epochs: int) -> float:
-    wall = max(s["ended"] for s in spans) - min(s["began"] for s in spans)
-    return len(spans) * epochs * TRAIN / wall
+def images_per_second(spans: list[Span], epochs: int) -> float:
+    """All slots together, from when each has ended its first training, or begun it, to when the first has no more to do.
+
+    Of a training that lies partly in that time, its share of the images counts. A span begins when the slot was free.
+    """
+    spans = sorted(spans)
+    begin = max(began for began, _ in spans[:SLOTS])
+    end = min(ended for _, ended in sorted(spans, key=lambda span: span[1])[-SLOTS:])
+    inside = (max(0.0, min(ended, end) - max(began, begin)) / (ended - began) for began, ended in spans)
+    return sum(inside) * epochs * TRAIN / (end - begin)
 
 
-def bare(epochs: int) -> list[dict[str, float]]:
-    """As many loops side by side as the tool has slots."""
-    command = [sys.executable, "-m", "benchmarks.loop", "--bare", str(epochs)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, env=one_thread(), text=True) for _ in range(SLOTS)]
-    return [json.loads(process.communicate()[0]) for process in running]
+def bare(architectures: list[str], epochs: int) -> list[Span]:
+    """As many loops side by side as the tool has slots, and each architecture in one of them."""
+    command = [sys.executable, "-m", "benchmarks.loop", "--epochs", str(epochs), "--bare"]
+    shares = [architectures[i::SLOTS] for i in range(SLOTS)]
+    loops = [
+        subprocess.Popen([*command, *share], stdout=subprocess.PIPE, env=one_thread(), text=True) for share in shares
+    ]
+    return [tuple(span) for process in loops for span in json.loads(process.communicate()[0])]
 
 
-def bare_loop(epochs: int) -> dict[str, float]:
+def bare_loop(architectures: list[str], epochs: int) -> list[Span]:
     """What one would write by hand: network, SGD, cosine, batches, validation after each epoch."""
     import torch
     from torch.nn import functional as F
 
-    from senet_nas.build import build, sites
+    from senet_nas.build import build
     from senet_nas.data import batches, load, normalise
     from senet_nas.recipe import DataSpec, Recipe
 
     torch.set_num_threads(1)
     data, recipe = load(DataSpec(dataset="digits", image_size=SIZE, train=TRAIN)), Recipe(batch_size=BATCH)
-    key = "/".join([BACKBONE, *["-"] * len(sites(BACKBONE))])
-    model = build(key, in_channels=1, num_classes=10).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (TRAIN // BATCH))
-    generator, began = torch.Generator().manual_seed(0), time.time()
-    for _ in range(epochs):
-        model.train()
-        for x, y in batches(data.x_train, data.y_train, data, recipe, generator):
-            loss = F.cross_entropy(model(x), y)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-        model.eval()
-        with torch.inference_mode():
-            (model(normalise(data.x_val, data)).argmax(1) == data.y_val).float().mean().item()
-    return {"began": began, "ended": time.time()}
+    spans = []
+    for key in architectures:
+        began = time.time()
+        model = build(key, in_channels=1, num_classes=10).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4, fused=True)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * (TRAIN // BATCH))
+        generator = torch.Generator().manual_seed(0)
+        for _ in range(epochs):
+            model.train()
+            for x, y in batches(data.x_train, data.y_train, data, recipe, generator):
+                loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+            model.eval()
+            with torch.inference_mode():
+                (model(normalise(data.x_val, data)).argmax(1) == data.y_val).float().mean().item()
+        spans.append((began, time.time()))
+    return spans
 
 
-def searched(epochs: int, trainings: int) -> float:
-    """Images per second of a search, from the second training of every slot to where the first slot runs out of work."""
+def searched(epochs: int, trainings: int) -> tuple[list[Span], list[str]]:
+    """When the trainings of a search ran after the first of every slot, and all architectures in the order of starting.
+
+    A training counts from when one before it ended, so gaps are in the figures; the start of the workers is not, which
+    startup.py measures.
+    """
     with tempfile.TemporaryDirectory() as folder:
         text = CONFIG.format(size=SIZE, train=TRAIN, backbone=BACKBONE, trainings=trainings, epochs=epochs, batch=BATCH)
         run(Path(folder), text)
         database = sqlite3.connect(f"file:{folder}/runs/bench/ledger.sqlite?mode=ro", uri=True)
-        ended = sorted(row[0] for row in database.execute("SELECT ended FROM trainings WHERE state = 'finished'"))
-        window = ended[2 * SLOTS - 1 : len(ended) - SLOTS + 1]
-        return (len(window) - 1) * epochs * TRAIN / (window[-1] - window[0])
+        rows = database.execute(
+            "SELECT t.ended, e.key FROM trainings t JOIN architectures e ON t.architecture = e.number ORDER BY t.started"
+        ).fetchall()
+    ended = sorted(row[0] for row in rows)
+    return list(zip(ended, [row[0] for row in rows[SLOTS:]], strict=False)), [row[1] for row in rows]
 
 
 def gap(trainings: int, seconds: float = 0.2) -> dict[str, float]:
@@ -171,7 +196,7 @@ def gap(trainings: int, seconds: float = 0.2) -> dict[str, float]:
 
 def run(folder: Path, config: str) -> None:
     (folder / "bench.yaml").write_text(config)
-    subprocess.run([*COMMAND, "run", "bench.yaml"], cwd=folder, env=one_thread(), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*COMMAND, "run", "bench.yaml", "-q"], cwd=folder, env=one_thread(), check=True, capture_output=True)
 
 
 def one_thread() -> dict[str, str]:
