@@ -1,7 +1,7 @@
 """Images as tensors: three disjoint sets as uint8, and the batches of an epoch, made on the device that trains."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from senet_nas import data_checks
+from senet_nas import data_checks, image_folder, streaming
 from senet_nas.augment import Draws, Policy, crop, cut, draw, flip, jitter
 from senet_nas.datasets import DATASETS, Raw
 from senet_nas.recipe import DataSpec, Recipe
 from spaces.errors import UserError, unknown
 
 TRAIN_SHARE = 0.8
+COUNTED_TOGETHER = 4096
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Data:
     fingerprint: str
     # What is odd about the images, in sentences for a person.
     notes: tuple[str, ...] = ()
+    # Where the tensors lie if they are mapped from files, because they may not fit into memory.
+    folder: str | None = None
 
     @property
     def channels(self) -> int:
@@ -73,15 +76,18 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
     """
     if spec.dataset not in DATASETS:
         raise unknown("dataset", spec.dataset, DATASETS, key="data.dataset")
+    if streaming.is_wanted(spec, Path(base)):
+        return _streamed(spec, Path(base))
     habit = DATASETS[spec.dataset]
     raw = habit.load(spec, Path(base))
     data_checks.check_labels({"train": raw.train, "validation": raw.validation, "test": raw.test}, raw.classes)
     if spec.image_size is not None:
         raw = _resized(raw, spec.image_size)
-    train, val, test = _split(raw, spec)
+    labels = {name: y_N for name, y_N in _labels(raw).items() if y_N is not None}
+    train, val, test = (_taken(raw, *place) for place in split(labels, spec, len(raw.classes)).values())
     notes = data_checks.check_split({"train": train, "validation": val, "test": test}, raw.classes)
     x_train = _tensor(train[0])
-    mean, std = _moments(x_train)
+    mean, std = moments(x_train)
     return Data(
         x_train, torch.from_numpy(train[1]), _tensor(val[0]), torch.from_numpy(val[1]), _tensor(test[0]),
         torch.from_numpy(test[1]), raw.classes, mean, std, habit.flip, habit.crop, _fingerprint(train, val, test),
@@ -97,22 +103,24 @@ def policy(data: Data, recipe: Recipe) -> Policy:
 
 
 def batches(
-    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator
+    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator, device: str | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One epoch of augmented, normalised images and their labels, in a random order, where ``x`` and ``y_N`` are.
+    """One epoch of augmented, normalised images and their labels, in a random order, on ``device`` (else where x is).
 
     An incomplete last batch is dropped unless it is the only one. All that is random is drawn before the first batch.
+    Images that are mapped from a file are gathered by a thread, a batch ahead.
     """
-    how = policy(data, recipe)
+    how, where = policy(data, recipe), torch.device(device) if device else x.device
     steps = max(1, len(y_N) // recipe.batch_size)
     order_N = torch.randperm(len(y_N), generator=generator)[: steps * recipe.batch_size]
     draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
-    order_N, draws = order_N.to(x.device), {name: values.to(x.device) for name, values in draws.items()}
-    mean, std = scale(data, x.device, x.ndim)
-    for begin in range(0, len(order_N), recipe.batch_size):
-        part = slice(begin, begin + recipe.batch_size)
-        index_N, drawn = order_N[part], {name: values[part] for name, values in draws.items()}
-        yield augment(x.index_select(0, index_N), how, drawn, mean, std), y_N[index_N]
+    order_N, draws = order_N.to(x.device), {name: values.to(where) for name, values in draws.items()}
+    mean, std = scale(data, where, x.ndim)
+    parts = [slice(begin, begin + recipe.batch_size) for begin in range(0, len(order_N), recipe.batch_size)]
+    gathered = ((part, x.index_select(0, order_N[part]), y_N[order_N[part]]) for part in parts)
+    for part, x_part, y_part in streaming.ahead(gathered) if data.folder else gathered:
+        drawn = {name: values[part] for name, values in draws.items()}
+        yield augment(x_part.to(where), how, drawn, mean, std), y_part.to(where)
 
 
 def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
@@ -139,46 +147,102 @@ def scale(data: Data, device: torch.device, ndim: int) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
+def split(labels: Mapping[str, np.ndarray], spec: DataSpec, n_classes: int) -> dict[str, tuple[str, np.ndarray]]:
+    """For train, validation and test: which set of the data, and which of its images; fixed by ``split_seed``.
+
+    ``labels`` of the sets that the data bring. Classes are in the same shares in each. Raises UserError.
+    """
+    rng = np.random.default_rng(spec.split_seed)
+    order = _stratified(labels["train"], rng)
+    if "test" in labels:
+        test = "test", np.arange(len(labels["test"]))
+    else:
+        n_test = max(1, round(spec.test * len(order)))
+        test, order = ("train", order[:n_test]), order[n_test:]
+    own = len(labels["validation"]) if "validation" in labels else None
+    n_train = spec.train or (len(order) if own is not None else round(TRAIN_SHARE * len(order)))
+    n_val = spec.validation or (len(order) - n_train if own is None else own)
+    _check_sizes(n_train, n_val, len(order), own, spec, n_classes)
+    if own is not None:
+        validation = "validation", _stratified(labels["validation"], rng)[:n_val]
+    else:
+        validation = "train", order[n_train : n_train + n_val]
+    return {"train": ("train", order[:n_train]), "validation": validation, "test": test}
+
+
+def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation of each channel, divided by 255; in double. Of uint8 from counts, some images at a time."""
+    if x.dtype == torch.uint8:
+        counts_CV = sum(_counts(part) for part in x.split(COUNTED_TOGETHER)).double()  # type: ignore[union-attr]
+        level_V, n = torch.arange(256).double(), counts_CV[0].sum()
+        mean_C = counts_CV @ level_V / n
+        std_C = ((counts_CV * (level_V - mean_C[:, None]).square()).sum(1) / n).sqrt()
+        least = 1e-6
+    else:
+        flat = x.transpose(0, 1).flatten(1)
+        mean_C = torch.stack([c.double().mean() for c in flat])
+        std_C = torch.stack([c.double().std(correction=0) for c in flat])
+        least = 1e-30  # signals may be measured in volts or in microvolts
+    return tuple((mean_C / 255).tolist()), tuple((std_C / 255).clamp(min=least).tolist())
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _streamed(spec: DataSpec, base: Path) -> Data:
+    """An image folder as files: decoded in the order of the split, described as if it were in memory."""
+    found, habit, side = image_folder.listed(spec, base), DATASETS[spec.dataset], spec.image_size or image_folder.SIDE
+    folder, digest, labels = streaming.room(streaming.size(found, spec)), hashlib.sha256(), found.labels
+    sets: dict[str, tuple[Tensor, np.ndarray]] = {}
+    for name, (origin, index_N) in split(labels, spec, len(found.classes)).items():
+        files, y_N = [found.files[origin][i] for i in index_N], labels[origin][index_N]
+        digest.update(str((len(files), side, side, found.channels)).encode())
+        images = _digested(image_folder.decoded(files, side, grey=found.grey), digest)
+        short = name.replace("validation", "val")
+        x = streaming.write(folder / f"x_{short}.npy", images, (len(files), found.channels, side, side))
+        digest.update(y_N.data)
+        np.save(folder / f"y_{short}.npy", y_N)
+        sets[name] = x, y_N
+    notes = data_checks.check_split({name: (x.numpy(), y_N) for name, (x, y_N) in sets.items()}, found.classes)
+    mean, std = moments(sets["train"][0])
+    (x_train, y_train), (x_val, y_val), (x_test, y_test) = ((x, torch.from_numpy(y_N)) for x, y_N in sets.values())
+    return Data(
+        x_train, y_train, x_val, y_val, x_test, y_test, found.classes, mean, std, habit.flip, habit.crop,
+        digest.hexdigest()[:16], (*found.notes, *notes), str(folder),
+    )  # fmt: skip
+
+
+def _digested(images: Iterator[np.ndarray], digest: "hashlib._Hash") -> Iterator[np.ndarray]:
+    for x_HWC in images:
+        digest.update(np.ascontiguousarray(x_HWC).data)
+        yield x_HWC
 
 
 def _channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def _split(raw: Raw, spec: DataSpec) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Train, validation, test; classes in the same shares in each. Fixed by ``split_seed``."""
-    rng = np.random.default_rng(spec.split_seed)
-    x, y = raw.train
-    order = _stratified(y, rng)
-    test = raw.test
-    if test is None:
-        n_test = max(1, round(spec.test * len(order)))
-        test, order = (x[order[:n_test]], y[order[:n_test]]), order[n_test:]
-    n_train = spec.train or (len(order) if raw.validation is not None else round(TRAIN_SHARE * len(order)))
-    left = len(order) - n_train
-    n_val = spec.validation or (len(raw.validation[1]) if raw.validation is not None else left)
-    _check_sizes(n_train, n_val, len(order), raw, spec)
-    train = x[order[:n_train]], y[order[:n_train]]
-    if raw.validation is not None:
-        xv, yv = raw.validation
-        keep = _stratified(yv, rng)[:n_val]
-        return [train, (xv[keep], yv[keep]), test]
-    keep = order[n_train : n_train + n_val]
-    return [train, (x[keep], y[keep]), test]
+def _labels(raw: Raw) -> dict[str, np.ndarray | None]:
+    return {name: found and found[1] for name, found in vars(raw).items() if name in ("train", "validation", "test")}
 
 
-def _check_sizes(n_train: int, n_val: int, n: int, raw: Raw, spec: DataSpec) -> None:
-    if n_train > n or (raw.validation is None and n_train == n):
+def _taken(raw: Raw, name: str, index_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x, y_N = getattr(raw, name)
+    return x[index_N], y_N[index_N]
+
+
+def _check_sizes(n_train: int, n_val: int, n: int, own: int | None, spec: DataSpec, n_classes: int) -> None:
+    """``n`` images train or validate, besides ``own`` that the data bring for validation."""
+    if n_train > n or (own is None and n_train == n):
         raise UserError(
             f"data.train is {n_train}, but {n} labelled images are left outside the test set, and some must validate",
             key="data.train" if spec.train else "data.path",
         )
-    most = n - n_train if raw.validation is None else len(raw.validation[1])
+    most = n - n_train if own is None else own
     if n_val > most:
         raise UserError(f"data.validation is {n_val}, but only {most} images are left for it", key="data.validation")
-    if n_train < len(raw.classes):
-        raise UserError(f"{n_train} training images are fewer than {len(raw.classes)} classes", key="data.train")
+    if n_train < n_classes:
+        raise UserError(f"{n_train} training images are fewer than {n_classes} classes", key="data.train")
 
 
 def _stratified(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -208,13 +272,9 @@ def _tensor(x: np.ndarray) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
-def _moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel, divided by 255; in double, channel by channel, so that it is exact enough."""
-    flat = x.transpose(0, 1).flatten(1)
-    mean = [float(c.double().mean()) / 255 for c in flat]
-    least = 1e-6 if x.dtype == torch.uint8 else 1e-30  # signals may be measured in volts or in microvolts
-    std = [max(float(c.double().std(correction=0)) / 255, least) for c in flat]
-    return tuple(mean), tuple(std)
+def _counts(x: Tensor) -> Tensor:
+    """How often each of 256 levels occurs in each channel (C, 256)."""
+    return torch.stack([torch.bincount(c, minlength=256) for c in x.transpose(0, 1).flatten(1)])
 
 
 def _fingerprint(*parts: tuple[np.ndarray, np.ndarray]) -> str:

@@ -1,5 +1,6 @@
 """What is wrong, or only odd, with images and labels that were read: told before the first training, never after it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -63,7 +64,7 @@ def _check_classes(sets: Mapping[str, Set], classes: Sequence[str]) -> None:
 
 
 def _check_contrast(x_NHWC: np.ndarray) -> None:
-    if (x_NHWC == x_NHWC[:1]).all():
+    if all(np.array_equal(x_HWC, x_NHWC[0]) for x_HWC in x_NHWC):
         raise UserError("all training images are the same image; nothing can be learnt from them", key="data.path")
 
 
@@ -80,7 +81,8 @@ def _leaks(sets: Mapping[str, Set]) -> list[str]:
 
 
 def _rows(x_NHWC: np.ndarray) -> set[bytes]:
-    return {row.tobytes() for row in x_NHWC}
+    """A digest of each image: the images themselves may not fit into memory."""
+    return {hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x_NHWC}
 
 
 def _imbalance(y_N: np.ndarray, classes: Sequence[str]) -> str:

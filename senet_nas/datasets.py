@@ -3,33 +3,21 @@
 Heavy libraries are imported inside the loaders, so that the names can be checked without them.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from senet_nas import signal_datasets
+from senet_nas import image_folder, signal_datasets
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     Images = NDArray[np.uint8] | NDArray[np.float32]
     Labels = NDArray[np.int64]
-
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-NAMED_FAULTS = 10
-# Folders that systems and unpackers leave beside the classes.
-LITTER = ("__MACOSX", "@eaDir")
-# What people call the folder of a set; only the first of each is read as one.
-SETS = {
-    "train": ("train", "training", "train_set"), "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "test_set"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -75,7 +63,7 @@ def _torchvision(class_name: str) -> Callable[[DataSpec, Path], Raw]:
     def load(spec: DataSpec, base: Path) -> Raw:
         import torchvision.datasets
 
-        root = _place(spec.path or "data", base)
+        root = image_folder.place(spec.path or "data", base)
         make = getattr(torchvision.datasets, class_name)
         try:
             train, test = make(root=root, train=True), make(root=root, train=False)
@@ -101,159 +89,16 @@ def _arrays(dataset: "object") -> "tuple[Images, Labels]":
 
 def _image_folder(spec: DataSpec, base: Path) -> Raw:
     """A folder with ``train/CLASS/*``, and ``val`` and ``test`` if there are any; or with ``CLASS/*`` alone."""
-    root = _root(spec, base)
-    try:
-        parts = _parts(root)
-        classes = _classes(parts)
-        files = {part: _files(folder, classes) for part, folder in parts.items()}
-    except OSError as error:
-        raise UserError(f"cannot look into {error.filename}: {error.strerror}", key="data.path") from error
-    grey = spec.color == "grey" or (spec.color == "auto" and _all_grey([path for path, _ in files["train"]]))
-    read = {part: _decode(found, spec.image_size or 64, grey=grey) for part, found in files.items()}
-    return Raw(read["train"], classes, read.get("val"), read.get("test"), _passed_over(parts, files))
-
-
-def _root(spec: DataSpec, base: Path) -> Path:
-    if spec.path is None:
-        raise UserError("an image folder needs a path", hint="write `data: ./images`", key="data.path")
-    root = _place(spec.path, base)
-    if root.is_file():
-        raise UserError(f"{root} is a file, not a folder", hint="unpack it first", key="data.path")
-    if not root.is_dir():
-        raise UserError(
-            f"no folder {root}",
-            hint="it should hold train/CLASS/image.jpg (and val/, test/ if you have them), or CLASS/image.jpg",
-            key="data.path",
-        )
-    return root
-
-
-def _place(path: str, base: Path) -> Path:
-    """The path with ``~`` and ``$VARIABLE`` filled in, relative to ``base``."""
-    filled = os.path.expandvars(path)
-    if "$" in filled:
-        raise UserError(
-            f"`{path}` names a variable of the environment that is not set",
-            hint="export it, or write the path out", key="data.path",
-        )  # fmt: skip
-    return base / Path(filled).expanduser()
-
-
-def _parts(root: Path) -> dict[str, Path]:
-    """The folders of the sets; the root alone where its folders are classes. Raises UserError for misnamed sets."""
-    # A set holds folders, a class holds images: so a class may be called `valid`.
-    sets = {folder.name for folder in root.iterdir() if folder.is_dir() and any(p.is_dir() for p in folder.iterdir())}
-    wrong = {was: name for name, spellings in SETS.items() for was in sets - {name} if was.lower() in spellings}
-    if wrong:
-        renamed = ", ".join(f"`{was}` to `{name}`" for was, name in sorted(wrong.items()))
-        raise UserError(f"{root} holds a set under another name", hint=f"rename {renamed}", key="data.path")
-    parts = {name: root / name for name in SETS if name in sets or ("train" in sets and (root / name).is_dir())}
-    if parts and "train" not in parts:
-        raise UserError(f"{root} holds {' and '.join(parts)}, but no train", hint="add train/CLASS/", key="data.path")
-    return parts or {"train": root}
-
-
-def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
-    """Names of the class folders. Raises UserError where there are none, one, or others in another part."""
-    found = {
-        part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in LITTER)
-        for part, folder in parts.items()
-    }
-    classes = found["train"]
-    if len(classes) < 2:
-        loose = sum(p.suffix.lower() in ENDINGS for p in parts["train"].iterdir())
-        raise UserError(
-            f"{parts['train']} holds {len(classes)} class folders{f' and {loose} loose images' * bool(loose)}; "
-            "a comparison needs at least 2",
-            hint="one folder for each class: CLASS/image.jpg", key="data.path",
-        )  # fmt: skip
-    for part, names in found.items():
-        if names != classes:
-            other = sorted(set(names) ^ set(classes))
-            raise UserError(
-                f"{parts[part]} and {parts['train']} do not hold the same classes: {', '.join(other)}", key="data.path"
-            )
-    return tuple(classes)
-
-
-def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
-    found = [
-        (path, label)
-        for label, name in enumerate(classes)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in ENDINGS and path.name[0] != "." and not path.is_dir()
-    ]
-    empty = [name for label, name in enumerate(classes) if label not in {known for _, known in found}]
-    if empty:
-        raise UserError(f"no images of {', '.join(empty)} in {folder}", key="data.path")
-    return found
-
-
-def _passed_over(parts: dict[str, Path], files: "dict[str, list[tuple[Path, int]]]") -> tuple[str, ...]:
-    """A sentence about files that are no images by their ending, if there are any."""
-    images = {path for found in files.values() for path, _ in found}
-    others = sorted(
-        path for folder in parts.values() for path in folder.rglob("*")
-        if path.is_file() and path not in images and path.name[0] != "."
-    )  # fmt: skip
-    if not others:
-        return ()
-    return (f"{len(others)} files were passed over, being no images of a class by place and ending: {others[0]}, ...",)
-
-
-def _all_grey(paths: list[Path]) -> bool:
-    from PIL import Image, UnidentifiedImageError
-
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                if image.mode not in ("1", "L", "LA", "I", "I;16", "F"):
-                    return False
-        except (OSError, UnidentifiedImageError):
-            continue  # told by _decode, together with all others
-    return True
-
-
-def _decode(files: list[tuple[Path, int]], size: int, *, grey: bool) -> "tuple[Images, Labels]":
-    """All images, the shorter side resized to ``size`` and the centre cut out. Names what cannot be read, all at once."""
     import numpy as np
 
-    x_NHWC = np.empty((len(files), size, size, 1 if grey else 3), dtype=np.uint8)
-    bad = []
-    for i, (path, _) in enumerate(files):
-        try:
-            x_NHWC[i] = _read(path, size, grey=grey)
-        except Exception as error:  # PIL raises of many kinds; each means that this file is no image
-            bad.append(f"{path} ({type(error).__name__})")
-    if bad:
-        more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
-        raise UserError(
-            f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
-            hint="mend or remove them",
-            key="data.path",
-        )
-    return x_NHWC, np.array([label for _, label in files], dtype=np.int64)
-
-
-def _read(path: Path, size: int, *, grey: bool) -> "Images":
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)  # phones turn their pictures by a note in the file
-        shallow = _eight_bits(upright) if upright.mode in ("I", "I;16", "F") else upright
-        fitted = ImageOps.fit(shallow.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
-    x = np.asarray(fitted, dtype=np.uint8)
-    return x[..., None] if grey else x
-
-
-def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """Deep grey levels brought to 0..255 by their own maximum."""
-    import numpy as np
-    from PIL import Image
-
-    levels = np.asarray(image, dtype=np.float32)
-    return Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
+    found = image_folder.listed(spec, base)
+    side, sets = spec.image_size or image_folder.SIDE, {}
+    for name, files in found.files.items():
+        x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
+        for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey)):
+            x_NHWC[i] = x_HWC
+        sets[name] = x_NHWC, found.labels[name]
+    return Raw(sets["train"], found.classes, sets.get("validation"), sets.get("test"), found.notes)
 
 
 def _waveforms(spec: DataSpec, base: Path) -> Raw:
@@ -264,7 +109,7 @@ def _waveforms(spec: DataSpec, base: Path) -> Raw:
 def _signals(spec: DataSpec, base: Path) -> Raw:
     if spec.path is None:
         raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
-    sets, classes = signal_datasets.read(_place(spec.path, base))
+    sets, classes = signal_datasets.read(image_folder.place(spec.path, base))
     return _signals_as_they_are(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test")))
 
 

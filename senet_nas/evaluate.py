@@ -69,7 +69,7 @@ def share(task: Task, folder: Path) -> Task:
     """The task with its images in a file that all workers of this machine map; where there is no room, as it was."""
     path = folder / "images.safetensors"
     try:
-        shared_data.write(prepare(task), path)
+        path = shared_data.write(prepare(task), path)
     except (OSError, SafetensorError) as error:
         logging.getLogger(__name__).warning("every worker reads the images itself: %s", error)
         path.unlink(missing_ok=True)

@@ -44,6 +44,9 @@ class DataSpec:
         None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024
     )
     color: Literal["auto", "rgb", "grey"] = option("auto", "channels of folder images; auto looks at the files")
+    streaming: Literal["auto", "always", "never"] = option(
+        "auto", "image folders from a file on disk instead of from memory; auto where they would take a quarter of it"
+    )
     train: int | None = option(None, "images to train on; 80 % of the labelled images outside test unless given", ge=1)
     validation: int | None = option(None, "images to validate on; all that neither train nor test unless given", ge=1)
     test: float = option(0.2, "share held out as test set where the data bring none of their own", gt=0, lt=1)

@@ -43,7 +43,8 @@ class Training:
     def __init__(self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self._data, self._recipe, self._device = data, recipe, device
-        self._x, self._y = data.x_train.to(device), data.y_train.to(device)
+        where = "cpu" if data.folder else device  # what may not fit into memory fits onto no GPU
+        self._x, self._y = data.x_train.to(where), data.y_train.to(where)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
         self._optimizer = _optimizer(self.model, recipe)
         self._average = _average(self.model, recipe)
@@ -102,7 +103,8 @@ class Training:
         self.model.train()
         loss_sum = torch.zeros((), device=self._device)
         norm_sum = torch.zeros((), device=self._device)
-        for step, (x_NCHW, y_N) in enumerate(batches(self._x, self._y, self._data, self._recipe, self._generator)):
+        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device)
+        for step, (x_NCHW, y_N) in enumerate(found):
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
             loss_sum += self._step(x_NCHW, y_N)
