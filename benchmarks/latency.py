@@ -1,14 +1,13 @@
 """Latency that can be believed: plain against plain, a planted slowdown, and the additive model on unseen architectures.
 
-    python -m benchmarks.latency [--seconds S] [--backbone NAME] [--samples N] [--unseen N]
+    python -m benchmarks.latency [--seconds S] [--backbone NAME] [--samples N] [--unseen N] [--only FIGURE ...]
 
-Run it on a quiet machine: what else runs is in the figures.
+Run it on a quiet machine: what else runs is in the figures. Figures that are not asked for stay as the file has them.
 """
 
 import argparse
 import random
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,19 +34,28 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=60.0, help="at most, for a figure")
     arguments.add_argument("--samples", type=int, default=48)
     arguments.add_argument("--unseen", type=int, default=20)
+    arguments.add_argument("--only", nargs="*", choices=FIGURES, default=[*FIGURES])
     given = arguments.parse_args()
     space = Space(given.backbone, sites(given.backbone), SPACE)
-    plain = Architecture.plain(space.backbone, len(space.sites))
-    with latency.threads(SPEC.threads):
-        same = [latency.compare(network(plain), network(plain), seconds=given.seconds) for _ in range(5)]
-        slow = [latency.compare(network(plain), slowed(network(plain)), seconds=given.seconds) for _ in range(3)]
-        model = additive(space, given.samples, given.unseen)
-    result = {
-        "measured_on": latency.fingerprint(SPEC), "backbone": given.backbone, "image": IMAGE,
-        "plain_against_plain": list(told(same)), "planted": PLANTED, "planted_found": list(told(slow)),
-        "additive_model": model,
+    result = environment.read("latency") | {
+        "measured_on": latency.fingerprint(SPEC), "backbone": given.backbone, "image": IMAGE, "planted": PLANTED,
     }  # fmt: skip
+    with latency.threads(SPEC.threads):
+        for name in given.only:
+            result[name] = FIGURES[name](space, given)
     print(environment.write("latency", result).read_text())
+
+
+def same(space: Space, given: argparse.Namespace) -> list[dict[str, float]]:
+    return told([latency.compare(plain(space), plain(space), seconds=given.seconds) for _ in range(5)])
+
+
+def slow(space: Space, given: argparse.Namespace) -> list[dict[str, float]]:
+    return told([latency.compare(plain(space), slowed(plain(space)), seconds=given.seconds) for _ in range(3)])
+
+
+def plain(space: Space) -> Call:
+    return network(Architecture.plain(space.backbone, len(space.sites)))
 
 
 def network(architecture: Architecture) -> Call:
@@ -71,20 +79,20 @@ def slowed(call: Call) -> Call:
     return slower
 
 
-def additive(space: Space, samples: int, unseen: int) -> dict[str, Any]:
+def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
     """The model fitted on some architectures, judged on others; these are timed four times as long."""
-    rng = random.Random(0)
-    plain = network(Architecture.plain(space.backbone, len(space.sites)))
+    rng, samples, unseen = random.Random(0), given.samples, given.unseen
+    reference = plain(space)
     began = time.perf_counter()
     timed = []
     for architecture in latency_model.sample(space, samples, rng):
-        found = latency.compare(plain, network(architecture), seconds=SPEC.seconds)
+        found = latency.compare(reference, network(architecture), seconds=SPEC.seconds)
         timed.append(Timed(architecture, found.overhead, 100 * found.half_width))
     model = latency_model.fit(space.sites, timed, found.plain_ms)
     fitted = time.perf_counter() - began
     known = {t.architecture for t in timed}
     others = [a for a in latency_model.sample(space, unseen + samples, rng) if a not in known][:unseen]
-    found_N = [latency.compare(plain, network(a), seconds=4 * SPEC.seconds, precision=0.005) for a in others]
+    found_N = [latency.compare(reference, network(a), seconds=4 * SPEC.seconds, precision=0.005) for a in others]
     ratio_N = np.array([found.ratio for found in found_N])
     guess_N = np.array([1 + model.overhead(a) / 100 for a in others])
     return {
@@ -100,9 +108,11 @@ def spearman(a_N: Any, b_N: Any) -> float:
     return float(np.corrcoef(*(values.argsort().argsort() for values in (a_N, b_N)))[0, 1])
 
 
-def told(found: list[Comparison]) -> Iterator[dict[str, float]]:
-    for each in found:
-        yield {name: round(value, 4) for name, value in each.to_dict().items()}
+def told(found: list[Comparison]) -> list[dict[str, float]]:
+    return [{name: round(value, 4) for name, value in each.to_dict().items()} for each in found]
+
+
+FIGURES = {"plain_against_plain": same, "planted_found": slow, "additive_model": additive}
 
 
 if __name__ == "__main__":
