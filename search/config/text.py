@@ -17,7 +17,7 @@ SCHEMA_FILE = "senet-search.schema.json"
 COLUMN, WIDTH = 34, 120
 
 # What may change while a run goes on: none of it changes a training, or what a proof must show.
-OPEN = ("name", "budget", "resources", "tracking", "search.tolerance", "search.level")
+OPEN = ("name", "budget", "resources", "tracking", "search.tolerance", "search.level", "data.streaming")
 
 
 def to_yaml(experiment: Experiment) -> str:
