@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from search import cli as command_line
 from search.cli import cli
 from search.ledger import Ledger
 from tests.search import documented
@@ -198,9 +199,6 @@ def evaluate(architecture, seed):
     for epoch in range(40):
         sum(i * i for i in range(60_000))
         yield {"val_accuracy": 90 + number}
-def sometimes_nan(architecture, seed):
-    bad = not architecture.is_plain and len(str(architecture)) % 3 == 0
-    return float("nan") if bad else 90 + seed.replicate / 10
 """
 
 
@@ -268,64 +266,53 @@ def finished_rows(run):
     return [(t.uid, dict(t.metrics), t.ended) for t in ledger.trainings if t.state == "finished"]
 
 
-@pytest.mark.ray
-def test_a_training_that_turns_nan_is_failed_everywhere_and_the_search_goes_on(scripted):
-    from search.track import connect
-
-    config = scripted("sometimes_nan", trainings=12)
-    found = senet("run", str(config), cwd=config.parent)
-    runs = config.parent / "runs"
-    ledger = Ledger(runs / "scripted" / "ledger.sqlite", read_only=True)
-    states = Counter(t.state for t in ledger.trainings)
-    assert states["finished"] == 12
-    assert states["failed"] >= 1
-    assert {t.reason for t in ledger.trainings if t.state == "failed"} == {"not a number: val_accuracy"}
-    assert "FAILED: not a number" in found.stderr
-    assert f"{states['failed']} failed" in found.stdout
-    client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
-    children = client.search_runs(
-        [client.get_experiment_by_name("scripted").experiment_id], "tags.`senet.kind` = 'training'"
-    )
-    by_uid = {r.data.tags["senet.training_uid"]: r.info.status for r in children}
-    assert by_uid == {t.uid: t.state.upper() for t in ledger.trainings}
-
-
 # -- commands that start nothing ----------------------------------------------------------------------------------------
 
 
-def test_profile_gives_the_published_numbers(tmp_path):
+@pytest.fixture
+def typed(tmp_path, monkeypatch, capsys):
+    """Types a command in an empty folder within this process, where torch is loaded already; gives status and output."""
+    monkeypatch.chdir(tmp_path)
+
+    def type_(*words):
+        monkeypatch.setattr(sys, "argv", ["senet-search", *words])
+        status = command_line._status()
+        return subprocess.CompletedProcess(words, status, *capsys.readouterr())
+
+    return type_
+
+
+def test_profile_gives_the_published_numbers(tmp_path, typed):
     words = ["profile", "resnet50", "--reduction", "16", "--image-size", "224", "--json"]
-    everywhere = json.loads(senet(*words, "--placement", "all", cwd=tmp_path).stdout)
+    everywhere = json.loads(typed(*words, "--placement", "all").stdout)
     assert everywhere["params"] == 28_088_024
     assert round(everywhere["params_overhead"], 1) == 9.9
-    early = json.loads(senet(*words, "--placement", "stages:1-3", cwd=tmp_path).stdout)
+    early = json.loads(typed(*words, "--placement", "stages:1-3").stdout)
     assert round(early["params_overhead"], 1) == 3.7
 
 
-def test_profile_measures_time_and_memory_on_request(tmp_path):
+def test_profile_measures_time_and_memory_on_request(tmp_path, typed):
     words = ["profile", "cifar_resnet8", "--reduction", "4", "--image-size", "8", "--classes", "10", "--batch", "2"]
-    found = json.loads(senet(*words, "--latency", "--seconds", "0.5", "--json", cwd=tmp_path).stdout)["latency"]
+    found = json.loads(typed(*words, "--latency", "--seconds", "0.5", "--json").stdout)["latency"]
     for what in ("forward", "training_step"):
         assert 0 < found[what]["low"] <= found[what]["ratio"] <= found[what]["high"]
     assert found["memory"]["peak_memory"]["bytes"] > found["memory"]["peak_memory"]["plain"] > 0
     assert found["measured_on"]["batch"] == 2
-    printed = senet(*words, "--latency", "--seconds", "0.1", cwd=tmp_path).stdout
+    printed = typed(*words, "--latency", "--seconds", "0.1").stdout
     assert "measured on" in printed
 
 
-def test_init_check_and_a_bad_config(tmp_path):
-    assert "senet-search check config.yaml" in senet("init", cwd=tmp_path).stdout
-    assert senet("init", cwd=tmp_path, check=False).returncode == 2
-    found = senet(
-        "check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8", cwd=tmp_path
-    )
+def test_init_check_and_a_bad_config(tmp_path, typed):
+    assert "senet-search check config.yaml" in typed("init").stdout
+    assert typed("init").returncode == 2
+    found = typed("check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8")
     assert "1,797" in found.stdout or "test; 10 classes" in found.stdout
     assert "Nothing was started" in found.stdout
     assert not (tmp_path / "runs").exists()
     (tmp_path / "bad.yaml").write_text(
         "data: digits\nmodel: {backbone: cifar_resnet9}\nbudget:\n  trails: 24\nspace:\n  reduction: [a]\n"
     )
-    bad = senet("run", "bad.yaml", cwd=tmp_path, check=False)
+    bad = typed("run", "bad.yaml")
     assert bad.returncode == 2
     assert "bad.yaml:2" in bad.stderr
     assert "bad.yaml:4" in bad.stderr
@@ -335,20 +322,20 @@ def test_init_check_and_a_bad_config(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_ratio_that_leaves_no_channel_is_told_together_with_all_else(tmp_path):
+def test_a_ratio_that_leaves_no_channel_is_told_together_with_all_else(tmp_path, typed):
     (tmp_path / "bad.yaml").write_text(
         "data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 64]\nbudget:\n  trails: 24\ntrain:\n  epochs: 0\n"
     )
-    found = senet("run", "bad.yaml", cwd=tmp_path, check=False)
+    found = typed("run", "bad.yaml")
     assert found.returncode == 2
     assert [f"bad.yaml:{line}:" in found.stderr for line in (4, 6, 8)] == [True] * 3
     assert "3 errors" in found.stderr
 
 
-def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path):
+def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path, typed):
     (tmp_path / "bad.yaml").write_text("data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 32]\n")
     for command in ("check", "run"):
-        found = senet(command, "bad.yaml", cwd=tmp_path, check=False)
+        found = typed(command, "bad.yaml")
         assert found.returncode == 2
         assert "bad.yaml:4" in found.stderr
         assert "leaves no channel at site 1.0 (16 channels" in found.stderr
@@ -361,18 +348,18 @@ def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path):
      (["profile", "resnet51"], "did you mean `resnet50`?"), (["profile", "resnet18", "--position", "pre_adition"], "pre_addition"),
      (["run", "nowhere.yaml"], "nowhere.yaml"), (["rnu"], "No such command")],
 )  # fmt: skip
-def test_wrong_words_are_answered_with_the_right_ones(tmp_path, words, says):
-    found = senet(*words, cwd=tmp_path, check=False)
+def test_wrong_words_are_answered_with_the_right_ones(typed, words, says):
+    found = typed(*words)
     assert found.returncode == 2
     assert says in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_list_and_schema_are_for_machines_too(tmp_path):
-    listed = json.loads(senet("list", "--json", cwd=tmp_path).stdout)
+def test_list_and_schema_are_for_machines_too(tmp_path, typed):
+    listed = json.loads(typed("list", "--json").stdout)
     assert {"digits", "image_folder"} <= set(listed["datasets"])
     assert "tpe" in listed["samplers"]
-    assert json.loads(senet("schema", cwd=tmp_path).stdout)["type"] == "object"
+    assert json.loads(typed("schema").stdout)["type"] == "object"
 
 
 # -- README and docs ----------------------------------------------------------------------------------------------------

@@ -132,17 +132,17 @@ def test_each_kind_of_failure_has_its_reason_everywhere_and_the_search_goes_on(t
     assert "resources.patience" in said
     assert "resources.patience" in page
     assert examine(run.place) == []  # MLflow says the same: I8
-    assert in_mlflow(tmp_path / "runs") == Counter(t.reason for t in trainings)
+    assert in_mlflow(tmp_path / "runs") == Counter((t.state.upper(), t.reason) for t in trainings)
 
 
 def in_mlflow(runs):
-    """How often MLflow names each reason."""
+    """How often MLflow has each status, with its reason."""
     from search.track import connect
 
     client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
     experiment = client.get_experiment_by_name("run").experiment_id
     children = client.search_runs([experiment], "tags.`senet.kind` = 'training'")
-    return Counter(child.data.tags.get("senet.reason", "") for child in children)
+    return Counter((child.info.status, child.data.tags.get("senet.reason", "")) for child in children)
 
 
 def killed_at_random(path, kills, seed):

@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -93,14 +94,15 @@ def test_without_this_project_every_form_computes_the_same(backbone: str, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a new environment that holds what the exported files say they need."""
+def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The interpreter of a new environment that holds what the exported files say they need: gigabytes, so not kept."""
     where = tmp_path_factory.mktemp("environment")
     subprocess.run([sys.executable, "-m", "venv", where], check=True)
     needed = [f"{name}=={version(name).partition('+')[0]}" for name in ("torch", "safetensors", "numpy", "onnxruntime")]
     python = where / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *needed], check=True)
-    return python
+    yield python
+    shutil.rmtree(where)
 
 
 @pytest.mark.slow
