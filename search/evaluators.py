@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from senet_nas.recipe import Report, Seed, Task
 from spaces.architecture import Architecture
 from spaces.errors import UserError
-from spaces.space import Site
+from spaces.spec import Site
 
 
 class Evaluator(Protocol):

@@ -14,7 +14,7 @@ from search.ledger import Ledger
 from search.surrogate import Posterior
 from spaces.architecture import SE, Architecture
 from spaces.placements import ratio
-from spaces.space import Site
+from spaces.spec import Site
 
 Array = NDArray[np.float64]
 # What share of the possible gain a search should find before more of it is hardly worth while (DESIGN, section 1).

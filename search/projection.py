@@ -13,7 +13,7 @@ from search.mlflow_ui import REPRESENTATIVE
 from search.report import markdown
 from spaces.architecture import Architecture
 from spaces.placements import words
-from spaces.space import Site
+from spaces.spec import Site
 
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 _FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")

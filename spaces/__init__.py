@@ -2,6 +2,7 @@
 
 from spaces.architecture import SE, Architecture
 from spaces.errors import UserError
-from spaces.space import Site, Space, SpaceSpec
+from spaces.space import Space
+from spaces.spec import Site, SpaceSpec
 
 __all__ = ["SE", "Architecture", "Site", "Space", "SpaceSpec", "UserError"]

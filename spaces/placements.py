@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from spaces.architecture import SE, Architecture
 from spaces.errors import UserError, unknown
-from spaces.space import FACTORS, Site, Space, fill
+from spaces.space import Space
+from spaces.spec import FACTORS, Site, fill
 
 # The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
 PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}

@@ -13,7 +13,7 @@ from senet_nas.operators import GATES, SQUEEZES
 from senet_nas.overhead import MEASURES
 from spaces.architecture import EXCITATIONS
 from spaces.errors import unknown
-from spaces.space import Position
+from spaces.spec import Position
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "backbones": lambda: list(backbones.names()),

@@ -7,7 +7,7 @@ from typing import Any
 
 from spaces.architecture import SE, Architecture
 from spaces.placements import ratio, words
-from spaces.space import Site
+from spaces.spec import Site
 
 
 @dataclass(frozen=True)

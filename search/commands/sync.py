@@ -17,7 +17,7 @@ from search.track import Tracker
 from spaces import durable
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
-from spaces.space import Site
+from spaces.spec import Site
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from search.objectives import DEFAULT, Objective
 from senet_nas.recipe import DataSpec, Init, LatencySpec, Recipe
 from spaces.errors import BAD_INPUT
 from spaces.options import STRICT, option
-from spaces.space import SpaceSpec
+from spaces.spec import SpaceSpec
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from spaces.architecture import SE, Architecture
 from spaces.placements import ratio
-from spaces.space import Site
+from spaces.spec import Site
 
 Array = NDArray[np.float64]
 Column = tuple[str, ...]

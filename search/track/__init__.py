@@ -37,7 +37,7 @@ from search.track.client import (
     unreachable,
 )  # fmt: skip
 from spaces.errors import ENVIRONMENT, UserError
-from spaces.space import Site
+from spaces.spec import Site
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -14,7 +14,7 @@ from search.ledger import Ledger
 from search.objectives import DEFAULT
 from search.track import Tracker, connect, store
 from senet_nas.recipe import Seed
-from spaces.space import Site
+from spaces.spec import Site
 
 DESCRIBE = {"backbone": "net", "config": "name: run\n"}
 SITES = [Site("1.0", 1, {"pre_addition": 16}), Site("2.0", 2, {"pre_addition": 32})]

@@ -11,7 +11,7 @@ from senet_nas.build import build, sites, skeleton, units
 from senet_nas.overhead import made_for
 from senet_nas.squeeze_excitation import Slot
 from spaces import UserError
-from spaces.space import Position
+from spaces.spec import Position
 
 NAMES = backbones.names()
 TORCHVISION = [name for name in NAMES if name in torchvision.models.list_models(module=torchvision.models)]
