@@ -80,7 +80,7 @@ def slowed(call: Call) -> Call:
 
 
 def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
-    """The model fitted on some architectures, judged on others; these are timed four times as long."""
+    """The model fitted on some architectures, judged on others; these are timed three times as long."""
     rng, samples, unseen = random.Random(0), given.samples, given.unseen
     reference = plain(space)
     began = time.perf_counter()
@@ -92,7 +92,7 @@ def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
     fitted = time.perf_counter() - began
     known = {t.architecture for t in timed}
     others = [a for a in latency_model.sample(space, unseen + samples, rng) if a not in known][:unseen]
-    found_N = [latency.compare(reference, network(a), seconds=4 * SPEC.seconds, precision=0.005) for a in others]
+    found_N = [latency.compare(reference, network(a), seconds=3 * SPEC.seconds, precision=0.005) for a in others]
     ratio_N = np.array([found.ratio for found in found_N])
     guess_N = np.array([1 + model.overhead(a) / 100 for a in others])
     return {

@@ -25,7 +25,7 @@ from senet_nas.superset import dress, options, superset
 from senet_nas.train import optimizer_of
 from spaces import Space, SpaceSpec
 
-SIZE, BATCH, STEPS, ROUNDS, CLASSES = 32, 128, 3, 5, 10
+SIZE, BATCH, STEPS, ROUNDS, CLASSES = 32, 128, 1, 5, 10
 SPACE = SpaceSpec(granularity="block", tie=(), reduction=(4, 16))
 
 

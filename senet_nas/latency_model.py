@@ -20,6 +20,8 @@ from spaces import SE, Architecture, Site, Space
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
 # A model that errs by more percent points than this is not to be trusted with differences between placements.
 TRUSTED = 2.0
+# Parts, pairs, wholes: what is rarely seen together is mostly the sum of what it is made of.
+PRIOR = (1.0, 0.25, 0.1)
 Parts = tuple[str, ...]
 
 
@@ -69,11 +71,12 @@ def fit(sites: Sequence[Site], timed: Sequence[Timed], plain_ms: float) -> Laten
     names = sorted(set().union(*counts))
     width_N = np.array([t.half_width for t in timed])
     weight_N = 1 / np.sqrt(1 + (width_N / max(float(np.median(width_N)), 1e-9)) ** 2)
-    x_NP = weight_N[:, None] * np.array([[count[name] for name in names] for count in counts], dtype=float)
+    prior_P = np.array([_prior(name) for name in names])
+    x_NP = weight_N[:, None] * prior_P * np.array([[count[name] for name in names] for count in counts], dtype=float)
     y_N = np.array([t.overhead for t in timed])
     left_out = {penalty: _left_out(x_NP, weight_N * y_N, penalty) / weight_N for penalty in PENALTIES}
     penalty = min(PENALTIES, key=lambda p: float(np.median(np.abs(left_out[p] - y_N))))
-    w_P = np.linalg.solve(x_NP.T @ x_NP + penalty * np.eye(len(names)), x_NP.T @ (weight_N * y_N))
+    w_P = prior_P * np.linalg.solve(x_NP.T @ x_NP + penalty * np.eye(len(names)), x_NP.T @ (weight_N * y_N))
     error = float(np.abs(left_out[penalty] - y_N).mean())
     weights = {name: float(weight) for name, weight in zip(names, w_P, strict=True)}
     return LatencyModel(stages, weights, plain_ms, error, tau(left_out[penalty], y_N), len(timed))
@@ -109,6 +112,11 @@ def _parts(architecture: Architecture, stages: Sequence[int]) -> Counter[str]:
 
 def _names(stage: int, se: SE) -> Parts:
     return (f"stage {stage}", se.squeeze, f"{stage} {se.excitation}", se.gate, se.position)
+
+
+def _prior(name: str) -> float:
+    """How large the cost of a part, of a pair and of a whole SE is expected to be, relative to each other."""
+    return PRIOR[2] if ":" in name else PRIOR[1] if "+" in name else PRIOR[0]
 
 
 def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
