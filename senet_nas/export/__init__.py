@@ -209,11 +209,12 @@ def _write(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Record, weights and forms; the largest difference and the accuracy of each form."""
     (work / _RECORD).write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    proof.put(network, record, work, forms)
+    proof.put(network, record, work, forms=())
     inputs = list(proof.inputs(record, labelled))
     proof.agree("our own reading of it", network, _read(work), inputs, 0.0)
     differences, accuracy = {}, {}
     for name in forms:
+        FORMS[name].write(network, record, work / name)
         written = FORMS[name].open(work)
         differences[name] = proof.agree(name, network, written, inputs, FORMS[name].tolerance)
         if labelled is not None:
