@@ -18,6 +18,9 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    # Nothing is installed to see whether it could be, and no lock file of another project is taken along.
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
 NOTE = """Searches of **senet-search**: where SE goes, and whether it is worth it.

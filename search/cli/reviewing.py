@@ -84,6 +84,8 @@ def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> 
 )
 @click.option("--onnx/--no-onnx", default=None, help="Write model.onnx too. [default: if the onnx extra is installed]")
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
+@click.option("--register", metavar="NAME", help="Make it a version of this model in MLflow's registry.")
+@click.option("--alias", default="champion", show_default=True, help="What then points at that version.")
 @RUNS
 @JSON
 def export(
@@ -95,6 +97,8 @@ def export(
     target: Path | None,
     onnx: bool | None,
     force: bool,
+    register: str | None,
+    alias: str,
     runs: Path,
     as_json: bool,
 ) -> None:
@@ -104,7 +108,9 @@ def export(
 
     given = {"params_overhead": max_params, "macs_overhead": max_macs, "latency_overhead": max_latency}
     limits = {column: limit for column, limit in given.items() if limit is not None}
-    taken = take_home.export(run, pick=pick, limits=limits, to=target, onnx=onnx, force=force, runs=runs)
+    taken = take_home.export(
+        run, pick=pick, limits=limits, to=target, onnx=onnx, force=force, runs=runs, register=register, alias=alias
+    )
     if as_json:
         print_json("export", run, taken.to_dict())
     else:

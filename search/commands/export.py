@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import choice, folder, front, worker
+from search import choice, folder, front, track, worker
 from search.config import Experiment
 from search.folder import RunFolder
 from search.front import Front, Point
@@ -15,6 +15,7 @@ from search.prepare import kept, rules, validation
 from spaces.errors import NOTHING_USABLE, UserError
 
 if TYPE_CHECKING:
+    from search.track.registry import Registered
     from senet_nas.latency import Comparison
 
 
@@ -32,6 +33,7 @@ class Taken:
     accuracy: dict[str, float] = field(default_factory=dict)
     latency: "dict[str, Comparison]" = field(default_factory=dict)
     caution: str = ""
+    registered: "Registered | None" = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -50,6 +52,7 @@ class Taken:
             f"Checked against the trained network, largest difference: {checked}",
             f"Accuracy on the validation set: {tried}" if tried else f"caution: not tried on the data: {self.caution}",
             f"Time over the same form of plain, on this CPU: {timed}",
+            *([f"Registered version {self.registered.version} of {self.registered.uri}"] if self.registered else ()),
             f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
         ]
 
@@ -59,9 +62,11 @@ def _verdict(point: Point) -> str:
 
 
 def export(
-    run: str, *, pick: str, limits: Mapping[str, float], to: Path | None, onnx: bool | None, force: bool, runs: Path
-) -> Taken:
-    """Exports an architecture by a rule of :mod:`search.choice` or by id.
+    run: str, *, pick: str, limits: Mapping[str, float], to: Path | None, onnx: bool | None, force: bool, runs: Path,
+    register: str | None = None, alias: str = "champion",
+) -> Taken:  # fmt: skip
+    """Exports an architecture by a rule of :mod:`search.choice` or by id; ``register`` names a model of MLflow's registry
+    of which it becomes a version, to which ``alias`` then points.
 
     Raises UserError where it has no weights or the target exists.
     """
@@ -73,7 +78,18 @@ def export(
         training = median(point, ledger, place)
         facts = ledger.facts()
     whole = _Choice(found, point, training, experiment, place, facts)
-    return _write(whole, to or place.export / point.id, onnx=onnx, force=force)
+    taken = _write(whole, to or place.export / point.id, onnx=onnx, force=force)
+    return replace(taken, registered=_register(whole, taken.folder, register, alias)) if register else taken
+
+
+def _register(choice: "_Choice", folder: Path, name: str, alias: str) -> "Registered":
+    from search.track import registry
+
+    tracking, runs = choice.experiment.tracking, choice.place.path.parent
+    store = registry.Store(track.store(tracking.uri, runs), runs, tracking.experiment or choice.experiment.name)
+    facts = {name: value for name, value in _about(choice).items() if isinstance(value, str | int | float)}
+    tags = {f"senet.{name}": str(value) for name, value in {"architecture": choice.point.architecture, **facts}.items()}
+    return registry.register(folder, name, alias, store, training=choice.training.uid, tags=tags)
 
 
 @dataclass(frozen=True)

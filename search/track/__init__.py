@@ -26,6 +26,7 @@ from search.projection import ENDED, STATUS, Child
 from search.track.client import (
     RUN_UID,
     alone,
+    artifact_root,
     child_of,
     connect,
     experiment_id,
@@ -149,7 +150,7 @@ class Tracker:
 
     def _open(self) -> None:
         client = connect(self._uri, self._runs)
-        root = (self._runs.resolve() / "mlartifacts").as_uri() if is_embedded(self._uri) else None
+        root = artifact_root(self._uri, self._runs)
         with alone(self._uri, self._runs):
             self.experiment_id = experiment_id(client, self._experiment, root)
             parent, made = known(client, self.experiment_id, self._identity)

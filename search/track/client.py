@@ -65,6 +65,11 @@ def told(error: Exception) -> str:
     return redacted(f"{type(error).__name__}: {(cause or line)[:200]}")
 
 
+def artifact_root(uri: str, runs: Path) -> str | None:
+    """Where our own store keeps files, which MLflow would put below the working directory; a server has its own place."""
+    return (runs.resolve() / "mlartifacts").as_uri() if is_embedded(uri) else None
+
+
 def experiment_id(client: MlflowClient, name: str, root: str | None) -> str:
     """The id of the experiment, made if it is new."""
     from mlflow.exceptions import MlflowException

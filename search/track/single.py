@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.mlflow_ui import UID
-from search.track.client import alone, connect, experiment_id, is_embedded
+from search.track.client import alone, artifact_root, connect, experiment_id
 
 KIND = "full training"
 
@@ -30,7 +30,7 @@ def send(single: Single, uri: str, runs: Path, *, experiment: str) -> str:
     from mlflow.entities import Metric, Param
 
     client = connect(uri, runs)
-    root = (runs.resolve() / "mlartifacts").as_uri() if is_embedded(uri) else None
+    root = artifact_root(uri, runs)
     with alone(uri, runs):
         where = experiment_id(client, experiment, root)
         query = f"tags.`{UID}` = '{single.uid}' AND attributes.status = 'FINISHED'"

@@ -125,6 +125,14 @@ def wanted(onnx: bool | None) -> list[str] | None:
     return None if onnx is None else [name for name in FORMS if onnx or name != "model.onnx"]
 
 
+def from_pixels(directory: Path | str) -> tuple[nn.Module, tuple[int, ...]]:
+    """The network of an export that takes pixels on the scale 0..255 and normalises them itself, and the shape of one
+    image. Raises UserError as :func:`load` does."""
+    network = load(directory)
+    record = json.loads((Path(directory) / _RECORD).read_text(encoding="utf-8"))
+    return proof.FromPixels(network, record).eval(), shape(record)
+
+
 # -- the target -------------------------------------------------------------------------------------------------------
 
 

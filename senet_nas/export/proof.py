@@ -87,6 +87,18 @@ def accuracy(written: Forward, record: Record, labelled: Labelled) -> float:
     return 100 * right / len(y)
 
 
+class FromPixels(nn.Module):
+    """A network behind the preparation of its images: pixels on the scale 0..255, (N, C, ...), to logits (N, K)."""
+
+    def __init__(self, network: nn.Module, record: Record) -> None:
+        super().__init__()
+        self.network, self._record = network, record
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits_NK: Tensor = self.network(_normalise(x, self._record))
+        return logits_NK
+
+
 def _normalise(x: Tensor, record: Record) -> Tensor:
     """As ``model.py`` does it: uint8 (N, C, ...) scaled to 0..1, less the mean, divided by the deviation."""
     wants = record["preprocessing"]
