@@ -116,6 +116,17 @@ def table(front: Front) -> dict[str, list[Any]]:
     return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
 
 
+def worth(step: Mapping[str, float]) -> dict[str, float]:
+    """The series of the parent that say how the front grew: hypervolume of the posterior with its interval, expected S."""
+    names = {
+        "hypervolume": "hypervolume",
+        "low": "hypervolume_low",
+        "high": "hypervolume_high",
+        "score": "expected_score",
+    }
+    return {name: step[key] for key, name in names.items()}
+
+
 def charted_cost(front: Front) -> str:
     """The overhead that a chart shows: latency where it was measured, else parameters."""
     has_latency = any(point.latency_overhead is not None for point in front.points)

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import config, folder, front, latency, projection, report, schedule, signals, track, worker
+from search import config, folder, front, history, latency, projection, report, schedule, signals, track, worker
 from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RUNS, RunFolder
@@ -203,9 +203,12 @@ class _Session:
                 _look_at_test_set(self._prepared, self._place, ledger)
                 outcome = front.compute(self._place.name, ledger, rules(experiment))
                 latency.measured(self._prepared, ledger, outcome, self._watcher.say)
+            ledger.note(history=[vars(step) for step in history.steps(ledger, rules(experiment))])
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
-        for problem in self._tracker.close(outcome, self._place.path, ledger.trainings, status=status):
+        for problem in self._tracker.close(
+            outcome, self._place.path, ledger.trainings, status=status, history=ledger.fact("history") or ()
+        ):
             self._watcher.say(f"MLflow: {problem}")
         ledger.note(mlflow_experiment=self._tracker.experiment_id)
         if outcome is not None and self._loop.is_complete:

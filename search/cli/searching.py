@@ -61,7 +61,9 @@ def run(config: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, new
 
 @click.command()
 @click.argument("table")
-@click.option("--sampler", "samplers", default="tpe,random", show_default=True, help="Samplers to compare, by commas.")
+@click.option(
+    "--sampler", "samplers", default="auto,tpe,random", show_default=True, help="Samplers to compare, by commas."
+)
 @click.option("--trainings", default="32,64", show_default=True, help="Budgets, by commas.")
 @click.option("--searches", default=20, show_default=True, type=click.IntRange(1), help="Searches for each of them.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes side by side.")

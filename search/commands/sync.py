@@ -56,8 +56,9 @@ def sync(run: str, runs: Path) -> Sent:
         )  # fmt: skip
         status = "FINISHED" if is_complete(experiment, facts) else str(facts.get("session_ended") or "KILLED")
         sent = tracker.rebuild(
-            _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status
-        )
+            _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status,
+            history=facts.get("history") or (),
+        )  # fmt: skip
         ledger.note(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id)
         told = sum(projection.is_told(training) for training in ledger.trainings)
     return Sent(place.name, config.redacted(uri), sent, told)

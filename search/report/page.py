@@ -9,7 +9,7 @@ from typing import Any
 
 from search.front import Front
 from search.ledger import Entry, Training
-from search.report import chart, tables
+from search.report import chart, growth, tables
 from search.report.tables import escape
 
 
@@ -37,6 +37,7 @@ def _parts(
         _verdict(front),
         tables.contrasts(front),
         chart.charts(front),
+        growth.drawing(front, facts.get("history") or ()),
         tables.points(front),
         tables.heat_map(front, sites),
         tables.latency(front, facts),

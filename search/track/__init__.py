@@ -87,13 +87,14 @@ class Tracker:
         self._queue.put(lambda: self._send_training(training, entry))
 
     def close(
-        self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0
-    ) -> list[str]:
+        self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> list[str]:  # fmt: skip
         """Sends the result, ends the run with FINISHED, KILLED or FAILED, and returns what went wrong and was not said."""
         if not self._thread.is_alive():
             return self._problems[self._heard :]
         if front is not None:
-            self._queue.put(lambda: self._send_front(front, trainings))
+            self._queue.put(lambda: self._send_front(front, trainings, history))
             self._queue.put(lambda: self._send_files(folder))
         self._queue.put(lambda: self._api.set_terminated(self._parent, status))
         self._queue.put(None)
@@ -103,8 +104,9 @@ class Tracker:
         return self._problems[self._heard :]
 
     def rebuild(
-        self, front: Front | None, folder: Path, trainings: Sequence[Training], entries: Sequence[Entry], *, status: str
-    ) -> int:
+        self, front: Front | None, folder: Path, trainings: Sequence[Training], entries: Sequence[Entry], *, status: str,
+        history: Sequence[Mapping[str, float]] = (),
+    ) -> int:  # fmt: skip
         """Sends at once, in this thread, what the store lacks or has wrong, and returns how many trainings that were.
 
         Instead of :meth:`start`. Raises UserError (code 4) with the reason at the first message that does not arrive.
@@ -113,7 +115,7 @@ class Tracker:
             self._open()
             count = self._mend(trainings, entries)
             if front is not None:
-                self._send_front(front, trainings)
+                self._send_front(front, trainings, history)
                 self._send_files(folder)
             ended = max((t.ended for t in trainings if t.ended), default=None)
             self._api.set_terminated(self._parent, status, end_time=_ms(ended))
@@ -232,12 +234,14 @@ class Tracker:
         numbers = {"trainings": count["FINISHED"], "failed": count["FAILED"]}
         self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
-    def _send_front(self, front: Front, trainings: Sequence[Training]) -> None:
+    def _send_front(self, front: Front, trainings: Sequence[Training], history: Sequence[Mapping[str, float]]) -> None:
         there = [training for training in trainings if training.uid in self._children]
         for training, tags, numbers in projection.judged(front, there):
             self._log_changed(self._children[training.uid], tags, numbers)
         tags, numbers = projection.summary(front)
         self._log_changed(self._parent, tags, numbers, step=len(self._ended))
+        for step in history:  # each with its own time, so that sending twice is the same as sending once
+            self._log(self._parent, {}, projection.worth(step), step=int(step["trainings"]), at=_ms(step["at"]))
         self._send_table(front)
         with alone(self._uri, self._runs):
             self._show(view(self._parent, projection.charted_cost(front)))

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from search import front, mlflow_ui, projection
+from search import front, history, mlflow_ui, projection
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
@@ -57,14 +57,14 @@ def tracker_of(runs, *, uri=None, run="run", **more):
     return Tracker(uri or store(None, runs), experiment="run", run=run, runs=runs, describe=DESCRIBE, **more)
 
 
-def track(runs, ledger, *, status="FINISHED", timeout=60.0, **more):
+def track(runs, ledger, *, status="FINISHED", timeout=60.0, history=(), **more):
     tracker = tracker_of(runs, **more)
     tracker.start()
     for training in ledger.trainings:
         tracker.training(training, ledger.entries[training.architecture])
     found = front.compute("run", ledger, Rules(DEFAULT))
     (runs / "front.csv").write_text(found.to_csv())
-    return tracker.close(found, runs, ledger.trainings, status=status, timeout=timeout)
+    return tracker.close(found, runs, ledger.trainings, status=status, timeout=timeout, history=history)
 
 
 def read_all(runs):
@@ -225,6 +225,16 @@ def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledge
     assert set(table["id"]) == {point.id for point in members}
     assert len(table) == len(members)
     assert list(table["gain"]) == pytest.approx([p.gain for p in sorted(members, key=lambda point: point.params)])
+
+
+def test_the_parent_has_the_hypervolume_as_a_series_that_is_the_same_when_it_is_sent_again(runs, ledger):
+    steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
+    for _ in range(2):
+        assert track(runs, ledger, history=steps) == []
+    client, _, parent, _ = read(runs)
+    series = client.get_metric_history(parent.info.run_id, "hypervolume")
+    assert [(m.step, m.value) for m in series] == [(s["trainings"], s["hypervolume"]) for s in steps]
+    assert len(client.get_metric_history(parent.info.run_id, "hypervolume_low")) == len(steps)
 
 
 def test_the_prepared_chart_shows_latency_where_it_was_measured(ledger):
