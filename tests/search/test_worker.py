@@ -159,7 +159,7 @@ def left_at(folder, epochs):
     folder.mkdir(parents=True)
     state = {"model": {}, "optimizer": {"param_groups": [], "state": {}}, "epoch": epochs}
     curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch, "seconds": 100.0} for epoch in range(1, epochs + 1)]
-    checkpoints.save(folder, {**state, "generator": torch.zeros(8, dtype=torch.uint8)}, curve, owner={})
+    checkpoints.save(folder, {**state, "average": {}, "generator": torch.zeros(8, dtype=torch.uint8)}, curve, owner={})
 
 
 @pytest.mark.parametrize(("begin", "epochs"), [(3, [1, 2, 3, 4]), (2, [1, 2, 3]), (1, [1, 2])])
