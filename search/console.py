@@ -114,7 +114,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",
         f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epochs{limit}",
-        f"machine   {prepared.device}, {slots.count} trainings side by side, each on {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu}",
+        f"machine   {prepared.device}, {slots.count or 'as many as the cluster holds:'} trainings side by side, each on {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu}",
     ]
 
 

@@ -234,6 +234,10 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
         )
     per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
     share = per_slot if gpus else 0.0
+    if resources.ray != "local":
+        count = None if resources.slots == "auto" else int(resources.slots)
+        cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
+        return ("cuda" if share else "cpu"), Slots(count, cpus, share, resources.ray, resources.insecure)
     most = int(gpus / share) if share else cores
     count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
     cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)

@@ -176,10 +176,22 @@ class _Session:
         slots, evaluate = self._prepared.slots, self._prepared.evaluate
         if isinstance(evaluate, Trainer):
             evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
-        self._watcher.say(f"starting {slots.count} workers")
+        self._watcher.say(f"starting {slots.count} workers" if slots.is_local else f"joining Ray at {slots.ray}")
         with schedule.running(slots, self._signals) as scratch:
-            evaluate = evaluate.sharing(scratch) if isinstance(evaluate, Trainer) else evaluate
-            schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals)
+            is_shared = slots.is_local or schedule.probe(versions, self._needed(), self._place.ledger)
+            if slots.is_local and isinstance(evaluate, Trainer):
+                evaluate = evaluate.sharing(scratch)
+            schedule.drive(
+                self._loop, evaluate, self._place.trainings, slots, scratch, self._signals, carry=not is_shared
+            )
+
+    def _needed(self) -> list[Path]:
+        """What every node of a cluster must see: the data, or the folder of the user's function or table."""
+        experiment = self._prepared.experiment
+        base = experiment.base.resolve()
+        if experiment.evaluate != "train":
+            return [base]
+        return [base / experiment.data.path] if experiment.data.path else []
 
     def _with_threads(self, evaluate: Trainer) -> Trainer:
         """With as many threads as train fastest, unless the config says how many; a resumed run keeps its number."""

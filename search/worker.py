@@ -89,6 +89,19 @@ def adopt(trainings: Path, uid: str) -> Outcome | None:
     return decode(uid, path.read_bytes()) if path.exists() else None
 
 
+def carry(trainings: Path, uid: str) -> dict[str, bytes]:
+    """What a training left, as a driver that does not see the folder needs it. It stays here until the run is removed."""
+    paths = [trainings / uid / name for name in (WEIGHTS, RESULT)]
+    return {path.name: path.read_bytes() for path in paths if path.exists()}
+
+
+def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
+    """Makes what :func:`carry` read durable here, the result last: where it is, the weights are."""
+    for name, content in files.items():
+        (trainings / uid).mkdir(parents=True, exist_ok=True)
+        durable.write(trainings / uid / name, content)
+
+
 def hung(trainings: Path, uid: str) -> str:
     """Where a training stood when it was ended as hung; empty where it was not."""
     path = trainings / uid / HANG

@@ -30,7 +30,8 @@ class Checked:
     def seconds(self) -> float | None:
         if self.seconds_per_training is None:
             return None
-        return self.seconds_per_training * self.prepared.experiment.budget.trainings / self.prepared.slots.count
+        slots = self.prepared.slots.count or 1  # a cluster may hold any number
+        return self.seconds_per_training * self.prepared.experiment.budget.trainings / slots
 
     def to_dict(self) -> dict[str, Any]:
         space = self.prepared.space

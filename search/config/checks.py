@@ -31,6 +31,7 @@ NAMES: Mapping[str, Iterable[str]] = {
 
 _TIME = re.compile(r"(?:(\d{1,5}(?:\.\d+)?)h)?(?:(\d{1,7}(?:\.\d+)?)m)?(?:(\d{1,9}(?:\.\d+)?)s)?")
 _SITE = re.compile(r"[\w.*]+")
+_ADDRESS = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
 _CALLABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -115,6 +116,14 @@ def _site(pattern: str) -> None:
         raise UserError(f"`{pattern}` is no path of a module", hint="write for example features.*.block")
 
 
+def _ray(address: str) -> None:
+    if address.startswith("ray://"):
+        hint = "log in to a node of the cluster and use `auto`, or hand the command over with `ray job submit`"
+        raise UserError("ray:// would run the search on the head, away from its ledger and its terminal", hint=hint)
+    if address not in ("local", "auto") and not _ADDRESS.fullmatch(address):
+        raise UserError(f"`{address}` is no Ray cluster; allowed: local, auto, HOST:PORT", hint="Ray's port is 6379")
+
+
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
     "data.path": _path,
@@ -124,6 +133,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "model.sites.*": _site,
     "budget.time": seconds,
     "resources.patience": seconds,
+    "resources.ray": _ray,
     "evaluate": _evaluate,
 }
 

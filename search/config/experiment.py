@@ -86,6 +86,10 @@ class ResourcesSpec:
     cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of a training")
     gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option("auto", "share of a GPU, from 0 to 1")
     device: Literal["auto", "cpu", "cuda"] = option("auto", "cuda where there is a GPU, unless given")
+    ray: str = option(
+        "local", "this machine alone; or auto, the Ray cluster that it is part of; or the host:port of one"
+    )
+    insecure: bool = option(False, "join a Ray cluster that asks for no token, where who reaches its port runs code")
     patience: str | None = option(
         None,
         "give up a training that ends no epoch for so long; 20 of the slowest epochs unless given",

@@ -16,27 +16,31 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from search.evaluators import Evaluator
 from search.loop import Loop
-from search.schedule import reaper
+from search.schedule import cluster, reaper
+from search.schedule.cluster import probe as probe
 from search.signals import Interrupted, Signals
 from spaces.errors import ENVIRONMENT, UserError
 
 # Tune prints a table of its own, writes files of its own and catches Ctrl-C unless told not to, before it is imported.
 _SETTINGS = {
-    # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers
-    # listen on every interface, whatever address it is given (seen with 2.60).
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+_LOCAL = {
+    # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers
+    # listen on every interface, whatever address it is given (seen with 2.60).
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # After a SIGKILL of the driver its agents look for their dead server for so many seconds before they end: else 60.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
 }
@@ -49,19 +53,30 @@ SCRATCH = "senet-"
 class Slots:
     """How many trainings run side by side, and what each may use."""
 
-    count: int
+    count: int | None  # None: as many as a cluster holds, which may change
     cpus: int
     gpus: float = 0.0
+    ray: str = "local"
+    insecure: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        return self.ray == "local"
 
 
 @contextmanager
 def running(slots: Slots, signals: Signals) -> Iterator[Path]:
-    """Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines.
+    """Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines. Or a
+    cluster that is there already, joined.
 
     Yields a folder for scratch that goes when Ray goes. Raises UserError (code 4) where Ray cannot be started.
     """
     os.environ.update(_SETTINGS)
-    _private_token()
+    if slots.is_local:
+        os.environ.update(_LOCAL)
+        _private_token()
+    else:
+        cluster.secured(slots.ray, slots.insecure)
     import ray
 
     with _scratch() as scratch:
@@ -83,14 +98,21 @@ def _start(slots: Slots, scratch: Path) -> None:
     import ray
 
     try:
-        ray.init(
-            address="local", num_cpus=slots.count * slots.cpus, num_gpus=math.ceil(slots.count * slots.gpus),
-            include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, _temp_dir=str(scratch / "ray"),
-        )  # fmt: skip
+        ray.init(**_where(slots, scratch), log_to_driver=False, logging_level=logging.ERROR)
     except SystemExit as error:  # how Ray answers SIGTERM while it starts
         raise Interrupted(signal.SIGTERM) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+
+
+def _where(slots: Slots, scratch: Path) -> dict[str, Any]:
+    """A cluster knows its own resources; Ray refuses to be told them."""
+    if slots.count is None or not slots.is_local:
+        return {"address": slots.ray}
+    return {
+        "address": "local", "num_cpus": slots.count * slots.cpus, "num_gpus": math.ceil(slots.count * slots.gpus),
+        "include_dashboard": False, "_temp_dir": str(scratch / "ray"),
+    }  # fmt: skip
 
 
 @contextmanager
@@ -130,10 +152,20 @@ def _short() -> str | None:
     return "/tmp" if len(tempfile.gettempdir()) > 16 and Path("/tmp").is_dir() else None
 
 
-def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratch: Path, signals: Signals) -> None:
-    """Runs the loop on a running Ray to its end, or until a signal comes.
+def drive(
+    loop: Loop,
+    evaluate: Evaluator,
+    trainings: Path,
+    slots: Slots,
+    scratch: Path,
+    signals: Signals,
+    *,
+    carry: bool = False,
+) -> None:
+    """Runs the loop on a running Ray to its end, or until a signal comes. ``carry``: workers do not see ``trainings``, so
+    that weights travel with the results.
 
-    Raises what the loop raised: UserError (code 3) where every training fails.
+    Raises what the loop raised: UserError (code 3) where every training fails, (code 4) where a cluster is gone.
     """
     from ray import tune
 
@@ -141,7 +173,9 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratc
 
     searcher = LoopSearcher(loop, trainings)
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
-    trainable = tune.with_resources(tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings), resources)
+    trainable = tune.with_resources(
+        tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, carry=carry), resources
+    )
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
@@ -153,7 +187,13 @@ def drive(loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratc
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )  # fmt: skip
-    with signals.stopping(lambda: _stop(loop)):
+
+    def gone(error: UserError) -> None:
+        searcher.error = searcher.error or error
+        _stop(loop)
+
+    watching = nullcontext() if slots.is_local else cluster.watched(slots.cpus, slots.gpus, gone)
+    with signals.stopping(lambda: _stop(loop)), watching:
         tuner.fit()
     if searcher.error is not None:
         raise searcher.error

@@ -18,7 +18,7 @@ from search.evaluators import Evaluator
 from search.failures import HANG
 from search.folder import MAKE_ROOM
 from search.loop import Assignment, Loop, Outcome, Progress
-from search.worker import adopt, decode, encode, hung, work
+from search.worker import adopt, carry, decode, encode, hung, receive, work
 from senet_nas import checkpoint
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
@@ -30,8 +30,8 @@ REPORT_SECONDS = 2.0
 class Slot(tune.Trainable):  # type: ignore[misc]
     """A slot of the search: one trial is one training, one step the epochs of about two seconds."""
 
-    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path) -> None:
-        self._evaluate, self._trainings = evaluate, trainings
+    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path, carry: bool) -> None:
+        self._evaluate, self._trainings, self._carry = evaluate, trainings, carry
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -47,7 +47,8 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         except OSError as error:
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
         if isinstance(item, Outcome):
-            return {"outcome": encode(self._assignment.uid, item), tune.result.DONE: True}
+            carried = carry(self._trainings, self._assignment.uid) if self._carry else {}
+            return {"outcome": encode(self._assignment.uid, item), "files": carried, tune.result.DONE: True}
         return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _begin(self, config: dict[str, Any]) -> None:
@@ -102,6 +103,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         """What became of a training. Raises UserError (code 4) where its worker's disk takes no more."""
         if "disk" in result:
             raise UserError(f"cannot write {result['disk']}", hint=MAKE_ROOM, code=ENVIRONMENT)
+        receive(self._trainings, uid, result.pop("files", {}))
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
         if outcome is not None:
             self._loop.finish(uid, outcome)
