@@ -97,9 +97,10 @@ def carry(trainings: Path, uid: str) -> dict[str, bytes]:
 
 def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
     """Makes what :func:`carry` read durable here, the result last: where it is, the weights are."""
-    for name, content in files.items():
-        (trainings / uid).mkdir(parents=True, exist_ok=True)
-        durable.write(trainings / uid / name, content)
+    for name in (WEIGHTS, RESULT):  # no other name, whatever a node of the cluster says
+        if name in files:
+            (trainings / uid).mkdir(parents=True, exist_ok=True)
+            durable.write(trainings / uid / name, files[name])
 
 
 def hung(trainings: Path, uid: str) -> str:

@@ -96,6 +96,7 @@ def results(process, said, count):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_cluster_that_asks_for_no_token_is_refused(cluster, tmp_path):
     process, said = command(tmp_path, cluster.address, insecure=False), []
     assert ended(process, said) == 4
@@ -103,6 +104,7 @@ def test_a_cluster_that_asks_for_no_token_is_refused(cluster, tmp_path):
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_nodes_die_and_join_and_without_any_the_run_ends_resumable(cluster, tmp_path):
     place, said = RunFolder(tmp_path / "runs" / "run"), []
     first, _ = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
