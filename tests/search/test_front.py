@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from search import front, result
+from search import front, verdict
 from search.confirm import Sizes
 from search.front import Rules
 from search.ledger import Ledger
@@ -110,7 +110,7 @@ def test_csv_has_the_columns_of_the_design_and_no_formulas():
     rows = list(csv.DictReader(io.StringIO(front.compute("run", ledger, RULES).to_csv())))
     assert set(front.COLUMNS) == set(rows[0])
     assert rows[0]["id"] == "a0"
-    assert result._cell("=cmd()") == "'=cmd()"
+    assert verdict._cell("=cmd()") == "'=cmd()"
 
 
 def test_json_comes_in_an_envelope():
