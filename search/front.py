@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 from search import confirm, insights, pareto, surrogate
 from search.ledger import Ledger, Training
 from search.objectives import excess, losses
-from search.verdict import COLUMNS, Front, Point, Rules
 from search.surrogate import Observation, Posterior
+from search.verdict import COLUMNS, Front, Point, Rules
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
