@@ -132,9 +132,16 @@ def progress(posterior: Posterior, trainings: int, level: float) -> Progress:
     p = max(posterior.freedom, 1.0)
     scores = x / (x + p)
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    typical = float(np.median(signal))
-    needed = ENOUGH / (1 - ENOUGH) * p / typical if typical > 0 else float("inf")
+    needed = _needed(signal[signal > 0], p)
     return Progress(float(scores.mean()), float(low), float(high), posterior.tau, posterior.sigma, p, needed)
+
+
+def _needed(signal: Array, p: float) -> float:
+    """The N at which the mean S over draws of tau^2 / sigma^2 reaches ENOUGH, as :func:`progress` takes its mean; inf
+    where no such number is below a million."""
+    counts = np.geomspace(1, 1e6, 241)
+    means = [float((n * signal / (n * signal + p)).mean()) if len(signal) else 0.0 for n in counts]
+    return float(next((n for n, mean in zip(counts, means, strict=True) if mean >= ENOUGH), np.inf))
 
 
 @dataclass(frozen=True)

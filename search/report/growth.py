@@ -8,12 +8,15 @@ from search.report.tables import escape
 
 HEIGHT, TOP = 220, 12
 Step = Mapping[str, float]
+_NOTHING = "At no time did the posterior put any placement above plain, so there is no curve to draw."
 
 
 def drawing(front: Front, steps: Sequence[Step]) -> str:
     """A figure with a sentence on whether more trainings would help; nothing where there are no two steps."""
     if len(steps) < 2:
         return ""
+    if not any(step["low"] or step["high"] for step in steps):
+        return f"<h2>Would more trainings help?</h2><p>{escape(_words(front, steps[-1]))} {_NOTHING}</p>"
     return (
         f"<h2>Would more trainings help?</h2><figure>{_svg(steps)}<figcaption>{escape(_words(front, steps[-1]))} "
         "The curve is what following the front would earn at an overhead budget drawn uniformly (hypervolume over plain), as "

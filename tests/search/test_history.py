@@ -58,3 +58,10 @@ def test_the_drawing_says_what_the_last_step_is_worth():
     assert f"After 10 trainings: {steps[-1]['hypervolume']:+.2f} points" in drawn
     assert drawn.count("<polygon") == drawn.count("<polyline") == 1
     assert "trainings would find" in drawn or "no number of trainings" in drawn
+
+
+def test_where_nothing_was_ever_above_plain_there_is_a_sentence_and_no_empty_drawing():
+    found = front.compute("r", make_ledger(GAINS), RULES)
+    flat = [vars(history.Step(n, 0.0, 0.0, 0.0, 0.0, 0.5)) for n in (1, 5)]
+    assert "no curve to draw" in growth.drawing(found, flat)
+    assert "<svg" not in growth.drawing(found, flat)
