@@ -15,9 +15,9 @@ import numpy as np
 from benchmarks import environment
 from senet_nas import latency, latency_model
 from senet_nas.build import build, sites
-from senet_nas.latency import Call, Comparison
 from senet_nas.latency_model import Timed
 from senet_nas.recipe import LatencySpec
+from senet_nas.timing import Call, Comparison, Make, compare
 from spaces import Architecture, Space, SpaceSpec
 
 IMAGE, CLASSES, PLANTED = (3, 32, 32), 10, 0.05
@@ -47,36 +47,46 @@ def main() -> None:
 
 
 def same(space: Space, given: argparse.Namespace) -> list[dict[str, float]]:
-    return told([latency.compare(plain(space), plain(space), seconds=given.seconds) for _ in range(5)])
+    return told([compare(plain(space), plain(space), seconds=given.seconds) for _ in range(5)])
 
 
 def slow(space: Space, given: argparse.Namespace) -> list[dict[str, float]]:
-    return told([latency.compare(plain(space), slowed(plain(space)), seconds=given.seconds) for _ in range(3)])
+    return told([compare(plain(space), slowed(plain(space)), seconds=given.seconds) for _ in range(3)])
 
 
-def plain(space: Space) -> Call:
+def plain(space: Space) -> Make:
     return network(Architecture.plain(space.backbone, len(space.sites)))
 
 
-def network(architecture: Architecture) -> Call:
-    return latency.forward(build(architecture, num_classes=CLASSES), IMAGE, SPEC)
+def network(architecture: Architecture) -> Make:
+    return lambda: latency.forward(build(architecture, num_classes=CLASSES), IMAGE, SPEC)
 
 
-def slowed(call: Call) -> Call:
-    """The same call, and after it idle work for a share of its own time, as it takes on average in half a second."""
-    began, n = time.perf_counter(), 0
-    while time.perf_counter() < began + 0.5:
+def slowed(make: Make) -> Make:
+    """The same, and after each call idle work for a share of what a call takes: a median of many, in ten makings."""
+    extra = PLANTED * float(np.median([took(make()) for _ in range(10)]))
+
+    def made() -> Call:
+        call = make()
+
+        def slower() -> None:
+            call()
+            end = time.perf_counter() + extra
+            while time.perf_counter() < end:
+                pass
+
+        return slower
+
+    return made
+
+
+def took(call: Call) -> float:
+    """Median seconds of a call, of fifty."""
+    marks = [time.perf_counter()]
+    for _ in range(50):
         call()
-        n += 1
-    extra = PLANTED * (time.perf_counter() - began) / n
-
-    def slower() -> None:
-        call()
-        end = time.perf_counter() + extra
-        while time.perf_counter() < end:
-            pass
-
-    return slower
+        marks.append(time.perf_counter())
+    return float(np.median(np.diff(marks)))
 
 
 def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
@@ -86,13 +96,13 @@ def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     timed = []
     for architecture in latency_model.sample(space, samples, rng):
-        found = latency.compare(reference, network(architecture), seconds=SPEC.seconds)
+        found = compare(reference, network(architecture), seconds=SPEC.seconds)
         timed.append(Timed(architecture, found.overhead, 100 * found.half_width))
     model = latency_model.fit(space.sites, timed, found.plain_ms)
     fitted = time.perf_counter() - began
     known = {t.architecture for t in timed}
     others = [a for a in latency_model.sample(space, unseen + samples, rng) if a not in known][:unseen]
-    found_N = [latency.compare(reference, network(a), seconds=3 * SPEC.seconds, precision=0.005) for a in others]
+    found_N = [compare(reference, network(a), seconds=3 * SPEC.seconds, precision=0.005) for a in others]
     ratio_N = np.array([found.ratio for found in found_N])
     guess_N = np.array([1 + model.overhead(a) / 100 for a in others])
     return {

@@ -17,8 +17,8 @@ from spaces.architecture import Architecture
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
-    from senet_nas.latency import Comparison
     from senet_nas.latency_model import LatencyModel
+    from senet_nas.timing import Call, Comparison
 
 METRIC = "latency"
 # What is reported is worth more time than what only guides the search.
@@ -93,15 +93,18 @@ def _modelled(prepared: Prepared, say: Callable[[str], None]) -> "LatencyModel":
 
 
 def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1.0) -> "Comparison":
-    from senet_nas import latency
+    from senet_nas import latency, timing
     from senet_nas.build import build
 
     spec, data = prepared.experiment.latency, prepared.data
-    both = (Architecture.plain(architecture.backbone, len(architecture.blocks)), architecture)
+
+    def make(key: Architecture) -> "Call":
+        network = build(key, in_channels=data["channels"], num_classes=len(data["classes"]))
+        return latency.forward(network, tuple(data["shape"]), spec)
+
+    plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
     with latency.threads(spec.threads):
-        networks = (build(a, in_channels=data["channels"], num_classes=len(data["classes"])) for a in both)
-        plain, candidate = (latency.forward(network, tuple(data["shape"]), spec) for network in networks)
-        return latency.compare(plain, candidate, seconds=patience * spec.seconds)
+        return timing.compare(lambda: make(plain), lambda: make(architecture), seconds=patience * spec.seconds)
 
 
 def _figures(found: "Comparison") -> dict[str, float]:

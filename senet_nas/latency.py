@@ -1,79 +1,22 @@
-"""Latency of a network over that of plain, on the device that the user deploys on.
-
-A ratio is what can be known: clocks, temperature and neighbours change milliseconds by more than SE does. So blocks of
-plain and candidate alternate (plain, candidate, candidate, plain) in one process, each block is the median of its calls,
-each four blocks give one ratio, and the answer is their median with a bootstrap interval.
-"""
+"""A forward pass and a training step of a network, as the user deploys it, ready to be timed (:mod:`senet_nas.timing`)."""
 
 import os
 import platform
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from senet_nas.recipe import LatencySpec
+from senet_nas.timing import Call
 from spaces.errors import ENVIRONMENT, UserError
 
-Call = Callable[[], None]
 Shape = tuple[int, ...]
-
-# A block lasts about so long: what disturbs a machine lasts longer, and so meets plain and candidate alike.
-BLOCK_SECONDS = 0.003
-# Fewer quadruples of blocks make no interval; after that it is looked at once in so many.
-LEAST, STEP = 40, 10
-RESAMPLES = 1000
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Times of a candidate and of plain. ``ratio`` with its interval ``low`` to ``high``; medians in ms; n quadruples."""
-
-    ratio: float
-    low: float
-    high: float
-    candidate_ms: float
-    plain_ms: float
-    n: int
-    seconds: float
-
-    @property
-    def overhead(self) -> float:
-        """In percent over plain."""
-        return 100 * (self.ratio - 1)
-
-    @property
-    def half_width(self) -> float:
-        return (self.high - self.low) / 2
-
-    def to_dict(self) -> dict[str, float]:
-        return {**asdict(self), "overhead": self.overhead, "half_width": self.half_width}
-
-
-def compare(
-    plain: Call, candidate: Call, *, seconds: float, precision: float = 0.01, level: float = 0.95,
-    clock: Callable[[], float] = time.perf_counter,
-) -> Comparison:  # fmt: skip
-    """Times both until the half-width of the ratio's interval is ``precision``, or for ``seconds``."""
-    began = clock()
-    calls = _warm_up(plain, candidate, clock)
-    quadruples: list[tuple[float, float]] = []
-    while True:
-        first, second, third, last = (_block(call, calls, clock) for call in (plain, candidate, candidate, plain))
-        quadruples.append(((first + last) / 2, (second + third) / 2))
-        over = clock() - began > seconds
-        if over or (len(quadruples) >= LEAST and len(quadruples) % STEP == 0):
-            found = _summary(np.array(quadruples), level, clock() - began)
-            if over or found.half_width <= precision:
-                return found
 
 
 @contextmanager
@@ -136,36 +79,6 @@ def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _warm_up(plain: Call, candidate: Call, clock: Callable[[], float]) -> int:
-    """Runs both until two rounds agree within 5 %, ten at most. Returns how many calls a block holds."""
-    before, took = 0.0, 0.0
-    for _ in range(10):
-        took = max(_block(call, 3, clock) for call in (plain, candidate))
-        if abs(took - before) <= 0.05 * took:
-            break
-        before = took
-    return max(1, round(BLOCK_SECONDS / took)) if took else 1
-
-
-def _block(call: Call, calls: int, clock: Callable[[], float]) -> float:
-    """Median seconds of a call."""
-    marks = [clock()]
-    for _ in range(calls):
-        call()
-        marks.append(clock())
-    return float(np.median(np.diff(marks)))
-
-
-def _summary(times_N2: NDArray[np.float64], level: float, seconds: float) -> Comparison:
-    ratio_N = times_N2[:, 1] / times_N2[:, 0]
-    rng = np.random.default_rng(0)
-    drawn = np.median(ratio_N[rng.integers(len(ratio_N), size=(RESAMPLES, len(ratio_N)))], axis=1)
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    plain, candidate = 1000 * np.median(times_N2, axis=0)
-    ratio = float(np.median(ratio_N))
-    return Comparison(ratio, float(low), float(high), float(candidate), float(plain), len(ratio_N), seconds)
 
 
 def _images(shape: Shape, spec: LatencySpec, device: torch.device) -> Tensor:

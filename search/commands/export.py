@@ -16,7 +16,7 @@ from spaces.errors import NOTHING_USABLE, UserError
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
-    from senet_nas.latency import Comparison
+    from senet_nas.timing import Comparison
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from spaces.architecture import Architecture
 from spaces.placements import words
 
 if TYPE_CHECKING:
-    from senet_nas.latency import Comparison
+    from senet_nas.timing import Comparison
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def _time_line(name: str, found: "Comparison") -> str:
     low, high = (100 * (bound - 1) for bound in (found.low, found.high))
     return (
         f"{name:<18}{found.candidate_ms:>10.3f} ms    plain {found.plain_ms:>10.3f} ms    {found.overhead:+.2f} % "
-        f"[{low:+.2f}, {high:+.2f}]   n = {found.n} in {found.seconds:.0f} s"
+        f"[{low:+.2f}, {high:+.2f}]   n = {found.n} rounds in {found.seconds:.0f} s"
     )
 
 
@@ -108,15 +108,20 @@ def profile(
 def _timing(architecture: Architecture, image: tuple[int, ...], classes: int, spec: LatencySpec) -> Timing:
     from senet_nas import latency, memory
     from senet_nas.build import build
+    from senet_nas.timing import compare
 
     def network(key: Architecture) -> Any:
         return build(key, in_channels=image[0], num_classes=classes)
 
+    def once(key: Architecture) -> Any:
+        return lambda: latency.forward(network(key), image, spec)
+
+    def trained(key: Architecture) -> Any:
+        return lambda: latency.training_step(network(key), image, classes, spec)
+
     both = (Architecture.plain(architecture.backbone, len(architecture.blocks)), architecture)
     with latency.threads(spec.threads):
-        forward = latency.compare(*(latency.forward(network(a), image, spec) for a in both), seconds=spec.seconds)
-        steps = (latency.training_step(network(a), image, classes, spec) for a in both)
-        step = latency.compare(*steps, seconds=spec.seconds)
+        forward, step = (compare(*map(make, both), seconds=spec.seconds) for make in (once, trained))
     plain, se = (network(a) for a in both)
     peaks = {
         "peak memory": (memory.inference(se, image, spec.batch), memory.inference(plain, image, spec.batch)),

@@ -17,8 +17,8 @@ from senet_nas.build import build, sites
 from senet_nas.export import companions, manifest, proof
 from senet_nas.export.forms import FORMS, Record, check_installed, shape
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
-from senet_nas.latency import Comparison
 from senet_nas.recipe import LatencySpec
+from senet_nas.timing import Comparison
 from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint

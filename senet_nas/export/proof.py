@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from senet_nas.build import build
 from senet_nas.export.forms import FORMS, Forward, Record, shape
-from senet_nas.latency import Call, Comparison, compare, fingerprint, threads
+from senet_nas.latency import fingerprint, threads
 from senet_nas.recipe import LatencySpec
+from senet_nas.timing import Call, Comparison, Make, compare
 from spaces import Architecture
 
 Labelled = tuple[Tensor, Tensor]
@@ -124,7 +125,7 @@ def timed(folder: Path, beside: Path, record: Record, forms: Sequence[str], spec
     x = torch.randn(spec.batch, *shape(record), generator=torch.Generator().manual_seed(0))
     with threads(spec.threads):
         return {
-            name: compare(*(_call(FORMS[name].open(where), x) for where in (beside, folder)), seconds=spec.seconds)
+            name: compare(*(_opened(name, where, x) for where in (beside, folder)), seconds=spec.seconds)
             for name in forms
         }
 
@@ -135,9 +136,16 @@ def timed_on(spec: LatencySpec) -> dict[str, object]:
     return {name: value for name, value in found.items() if name != "runtime"}
 
 
-def _call(written: Forward, x: Tensor) -> Call:
-    def call() -> None:
-        with torch.inference_mode():
-            written(x)
+def _opened(form: str, folder: Path, x: Tensor) -> Make:
+    """A form as a user opens it, each time anew."""
 
-    return call
+    def make() -> Call:
+        written = FORMS[form].open(folder)
+
+        def call() -> None:
+            with torch.inference_mode():
+                written(x)
+
+        return call
+
+    return make

@@ -9,8 +9,8 @@ from search import Experiment, front, latency
 from search.ledger import Ledger
 from search.objectives import excess
 from search.prepare import prepare, rules
-from senet_nas.latency import Comparison
 from senet_nas.recipe import Seed
+from senet_nas.timing import Comparison
 from spaces import UserError
 
 CONFIG = {
