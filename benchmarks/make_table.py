@@ -2,8 +2,9 @@
 
     python -m benchmarks.make_table fashion113 --data DIR --to WORK [--blocks 8] [--jobs 2] [--device cuda] [--finish]
 
-WORK holds one line for each finished training, so that an interrupted command goes on when it is typed again. Blocks are
-trained one after the other; ``--finish`` writes those that are whole to benchmarks/tables/NAME.csv.gz, and beside it
+WORK holds one line for each finished training, so that an interrupted command goes on when it is typed again; what the
+finished table holds is not trained again. Blocks are trained one after the other, plain several times in each, since
+everything is compared with it; ``--finish`` writes those that are whole to benchmarks/tables/NAME.csv.gz, and beside it
 NAME.csv.gz.json: recipe, hardware, date, sites, and how much of what was found is architecture and how much is noise. With
 fewer than eight whole blocks it writes what there is to NAME.jsonl.gz, from which any later command goes on.
 Needs torch, torchvision and numpy alone until ``--finish``, which also needs SciPy.
@@ -13,6 +14,7 @@ import argparse
 import csv
 import gzip
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -36,12 +38,13 @@ COLUMNS = ("architecture", "seed", "epoch", "val_accuracy", "train_loss", "param
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: every architecture of the space, once in each block."""
+    """What is trained: every architecture of the space once in each block, and plain, beside which all are seen, more often."""
 
     backbone: str
     data: DataSpec
     recipe: Recipe
     space: SpaceSpec
+    plain: int = 8
 
 
 # Written down before anything was trained. Add a table here.
@@ -104,8 +107,23 @@ class Work:
         """What earlier work left in the repository."""
         return TABLES / f"{self.name}.jsonl.gz"
 
+    @property
+    def table(self) -> Path:
+        return TABLES / f"{self.name}.csv.gz"
+
+    def wanted(self, blocks: int) -> list[tuple[str, str]]:
+        """Architectures and seeds, block by block."""
+        plain, *others = [architecture.key for architecture in self.space]
+        rows = [
+            [(plain, Seed(b, r)) for r in range(self.plan.plain)] + [(key, Seed(b)) for key in others]
+            for b in range(blocks)
+        ]
+        return [(key, str(seed)) for block in rows for key, seed in block]
+
     def results(self) -> Iterator[dict[str, Any]]:
-        """Whole lines alone: the last one may have been cut by a kill."""
+        """Of the finished table, and of working files whole lines alone: the last one may have been cut by a kill."""
+        if self.table.exists():
+            yield from _read_table(self.table)
         texts = [gzip.decompress(self.begun.read_bytes()).decode()] if self.begun.exists() else []
         texts += [self.path.read_text()] if self.path.exists() else []
         for text in texts:
@@ -117,9 +135,7 @@ class Work:
 def train(work: Work, blocks: int, jobs: int) -> None:
     """Trains what is missing, block by block."""
     done = {(result["architecture"], result["seed"]) for result in work.results()}
-    keys = [architecture.key for architecture in work.space]
-    missing = [(key, str(Seed(block))) for block in range(blocks) for key in keys]
-    missing = [item for item in missing if item not in done]
+    missing = [item for item in work.wanted(blocks) if item not in done]
     print(f"{len(done)} trainings are there, {len(missing)} to go", flush=True)
     context = multiprocessing.get_context("spawn")
     with work.path.open("a") as file, ProcessPoolExecutor(jobs, mp_context=context) as pool:
@@ -150,17 +166,18 @@ def train_one(task: Task, key: str, seed: str) -> dict[str, Any]:
 def finish(work: Work) -> Path:
     """Writes the whole blocks as a table that ``evaluate: table:FILE`` and ``senet-search bench`` read."""
     results = {(r["architecture"], r["seed"]): r for r in work.results()}
-    keys = [architecture.key for architecture in work.space]
-    seeds = [s for s in sorted({seed for _, seed in results}) if all((key, s) in results for key in keys)]
+    blocks = 0
+    while all(item in results for item in work.wanted(blocks + 1)):
+        blocks += 1
     TABLES.mkdir(exist_ok=True)
-    if len(seeds) >= FEWEST_BLOCKS:
-        return _write_table(work, results, keys, seeds)
+    if blocks >= FEWEST_BLOCKS:
+        return _write_table(work, results, blocks)
     lines = "".join(json.dumps(result) + "\n" for result in results.values())
     work.begun.write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
     return work.begun
 
 
-def _write_table(work: Work, results: Results, keys: list[str], seeds: list[str]) -> Path:
+def _write_table(work: Work, results: Results, blocks: int) -> Path:
     from senet_nas.data import load
     from senet_nas.overhead import price_list
 
@@ -169,19 +186,30 @@ def _write_table(work: Work, results: Results, keys: list[str], seeds: list[str]
         work.plan.backbone, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size
     )
     costs = {a.key: prices.of(a) for a in work.space}
+    wanted = sorted(work.wanted(blocks), key=lambda item: (list(costs).index(item[0]), Seed.parse(item[1])))
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for key in keys:
-        for seed in seeds:
-            writer.writerows(_rows(results[key, seed], costs[key]))
-    path = TABLES / f"{work.name}.csv.gz"
-    path.write_bytes(gzip.compress(out.getvalue().encode(), 9, mtime=0))
-    final = [[results[key, seed]["curve"][-1]["val_accuracy"] for seed in seeds] for key in keys]
-    seconds = [results[key, seed]["seconds"] for key in keys for seed in seeds]
-    about = _about(work, data, seeds, final, seconds)
-    path.with_name(path.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
-    return path
+    for item in wanted:
+        writer.writerows(_rows(results[item], costs[item[0]]))
+    work.table.write_bytes(gzip.compress(out.getvalue().encode(), 9, mtime=0))
+    about = _about(work, data, [results[item] for item in wanted])
+    work.table.with_name(work.table.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
+    return work.table
+
+
+def _read_table(path: Path) -> Iterator[dict[str, Any]]:
+    """The trainings of a finished table, as the lines of a working file tell them."""
+    with gzip.open(path, "rt", newline="") as file:
+        for (key, seed), rows in itertools.groupby(
+            csv.DictReader(file), lambda row: (row["architecture"], row["seed"])
+        ):
+            epochs = list(rows)
+            curve = [
+                {"epoch": int(row["epoch"]), **{name: float(row[name]) for name in ("val_accuracy", "train_loss")}}
+                for row in epochs
+            ]
+            yield {"architecture": key, "seed": seed, "seconds": float(epochs[-1]["train_seconds"]), "curve": curve}
 
 
 def _rows(result: dict[str, Any], costs: dict[str, float]) -> Iterator[dict[str, Any]]:
@@ -195,22 +223,26 @@ def _rows(result: dict[str, Any], costs: dict[str, float]) -> Iterator[dict[str,
         }  # fmt: skip
 
 
-def _about(work: Work, data: Any, seeds: list[str], final: list[list[float]], seconds: list[float]) -> dict[str, Any]:
+def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
     import torch
 
     from senet_nas.train import CURVE_IMAGES
 
     plan = work.plan
+    final: dict[str, dict[str, float]] = {}
+    for result in results:
+        final.setdefault(result["architecture"], {})[result["seed"]] = result["curve"][-1]["val_accuracy"]
+    first = [[values[seed] for seed in values if Seed.parse(seed).replicate == 0] for values in final.values()]
     return {
         "name": work.name, "backbone": plan.backbone,
         "sites": [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in work.space.sites],
         "data": {**asdict(plan.data), "path": None, "fingerprint": data.fingerprint, "train": len(data.y_train),
                  "validation": len(data.y_val), "validation_before_the_last_epoch": min(CURVE_IMAGES, len(data.y_val))},
-        "recipe": asdict(plan.recipe), "space": asdict(plan.space), "architectures": len(final), "seeds": seeds,
-        "variance": components(final),
+        "recipe": asdict(plan.recipe), "space": asdict(plan.space), "architectures": len(final), "blocks": len(first[0]),
+        "trainings_of_plain_in_a_block": plan.plain, "variance": components(first),
         "hardware": {"processor": _processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "date": time.strftime("%Y-%m-%d", time.gmtime()), "seconds_in_all": round(sum(seconds)),
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "seconds_in_all": round(sum(result["seconds"] for result in results)),
     }  # fmt: skip
 
 

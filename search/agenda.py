@@ -124,10 +124,18 @@ class Agenda:
         def avoid(architecture: Architecture) -> bool:
             if architecture.key in tried or self._is_barred(architecture):
                 return True
-            no_more = self._candidates.seeds is not None and self._free_seed(architecture, block, set()) is None
-            return again and no_more
+            return again and self._is_used_up(architecture, block)
 
         return avoid
+
+    def _is_used_up(self, architecture: Architecture, block: int) -> bool:
+        """A table holds no further training of it; in a block that the table knows, none of that block, since what comes
+        from another one would be compared with nothing."""
+        if self._candidates.seeds is None:
+            return False
+        free = self._free_seed(architecture, block, set())
+        known = any(seed.block == block for seed in self._candidates.seeds(architecture))
+        return free is None or (known and free.block != block)
 
     def _plan_replicate(self) -> Training | None:
         """All of the space is trained: again from the least trained on, so that noise averages out."""

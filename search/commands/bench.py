@@ -107,8 +107,7 @@ def _trial(table: str, item: tuple[int, str, int]) -> Trial:
     world = _world(table, number)
     found = search(world, sampler, trainings, number)
     offers, most = _oracle(table, number)
-    real = isinstance(world, worlds.Real)
-    best = math.nan if real else score.points(offers, most)
+    best = math.nan if world.known is None else score.points(offers, most)
     reported = {OWN: _own(found, world), **{name: _read(found, world, name) for name in REPORTS}}
     return Trial(
         number, sampler, trainings, {name: score.points(front, most) for name, front in reported.items()},

@@ -332,6 +332,17 @@ def test_stopping_starts_nothing_more_and_closing_gives_back_what_runs(make_loop
     assert not loop.is_complete
 
 
+@pytest.mark.parametrize("sampler", ["knowledge_gradient", "thompson"])
+def test_a_sampler_that_repeats_does_not_where_a_table_holds_one_training_in_each_block(make_loop, sampler):
+    held = [Seed(block) for block in range(4)]
+    loop, ledger = make_loop(trainings=64, seeds=lambda architecture: held, sampler=sampler)
+    drive(loop)
+    found = [(t.architecture, t.seed.block) for t in ledger.trainings if t.origin == "sampler"]
+    assert len(found) > 20
+    assert len(set(found)) == len(found)
+    assert {block for _, block in found} == {0, 1}  # as many as the search opens, none ahead of its time
+
+
 def test_seeds_that_a_table_lacks_are_not_offered(make_loop):
     held = [Seed(0), Seed(1), Seed(2)]
     loop, ledger = make_loop(trainings=40, seeds=lambda architecture: held)

@@ -5,8 +5,10 @@ import statistics
 
 import pytest
 
-from search.bench import worlds
-from search.bench.worlds import SIGMA, TWISTS, Real, named
+from search.bench import synthetic
+from search.bench.real import Real
+from search.bench.synthetic import SIGMA, TWISTS
+from search.bench.worlds import named
 from search.evaluators import Table
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -14,7 +16,7 @@ from spaces import UserError
 
 @pytest.mark.parametrize(("name", "size"), [("113", 113), ("721", 721), ("9985", 9985)])
 def test_spaces_have_the_size_of_their_name(name, size):
-    assert worlds.SPACES[name]().size == size
+    assert synthetic.SPACES[name]().size == size
 
 
 @pytest.mark.parametrize("tau", [0.2, 1.5])
@@ -39,7 +41,7 @@ def test_noise_and_blocks_are_what_they_are_said_to_be():
     within = [world.accuracy(member, Seed(0, r)) for r in range(2000)]
     assert statistics.pstdev(within) == pytest.approx(SIGMA, rel=0.06)
     levels = [statistics.fmean(world.accuracy(member, Seed(b, r)) for r in range(40)) for b in range(200)]
-    assert statistics.pstdev(levels) == pytest.approx(worlds.BLOCK, rel=0.15)
+    assert statistics.pstdev(levels) == pytest.approx(synthetic.BLOCK, rel=0.15)
 
 
 @pytest.mark.parametrize("twist", TWISTS)
@@ -74,13 +76,23 @@ def test_a_wrong_name_is_told(name, part):
         named(name)
 
 
+def values(i, block):
+    """What the table of the tests says: the architecture's own, that of the block, and noise; plain has three of each."""
+    noise = ((7 * i + 3 * block) % 5 - 2) / 10
+    return [50 + i / 10 + 10 * block + noise * (1 - 2 * replicate) for replicate in range(3 if i == 0 else 1)]
+
+
 @pytest.fixture
 def table(tmp_path):
-    """57 architectures of a small space, eight blocks: accuracy says architecture and block."""
-    space = worlds._space(3, reduction=(4, 16), position=("pre_addition", "post_addition"), squeeze=("avg", "max"))
+    """57 architectures of a small space, eight blocks."""
+    space = synthetic._space(3, reduction=(4, 16), position=("pre_addition", "post_addition"), squeeze=("avg", "max"))
     lines = ["architecture,seed,epoch,val_accuracy,params,macs"]
     for i, architecture in enumerate(space):
-        lines += [f"{architecture.key},{b},1,{50 + i / 10 + 10 * b:.2f},{1000 + i},{2000 + i}" for b in range(8)]
+        lines += [
+            f"{architecture.key},{b}.{r},1,{value:.2f},{1000 + i},{2000 + i}"
+            for b in range(8)
+            for r, value in enumerate(values(i, b))
+        ]
     path = tmp_path / "table.csv.gz"
     path.write_bytes(gzip.compress("\n".join(lines).encode()))
     sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in space.sites]
@@ -89,30 +101,47 @@ def table(tmp_path):
     return path
 
 
-def test_seeds_that_score_are_never_drawn_and_are_rotated(table):
+def drawn(world, i):
+    member = world.space[i]
+    return [world.accuracy(member, seed) for seed in world.seeds(member)]
+
+
+def test_blocks_that_score_are_never_drawn_and_are_rotated(table):
     divisions = set()
     for number in range(20):
         world = Real(Table(table), number)
-        drawn, scored = world._halves
-        assert not set(drawn) & set(scored)
-        assert len(drawn) == len(scored) == 4
-        assert list(world.seeds(world.space[3])) == drawn
-        divisions.add(tuple(drawn))
+        to_draw, to_score = world._halves
+        assert to_draw.isdisjoint(to_score)
+        assert len(to_draw) == len(to_score) == 4
+        divisions.add(tuple(sorted(to_draw)))
     assert len(divisions) > 10
 
 
-def test_a_real_world_gives_what_the_table_says(table):
+def test_a_search_draws_what_the_table_says_without_the_level_of_the_block(table):
     world = named(str(table))(0)
-    member = world.space[20]
-    assert world.accuracy(member, Seed(2)) == pytest.approx(50 + 2 + 20)
-    assert world.truth(member) == pytest.approx(2.0)
-    assert world.price(member)["params_overhead"] == pytest.approx(2.0)
+    levels = [statistics.fmean(values(i, b)[0] for i in range(57)) for b in range(8)]
+    middle = statistics.fmean(levels)
+    expected = {i: {b: [y - levels[b] + middle for y in values(i, b)] for b in range(8)} for i in (0, 20)}
+    to_draw, to_score = world._halves
+    assert drawn(world, 20) == pytest.approx([expected[20][b][0] for b in sorted(to_draw)])
+    assert len(drawn(world, 0)) == 12
+    truth = statistics.fmean(expected[20][b][0] for b in to_score) - statistics.fmean(
+        y for b in to_score for y in expected[0][b]
+    )
+    assert world.truth(world.space[20]) == pytest.approx(truth)
+    assert world.price(world.space[20])["params_overhead"] == pytest.approx(2.0)
 
 
-def test_permuted_blocks_hold_the_same_values_and_no_truth(table):
-    world = named(f"permuted:{table}")(0)
-    for block in range(8):
-        values = sorted(world.accuracy(a, Seed(block)) for a in world.space)
-        assert values == pytest.approx([50 + i / 10 + 10 * block for i in range(57)])
-    assert world.truth(world.space[20]) == 0
-    assert [world.accuracy(world.space[1], Seed(b)) - 10 * b for b in range(8)] != pytest.approx([50.1] * 8)
+def test_a_permuted_table_holds_the_same_values_elsewhere_and_no_truth(table):
+    real, mixed = named(str(table))(0), named(f"permuted:{table}")(0)
+    one, other = ([y for i in range(57) for y in drawn(world, i)] for world in (real, mixed))
+    assert sorted(one) == pytest.approx(sorted(other))
+    assert one != pytest.approx(other)
+    assert mixed.truth(mixed.space[20]) == 0
+
+
+def test_a_table_of_one_block_cannot_score(table):
+    rows = gzip.decompress(table.read_bytes()).decode().splitlines()
+    table.write_bytes(gzip.compress("\n".join([rows[0], *(row for row in rows if ",0." in row)]).encode()))
+    with pytest.raises(UserError, match="one block"):
+        Real(Table(table), 0)

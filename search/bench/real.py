@@ -1,0 +1,111 @@
+"""Tables of real trainings as worlds: some blocks can be drawn by a search, the others are the truth.
+
+A table holds one training of an architecture in each block. In earnest a search trains as often as it likes within a
+block, so blocks are levelled here: what all architectures of a block have in common is taken off, and the trainings of
+an architecture in different blocks stand for repetitions within one. They are as noisy as the table is, and there are no
+more of them than it holds.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+from search.evaluators import Table
+from senet_nas.recipe import Seed, stable_hash
+from spaces import Architecture, Space, SpaceSpec
+from spaces.errors import UserError
+
+Trainings = dict[str, dict[Seed, float]]
+
+
+class Real:
+    """Half of the blocks can be drawn, the other half scores; the division is another for each ``number``.
+
+    ``permuted`` shuffles the trainings of each block anew, plain's among them, which leaves noise alone: a null with real
+    marginals. Raises UserError for a table that does not say what its sites are, or that has fewer than two blocks.
+    """
+
+    known = None
+
+    def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
+        if table.sites is None:
+            raise UserError(f"{table.path} has no {table.path.name}.json beside it that names its sites")
+        self._table, self._number, self._permuted = table, number, permuted
+        self.space = _space(table)
+        if len(self._blocks) < 2:
+            raise UserError(f"{table.path} holds one block: nothing is left to score a search with")
+
+    def price(self, architecture: Architecture) -> Mapping[str, float]:
+        found = self._table.price(architecture)
+        assert found is not None
+        return found
+
+    @property
+    def seeds(self) -> Callable[[Architecture], Sequence[Seed]]:
+        """Repetitions in one block: as many as the blocks that can be drawn hold trainings of an architecture."""
+        drawn = self._drawn
+        return lambda architecture: [Seed(0, n) for n in range(len(drawn[architecture.key]))]
+
+    def accuracy(self, architecture: Architecture, seed: Seed) -> float:
+        return self._drawn[architecture.key][seed.replicate]
+
+    def truth(self, architecture: Architecture) -> float:
+        """Mean gain over plain in the blocks that score; nothing where the table was permuted, since nothing is left."""
+        if self._permuted:
+            return 0.0
+        return self._means[architecture.key] - self._means[self.space[0].key]
+
+    @cached_property
+    def _drawn(self) -> dict[str, list[float]]:
+        blocks = self._halves[0]
+        return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
+
+    @cached_property
+    def _means(self) -> dict[str, float]:
+        blocks = self._halves[1]
+        scored = {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
+        return {key: sum(values) / len(values) for key, values in scored.items()}
+
+    @cached_property
+    def _halves(self) -> tuple[set[int], set[int]]:
+        """Blocks to draw from and blocks to score with, another division for each number."""
+        order = self._blocks[:]
+        random.Random(stable_hash("halves", self._number)).shuffle(order)
+        middle = (len(order) + 1) // 2
+        return set(order[:middle]), set(order[middle:])
+
+    @cached_property
+    def _blocks(self) -> list[int]:
+        return sorted({seed.block for seed in self._table.seeds(self.space[0])})
+
+    @cached_property
+    def _trainings(self) -> Trainings:
+        """The last accuracy of every training, by architecture and seed, every block on the level of all."""
+        results = self._table.results
+        final = {a.key: {s: epochs[-1][1]["val_accuracy"] for s, epochs in results[a.key].items()} for a in self.space}
+        levels = {b: _mean([seeds[Seed(b)] for seeds in final.values()]) for b in self._blocks}
+        middle = _mean(list(levels.values()))
+        level = {key: {s: y - levels[s.block] + middle for s, y in seeds.items()} for key, seeds in final.items()}
+        return self._shuffled(level) if self._permuted else level
+
+    def _shuffled(self, trainings: Trainings) -> Trainings:
+        """Within each block all trainings change places, whatever their architecture."""
+        mixed: Trainings = {key: {} for key in trainings}
+        for block in self._blocks:
+            places = [(key, seed) for key, seeds in trainings.items() for seed in seeds if seed.block == block]
+            order = places[:]
+            random.Random(stable_hash("permuted", self._number, block)).shuffle(order)
+            for (key, seed), (other, theirs) in zip(places, order, strict=True):
+                mixed[key][seed] = trainings[other][theirs]
+        return mixed
+
+
+def _space(table: Table) -> Space:
+    """The space that the table was made from, as the file beside it says."""
+    spec = {name: tuple(v) if isinstance(v, list) else v for name, v in table.about["space"].items()}
+    assert table.sites is not None
+    return Space(table.about["backbone"], table.sites, SpaceSpec(**spec))  # type: ignore[arg-type]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,200 @@
+"""Synthetic worlds: gains with a known truth, made of effects of factors and a term of the architecture's own.
+
+The priors below were written down before any search was run over them.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from search.surrogate import Known
+from senet_nas.overhead import se_cost
+from senet_nas.recipe import Seed, stable_hash
+from spaces import Architecture, Site, Space, SpaceSpec
+from spaces.errors import UserError, unknown
+
+SIGMA, BLOCK = 0.3, 0.24  # points: noise within a block, and between blocks (DESIGN, section 6)
+UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
+PLAIN_ACCURACY, PLAIN_PARAMS, PLAIN_MACS = 90.0, 75_000, 2_000_000
+NULL_BELOW = 0.12  # tau of the null in which plain is truly best
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of synthetic worlds. ``tau`` is the standard deviation of true gains in multiples of the noise sigma."""
+
+    space: str
+    tau: float
+    twist: str = ""
+
+    def world(self, number: int) -> "Synthetic":
+        """The world of this number: the same in every process."""
+        return Synthetic(self, SPACES[self.space](), number)
+
+
+class Synthetic:
+    """accuracy = plain + gain(architecture) + block + noise; gains have effects of factors and a term of their own."""
+
+    seeds = None
+
+    def __init__(self, kind: Kind, space: Space, number: int) -> None:
+        self.space, self._kind, self._number = space, kind, number
+        self._twist = TWISTS[kind.twist]
+
+    @property
+    def known(self) -> Known:
+        return Known(self._twist.sigma, 0.0 if self._twist.none else self._kind.tau, self._twist.unstructured)
+
+    def price(self, architecture: Architecture) -> Mapping[str, float]:
+        return _price(architecture, self.space.sites)
+
+    def truth(self, architecture: Architecture) -> float:
+        return self._gains[self._index[architecture.key]]
+
+    def accuracy(self, architecture: Architecture, seed: Seed) -> float:
+        rng = self._rng("noise", architecture.key, seed)
+        block = BLOCK * self._rng("block", seed.block).gauss(0, 1)
+        scale = self._twist.sigma
+        if self._twist.unequal and not architecture.is_plain:
+            scale *= math.exp(self._twist.unequal * self._rng("scale", architecture.key).gauss(0, 1))
+        noise = rng.gauss(0, 1)
+        if self._twist.tails:  # Student's t: a normal over the root of a chi-squared, scaled to the same variance
+            freedom = self._twist.tails
+            noise *= math.sqrt((freedom - 2) / rng.gammavariate(freedom / 2, 2))
+        shift = self._twist.block_factor * self._tau * self._block_factor(architecture, seed.block)
+        return PLAIN_ACCURACY + self.truth(architecture) + block + shift + scale * noise
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {architecture.key: i for i, architecture in enumerate(self.space)}
+
+    @property
+    def _tau(self) -> float:
+        return self._kind.tau * self._twist.sigma
+
+    @cached_property
+    def _gains(self) -> list[float]:
+        """Standardised over the space, so that tau means the same in every world; plain's gain is 0."""
+        members = list(self.space)
+        structured = _standard([self._structured(a) for a in members])
+        own = _standard([0.0 if a.is_plain else self._rng("own", a.key).gauss(0, 1) for a in members])
+        share = self._twist.unstructured
+        mixed = _standard(
+            [math.sqrt(1 - share) * s + math.sqrt(share) * o for s, o in zip(structured, own, strict=True)]
+        )
+        mean = self._rng("mean").gauss(0, 1) * self._tau
+        gains = [self._twist.shape(mean + self._tau * gain) for gain in mixed]
+        top = max(gains[1:])
+        return [0.0] + [gain - top if self._twist.below else gain for gain in gains[1:]]
+
+    def _structured(self, architecture: Architecture) -> float:
+        """Sum over stages of their effect, changed by width, position and squeeze, plus a stage-position interplay."""
+        stages = {s.stage: se for s, se in zip(self.space.sites, architecture.blocks, strict=True) if se is not None}
+        total = 0.0
+        for stage, se in stages.items():
+            total += self._effect("stage", stage) + 0.5 * self._effect("position", se.position)
+            total += 0.3 * self._effect("width", se.excitation) + 0.2 * self._effect("squeeze", se.squeeze)
+            total += 0.5 * self._effect("stage position", stage, se.position)
+        return total
+
+    def _block_factor(self, architecture: Architecture, block: int) -> float:
+        stages = {s.stage for s, se in zip(self.space.sites, architecture.blocks, strict=True) if se is not None}
+        return sum(self._rng("block factor", block, stage).gauss(0, 1) for stage in stages) / math.sqrt(3)
+
+    def _effect(self, *name: object) -> float:
+        return self._rng("effect", *name).gauss(0, 1)
+
+    def _rng(self, *name: object) -> random.Random:
+        return random.Random(stable_hash(self._kind.space, self._number, *name))
+
+
+@dataclass(frozen=True)
+class Twist:
+    """How a world departs from the plain model: each field but ``sigma`` (points) is one way to be misspecified."""
+
+    sigma: float = SIGMA
+    unstructured: float = UNSTRUCTURED
+    tails: float = 0.0
+    unequal: float = 0.0
+    block_factor: float = 0.0
+    below: bool = False
+    none: bool = False
+
+    def shape(self, gain: float) -> float:
+        return 0.0 if self.none else gain
+
+
+TWISTS = {
+    "": Twist(),
+    "heavy-tails": Twist(tails=3.0),
+    "unequal-noise": Twist(unequal=0.5),
+    "unstructured": Twist(unstructured=0.5),
+    "structured": Twist(unstructured=0.2),
+    "block-factor": Twist(block_factor=0.5),
+    "little-noise": Twist(sigma=0.2),
+    "null": Twist(none=True),
+    "null-below": Twist(below=True),
+}
+
+
+def _sites(stages: int) -> tuple[Site, ...]:
+    positions = ("pre_addition", "post_addition", "pre_unit", "identity")
+    widths = [16 * 2**stage for stage in range(stages)]
+    return tuple(
+        Site(f"{k + 1}.0", k + 1, {p: widths[max(0, k - 1)] if p == "pre_unit" else width for p in positions})
+        for k, width in enumerate(widths)
+    )
+
+
+def _space(stages: int, **spec: object) -> Space:
+    return Space("synthetic", _sites(stages), SpaceSpec(**spec))  # type: ignore[arg-type]
+
+
+_POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
+SPACES: dict[str, Callable[[], Space]] = {
+    "113": lambda: _space(3, reduction=(2, 8), position=_POSITIONS, squeeze=("avg", "max")),
+    "721": lambda: _space(4, reduction=(2, 4, 8, 16), position=_POSITIONS, squeeze=("avg", "max", "std")),
+    "9985": lambda: _space(
+        4, reduction=(2, 4, 8, 16), position=_POSITIONS, squeeze=("avg", "max", "std", "avgmax"),
+        tie=("reduction", "squeeze", "excitation", "gate"),
+    ),
+}  # fmt: skip
+
+
+def _standard(values: Sequence[float]) -> list[float]:
+    """Mean 0 and deviation 1 over all but plain, which is first."""
+    rest = np.array(values[1:])
+    spread = float(rest.std()) or 1.0
+    return [0.0, *((rest - rest.mean()) / spread).tolist()]
+
+
+def _price(architecture: Architecture, sites: Sequence[Site]) -> dict[str, float]:
+    costs = [
+        se_cost(site.channels[se.position], 64, se)
+        for site, se in zip(sites, architecture.blocks, strict=True)
+        if se is not None
+    ]
+    params = PLAIN_PARAMS + sum(cost["params"] for cost in costs)
+    macs = PLAIN_MACS + sum(cost["macs"] for cost in costs)
+    return {
+        "params": params, "macs": macs,
+        "params_overhead": 100 * (params / PLAIN_PARAMS - 1), "macs_overhead": 100 * (macs / PLAIN_MACS - 1),
+    }  # fmt: skip
+
+
+def named(text: str) -> Kind:
+    """The family that ``SPACE:TAU[:TWIST]`` names. Raises UserError."""
+    space, _, rest = text.partition(":")
+    tau, _, twist = rest.partition(":")
+    if space not in SPACES:
+        raise unknown("space", space, SPACES)
+    if twist not in TWISTS:
+        raise unknown("twist", twist, [name for name in TWISTS if name])
+    try:
+        return Kind(space, float(tau), twist)
+    except ValueError as error:
+        raise UserError(f"`{tau}` is no number", hint="write synthetic:113:0.6 for tau/sigma = 0.6") from error
