@@ -32,7 +32,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--backbone", default="cifar_resnet20")
     arguments.add_argument("--seconds", type=float, default=60.0, help="at most, for a figure")
-    arguments.add_argument("--samples", type=int, default=48)
+    arguments.add_argument("--samples", type=int, default=SPEC.samples)
     arguments.add_argument("--unseen", type=int, default=20)
     arguments.add_argument("--only", nargs="*", choices=FIGURES, default=[*FIGURES])
     given = arguments.parse_args()

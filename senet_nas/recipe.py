@@ -94,7 +94,7 @@ class LatencySpec:
         "eager", "PyTorch as it is, torch.compile, a CUDA graph, or ONNX Runtime"
     )
     seconds: float = option(2.0, "longest time for timing one architecture before the search", gt=0, le=3600)
-    samples: int = option(40, "architectures that are timed before the search, to predict all others", ge=8, le=10_000)
+    samples: int = option(64, "architectures that are timed before the search, to predict all others", ge=8, le=10_000)
 
 
 @dataclass(frozen=True)
