@@ -12,7 +12,7 @@ from typing import Any
 from search import confirm, front
 from search.confirm import Sizes
 from search.front import Rules
-from search.ledger import OPEN, SHARE, Entry, Ledger, Role, State, Training
+from search.ledger import SHARE, Entry, Ledger, Role, Training
 from search.objectives import excess
 from search.propose import Proposer
 from senet_nas.recipe import Seed
@@ -21,11 +21,10 @@ from spaces.failpoints import failpoint
 from spaces.placements import baselines, words
 from spaces.space import Space
 
-# A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3).
-BLOCK_SIZE, SMALLEST_BLOCK = 32, 8
+# A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3). Large budgets have
+# larger blocks: more than so many average nothing out any more, and each is a column of the model.
+BLOCK_SIZE, SMALLEST_BLOCK, MOST_BLOCKS = 32, 8, 32
 SEARCH: tuple[Role, ...] = ("baseline", "search")
-# An architecture of which a training ended so is not proposed again.
-GIVEN_UP: tuple[State, ...] = ("failed", "stopped")
 
 Price = Callable[[Architecture], Mapping[str, float]]
 Seeds = Callable[[Architecture], Sequence[Seed]]
@@ -50,6 +49,7 @@ class Agenda:
     ) -> None:
         self._ledger, self._candidates, self._proposer = ledger, candidates, proposer
         self._budget, self._rules = budget, rules
+        self._has_limits = any(objective.limit is not None for objective in rules.objectives)
         if ledger.fact("sites") is None:  # the report looks at what architectures have in common
             sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in candidates.space.sites]
             ledger.note(sites=sites)
@@ -60,7 +60,7 @@ class Agenda:
             return None
         if self._used(*SEARCH) < self._search_target() and not search_is_over:
             return self._plan_block() or self._plan_search()
-        if any(t.state in OPEN for t in self._ledger.trainings):
+        if self._ledger.census.is_open:
             return None
         return self._freeze(search_is_over)
 
@@ -73,9 +73,8 @@ class Agenda:
 
     def _plan_block(self) -> Training | None:
         """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages."""
-        block, size = self._block(), min(BLOCK_SIZE, self._search_target() - self._used(*SEARCH))
-        planned = [t for t in self._ledger.trainings if t.origin == f"baseline {block}"]
-        if any(t.state != "failed" for t in planned):
+        block, size = self._block(), min(self._block_size(), self._search_target() - self._used(*SEARCH))
+        if self._ledger.census.planned[f"baseline {block}"]:
             return None
         plain, *others = baselines(self._candidates.space)
         n_plain = self._n_plain(plain, size)
@@ -88,18 +87,21 @@ class Agenda:
         wanted = max(2, round(math.sqrt(size)))
         if self._candidates.seeds is None:
             return wanted
-        blocks = max(1, self._search_target() // BLOCK_SIZE)
+        blocks = max(1, self._search_target() // self._block_size())
         return max(1, min(wanted, (len(self._candidates.seeds(plain)) - self._sizes().plain) // blocks))
 
     def _block(self) -> int:
         """The block that the search is in; the last one takes what would be too small for one of its own."""
         used, target = self._used(*SEARCH), self._search_target()
-        return min(used // BLOCK_SIZE, max(0, (target - SMALLEST_BLOCK) // BLOCK_SIZE)) + self._blocks_before()
+        size = self._block_size()
+        return min(used // size, max(0, (target - SMALLEST_BLOCK) // size)) + self._blocks_before()
+
+    def _block_size(self) -> int:
+        return max(BLOCK_SIZE, math.ceil(self._search_target() / MOST_BLOCKS))
 
     def _blocks_before(self) -> int:
         """A run that was extended after a confirmation goes on in a fresh block."""
-        confirmed = [t.seed.block for t in self._ledger.trainings if t.role == "confirm"]
-        return 1 + max(confirmed) if confirmed else 0
+        return 1 + self._ledger.census.last_block["confirm"] if "confirm" in self._ledger.census.last_block else 0
 
     # -- search -----------------------------------------------------------------------------------------------------------
 
@@ -116,10 +118,14 @@ class Agenda:
     def _avoid(self) -> Callable[[Architecture], bool]:
         """What must not be proposed: what is barred, what failed or was stopped, and what was trained, unless the sampler
         replicates."""
-        keys = self._ledger.entries
+        keys, census = self._ledger.entries, self._ledger.census
         again = self._proposer.replicates
-        tried = {keys[t.architecture].key for t in self._ledger.trainings if not again or t.state in GIVEN_UP}
+        tried = {keys[n].key for n in census.of if not again or census.given_up[n]}
         block = self._block()
+        if (
+            self._candidates.seeds is None and not self._has_limits
+        ):  # asked for every member of the space at every proposal
+            return lambda architecture: architecture.key in tried
 
         def avoid(architecture: Architecture) -> bool:
             if architecture.key in tried or self._is_barred(architecture):
@@ -139,10 +145,11 @@ class Agenda:
 
     def _plan_replicate(self) -> Training | None:
         """All of the space is trained: again from the least trained on, so that noise averages out."""
-        trainings = self._ledger.trainings
-        given_up = {t.architecture for t in trainings if t.state in GIVEN_UP}
-        count = {e.number: sum(t.architecture == e.number for t in trainings) for e in self._ledger.entries}
-        for number in sorted(count.keys() - given_up, key=lambda n: (count[n], n)):
+        census = self._ledger.census
+        count = {
+            e.number: len(census.of.get(e.number, ())) for e in self._ledger.entries if not census.given_up[e.number]
+        }
+        for number in sorted(count, key=lambda n: (count[n], n)):
             architecture = Architecture.parse(self._ledger.entries[number].key)
             rows = self._rows([architecture], self._block()) if self._is_allowed(architecture) else []
             if rows:
@@ -156,14 +163,11 @@ class Agenda:
         return self._candidates.seeds is not None and not self._candidates.seeds(architecture)
 
     def _is_allowed(self, architecture: Architecture) -> bool:
-        if all(objective.limit is None for objective in self._rules.objectives):
-            return True  # asked for every member of the space at every proposal
-        return excess(self._rules.objectives, self._candidates.price(architecture)) <= 0
+        return not self._has_limits or excess(self._rules.objectives, self._candidates.price(architecture)) <= 0
 
     def _known(self, architecture: Architecture) -> float | None:
         """Mean accuracy of the finished trainings of an architecture."""
-        entry = self._ledger.find(architecture.key)
-        done = [t for t in self._ledger.trainings if entry and t.architecture == entry.number and t.state == "finished"]
+        done = [t for t in self._of(self._ledger.find(architecture.key)) if t.state == "finished"]
         return sum(t.metrics["val_accuracy"] for t in done) / len(done) if done else None
 
     # -- confirmation -------------------------------------------------------------------------------------------------------
@@ -173,7 +177,7 @@ class Agenda:
         sizes = confirm.sizes(self._used(*SEARCH) * 4 // 3) if early else self._sizes()
         chosen = front.finalists(self._ledger, self._rules, sizes.finalists) if sizes.total else []
         names = [0] * sizes.plain + [number for number in chosen for _ in range(sizes.each)] if chosen else []
-        fresh = 1 + max(t.seed.block for t in self._ledger.trainings)
+        fresh = 1 + max(self._ledger.census.last_block.values())
         rows = self._fresh_rows(names, fresh, sizes.blocks)
         round_ = {"sizes": asdict(sizes), "finalists": chosen, "budget": self._budget}
         origin = f"confirmation {len(self._rounds()) + 1}"
@@ -205,9 +209,9 @@ class Agenda:
 
     def _used(self, *roles: Role) -> int:
         """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done."""
-        counted = [t for t in self._ledger.trainings if t.role in roles and t.state != "failed"]
-        stopped = [t.metrics[SHARE] for t in counted if t.state == "stopped"]
-        return len(counted) - len(stopped) + math.ceil(round(sum(stopped), 6))
+        census = self._ledger.census
+        stopped = [t.metrics[SHARE] for role in roles for t in census.stopped[role].values()]
+        return sum(census.counted[role] for role in roles) - len(stopped) + math.ceil(round(sum(stopped), 6))
 
     def _rows(
         self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None
@@ -224,12 +228,17 @@ class Agenda:
 
     def _free_seed(self, architecture: Architecture, block: int, taken: set[Seed]) -> Seed | None:
         """The next replicate in the block; from a table, a seed it holds, of that block if it can be."""
-        entry = self._ledger.find(architecture.key)
-        used = taken | {t.seed for t in self._ledger.trainings if entry and t.architecture == entry.number}
+        used = taken | {t.seed for t in self._of(self._ledger.find(architecture.key))}
         if self._candidates.seeds is None:
             return next(s for s in (Seed(block, r) for r in range(len(used) + 1)) if s not in used)
         offered = [seed for seed in self._candidates.seeds(architecture) if seed not in used]
         return min(offered, key=lambda seed: (seed.block != block, seed), default=None)
+
+    def _of(self, entry: Entry | None) -> list[Training]:
+        """All trainings of an architecture."""
+        return (
+            [self._ledger.trainings[number] for number in self._ledger.census.of.get(entry.number, ())] if entry else []
+        )
 
     def _enter(self, architecture: Architecture) -> Entry:
         return self._ledger.enter(

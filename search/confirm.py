@@ -5,6 +5,7 @@ taken out, is significant after Holm's correction over the finalists (Holm 1979)
 sizes are fixed before the first training, so nothing can be trained until it is significant.
 """
 
+import functools
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ class Sizes:
         return self.finalists * self.each + self.plain
 
 
+@functools.cache
 def sizes(budget: int) -> Sizes:
     """The last quarter of the budget. Plain is in every comparison, so it gets sqrt(K) times as many trainings as each
     of K finalists (Dunnett 1955); at least three of each, or nothing can be proven and all goes into the search."""

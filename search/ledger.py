@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from search import ledger_file
+from search.census import Census
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.failpoints import failpoint
@@ -89,6 +90,9 @@ class Ledger:
                 _check_numbers(self.entries, self.trainings)
         self._by_key = {entry.key: entry for entry in self.entries}
         self._by_uid = {training.uid: training.number for training in self.trainings}
+        self.census = Census()
+        for training in self.trainings:
+            self.census.enter(training)
         self._progress_saved = 0.0
 
     def close(self) -> None:
@@ -148,6 +152,8 @@ class Ledger:
             self._note(facts)
         self.trainings += planned
         self._by_uid |= {training.uid: training.number for training in planned}
+        for training in planned:
+            self.census.enter(training)
         return planned
 
     def start(self, uid: str) -> Training:
@@ -230,7 +236,9 @@ class Ledger:
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
             ledger_file.sign(self._db, "trainings", number)
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
+        self.census.leave(self.trainings[number])
         self.trainings[number] = _training(row)
+        self.census.enter(self.trainings[number])
         return self.trainings[number]
 
 

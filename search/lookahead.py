@@ -8,7 +8,7 @@ one noisy training often changes nothing, several of the same are looked ahead t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from search.surrogate import Posterior
 
 Array = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
@@ -23,6 +24,8 @@ Booleans = NDArray[np.bool_]
 SCREENED, DRAWS = 96, 256
 RIVALS, CANDIDATES, STRANGERS = 200, 96, 48
 REPLICATES = (1, 4, 16, 64)
+# Draws cannot be conditioned on more running trainings than some of them have in common: on those that may decide most.
+PENDING = 64
 # Nodes and weights of a standard normal, for the expectation over what a training may show.
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
@@ -55,7 +58,7 @@ def value(means: Array, costs: Array) -> Array:
     return earned
 
 
-def on_front(draws: Array, costs: Array) -> Array:
+def on_front(draws: Array | Singles, costs: Array) -> Array:
     """How often each architecture is a member of the front: (architectures,), for draws (draws, architectures)."""
     counts = np.zeros(len(costs))
     for cost in costs.T:
@@ -83,10 +86,21 @@ def knowledge_gradient(scene: Scene, rng: np.random.Generator) -> int:
     """The architecture whose next trainings are expected to raise the value of the report most, each."""
     chances = on_front(scene.posterior.everywhere(SCREENED), scene.costs)
     rivals = np.union1d(np.argsort(-chances, kind="stable")[:RIVALS], [0])
+    scene = _thinned(scene, chances)
     candidates = _screened(scene.allowed, chances, rng)
     gains = _gains(scene, rivals, candidates, rng)
     ties = gains >= gains.max() * (1 - 1e-9)
     return int(candidates[np.flatnonzero(ties)[chances[candidates[ties]].argmax()]])
+
+
+def _thinned(scene: Scene, chances: Array) -> Scene:
+    """With so much running that only a part of it can be thought of: what runs is not chosen again, where anything else is."""
+    if len(scene.pending) <= PENDING:
+        return scene
+    fresh = scene.allowed.copy()
+    fresh[[architecture for architecture, _ in scene.pending]] = False
+    pending = sorted(scene.pending, key=lambda running: -chances[running[0]])[:PENDING]
+    return replace(scene, allowed=fresh if fresh.any() else scene.allowed, pending=pending)
 
 
 def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> Integers:
@@ -126,16 +140,22 @@ def _conditioned(scene: Scene, members: Integers, rng: np.random.Generator) -> t
 
     Matheron's rule (Wilson et al., ICML 2020): a draw is moved by how far its own noisy observation misses the mean.
     """
-    draws = scene.posterior.everywhere(DRAWS, members)
-    levels = {block: scene.posterior.levels[:DRAWS, i].copy() for i, block in enumerate(scene.posterior.blocks)}
-    noise = scene.posterior.sigmas[:DRAWS]
-    for block in {scene.block, *(block for _, block in scene.pending)} - levels.keys():
-        levels[block] = scene.posterior.plain_accuracy + rng.standard_normal(len(draws))
+    posterior = scene.posterior
+    draws = posterior.everywhere(DRAWS, members).astype(np.float64)
+    noise = posterior.sigmas[:DRAWS]
+    blocks = sorted({scene.block, *(block for _, block in scene.pending)})
+    both = np.column_stack([draws, *(_level(posterior, block, rng) for block in blocks)])
     for architecture, block in scene.pending:
-        at = int(np.searchsorted(members, architecture))
-        seen = draws[:, at] + levels[block] + noise * rng.standard_normal(len(draws))
+        at, level = int(np.searchsorted(members, architecture)), len(members) + blocks.index(block)
+        seen = both[:, at] + both[:, level] + noise * rng.standard_normal(len(both))
         miss = seen - seen.mean()
-        pull = miss / (miss @ miss)
-        levels = {name: level - miss * (pull @ (level - level.mean())) for name, level in levels.items()}
-        draws -= np.outer(miss, pull @ (draws - draws.mean(axis=0)))
-    return draws, levels[scene.block]
+        both -= np.outer(miss, miss @ (both - both.mean(axis=0)) / (miss @ miss))
+    return both[:, : len(members)], both[:, len(members) + blocks.index(scene.block)]
+
+
+def _level(posterior: Posterior, block: int, rng: np.random.Generator) -> Array:
+    """Draws of the level of a block; of one that nobody has seen, somewhere around the others."""
+    if block in posterior.blocks:
+        return posterior.levels[:DRAWS, posterior.blocks.index(block)]
+    unseen: Array = posterior.plain_accuracy + rng.standard_normal(DRAWS)
+    return unseen

@@ -141,8 +141,8 @@ class Loop:
         if self._stopping or self._time_share() >= 1:
             return None
         self._check_breaker()
-        waiting = (t for t in self._ledger.trainings if t.state == "waiting")
-        training = next(waiting, None)
+        waiting = self._ledger.census.waiting
+        training = waiting[min(waiting)] if waiting else None
         if training is None:
             training = self._agenda.plan_next(search_is_over=self._time_share() >= 0.75)
         if training is None or self._is_kept_waiting(training):
@@ -191,9 +191,8 @@ class Loop:
 
     def close(self) -> None:
         """What still runs is given up and waits for the next session; the time spent is remembered."""
-        for training in self._ledger.trainings:
-            if training.state == "running":
-                self._changed(self._ledger.wait(training.uid))
+        for _, training in sorted(self._ledger.census.running.items()):
+            self._changed(self._ledger.wait(training.uid))
         self._ledger.note(seconds=self.spent)
 
     @property
@@ -210,14 +209,14 @@ class Loop:
 
     @property
     def is_running(self) -> bool:
-        return any(t.state == "running" for t in self._ledger.trainings)
+        return bool(self._ledger.census.running)
 
     @property
     def is_complete(self) -> bool:
         """Nothing is left to do within the budget; where the time is over, trainings may be left waiting."""
         if self._time_share() >= 1:
             return not self.is_running
-        return self._agenda.is_confirmed and not any(t.state in OPEN for t in self._ledger.trainings)
+        return self._agenda.is_confirmed and not self._ledger.census.is_open
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 
@@ -272,7 +271,7 @@ class Loop:
 
     def _is_kept_waiting(self, training: Training) -> bool:
         """What ran out of memory runs alone: it waits for the others, and they for it."""
-        running = {t.uid for t in self._ledger.trainings if t.state == "running"}
+        running = {t.uid for t in self._ledger.census.running.values()}
         return bool(running and (training.uid in self._alone or running & self._alone))
 
     def _time_share(self) -> float:

@@ -62,6 +62,7 @@ class Proposer:
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
         self._trial_of: dict[int, int] = {}  # training number -> trial number
+        self._memory: dict[int, Any] = {}
 
     @property
     def study(self) -> optuna.Study:
@@ -77,7 +78,7 @@ class Proposer:
         """An architecture for the training of this number in a block, with the record that :meth:`restore` needs; None
         when the space holds nothing that need not be avoided."""
         columns = [o.column for o in self._objectives if not o.is_accuracy]
-        setting = Setting(self._space, self._price, columns, block, avoid, self._listed)
+        setting = Setting(self._space, self._price, columns, block, avoid, self._listed, self._memory)
         self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, setting)
         self._asked_in = block
         first = len(self._study.get_trials(deepcopy=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from spaces.architecture import Architecture
@@ -24,7 +24,8 @@ BLOCK = "block"
 @dataclass(frozen=True)
 class Setting:
     """What a sampler may know besides the study: the space, overheads in percent (``columns`` of ``price``), the block of
-    the next training, what must not be proposed, and the listed members, where the space is small enough."""
+    the next training, what must not be proposed, the listed members, where the space is small enough, and a memory that is
+    the same at every ask."""
 
     space: Space
     price: Callable[[Architecture], Mapping[str, float]]
@@ -32,6 +33,7 @@ class Setting:
     block: int
     avoid: Avoid
     listed: Catalogue | None
+    memory: dict[int, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def _posterior(seed: int, setting: Setting, rule: Any) -> BaseSampler:
 
     return PosteriorSampler(
         setting.space, setting.price, setting.columns, rule, seed=seed, block=setting.block, avoid=setting.avoid,
-        listed=setting.listed,
+        listed=setting.listed, memory=setting.memory,
     )  # fmt: skip
 
 

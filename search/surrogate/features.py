@@ -8,6 +8,7 @@ variance of gains over the architectures that are described.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from spaces.placements import ratio
 from spaces.spec import Site
 
 Array = NDArray[np.float64]
+Singles = NDArray[np.float32]
 Column = tuple[str, ...]
 
 # The share of the structured variance that each family is expected to explain. Written down before any result was seen:
@@ -33,6 +35,11 @@ class Features:
 
     matrix: Array
     columns: tuple[Column, ...]
+
+    @cached_property
+    def single(self) -> Singles:
+        """``matrix`` in single precision."""
+        return self.matrix.astype(np.float32)
 
     @classmethod
     def none(cls, n: int) -> "Features":
