@@ -6,6 +6,7 @@ an architecture in different blocks stand for repetitions within one. They are a
 more of them than it holds.
 """
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -53,7 +54,21 @@ class Real:
         """Mean gain over plain in the blocks that score; nothing where the table was permuted, since nothing is left."""
         if self._permuted:
             return 0.0
-        return self._means[architecture.key] - self._means[self.space[0].key]
+        return _mean(self._scored[architecture.key]) - _mean(self._scored[self.space[0].key])
+
+    def doubt(self, architecture: Architecture) -> float:
+        """The truth is a difference of two means, each as noisy as so few trainings are."""
+        if self._permuted or architecture.is_plain:
+            return 0.0
+        counts = [len(self._scored[key]) for key in (architecture.key, self.space[0].key)]
+        return self._sigma * math.sqrt(sum(1 / count for count in counts))
+
+    @cached_property
+    def _sigma(self) -> float:
+        """Noise of one training, by what is left when the level of the block and the architecture's mean are taken off."""
+        rows = [[seeds[Seed(b)] for b in self._blocks] for seeds in self._trainings.values()]
+        squares = sum((y - _mean(row)) ** 2 for row in rows for y in row)
+        return math.sqrt(squares / ((len(rows) - 1) * (len(self._blocks) - 1)))
 
     @cached_property
     def _drawn(self) -> dict[str, list[float]]:
@@ -61,10 +76,9 @@ class Real:
         return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
 
     @cached_property
-    def _means(self) -> dict[str, float]:
+    def _scored(self) -> dict[str, list[float]]:
         blocks = self._halves[1]
-        scored = {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
-        return {key: sum(values) / len(values) for key, values in scored.items()}
+        return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
 
     @cached_property
     def _halves(self) -> tuple[set[int], set[int]]:

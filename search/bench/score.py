@@ -1,13 +1,15 @@
 """How good a reported front is, and how honest: both against a truth that the search did not see."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.bench.worlds import World
-from search.front import Front
+from search.front import Front, Point
 from spaces import Architecture
 
 Array = NDArray[np.float64]
@@ -63,6 +65,7 @@ class Honesty:
 def honesty(front: Front, world: World) -> Honesty:
     """Coverage of the intervals of the front's members, and how many verdicts were false.
 
+    Where the truth is itself in doubt (a mean of few trainings), an interval is widened by as much before it is judged.
     *Likely* and *proven* say that the gain exceeds ``min_gain``; they are false where the true gain does not.
     """
     true = {p.id: world.truth(Architecture.parse(p.architecture)) for p in front.points}
@@ -72,10 +75,16 @@ def honesty(front: Front, world: World) -> Honesty:
     }
     limit = front.rules.min_gain
     return Honesty(
-        len(members), sum(p.gain_low <= true[p.id] <= p.gain_high for p in members),
+        len(members), sum(_covers(p, true[p.id], front.rules.level, world) for p in members),
         len(by_verdict["likely"]), sum(gain <= limit for gain in by_verdict["likely"]),
         len(by_verdict["proven"]), sum(gain <= limit for gain in by_verdict["proven"]),
     )  # fmt: skip
+
+
+def _covers(point: Point, true: float, level: float, world: World) -> bool:
+    reach = NormalDist().inv_cdf((1 + level) / 2) * world.doubt(Architecture.parse(point.architecture))
+    low, high = (math.hypot(point.gain - bound, reach) for bound in (point.gain_low, point.gain_high))
+    return point.gain - low <= true <= point.gain + high
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,11 @@ class Searched:
 
 # The default sampler, told what nobody knows in earnest: how much noise there is and how far gains lie apart.
 REFERENCE = "reference"
-SEARCHERS = (*SAMPLERS, REFERENCE)
+
+
+def searchers() -> tuple[str, ...]:
+    """What :func:`search` takes for a sampler."""
+    return (*SAMPLERS, REFERENCE)
 
 
 def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:

@@ -55,6 +55,9 @@ class Synthetic:
     def truth(self, architecture: Architecture) -> float:
         return self._gains[self._index[architecture.key]]
 
+    def doubt(self, architecture: Architecture) -> float:
+        return 0.0
+
     def accuracy(self, architecture: Architecture, seed: Seed) -> float:
         rng = self._rng("noise", architecture.key, seed)
         block = BLOCK * self._rng("block", seed.block).gauss(0, 1)

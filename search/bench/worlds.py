@@ -30,6 +30,10 @@ class World(Protocol):
         """The gain over plain that the search is judged by."""
         ...
 
+    def doubt(self, architecture: Architecture) -> float:
+        """The standard deviation of that truth, in points: 0 where it is known."""
+        ...
+
     @property
     def seeds(self) -> Callable[[Architecture], Sequence[Seed]] | None:
         """The seeds that a search may draw; None where any may be."""

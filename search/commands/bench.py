@@ -11,7 +11,7 @@ from typing import Any
 from search.bench import score, worlds
 from search.bench.reporting import REPORTS
 from search.bench.score import Offer, Tally
-from search.bench.searches import SEARCHERS, Searched, search
+from search.bench.searches import Searched, search, searchers
 from search.bench.worlds import World
 from spaces import Architecture
 from spaces.errors import UserError, unknown
@@ -82,8 +82,8 @@ class Bench:
 def bench(table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int) -> Bench:
     """Runs ``searches`` searches of each sampler with each budget. Raises UserError for a name that is none."""
     for sampler in samplers:
-        if sampler not in SEARCHERS:
-            raise unknown("sampler", sampler, SEARCHERS)
+        if sampler not in (known := searchers()):
+            raise unknown("sampler", sampler, known)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
     worlds.named(table)  # a wrong name is an error now, not in a worker

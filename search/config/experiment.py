@@ -55,7 +55,9 @@ class SearchSpec:
     """The ``search`` section of a config: who proposes, and what is good enough."""
 
     __pydantic_config__ = STRICT
-    sampler: str = option("tpe", "what proposes; auto: grid where the budget covers the space, else knowledge_gradient")
+    sampler: str = option(
+        "auto", "what proposes; auto: grid where the budget covers the space, else knowledge_gradient"
+    )
     seed: int = option(0, "fixes what is proposed and how trainings start", ge=0, le=2**32 - 1)
     tolerance: float = option(0.1, "points of accuracy that may be given up for a cheaper network", ge=0, le=100)
     min_gain: float = option(0.05, "points of accuracy over plain that a proof must exceed", ge=0, le=100)

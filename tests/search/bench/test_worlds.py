@@ -137,7 +137,18 @@ def test_a_permuted_table_holds_the_same_values_elsewhere_and_no_truth(table):
     one, other = ([y for i in range(57) for y in drawn(world, i)] for world in (real, mixed))
     assert sorted(one) == pytest.approx(sorted(other))
     assert one != pytest.approx(other)
-    assert mixed.truth(mixed.space[20]) == 0
+    assert mixed.truth(mixed.space[20]) == mixed.doubt(mixed.space[20]) == 0
+
+
+def test_a_measured_truth_says_how_much_it_is_in_doubt(table):
+    world = named(str(table))(0)
+    noise = [[((7 * i + 3 * b) % 5 - 2) / 10 for b in range(8)] for i in range(57)]
+    columns = [statistics.fmean(row[b] for row in noise) for b in range(8)]
+    left = [[y - columns[b] for b, y in enumerate(row)] for row in noise]
+    sigma = math.sqrt(sum((y - statistics.fmean(row)) ** 2 for row in left for y in row) / (56 * 7))
+    assert world.doubt(world.space[20]) == pytest.approx(sigma * math.sqrt(1 / 4 + 1 / 12))
+    assert world.doubt(world.space[0]) == 0
+    assert named("synthetic:113:1")(0).doubt(world.space[20]) == 0
 
 
 def test_a_table_of_one_block_cannot_score(table):

@@ -32,7 +32,7 @@ def test_the_least_config_has_every_default(write):
     assert experiment.model.init == "scratch"
     assert (experiment.space, experiment.objectives, experiment.train) == (SpaceSpec(), DEFAULT, Recipe())
     search, budget, resources = experiment.search, experiment.budget, experiment.resources
-    assert (search.sampler, search.seed, search.tolerance, search.min_gain, search.level) == ("tpe", 0, 0.1, 0.05, 0.9)
+    assert (search.sampler, search.seed, search.tolerance, search.min_gain, search.level) == ("auto", 0, 0.1, 0.05, 0.9)
     assert (budget.trainings, budget.time) == (64, None)
     assert (resources.slots, resources.cpus_per_slot, resources.gpus_per_slot) == ("auto", "auto", "auto")
     assert (resources.device, experiment.evaluate) == ("auto", "train")

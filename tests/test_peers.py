@@ -1,0 +1,87 @@
+"""The protocol with which samplers of other libraries are benchmarked, with a peer that needs no library."""
+
+import gc
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers.sampler import HERE, PEERS, Process, install
+from search.bench.searches import search
+from search.bench.worlds import named
+from search.propose import SAMPLERS
+from search.propose.samplers import Setting
+
+
+@pytest.fixture
+def installed(tmp_path):
+    before = dict(SAMPLERS)
+    install(tmp_path)
+    yield
+    SAMPLERS.clear()
+    SAMPLERS.update(before)
+
+
+def test_a_peer_takes_the_place_of_the_sampler_and_is_the_same_with_the_same_seed(installed):
+    world = named("synthetic:113:1")(0)
+    one, again, other = (search(world, "uniform", 20, seed) for seed in (1, 1, 2))
+    assert len(one.observations) == 20
+    assert [(o.architecture, o.accuracy) for o in one.observations] == [
+        (o.architecture, o.accuracy) for o in again.observations
+    ]
+    assert one.keys != other.keys
+
+
+def test_a_peer_hears_every_training_once_and_no_truth(tmp_path):
+    """What it is told: accuracy and overhead, both to be minimised."""
+    script = tmp_path / "echo.py"
+    script.write_text(
+        "import json, sys\nfrom protocol import serve\n"
+        "class Echo:\n"
+        "    def __init__(self, space, seed, trainings):\n        self.space, self.heard = space, []\n"
+        "    def tell(self, point, losses):\n        self.heard.append([point, losses])\n"
+        "    def ask(self):\n        return {'heard': self.heard}\n"
+        "serve(Echo)\n"
+    )
+    space = named("synthetic:113:1")(0).space
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); exec(open({str(script)!r}).read())",
+    ]
+    process = Process(command, Setting(space, dict, (), 0, bool, None), seed=0)
+    trials = [Trial(0, [90.0, 2.5]), Trial(1, [91.0, 0.0])]
+    assert process.ask(trials[:1]) == {"heard": [[{"a": "b"}, [-90.0, 2.5]]]}
+    assert process.ask(trials) == {"heard": [[{"a": "b"}, [-90.0, 2.5]], [{"a": "b"}, [-91.0, 0.0]]]}
+
+
+class Trial:
+    def __init__(self, number, values):
+        self.number, self.values, self.params = number, values, {"a": "b"}
+
+
+def test_a_peer_that_ends_is_told(tmp_path):
+    process = Process(
+        [sys.executable, "-c", "pass"], Setting(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
+    )
+    with pytest.raises(RuntimeError, match="has ended"):
+        process.ask([])
+
+
+def test_every_peer_has_its_script_and_pinned_requirements():
+    for peer in PEERS.values():
+        assert (HERE / f"{peer.script}.py").exists()
+        if peer.requirement:
+            lines = (HERE / "requirements" / f"{peer.requirement}.txt").read_text().split()
+            assert all("==" in line for line in lines)
+
+
+def test_a_forgotten_search_ends_its_peer(installed):
+    process = Process(
+        PEERS["uniform"].command(Path()), Setting(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
+    )
+    running = process._running
+    assert running.poll() is None
+    del process
+    gc.collect()
+    assert running.wait(10) < 0
