@@ -5,7 +5,10 @@ Tune only schedules. It holds no state of ours, retries nothing and writes no ch
 between trainings; a function with reuse can hang the experiment; a fresh actor costs 5 s.
 """
 
+from __future__ import annotations
+
 import fcntl
+import itertools
 import logging
 import math
 import os
@@ -19,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.evaluators import Evaluator
 from search.loop import Loop
@@ -27,6 +30,9 @@ from search.schedule import cluster, reaper
 from search.schedule.cluster import probe as probe
 from search.signals import Interrupted, Signals
 from spaces.errors import ENVIRONMENT, UserError
+
+if TYPE_CHECKING:
+    from search.schedule.adapters import LoopSearcher
 
 # Tune prints a table of its own, writes files of its own and catches Ctrl-C unless told not to, before it is imported.
 _SETTINGS = {
@@ -47,6 +53,9 @@ _LOCAL = {
 
 
 SCRATCH = "senet-"
+# Tune keeps about 35 kB of every trial until it ends, and writes all of them into its snapshots. So it ends after so many
+# trainings, and at least so many of each slot, and starts anew: all slots wait for the last one then, and load their libraries.
+SEGMENT, SEGMENT_OF_A_SLOT = 2000, 20
 
 
 @dataclass(frozen=True)
@@ -169,24 +178,14 @@ def drive(
     """
     from ray import tune
 
-    from search.schedule.adapters import EarlyStops, LoopSearcher, Slot
+    from search.schedule.adapters import LoopSearcher, Slot
 
-    searcher = LoopSearcher(loop, trainings)
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
     trainable = tune.with_resources(
         tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, carry=carry), resources
     )
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            num_samples=-1, search_alg=searcher, scheduler=EarlyStops(searcher), reuse_actors=True,
-            max_concurrent_trials=slots.count,
-        ),
-        run_config=tune.RunConfig(
-            name="segment", storage_path=str(scratch / "tune"), verbose=0,
-            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-        ),
-    )  # fmt: skip
+    length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))
+    searcher = LoopSearcher(loop, trainings, length)
 
     def gone(error: UserError) -> None:
         searcher.error = searcher.error or error
@@ -194,9 +193,32 @@ def drive(
 
     watching = nullcontext() if slots.is_local else cluster.watched(slots.cpus, slots.gpus, gone)
     with signals.stopping(lambda: _stop(loop)), watching:
-        tuner.fit()
+        for number in itertools.count():
+            _segment(trainable, searcher, slots, scratch / "tune" / str(number))
+            if not searcher.begin_segment():
+                break
     if searcher.error is not None:
         raise searcher.error
+
+
+def _segment(trainable: Any, searcher: LoopSearcher, slots: Slots, folder: Path) -> None:
+    """One experiment of Tune: it ends when its searcher has no more for it."""
+    from ray import tune
+
+    from search.schedule.adapters import EarlyStops
+
+    tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=-1, search_alg=searcher, scheduler=EarlyStops(searcher), reuse_actors=True,
+            max_concurrent_trials=slots.count,
+        ),
+        run_config=tune.RunConfig(
+            name="segment", storage_path=str(folder), verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()  # fmt: skip
+    shutil.rmtree(folder, ignore_errors=True)  # what Tune wrote of it
 
 
 def _stop(loop: Loop) -> None:

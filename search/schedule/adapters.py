@@ -59,22 +59,34 @@ class Slot(tune.Trainable):  # type: ignore[misc]
 
 
 class LoopSearcher(Searcher):  # type: ignore[misc]
-    """Tune asks it for trials, it asks the loop; what Tune tells it, it tells the loop."""
+    """Tune asks it for trials, it asks the loop; what Tune tells it, it tells the loop. After ``length`` trials it has no
+    more, until :meth:`begin_segment`.
+    """
 
-    def __init__(self, loop: Loop, trainings: Path) -> None:
+    def __init__(self, loop: Loop, trainings: Path, length: int) -> None:
         super().__init__()
-        self._loop, self._trainings = loop, trainings
+        self._loop, self._trainings, self._length = loop, trainings, length
         self._uid: dict[str, str] = {}
+        self._begun = 0
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its searcher into a folder of its own; ours keeps nothing there
 
+    def begin_segment(self) -> bool:
+        """Whether there is more to do in another experiment of Tune."""
+        is_over = self._begun < self._length or self.error is not None or self._loop.is_complete
+        self._begun = 0
+        return not is_over
+
     def suggest(self, trial_id: str) -> Any:
+        if self._begun >= self._length:
+            return Searcher.FINISHED
         with self._keeping_errors():
             assignment = self._loop.next()
             if assignment is not None:
                 self._uid[trial_id] = assignment.uid
+                self._begun += 1
                 return {**asdict(assignment), "seed": str(assignment.seed)}
         # None makes Tune wait: for ever, if nothing runs that could change the answer.
         return None if self._loop.is_running and self.error is None else Searcher.FINISHED
