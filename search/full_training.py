@@ -14,7 +14,7 @@ from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RunFolder
 from search.prepare import Prepared, prepare, validation
-from search.session import versions
+from search.surroundings import versions
 from senet_nas.recipe import Report, Seed
 from spaces import durable
 from spaces.errors import UserError

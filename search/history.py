@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search import front, insights, surrogate
+from search import front, insights, pareto, surrogate
 from search.front import Rules
 from search.ledger import Ledger
+from search.objectives import excess, losses
 from search.surrogate import Posterior
 
 Array = NDArray[np.float64]
@@ -23,7 +24,8 @@ POINTS, DRAWS = 24, 1000
 
 @dataclass(frozen=True)
 class Step:
-    """After ``trainings`` finished, at second ``at``: the hypervolume in points, its interval, and the S expected."""
+    """After ``trainings`` finished, at second ``at``: the hypervolume in points, its interval, the S expected, and how many
+    architectures were on the front, plain included."""
 
     trainings: int
     at: float
@@ -31,6 +33,7 @@ class Step:
     low: float
     high: float
     score: float
+    members: int = 1
 
 
 def steps(ledger: Ledger, rules: Rules) -> list[Step]:
@@ -48,8 +51,21 @@ def steps(ledger: Ledger, rules: Rules) -> list[Step]:
         worth = hypervolume(posterior, costs)
         low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
         score = insights.progress(posterior, n, rules.level).score
-        found.append(Step(n, done[n - 1].ended or 0.0, float(worth.mean()), float(low), float(high), score))
+        at, size = done[n - 1].ended or 0.0, _members(ledger, posterior, rules)
+        found.append(Step(n, at, float(worth.mean()), float(low), float(high), score, size))
     return found
+
+
+def _members(ledger: Ledger, posterior: Posterior, rules: Rules) -> int:
+    """How many architectures nothing dominates, among what the limits allow; plain is always allowed."""
+    gains = posterior.gains.mean(axis=0)
+    prices = [_price(ledger, number) for number in posterior.architectures]
+    values = [
+        losses(rules.objectives, posterior.plain_accuracy + float(gain), price)
+        for number, gain, price in zip(posterior.architectures, gains, prices, strict=True)
+        if number == 0 or excess(rules.objectives, price) <= 0
+    ]
+    return len(pareto.front(values))
 
 
 def hypervolume(posterior: Posterior, costs: Sequence[float]) -> Array:
@@ -68,6 +84,11 @@ def hypervolume(posterior: Posterior, costs: Sequence[float]) -> Array:
 
 
 def _cost(ledger: Ledger, number: int, column: str) -> float:
-    """The overhead of an entry in percent; latency as measured at the end, where it was."""
+    """The overhead of an entry in percent."""
+    return float(_price(ledger, number).get(column, 0.0))
+
+
+def _price(ledger: Ledger, number: int) -> dict[str, float]:
+    """What an entry costs; latency as measured at the end, where it was."""
     entry = ledger.entries[number]
-    return float({**entry.price, **(ledger.fact("latency") or {}).get(entry.name, {})}.get(column, 0.0))
+    return {**entry.price, **(ledger.fact("latency") or {}).get(entry.name, {})}

@@ -1,5 +1,6 @@
 """What MLflow is told of a ledger, and whether it is there. Knows no MLflow, so that whoever checks needs none."""
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +17,14 @@ from spaces.placements import words
 from spaces.spec import Site
 
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
-_FIGURES = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
-_COSTS = ("params", "params_overhead", "macs", "macs_overhead", "latency_ms", "latency_overhead")
+# With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
+_FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
+_COSTS = ("params_overhead", "macs_overhead", "latency_ms", "latency_overhead")
 _TABLE = (
     "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy", "params_overhead",
     "macs_overhead", "latency_overhead", "architecture",
 )  # fmt: skip
-_JUDGED = ("gain", "gain_low", "gain_high", "p_gain", "n_seeds", "on_front")
+_JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
 ENDED = ("FINISHED", "FAILED")
 # Stores may keep fewer digits than a double has.
@@ -46,12 +48,38 @@ def is_told(training: Training) -> bool:
 
 
 def describe(experiment: Experiment, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of the parent and, as ``config``, its config: from what the ledger notes of a run."""
+    """The parameters of the parent, from what the ledger notes of a run; and as ``config`` its config, as ``environment``
+    in what it ran, as ``tags`` its git state, as ``input`` its images.
+    """
     return {
         "backbone": experiment.model.network, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
         "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
         "space": facts["space"]["size"], "device": facts["device"], "config": facts["config"],
         "data_fingerprint": facts["data"].get("fingerprint", ""),
+        "environment": {name: facts[name] for name in ("versions", "machine", "device", "git", "slots") if name in facts},
+        "tags": git_tags(facts.get("git") or {}), "input": dataset(experiment, facts["data"]),
+    }  # fmt: skip
+
+
+def git_tags(state: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that MLflow's page shows as the source of a run, and whether that was changed; none without a commit."""
+    if not state:
+        return {}
+    dirty = "true" if state["dirty"] else "false"
+    branch = {"mlflow.source.git.branch": state["branch"]} if state["branch"] else {}
+    return {"mlflow.source.git.commit": state["commit"], "senet.git_dirty": dirty, **branch}
+
+
+def dataset(experiment: Experiment, data: Mapping[str, Any]) -> dict[str, str]:
+    """Name, digest, source and profile of the images, as MLflow keeps an input; empty where a table has the results."""
+    if "fingerprint" not in data:
+        return {}
+    path = experiment.data.path
+    source = {"dataset": experiment.data.dataset, **({"path": str(experiment.base / path)} if path else {})}
+    sizes = {name: data[name] for name in ("train", "validation", "test") if name in data}
+    return {
+        "name": experiment.data.dataset, "digest": str(data["fingerprint"])[:36], "source": json.dumps(source),
+        "profile": json.dumps({**sizes, "classes": len(data.get("classes", ()))}),
     }  # fmt: skip
 
 
@@ -89,7 +117,6 @@ def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Traini
     for point in front.points:
         # Rounded to fit the columns of MLflow's table; front.json has every digit.
         numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
-        numbers["estimated_accuracy"] = round(point.val_accuracy, 4)
         mine = [t for t in trainings if f"a{t.architecture}" == point.id]
         shown = next((t for t in mine if t.state == "finished"), None)
         for training in mine:
@@ -117,14 +144,30 @@ def table(front: Front) -> dict[str, list[Any]]:
 
 
 def worth(step: Mapping[str, float]) -> dict[str, float]:
-    """The series of the parent that say how the front grew: hypervolume of the posterior with its interval, expected S."""
+    """The series of the parent that say how the front grew: its size, hypervolume of the posterior with its interval,
+    expected S."""
     names = {
+        "members": "front_size",
         "hypervolume": "hypervolume",
         "low": "hypervolume_low",
         "high": "hypervolume_high",
         "score": "expected_score",
     }
-    return {name: step[key] for key, name in names.items()}
+    return {name: step[key] for key, name in names.items() if key in step}
+
+
+def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
+    """Whose weights MLflow has too: of each member of the front the training that ``export`` takes, where one kept any."""
+    members, found = {point.id for point in front.members}, defaultdict(list)
+    for training in trainings:
+        if training.state == "finished" and training.weights and f"a{training.architecture}" in members:
+            found[training.architecture].append(training)
+    return [median(mine) for _, mine in sorted(found.items())]
+
+
+def median(trainings: Sequence[Training]) -> Training:
+    """The training of median validation accuracy (the lower of two): neither the lucky nor the unlucky one."""
+    return sorted(trainings, key=lambda t: t.metrics["val_accuracy"])[(len(trainings) - 1) // 2]
 
 
 def charted_cost(front: Front) -> str:

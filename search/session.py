@@ -3,18 +3,27 @@
 What ``senet-search run`` does and what ``from search import latency, run`` gives.
 """
 
-import os
-import platform
-import sys
 import time
 import uuid
 from contextlib import closing
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import config, folder, front, history, latency, projection, report, schedule, signals, track, worker
+from search import (
+    config,
+    folder,
+    front,
+    history,
+    latency,
+    projection,
+    report,
+    schedule,
+    signals,
+    surroundings,
+    track,
+    worker,
+)
 from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RUNS, RunFolder
@@ -178,7 +187,7 @@ class _Session:
             evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
         self._watcher.say(f"starting {slots.count} workers" if slots.is_local else f"joining Ray at {slots.ray}")
         with schedule.running(slots, self._signals) as scratch:
-            is_shared = slots.is_local or schedule.probe(versions, self._needed(), self._place.ledger)
+            is_shared = slots.is_local or schedule.probe(surroundings.versions, self._needed(), self._place.ledger)
             if slots.is_local and isinstance(evaluate, Trainer):
                 evaluate = evaluate.sharing(scratch)
             schedule.drive(
@@ -335,11 +344,6 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     return {
         "data": dict(prepared.data), "space": {"size": prepared.space.size, "nominal": prepared.space.nominal_size},
         "device": prepared.device, "slots": vars(prepared.slots), "config": config.to_yaml(prepared.experiment),
-        "versions": versions(), "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": surroundings.versions(), "machine": surroundings.machine(),
+        "git": surroundings.git_state(prepared.experiment.base),
     }  # fmt: skip
-
-
-def versions() -> dict[str, str]:
-    """Versions of what takes part."""
-    packages = ("senet-search", "torch", "torchvision", "ray", "optuna", "mlflow")
-    return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}

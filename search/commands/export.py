@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import choice, folder, front, track, worker
+from search import choice, folder, front, projection, track, worker
 from search.config import Experiment
 from search.folder import RunFolder
 from search.front import Front, Point
@@ -109,7 +109,7 @@ def median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
     kept = [
         t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"
     ]
-    mine = sorted((t for t in kept if f"a{t.architecture}" == point.id), key=lambda t: t.metrics["val_accuracy"])
+    mine = [t for t in kept if f"a{t.architecture}" == point.id]
     if not mine:
         names = ", ".join(sorted({f"a{t.architecture}" for t in kept})) or "none"
         raise UserError(
@@ -117,7 +117,7 @@ def median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
             hint="take one of those, or search with at least 16 trainings so that finalists are trained",
             code=NOTHING_USABLE,
         )
-    return mine[(len(mine) - 1) // 2]
+    return projection.median(mine)
 
 
 def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> Taken:

@@ -29,6 +29,7 @@ from search.track.client import (
     artifact_root,
     child_of,
     connect,
+    describe,
     experiment_id,
     identity,
     is_embedded,
@@ -43,7 +44,7 @@ from spaces.spec import Site
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_TABLE = "front_table.json"
+_TABLE, _WEIGHTS = "front_table.json", "model.safetensors"
 
 __all__ = ["RUN_UID", "Tracker", "connect", "is_embedded", "read", "store", "told", "unreachable"]
 
@@ -96,6 +97,7 @@ class Tracker:
         if front is not None:
             self._queue.put(lambda: self._send_front(front, trainings, history))
             self._queue.put(lambda: self._send_files(folder))
+            self._queue.put(lambda: self._send_weights(folder, projection.carriers(front, trainings)))
         self._queue.put(lambda: self._api.set_terminated(self._parent, status))
         self._queue.put(None)
         self._thread.join(timeout)
@@ -117,6 +119,7 @@ class Tracker:
             if front is not None:
                 self._send_front(front, trainings, history)
                 self._send_files(folder)
+                self._send_weights(folder, projection.carriers(front, trainings))
             ended = max((t.ended for t in trainings if t.ended), default=None)
             self._api.set_terminated(self._parent, status, end_time=_ms(ended))
         except Exception as error:  # each store throws what its own client throws
@@ -162,7 +165,7 @@ class Tracker:
                 )
             self._parent = str(parent.info.run_id)
             if not parent.data.params:  # new, or a kill came in between
-                self._describe_parent(client)
+                describe(client, self._parent, self._describe)
             self._made = [child_of(run) for run in made]
             self._children = {child.uid: child.run_id for child in self._made}
             self._ended = {child.uid: child.status for child in self._made if child.status in ENDED}
@@ -181,13 +184,6 @@ class Tracker:
     def _tags(self, kind: str) -> dict[str, str]:
         ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}
         return ours | {"mlflow.source.name": "senet-search", "mlflow.user": "senet-search"}
-
-    def _describe_parent(self, client: MlflowClient) -> None:
-        from mlflow.entities import Param
-
-        facts = dict(self._describe)
-        client.log_text(self._parent, facts.pop("config"), "config.yaml")
-        client.log_batch(self._parent, params=[Param(name, str(value)[:500]) for name, value in facts.items()])
 
     def _mend(self, trainings: Sequence[Training], entries: Sequence[Entry]) -> int:
         """Sends what differs from the ledger. A child that can still be written goes on, any other is made anew."""
@@ -239,6 +235,8 @@ class Tracker:
         for training, tags, numbers in projection.judged(front, there):
             self._log_changed(self._children[training.uid], tags, numbers)
         tags, numbers = projection.summary(front)
+        if any("members" in step for step in history):
+            del numbers["front_size"]  # a series has it, step by step
         self._log_changed(self._parent, tags, numbers, step=len(self._ended))
         for step in history:  # each with its own time, so that sending twice is the same as sending once
             self._log(self._parent, {}, projection.worth(step), step=int(step["trainings"]), at=_ms(step["at"]))
@@ -255,6 +253,16 @@ class Tracker:
         for name in ("report.html", "front.png", "front.csv", "front.json"):
             if (folder / name).exists():
                 self._api.log_artifact(self._parent, str(folder / name))
+
+    def _send_weights(self, folder: Path, carriers: Sequence[Training]) -> None:
+        """Weights of the front's members, into the runs of their trainings; what is there stays."""
+        for training in carriers:
+            path, child = folder / "trainings" / training.uid / _WEIGHTS, self._children.get(training.uid)
+            if child is None or not path.exists():
+                continue
+            if _WEIGHTS not in {artifact.path for artifact in self._api.list_artifacts(child)}:
+                self._api.log_artifact(child, str(path))
+                self._api.set_tag(child, "senet.weights_sha256", training.weights)
 
     def _log_changed(self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], *, step: int = 0) -> None:
         """Only numbers that MLflow does not show already: these have no time of their own in the ledger."""

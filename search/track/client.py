@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.config.problems import redacted
 from search.mlflow_ui import PARENT, QUIET, UID
@@ -113,6 +113,24 @@ def child_of(run: Run) -> Child:
         run_id=str(run.info.run_id), uid=known.tags[UID], status=str(run.info.status),
         val_accuracy=known.metrics.get("val_accuracy"), described="architecture" in known.params,
     )  # fmt: skip
+
+
+def describe(client: MlflowClient, run: str, about: Mapping[str, Any]) -> None:
+    """Writes down what a search is: its config and environment as files, its images as an input, its git state as tags.
+
+    The parameters come last: a run that has them has all of it.
+    """
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    facts = dict(about)
+    client.log_text(run, facts.pop("config"), "config.yaml")
+    client.log_dict(run, facts.pop("environment", {}), "environment.json")
+    for name, value in facts.pop("tags", {}).items():
+        client.set_tag(run, name, value)
+    if data := facts.pop("input", {}):
+        found = Dataset(data["name"], data["digest"], "senet-search", data["source"], None, data["profile"])
+        client.log_inputs(run, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
+    client.log_batch(run, params=[Param(name, str(value)[:500]) for name, value in facts.items()])
 
 
 @contextmanager

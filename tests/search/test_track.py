@@ -1,10 +1,12 @@
 """MLflow as a projection: read back through its own client."""
 
+import json
 import math
 import shutil
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -210,9 +212,58 @@ def test_figures_curves_and_verdicts_answer_which_one(runs, ledger):
     assert "| id |" in parent.data.tags["mlflow.note.content"]
     assert {a.path for a in client.list_artifacts(parent.info.run_id)} == {
         "config.yaml",
+        "environment.json",
         "front.csv",
         "front_table.json",
     }
+
+
+def test_a_child_has_a_dozen_metrics_at_most_and_four_curves(ledger):
+    """MLflow's page makes a chart and a column of each: with more it is slow, and nobody finds anything."""
+    price = dict.fromkeys(("params", "params_overhead", "macs", "macs_overhead", "latency_ms", "latency_overhead"), 1.0)
+    entry = replace(ledger.entries[0], price=price)
+    logged = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
+    curve = [{"epoch": 1, "seconds": 1.0, "lr": 0.1, **dict.fromkeys(logged, 0.5)}]
+    training = replace(ledger.trainings[0], metrics=dict.fromkeys(logged, 0.5), curve=curve)
+    found = front.compute("run", ledger, Rules(DEFAULT))
+    numbers = projection.figures(training, entry) | next(projection.judged(found, [training]))[2]
+    assert {"gain", "gain_low", "gain_high", "latency_overhead"} < numbers.keys()
+    assert len(numbers) <= 12
+    assert len(projection.curve(training)) == 4
+
+
+def test_the_parent_says_from_which_commit_and_data_and_in_what_it_ran(runs, ledger):
+    state = {"commit": "c" * 40, "branch": "main", "dirty": True}
+    about = {**DESCRIBE, "environment": {"versions": {"torch": "2"}, "git": state}, "tags": projection.git_tags(state),
+             "input": {"name": "digits", "digest": "0123456789abcdef", "source": "{}", "profile": '{"train": 10}'}}  # fmt: skip
+    for _ in range(2):  # sent again it is the same
+        tracker = Tracker(store(None, runs), experiment="run", run="run", runs=runs, describe=about)
+        tracker.start()
+        assert tracker.close(None, runs, [], status="FINISHED") == []
+    client, _, (parent,), _ = read_all(runs)
+    assert (parent.data.tags["mlflow.source.git.commit"], parent.data.tags["senet.git_dirty"]) == ("c" * 40, "true")
+    ((data, tags),) = [(i.dataset, i.tags) for i in parent.inputs.dataset_inputs]
+    assert (data.name, data.digest, data.profile) == ("digits", "0123456789abcdef", '{"train": 10}')
+    assert [tag.value for tag in tags] == ["training"]
+    kept = json.loads(Path(client.download_artifacts(parent.info.run_id, "environment.json")).read_text())
+    assert kept["versions"] == {"torch": "2"}
+
+
+def test_of_weights_only_those_of_the_front_are_there(runs, ledger):
+    """Of each member the training that would be exported: the median of those that kept theirs."""
+    for training in ledger.plan([(ledger.entries[0], Seed(1, r)) for r in range(3)], role="confirm", origin="confirmation 1"):
+        ledger.start(training.uid)
+        accuracy = 95.0 + training.seed.replicate
+        (runs / "trainings" / training.uid).mkdir(parents=True)
+        (runs / "trainings" / training.uid / "model.safetensors").write_bytes(b"weights")
+        ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None, weights="sum")
+    for _ in range(2):
+        assert track(runs, ledger) == []
+    client, _, _, children = read(runs)
+    carrying = {uid for uid, child in children.items() if client.list_artifacts(child.info.run_id)}
+    (expected,) = (t.uid for t in ledger.trainings if t.role == "confirm" and t.metrics["val_accuracy"] == 96.0)
+    assert carrying == {expected}
+    assert children[expected].data.tags["senet.weights_sha256"] == "sum"
 
 
 def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledger, monkeypatch):
@@ -235,6 +286,9 @@ def test_the_parent_has_the_hypervolume_as_a_series_that_is_the_same_when_it_is_
     series = client.get_metric_history(parent.info.run_id, "hypervolume")
     assert [(m.step, m.value) for m in series] == [(s["trainings"], s["hypervolume"]) for s in steps]
     assert len(client.get_metric_history(parent.info.run_id, "hypervolume_low")) == len(steps)
+    sizes = client.get_metric_history(parent.info.run_id, "front_size")
+    assert [(m.step, m.value) for m in sizes] == [(s["trainings"], s["members"]) for s in steps]
+    assert sizes[-1].value == len(front.compute("run", ledger, Rules(DEFAULT)).members)
 
 
 def test_the_prepared_chart_shows_latency_where_it_was_measured(ledger):

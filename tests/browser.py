@@ -1,0 +1,192 @@
+"""A real browser for tests and screenshots: Chromium without a window, over a pipe, with the standard library alone.
+
+Speaks the DevTools protocol (https://chromedevtools.github.io/devtools-protocol) by ``--remote-debugging-pipe``: messages
+in JSON, each ended by a zero byte, in on descriptor 3 and out on descriptor 4.
+"""
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-quic", "--no-first-run", "--disable-component-update", "--disable-sync", "--disable-default-apps",
+    "--disable-extensions", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en",
+)  # fmt: skip
+
+
+def find() -> str | None:
+    """Where Chromium is on this machine."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Page:
+    """One tab. Notes every error that its console shows and every address that it asks for."""
+
+    def __init__(self, browser: "Browser", session: str) -> None:
+        self._browser, self._session = browser, session
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self._loaded = 0
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method: str, **params: Any) -> dict[str, Any]:
+        return self._browser.send(method, session=self._session, **params)
+
+    def open(self, address: str, *, width: int = 1280, height: int = 900) -> None:
+        """Goes to an address and waits until it is loaded."""
+        self.size(width, height)
+        before = self._loaded
+        if "loaderId" not in self.send("Page.navigate", url=address):
+            self.send("Page.reload")  # only what stands behind # was another
+        self._browser.until(lambda: self._loaded > before, f"{address} to load")
+
+    def size(self, width: int, height: int, *, scale: float = 1) -> None:
+        self.send(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+        )
+
+    def ask(self, expression: str) -> Any:
+        """The value of a JavaScript expression; a promise is waited for. Raises AssertionError where it throws."""
+        found = self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in found, f"{expression}: {found.get('exceptionDetails')}"
+        return found["result"].get("value")
+
+    def wait(self, expression: str, seconds: float = 30) -> None:
+        """Waits in the page until an expression is true; raises AssertionError with what the page says instead."""
+        self.ask(f"""new Promise((found, failed) => {{
+            const look = () => {{ let is; try {{ is = {expression}; }} catch (error) {{ is = false; }} return is; }};
+            const began = performance.now();
+            const timer = setInterval(() => {{
+                const is = look();
+                if (is) {{ clearInterval(timer); found(true); }}
+                if (performance.now() - began > {1000 * seconds}) {{
+                    clearInterval(timer); failed({json.dumps(f"never: {expression}")} + document.body.innerText.slice(0, 2000));
+                }}
+            }}, 50);
+        }})""")
+
+    def point_at(self, selector: str, *, click: bool = False) -> None:
+        """Moves the mouse onto the middle of an element, and clicks there."""
+        found = f"document.querySelector({json.dumps(selector)})"
+        self.ask(f"{found}.scrollIntoView({{block: 'center'}})")
+        x, y = self.ask(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({found}.getBoundingClientRect())")
+        self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+        for kind in ("mousePressed", "mouseReleased") if click else ():
+            self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def picture(self, selector: str | None = None) -> bytes:
+        """What a person sees, or one element of it, as a PNG."""
+        clip: dict[str, Any] = {}
+        if selector:
+            box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
+            x, y, width, height = self.ask(f"(r => [r.x + scrollX, r.y + scrollY, r.width, r.height])({box})")
+            clip = {"clip": {"x": x, "y": y, "width": width, "height": height, "scale": 1}}
+        return base64.b64decode(
+            self.send("Page.captureScreenshot", format="png", captureBeyondViewport=bool(selector), **clip)["data"]
+        )
+
+    def printed(self) -> bytes:
+        """The page on paper, as a PDF."""
+        return base64.b64decode(self.send("Page.printToPDF", preferCSSPageSize=True)["data"])
+
+    def heard(self, method: str, params: dict[str, Any]) -> None:
+        if method == "Page.loadEventFired":
+            self._loaded += 1
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif method == "Runtime.exceptionThrown":
+            self.errors.append(str(params["exceptionDetails"].get("exception", params["exceptionDetails"])))
+
+
+class Browser:
+    """A Chromium of its own, with an empty profile."""
+
+    def __init__(self, process: subprocess.Popen[bytes], to: int, come: int) -> None:
+        self._process, self._to, self._come = process, to, come
+        self._rest, self._number = b"", 0
+        self._pages: dict[str, Page] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
+
+    def page(self) -> Page:
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._pages[session] = page = Page(self, session)
+        return page
+
+    def send(self, method: str, *, session: str | None = None, **params: Any) -> dict[str, Any]:
+        """Sends a command and returns its answer."""
+        self._number += 1
+        number, message = self._number, {"id": self._number, "method": method, "params": params}
+        os.write(self._to, json.dumps(message | ({"sessionId": session} if session else {})).encode() + b"\0")
+        self.until(lambda: number in self._answers, method)
+        answer = self._answers.pop(number)
+        assert "error" not in answer, f"{method}: {answer.get('error')}"
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def until(self, is_there: Any, what: str, seconds: float = 60) -> None:
+        """Reads what the browser says until something is there."""
+        end = time.monotonic() + seconds
+        while not is_there():
+            ready, _, _ = select.select([self._come], [], [], max(0.0, end - time.monotonic()))
+            assert ready, f"the browser did not answer within {seconds:.0f} s: {what}"
+            read = os.read(self._come, 1 << 20)
+            assert read, f"the browser ended: {what}"
+            *messages, self._rest = (self._rest + read).split(b"\0")
+            for message in messages:
+                self._hear(json.loads(message))
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        if "id" in message:
+            self._answers[message["id"]] = message
+        elif message.get("sessionId") in self._pages:
+            self._pages[message["sessionId"]].heard(message["method"], message["params"])
+
+
+@contextmanager
+def opened() -> Iterator[Browser]:
+    """Starts a browser, and ends it. Raises AssertionError where there is none."""
+    program = find()
+    assert program, f"none of {', '.join(NAMES)} is installed"
+    with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as profile:
+        (theirs_in, ours_out), (ours_in, theirs_out) = os.pipe(), os.pipe()
+        # Descriptors 3 and 4 in the browser, whatever they are here.
+        script = f'exec 3<&{theirs_in} 4>&{theirs_out} && exec "$0" "$@"'
+        command = [
+            program,
+            *FLAGS,
+            "--remote-debugging-pipe",
+            f"--user-data-dir={Path(profile) / 'empty'}",
+            "about:blank",
+        ]
+        process = subprocess.Popen(
+            ["bash", "-c", script, *command], pass_fds=(theirs_in, theirs_out), env={**os.environ, "HOME": profile},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(theirs_in)
+        os.close(theirs_out)
+        browser = Browser(process, ours_out, ours_in)
+        try:
+            yield browser
+        finally:
+            try:
+                browser.send("Browser.close")
+                process.wait(10)
+            except (AssertionError, OSError, subprocess.TimeoutExpired):
+                process.kill()
+            os.close(ours_out)
+            os.close(ours_in)
