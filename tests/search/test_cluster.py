@@ -69,12 +69,12 @@ def cluster():
         made.shutdown()
 
 
-def command(path, address, *, insecure=True):
+def command(path, address, *, insecure=True, how="evaluate: python:scripted:slow", trainings=16):
     """The command, started."""
     (path / "scripted.py").write_text(SLOW)
     (path / "config.yaml").write_text(
-        "name: run\ndata: digits\nmodel: {backbone: cifar_resnet8}\nbudget: {trainings: 16}\n"
-        f"evaluate: python:scripted:slow\nresources: {{ray: '{address}', insecure: {str(insecure).lower()}}}\n"
+        "name: run\ndata: digits\nmodel: {backbone: cifar_resnet8}\n"
+        f"budget: {{trainings: {trainings}}}\n{how}\nresources: {{ray: '{address}', insecure: {str(insecure).lower()}}}\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
     return subprocess.Popen(
@@ -128,4 +128,53 @@ def test_nodes_die_and_join_and_without_any_the_run_ends_resumable(cluster, tmp_
     trainings = Ledger(place.ledger, read_only=True).trainings
     assert [t.state for t in trainings] == ["finished"] * 16
     assert kept.items() <= {t.uid: dict(t.metrics) for t in trainings}.items()
+    assert examine(place) == []
+
+
+def may_mount():
+    probe = ["unshare", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"]
+    return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+
+
+def node_apart(folder, address):
+    """A node of the cluster that sees an empty folder of its own where the others see ``folder``."""
+    ray = f"{sys.executable} -m ray.scripts.scripts start --address={address} --num-cpus=1 --block"
+    apart = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return subprocess.Popen(
+        [*apart, "bash", "-c", f"mount -t tmpfs none {folder} && exec {ray}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def joined_by(cluster, count):
+    """Waits until the cluster has so many nodes, its head among them."""
+    deadline = time.monotonic() + 120
+    while sum(node["Alive"] for node in cluster.global_state.node_table()) < count:
+        assert time.monotonic() < deadline, "the nodes did not come up"
+        threading.Event().wait(0.5)  # between two looks; nothing else tells that they are there
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(not may_mount(), reason="needs the privilege to mount")
+def test_two_nodes_with_folders_of_their_own_lose_nothing(cluster, tmp_path):
+    """Real trainings on nodes that do not see the run's folder; one node is killed in the middle."""
+    (tmp_path / "runs").mkdir()
+    place, said = RunFolder(tmp_path / "runs" / "run"), []
+    nodes = [node_apart(tmp_path / "runs", cluster.address) for _ in range(2)]
+    try:
+        joined_by(cluster, 3)
+        process = command(tmp_path, cluster.address, how="train: {epochs: 1}", trainings=28)
+        results(process, said, 4)
+        nodes[0].kill()
+        assert ended(process, said) == 0, "".join(said)
+    finally:
+        for node in nodes:
+            node.kill()
+    trainings = Ledger(place.ledger, read_only=True).trainings
+    assert [t.state for t in trainings] == ["finished"] * 28
+    fresh = [t for t in trainings if t.role == "confirm"]
+    assert fresh
+    assert all((place.trainings / t.uid / worker.WEIGHTS).exists() for t in fresh)
     assert examine(place) == []

@@ -77,5 +77,7 @@ def test_the_job_of_slurm_searches_on_its_nodes_and_leaves_none_behind(tmp_path)
     assert job.returncode == 0, job.stderr
     ledger = Ledger(tmp_path / "runs" / "run" / "ledger.sqlite", read_only=True)
     assert sum(t.state == "finished" for t in ledger.trainings) == 6
-    left = subprocess.run(["pgrep", "-f", "--", f"--port={20000 + os.getpid() % 20000}"], capture_output=True, check=False)
+    left = subprocess.run(
+        ["pgrep", "-f", "--", f"--port={20000 + os.getpid() % 20000}"], capture_output=True, check=False
+    )
     assert left.returncode == 1

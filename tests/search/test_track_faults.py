@@ -1,14 +1,8 @@
 """A tracking server in trouble: the search never waits for it, hears of it once and soon, and `sync` makes it whole."""
 
 import http.server
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-import urllib.request
 
 import pytest
 
@@ -19,6 +13,7 @@ from search.objectives import DEFAULT
 from search.projection import is_told
 from search.track import Tracker, read, unreachable
 from senet_nas.recipe import Seed
+from tests.search.servers import Server
 
 N = 12
 # No call of the tracker may keep the search waiting longer than this.
@@ -121,43 +116,10 @@ def test_check_asks_whether_a_server_answers(tmp_path, trouble):
     assert "secret" not in why
 
 
-class Server:
-    """A real MLflow server on a port, over a store that can be changed for an empty one."""
-
-    def __init__(self, folder, port):
-        self.folder, self.port, self.uri = folder, port, f"http://127.0.0.1:{port}"
-
-    def start(self, name):
-        command = [
-            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1",
-            "--backend-store-uri", f"sqlite:///{self.folder}/{name}.db",
-            "--artifacts-destination", str(self.folder / "artifacts"),
-        ]  # fmt: skip
-        quiet = {**os.environ, **mlflow_ui.QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-        self.process = subprocess.Popen(
-            command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()
-            except OSError:
-                threading.Event().wait(0.2)  # between two looks; nothing else tells that it is up
-            else:
-                return
-        raise AssertionError("the MLflow server did not come up")
-
-    def stop(self):
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
-
-
 def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledger):
     """A real server: stopped in the middle, later there again with an empty store."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = Server(tmp_path, probe.getsockname()[1])
-    server.start("first")
+    server = Server(tmp_path)
+    server.start(f"sqlite:///{tmp_path}/first.db")
     try:
         said = []
         sending = tracker(tmp_path, server.uri, said)
@@ -175,7 +137,7 @@ def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledge
         assert time.monotonic() - began < PATIENCE
         sending.close(None, tmp_path, ledger.trainings, status="FINISHED", timeout=40)
         assert len(said) == 1
-        server.start("second")
+        server.start(f"sqlite:///{tmp_path}/second.db")
         found = front.compute("run", ledger, Rules(DEFAULT))
         again = tracker(tmp_path, server.uri, [])
         assert again.rebuild(found, tmp_path, ledger.trainings, ledger.entries, status="FINISHED") == N
