@@ -222,7 +222,15 @@ def test_a_child_has_a_dozen_metrics_at_most_and_four_curves(ledger):
     """MLflow's page makes a chart and a column of each: with more it is slow, and nobody finds anything."""
     price = dict.fromkeys(("params", "params_overhead", "macs", "macs_overhead", "latency_ms", "latency_overhead"), 1.0)
     entry = replace(ledger.entries[0], price=price)
-    logged = ("val_accuracy", "val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
+    logged = (
+        "val_accuracy",
+        "val_log_loss",
+        "train_loss",
+        "grad_norm",
+        "gate_mean",
+        "gate_saturation",
+        "train_seconds",
+    )
     curve = [{"epoch": 1, "seconds": 1.0, "lr": 0.1, **dict.fromkeys(logged, 0.5)}]
     training = replace(ledger.trainings[0], metrics=dict.fromkeys(logged, 0.5), curve=curve)
     found = front.compute("run", ledger, Rules(DEFAULT))
@@ -251,7 +259,9 @@ def test_the_parent_says_from_which_commit_and_data_and_in_what_it_ran(runs, led
 
 def test_of_weights_only_those_of_the_front_are_there(runs, ledger):
     """Of each member the training that would be exported: the median of those that kept theirs."""
-    for training in ledger.plan([(ledger.entries[0], Seed(1, r)) for r in range(3)], role="confirm", origin="confirmation 1"):
+    for training in ledger.plan(
+        [(ledger.entries[0], Seed(1, r)) for r in range(3)], role="confirm", origin="confirmation 1"
+    ):
         ledger.start(training.uid)
         accuracy = 95.0 + training.seed.replicate
         (runs / "trainings" / training.uid).mkdir(parents=True)
