@@ -52,7 +52,7 @@ class Agenda:
         self._has_limits = any(objective.limit is not None for objective in rules.objectives)
         if ledger.fact("sites") is None:  # the report looks at what architectures have in common
             sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in candidates.space.sites]
-            ledger.note(sites=sites)
+            ledger.note(sites=sites, space_size=candidates.space.size)
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:
         """The next training, new in the ledger; None while the search must first end, or when all is planned."""

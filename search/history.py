@@ -43,6 +43,7 @@ def steps(ledger: Ledger, rules: Rules) -> list[Step]:
     counts = sorted({int(n) for n in np.linspace(first, len(done), POINTS)}) if first <= len(done) else []
     column = next(o.column for o in rules.objectives if not o.is_accuracy)
     features, resolution = front.features(ledger), front.resolution(ledger)
+    size_of_space = insights.space_size(ledger)
     found = []
     for n in counts:
         seen = front.observations(done[:n])
@@ -50,7 +51,7 @@ def steps(ledger: Ledger, rules: Rules) -> list[Step]:
         costs = [_cost(ledger, number, column) for number in posterior.architectures]
         worth = hypervolume(posterior, costs)
         low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
-        score = insights.progress(posterior, n, rules.level).score
+        score = insights.progress(posterior, n, rules.level, size_of_space).score
         at, size = done[n - 1].ended or 0.0, _members(ledger, posterior, rules)
         found.append(Step(n, at, float(worth.mean()), float(low), float(high), score, size))
     return found

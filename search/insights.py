@@ -125,22 +125,32 @@ class Progress:
         )
 
 
-def progress(posterior: Posterior, trainings: int, level: float) -> Progress:
-    """The S to expect of what was trained, with its interval, and what more would bring."""
-    signal = (posterior.taus / posterior.sigmas) ** 2
-    x = trainings * signal
-    p = max(posterior.freedom, 1.0)
-    scores = x / (x + p)
-    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    needed = _needed(signal[signal > 0], p)
-    return Progress(float(scores.mean()), float(low), float(high), posterior.tau, posterior.sigma, p, needed)
+def progress(posterior: Posterior, trainings: int, level: float, size: int) -> Progress:
+    """The S to expect of what was trained of a space of ``size``, with its interval, and what more would bring.
+
+    Draws count in proportion to their tau, as what there is to gain does: what is expected to be found over what is expected
+    to be there.
+    """
+    order = np.argsort(posterior.taus / posterior.sigmas)
+    signal, weights = (posterior.taus / posterior.sigmas)[order] ** 2, posterior.taus[order]
+    p = posterior.freedom(size)
+    if weights.sum() == 0:
+        return Progress(0.0, 0.0, 0.0, 0.0, posterior.sigma, p, np.inf)
+    scores = _scores(trainings, signal, p)
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.cumsum(weights) / weights.sum(), scores)
+    mean = float(np.average(scores, weights=weights))
+    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, _needed(signal, weights, p))
 
 
-def _needed(signal: Array, p: float) -> float:
-    """The N at which the mean S over draws of tau^2 / sigma^2 reaches ENOUGH, as :func:`progress` takes its mean; inf
-    where no such number is below a million."""
+def _scores(trainings: float, signal: Array, p: float) -> Array:
+    return trainings * signal / (trainings * signal + p)
+
+
+def _needed(signal: Array, weights: Array, p: float) -> float:
+    """The N at which the S to expect reaches ENOUGH, as :func:`progress` takes its mean; inf where no such number is below a
+    million."""
     counts = np.geomspace(1, 1e6, 241)
-    means = [float((n * signal / (n * signal + p)).mean()) if len(signal) else 0.0 for n in counts]
+    means = [np.average(_scores(n, signal, p), weights=weights) for n in counts]
     return float(next((n for n, mean in zip(counts, means, strict=True) if mean >= ENOUGH), np.inf))
 
 
@@ -223,9 +233,15 @@ def of(ledger: Ledger, posterior: Posterior, level: float) -> Insights:
     where = sites(ledger)
     members = [Architecture.parse(ledger.entries[number].key) for number in posterior.architectures if where]
     return Insights(
-        contrasts(posterior, members, where, level) if where else (), progress(posterior, len(done), level),
+        contrasts(posterior, members, where, level) if where else (),
+        progress(posterior, len(done), level, space_size(ledger)),
         validation(list(groups.values()), images, posterior.sigma) if images else None,
     )  # fmt: skip
+
+
+def space_size(ledger: Ledger) -> int:
+    """How many architectures could be trained; where an older ledger does not say, how many were."""
+    return ledger.fact("space_size") or len(ledger.entries)
 
 
 def sites(ledger: Ledger) -> list[Site]:

@@ -21,13 +21,13 @@ Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 
 # Draws of everything that might be on the front, and of what is looked at more closely.
-SCREENED, DRAWS = 96, 256
-RIVALS, CANDIDATES, STRANGERS = 200, 96, 48
+SCREENED, DRAWS = 64, 256
+RIVALS, CANDIDATES, STRANGERS = 64, 64, 16
 REPLICATES = (1, 4, 16, 64)
 # Draws cannot be conditioned on more running trainings than some of them have in common: on those that may decide most.
 PENDING = 64
 # Nodes and weights of a standard normal, for the expectation over what a training may show.
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
@@ -43,18 +43,20 @@ class Scene:
     block: int
 
 
-def value(means: Array, costs: Array) -> Array:
+def value(means: Array | Singles, costs: Array) -> Array:
     """What following reports earns, in points: ``means`` (..., architectures) against ``costs`` (architectures,).
 
     The mean over budgets from 0 to the largest cost of the largest mean that fits, or of plain (0).
     """
     order = np.argsort(costs, kind="stable")
     reach = costs[order]
-    running = np.maximum.accumulate(np.maximum(means[..., order], 0.0), axis=-1)
+    # Most often they are sorted: large arrays are not copied for nothing.
+    running = means if (order[1:] > order[:-1]).all() else means[..., order]
+    running = np.maximum.accumulate(np.maximum(running, 0.0), axis=-1)
     widths = np.diff(np.append(reach, reach[-1]))
     # Costs below zero exist (a measured latency): the budget starts at the cheapest then.
     total = max(float(reach[-1] - min(reach[0], 0.0)), 1e-12)
-    earned: Array = running @ widths / total
+    earned: Array = running @ (widths / total).astype(running.dtype)
     return earned
 
 
@@ -121,17 +123,21 @@ def _gains(scene: Scene, rivals: Integers, candidates: Integers, rng: np.random.
     shown -= shown.mean(axis=0)
     covariance = (draws[:, at_rivals] - means[at_rivals]).T @ shown / len(draws)  # (rivals, candidates)
     variance, noise = (shown**2).mean(axis=0), float((scene.posterior.sigmas**2).mean())
-    best = np.zeros(len(candidates))
-    for n in REPLICATES:
-        reach = covariance / np.sqrt(variance + noise / n)
-        best = np.maximum(best, _rise(means[at_rivals], reach, scene.costs[rivals]) / n)
+    counts = np.array(REPLICATES)[:, None]
+    reach = covariance.T[None] / np.sqrt(variance + noise / counts)[:, :, None]  # (replicates, candidates, rivals)
+    rises = _rise(means[at_rivals], reach, scene.costs[rivals])
+    best: Array = (rises / counts).max(axis=0)
     return best
 
 
 def _rise(means: Array, reach: Array, costs: Array) -> Array:
-    """Expected rise of the value when means move by ``reach`` (rivals, candidates) times a standard normal."""
-    moved = means + reach.T[:, None, :] * _NODES[:, None]  # (candidates, nodes, rivals)
-    rise: Array = sum((value(moved, cost) @ _WEIGHTS - value(means, cost) for cost in costs.T), np.zeros(len(moved)))
+    """Expected rise of the value when means (rivals,) move by ``reach`` (..., rivals) times a standard normal: (...,)."""
+    rise = np.zeros(reach.shape[:-1])
+    for cost in costs.T:
+        order = np.argsort(cost, kind="stable")
+        centre, far = means[order].astype(np.float32), reach[..., order].astype(np.float32)
+        moved = centre + far[..., None, :] * _NODES.astype(np.float32)[:, None]  # (..., nodes, rivals)
+        rise += value(moved, cost[order]) @ _WEIGHTS - value(means, cost)
     return rise
 
 

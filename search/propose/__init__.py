@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search.objectives import Objective, losses
-from search.propose.samplers import BLOCK, SAMPLERS, Avoid, Setting, chosen
+from search.propose.samplers import BLOCK, SAMPLERS, Avoid, Memory, Setting, chosen
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space
@@ -62,7 +62,7 @@ class Proposer:
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
         self._trial_of: dict[int, int] = {}  # training number -> trial number
-        self._memory: dict[int, Any] = {}
+        self._memory = Memory()
 
     @property
     def study(self) -> optuna.Study:

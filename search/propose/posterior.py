@@ -13,8 +13,8 @@ from optuna.trial import TrialState
 from search import catalogue, lookahead
 from search.catalogue import Catalogue, Price
 from search.lookahead import Scene
-from search.propose.samplers import BLOCK
-from search.surrogate import Observations, Row, fit
+from search.propose.samplers import BLOCK, Memory
+from search.surrogate import Observations, Posterior, Row, fit
 from spaces.architecture import Architecture
 from spaces.space import Space
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # Enough draws for means and covariances; intervals are never read off these.
 DRAWS = lookahead.DRAWS
+# The model is fitted anew when so large a share more is known: what a proposal costs does not grow with a search.
+NEW_SHARE = 100
 
 Rule = Callable[[Scene, np.random.Generator], int]
 
@@ -34,17 +36,18 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
 
     The study's first value is accuracy in percent, its trials hold :attr:`Space.parameters`. ``price`` gives overheads in
     percent, ``columns`` names those that the report is followed by. ``avoid`` says what must not be proposed. With a
-    ``memory``, kept from one sampler of a study to the next, trials are read once.
+    ``memory``, kept from one sampler of a study to the next, trials are read once, and of many finished ones the last
+    hundredth counts as running: proposals depend on what is known alone, whether or not there is a memory.
     """
 
     def __init__(
         self, space: Space, price: Price, columns: Sequence[str], rule: Rule = lookahead.knowledge_gradient, *,
         seed: int = 0, block: int = 0, avoid: Callable[[Architecture], bool] | None = None,
-        listed: Catalogue | None = None, memory: dict[int, tuple[int, int]] | None = None,
+        listed: Catalogue | None = None, memory: Memory | None = None,
     ) -> None:  # fmt: skip
         self._space, self._price, self._columns, self._rule = space, price, tuple(columns), rule
         self._seed, self._block, self._avoid, self._listed = seed, block, avoid, listed
-        self._memory: dict[int, tuple[int, int]] = {} if memory is None else memory
+        self._memory = memory or Memory()
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -69,22 +72,29 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         allowed = np.array([self._avoid is None or not self._avoid(member) for member in listed.members])
         if not allowed.any():
             return None
-        done = [self._row(t, listed) for t in trials if t.state is TrialState.COMPLETE]
-        pending = [self._place(t, listed) for t in trials if t.state is not TrialState.COMPLETE]
-        posterior = fit(Observations.of_rows(done), listed.features, seed=self._seed, draws=DRAWS)
-        scene = Scene(posterior, listed.costs, allowed, pending, self._block)
+        done = [t for t in trials if t.state is TrialState.COMPLETE]
+        fitted = len(done) - len(done) % max(1, len(done) // NEW_SHARE)
+        running = [*(t for t in trials if t.state is not TrialState.COMPLETE), *done[fitted:]]
+        pending = [self._place(t, listed) for t in running]
+        scene = Scene(self._fitted(done[:fitted], listed), listed.costs, allowed, pending, self._block)
         return listed.members[self._rule(scene, rng)]
 
-    def _row(self, trial: FrozenTrial, listed: Catalogue) -> Row:
-        """Architecture, block and accuracy of a finished trial."""
-        return (*self._place(trial, listed), trial.values[0])
+    def _fitted(self, done: Sequence[FrozenTrial], listed: Catalogue) -> Posterior:
+        """The posterior of these trials; its draws depend on nothing else, so that one from memory is as good."""
+        numbers = tuple(t.number for t in done)
+        if self._listed is not None and self._memory.fitted is not None and self._memory.fitted[0] == numbers:
+            return self._memory.fitted[1]
+        rows: list[Row] = [(*self._place(t, listed), t.values[0]) for t in done]
+        posterior = fit(Observations.of_rows(rows), listed.features, seed=len(done), draws=DRAWS)
+        self._memory.fitted = (numbers, posterior)
+        return posterior
 
     def _place(self, trial: FrozenTrial, listed: Catalogue) -> tuple[int, int]:
         """Architecture and block; remembered where the list stays the same."""
-        place = self._memory.get(trial.number) if self._listed else None
+        place = self._memory.places.get(trial.number) if self._listed else None
         if place is None:
             architecture = listed.index[self._space.decode(trial.params).key]
-            place = self._memory[trial.number] = (architecture, int(trial.user_attrs.get(BLOCK, 0)))
+            place = self._memory.places[trial.number] = (architecture, int(trial.user_attrs.get(BLOCK, 0)))
         return place
 
     def _near(self, trials: Sequence[FrozenTrial]) -> Catalogue:

@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.catalogue import Catalogue
+    from search.surrogate import Posterior
 
 Avoid = Callable[[Architecture], bool]
 # The user attribute of a trial that says which initial weights the training had; 0 where there is none.
 BLOCK = "block"
+
+
+@dataclass
+class Memory:
+    """What a sampler need not find out again at the next ask: architecture and block of a trial, by its number, and the
+    posterior of the trials of these numbers."""
+
+    places: dict[int, tuple[int, int]] = field(default_factory=dict)
+    fitted: tuple[tuple[int, ...], Posterior] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +43,7 @@ class Setting:
     block: int
     avoid: Avoid
     listed: Catalogue | None
-    memory: dict[int, Any] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True)

@@ -19,18 +19,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.surrogate.cells import Array, Booleans, Cell, Integers, Sums, draw, solve, sums
+from search.surrogate.cells import Array, Booleans, Cell, Hyper, Integers, Sums, draw, solve, sums
 from search.surrogate.features import Features, Singles, describe
 
 __all__ = ["Features", "Known", "Observation", "Observations", "Posterior", "Row", "describe", "fit", "told"]
 
-# Written down before any result was seen. Sigma in points; the grid reaches as far as the spread of the data.
+# Sigma in points; its grid reaches as far as the spread of the data. Tau in multiples of sigma, and the share of it that is
+# architectures' own (all of it where nothing is known that they have in common).
 SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 28
-TAU_RATIOS = (0.1, 0.2, 0.4, 0.6, 1.0, 1.5, 2.5)
-OWN_SHARES = (0.2, 0.5, 1.0)
-# Prior deviations: the level of a block around the median of all and the mean gain of SE, in sigma; the change of a stage's
-# effect from block to block, in tau.
-BLOCK_SCALE, MEAN_SCALE, BLOCK_STAGE_SCALE = 100.0, 3.0, 0.25
+TAU_RATIOS = (0.2, 0.4, 0.7, 1.1, 1.8, 3.0)
+OWN_SHARES = (0.3, 0.8)
+# Prior weight of "placements do not differ" (tau = 0), in that of one of the ratios.
+NO_DIFFERENCE = 0.5
+# Prior deviations: the level of a block around the median of all, in sigma; the change of a stage's effect from block to
+# block, in tau; the mean gain of SE, in the root of sigma^2 + tau^2.
+BLOCK_SCALE, BLOCK_STAGE_SCALE, MEAN_SCALE = 100.0, 0.25, 1.0
 # In so many blocks stages may have an effect of their own; over more of them it averages out, and costs columns.
 BLOCKS_APART = 8
 DRAWS = 4000
@@ -38,6 +41,15 @@ DRAWS = 4000
 HOPELESS = 1e-4
 # So many robust standard deviations from what is expected are taken at full weight.
 FULL_WEIGHT = 3.0
+
+
+def _hyper(ratio: float, own: float, prior: float = 1.0) -> Hyper:
+    return Hyper(ratio, own, MEAN_SCALE * float(np.hypot(1.0, ratio)), prior)
+
+
+def _hypers(shares: Sequence[float]) -> list[Hyper]:
+    """All settings: each ratio has the same prior weight, whatever its shares; "no difference" is one of them."""
+    return [_hyper(0.0, 1.0, NO_DIFFERENCE), *(_hyper(r, u, 1 / len(shares)) for r in TAU_RATIOS for u in shares)]
 
 
 Row = tuple[int, int, float]
@@ -95,8 +107,8 @@ def told(known: Known | None) -> Iterator[None]:
 @dataclass(frozen=True)
 class Posterior:
     """Joint draws of gains over plain, in points: ``gains[s, i]`` belongs to ``architectures[i]``, those that were trained;
-    plain's are 0. Draws are in random order, so the first n are a fair sample. ``sigmas`` are the draws of sigma, and
-    ``freedom`` the effective number of parameters of gains at the most likely hyperparameters.
+    plain's are 0. Draws are in random order, so the first n are a fair sample. ``sigmas`` and ``taus`` are draws of these, in
+    points, and ``shares`` of the share of tau^2 that is architectures' own.
     """
 
     architectures: tuple[int, ...]
@@ -105,11 +117,9 @@ class Posterior:
     levels: Array
     sigmas: Array
     taus: Array
-    freedom: float
-    level: float
+    shares: Array
     features: Features
     _effects: Array
-    _own: Array
     _seed: int
 
     @property
@@ -128,6 +138,17 @@ class Posterior:
     def of(self, architecture: int) -> Array:
         return self.gains[:, self.architectures.index(architecture)]
 
+    def freedom(self, size: int) -> float:
+        """As how many unlike architectures a space of ``size`` behaves, by the prior: one over the mean squared correlation
+        of the gains of two of its members, taken over those that were trained (the participation ratio of the prior)."""
+        rows = self.features.matrix[[number for number in self.architectures if number]]
+        share = float(self.shares.mean())
+        common = (1 - share) * rows @ rows.T
+        power = np.diag(common) + share
+        different = ~np.eye(len(rows), dtype=bool)
+        alike = float((common**2 / np.outer(power, power))[different].mean()) if len(rows) > 1 else 0.0
+        return 1 / (alike + (1 - alike) / max(size, 1))
+
     def interval(self, architecture: int, level: float) -> tuple[float, float, float]:
         """Mean and the two ends of the central interval of the gain."""
         draws = self.of(architecture)
@@ -145,7 +166,7 @@ class Posterior:
         """
         chosen = np.arange(len(self.features.matrix)) if members is None else members
         gains = np.random.default_rng(self._seed).standard_normal((count, len(chosen)), dtype=np.float32)
-        gains *= self._own[:count, None].astype(np.float32)
+        gains *= (np.sqrt(self.shares) * self.taus)[:count, None].astype(np.float32)
         effects = self._effects[:count].astype(np.float32)
         gains += effects[:, :1] + effects[:, 1:] @ self.features.single[chosen].T
         gains[:, chosen == 0] = 0.0
@@ -168,9 +189,9 @@ def fit(
     model = _Model(seen, features or Features.none(1 + int(seen.architecture.max())), resolution)
     first = model.weights_from(model.residual_from_blocks())
     rough = model.grid(first)
-    second = model.weights_from(model.residual(rough))
     # Far from the block, or far from what the model expects. Cells that were hopeless stay out.
-    grid = model.grid(np.minimum(first, second), rough.weights.sum(axis=1) > HOPELESS)
+    both = np.minimum(first, model.weights_from(model.residual(rough)))
+    grid = rough if np.array_equal(both, first) else model.grid(both, rough.weights.sum(axis=1) > HOPELESS)
     return model.posterior(grid, draws, seed)
 
 
@@ -195,23 +216,18 @@ class _Model:
         self._blocks = blocks.tolist()
         self._x = self._columns(seen.architecture)
         low = max(SIGMA_LOW, resolution / 2)
-        self._known = _KNOWN.get()
-        self._sigmas = (
-            np.array([self._known.sigma])
-            if self._known
-            else np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
-        )
+        self._sigmas: Array = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+        self._hypers = _hypers(OWN_SHARES if features.columns else (1.0,))
+        if known := _KNOWN.get():
+            self._sigmas, self._hypers = np.array([known.sigma]), [_hyper(known.ratio, known.own)]
 
     def grid(self, w: Array, wanted: Booleans | None = None) -> _Grid:
         """Every wanted cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
         own = (np.array(self._numbers) != 0).astype(float)
         found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
-        hyper = [(0.0, 1.0, 1.0), *((r, u, 1 / len(OWN_SHARES)) for r in TAU_RATIOS for u in OWN_SHARES)]
-        if self._known:
-            hyper = [(self._known.ratio, self._known.own, 1.0)]
-        hyper = [h for i, h in enumerate(hyper) if wanted is None or wanted[i]]
-        cells = [solve(found, self._scale(r, u), r, u, self._sigmas) for r, u, _ in hyper]
-        log = np.array([cell.log_evidence + np.log(prior) for cell, (_, _, prior) in zip(cells, hyper, strict=True)])
+        hypers = [h for i, h in enumerate(self._hypers) if wanted is None or wanted[i]]
+        cells = solve(found, hypers, np.stack([self._scale(h) for h in hypers]), self._sigmas)
+        log = np.array([cell.log_evidence + np.log(cell.hyper.prior) for cell in cells])
         weights = np.exp(log - log.max())
         return _Grid(cells, found, weights / weights.sum())
 
@@ -254,20 +270,12 @@ class _Model:
         effects = coefficients[:, n_blocks : n_blocks + n_effects]
         rows = self._features.matrix[self._numbers]
         se = np.array(self._numbers) != 0
-        ratios, shares = (np.array([getattr(c, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
+        ratios, shares = (np.array([getattr(c.hyper, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
         return Posterior(
             architectures=tuple(self._numbers), gains=effects @ np.column_stack([se, rows]).T + own,
             blocks=tuple(self._blocks), levels=coefficients[:, :n_blocks] + self._level, sigmas=sigmas,
-            taus=ratios * sigmas, freedom=self._freedom(grid), level=self._level, features=self._features,
-            _effects=effects, _own=np.sqrt(shares) * ratios * sigmas, _seed=seed,
+            taus=ratios * sigmas, shares=shares, features=self._features, _effects=effects, _seed=seed,
         )  # fmt: skip
-
-    def _freedom(self, grid: _Grid) -> float:
-        """Trace of the hat matrix, blocks left out: columns and own terms, each by how far the data move it."""
-        cell = grid.cells[int(grid.weights.sum(axis=1).argmax())]
-        inverse = np.linalg.inv(cell.lower @ cell.lower.T)
-        columns = (1 - np.diag(inverse))[len(self._blocks) :].sum()
-        return float(columns + (cell.shrink * grid.found.weight).sum())
 
     def _columns(self, architectures: Integers) -> Array:
         blocks = np.eye(len(self._blocks))[self._block]
@@ -282,11 +290,11 @@ class _Model:
         rows = self._features.matrix[architectures][:, stages]
         return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))[:BLOCKS_APART]]
 
-    def _scale(self, ratio: float, own: float) -> Array:
+    def _scale(self, hyper: Hyper) -> Array:
         n_effects = self._features.matrix.shape[1]
         n_rest = self._x.shape[1] - len(self._blocks) - 1 - n_effects
-        structured = ratio * np.sqrt(1 - own)
+        structured = hyper.ratio * np.sqrt(1 - hyper.own)
         return np.concatenate([
-            np.full(len(self._blocks), BLOCK_SCALE), [MEAN_SCALE], np.full(n_effects, structured),
-            np.full(n_rest, BLOCK_STAGE_SCALE * ratio),
+            np.full(len(self._blocks), BLOCK_SCALE), [hyper.mean], np.full(n_effects, structured),
+            np.full(n_rest, BLOCK_STAGE_SCALE * hyper.ratio),
         ])  # fmt: skip

@@ -7,6 +7,7 @@ architectures are eliminated by Woodbury's identity: what is factorised is as la
 the number of trainings (Rasmussen and Williams, Gaussian Processes, 2006, section 2.7 and appendix A.3).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,11 +58,21 @@ def _grouped(rows: Array, weight: Array) -> tuple[tuple[tuple[float, Array], ...
 
 
 @dataclass(frozen=True)
-class Cell:
-    """The posterior of one cell: scaled coefficients ~ N(mean, sigma^2 (L L')^-1); ``log_evidence`` by sigma."""
+class Hyper:
+    """One setting of the hyperparameters but sigma: tau in multiples of sigma, the share of tau^2 that is architectures'
+    own, the prior deviation of the mean gain in multiples of sigma, and the prior weight of all this."""
 
     ratio: float
     own: float
+    mean: float
+    prior: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The posterior of one cell: scaled coefficients ~ N(mean, sigma^2 (L L')^-1); ``log_evidence`` by sigma."""
+
+    hyper: Hyper
     scale: Array
     shrink: Array  # by which share of its own residuals an architecture's term follows them
     lower: Array
@@ -69,22 +80,34 @@ class Cell:
     log_evidence: Array
 
 
-def solve(found: Sums, scale: Array, ratio: float, own: float, sigmas: Array) -> Cell:
-    """The cell with prior deviations ``scale`` (of sigma) of the columns and ``own * ratio^2`` as variance of own terms."""
-    variance = own * ratio**2 * found.own
+def solve(found: Sums, hypers: Sequence[Hyper], scales: Array, sigmas: Array) -> list[Cell]:
+    """The cells of ``hypers``, all in one: ``scales`` (cells, columns) are the prior deviations of the columns in sigma,
+    and ``own * ratio^2`` is the variance of own terms."""
+    own = np.array([h.own * h.ratio**2 for h in hypers])
+    variance = own[:, None] * found.own
     shrink = variance / (1 + variance * found.weight)
-    rows = found.per_architecture
-    alone = rows[found.others]
+    explained = np.stack([_explained(found, v, s) for v, s in zip(own, shrink, strict=True)])
+    lower = np.linalg.cholesky(explained * scales[:, :, None] * scales[:, None, :] + np.eye(scales.shape[1]))
+    target = scales * (found.moment - (shrink * found.response) @ found.per_architecture)
+    projected = np.linalg.solve(lower, target[:, :, None])
+    mean = np.linalg.solve(lower.transpose(0, 2, 1), projected)[:, :, 0]
+    misfit = found.power - shrink @ found.response**2 - (projected[:, :, 0] ** 2).sum(axis=1)
+    diagonal = np.diagonal(lower, axis1=1, axis2=2)
+    log_det = 2 * np.log(diagonal).sum(axis=1) + np.log1p(variance * found.weight).sum(axis=1)
+    evidence = (
+        -found.n * np.log(sigmas) - 0.5 * np.outer(np.maximum(misfit, 0.0), 1 / sigmas**2) - 0.5 * log_det[:, None]
+    )
+    parts = zip(hypers, scales, shrink, lower, mean, evidence, strict=True)
+    return [Cell(*part) for part in parts]
+
+
+def _explained(found: Sums, variance: float, shrink: Array) -> Array:
+    """The Gram matrix of the columns when own terms of this variance have taken their part of it."""
+    alone = found.per_architecture[found.others]
     explained = found.gram - alone.T @ (alone * shrink[found.others, None])
     for weight, gram in found.alike:
-        explained -= own * ratio**2 / (1 + own * ratio**2 * weight) * gram
-    lower: Array = np.asarray(np.linalg.cholesky(explained * np.outer(scale, scale) + np.eye(len(scale))), dtype=float)
-    projected = np.linalg.solve(lower, scale * (found.moment - rows.T @ (shrink * found.response)))
-    misfit = found.power - float(shrink @ found.response**2) - float(projected @ projected)
-    log_det = 2 * float(np.log(np.diag(lower)).sum()) + float(np.log1p(variance * found.weight).sum())
-    evidence: Array = -found.n * np.log(sigmas) - 0.5 * max(misfit, 0.0) / sigmas**2 - 0.5 * log_det
-    mean: Array = np.linalg.solve(lower.T, projected)
-    return Cell(ratio, own, scale, shrink, lower, mean, evidence)
+        explained -= variance / (1 + variance * weight) * gram
+    return explained
 
 
 def draw(cell: Cell, found: Sums, sigmas: Array, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -58,7 +58,7 @@ def test_effects_that_the_architectures_cannot_tell_apart_are_not_told(space):
 
 def test_more_trainings_are_expected_to_find_more(space):
     posterior, _ = searched(space, lambda a: 0.5 * has(a, 2))
-    few, many = (insights.progress(posterior, n, 0.9) for n in (16, 256))
+    few, many = (insights.progress(posterior, n, 0.9, 20) for n in (16, 256))
     assert few.score < many.score <= 1
     assert few.low - 0.01 <= few.score <= few.high + 0.01
     assert few.trainings == many.trainings

@@ -88,6 +88,16 @@ def test_a_resumed_search_proposes_what_the_uninterrupted_one_does(space, sample
     assert resumed.run(30) == [architecture for architecture, _, _ in whole.records]
 
 
+def test_a_search_that_knows_much_proposes_from_what_it_knows_alone(space, monkeypatch):
+    """The model is not fitted anew for every training then; a resumed search knows the same and proposes the same."""
+    monkeypatch.setattr("search.propose.posterior.NEW_SHARE", 4)
+    whole = Search(space, "knowledge_gradient")
+    whole.run(30)
+    for stopped_after in (17, 26):
+        resumed = Search(space, "knowledge_gradient").resume(whole.records[:stopped_after])
+        assert resumed.run(30) == [architecture for architecture, _, _ in whole.records]
+
+
 def test_it_ends_when_the_space_is_used_up(make_space, sampler):
     space = make_space(blocks=1, reduction=(8,), squeeze=("avg",))
     search = Search(space, sampler)
@@ -99,9 +109,9 @@ def test_it_ends_when_the_space_is_used_up(make_space, sampler):
 def test_it_works_with_many_slots(space, sampler):
     """64 asked before anything is told, then told in another order."""
     search = Search(space, sampler)
-    for _ in range(40):
+    for _ in range(64):
         assert search.ask() is not None
-    for number in random.Random(0).sample(range(40), 40):
+    for number in random.Random(0).sample(range(64), 64):
         search.tell(number)
     assert search.ask() is not None
 
