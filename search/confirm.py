@@ -87,8 +87,8 @@ def compare(
 
 
 def level_of_round(number: int) -> float:
-    """Two thirds of the level for the first round, two thirds of the rest for the next, and so on."""
-    return LEVEL * (2 / 3) * (1 / 3) ** number
+    """A third of the level for the first round, a third of the rest for the next, and so on."""
+    return LEVEL * (1 / 3) * (2 / 3) ** number
 
 
 def _compare(fresh: Sequence[Observation], min_gain: float) -> list[Comparison]:

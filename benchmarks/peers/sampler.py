@@ -53,9 +53,10 @@ def install(environments: Path) -> None:
 
 def _maker(command: Sequence[str]) -> Any:
     def make(seed: int, setting: Setting) -> BaseSampler:
-        if "process" not in setting.memory:  # the first ask of a search
-            setting.memory["process"] = Process(command, setting, seed)
-        return PeerSampler(setting.memory["process"], seed)
+        kept = setting.memory.kept
+        if "process" not in kept:  # the first ask of a search
+            kept["process"] = Process(command, setting, seed)
+        return PeerSampler(kept["process"], seed)
 
     return make
 

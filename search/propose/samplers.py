@@ -24,11 +24,12 @@ BLOCK = "block"
 
 @dataclass
 class Memory:
-    """What a sampler need not find out again at the next ask: architecture and block of a trial, by its number, and the
-    posterior of the trials of these numbers."""
+    """What a sampler need not find out again at the next ask: architecture and block of a trial, by its number, the
+    posterior of the trials of these numbers, and whatever a sampler from elsewhere keeps, by name."""
 
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     fitted: tuple[tuple[int, ...], Posterior] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
