@@ -40,6 +40,7 @@ PEERS = {
     "botorch-qlognehvi": Peer("qlognehvi_botorch", "botorch"),
     "smac-parego": Peer("parego_smac", "smac"),
     "syne-tune-morea": Peer("morea_syne_tune", "syne-tune"),
+    "syne-tune-ehvi": Peer("ehvi_syne_tune", "syne-tune"),
     "uniform": Peer("uniform", None),
 }
 
@@ -49,6 +50,7 @@ def install(environments: Path) -> None:
     for name, peer in PEERS.items():
         SAMPLERS[name] = Sampler(_maker(peer.command(environments)))
     SAMPLERS["optuna-gp"] = Sampler(lambda seed, setting: GPSampler(seed=seed, n_startup_trials=8))
+    SAMPLERS.update({"optuna-tpe": SAMPLERS["tpe"], "optuna-nsga2": SAMPLERS["nsga2"], "exhaustive": SAMPLERS["grid"]})
 
 
 def _maker(command: Sequence[str]) -> Any:
