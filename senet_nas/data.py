@@ -12,6 +12,7 @@ from torch import Tensor
 from senet_nas import data_checks, image_folder, streaming
 from senet_nas.augment import Draws, Policy, crop, cut, draw, flip, jitter
 from senet_nas.datasets import DATASETS, Raw
+from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import DataSpec, Recipe
 from spaces.errors import UserError, unknown
 
@@ -103,12 +104,14 @@ def policy(data: Data, recipe: Recipe) -> Policy:
 
 
 def batches(
-    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator, device: str | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
+    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator, device: str | None = None, *,
+    group: Group = ALONE,
+) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
     """One epoch of augmented, normalised images and their labels, in a random order, on ``device`` (else where x is).
 
     An incomplete last batch is dropped unless it is the only one. All that is random is drawn before the first batch.
-    Images that are mapped from a file are gathered by a thread, a batch ahead.
+    Images that are mapped from a file are gathered by a thread, a batch ahead. Of every batch a process of a ``group``
+    gets its part.
     """
     how, where = policy(data, recipe), torch.device(device) if device else x.device
     steps = max(1, len(y_N) // recipe.batch_size)
@@ -116,7 +119,8 @@ def batches(
     draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
     order_N, draws = order_N.to(x.device), {name: values.to(where) for name, values in draws.items()}
     mean, std = scale(data, where, x.ndim)
-    parts = [slice(begin, begin + recipe.batch_size) for begin in range(0, len(order_N), recipe.batch_size)]
+    begins = range(0, len(order_N), recipe.batch_size)
+    parts = [group.part(slice(begin, begin + recipe.batch_size)) for begin in begins]
     gathered = ((part, x.index_select(0, order_N[part]), y_N[order_N[part]]) for part in parts)
     for part, x_part, y_part in streaming.ahead(gathered) if data.folder else gathered:
         drawn = {name: values[part] for name, values in draws.items()}

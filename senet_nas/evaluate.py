@@ -19,6 +19,7 @@ from senet_nas import shared_data, warm_start
 from senet_nas.backbones import own
 from senet_nas.build import build
 from senet_nas.data import Data, load
+from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.train import Training, validate
 from spaces import Architecture
@@ -26,14 +27,15 @@ from spaces import Architecture
 
 def evaluate(
     architecture: str, seed: Seed, task: Task, *, weights: Path | None = None, checkpoint: Path | None = None,
-    start: Path | None = None, clock: Callable[[], float] = time.monotonic,
+    start: Path | None = None, clock: Callable[[], float] = time.monotonic, group: Group = ALONE,
 ) -> Iterator[Report]:  # fmt: skip
     """Train an architecture; a report after each epoch. The last one also carries ``params`` as counted, and which
     validation images were right. ``weights``: a safetensors file to leave the weights in, durable before that report.
 
     ``checkpoint``: a folder to go on from where a training of these arguments was interrupted; the epochs before are
     then not reported again. Its state is left there every CHECKPOINT_SECONDS of ``clock``, until the caller removes it.
-    ``start``: weights to start from, in place of the block's.
+    ``start``: weights to start from, in place of the block's. In a ``group`` of processes every one reports, and the
+    first alone reads and writes files.
 
     The same arguments give the same numbers on a CPU with one thread, interrupted or not. Raises Diverged, UserError.
     """
@@ -43,15 +45,15 @@ def evaluate(
         warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape)
     if start is not None:
         model.load_state_dict(load_file(start))
-    training = Training(model, data, task.recipe, seed=seed, device=task.device)
+    training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
-    keeper = _Keeper(checkpoint, owner, clock)
+    keeper = _Keeper(checkpoint, owner, clock, group)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
         metrics = training.epoch()
         keeper.keep(training, {"epoch": epoch, **metrics})
         yield Report(epoch, metrics)
     last = training.epoch()
-    if weights is not None:
+    if weights is not None and group.is_first:
         save(training.result, weights)
     params = float(sum(p.numel() for p in model.parameters()))
     yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
@@ -101,14 +103,16 @@ def save(model: nn.Module, path: Path) -> None:
 class _Keeper:
     """The checkpoint of one training: read once, written now and then. Does nothing without a folder."""
 
-    def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float]) -> None:
-        self._folder, self._owner, self._clock = folder, owner, clock
+    def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float], group: Group) -> None:
+        self._folder, self._owner, self._clock = folder if group.is_first else None, owner, clock
+        self._group = group
         self._curve: list[dict[str, float]] = []
         self._saved = clock()
 
     def resume(self, training: Training) -> int:
         """Brings a training to where it was interrupted. Returns how many of its epochs are done."""
-        found = checkpoints.load(self._folder, owner=self._owner) if self._folder is not None else None
+        kept = checkpoints.load(self._folder, owner=self._owner) if self._folder is not None else None
+        found = self._group.from_first(kept)
         if found is None:
             return 0
         state, self._curve = found

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from senet_nas.data import Data, batches, normalise
+from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.squeeze_excitation import SqueezeExcitation
 
@@ -38,11 +39,17 @@ def fit(model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str
 
 class Training:
     """One training between two epochs. :meth:`state` holds all that is needed to go on, as tensors and plain values;
-    ``correct_N`` says which validation images were right after the last epoch."""
+    ``correct_N`` says which validation images were right after the last epoch.
 
-    def __init__(self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> None:
+    In a ``group`` each process trains on its part of every batch; after an epoch all of them are in the same state.
+    """
+
+    def __init__(
+        self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu", group: Group = ALONE
+    ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
-        self._data, self._recipe, self._device = data, recipe, device
+        self._called = group.wrapped(self.model)
+        self._data, self._recipe, self._device, self._seed, self._group = data, recipe, device, seed, group
         where = "cpu" if data.folder else device  # what may not fit into memory fits onto no GPU
         self._x, self._y = data.x_train.to(where), data.y_train.to(where)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
@@ -101,19 +108,24 @@ class Training:
 
     def _train(self) -> tuple[float, float]:
         self.model.train()
+        # What a network draws itself (dropout) follows from seed and epoch, so that it is the same after a stop.
+        torch.manual_seed(stable_hash(self._seed, "dropout", self._done, self._group.rank))
         loss_sum = torch.zeros((), device=self._device)
         norm_sum = torch.zeros((), device=self._device)
-        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device)
+        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device, group=self._group)
         for step, (x_NCHW, y_N) in enumerate(found):
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
             loss_sum += self._step(x_NCHW, y_N)
             norm_sum += self._first.weight.grad.norm()  # type: ignore[union-attr]
-        return float(loss_sum) / self._steps, float(norm_sum) / self._steps
+        for network in (self.model, self._average):
+            if network is not None:
+                self._group.average_statistics(network)
+        return float(self._group.mean(loss_sum)) / self._steps, float(norm_sum) / self._steps
 
     def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         with self._autocast:
-            loss = F.cross_entropy(self.model(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
+            loss = F.cross_entropy(self._called(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()

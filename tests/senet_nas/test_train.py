@@ -76,6 +76,23 @@ def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(data, stop)
         assert torch.equal(a, b)
 
 
+def test_dropout_is_the_same_after_a_stop(data):
+    def training():
+        model = network()
+        model.fc = torch.nn.Sequential(torch.nn.Dropout(0.5), model.fc)
+        return Training(model, data, RECIPE, seed=Seed(0))
+
+    whole, first, again = training(), training(), training()
+    whole.epoch()
+    first.epoch()
+    again.load_state(copy.deepcopy(first.state()))
+    torch.manual_seed(99)  # another process has drawn other numbers
+    again.epoch()
+    whole.epoch()
+    for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_divergence_is_an_exception_not_a_number(data):
     with pytest.raises(Diverged, match="lower train.lr"):
         list(fit(network(), data, Recipe(epochs=3, batch_size=32, lr=100.0, weight_decay=1.0), seed=Seed(0)))
