@@ -4,27 +4,33 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from search import folder, signals, track
+from search import folder, schedule, signals, track
 from search.config import Experiment
 from search.evaluators import Trainer
 from search.folder import RunFolder
-from search.prepare import Prepared, prepare, validation
+from search.prepare import Prepared, prepare, together, validation
+from search.schedule import Job, Slots
+from search.signals import Signals
 from search.surroundings import versions
-from senet_nas.recipe import Report, Seed
+from senet_nas.recipe import Diverged, Report, Seed
 from spaces import durable
-from spaces.errors import UserError
+from spaces.errors import NOTHING_USABLE, UserError
 
 RECORD, CURVE, WEIGHTS, NETWORK = "training.json", "training.csv", "weights.safetensors", "network"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained, on what, and from which weights (None: from scratch). ``runs`` is where MLflow's own store is."""
+    """What is trained, on what, and from which weights (None: from scratch). ``runs`` is where MLflow's own store is.
+
+    Of several ``devices`` each takes its part of every batch.
+    """
 
     architecture: str
     name: str
@@ -32,11 +38,13 @@ class Plan:
     start: Path | None
     seed: Seed
     runs: Path
+    devices: int = 1
 
     def request(self, prepared: Prepared) -> dict[str, Any]:
         """What makes it this training and no other: noted at its begin, compared when it goes on."""
         return {
             "architecture": self.architecture, "seed": str(self.seed), "start": str(self.start or "scratch"),
+            "devices": self.devices,
             "data": prepared.data["fingerprint"], "image_size": prepared.data["image_size"],
             "recipe": json.loads(json.dumps(asdict(self.experiment.train))),
         }  # fmt: skip
@@ -80,8 +88,9 @@ def train(
     None where its packages are installed. Raises UserError; Interrupted after a
     signal.
     """
-    with signals.taken(), folder.writable(to):
+    with signals.taken() as taken, folder.writable(to):
         prepared = prepare(plan.experiment)
+        slots = together(plan.experiment, prepared.device, plan.devices)
         request = plan.request(prepared)
         to.mkdir(parents=True, exist_ok=True)
         with RunFolder(to).lock():
@@ -89,7 +98,8 @@ def train(
             if "trained" in record:
                 say("this training is finished: here is its result (train another with --to DIR)")
             else:
-                record = _trained(plan, prepared, to, request, say)
+                record = _trained(plan, prepared, slots, to, taken, say)
+                record["request"] = request
                 record["test"] = _tested(plan, prepared, to / WEIGHTS, sizes)
                 record["files"] = _exported(plan, prepared, to, record, onnx)
                 record["trained"] = True
@@ -140,24 +150,43 @@ def _note(to: Path, record: Mapping[str, Any]) -> None:
 
 
 def _trained(
-    plan: Plan, prepared: Prepared, to: Path, request: Mapping[str, Any], say: Callable[[str], None]
+    plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals, say: Callable[[str], None]
 ) -> dict[str, Any]:
     from senet_nas import checkpoint
-    from senet_nas.evaluate import evaluate
 
-    assert isinstance(prepared.evaluate, Trainer)
-    task = prepared.evaluate.task
-    curve = checkpoint.curve(to)
-    say(f"{plan.name}: {task.recipe.epochs} epochs on {task.device}" + (f", {len(curve)} are done" if curve else ""))
+    recipe, curve = plan.experiment.train, checkpoint.curve(to)
+    where = f"{plan.devices} devices ({prepared.device})" if plan.devices > 1 else prepared.device
+    say(f"{plan.name}: {recipe.epochs} epochs on {where}" + (f", {len(curve)} are done" if curve else ""))
     began, report = time.monotonic(), None
-    for report in evaluate(plan.architecture, plan.seed, task, weights=to / WEIGHTS, checkpoint=to, start=plan.start):
-        curve.append({"epoch": report.epoch, **report.metrics})
-        durable.write(to / CURVE, _csv(curve))
-        say(_progress(report, task.recipe.epochs, time.monotonic() - began, len(curve)))
+    try:
+        with closing(_reports(plan, prepared, slots, to.resolve(), taken)) as reports:
+            for report in reports:
+                curve.append({"epoch": report.epoch, **report.metrics})
+                durable.write(to / CURVE, _csv(curve))
+                say(_progress(report, recipe.epochs, time.monotonic() - began, len(curve)))
+    except Diverged as error:
+        raise UserError(str(error), hint="train.warmup helps too", key="train.lr", code=NOTHING_USABLE) from error
     assert report is not None
     checkpoint.remove(to)
     seconds = sum(epoch.get("seconds", 0.0) for epoch in curve)
-    return {"request": dict(request), "seconds": seconds, "metrics": dict(report.metrics), "versions": versions()}
+    return {"seconds": seconds, "metrics": dict(report.metrics), "versions": versions()}
+
+
+def _reports(plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals) -> Generator[Report]:
+    """A report after each epoch, from a training in this process or in one for each device."""
+    from senet_nas.evaluate import evaluate
+
+    trainer, weights = prepared.evaluate, to / WEIGHTS
+    assert isinstance(trainer, Trainer)
+    if plan.devices == 1:
+        yield from evaluate(
+            plan.architecture, plan.seed, trainer.task, weights=weights, checkpoint=to, start=plan.start
+        )
+        return
+    with schedule.running(slots, taken) as scratch:
+        task = replace(trainer.sharing(scratch).task, threads=slots.cpus)
+        start = plan.start and plan.start.resolve()
+        yield from schedule.together(Job(plan.architecture, plan.seed, task, weights, to, start), slots, scratch)
 
 
 def _progress(report: Report, epochs: int, seconds: float, done: int) -> str:

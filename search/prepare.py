@@ -131,6 +131,28 @@ def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Label
     return (data.x_val[:_TRIED], data.y_val[:_TRIED]), ""
 
 
+def together(experiment: Experiment, device: str, count: int) -> Slots:
+    """So many devices of this machine for one training. Raises UserError where they are not there, or no batch fits them."""
+    batch, cores = experiment.train.batch_size, _cores()
+    if count > 1 and experiment.resources.ray != "local":
+        hint = "add --set resources.ray=local"
+        raise UserError("several devices are those of this machine, not of a cluster", hint=hint, key="resources.ray")
+    if batch % count:
+        near = max(1, round(batch / count)) * count
+        raise UserError(
+            f"a batch of {batch} images cannot be shared by {count} devices",
+            hint=f"add --set train.batch_size={near}", key="train.batch_size",
+        )  # fmt: skip
+    gpus = _gpus() if device == "cuda" else 0
+    if count > (gpus or cores):
+        what, hint = ("GPUs", ", or add --set resources.device=cpu") if gpus else ("CPU cores", "")
+        raise UserError(
+            f"{count} devices were asked for, but this machine has {gpus or cores} {what}",
+            hint=f"give fewer to --devices{hint}", code=ENVIRONMENT,
+        )  # fmt: skip
+    return Slots(count, max(1, cores // count), 1.0 if gpus else 0.0)
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +245,7 @@ def _table_price(table: Table) -> Price:
 def _machine(experiment: Experiment) -> tuple[str, Slots]:
     """Device and slots. Raises UserError (code 4) where more is asked for than there is."""
     resources = experiment.resources
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = _cores()
     gpus = _gpus() if resources.device != "cpu" and experiment.evaluate == "train" else 0
     if resources.device == "cuda" and not gpus:
         raise UserError(
@@ -250,6 +272,10 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
             code=ENVIRONMENT,
         )
     return ("cuda" if share else "cpu"), Slots(count, cpus, share)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> int:

@@ -1,5 +1,6 @@
 """The command that trains one architecture in full."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,13 @@ from search.cli.options import JSON, RUNS, SET, print_json
 )
 @click.option("--seed", default="0", show_default=True, metavar="BLOCK[.REPLICATE]", help="Of weights and data order.")
 @click.option(
+    "--devices",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1, max=1024),
+    help="GPUs (CPU cores without one) of this machine, each with its part of every batch.",
+)
+@click.option(
     "--test-size",
     "sizes",
     multiple=True,
@@ -50,6 +58,7 @@ def train(
     pick: str,
     start: Literal["scratch", "search"],
     seed: str,
+    devices: int,
     sizes: tuple[int, ...],
     target: Path | None,
     onnx: bool | None,
@@ -66,7 +75,11 @@ def train(
         what, config_path=config_path, overrides=overrides, pick=pick, start=start, seed=seed, runs=runs
     )
     trained = full_training.train(
-        planned, target or usual, sizes=sizes, onnx=onnx, say=lambda text: None if quiet else click.echo(text, err=True)
+        replace(planned, devices=devices),
+        target or usual,
+        sizes=sizes,
+        onnx=onnx,
+        say=lambda text: None if quiet else click.echo(text, err=True),
     )
     if as_json:
         print_json("train", what, trained.to_dict())

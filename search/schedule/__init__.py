@@ -29,6 +29,7 @@ from search.loop import Loop
 from search.schedule import cluster, reaper
 from search.schedule.cluster import probe as probe
 from search.signals import Interrupted, Signals
+from senet_nas.recipe import Report, Seed, Task
 from spaces.errors import ENVIRONMENT, UserError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
 }
 _LOCAL = {
     # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers
@@ -71,6 +73,18 @@ class Slots:
     @property
     def is_local(self) -> bool:
         return self.ray == "local"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training on several devices: the arguments of :func:`senet_nas.evaluate.evaluate`, all paths absolute."""
+
+    architecture: str
+    seed: Seed
+    task: Task
+    weights: Path
+    checkpoint: Path
+    start: Path | None
 
 
 @contextmanager
@@ -111,7 +125,8 @@ def _start(slots: Slots, scratch: Path) -> None:
     except SystemExit as error:  # how Ray answers SIGTERM while it starts
         raise Interrupted(signal.SIGTERM) from error
     logging.getLogger("ray").setLevel(logging.ERROR)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
+    for name in ("ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a dead worker is told by us, in a line
 
 
 def _where(slots: Slots, scratch: Path) -> dict[str, Any]:
@@ -199,6 +214,18 @@ def drive(
                 break
     if searcher.error is not None:
         raise searcher.error
+
+
+def together(job: Job, slots: Slots, scratch: Path) -> Iterator[Report]:
+    """One training on as many devices as there are slots, on a running Ray; a report after each epoch.
+
+    Raises what the training raises; UserError (code 4) where one of its processes is lost.
+    """
+    from search.schedule import group
+
+    assert slots.count is not None
+    resources: dict[str, float] = {"CPU": slots.cpus, **({"GPU": slots.gpus} if slots.gpus else {})}
+    return group.reports(job, slots.count, resources, scratch)
 
 
 def _segment(trainable: Any, searcher: LoopSearcher, slots: Slots, folder: Path) -> None:

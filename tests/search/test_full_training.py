@@ -146,3 +146,10 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(config, tm
     with pytest.raises(UserError, match=message):
         plan(what, config_path=config if with_config else None, overrides=(), runs=tmp_path / "runs", **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full.yaml"]
+
+
+def test_divergence_is_told_to_people(planned, tmp_path):
+    wild = replace(planned.experiment.train, lr=100.0, weight_decay=1.0, epochs=3)
+    with pytest.raises(UserError, match=r"try a lower train\.lr") as caught:
+        full_training.train(replace(planned, experiment=replace(planned.experiment, train=wild)), tmp_path / "t")
+    assert caught.value.code == 3

@@ -4,7 +4,8 @@ import pytest
 from PIL import Image
 
 from search import config
-from search.prepare import prepare
+from search import prepare as preparing
+from search.prepare import prepare, together
 from spaces.errors import UserError
 
 DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\ntrain: {batch_size: 64}\n"
@@ -82,3 +83,28 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
     (tmp_path / "images" / "cat" / "notes.txt").write_text("x")
     found = prepare(experiment(tmp_path, "data: {path: ./images, image_size: 8}", "train: {batch_size: 2}"))
     assert any("passed over" in note for note in found.data["notes"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "device", "count", "message", "hint"),
+    [
+        ((), "cpu", 3, "a batch of 64 images cannot be shared by 3 devices", "train.batch_size=63"),
+        ((), "cpu", 64, "64 devices were asked for, but this machine has 4 CPU cores", "give fewer to --devices"),
+        ((), "cuda", 4, "4 devices were asked for, but this machine has 2 GPUs", "resources.device=cpu"),
+        (("resources: {ray: auto}",), "cpu", 2, "not of a cluster", "resources.ray=local"),
+    ],
+)
+def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, device, count, message, hint):
+    monkeypatch.setattr(preparing, "_cores", lambda: 4)
+    monkeypatch.setattr(preparing, "_gpus", lambda: 2)
+    with pytest.raises(UserError, match=message) as caught:
+        together(experiment(tmp_path, *lines), device, count)
+    assert hint in caught.value.hint
+
+
+def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing, "_cores", lambda: 4)
+    monkeypatch.setattr(preparing, "_gpus", lambda: 2)
+    known = experiment(tmp_path)
+    slots = [together(known, device, 2) for device in ("cpu", "cuda")]
+    assert [(s.count, s.cpus, s.gpus, s.is_local) for s in slots] == [(2, 2, 0.0, True), (2, 2, 1.0, True)]

@@ -1,0 +1,104 @@
+"""`senet-search train --devices 2`: two real processes of Ray Train. What they compute is tested without Ray, in
+`tests/senet_nas/test_parallel.py`; here it is that they are started, heard, lost and gone on with.
+"""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).parents[2]
+KEY = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"
+CONFIG = """
+data: {dataset: digits, train: 300, validation: 100}
+model: {backbone: cifar_resnet8}
+train: {epochs: 4, batch_size: 100, ema: 0.5}
+resources: {device: cpu}
+latency: {seconds: 0.05}
+tracking: {uri: "http://127.0.0.1:9"}
+"""
+COMMAND = [
+    sys.executable,
+    "-c",
+    "from search.cli import main; main()",
+    "train",
+    KEY,
+    "--config",
+    "full.yaml",
+    "--no-onnx",
+]
+# Imported by every process as it starts: every epoch leaves a checkpoint, which else only every tenth second does.
+ALWAYS = "from senet_nas import checkpoint\ncheckpoint.CHECKPOINT_SECONDS = 0\n"
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(sys.platform != "linux", reason="loopback by its name"),
+    pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two CPU cores"),
+]
+
+
+@pytest.fixture
+def command(tmp_path):
+    (tmp_path / "full.yaml").write_text(CONFIG)
+    (tmp_path / "sitecustomize.py").write_text(ALWAYS)
+
+    def run(*arguments, failpoint=""):
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        environment = {**os.environ, "SENET_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+        return subprocess.run(
+            [*COMMAND, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def epochs(folder):
+    return [row["epoch"] for row in csv.DictReader((folder / "training.csv").open())]
+
+
+def test_a_lost_process_is_told_and_the_same_command_goes_on_from_the_checkpoint(command, tmp_path):
+    """The first process is killed when it has made its second checkpoint durable."""
+    lost = command("--to", "part", "--devices", "2", failpoint="after_checkpoint.json:2")
+    assert lost.returncode == 4, lost.stderr
+    assert "of the 2 processes of the training one ended without a word" in lost.stderr
+    assert "type the same command again" in lost.stderr
+    assert "Traceback" not in lost.stderr
+    assert not (tmp_path / "part" / "network").exists()
+    again = command("--to", "part", "--devices", "2", "--json")
+    assert again.returncode == 0, again.stderr
+    assert "4 epochs on 2 devices (cpu), 2 are done" in again.stderr
+    assert epochs(tmp_path / "part") == ["1", "2", "3", "4"]
+    told = json.loads(again.stdout)
+    assert set(told["test"]) == {"8"}
+    assert (tmp_path / "part" / "network" / "manifest.json").exists()
+    assert not list((tmp_path / "part").glob("checkpoint*"))
+    other = command("--to", "part", "--devices", "1")
+    assert other.returncode == 2
+    assert "devices: was 2, is 1" in other.stderr
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_with_the_same_weights(command, tmp_path):
+    whole = command("--to", "whole", "--devices", "2")
+    assert whole.returncode == 0, whole.stderr
+    # Our own process this time, when it has noted the second epoch: nobody is left to tell.
+    assert command("--to", "part", "--devices", "2", failpoint="after_training.csv:2").returncode == -9
+    again = command("--to", "part", "--devices", "2")
+    assert again.returncode == 0, again.stderr
+    assert "are done" in again.stderr
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "part"))
+    assert all((one[name] == other[name]).all() for name in one)
+    assert epochs(tmp_path / "part") == ["1", "2", "3", "4"]
+
+
+@pytest.mark.slow
+def test_what_a_person_can_mend_is_told_as_by_one_process(command):
+    diverged = command("--to", "wild", "--devices", "2", "--set", "train.lr=100", "--set", "train.weight_decay=1.0")
+    assert diverged.returncode == 3, diverged.stderr
+    assert "try a lower train.lr" in diverged.stderr
+    assert "Traceback" not in diverged.stderr
