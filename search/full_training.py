@@ -218,8 +218,7 @@ def _tested(plan: Plan, prepared: Prepared, weights: Path, sizes: Sequence[int])
     task, own = prepared.evaluate.task, int(prepared.data["image_size"])
     found = {str(own): test_accuracy(plan.architecture, weights, task)}
     for size in sizes:
-        larger = replace(task, data=replace(task.data, image_size=size))
-        found[str(size)] = test_accuracy(plan.architecture, weights, larger)
+        found[str(size)] = test_accuracy(plan.architecture, weights, task, size=size)
     return found
 
 
@@ -236,7 +235,7 @@ def _exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any
     return export.export(
         network.eval(), plan.architecture, to / NETWORK, input_shape=tuple(data["shape"]), mean=data["mean"],
         std=data["std"], classes=data["classes"], extra={"trained": record["request"], "versions": record["versions"]},
-        card=_card(plan, data, record), labelled=labelled,
+        card=_card(plan, data, record), labelled=labelled, resize=plan.experiment.data.resize,
         timing=plan.experiment.latency, forms=export.wanted(onnx), force=True,
     ).files  # fmt: skip
 

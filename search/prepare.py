@@ -18,7 +18,7 @@ from search.objectives import excess
 from search.schedule import Slots
 from senet_nas import backbones
 from senet_nas.overhead import COUNTED
-from senet_nas.recipe import Task
+from senet_nas.recipe import Recipe, Task
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.space import Space
@@ -120,6 +120,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Labelled | None, str]":
     """Validation images of the search, or why there are none: the network can be taken home without its data."""
+    from senet_nas.augment import centre
     from senet_nas.data import load
 
     try:
@@ -128,7 +129,7 @@ def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Label
         return None, error.message
     if data.fingerprint != known.get("fingerprint"):
         return None, "the images are not those of the search any more"
-    return (data.x_val[:_TRIED], data.y_val[:_TRIED]), ""
+    return (centre(data.x_val[:_TRIED], data.side), data.y_val[:_TRIED]), ""
 
 
 def together(experiment: Experiment, device: str, count: int) -> Slots:
@@ -215,8 +216,13 @@ def _check_batch(experiment: Experiment, n_train: int) -> None:
 
 
 def _check_augmentation(experiment: Experiment, dimensions: int) -> None:
-    if experiment.train.jitter and dimensions != 2:
-        raise UserError("brightness and contrast are of images", hint="use `jitter: 0`", key="train.jitter")
+    """Signals and volumes take what has no meaning for images alone."""
+    if dimensions == 2:
+        return
+    for name in ("jitter", "shift", "rotation", "crop_area"):
+        usual = getattr(Recipe, name)
+        if getattr(experiment.train, name) != usual:
+            raise UserError(f"{name} is of images", hint=f"use `{name}: {usual:g}`", key=f"train.{name}")
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:

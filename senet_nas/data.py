@@ -1,7 +1,8 @@
 """Images as tensors: three disjoint sets as uint8, and the batches of an epoch, made on the device that trains."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import torch
 from torch import Tensor
 
 from senet_nas import data_checks, image_folder, streaming
-from senet_nas.augment import Draws, Policy, crop, cut, draw, flip, jitter
+from senet_nas.augment import Draws, Policy, centre, crop, cut, draw, flip, jitter, shift, warp
 from senet_nas.datasets import DATASETS, Raw
 from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import DataSpec, Recipe
-from spaces.errors import UserError, unknown
+from senet_nas.sampling import ORDERS
+from senet_nas.split import split
+from spaces.errors import unknown
 
-TRAIN_SHARE = 0.8
 COUNTED_TOGETHER = 4096
 
 
@@ -41,6 +43,8 @@ class Data:
     fingerprint: str
     # What is odd about the images, in sentences for a person.
     notes: tuple[str, ...] = ()
+    # What the network sees of images that are larger: the middle, in training any part; all of it where this is None.
+    side: int | None = None
     # Where the tensors lie if they are mapped from files, because they may not fit into memory.
     folder: str | None = None
 
@@ -50,12 +54,13 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image (C, H, W) or signal (C, L)."""
-        return tuple(self.x_train.shape[1:])
+        """Of one image (C, H, W) or signal (C, L) as the network sees it."""
+        channels, *spatial = self.x_train.shape[1:]
+        return (channels, *(spatial if self.side is None else [self.side] * len(spatial)))
 
     @property
     def image_size(self) -> int:
-        return self.x_train.shape[2]
+        return self.shape[1]
 
     @property
     def num_classes(self) -> int:
@@ -83,7 +88,7 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
     raw = habit.load(spec, Path(base))
     data_checks.check_labels({"train": raw.train, "validation": raw.validation, "test": raw.test}, raw.classes)
     if spec.image_size is not None:
-        raw = _resized(raw, spec.image_size)
+        raw = _resized(raw, spec.resize or spec.image_size)
     labels = {name: y_N for name, y_N in _labels(raw).items() if y_N is not None}
     train, val, test = (_taken(raw, *place) for place in split(labels, spec, len(raw.classes)).values())
     notes = data_checks.check_split({"train": train, "validation": val, "test": test}, raw.classes)
@@ -92,15 +97,42 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
     return Data(
         x_train, torch.from_numpy(train[1]), _tensor(val[0]), torch.from_numpy(val[1]), _tensor(test[0]),
         torch.from_numpy(test[1]), raw.classes, mean, std, habit.flip, habit.crop, _fingerprint(train, val, test),
-        (*raw.notes, *notes),
+        (*raw.notes, *notes), spec.image_size if spec.resize else None,
     )  # fmt: skip
+
+
+def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | str = ".") -> Data:
+    """The same with the test images at another size, read again; where they are read larger, by as much.
+
+    They are normalised as the training images were. Of a folder the test images alone are decoded. Raises UserError.
+    """
+    read = spec.resize and round(spec.resize * size / (spec.image_size or size))
+    larger = replace(spec, image_size=size, resize=read)
+    if DATASETS[spec.dataset] is not DATASETS["image_folder"]:
+        found = load(larger, base=base)
+        return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
+    listing = image_folder.listed(larger, Path(base))
+    origin, index_N = split(listing.labels, larger, len(listing.classes))["test"]
+    files, side = [listing.files[origin][i] for i in index_N], image_folder.side(larger)
+    images, shape = image_folder.decoded(files, side, grey=listing.grey), (len(files), listing.channels, side, side)
+    if streaming.is_wanted(larger, Path(base)):
+        x_test = streaming.write(streaming.room(math.prod(shape)) / "x_test.npy", images, shape)
+    else:
+        x_test = _tensor(np.stack([*images]))
+    return replace(
+        data, x_test=x_test, y_test=torch.from_numpy(listing.labels[origin][index_N]), side=size if read else None
+    )
 
 
 def policy(data: Data, recipe: Recipe) -> Policy:
     """How a recipe augments these images: as it says, else by the dataset's habit."""
     flip = data.flip if recipe.flip is None else recipe.flip
-    crop = data.crop if recipe.crop is None else recipe.crop
-    return Policy(flip, crop, recipe.jitter, recipe.cutout)
+    habit = data.crop if recipe.crop_area == 1 and data.side is None else 0  # these crop in their own way
+    crop = habit if recipe.crop is None else recipe.crop
+    return Policy(
+        flip, crop, recipe.jitter, recipe.cutout, recipe.crop_area, recipe.crop_ratio, recipe.rotation, recipe.shift,
+        data.side,
+    )  # fmt: skip
 
 
 def batches(
@@ -115,7 +147,7 @@ def batches(
     """
     how, where = policy(data, recipe), torch.device(device) if device else x.device
     steps = max(1, len(y_N) // recipe.batch_size)
-    order_N = torch.randperm(len(y_N), generator=generator)[: steps * recipe.batch_size]
+    order_N = ORDERS[recipe.sampling](y_N.cpu(), generator)[: steps * recipe.batch_size]
     draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
     order_N, draws = order_N.to(x.device), {name: values.to(where) for name, values in draws.items()}
     mean, std = scale(data, where, x.ndim)
@@ -129,19 +161,27 @@ def batches(
 
 def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
     """uint8 samples (N, C, *spatial) to augmented and normalised floats; images lie channels last in memory."""
+    size = how.size(tuple(x.shape[2:]))
     x = (flip(x, draws["mirrored"]) if how.flip else x).float()
-    if how.crop:
-        x = crop(x, how.crop, draws["offset"])
+    if "offset" in draws:
+        x = crop(x, how.crop, draws["offset"], size)
+    if how.resizes or how.rotation:
+        x = warp(x, draws.get("box"), draws.get("angle"), size)
     if how.jitter:
         x = jitter(x, draws["factor"])
+    if how.shift:
+        x = shift(x, draws["shift"])
     x = (x - mean) / std
     return _channels_last(cut(x, how.cutout, draws["hole"]) if how.cutout else x)
 
 
 def normalise(x: Tensor, data: Data) -> Tensor:
-    """uint8 to float, mean 0 and deviation 1 per channel over the training set, channels last in memory."""
+    """uint8 to float, mean 0 and deviation 1 per channel over the training set, channels last in memory.
+
+    Of images that are read larger than the network sees them: the middle.
+    """
     mean, std = scale(data, x.device, x.ndim)
-    return _channels_last((x.float() - mean) / std)
+    return _channels_last((centre(x, data.side).float() - mean) / std)
 
 
 def scale(data: Data, device: torch.device, ndim: int) -> tuple[Tensor, Tensor]:
@@ -149,29 +189,6 @@ def scale(data: Data, device: torch.device, ndim: int) -> tuple[Tensor, Tensor]:
     shape = [1, -1, *[1] * (ndim - 2)]
     mean, std = (255 * torch.tensor(values, device=device).view(shape) for values in (data.mean, data.std))
     return mean, std
-
-
-def split(labels: Mapping[str, np.ndarray], spec: DataSpec, n_classes: int) -> dict[str, tuple[str, np.ndarray]]:
-    """For train, validation and test: which set of the data, and which of its images; fixed by ``split_seed``.
-
-    ``labels`` of the sets that the data bring. Classes are in the same shares in each. Raises UserError.
-    """
-    rng = np.random.default_rng(spec.split_seed)
-    order = _stratified(labels["train"], rng)
-    if "test" in labels:
-        test = "test", np.arange(len(labels["test"]))
-    else:
-        n_test = max(1, round(spec.test * len(order)))
-        test, order = ("train", order[:n_test]), order[n_test:]
-    own = len(labels["validation"]) if "validation" in labels else None
-    n_train = spec.train or (len(order) if own is not None else round(TRAIN_SHARE * len(order)))
-    n_val = spec.validation or (len(order) - n_train if own is None else own)
-    _check_sizes(n_train, n_val, len(order), own, spec, n_classes)
-    if own is not None:
-        validation = "validation", _stratified(labels["validation"], rng)[:n_val]
-    else:
-        validation = "train", order[n_train : n_train + n_val]
-    return {"train": ("train", order[:n_train]), "validation": validation, "test": test}
 
 
 def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -195,7 +212,7 @@ def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 def _streamed(spec: DataSpec, base: Path) -> Data:
     """An image folder as files: decoded in the order of the split, described as if it were in memory."""
-    found, habit, side = image_folder.listed(spec, base), DATASETS[spec.dataset], spec.image_size or image_folder.SIDE
+    found, habit, side = image_folder.listed(spec, base), DATASETS[spec.dataset], image_folder.side(spec)
     folder, digest, labels = streaming.room(streaming.size(found, spec)), hashlib.sha256(), found.labels
     sets: dict[str, tuple[Tensor, np.ndarray]] = {}
     for name, (origin, index_N) in split(labels, spec, len(found.classes)).items():
@@ -212,7 +229,7 @@ def _streamed(spec: DataSpec, base: Path) -> Data:
     (x_train, y_train), (x_val, y_val), (x_test, y_test) = ((x, torch.from_numpy(y_N)) for x, y_N in sets.values())
     return Data(
         x_train, y_train, x_val, y_val, x_test, y_test, found.classes, mean, std, habit.flip, habit.crop,
-        digest.hexdigest()[:16], (*found.notes, *notes), str(folder),
+        digest.hexdigest()[:16], (*found.notes, *notes), spec.image_size if spec.resize else None, str(folder),
     )  # fmt: skip
 
 
@@ -233,29 +250,6 @@ def _labels(raw: Raw) -> dict[str, np.ndarray | None]:
 def _taken(raw: Raw, name: str, index_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x, y_N = getattr(raw, name)
     return x[index_N], y_N[index_N]
-
-
-def _check_sizes(n_train: int, n_val: int, n: int, own: int | None, spec: DataSpec, n_classes: int) -> None:
-    """``n`` images train or validate, besides ``own`` that the data bring for validation."""
-    if n_train > n or (own is None and n_train == n):
-        raise UserError(
-            f"data.train is {n_train}, but {n} labelled images are left outside the test set, and some must validate",
-            key="data.train" if spec.train else "data.path",
-        )
-    most = n - n_train if own is None else own
-    if n_val > most:
-        raise UserError(f"data.validation is {n_val}, but only {most} images are left for it", key="data.validation")
-    if n_train < n_classes:
-        raise UserError(f"{n_train} training images are fewer than {n_classes} classes", key="data.train")
-
-
-def _stratified(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An order of which every prefix holds the classes in their shares, up to one image each."""
-    rank = np.empty(len(y))
-    for label in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == label))
-        rank[members] = (np.arange(len(members)) + rng.random()) / len(members)
-    return np.argsort(rank, kind="stable")
 
 
 def _resized(raw: Raw, size: int) -> Raw:

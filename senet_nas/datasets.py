@@ -92,7 +92,7 @@ def _image_folder(spec: DataSpec, base: Path) -> Raw:
     import numpy as np
 
     found = image_folder.listed(spec, base)
-    side, sets = spec.image_size or image_folder.SIDE, {}
+    side, sets = image_folder.side(spec), {}
     for name, files in found.files.items():
         x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
         for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey)):

@@ -18,7 +18,7 @@ from senet_nas import checkpoint as checkpoints
 from senet_nas import shared_data, warm_start
 from senet_nas.backbones import own
 from senet_nas.build import build
-from senet_nas.data import Data, load
+from senet_nas.data import Data, load, with_test_images_of
 from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.train import Training, validate
@@ -79,12 +79,17 @@ def share(task: Task, folder: Path) -> Task:
     return replace(task, images=str(path))
 
 
-def test_accuracy(architecture: str, weights: Path, task: Task) -> dict[str, float]:
-    """Accuracy (percent) and log-loss on the test set. The search never calls this; it is looked at once, at the end."""
+def test_accuracy(architecture: str, weights: Path, task: Task, *, size: int | None = None) -> dict[str, float]:  # noqa: PT028 - no test of pytest's
+    """Accuracy (percent) and log-loss on the test set; at another image ``size`` the test images are read again.
+
+    The search never calls this; it is looked at once, at the end.
+    """
     data = prepare(task)
     model = _network(architecture, data, block_seed=0)
     model.load_state_dict(load_file(weights))
     model.to(task.device).to(memory_format=torch.channels_last)
+    if size is not None:
+        data = with_test_images_of(size, data, task.data, base=str(task.source.get("base", ".")))
     found = validate(model, data.x_test, data.y_test, data, device=task.device)
     return {"accuracy": found["accuracy"], "log_loss": found["log_loss"], "n": float(len(data.y_test))}
 

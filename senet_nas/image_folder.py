@@ -101,6 +101,11 @@ def decoded(files: Files, side: int, *, grey: bool) -> "Iterator[NDArray[np.uint
         )
 
 
+def side(spec: DataSpec) -> int:
+    """The side in pixels at which images are read."""
+    return spec.resize or spec.image_size or SIDE
+
+
 def place(path: str, base: Path) -> Path:
     """The path with ``~`` and ``$VARIABLE`` filled in, relative to ``base``."""
     filled = os.path.expandvars(path)

@@ -43,6 +43,9 @@ class DataSpec:
     image_size: int | None = option(
         None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024
     )
+    resize: int | None = option(
+        None, "side images are read at, to cut image_size out: the middle, in training anywhere", ge=8, le=1024, examples=[256],
+    )  # fmt: skip
     color: Literal["auto", "rgb", "grey"] = option("auto", "channels of folder images; auto looks at the files")
     streaming: Literal["auto", "always", "never"] = option(
         "auto", "image folders from a file on disk instead of from memory; auto where they would take a quarter of it"
@@ -70,7 +73,16 @@ class Recipe:
     label_smoothing: float = option(0.0, "share of the target spread over all classes", ge=0, lt=1)
     flip: bool | None = option(None, "mirror images at random; the dataset's habit unless given")
     crop: int | None = option(None, "pixels of padding for random crops; the dataset's habit unless given", ge=0, le=64)
+    crop_area: float = option(
+        1.0, "least share of an image in a crop of random size (Inception: 0.08); 1 is no such crop", gt=0, le=1
+    )
+    crop_ratio: float = option(1.3333, "largest ratio of its sides, either way", ge=1, le=10)
+    rotation: float = option(0.0, "random rotation by up to so many degrees, either way", ge=0, le=180)
     jitter: float = option(0.0, "random brightness, contrast and saturation: each by up to this share", ge=0, lt=1)
+    shift: int = option(0, "random shift of each channel by up to so many of 256 levels, either way", ge=0, le=255)
+    sampling: Literal["shuffle", "balanced"] = option(
+        "shuffle", "images of an epoch: each of them once, or every class as often as the others"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = option(
         "auto", "of the forward and backward pass; bfloat16 on a GPU that has it, float32 elsewhere"
     )

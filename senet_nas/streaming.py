@@ -39,9 +39,9 @@ def is_wanted(spec: DataSpec, base: Path) -> bool:
 
 
 def size(found: image_folder.Listing, spec: DataSpec) -> int:
-    """Bytes of all images as they are trained on."""
+    """Bytes of all images as they are read."""
     n = sum(len(files) for files in found.files.values())
-    return n * found.channels * (spec.image_size or image_folder.SIDE) ** 2
+    return n * found.channels * image_folder.side(spec) ** 2
 
 
 def room(needed: int) -> Path:

@@ -129,7 +129,7 @@ def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> 
     written = networks.export(
         _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data["mean"],
         std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
-        timing=choice.experiment.latency, forms=networks.wanted(onnx), force=force,
+        timing=choice.experiment.latency, forms=networks.wanted(onnx), force=force, resize=choice.experiment.data.resize,
     )  # fmt: skip
     return Taken(
         point,

@@ -175,6 +175,26 @@ def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("data", "path"), "missing; an image folder needs its path", hint, at_key=True)
 
 
+def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """What is cut out is named, and no larger than what it is cut out of."""
+    data = tree["data"]
+    read, seen = data.get("resize"), data.get("image_size")
+    if not isinstance(read, int):
+        return
+    if seen is None:
+        hint = f"write for example `image_size: {round(read * 7 / 8)}`"
+        yield Fault(("data", "image_size"), "missing; resize says of what it is cut out", hint, at_key=True)
+    elif isinstance(seen, int) and seen > read:
+        yield Fault(("data", "resize"), f"must be at least image_size, which is {seen}; got {read}")
+
+
+def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    train = tree.get("train")
+    if isinstance(train, dict) and train.get("crop") and train.get("crop_area", 1) != 1:
+        hint = "leave train.crop out"
+        yield Fault(("train", "crop"), "crop and crop_area are two ways to crop an image", hint)
+
+
 def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
     objectives = tree.get("objectives")
     if objectives is None:
@@ -217,9 +237,10 @@ def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(path, f"{epochs} epochs leave none at which one of {reduction} could be chosen", hint)
 
 
-_TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fault]]] = {
+_TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "search": _search,
     "model": _backbone,
-    "data": _data,
+    "data": lambda tree: (*_data(tree), *_resize(tree)),
+    "train": _train,
     "objectives": _objectives,
 }

@@ -65,6 +65,7 @@ def export(
     timing: LatencySpec | None = None,
     forms: Sequence[str] | None = None,
     force: bool = False,
+    resize: int | None = None,
 ) -> Exported:
     """Write weights, record, model card, ``predict.py`` and the named FORMS (all installed ones), each one checked.
 
@@ -72,7 +73,8 @@ def export(
     ``card`` markdown about what was measured. ``labelled`` are uint8 images (N, C, H, W) with classes (N,), on which
     every form is tried as well; each form is timed beside the same form of the plain network as ``timing`` says, if it
     does. Everything is written and compared beside ``directory``, and appears there at once or
-    not at all. ``force`` replaces an earlier export. Raises UserError: the target is in use, cannot be written, or a
+    not at all. ``force`` replaces an earlier export. ``resize``: the side at which files are read, of which the middle is
+    cut out; that of the input unless given. Raises UserError: the target is in use, cannot be written, or a
     package is missing.
     """
     target = Path(directory).resolve()
@@ -83,7 +85,9 @@ def export(
     if isinstance(architecture, str):
         architecture = Architecture.parse(architecture)
     network = proof.frozen(model)
-    record = _record(architecture, input_shape=input_shape, mean=mean, std=std, classes=classes, extra=extra or {})
+    record = _record(
+        architecture, input_shape=input_shape, mean=mean, std=std, classes=classes, extra=extra or {}, resize=resize
+    )
     try:
         with _scratch(target) as work:
             differences, accuracy = _write(network, record, work, chosen, labelled)
@@ -191,6 +195,7 @@ def _record(
     std: Sequence[float],
     classes: Sequence[str],
     extra: Mapping[str, Any],
+    resize: int | None,
 ) -> dict[str, Any]:
     channels, *size = input_shape
     assert len(mean) == len(std) == channels, f"{channels} channels, {len(mean)} means, {len(std)} deviations"
@@ -203,6 +208,7 @@ def _record(
             "formula": "(byte * scale - mean) / std",
             "channels": channels,
             "size": size,
+            **({} if resize is None else {"resize": resize}),
             "scale": SCALE,
             "mean": [float(value) for value in mean],
             "std": [float(value) for value in std],

@@ -43,9 +43,12 @@ if __name__ == "__main__":
 _READ_IMAGE = '''def read(path):
     """An image file as in training, uint8 (C, H, W): upright, the shorter side resized, the centre cut out."""
     height, width = RECORD["preprocessing"]["size"]
+    side = RECORD["preprocessing"].get("resize")
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image).convert("{mode}")
-        fitted = ImageOps.fit(upright, (width, height), Image.Resampling.BILINEAR)
+        fitted = ImageOps.fit(upright, (side or width, side or height), Image.Resampling.BILINEAR)
+    left, top = round((fitted.width - width) / 2), round((fitted.height - height) / 2)
+    fitted = fitted.crop((left, top, left + width, top + height))
     x_HWC = np.atleast_3d(np.asarray(fitted, dtype=np.uint8))
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
 '''
@@ -84,12 +87,17 @@ def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
         "## Use", "", "```python", "from model import load, normalise", "",
         f"logits = load()(normalise(images))  # {dtype} ({images})", "```", "",
         f"`python predict.py FILE ...` prints the classes of {kind((wants['channels'], *wants['size']))}.", "",
-        f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
+        f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}{_cut(wants)}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
         f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.",
         f"Output: logits of {len(classes)} classes: {shown}.", "",
         "## Files", "", *(f"* `{name}`: {about}" for name, about in files.items()), "",
         "`manifest.json` lists every file with its SHA-256.", "",
     ])  # fmt: skip
+
+
+def _cut(wants: Mapping[str, Any]) -> str:
+    side = wants.get("resize")
+    return f", the middle of images whose shorter side is {side}" if side else ""
 
 
 def measured(found: "Measured") -> str:

@@ -33,13 +33,17 @@ BAD = {
         "model: {backbone: cifar_resnet8, init: pretrained}\nspace: {gate: [tanh]}", "model.init", "no pretrained weights",
         "resnet18",
     ),
+    "augmentation of signals": (
+        "data: {dataset: waveforms}\nmodel: {backbone: signal_resnet8}\ntrain: {rotation: 5.0}", "train.rotation",
+        "rotation is of images", "rotation: 0",
+    ),
     "table": ("evaluate: table:no_such_file.csv", "evaluate", "no_such_file.csv", ""),
 }  # fmt: skip
 
 
 def experiment(tmp_path, *texts):
     """The config with these lines instead of those of the same keys."""
-    lines = {line.split(":")[0]: line for line in (*DIGITS.splitlines(), *texts)}
+    lines = {line.split(":")[0]: line for text in (DIGITS, *texts) for line in text.splitlines()}
     (tmp_path / "config.yaml").write_text("\n".join(lines.values()))
     return config.load(tmp_path / "config.yaml")
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from senet_nas.augment import Policy
-from senet_nas.data import Data, batches, load, normalise, policy
+from senet_nas.data import Data, batches, load, normalise, policy, with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe
 from spaces import UserError
+from tests.senet_nas.recipes import OPTIONS, chance, covered
 
 DIGITS = DataSpec(dataset="digits")
 
@@ -99,16 +100,67 @@ def test_images_stay_with_their_labels(data):
         assert torch.equal(x, normalise(few.x_train[y], few))
 
 
-def test_batches_follow_from_the_generator_alone(data):
-    recipe = Recipe(batch_size=64, crop=2, flip=True, jitter=0.2, cutout=3)
-    (a, _), (b, _), (c, _) = (epoch(data, recipe, seed)[0] for seed in (5, 5, 6))
+def test_every_option_that_draws_by_chance_is_in_the_table():
+    assert chance() == covered()
+
+
+@pytest.mark.parametrize("resize", [None, 12])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_batches_follow_from_the_generator_alone(data, name, resize):
+    if resize:
+        data = load(replace(DIGITS, image_size=10, resize=resize))
+    recipe = Recipe(batch_size=64, **OPTIONS[name])
+    (a, y), (b, _), (c, _) = (epoch(data, recipe, seed)[0] for seed in (5, 5, 6))
+    assert a.shape == (64, *data.shape)
+    assert a.is_contiguous(memory_format=torch.channels_last)
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
+    assert a.isfinite().all()
+    assert y.dtype == torch.int64
+
+
+def test_images_that_are_read_larger_are_cut_to_size(data):
+    """In training a part anywhere, else the middle; what trains, validates and tests stays what it was."""
+    large, cut = (load(replace(DIGITS, image_size=size, resize=resize)) for size, resize in ((12, None), (10, 12)))
+    assert cut.shape == (1, 10, 10)
+    assert cut.image_size == 10
+    assert cut.x_val.shape[2:] == (12, 12)
+    assert torch.equal(cut.y_test, data.y_test)
+    assert torch.equal(normalise(cut.x_val, cut), normalise(large.x_val, large)[..., 1:11, 1:11])
+    few = replace(cut, x_train=cut.x_train[:20], y_train=torch.arange(20))
+    places = set()
+    for seed in range(6):
+        for x, y in epoch(few, Recipe(batch_size=20, flip=False), seed):
+            whole = normalise(few.x_train, replace(few, side=None))[y]
+            for image, source in zip(x, whole, strict=True):
+                windows = source.unfold(1, 10, 1).unfold(2, 10, 1)[0]
+                found = (windows == image[0]).all(-1).all(-1).nonzero()
+                assert len(found)
+                places |= {tuple(place) for place in found.tolist()}
+    assert places == {(row, column) for row in range(3) for column in range(3)}
+
+
+def test_test_images_of_another_size_are_the_same_ones_read_again(data):
+    spec = replace(DIGITS, image_size=10, resize=12)
+    cut = load(spec)
+    larger = with_test_images_of(20, cut, spec)
+    assert larger.x_test.shape[2:] == (24, 24)  # 12 were read for 10
+    assert normalise(larger.x_test, larger).shape[2:] == (20, 20)
+    assert torch.equal(larger.y_test, cut.y_test)
+    assert (larger.mean, larger.std) == (cut.mean, cut.std)
+    plain = with_test_images_of(16, data, DIGITS)
+    assert plain.x_test.shape[2:] == (16, 16)
 
 
 def test_the_habit_of_the_dataset_holds_unless_the_recipe_says_otherwise(data):
     assert policy(data, Recipe()) == Policy(flip=False, crop=1)
     assert policy(data, Recipe(flip=True, crop=0, jitter=0.1, cutout=4)) == Policy(True, 0, 0.1, 4)
+
+
+def test_a_random_size_crop_and_one_out_of_larger_images_take_the_place_of_the_habit(data):
+    assert policy(data, Recipe(crop_area=0.08)) == Policy(area=0.08)
+    assert policy(replace(data, side=6), Recipe()) == Policy(side=6)
+    assert policy(replace(data, side=6), Recipe(crop=1)) == Policy(crop=1, side=6)
 
 
 def test_normalised_training_images_have_mean_zero_and_deviation_one(data):

@@ -14,6 +14,7 @@ from senet_nas.data import batches, load
 from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import DataSpec, Recipe, Seed
 from tests.senet_nas import together
+from tests.senet_nas.recipes import OPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,10 @@ def test_stopped_and_gone_on_with_they_end_with_the_same_weights(pair):
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
-def test_parts_are_the_whole_batch_in_its_order(size):
+@pytest.mark.parametrize("name", OPTIONS)
+def test_parts_are_the_whole_batch_in_its_order(size, name):
     data = load(DataSpec(dataset="digits", train=100, validation=50))
-    recipe = Recipe(batch_size=40, flip=True, crop=1, jitter=0.1, cutout=2)
+    recipe = Recipe(batch_size=40, **OPTIONS[name])
 
     def epoch(group):
         return [*batches(data.x_train, data.y_train, data, recipe, torch.Generator().manual_seed(3), group=group)]

@@ -17,6 +17,7 @@ from senet_nas import image_folder, shared_data, streaming
 from senet_nas.data import Data, batches, load
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import UserError
+from tests.senet_nas.recipes import OPTIONS
 
 CLASSES, EACH, SIDE = ("cat", "dog", "owl"), 40, 16
 
@@ -61,8 +62,15 @@ def test_sets_of_its_own_stay_what_they_are(tmp_path: Path, sets: tuple[str, ...
     assert load(spec).fingerprint == load(replace(spec, streaming="never")).fingerprint
 
 
-def test_batches_are_equal_whatever_the_augmentation(both: tuple[Data, Data]) -> None:
-    recipe = Recipe(batch_size=16, flip=True, crop=2, jitter=0.3, cutout=4)
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("resize", [None, SIDE + 2])
+def test_batches_are_equal_whatever_the_augmentation(
+    root: Path, both: tuple[Data, Data], name: str, resize: int | None
+) -> None:
+    recipe = Recipe(batch_size=16, **OPTIONS[name])
+    spec = DataSpec(path=str(root), image_size=SIDE, resize=resize)
+    if resize:
+        both = load(replace(spec, streaming="never")), load(replace(spec, streaming="always"))
     epochs = []
     for data in both:
         generator = torch.Generator().manual_seed(1)
@@ -154,3 +162,18 @@ def test_what_describes_the_images_lies_beside_them(both: tuple[Data, Data], tmp
     folder = shared_data.write(both[1], tmp_path / "images")
     assert str(folder) == both[1].folder
     assert shared_data.read(folder).fingerprint == both[0].fingerprint
+
+
+@pytest.mark.parametrize("streamed", ["never", "always"])
+@pytest.mark.parametrize("resize", [None, 20])
+def test_test_images_of_another_size_are_those_of_a_load_at_that_size(
+    root: Path, streamed: str, resize: int | None
+) -> None:
+    spec = DataSpec(path=str(root), image_size=SIDE, resize=resize, streaming=streamed)
+    data = load(spec)
+    found = loading.with_test_images_of(24, data, spec)
+    whole = load(replace(spec, image_size=24, resize=resize and 30))
+    assert torch.equal(found.x_test, whole.x_test)
+    assert torch.equal(found.y_test, whole.y_test)
+    assert found.side == whole.side
+    assert (found.mean, found.std) == (data.mean, data.std)

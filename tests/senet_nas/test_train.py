@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ from senet_nas.build import build
 from senet_nas.data import load
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Seed
 from senet_nas.train import Training, fit, learning_rate, validate
+from tests.senet_nas.recipes import OPTIONS
 
 PLAIN = "cifar_resnet8/-/-/-"
 SE = "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
@@ -59,16 +61,18 @@ def test_the_same_seeds_give_the_same_weights_and_a_replicate_others(data):
     assert not torch.equal(weights(Seed(0)), weights(Seed(0, 1)))
 
 
-@pytest.mark.parametrize("stop", [1, 2])
-def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(data, stop):
-    whole = Training(network(SE), data, RECIPE, seed=Seed(0))
+@pytest.mark.parametrize(("stop", "name"), [(2, "none"), *((1, name) for name in OPTIONS)])
+def test_a_training_that_was_interrupted_goes_on_to_the_same_weights(data, stop, name):
+    recipe = replace(RECIPE, **OPTIONS[name])
+    whole = Training(network(SE), data, recipe, seed=Seed(0))
     for _ in range(3):
         whole.epoch()
-    first = Training(network(SE), data, RECIPE, seed=Seed(0))
+    first = Training(network(SE), data, recipe, seed=Seed(0))
     for _ in range(stop):
         first.epoch()
     state = copy.deepcopy(first.state())
-    again = Training(network(SE), data, RECIPE, seed=Seed(7))
+    again = Training(network(SE), data, recipe, seed=Seed(0))
+    torch.manual_seed(stop)
     again.load_state(state)
     for _ in range(3 - stop):
         again.epoch()

@@ -84,3 +84,31 @@ def test_a_backbone_of_a_table_may_be_anything():
 @pytest.mark.parametrize("evaluate", ["train", "table:a/b.csv", "python:mine:f", "python:mine.sub_module:f_1"])
 def test_sources_of_results(evaluate):
     assert Experiment.from_dict({**LEAST, "evaluate": evaluate}).evaluate == evaluate
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "message", "hint"),
+    [
+        ({"data": {"dataset": "cifar10", "resize": 40}}, "data.image_size", "missing; resize says", "image_size: 35"),
+        ({"data": {"dataset": "cifar10", "resize": 24, "image_size": 32}}, "data.resize", "at least image_size", ""),
+        ({"train": {"crop": 4, "crop_area": 0.08}}, "train.crop", "two ways to crop", "leave train.crop out"),
+    ],
+)
+def test_sizes_and_crops_must_agree(section, key, message, hint):
+    with pytest.raises(ConfigError) as caught:
+        Experiment.from_dict({**LEAST, **section})
+    (problem,) = caught.value.problems
+    assert problem.key == key
+    assert message in problem.message
+    assert hint in problem.hint
+
+
+def test_sizes_and_crops_that_agree_are_taken():
+    found = Experiment.from_dict(
+        {
+            **LEAST,
+            "data": {"dataset": "cifar10", "resize": 40, "image_size": 32},
+            "train": {"crop": 0, "crop_area": 0.08},
+        }
+    )
+    assert (found.data.resize, found.train.crop_area) == (40, 0.08)

@@ -26,7 +26,7 @@ FULL = {
 # Every setting differs from LEAST.
 OTHER = {
     "name": "other",
-    "data": {"dataset": "cifar10", "path": ".", "image_size": 16, "color": "rgb", "train": 9, "validation": 9,
+    "data": {"dataset": "cifar10", "path": ".", "image_size": 16, "resize": 18, "color": "rgb", "train": 9, "validation": 9,
              "test": 0.1, "split_seed": 1},
     "model": {"backbone": "mine:net", "sites": ["layer*.*"], "init": "identity"},
     "space": {"granularity": "block", "tie": "none", "stages": [1], "sites": ["1.0"], "reduction": [2],
@@ -36,8 +36,8 @@ OTHER = {
     "search": {"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
     "budget": {"trainings": 5, "time": "1h"},
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
-              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 1, "jitter": 0.1, "cutout": 2,
-              "precision": "bfloat16", "ema": 0.9},
+              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0, "jitter": 0.1, "cutout": 2,
+              "crop_area": 0.1, "crop_ratio": 2, "rotation": 5, "shift": 9, "sampling": "balanced", "precision": "bfloat16", "ema": 0.9},
     "evaluate": "python:mine:train",
     "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile", "seconds": 1.0, "samples": 9},
     "resources": {"slots": 1, "cpus_per_slot": 1, "gpus_per_slot": 0, "device": "cpu"},
