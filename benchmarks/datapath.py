@@ -11,6 +11,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,8 +24,27 @@ from senet_nas.data import Data, batches
 from senet_nas.recipe import Recipe
 
 ROUNDS = 5
-CASES = {"28x28 grey, flip and crop": (1, 28, 2, {}), "32x32 colour, flip and crop": (3, 32, 4, {}),
-         "32x32 colour, flip, crop, jitter and cutout": (3, 32, 4, {"jitter": 0.2, "cutout": 8})}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """Images of a size, how they are augmented, and of how many of ``--images``: large ones take their time."""
+
+    channels: int
+    size: int
+    recipe: Recipe = Recipe()  # noqa: RUF009 - frozen
+    crop: int = 0
+    side: int | None = None
+    share: float = 1.0
+
+
+IMAGENET = Recipe(batch_size=50, crop_area=0.08, rotation=10.0, shift=20, sampling="balanced")
+CASES = {
+    "28x28 grey, flip and crop": Case(1, 28, crop=2),
+    "32x32 colour, flip and crop": Case(3, 32, crop=4),
+    "32x32 colour, flip, crop, jitter and cutout": Case(3, 32, Recipe(jitter=0.2, cutout=8), crop=4),
+    "224x224 of 256x256 colour, as configs/imagenet.yaml": Case(3, 256, IMAGENET, side=224, share=0.05),
+}
 
 
 class Samples(Dataset[tuple[Tensor, int]]):
@@ -45,15 +65,17 @@ def main() -> None:
     arguments.add_argument("--images", type=int, default=4000)
     n = arguments.parse_args().images
     torch.set_num_threads(1)
-    result = {name: compare(made(n, *case[:3]), Recipe(**case[3])) for name, case in CASES.items()}
+    result = {name: compare(made(round(n * case.share), case), case.recipe) for name, case in CASES.items()}
     print(environment.write("datapath", {"images": n, "rounds": ROUNDS, "images_per_second": result}).read_text())
 
 
-def made(n: int, channels: int, size: int, crop: int) -> Data:
-    x = torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    y = torch.arange(n) % 10
-    half = (0.5,) * channels
-    return Data(x, y, x[:1], y[:1], x[:1], y[:1], tuple("0123456789"), half, half, True, crop, "")
+def made(n: int, case: Case) -> Data:
+    shape, generator = (n, case.channels, case.size, case.size), torch.Generator().manual_seed(0)
+    x, y = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), torch.arange(n) % 10
+    half = (0.5,) * case.channels
+    return Data(
+        x, y, x[:1], y[:1], x[:1], y[:1], tuple("0123456789"), half, half, True, case.crop, "", side=case.side
+    )  # fmt: skip
 
 
 def compare(data: Data, recipe: Recipe) -> dict[str, Any]:
@@ -68,10 +90,20 @@ def compare(data: Data, recipe: Recipe) -> dict[str, Any]:
 
 
 def loader(data: Data, recipe: Recipe, workers: int) -> DataLoader[Any]:
-    size = data.x_train.shape[2]
-    steps: list[Any] = [v2.RandomHorizontalFlip(), v2.RandomCrop(size, padding=data.crop)]
+    size = data.image_size
+    steps: list[Any] = [v2.RandomHorizontalFlip()]
+    if recipe.crop_area < 1:
+        steps.append(v2.RandomResizedCrop(size, (recipe.crop_area, 1.0)))
+    else:
+        steps.append(v2.RandomCrop(size, padding=data.crop))
+    if recipe.rotation:
+        steps.append(v2.RandomRotation(recipe.rotation, v2.InterpolationMode.BILINEAR))  # type: ignore[arg-type]
     if recipe.jitter:
         steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
+    if recipe.shift:
+        steps.append(
+            lambda x: (x + torch.randint(-recipe.shift, recipe.shift + 1, (3, 1, 1))).clamp(0, 255).to(x.dtype)
+        )
     steps += [v2.ToDtype(torch.float32, scale=True), v2.Normalize(data.mean, data.std)]
     if recipe.cutout:
         share = (recipe.cutout / size) ** 2

@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
+from PIL import Image
 from safetensors.torch import load_file
 
 from search import full_training
@@ -20,6 +23,7 @@ from senet_nas import export
 from senet_nas.recipe import Seed
 from spaces import UserError
 
+ROOT = Path(__file__).parents[2]
 KEY = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"
 CONFIG = """
 data: {dataset: digits, train: 300, validation: 100}
@@ -153,3 +157,24 @@ def test_divergence_is_told_to_people(planned, tmp_path):
     with pytest.raises(UserError, match=r"try a lower train\.lr") as caught:
         full_training.train(replace(planned, experiment=replace(planned.experiment, train=wild)), tmp_path / "t")
     assert caught.value.code == 3
+
+
+def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
+    """As configs/imagenet.yaml has it, but for the network and for sizes that a test can wait for."""
+    rng = np.random.default_rng(0)
+    for part, each in (("train", 12), ("test", 3)):
+        for level, name in enumerate(("cat", "dog", "owl")):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for i in range(each):
+                pixels = rng.integers(60 * level, 60 * level + 90, (24, 30, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / part / name / f"{i}.jpg")
+    small = ("data.validation=6", "data.train=30", "data.image_size=14", "data.resize=16", "train.epochs=2",
+             "train.batch_size=10", "train.lr=0.05", "space.position=[pre_addition]", "latency.seconds=0.05",
+             "resources.device=cpu", "tracking.uri=http://127.0.0.1:9", "model.backbone=cifar_resnet8")  # fmt: skip
+    experiment = Experiment.load(ROOT / "configs" / "imagenet.yaml", [f"data.path={tmp_path / 'images'}", *small])
+    assert experiment.train.sampling == "balanced"
+    made = Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")
+    trained = full_training.train(made, tmp_path / "t", sizes=(28,), onnx=False)
+    assert {size: found["n"] for size, found in trained.test.items()} == {"14": 9, "28": 9}
+    record = json.loads((tmp_path / "t" / "network" / "architecture.json").read_text())
+    assert (record["preprocessing"]["size"], record["preprocessing"]["resize"]) == ([14, 14], 16)

@@ -13,6 +13,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from senet_nas import image_folder
+from senet_nas.augment import centre
 from senet_nas.build import build
 from senet_nas.export import Exported, companions, export, forms, load, manifest
 from senet_nas.export.forms import FORMS
@@ -280,6 +282,21 @@ def test_predict_names_the_class_that_the_network_finds(folder: Path, tmp_path: 
         chances = trained().eval()((labelled(1)[0] / 255 - 0.3) / 0.2).softmax(1)[0]
     best = int(chances.argmax())
     assert said.startswith(f"{picture}: {DATA['classes'][best]} {100 * chances[best]:.1f} %")
+
+
+def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_path: Path) -> None:
+    """Its reading of a file, side by side with ours of a folder: the shorter side resized to 12, of that the middle 8."""
+    pixels = torch.randint(0, 256, (21, 30, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    picture = tmp_path / "picture.png"
+    Image.fromarray(pixels.numpy()).save(picture)
+    wants: dict[str, Any] = {"input_shape": (3, 8, 8), "mean": [0.5] * 3, "std": [0.2] * 3, "classes": ["a", "b", "c"]}
+    export(trained(channels=3), ARCHITECTURE, tmp_path / "out", **wants, **CODE, resize=12)
+    program = "import sys; from predict import read; print(read(sys.argv[1]).tolist())"
+    command = [sys.executable, "-c", program, str(picture)]
+    done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
+    x_HWC = next(image_folder.decoded([(picture, 0)], 12, grey=False))
+    assert json.loads(done.stdout) == centre(torch.from_numpy(x_HWC.copy()).permute(2, 0, 1)[None], 8)[0].tolist()
+    assert "8 x 8, the middle of images whose shorter side is 12" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_predict_reads_arrays_where_inputs_are_no_images(tmp_path: Path) -> None:
