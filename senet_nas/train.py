@@ -20,7 +20,8 @@ from senet_nas.parallel import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.squeeze_excitation import SqueezeExcitation
 
-EVALUATION_BATCH = 1000
+# As many images as make so many numbers, up to so many images: of 332 at 224 x 224 the largest map of a ResNet-50 is 1.1 GB.
+EVALUATION_BATCH, EVALUATION_SIZE = 1000, 50_000_000
 # Before the last epoch so many images are enough for a curve; the result is always validated on all of them.
 CURVE_IMAGES = 2000
 # A gate below or above these passes a channel hardly, or wholly.
@@ -157,9 +158,10 @@ def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str 
     """Accuracy in percent, log-loss, ``correct`` (N,) bool, and the gates' mean and saturation where there are gates."""
     model.eval()
     correct, losses, sizes = [], [], []
+    n = max(1, min(EVALUATION_BATCH, EVALUATION_SIZE // math.prod(data.shape)))
     with torch.inference_mode(), _gates(model) as gates:
-        for begin in range(0, len(y), EVALUATION_BATCH):
-            part = slice(begin, begin + EVALUATION_BATCH)
+        for begin in range(0, len(y), n):
+            part = slice(begin, begin + n)
             logits_NK, labels_N = model(normalise(x[part].to(device), data)), y[part].to(device)
             correct.append(logits_NK.argmax(1) == labels_N)
             losses.append(F.cross_entropy(logits_NK, labels_N, reduction="sum"))

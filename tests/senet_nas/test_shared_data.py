@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,10 @@ TASK = Task(DataSpec(dataset="digits", train=200, validation=100), Recipe(epochs
 KEY = "cifar_resnet8/-/-/-"
 
 
-def test_what_is_read_is_what_was_written(tmp_path):
-    data = load(TASK.data)
+@pytest.mark.parametrize("resize", [None, 12])
+def test_what_is_read_is_what_was_written(tmp_path, resize):
+    data = load(replace(TASK.data, image_size=10, resize=resize))
+    assert data.shape == (1, 10, 10)
     shared_data.write(data, tmp_path / "images")
     found = shared_data.read(tmp_path / "images")
     for field in fields(data):

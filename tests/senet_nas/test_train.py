@@ -130,10 +130,13 @@ def test_biases_and_normalisation_do_not_decay(data):
     assert len(weights["params"]) + len(others["params"]) == len(list(training.model.parameters()))
 
 
-def test_validation_counts_every_image_whatever_the_batches(data, monkeypatch):
+@pytest.mark.parametrize(
+    ("limit", "value"), [("EVALUATION_BATCH", 7), ("EVALUATION_SIZE", 7 * 64), ("EVALUATION_SIZE", 1)]
+)
+def test_validation_counts_every_image_whatever_the_batches(data, monkeypatch, limit, value):
     model = network(SE)
     whole = validate(model, data.x_val, data.y_val, data)
-    monkeypatch.setattr("senet_nas.train.EVALUATION_BATCH", 7)
+    monkeypatch.setattr(f"senet_nas.train.{limit}", value)
     parts = validate(model, data.x_val, data.y_val, data)
     assert torch.equal(whole["correct"], parts["correct"])
     assert whole["log_loss"] == pytest.approx(parts["log_loss"], rel=1e-4)
