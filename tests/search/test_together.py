@@ -5,8 +5,10 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,13 +50,27 @@ def command(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(ALWAYS)
 
     def run(*arguments, failpoint=""):
-        path = os.pathsep.join([str(tmp_path), str(ROOT)])
-        environment = {**os.environ, "SENET_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-        return subprocess.run(
-            [*COMMAND, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run([*COMMAND, *arguments], **place(tmp_path, failpoint), capture_output=True, check=False)
 
     return run
+
+
+def place(folder, failpoint=""):
+    """Where a command runs, and how its processes are known by their environment."""
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    known = {"SENET_FAILPOINT": failpoint, "SENET_MARK": str(folder), "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    return {"cwd": folder, "env": {**os.environ, **known}, "text": True}
+
+
+def processes(folder):
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"SENET_MARK={folder}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # ended, or another user's
+    return [line for line in found if line]  # a zombie has no command line
 
 
 def epochs(folder):
@@ -94,6 +110,27 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(command, tmp_pat
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "part"))
     assert all((one[name] == other[name]).all() for name in one)
     assert epochs(tmp_path / "part") == ["1", "2", "3", "4"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_all_processes_and_the_same_command_goes_on(command, tmp_path):
+    long = ("--to", "part", "--devices", "2", "--set", "train.epochs=300")
+    running = subprocess.Popen([*COMMAND, *long], **place(tmp_path), stderr=subprocess.PIPE)
+    for line in running.stderr:
+        if line.startswith("epoch   3/300"):
+            assert len(processes(tmp_path)) > 2
+            running.send_signal(signal.SIGINT)
+        last = line
+    assert running.wait() == 130
+    assert "type the same command again to go on" in last
+    deadline = time.monotonic() + 20
+    while left := processes(tmp_path):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+    again = command(*long)
+    assert again.returncode == 0, again.stderr
+    assert "are done" in again.stderr
+    assert len(epochs(tmp_path / "part")) == 300
 
 
 @pytest.mark.slow
