@@ -44,6 +44,7 @@ _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
 }
 _LOCAL = {
     # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers

@@ -114,10 +114,10 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(command, tmp_pat
 
 @pytest.mark.slow
 def test_ctrl_c_ends_all_processes_and_the_same_command_goes_on(command, tmp_path):
-    long = ("--to", "part", "--devices", "2", "--set", "train.epochs=300")
+    long = ("--to", "part", "--devices", "2", "--set", "train.epochs=100")
     running = subprocess.Popen([*COMMAND, *long], **place(tmp_path), stderr=subprocess.PIPE)
     for line in running.stderr:
-        if line.startswith("epoch   3/300"):
+        if line.startswith("epoch   3/100"):
             assert len(processes(tmp_path)) > 2
             running.send_signal(signal.SIGINT)
         last = line
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_command_goes_on(command, tmp_pat
     again = command(*long)
     assert again.returncode == 0, again.stderr
     assert "are done" in again.stderr
-    assert len(epochs(tmp_path / "part")) == 300
+    assert len(epochs(tmp_path / "part")) == 100
 
 
 @pytest.mark.slow

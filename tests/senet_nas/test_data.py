@@ -119,6 +119,18 @@ def test_batches_follow_from_the_generator_alone(data, name, resize):
     assert y.dtype == torch.int64
 
 
+@pytest.mark.parametrize("name", OPTIONS)
+def test_a_large_batch_is_augmented_in_parts_to_the_same_images(data, name, monkeypatch):
+    recipe = Recipe(batch_size=64, **OPTIONS[name])
+    ((whole, _), *_) = epoch(data, recipe)
+    monkeypatch.setattr("senet_nas.data.LARGE", 0)
+    for numbers in (1, 500):
+        monkeypatch.setattr("senet_nas.data.CACHED", numbers)
+        ((parts, _), *_) = epoch(data, recipe)
+        assert torch.equal(parts, whole)
+        assert parts.stride() == whole.stride()
+
+
 def test_images_that_are_read_larger_are_cut_to_size(data):
     """In training a part anywhere, else the middle; what trains, validates and tests stays what it was."""
     large, cut = (load(replace(DIGITS, image_size=size, resize=resize)) for size, resize in ((12, None), (10, 12)))

@@ -12,6 +12,7 @@ from senet_nas.build import build
 from senet_nas.evaluate import evaluate
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.train import validate
+from tests.senet_nas.recipes import OPTIONS
 
 TASK = Task(DataSpec(dataset="digits", train=300, validation=203), Recipe(epochs=2, batch_size=64))
 SE = "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
@@ -32,9 +33,12 @@ def test_which_images_were_right_is_kept_as_bits():
     assert 100 * correct.mean() == pytest.approx(last.metrics["val_accuracy"])
 
 
-def test_the_same_arguments_give_the_same_numbers():
+@pytest.mark.parametrize("name", ["crop", "all"])
+def test_the_same_arguments_give_the_same_numbers(name):
+    task = replace(TASK, recipe=replace(TASK.recipe, **OPTIONS[name]))
+
     def numbers(seed):
-        *_, last = evaluate(SE, seed, TASK)
+        *_, last = evaluate(SE, seed, task)
         return {name: value for name, value in last.metrics.items() if name != "seconds"}
 
     assert numbers(Seed(1, 1)) == numbers(Seed(1, 1))
