@@ -45,6 +45,7 @@ _SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # else 60, in which a busy machine may not import torch
 }
 _LOCAL = {
     # With clusters "off" Ray takes 127.0.0.1 for its node, on Linux too, and listens there alone. Otherwise its servers

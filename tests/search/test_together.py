@@ -5,6 +5,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
+
+from spaces import UserError
 
 ROOT = Path(__file__).parents[2]
 KEY = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"
@@ -77,6 +80,55 @@ def epochs(folder):
     return [row["epoch"] for row in csv.DictReader((folder / "training.csv").open())]
 
 
+def test_two_processes_train_as_one_and_their_number_is_remembered(command, tmp_path):
+    trained = command("--to", "both", "--devices", "2", "--json")
+    assert trained.returncode == 0, trained.stderr
+    assert "4 epochs on 2 devices (cpu)" in trained.stderr
+    assert epochs(tmp_path / "both") == ["1", "2", "3", "4"]
+    told = json.loads(trained.stdout)
+    assert set(told["test"]) == {"8"}
+    assert (tmp_path / "both" / "network" / "manifest.json").exists()
+    assert not list((tmp_path / "both").glob("checkpoint*"))
+    assert not processes(tmp_path)
+    other = command("--to", "both", "--devices", "1")
+    assert other.returncode == 2
+    assert "devices: was 2, is 1" in other.stderr
+
+
+class Failed(Exception):
+    """As Ray Train raises it: what each process raised (wrapped), or that it is gone."""
+
+    def __init__(self, *failures):
+        self.worker_failures = dict(enumerate(failures))
+
+
+class Wrapped(Exception):
+    def __init__(self, cause):
+        self._base_exc = cause
+
+
+@pytest.mark.parametrize(
+    ("failures", "kind", "text"),
+    [
+        (
+            [Wrapped(RuntimeError("[gloo] Connection closed by peer")), Exception("died")],
+            UserError,
+            r"word \(number 1\)",
+        ),
+        ([Wrapped(RuntimeError("NCCL error")), Wrapped(RuntimeError("NCCL error"))], UserError, r"number \?"),
+        ([Wrapped(TypeError("ours")), Wrapped(RuntimeError("Connection closed by peer"))], RuntimeError, ""),
+        ([], RuntimeError, ""),
+    ],
+)
+def test_a_lost_process_is_told_from_a_mistake_of_ours(failures, kind, text):
+    from search.schedule.group import _explained
+
+    error = _explained(Failed(*failures), 2)
+    assert type(error) is kind
+    assert re.search(text, str(error))
+
+
+@pytest.mark.slow
 def test_a_lost_process_is_told_and_the_same_command_goes_on_from_the_checkpoint(command, tmp_path):
     """The first process is killed when it has made its second checkpoint durable."""
     lost = command("--to", "part", "--devices", "2", failpoint="after_checkpoint.json:2")
@@ -85,17 +137,10 @@ def test_a_lost_process_is_told_and_the_same_command_goes_on_from_the_checkpoint
     assert "type the same command again" in lost.stderr
     assert "Traceback" not in lost.stderr
     assert not (tmp_path / "part" / "network").exists()
-    again = command("--to", "part", "--devices", "2", "--json")
+    again = command("--to", "part", "--devices", "2")
     assert again.returncode == 0, again.stderr
     assert "4 epochs on 2 devices (cpu), 2 are done" in again.stderr
     assert epochs(tmp_path / "part") == ["1", "2", "3", "4"]
-    told = json.loads(again.stdout)
-    assert set(told["test"]) == {"8"}
-    assert (tmp_path / "part" / "network" / "manifest.json").exists()
-    assert not list((tmp_path / "part").glob("checkpoint*"))
-    other = command("--to", "part", "--devices", "1")
-    assert other.returncode == 2
-    assert "devices: was 2, is 1" in other.stderr
 
 
 @pytest.mark.slow
