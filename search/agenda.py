@@ -118,17 +118,20 @@ class Agenda:
     def _avoid(self) -> Callable[[Architecture], bool]:
         """What must not be proposed: what is barred, what failed or was stopped, and what was trained, unless the sampler
         replicates."""
-        keys, census = self._ledger.entries, self._ledger.census
-        again = self._proposer.replicates
-        tried = {keys[n].key for n in census.of if not again or census.given_up[n]}
-        block = self._block()
-        if (
-            self._candidates.seeds is None and not self._has_limits
-        ):  # asked for every member of the space at every proposal
-            return lambda architecture: architecture.key in tried
+        entries, census, again = self._ledger.entries, self._ledger.census, self._proposer.replicates
+        block, spoilt = self._block(), {entries[number].key for number in +census.given_up}
+
+        def is_tried(architecture: Architecture) -> bool:
+            if again:
+                return architecture.key in spoilt
+            entry = self._ledger.find(architecture.key)
+            return entry is not None and entry.number in census.of
+
+        if self._candidates.seeds is None and not self._has_limits:
+            return is_tried  # asked for every member of the space at every proposal
 
         def avoid(architecture: Architecture) -> bool:
-            if architecture.key in tried or self._is_barred(architecture):
+            if is_tried(architecture) or self._is_barred(architecture):
                 return True
             return again and self._is_used_up(architecture, block)
 

@@ -37,7 +37,8 @@ class Census:
         if training.state in states:
             states[training.state][training.number] = training
         self.of.setdefault(training.architecture, {})[training.number] = None
-        self.given_up[training.architecture] += training.state in ("failed", "stopped")
+        if training.state in ("failed", "stopped"):
+            self.given_up[training.architecture] += 1
         if training.state != "failed":
             self.counted[training.role] += 1
             self.planned[training.origin] += 1
@@ -47,7 +48,8 @@ class Census:
         """A training as it was, before it is entered as it is."""
         for state in (self.waiting, self.running, self.stopped[training.role]):
             state.pop(training.number, None)
-        self.given_up[training.architecture] -= training.state in ("failed", "stopped")
+        if training.state in ("failed", "stopped"):
+            self.given_up[training.architecture] -= 1
         if training.state != "failed":
             self.counted[training.role] -= 1
             self.planned[training.origin] -= 1

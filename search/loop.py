@@ -85,6 +85,23 @@ class Listener(Protocol):
     def changed(self, training: Training, entry: Entry) -> None: ...
 
 
+class _Ended:
+    """Trainings that ended in this session, counted as they do: to look at all of them each time would cost more each time."""
+
+    def __init__(self) -> None:
+        self.all = self.in_a_row = self.plain = self.plain_failed = 0
+        self.failed: list[Training] = []
+
+    def add(self, training: Training) -> None:
+        is_failed, is_plain = training.state == "failed", training.architecture == 0
+        self.all += 1
+        self.in_a_row = self.in_a_row + 1 if is_failed else 0
+        self.plain += is_plain
+        self.plain_failed += is_plain and is_failed
+        if is_failed:
+            self.failed.append(training)
+
+
 class Loop:
     """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free."""
 
@@ -103,7 +120,7 @@ class Loop:
         self._curves: defaultdict[str, list[Mapping[str, float]]] = defaultdict(list)
         self._failures: Counter[str] = Counter()
         self._alone: set[str] = set()
-        self._ended: list[Training] = []
+        self._ended = _Ended()
         self._stopping = False
 
     def recover(self, adopt: Callable[[str], Outcome | None] = lambda uid: None) -> int:
@@ -224,7 +241,7 @@ class Loop:
         """What follows when the ledger knows how a training ended."""
         training = self._ledger.get(uid)
         self._measure(training)
-        self._ended.append(training)
+        self._ended.add(training)
         self._ledger.note(seconds=self.spent)  # a kill must not give the time back
         failpoint("before_tell")
         self._tell(training)
@@ -297,16 +314,16 @@ class Loop:
 
     def _check_breaker(self) -> None:
         """Ends a search that wastes its budget. Counts this session alone: the user may have mended the cause."""
-        failed = [t for t in self._ended if t.state == "failed"]
-        plain = [t for t in self._ended if t.architecture == 0]
-        if len(plain) >= PLAIN_FAILURES and all(t.state == "failed" for t in plain):
+        ended = self._ended
+        if ended.plain >= PLAIN_FAILURES and ended.plain == ended.plain_failed:
             what = "the plain network does not train, so there is nothing to compare with"
-        elif len(self._ended) >= BREAKER and self._ended[-BREAKER:] == failed[-BREAKER:]:
+        elif ended.in_a_row >= BREAKER:
             what = f"{BREAKER} trainings in a row failed"
-        elif len(self._ended) >= MANY and len(failed) > len(self._ended) / 2:
-            what = f"{len(failed)} of {len(self._ended)} trainings failed"
+        elif ended.all >= MANY and len(ended.failed) > ended.all / 2:
+            what = f"{len(ended.failed)} of {ended.all} trainings failed"
         else:
             return
+        failed = ended.failed
         reasons = ", ".join(sorted({t.reason for t in failed}))
         raise UserError(
             f"{what} ({reasons}): {failed[-1].detail.strip() or 'no detail'}",

@@ -29,7 +29,7 @@ __all__ = ["SAMPLERS", "Proposer"]
 # How often the sampler may repeat itself before we pick an architecture for it, uniformly among the rest.
 TRIES = 8
 # Spaces up to this size are listed to find what is left; larger ones are sampled.
-LISTED = 100_000
+LISTED, DRAWS = 100_000, 64
 
 Proposal = list[dict[str, Any]]
 Known = Callable[[Architecture], float | None]
@@ -168,6 +168,11 @@ class Proposer:
         if self._space.size > LISTED:
             drawn = (self._space.sample(rng) for _ in itertools.repeat(None, 1000))
             return next((architecture for architecture in drawn if not avoid(architecture)), None)
+        # Listing takes its time, and is needed only where little is left.
+        drawn = (self._space[rng.randrange(self._space.size)] for _ in range(DRAWS))
+        found = next((architecture for architecture in drawn if not avoid(architecture)), None)
+        if found is not None:
+            return found
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 

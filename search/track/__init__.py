@@ -75,6 +75,7 @@ class Tracker:
         self._made: list[Child] = []
         self._children: dict[str, str] = {}
         self._ended: dict[str, str] = {}
+        self._count: Counter[str] = Counter()
         self._shown: dict[str, Mapping[str, float]] = {}
         self._client: MlflowClient | None = None
         self.experiment_id = self._parent = ""
@@ -169,6 +170,7 @@ class Tracker:
             self._made = [child_of(run) for run in made]
             self._children = {child.uid: child.run_id for child in self._made}
             self._ended = {child.uid: child.status for child in self._made if child.status in ENDED}
+            self._count = Counter(self._ended.values())
             self._shown = {run.info.run_id: run.data.metrics for run in [parent, *made]}
             self._client = client
             client.update_run(self._parent, status="RUNNING")
@@ -191,7 +193,7 @@ class Tracker:
         for child in projection.spoilt(trainings, self._made):
             self._api.delete_run(child.run_id)
             self._children.pop(child.uid, None)
-            self._ended.pop(child.uid, None)
+            self._count[self._ended.pop(child.uid, "")] -= 1
         # In the order in which they ended, as they were sent at first.
         for training in sorted(trainings, key=lambda t: (t.ended or math.inf, t.number)):
             self._send_training(training, entries[training.architecture])
@@ -207,6 +209,7 @@ class Tracker:
             self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
             self._api.set_terminated(child, status, end_time=at)
             self._ended[training.uid] = status
+            self._count[status] += 1
             self._progress(at)
         else:
             self._log(child, tags, {})
@@ -226,8 +229,7 @@ class Tracker:
         return self._children[training.uid]
 
     def _progress(self, at: int | None) -> None:
-        count = Counter(self._ended.values())
-        numbers = {"trainings": count["FINISHED"], "failed": count["FAILED"]}
+        numbers = {"trainings": self._count["FINISHED"], "failed": self._count["FAILED"]}
         self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
     def _send_front(self, front: Front, trainings: Sequence[Training], history: Sequence[Mapping[str, float]]) -> None:
