@@ -66,6 +66,19 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return body["curve"] if body is not None else []
 
 
+def epochs(folder: Path) -> int:
+    """How many epochs the checkpoint of a folder has; 0 where there is none. Needs no torch."""
+    body = _record(folder)
+    return int(body["epoch"]) if body is not None else 0
+
+
+def described(record: bytes) -> tuple[int, str] | None:
+    """Of the content of a ``checkpoint.json``: how many epochs are done, and the file of its tensors; None where it is
+    damaged, or of another format."""
+    body = durable.unseal(record)
+    return (int(body["epoch"]), _tensors(body["epoch"])) if body and body.get("format") == _FORMAT else None
+
+
 def remove(folder: Path) -> None:
     """Leaves nothing of a checkpoint, whole or half written."""
     for name in (RECORD, f"{RECORD}.tmp"):

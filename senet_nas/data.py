@@ -77,8 +77,9 @@ class Data:
         )
 
 
-def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
-    """Read, split and describe the images of a spec; paths are relative to ``base``.
+def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) -> Data:
+    """Read, split and describe the images of a spec; paths are relative to ``base``. Images that are decoded into files lie
+    in the folder ``room``, or in one that goes with this process.
 
     A test set that the data bring stays the test set. Of all other labelled images, 80 % train unless the spec says
     how many, and all the rest validates: validation images are the cheapest accuracy there is. Raises UserError.
@@ -86,7 +87,7 @@ def load(spec: DataSpec, *, base: Path | str = ".") -> Data:
     if spec.dataset not in DATASETS:
         raise unknown("dataset", spec.dataset, DATASETS, key="data.dataset")
     if streaming.is_wanted(spec, Path(base)):
-        return _streamed(spec, Path(base))
+        return _streamed(spec, Path(base), room)
     habit = DATASETS[spec.dataset]
     raw = habit.load(spec, Path(base))
     data_checks.check_labels({"train": raw.train, "validation": raw.validation, "test": raw.test}, raw.classes)
@@ -211,10 +212,10 @@ def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _streamed(spec: DataSpec, base: Path) -> Data:
+def _streamed(spec: DataSpec, base: Path, room: Path | None) -> Data:
     """An image folder as files: decoded in the order of the split, described as if it were in memory."""
     found, habit, side = image_folder.listed(spec, base), DATASETS[spec.dataset], image_folder.side(spec)
-    folder, digest, labels = streaming.room(streaming.size(found, spec)), hashlib.sha256(), found.labels
+    folder, digest, labels = streaming.room(streaming.size(found, spec), room), hashlib.sha256(), found.labels
     sets: dict[str, tuple[Tensor, np.ndarray]] = {}
     for name, (origin, index_N) in split(labels, spec, len(found.classes)).items():
         files, y_N = [found.files[origin][i] for i in index_N], labels[origin][index_N]

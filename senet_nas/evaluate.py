@@ -64,7 +64,7 @@ def prepare(task: Task) -> Data:
     own.look_in(str(task.source.get("base", ".")))
     if torch.get_num_threads() != task.threads:
         torch.set_num_threads(task.threads)
-    return images(task.data, str(task.source.get("base", ".")), task.images)
+    return images(task.data, str(task.source.get("base", ".")), task.images, task.node)
 
 
 def share(task: Task, folder: Path) -> Task:
@@ -136,8 +136,11 @@ class _Keeper:
 
 
 @functools.lru_cache(maxsize=1)
-def images(spec: DataSpec, base: str, shared: str | None = None) -> Data:
-    """The images of a spec, read once in a process and kept; from the file ``shared`` where there is one."""
+def images(spec: DataSpec, base: str, shared: str | None = None, node: str | None = None) -> Data:
+    """The images of a spec, read once in a process and kept; from the file ``shared`` where there is one, or from that of
+    the first process of this machine that needs them under the name ``node``."""
+    if node is not None:
+        return shared_data.of_node(spec, base, node)
     return load(spec, base=base) if shared is None else shared_data.read(Path(shared))
 
 

@@ -120,6 +120,7 @@ class Task:
     source: Mapping[str, Any] = field(default_factory=dict)
     init: Init = "scratch"
     images: str | None = None  # a file that evaluate.share() left for the workers of this machine
+    node: str | None = None  # by this name the workers of a machine share the images that the first of them reads
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,26 @@
 """The images of a search as files that its workers map into memory: read once, held once, however many workers."""
 
+import atexit
+import fcntl
 import json
+import logging
+import os
+import shutil
+import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from safetensors import SafetensorError
 
 from senet_nas import streaming
-from senet_nas.data import Data
+from senet_nas.data import Data, load
+from senet_nas.recipe import DataSpec
 
 SETS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 DESCRIPTION = "description"
+# In a folder that the processes of a machine share: who holds this one uses the folder, who holds that one fills it.
+USE, FILL, FILLED, FILE = "lock", "filling", "filled", "images.safetensors"
 
 
 def write(data: Data, path: Path) -> Path:
@@ -39,3 +51,61 @@ def read(path: Path) -> Data:
             about = file.metadata()[DESCRIPTION]
     known |= {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(about).items()}
     return Data(**known)
+
+
+def of_node(spec: DataSpec, base: str, name: str) -> Data:
+    """The images of a spec, which the first process of this machine that asks under ``name`` reads and leaves for the others.
+
+    They wait for it; where it dies, the next one begins anew. The folder goes with the last process that uses it. Raises
+    UserError; where there is no room for a copy, every process reads for itself.
+    """
+    folder = Path(tempfile.gettempdir(), f"{streaming.PREFIX}{name}")
+    _sweep(folder.parent, but=folder)
+    use = _entered(folder)
+    atexit.register(_leave, folder, use, os.getpid())
+    with (folder / FILL).open("a") as filling:
+        fcntl.flock(filling, fcntl.LOCK_EX)
+        if not (folder / FILLED).exists():
+            data = load(spec, base=base, room=folder)
+            try:
+                write(data, folder / FILE)
+            except (OSError, SafetensorError) as error:
+                logging.getLogger(__name__).warning("every worker reads the images itself: %s", error)
+                (folder / FILE).unlink(missing_ok=True)
+                return data
+            (folder / FILLED).touch()
+    return read(folder / FILE if (folder / FILE).exists() else folder)
+
+
+def _entered(folder: Path) -> TextIO:
+    """Its lock, held with others: as long as anybody has it, nobody removes the folder."""
+    while True:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        try:
+            file = (folder / USE).open("a")
+        except FileNotFoundError:  # removed since
+            continue
+        fcntl.flock(file, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):
+            if (folder / USE).stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()  # of a folder that was removed while we waited
+
+
+def _leave(folder: Path, use: TextIO, owner: int) -> None:
+    if os.getpid() == owner:  # a fork inherits what is to do at exit
+        _remove_unused(folder, use)
+
+
+def _sweep(where: Path, *, but: Path) -> None:
+    """Removes what killed processes left."""
+    for path in where.glob(f"{streaming.PREFIX}*/{USE}"):
+        if path.parent != but:
+            with suppress(OSError), path.open("a") as file:  # of another user, or gone
+                _remove_unused(path.parent, file)
+
+
+def _remove_unused(folder: Path, use: TextIO) -> None:
+    with suppress(BlockingIOError):  # somebody else uses it
+        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)

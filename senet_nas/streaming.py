@@ -44,15 +44,20 @@ def size(found: image_folder.Listing, spec: DataSpec) -> int:
     return n * found.channels * image_folder.side(spec) ** 2
 
 
-def room(needed: int) -> Path:
-    """A folder for ``needed`` bytes that goes with this process. Raises UserError (code 4) where the disk is too small."""
-    where = Path(tempfile.gettempdir())
+def room(needed: int, folder: Path | None = None) -> Path:
+    """A folder for ``needed`` bytes: the one that is given, or one that goes with this process.
+
+    Raises UserError (code 4) where the disk is too small.
+    """
+    where = folder or Path(tempfile.gettempdir())
     free = shutil.disk_usage(where).free
     if free < needed:
         raise UserError(
             f"the decoded images take {needed / 1e9:.1f} GB, but {where} has {free / 1e9:.1f} GB left",
             hint="set TMPDIR to a folder on a larger disk, or lower data.image_size", key="data.path", code=ENVIRONMENT,
         )  # fmt: skip
+    if folder is not None:
+        return folder
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where))
     lock = (folder / "lock.new").open("w")  # stays open, and locked, as long as this process lives
     fcntl.flock(lock, fcntl.LOCK_EX)
