@@ -58,6 +58,7 @@ class Proposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self._space, self._objectives, self._price = space, tuple(objectives), price
         self._sampler, self._seed = chosen(sampler, space, budget), seed
+        _share_distributions()
         categorical = optuna.distributions.CategoricalDistribution
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
@@ -206,6 +207,14 @@ class Proposer:
         trial = optuna.trial.Trial(self._study, self._study.get_trials(deepcopy=False)[number]._trial_id)
         for name, value in self._constraints(architecture).items():
             trial.set_constraint(name, value)
+
+
+def _share_distributions() -> None:
+    """Optuna copies a trial with all of its distributions at each step, which was most of the time that a resume took. A
+    distribution is a value that nobody changes: its copy may be itself."""
+    from optuna.distributions import CategoricalDistribution
+
+    CategoricalDistribution.__deepcopy__ = lambda self, memo: self
 
 
 def _record(trial: FrozenTrial) -> dict[str, Any]:
