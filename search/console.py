@@ -105,7 +105,8 @@ def plan_lines(prepared: Prepared) -> list[str]:
     # With few validation images a single one decides; that is worth knowing before the first training.
     coarse = data and 100 / data["validation"] > COARSE
     cautions = [f"one validation image is {100 / data['validation']:.1f} points"] if coarse else []
-    gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
+    where = prepared.device if slots.is_local else f"Ray at {slots.ray}"
+    gpu = f" and {slots.gpus:g} GPU" + ("" if slots.is_local else " where its nodes have any") if slots.gpus else ""
     limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
     return [
         f"data      {experiment.data.dataset}: {images}",
@@ -114,7 +115,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",
         f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epochs{limit}",
-        f"machine   {prepared.device}, {slots.count or 'as many as the cluster holds:'} trainings side by side, each on {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu}",
+        f"machine   {where}, {slots.count or 'as many as it holds:'} trainings side by side, each on {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu}",
     ]
 
 

@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,6 +57,11 @@ class Trainer:
         from senet_nas.evaluate import share
 
         return Trainer(share(self.task, folder))
+
+    def abroad(self, device: str, key: str) -> "Trainer":
+        """The same for the nodes of a cluster, on their device. The first worker of a node reads the images, for all of it;
+        ``key`` is by what they know each other."""
+        return Trainer(replace(self.task, device=device, node=key))
 
     def fastest_threads(self, architecture: str) -> int:
         """How many of its threads a training should use, by a measurement of about two seconds."""

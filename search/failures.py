@@ -14,7 +14,7 @@ class Kind:
     alone: bool = False
 
 
-OUT_OF_MEMORY, WORKER_DIED, HANG = "out of memory", "worker died", "hang"
+OUT_OF_MEMORY, WORKER_DIED, HANG, LOST = "out of memory", "worker died", "hang", "lost"
 KINDS = {
     "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup"),
     OUT_OF_MEMORY: Kind(
@@ -25,6 +25,8 @@ KINDS = {
     HANG: Kind(
         "see where it stood in the detail; where a training may be silent for longer, set resources.patience", 2
     ),
+    # No fault of the training; but one that takes its node with it each time is not started for ever.
+    LOST: Kind("its node left the cluster each time, or did not fit: see why, and type the same command again", 10),
     "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
     "no result": Kind("the evaluation must end with a last report"),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import config
+from search import config, storage
 from search.agenda import Candidates, Price
 from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
@@ -166,6 +166,8 @@ def _prepare(experiment: Experiment) -> Prepared:
         own.look_in(experiment.base.resolve())
     evaluate, table = _evaluator(experiment), None
     device, slots = _machine(experiment)
+    if experiment.resources.storage and not slots.is_local:
+        storage.check(experiment.resources.storage)
     if isinstance(evaluate, Table):
         table = evaluate
     if table is not None:
@@ -249,10 +251,19 @@ def _table_price(table: Table) -> Price:
 
 
 def _machine(experiment: Experiment) -> tuple[str, Slots]:
-    """Device and slots. Raises UserError (code 4) where more is asked for than there is."""
+    """The device of this machine, and slots. Raises UserError (code 4) where more is asked for than there is."""
     resources = experiment.resources
     cores = _cores()
-    gpus = _gpus() if resources.device != "cpu" and experiment.evaluate == "train" else 0
+    # A function of the user's gets a GPU where the config says how much of one.
+    wanted = resources.device != "cpu" and (experiment.evaluate == "train" or resources.gpus_per_slot != "auto")
+    gpus = _gpus() if wanted else 0
+    per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
+    if resources.ray != "local":
+        count = None if resources.slots == "auto" else int(resources.slots)
+        cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
+        # Which device that is in the end, the nodes of the cluster decide: schedule.settled().
+        slots = Slots(count, cpus, per_slot if wanted else 0.0, resources.ray, resources.insecure)
+        return ("cuda" if gpus else "cpu"), slots
     if resources.device == "cuda" and not gpus:
         raise UserError(
             "resources.device is cuda, but torch finds no GPU here",
@@ -260,12 +271,7 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
             key="resources.device",
             code=ENVIRONMENT,
         )
-    per_slot = 1.0 if resources.gpus_per_slot == "auto" else float(resources.gpus_per_slot)
     share = per_slot if gpus else 0.0
-    if resources.ray != "local":
-        count = None if resources.slots == "auto" else int(resources.slots)
-        cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
-        return ("cuda" if share else "cpu"), Slots(count, cpus, share, resources.ray, resources.insecure)
     most = int(gpus / share) if share else cores
     count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
     cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)

@@ -3,6 +3,8 @@
 What ``senet-search run`` does and what ``from search import latency, run`` gives.
 """
 
+import os
+import sys
 import time
 import uuid
 from contextlib import closing
@@ -20,19 +22,22 @@ from search import (
     report,
     schedule,
     signals,
+    storage,
     surroundings,
     track,
     worker,
 )
 from search.config import Experiment
-from search.evaluators import Trainer
+from search.evaluators import Evaluator, Trainer
 from search.folder import RUNS, RunFolder
 from search.front import Front
 from search.ledger import Entry, Ledger, Training
-from search.loop import Budget, Loop
+from search.loop import Budget, Loop, Outcome
 from search.prepare import Prepared, halving, kept, prepare, rules
 from search.propose import Proposer
+from search.schedule import Slots
 from search.signals import Interrupted, Signals
+from search.storage import Store
 from search.track import Tracker
 from spaces import durable
 from spaces.architecture import Architecture
@@ -121,6 +126,8 @@ class _Session:
         self._prepared, self._place, self._ledger, self._watcher = prepared, place, ledger, watcher
         self._signals = taken
         experiment = prepared.experiment
+        uri = experiment.resources.storage
+        self._store = Store(uri, f"{place.name}-{_uid(ledger)[:12]}") if uri and not prepared.slots.is_local else None
         runs = place.path.parent
         uri = track.store(experiment.tracking.uri, runs)
         noted = _facts(prepared)
@@ -153,7 +160,7 @@ class _Session:
         status = "FAILED"
         at_once = False
         try:
-            again = self._loop.recover(lambda uid: worker.adopt(self._place.trainings, uid))
+            again = self._loop.recover(self._adopt)
             worker.clear(self._place.trainings, [t.uid for t in self._ledger.trainings if t.ended])
             done = sum(t.state == "finished" for t in self._ledger.trainings)
             if done or again:
@@ -186,13 +193,51 @@ class _Session:
         if isinstance(evaluate, Trainer):
             evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
         self._watcher.say(f"starting {slots.count} workers" if slots.is_local else f"joining Ray at {slots.ray}")
-        with schedule.running(slots, self._signals) as scratch:
-            is_shared = slots.is_local or schedule.probe(surroundings.versions, self._needed(), self._place.ledger)
-            if slots.is_local and isinstance(evaluate, Trainer):
+        joined = None if slots.is_local else self._joined()
+        with schedule.running(slots, self._signals, joined) as scratch:
+            if joined is None and isinstance(evaluate, Trainer):
                 evaluate = evaluate.sharing(scratch)
-            schedule.drive(
-                self._loop, evaluate, self._place.trainings, slots, scratch, self._signals, carry=not is_shared
-            )
+            elif joined is not None:
+                slots, evaluate = self._on_cluster(slots, evaluate)
+            schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals, joined)
+
+    def _joined(self) -> schedule.Cluster:
+        """What this run asks of a cluster."""
+        lock = self._place.path / "lock"  # names this very driver
+        uri = self._prepared.experiment.resources.storage
+        needs = schedule.Needs(surroundings.versions(), tuple(self._needed()), (lock, lock.read_text()), uri)
+        return schedule.Cluster(needs, self._watcher.say, self._abandon, self._store)
+
+    def _on_cluster(self, slots: Slots, evaluate: Evaluator) -> tuple[Slots, Evaluator]:
+        """With the GPUs that its nodes have, whatever this machine has; noted, as they are known only now."""
+        slots = schedule.settled(slots, self._prepared.experiment.resources.device)
+        device = "cuda" if slots.gpus else "cpu"
+        if isinstance(evaluate, Trainer):
+            evaluate = evaluate.abroad(device, _uid(self._ledger))
+        self._ledger.note(slots=vars(slots), device=device)
+        gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
+        self._watcher.say(f"each training takes {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu} of the cluster")
+        return slots, evaluate
+
+    def _abandon(self, error: UserError) -> None:
+        """The cluster is gone, and the main thread waits for it for ever: what can be said is written, from another thread,
+        and this process ends."""
+        self._watcher.end()
+        self._loop.close()
+        self._ledger.note(session_ended="FAILED")
+        self._conclude("FAILED")
+        print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr, flush=True)
+        os._exit(error.code)
+
+    def _adopt(self, uid: str) -> Outcome | None:
+        """A result that a worker left here, or in the store. Raises UserError (code 4) where that does not answer."""
+        folder = self._place.trainings / uid
+        if self._store is not None and not (folder / worker.RESULT).exists():
+            try:
+                self._store.fetch(uid, worker.KEPT, folder)
+            except (OSError, ValueError) as error:
+                raise storage.unreadable(self._store, error) from error
+        return worker.adopt(self._place.trainings, uid)
 
     def _needed(self) -> list[Path]:
         """What every node of a cluster must see: the data, or the folder of the user's function or table."""

@@ -20,25 +20,30 @@ from search.evaluators import Evaluator
 from search.failures import OUT_OF_MEMORY
 from search.ledger import Training
 from search.loop import FIRST_PATIENCE, Assignment, Outcome, Progress
+from search.storage import Shelf
 from senet_nas import checkpoint
 from senet_nas.recipe import Diverged, Report
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 RESULT, WEIGHTS = "result.json", "model.safetensors"
+# What a training leaves, the result last: where it is, the weights are.
+KEPT = (WEIGHTS, RESULT)
 # Where a training that was ended as hung stood: the traceback of each thread.
 HANG = "hang.txt"
 Curve = list[Mapping[str, float]]
 
 
 def work(
-    assignment: Assignment, evaluate: Evaluator, trainings: Path, *, prepare: Callable[[], None] = lambda: None
-) -> Iterator[Progress | Outcome]:
+    assignment: Assignment, evaluate: Evaluator, trainings: Path, *, prepare: Callable[[], None] = lambda: None,
+    shelf: Shelf | None = None,
+) -> Iterator[Progress | Outcome]:  # fmt: skip
     """Yields how it stands after each epoch, and at last the outcome, which is on disk by then.
 
-    An interrupted training goes on from its checkpoint, which lies beside the result until there is one. ``prepare``
-    loads what all trainings of this process share; its time is not that of a training. The process ends itself where
-    an epoch takes longer than the assignment's patience. Raises OSError where the disk takes no more.
+    An interrupted training goes on from its checkpoint, which lies beside the result until there is one; where there is
+    a ``shelf``, also from the one that another node left there. ``prepare`` loads what all trainings of this process
+    share; its time is not that of a training. The process ends itself where an epoch takes longer than the assignment's
+    patience. Raises OSError where the disk takes no more.
     """
     folder = trainings / assignment.uid
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +52,8 @@ def work(
     try:
         with _deadline(folder, assignment.patience and max(assignment.patience, FIRST_PATIENCE)):
             prepare()
+            if shelf is not None:
+                shelf.bring()
         began = time.monotonic()
         weights = folder / WEIGHTS if assignment.keep_weights else None
         reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder)
@@ -56,6 +63,9 @@ def work(
                 outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
                 outcome = replace(outcome, weights=durable.sha256(weights) if weights and weights.exists() else "")
                 break
+            if shelf is not None:
+                with _deadline(folder, assignment.patience):  # a store may hang as a training may
+                    shelf.keep()
             yield Progress(report.epoch, curve[-1].get("val_accuracy"))
         else:
             detail = "the evaluation ended without a last report"
@@ -89,15 +99,15 @@ def adopt(trainings: Path, uid: str) -> Outcome | None:
     return decode(uid, path.read_bytes()) if path.exists() else None
 
 
-def carry(trainings: Path, uid: str) -> dict[str, bytes]:
-    """What a training left, as a driver that does not see the folder needs it. It stays here until the run is removed."""
-    paths = [trainings / uid / name for name in (WEIGHTS, RESULT)]
+def carry(trainings: Path, uid: str, names: Iterable[str] = KEPT) -> dict[str, bytes]:
+    """What a training left, as a driver that does not see the folder needs it."""
+    paths = [trainings / uid / name for name in names]
     return {path.name: path.read_bytes() for path in paths if path.exists()}
 
 
 def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
     """Makes what :func:`carry` read durable here, the result last: where it is, the weights are."""
-    for name in (WEIGHTS, RESULT):  # no other name, whatever a node of the cluster says
+    for name in KEPT:  # no other name, whatever a node of the cluster says
         if name in files:
             (trainings / uid).mkdir(parents=True, exist_ok=True)
             durable.write(trainings / uid / name, files[name])

@@ -17,6 +17,7 @@ DOORS = {
     "ray": ["search/schedule"], "optuna": ["search/propose"], "mlflow": ["search/track"],
     "yaml": ["search/config"], "pydantic": ["search/config"], "pydantic_core": ["search/config"], "torch": ["senet_nas"],
     "torchvision": ["senet_nas"], "click": ["search/cli/", "search/commands"], "rich": ["search/console.py"],
+    "pyarrow": ["search/storage.py"],
 }  # fmt: skip
 
 

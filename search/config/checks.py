@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from search.config.problems import Fault, Path
+from search.config.problems import Fault, Path, redacted
 from search.objectives import ACCURACY
 from search.propose.samplers import SAMPLERS
 from senet_nas import backbones
@@ -19,6 +19,8 @@ from spaces.errors import UserError, nearest, unknown
 
 METRICS = (ACCURACY, *MEASURES)
 FOLDER = "image_folder"
+# What pyarrow has file systems for.
+STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 
 # Which table the names under a key come from; `*` is any item of a list.
 NAMES: Mapping[str, Iterable[str]] = {
@@ -124,6 +126,16 @@ def _ray(address: str) -> None:
         raise UserError(f"`{address}` is no Ray cluster; allowed: local, auto, HOST:PORT", hint="Ray's port is 6379")
 
 
+def _storage(uri: str | None) -> None:
+    scheme, found, rest = (uri or "").partition("://")
+    if uri is not None and not (found and rest and scheme in STORES and not re.search(r"\s", uri)):
+        allowed = ", ".join(f"{name}://" for name in STORES)
+        raise UserError(
+            f"`{redacted(uri)}` is no place for checkpoints; allowed: {allowed}",
+            hint="write for example s3://bucket/folder, or file:///folder for a disk that all nodes see",
+        )
+
+
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
     "data.path": _path,
@@ -134,6 +146,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "budget.time": seconds,
     "resources.patience": seconds,
     "resources.ray": _ray,
+    "resources.storage": _storage,
     "evaluate": _evaluate,
 }
 

@@ -89,6 +89,11 @@ class ResourcesSpec:
     ray: str = option(
         "local", "this machine alone; or auto, the Ray cluster that it is part of; or the host:port of one"
     )
+    storage: str | None = option(
+        None,
+        "where the nodes of a cluster leave checkpoints, weights and results, if they share no folder: a URI for pyarrow",
+        examples=["s3://bucket/folder"],
+    )
     insecure: bool = option(False, "join a Ray cluster that asks for no token, where who reaches its port runs code")
     patience: str | None = option(
         None,

@@ -7,6 +7,7 @@ between trainings; a function with reuse can hang the experiment; a fresh actor 
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import itertools
 import logging
@@ -18,17 +19,21 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.evaluators import Evaluator
 from search.loop import Loop
 from search.schedule import cluster, reaper
-from search.schedule.cluster import probe as probe
+from search.schedule.cluster import Needs as Needs
+from search.schedule.cluster import Nodes
 from search.signals import Interrupted, Signals
+from search.storage import Store
 from senet_nas.recipe import Report, Seed, Task
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -56,10 +61,17 @@ _LOCAL = {
 }
 
 
+_JOINED = {
+    # Without its head Ray ends this process after 60 s, with an exit status and a message of its own. We are faster, but
+    # must not be interrupted while the books are closed.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
+}
+
+
 SCRATCH = "senet-"
 # Tune keeps about 35 kB of every trial until it ends, and writes all of them into its snapshots. So it ends after so many
 # trainings, and at least so many of each slot, and starts anew: all slots wait for the last one then, and load their libraries.
-SEGMENT, SEGMENT_OF_A_SLOT = 2000, 20
+SEGMENT, SEGMENT_OF_A_SLOT = 1000, 20
 
 
 @dataclass(frozen=True)
@@ -89,8 +101,21 @@ class Job:
     start: Path | None
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What a search on a cluster needs of it. ``say`` hears of nodes that do not fit; ``abandon`` is called, from a thread
+    of ours, where the cluster is gone and the main thread waits for it for ever.
+    """
+
+    needs: Needs
+    say: Callable[[str], None]
+    abandon: Callable[[UserError], None]
+    store: Store | None = None
+    left: threading.Event = field(default_factory=threading.Event)
+
+
 @contextmanager
-def running(slots: Slots, signals: Signals) -> Iterator[Path]:
+def running(slots: Slots, signals: Signals, joined: Cluster | None = None) -> Iterator[Path]:
     """Ray on this machine, for this process alone: loopback, token, no dashboard, no usage reports, no log lines. Or a
     cluster that is there already, joined.
 
@@ -101,6 +126,7 @@ def running(slots: Slots, signals: Signals) -> Iterator[Path]:
         os.environ.update(_LOCAL)
         _private_token()
     else:
+        os.environ.update(_JOINED)
         cluster.secured(slots.ray, slots.insecure)
     import ray
 
@@ -116,7 +142,39 @@ def running(slots: Slots, signals: Signals) -> Iterator[Path]:
                 f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT
             ) from error
         finally:
-            ray.shutdown()
+            _leave(slots.is_local)
+            if joined is not None:
+                joined.left.set()
+
+
+def _leave(is_local: bool) -> None:
+    """Ends Ray here. From a cluster whose head is gone there is no leave to take: it is not waited for."""
+    import ray
+
+    if is_local:
+        ray.shutdown()
+        return
+    thread = threading.Thread(target=ray.shutdown, name="leave", daemon=True)
+    thread.start()
+    thread.join(cluster.LEAVE_SECONDS / 2)
+    if thread.is_alive():
+        atexit.unregister(ray._private.worker.shutdown)  # it would wait for the head again, at the end
+
+
+def settled(slots: Slots, device: str) -> Slots:
+    """The slots with what the nodes of a joined cluster have: no share of a GPU where none has one.
+
+    Raises UserError (code 4) where the device must be one.
+    """
+    if not slots.gpus or cluster.gpus():
+        return slots
+    if device == "cuda":
+        raise UserError(
+            "resources.device is cuda, but no node of the cluster has a GPU",
+            hint="use `device: cpu`, or start its nodes with --num-gpus where Ray does not see them",
+            key="resources.device", code=ENVIRONMENT,
+        )  # fmt: skip
+    return replace(slots, gpus=0.0)
 
 
 def _start(slots: Slots, scratch: Path) -> None:
@@ -179,36 +237,38 @@ def _short() -> str | None:
 
 
 def drive(
-    loop: Loop,
-    evaluate: Evaluator,
-    trainings: Path,
-    slots: Slots,
-    scratch: Path,
-    signals: Signals,
-    *,
-    carry: bool = False,
-) -> None:
-    """Runs the loop on a running Ray to its end, or until a signal comes. ``carry``: workers do not see ``trainings``, so
-    that weights travel with the results.
+    loop: Loop, evaluate: Evaluator, trainings: Path, slots: Slots, scratch: Path, signals: Signals,
+    joined: Cluster | None = None,
+) -> None:  # fmt: skip
+    """Runs the loop on a running Ray to its end, or until a signal comes.
 
-    Raises what the loop raised: UserError (code 3) where every training fails, (code 4) where a cluster is gone.
+    Raises what the loop raised: UserError (code 3) where every training fails, (code 4) where a cluster is gone or its nodes
+    do not fit.
     """
     from ray import tune
 
-    from search.schedule.adapters import LoopSearcher, Slot
+    from search.schedule.adapters import Abroad, LoopSearcher, Slot, request
 
+    nodes = Nodes(joined.needs, slots.cpus, slots.gpus, joined.say) if joined else None
+    if nodes is not None:
+        nodes.admit()
+    store = joined.store if joined else None
+    abroad = Abroad(joined.needs, store) if joined else None
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
     trainable = tune.with_resources(
-        tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, carry=carry), resources
+        tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, abroad=abroad),
+        partial(request, cpus=slots.cpus, gpus=slots.gpus) if joined else resources,
     )
     length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))
-    searcher = LoopSearcher(loop, trainings, length)
+    searcher = LoopSearcher(loop, trainings, length, nodes, store)
 
     def gone(error: UserError) -> None:
         searcher.error = searcher.error or error
         _stop(loop)
 
-    watching = nullcontext() if slots.is_local else cluster.watched(slots.cpus, slots.gpus, gone)
+    watching: AbstractContextManager[None] = nullcontext()
+    if nodes is not None and joined is not None:
+        watching = cluster.watched(nodes, gone, joined.left, joined.abandon)
     with signals.stopping(lambda: _stop(loop)), watching:
         for number in itertools.count():
             _segment(trainable, searcher, slots, scratch / "tune" / str(number))

@@ -3,10 +3,11 @@
 They stand at module level, so that Ray's pickles name them and hold nothing of ours.
 """
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,48 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from search.evaluators import Evaluator
-from search.failures import HANG
+from search.failures import HANG, LOST, WORKER_DIED
 from search.folder import MAKE_ROOM
 from search.loop import Assignment, Loop, Outcome, Progress
-from search.worker import adopt, carry, decode, encode, hung, receive, work
+from search.schedule.cluster import NODE_ID, Needs, Nodes
+from search.storage import Shelf, Store, unreadable
+from search.worker import KEPT, RESULT, adopt, carry, decode, encode, hung, receive, work
 from senet_nas import checkpoint
 from senet_nas.recipe import Seed
 from spaces.errors import ENVIRONMENT, UserError
 
 # Short epochs are told together: a report costs the driver about 10 ms of a core that may train.
 REPORT_SECONDS = 2.0
+# In the config of a trial: nodes that must not get it.
+BARRED = "barred"
+# How Ray begins to say that an actor went with its node, or that its class could not be made there.
+NODE_DIED, NOT_STARTED = "its node has died", "raised in its creation task"
+
+
+@dataclass(frozen=True)
+class Abroad:
+    """What a worker must know that may be on another machine than the driver. ``store``: where trainings keep what they
+    leave, besides their folder on the node."""
+
+    needs: Needs
+    store: Store | None
+
+
+def request(config: dict[str, Any], cpus: int, gpus: float) -> tune.PlacementGroupFactory:
+    """What a trial asks of the cluster: its share of a node, and none of those that do not fit."""
+    barred = config[BARRED]
+    where = {"bundle_label_selector": [{NODE_ID: f"!in({','.join(barred)})"}]} if barred else {}
+    return tune.PlacementGroupFactory([{"CPU": cpus, "GPU": gpus}], **where)
 
 
 class Slot(tune.Trainable):  # type: ignore[misc]
     """A slot of the search: one trial is one training, one step the epochs of about two seconds."""
 
-    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path, carry: bool) -> None:
-        self._evaluate, self._trainings, self._carry = evaluate, trainings, carry
+    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path, abroad: Abroad | None) -> None:
+        self._evaluate, self._trainings, self._abroad = evaluate, trainings, abroad
+        self._lacking = abroad.needs.lacking() if abroad else ""
+        self._is_apart = abroad is not None and not abroad.needs.is_shared()
+        self._uid = ""
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -39,6 +65,8 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
+        if self._lacking:  # it joined after all nodes were asked
+            return {"lacking": self._lacking, "node": _node(), tune.result.DONE: True}
         until = time.monotonic() + REPORT_SECONDS
         try:
             item = next(self._work)
@@ -47,15 +75,26 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         except OSError as error:
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
         if isinstance(item, Outcome):
-            carried = carry(self._trainings, self._assignment.uid) if self._carry else {}
-            return {"outcome": encode(self._assignment.uid, item), "files": carried, tune.result.DONE: True}
+            return {"outcome": encode(self._uid, item), **self._left(), tune.result.DONE: True}
         return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _begin(self, config: dict[str, Any]) -> None:
-        self._assignment = Assignment(**{**config, "seed": Seed.parse(config["seed"])})
+        if self._is_apart and self._uid not in ("", config["uid"]):
+            # The driver has what the last one left, or it would not send another.
+            shutil.rmtree(self._trainings / self._uid, ignore_errors=True)
+        given = {name: value for name, value in config.items() if name != BARRED}
+        assignment = Assignment(**{**given, "seed": Seed.parse(given["seed"])})
+        self._uid, store = assignment.uid, self._abroad.store if self._abroad else None
+        self._shelf = Shelf(store, self._uid, self._trainings / self._uid) if store else None
         self._work: Iterator[Progress | Outcome] = work(
-            self._assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare
+            assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare, shelf=self._shelf
         )
+
+    def _left(self) -> dict[str, Any]:
+        """What the driver needs of a training that has ended: its files, or that they are in the store."""
+        if self._shelf is not None and self._shelf.end(*KEPT):
+            return {"files": carry(self._trainings, self._uid, [RESULT]), "stored": True}
+        return {"files": carry(self._trainings, self._uid) if self._is_apart else {}}
 
 
 class LoopSearcher(Searcher):  # type: ignore[misc]
@@ -63,10 +102,14 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
     more, until :meth:`begin_segment`.
     """
 
-    def __init__(self, loop: Loop, trainings: Path, length: int) -> None:
+    def __init__(
+        self, loop: Loop, trainings: Path, length: int, nodes: Nodes | None = None, store: Store | None = None
+    ) -> None:
         super().__init__()
         self._loop, self._trainings, self._length = loop, trainings, length
+        self._nodes, self._store = nodes, store
         self._uid: dict[str, str] = {}
+        self._error: dict[str, str] = {}
         self._begun = 0
         self.error: Exception | None = None
 
@@ -87,7 +130,8 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             if assignment is not None:
                 self._uid[trial_id] = assignment.uid
                 self._begun += 1
-                return {**asdict(assignment), "seed": str(assignment.seed)}
+                barred = {BARRED: self._nodes.refused} if self._nodes else {}
+                return {**asdict(assignment), "seed": str(assignment.seed), **barred}
         # None makes Tune wait: for ever, if nothing runs that could change the answer.
         return None if self._loop.is_running and self.error is None else Searcher.FINISHED
 
@@ -102,27 +146,48 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             if not goes_on:
                 del self._uid[trial_id]
                 checkpoint.remove(self._trainings / uid)
+                if self._store is not None:
+                    Shelf(self._store, uid, self._trainings / uid).discard()
         return goes_on
 
+    def ended(self, trial_id: str, error: str) -> None:
+        """A trial ended with an error of Ray's, which comes before :meth:`on_trial_complete`."""
+        self._error[trial_id] = error
+
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        uid = self._uid.pop(trial_id, None)
+        uid, told = self._uid.pop(trial_id, None), self._error.pop(trial_id, "")
         if uid is None:
             return
         with self._keeping_errors():
-            self._take(uid, result or {})
+            self._take(uid, result or {}, told)
 
-    def _take(self, uid: str, result: dict[str, Any]) -> None:
+    def _take(self, uid: str, result: dict[str, Any], error: str) -> None:
         """What became of a training. Raises UserError (code 4) where its worker's disk takes no more."""
         if "disk" in result:
             raise UserError(f"cannot write {result['disk']}", hint=MAKE_ROOM, code=ENVIRONMENT)
-        receive(self._trainings, uid, result.pop("files", {}))
+        if "lacking" in result and self._nodes is not None:
+            self._nodes.refuse(result["node"], result["lacking"])
+            self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
+            return
+        self._receive(uid, result)
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
         if outcome is not None:
             self._loop.finish(uid, outcome)
         elif where := hung(self._trainings, uid):
             self._loop.lost(uid, where, reason=HANG)
         else:
-            self._loop.lost(uid, "its process ended without a word; most often the machine ran out of memory")
+            detail, reason = _why(error)
+            self._loop.lost(uid, detail, reason=reason)
+
+    def _receive(self, uid: str, result: dict[str, Any]) -> None:
+        """Brings here what a training left on its node. Raises UserError (code 4) where the store does not answer."""
+        folder = self._trainings / uid
+        if self._store is not None and result.pop("stored", False):
+            try:
+                self._store.fetch(uid, tuple(name for name in KEPT if not (folder / name).exists()), folder)
+            except (OSError, ValueError) as error:
+                raise unreadable(self._store, error) from error
+        receive(self._trainings, uid, result.pop("files", {}))
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:
@@ -151,3 +216,23 @@ class EarlyStops(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         return str(self.CONTINUE if self._searcher.goes_on(trial.trial_id, result) else self.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        path = Path(trial.error_file) if trial.error_file else None  # Tune has just written it
+        self._searcher.ended(trial.trial_id, path.read_text(errors="replace") if path and path.exists() else "")
+        super().on_trial_error(tune_controller, trial)
+
+
+def _why(error: str) -> tuple[str, str]:
+    """Detail and reason of a training whose worker ended without a result, from what Ray says."""
+    if NODE_DIED in error:
+        return "its node left the cluster", LOST
+    if NOT_STARTED in error:
+        return f"its worker did not start: {error.strip()[-1000:]}", WORKER_DIED
+    return "its process ended without a word; most often the machine ran out of memory", WORKER_DIED
+
+
+def _node() -> str:
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())

@@ -1,20 +1,67 @@
 """A Ray cluster that is there already: is it safe to join, do its nodes fit, and is it still there?"""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from search import storage, surroundings
 from spaces.errors import ENVIRONMENT, UserError
 
 # A cluster that holds no training for so long is gone; nodes that replace others (spot) may take about as long to come.
 GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
+# Whoever waits for an answer of a cluster whose head is gone waits for ever: after so long we end without it.
+LEAVE_SECONDS = 10.0
 PROBE_SECONDS = 60.0
+# The label that Ray gives to each node.
+NODE_ID = "ray.io/node-id"
+_SAME = "install the same versions and make the data visible at the same path on every node"
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a node must have for a training: these versions and these paths, and the store where there is one.
+
+    ``mark`` is a file of the run's folder with its content: who finds it sees the folder, and not one that is only named so.
+    """
+
+    versions: Mapping[str, str]
+    paths: tuple[Path, ...]
+    mark: tuple[Path, str]
+    store: str | None = None
+
+    def lacking(self) -> str:
+        """What is missing here, in a line; empty where nothing is. Asked on the node."""
+        lines = differences(surroundings.versions(), self.versions)
+        lines += [f"no {path}" for path in self.paths if not path.exists()]
+        if self.store and (fault := storage.fault(self.store)):
+            lines.append(fault)
+        return ", ".join(lines)
+
+    def is_shared(self) -> bool:
+        """Whether the folder of the run is seen from here."""
+        path, content = self.mark
+        try:
+            return path.read_text() == content
+        except OSError:
+            return False
+
+
+def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
+    """Versions that are not those that are wanted."""
+    return [
+        f"{name} {found.get(name, 'missing')} (here {version})"
+        for name, version in wanted.items()
+        if found.get(name) != version
+    ]
 
 
 def secured(address: str, insecure: bool) -> None:
@@ -39,87 +86,142 @@ def secured(address: str, insecure: bool) -> None:
     os.environ["RAY_AUTH_MODE"] = "token"
 
 
-def probe(versions: Callable[[], Mapping[str, str]], paths: Sequence[Path], shared: Path) -> bool:
-    """Whether every node sees the file ``shared``.
+def gpus() -> float:
+    """GPUs that the nodes of the cluster have, as Ray counts them."""
+    return sum(float(node["Resources"].get("GPU", 0)) for node in _alive())
 
-    Raises UserError (code 4), with a table of all nodes, where one differs in a version or lacks one of the paths.
+
+class Nodes:
+    """The nodes of a cluster while a search is on it. Whoever does not fit gets no training, now or when it joins.
+
+    ``say`` hears once of each node that is refused.
     """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    look = ray.remote(num_cpus=0, max_retries=0)(_look)
-    asked = {
-        node["NodeManagerAddress"] + "/" + node["NodeID"][:6]: look.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(versions, [*paths, shared])
-        for node in ray.nodes()
-        if node["Alive"] and node["Resources"].get("CPU")
-    }
-    answers: dict[str, Any] = {}
-    for name, reference in asked.items():
-        try:
-            answers[name] = ray.get(reference, timeout=PROBE_SECONDS)
-        except ray.exceptions.RayError as error:  # most often: senet-search is not installed there
-            answers[name] = str(error).strip().splitlines()[-1]
-    lines = [f"  {name}: {text}" for name, found in answers.items() if (text := _differences(found, versions(), paths))]
-    if lines:
-        raise UserError(
-            "nodes of the cluster differ from this one:\n" + "\n".join(lines),
-            hint="install the same versions and make the data visible at the same path on every node",
-            code=ENVIRONMENT,
+    def __init__(self, needs: Needs, cpus: int, gpus: float, say: Callable[[str], None]) -> None:
+        self._needs, self._cpus, self._gpus, self._say = needs, cpus, gpus, say
+        self._asked: dict[str, Any] = {}  # by node, its answer to come
+        self._names: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+
+    @property
+    def refused(self) -> list[str]:
+        """Nodes that must get no training, in the order of their ids."""
+        return sorted(self._refused)
+
+    def admit(self) -> None:
+        """Asks all nodes that are there, and waits for them. Raises UserError (code 4), with a line for each that differs."""
+        import ray
+
+        self._ask(_alive())
+        if waiting := list(self._asked.values()):
+            ray.wait(waiting, num_returns=len(waiting), timeout=PROBE_SECONDS)
+        lines = [f"  {self._names[node]}: {fault}" for node, fault in self._answers(all_of_them=True) if fault]
+        if lines:
+            raise UserError(
+                "nodes of the cluster differ from this one:\n" + "\n".join(lines), hint=_SAME, code=ENVIRONMENT
+            )
+
+    def look(self) -> bool:
+        """Whether some node could hold a training. Asks those that joined since, and hears who has answered."""
+        alive = _alive()
+        self._ask(alive)
+        for node, fault in self._answers():
+            if fault:
+                self.refuse(node, fault)
+        return any(
+            node["Resources"].get("CPU", 0) >= self._cpus and node["Resources"].get("GPU", 0) >= self._gpus
+            for node in alive
+            if node["NodeID"] not in self._refused
         )
-    return all(str(shared) in found["seen"] for found in answers.values())
+
+    def refuse(self, node: str, fault: str) -> None:
+        """No training is sent to it any more."""
+        if node not in self._refused:
+            self._refused[node] = fault
+            name = self._names.get(node, node[:6])
+            self._say(f"caution   node {name} joined and gets no training: {fault}; {_SAME}")
+
+    def _ask(self, nodes: Iterable[Mapping[str, Any]]) -> None:
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        for node in nodes:
+            if node["NodeID"] in self._names or not node["Resources"].get("CPU"):
+                continue
+            self._names[node["NodeID"]] = f"{node['NodeManagerAddress']}/{node['NodeID'][:6]}"
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            ask = ray.remote(num_cpus=0, max_retries=0)(Needs.lacking).options(scheduling_strategy=there)
+            self._asked[node["NodeID"]] = ask.remote(self._needs)
+
+    def _answers(self, *, all_of_them: bool = False) -> Iterator[tuple[str, str]]:
+        """Nodes that have answered since the last time, with what they lack; ``all_of_them``: also who did not answer."""
+        import ray
+
+        waiting = list(self._asked.values())
+        ready = set(ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]) if waiting else set()
+        for node, answer in list(self._asked.items()):
+            if answer not in ready and not all_of_them:
+                continue
+            del self._asked[node]
+            try:
+                yield node, ray.get(answer, timeout=1)
+            except ray.exceptions.GetTimeoutError:
+                yield node, f"no answer within {PROBE_SECONDS:.0f} s"
+            except ray.exceptions.RayError as error:  # most often: senet-search is not installed there
+                yield node, str(error).strip().splitlines()[-1]
 
 
-def _look(versions: Callable[[], Mapping[str, str]], paths: Sequence[Path]) -> dict[str, Any]:
-    """What a node has. Runs there."""
-    return {"versions": dict(versions()), "seen": [str(path) for path in paths if path.exists()]}
+def _alive() -> list[dict[str, Any]]:
+    import ray
 
-
-def _differences(found: Any, here: Mapping[str, str], paths: Sequence[Path]) -> str:
-    """In what a node's answer is not what is needed, in a line; empty where nothing is. A text is its error."""
-    if isinstance(found, str):
-        return found
-    other = [
-        f"{name} {found['versions'].get(name, 'missing')} (here {version})"
-        for name, version in here.items()
-        if found["versions"].get(name) != version
-    ]
-    return ", ".join(other + [f"no {path}" for path in paths if str(path) not in found["seen"]])
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 @contextmanager
-def watched(cpus: int, gpus: float, gone: Callable[[UserError], None]) -> Iterator[None]:
-    """Calls ``gone``, once, when for GONE_SECONDS no node could hold a training: Tune would wait for ever."""
-    over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(cpus, gpus, gone, over), name="cluster", daemon=True)
-    thread.start()
+def watched(
+    nodes: Nodes, gone: Callable[[UserError], None], left: threading.Event, abandon: Callable[[UserError], None]
+) -> Iterator[None]:
+    """Calls ``gone``, once, when for GONE_SECONDS no node could hold a training: Tune would wait for ever.
+
+    Where that does not make us leave Ray (``left``) within LEAVE_SECONDS, because a call waits for a head that is not there
+    any more, ``abandon`` is called, from the thread that watches.
+    """
+    over, seen = threading.Event(), [time.monotonic()]
+    for name, work in (
+        ("nodes", lambda: _look(nodes, seen, over)),
+        ("cluster", lambda: _watch(seen, gone, over, left, abandon)),
+    ):
+        threading.Thread(target=work, name=name, daemon=True).start()
     try:
         yield
     finally:
         over.set()
-        thread.join(LOOK_SECONDS)
 
 
-def _watch(cpus: int, gpus: float, gone: Callable[[UserError], None], over: threading.Event) -> None:
-    seen = time.monotonic()
-    while not over.wait(LOOK_SECONDS):
-        if _holds_one(cpus, gpus):
-            seen = time.monotonic()
-        elif time.monotonic() - seen > GONE_SECONDS:
-            what = f"{cpus} CPU cores" + (f" and {gpus:g} GPU" if gpus else "")
-            gone(
-                UserError(
-                    f"for {GONE_SECONDS:.0f} s no node of the Ray cluster had {what} for a training",
-                    hint="when it is back, type the same command again to go on",
-                    code=ENVIRONMENT,
-                )
-            )
-            return
-
-
-def _holds_one(cpus: int, gpus: float) -> bool:
+def _look(nodes: Nodes, seen: list[float], over: threading.Event) -> None:
+    """Notes when a node was last seen that could hold a training. A thread of its own: without a head, Ray never answers."""
     import ray
 
-    has = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in has)
+    while not over.wait(LOOK_SECONDS):
+        try:
+            if nodes.look():
+                seen[0] = time.monotonic()
+        except (ray.exceptions.RayError, RuntimeError, OSError):
+            continue  # the head did not answer; if it never does again, _watch knows by the time
+
+
+def _watch(
+    seen: list[float], gone: Callable[[UserError], None], over: threading.Event, left: threading.Event,
+    abandon: Callable[[UserError], None],
+) -> None:  # fmt: skip
+    while not over.wait(LOOK_SECONDS / 2):
+        if time.monotonic() - seen[0] > GONE_SECONDS:
+            error = UserError(
+                f"for {GONE_SECONDS:.0f} s no node of the Ray cluster could hold a training, or its head did not answer",
+                hint="when it is back, type the same command again to go on",
+                code=ENVIRONMENT,
+            )
+            gone(error)
+            if not left.wait(LEAVE_SECONDS):
+                abandon(error)
+            return
