@@ -11,6 +11,8 @@ from search.report.tables import escape
 
 WIDTH, HEIGHT = 860, 430
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 44
+# Of more points than this the drawing shows those that matter.
+MOST = 600
 # Names nearer to each other than this (in pixels) would overlap.
 _NAME = 26
 
@@ -46,13 +48,15 @@ def charts(front: Front) -> str:
         f"<details><summary>The same against {COSTS[column]}</summary>{chart(front, column)}</details>"
         for column in others
     )
-    return f"<figure>{chart(front, first)}{_legend(front)}</figure>{folded}"
+    drawn, n = len(_drawn(front)), len(front.points)
+    note = f"<p>{drawn:,} of {n:,} architectures are drawn: the front and who may gain most.</p>" if drawn < n else ""
+    return f"<figure>{chart(front, first)}{_legend(front)}</figure>{note}{folded}"
 
 
 def chart(front: Front, column: str) -> str:
     """Gain over plain in points against an overhead in percent."""
     x, y = _scales(front, column)
-    order = sorted(front.points, key=lambda p: (p.on_front, p.role == "finalist"))  # what matters lies on top
+    order = sorted(_drawn(front), key=lambda p: (p.on_front, p.role == "finalist"))  # what matters lies on top
     parts = [
         *_band(front, x, y),
         *_frame(x, y, column, front),
@@ -62,6 +66,15 @@ def chart(front: Front, column: str) -> str:
     ]
     label = escape(_alt(front, column))
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="group" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def _drawn(front: Front) -> list[Point]:
+    """What the drawing shows: all, or of thousands the front, what was confirmed, the baselines, and who may gain most."""
+    if len(front.points) <= MOST:
+        return list(front.points)
+    named = {p.id: p for p in front.points if p.is_plain or p.on_front or p.role in ("finalist", "baseline")}
+    rest = sorted((p for p in front.points if p.id not in named), key=lambda p: -p.gain_high)
+    return [*named.values(), *rest[: max(0, MOST - len(named))]]
 
 
 def _scales(front: Front, column: str) -> tuple[Scale, Scale]:

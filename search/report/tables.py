@@ -12,6 +12,8 @@ from search.ledger import Entry, Training
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
+# More rows of a table than this are not shown: with 10,000 trainings the page would have 5 MB.
+MOST_ROWS = 1000
 # A class for the row, and its cells.
 Row = tuple[str, Sequence[object]]
 
@@ -226,6 +228,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
     """A table that a screen reader can follow; every cell is escaped."""
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     lines = []
+    caption, rows = _few(caption, rows)
     for kind, cells in rows:
         first, *rest = (escape(cell) for cell in cells)
         attribute = f' class="{kind}"' if kind else ""
@@ -234,6 +237,14 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
         )
     body = f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="wide"><table class="sortable">{body}</table></div>'
+
+
+def _few(caption: str, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
+    """Of thousands the first and the last: a page must open at once. All of them are in the ledger."""
+    if len(rows) <= MOST_ROWS:
+        return caption, rows
+    half = MOST_ROWS // 2
+    return f"{caption}; the first and the last {half:,} of {len(rows):,}", [*rows[:half], *rows[-half:]]
 
 
 def definitions(items: Mapping[str, object]) -> str:

@@ -79,6 +79,24 @@ def test_the_page_is_well_formed_and_needs_no_network(page):
     assert len(page) < 300_000
 
 
+def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leaves_out(run):
+    """Its front, its first and its last trainings are there."""
+    found, ledger = run
+    words = "all stages: avgmax r=16 post_addition, stage 2: std r=8 pre_addition"
+    seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
+    many = [replace(found.points[1], id=f"a{n}", words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
+    trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
+    page = report.html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
+    assert len(page.encode()) < 2e6
+    parsed = Page(page)
+    drawn = {attrs["data-id"] for _, attrs in parsed.tags if "data-id" in attrs}
+    assert {p.id for p in found.points if p.on_front or p.is_plain} <= drawn
+    assert chart.MOST <= len(drawn) <= chart.MOST + 50
+    assert "600 of 5,000 architectures" in page
+    assert "the first and the last 500 of 10,000" in page
+    assert {">t0<", ">t499<", ">t9500<", ">t9999<"} <= set(re.findall(r">t\d+<", page))
+
+
 def test_nothing_on_the_page_can_run_but_our_own_script(page):
     parsed = Page(page)
     assert sum(tag == "script" for tag, _ in parsed.tags) == 1
