@@ -203,9 +203,10 @@ class _Session:
 
     def _joined(self) -> schedule.Cluster:
         """What this run asks of a cluster."""
-        lock = self._place.path / "lock"  # names this very driver
+        mark = self._place.path / "session", uuid.uuid4().hex  # which no other folder of this name has
+        durable.write(*mark)
         uri = self._prepared.experiment.resources.storage
-        needs = schedule.Needs(surroundings.versions(), tuple(self._needed()), (lock, lock.read_text()), uri)
+        needs = schedule.Needs(surroundings.versions(), tuple(self._needed()), mark, uri)
         return schedule.Cluster(needs, self._watcher.say, self._abandon, self._store)
 
     def _on_cluster(self, slots: Slots, evaluate: Evaluator) -> tuple[Slots, Evaluator]:
@@ -222,12 +223,16 @@ class _Session:
     def _abandon(self, error: UserError) -> None:
         """The cluster is gone, and the main thread waits for it for ever: what can be said is written, from another thread,
         and this process ends."""
-        self._watcher.end()
-        self._loop.close()
-        self._ledger.note(session_ended="FAILED")
-        self._conclude("FAILED")
-        print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr, flush=True)
-        os._exit(error.code)
+        try:
+            self._watcher.end()
+            self._loop.close()
+            self._ledger.note(session_ended="FAILED")
+            self._conclude("FAILED")
+        except Exception as problem:  # the process must end all the same
+            print(f"the report could not be written: {problem}", file=sys.stderr)
+        finally:
+            print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr, flush=True)
+            os._exit(error.code)
 
     def _adopt(self, uid: str) -> Outcome | None:
         """A result that a worker left here, or in the store. Raises UserError (code 4) where that does not answer."""

@@ -17,13 +17,14 @@ from ray.tune.search import Searcher
 
 from search.evaluators import Evaluator
 from search.failures import HANG, LOST, WORKER_DIED
-from search.folder import MAKE_ROOM
+from search.folder import MAKE_ROOM, RunFolder
 from search.loop import Assignment, Loop, Outcome, Progress
 from search.schedule.cluster import NODE_ID, Needs, Nodes
 from search.storage import Shelf, Store, unreadable
-from search.worker import KEPT, RESULT, adopt, carry, decode, encode, hung, receive, work
+from search.worker import KEPT, RESULT, WEIGHTS, adopt, carry, decode, encode, hung, receive, work
 from senet_nas import checkpoint
 from senet_nas.recipe import Seed
+from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 # Short epochs are told together: a report costs the driver about 10 ms of a core that may train.
@@ -57,6 +58,8 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         self._evaluate, self._trainings, self._abroad = evaluate, trainings, abroad
         self._lacking = abroad.needs.lacking() if abroad else ""
         self._is_apart = abroad is not None and not abroad.needs.is_shared()
+        # Only where the driver's folder cannot be: a network disk may show what was just written to it a little late.
+        self._cleans = self._is_apart and not RunFolder(trainings.parent).exists
         self._uid = ""
         self._begin(config)
 
@@ -79,7 +82,7 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _begin(self, config: dict[str, Any]) -> None:
-        if self._is_apart and self._uid not in ("", config["uid"]):
+        if self._cleans and self._uid not in ("", config["uid"]):
             # The driver has what the last one left, or it would not send another.
             shutil.rmtree(self._trainings / self._uid, ignore_errors=True)
         given = {name: value for name, value in config.items() if name != BARRED}
@@ -169,8 +172,10 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             self._nodes.refuse(result["node"], result["lacking"])
             self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
             return
-        self._receive(uid, result)
+        receive(self._trainings, uid, result.pop("files", {}))
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
+        if self._store is not None and outcome is not None and result.get("stored"):
+            self._fetch(self._store, uid, outcome)
         if outcome is not None:
             self._loop.finish(uid, outcome)
         elif where := hung(self._trainings, uid):
@@ -179,15 +184,14 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             detail, reason = _why(error)
             self._loop.lost(uid, detail, reason=reason)
 
-    def _receive(self, uid: str, result: dict[str, Any]) -> None:
-        """Brings here what a training left on its node. Raises UserError (code 4) where the store does not answer."""
-        folder = self._trainings / uid
-        if self._store is not None and result.pop("stored", False):
+    def _fetch(self, store: Store, uid: str, outcome: Outcome) -> None:
+        """Brings weights here. Raises UserError (code 4) where the store does not answer."""
+        path = self._trainings / uid / WEIGHTS
+        if outcome.weights and not (path.exists() and durable.sha256(path) == outcome.weights):
             try:
-                self._store.fetch(uid, tuple(name for name in KEPT if not (folder / name).exists()), folder)
+                store.fetch(uid, (WEIGHTS,), path.parent)
             except (OSError, ValueError) as error:
-                raise unreadable(self._store, error) from error
-        receive(self._trainings, uid, result.pop("files", {}))
+                raise unreadable(store, error) from error
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:

@@ -234,7 +234,7 @@ def test_shares_of_gpus_go_to_nodes_that_have_some_whatever_this_machine_has(clu
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         assert ledger.fact("slots")["gpus"] == 0.5
         most = max(sum(a.started <= t.started < a.ended for a in ledger.trainings) for t in ledger.trainings)
-    assert 2 < most <= 4  # two on each GPU
+    assert 2 < most <= 5  # two on each GPU, and one that waits for its place
 
 
 @pytest.mark.ray
@@ -269,8 +269,8 @@ def node_apart(folder, address, cpus, scratch):
 def joined_by(cluster, count):
     """Waits until the cluster has so many nodes, its head among them."""
     deadline = time.monotonic() + 120
-    while sum(node["Alive"] for node in cluster.global_state.node_table()) < count:
-        assert time.monotonic() < deadline, "the nodes did not come up"
+    while sum(node["Alive"] for node in cluster.global_state.node_table()) != count:
+        assert time.monotonic() < deadline, "the nodes did not come up, or did not go"
         threading.Event().wait(0.5)  # between two looks; nothing else tells that they are there
 
 
@@ -279,15 +279,18 @@ def apart(cluster, tmp_path, request):
     """Two nodes that do not see the folder of runs and have scratch of their own; both are gone afterwards."""
     for name in ("runs", "a", "b"):
         (tmp_path / name).mkdir()
-    cpus = getattr(request, "param", 1)
-    nodes = [node_apart(tmp_path / "runs", cluster.address, cpus, tmp_path / name) for name in "ab"]
+    cpus, nodes = getattr(request, "param", 1), []
     try:
-        joined_by(cluster, 3)
+        # One by one: both have the same process ids, each in a space of its own, and Ray takes names from them.
+        for count, name in enumerate("ab", start=2):
+            nodes.append(node_apart(tmp_path / "runs", cluster.address, cpus, tmp_path / name))
+            joined_by(cluster, count)
         yield nodes
     finally:
         for node in nodes:
             node.kill()
             node.wait()
+        joined_by(cluster, 1)
 
 
 @pytest.mark.ray
@@ -311,7 +314,7 @@ def test_two_nodes_with_folders_of_their_own_lose_nothing(cluster, apart, tmp_pa
 def test_with_a_store_a_training_whose_node_goes_goes_on_from_its_last_epoch(cluster, apart, tmp_path):
     place, said, store = RunFolder(tmp_path / "runs" / "run"), [], tmp_path / "store"
     # Some 25 s on one core of a machine like this one, so that there are two checkpoints or three.
-    how = "train: {epochs: 250, batch_size: 64}\nspace: {position: [pre_addition]}"
+    how = "train: {epochs: 120, batch_size: 20}\nspace: {position: [pre_addition]}"
     process = command(tmp_path, cluster.address, how=how, trainings=4, resources=f"storage: 'file://{store}'")
     lines = threading.Thread(target=lambda: said.extend(process.stderr))
     lines.start()
@@ -323,10 +326,10 @@ def test_with_a_store_a_training_whose_node_goes_goes_on_from_its_last_epoch(clu
     uid, done = kept[0].parent.name, checkpoint.epochs(kept[0].parent)
     there = f"root{place.trainings / uid}"
     next(node for node in apart if Path(f"/proc/{node.pid}/{there}").exists()).kill()
-    assert process.wait(240) == 0, "".join(said)
+    assert process.wait(600) == 0, "".join(said)
     lines.join()
     training = next(t for t in finished(place, 4) if t.uid == uid)
-    assert (training.attempts, [epoch["epoch"] for epoch in training.curve]) == (2, list(range(1, 251)))
+    assert (training.attempts, [epoch["epoch"] for epoch in training.curve]) == (2, list(range(1, 121)))
     earlier = sum(epoch["seconds"] for epoch in training.curve[:done])
     assert earlier > 5
     assert training.ended - training.started < sum(epoch["seconds"] for epoch in training.curve) - earlier / 2
