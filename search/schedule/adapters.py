@@ -94,10 +94,11 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         )
 
     def _left(self) -> dict[str, Any]:
-        """What the driver needs of a training that has ended: its files, or that they are in the store."""
+        """What the driver needs of a training that has ended: its files, or that they are in the store. As a list: Tune takes
+        mappings within a result apart."""
         if self._shelf is not None and self._shelf.end(*KEPT):
-            return {"files": carry(self._trainings, self._uid, [RESULT]), "stored": True}
-        return {"files": carry(self._trainings, self._uid) if self._is_apart else {}}
+            return {"files": [*carry(self._trainings, self._uid, [RESULT]).items()], "stored": True}
+        return {"files": [*carry(self._trainings, self._uid).items()] if self._is_apart else []}
 
 
 class LoopSearcher(Searcher):  # type: ignore[misc]
@@ -172,7 +173,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             self._nodes.refuse(result["node"], result["lacking"])
             self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
             return
-        receive(self._trainings, uid, result.pop("files", {}))
+        receive(self._trainings, uid, dict(result.pop("files", ())))
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
         if self._store is not None and outcome is not None and result.get("stored"):
             self._fetch(self._store, uid, outcome)

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def slow(architecture, seed):
         with (HERE / f"{name}.txt").open("a") as log:
             print(os.environ.get(value, "-"), file=log)
     for epoch in range(4):
-        time.sleep(0.3)
+        time.sleep(0.5)
         yield {"val_accuracy": 90 + len(str(architecture)) % 7 / 7 + seed.replicate / 10}
 
 def slower(architecture, seed):
@@ -86,6 +87,24 @@ def test_what_a_node_with_a_folder_of_its_own_left_reaches_the_driver(tmp_path):
     worker.receive(tmp_path / "driver", "u1", worker.carry(tmp_path / "node", "u1"))
     assert worker.adopt(tmp_path / "driver", "u1") == outcome
     assert (tmp_path / "driver" / "u1" / worker.WEIGHTS).read_bytes() == b"weights"
+
+
+def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apart(tmp_path):
+    from ray.tune.utils import flatten_dict
+
+    from search.schedule.adapters import LoopSearcher
+
+    (tmp_path / "node" / "u1").mkdir(parents=True)
+    (tmp_path / "node" / "u1" / worker.WEIGHTS).write_bytes(b"weights")
+    outcome, ended = worker.Outcome({"val_accuracy": 90.0}, []), {}
+    worker.save(tmp_path / "node" / "u1" / worker.RESULT, "u1", outcome)
+    left = {"outcome": worker.encode("u1", outcome), "files": [*worker.carry(tmp_path / "node", "u1").items()]}
+    searcher = LoopSearcher(SimpleNamespace(finish=ended.__setitem__), tmp_path / "run", 1)
+    searcher._uid["trial"] = "u1"
+    searcher.on_trial_complete("trial", flatten_dict(left))
+    assert (searcher.error, ended) == (None, {"u1": outcome})
+    assert (tmp_path / "run" / "u1" / worker.WEIGHTS).read_bytes() == b"weights"
+    assert worker.adopt(tmp_path / "run", "u1") == outcome
 
 
 @pytest.fixture(scope="module")
@@ -159,23 +178,24 @@ def test_of_three_nodes_one_dies_one_joins_and_one_that_does_not_fit_gets_nothin
     other = tmp_path / "other" / "optuna-0.1.dist-info"  # found before the real one where it stands first on the path
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: optuna\nVersion: 0.1\n")
-    first, second = (cluster.add_node(num_cpus=1, env_vars={"NODE": name}) for name in ("first", "second"))
+    nodes = {name: cluster.add_node(num_cpus=1, env_vars={"NODE": name}) for name in ("first", "second")}
     process = command(tmp_path, cluster.address, trainings=12)
     results(process, said, 2)
-    cluster.remove_node(first, allow_graceful=False)
-    odd = cluster.add_node(num_cpus=4, env_vars={"NODE": "odd", "PYTHONPATH": f"{other.parent}:{ROOT}"})
-    third = cluster.add_node(num_cpus=1, env_vars={"NODE": "third"})
+    dead = nodes_where(tmp_path)[-1]  # it has just begun a training
+    cluster.remove_node(nodes.pop(dead), allow_graceful=False)
+    nodes["odd"] = cluster.add_node(num_cpus=4, env_vars={"NODE": "odd", "PYTHONPATH": f"{other.parent}:{ROOT}"})
+    nodes["third"] = cluster.add_node(num_cpus=1, env_vars={"NODE": "third"})
     assert ended(process, said) == 0, "".join(said)
-    for node in (second, odd, third):
+    for node in nodes.values():
         cluster.remove_node(node)
     trainings = finished(place, 12)
-    assert any("starts again: lost" in line for line in said)  # of the first node, whatever else
+    assert any("starts again: lost" in line for line in said)
     refused = [line for line in said if "joined and gets no training" in line]
     assert len(refused) == 1
     assert "optuna 0.1 (here" in "".join(said)
     where = nodes_where(tmp_path)
-    assert {"first"} < set(where) <= {"first", "second", "third"}
-    assert len(where) <= 13  # the one that the first took with it was begun again
+    assert {dead} < set(where) <= {"first", "second", "third"}
+    assert len(where) == 13  # the one that the node took with it was begun again
     assert sum(t.attempts - 1 for t in trainings) <= 1 + 4  # and each of the odd one's cores may have asked once
     assert {t.reason for t in trainings} == {""}
 
