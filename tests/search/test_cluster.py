@@ -42,6 +42,7 @@ def slower(architecture, seed):
         time.sleep(2)  # a new node needs some seconds for its first training
         yield metrics
 """
+STARTED = []
 CONFIG = {"data": "digits", "model": {"backbone": "cifar_resnet8"}}
 
 
@@ -129,9 +130,19 @@ def command(
         f"resources: {{ray: '{address}', insecure: {str(insecure).lower()}{more}}}\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         COMMAND, cwd=path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """A test that fails ends the commands that it started."""
+    yield
+    while STARTED:
+        STARTED.pop().kill()
 
 
 def ended(process, said):
@@ -392,7 +403,7 @@ def test_images_are_decoded_once_on_a_node_and_mapped_by_all_its_workers(cluster
     images(tmp_path / "images")
     data = "{path: images, image_size: 16, streaming: always}"
     how = "train: {epochs: 10, batch_size: 16}"
-    process = command(tmp_path, cluster.address, how=how, trainings=40, data=data)
+    process = command(tmp_path, cluster.address, how=how, trainings=24, data=data, resources="slots: 4")
     lines = threading.Thread(target=lambda: said.extend(process.stderr))
     lines.start()
     seen = {name: defaultdict(set) for name in "ab"}
@@ -403,7 +414,7 @@ def test_images_are_decoded_once_on_a_node_and_mapped_by_all_its_workers(cluster
         threading.Event().wait(0.2)  # between two looks
     lines.join()
     assert process.returncode == 0, "".join(said)
-    finished(place, 40)
+    finished(place, 24)
     for name in "ab":
         assert [len(pids) for pids in seen[name].values()] == [2], seen[name]  # one file, two workers
         assert not list((tmp_path / name).glob("senet-images-*"))  # it went with the last of them
