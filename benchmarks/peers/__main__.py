@@ -36,10 +36,9 @@ class Part:
 # Written down before the first was run. `exhaustive` trains each of the 113 architectures once and then what is left again.
 PLAN = (
     *(Part(QUICK, table, 64, 100) for table in TABLES),
-    *(Part(SLOW, table, 64, 10) for table in TABLES[:2]),
+    *(Part(SLOW, table, 32, 10) for table in TABLES[:2]),
     *(Part(("exhaustive",), table, 160, 50) for table in TABLES[:2]),
     Part(QUICK, TABLES[0], 32, 100),
-    Part(SLOW, TABLES[0], 32, 10),
 )
 
 
@@ -55,13 +54,14 @@ def main() -> None:
     for name in {peer.requirement for known, peer in PEERS.items() if known in wanted and peer.requirement}:
         prepare(given.environments, name)
     install(given.environments)
-    cells: list[dict[str, Any]] = environment.read("peers").get("cells", [])
     for part in PLAN:
+        cells: list[dict[str, Any]] = environment.read("peers").get("cells", [])
         done = {cell["peer"] for cell in cells if (cell["table"], cell["trainings"]) == (part.table, part.trainings)}
         peers = [peer for peer in part.peers if peer in wanted and peer not in done]
         if peers:
-            cells += compared(part, peers, given.searches or part.searches, given)
-            environment.write("peers", {"cells": cells})
+            found = compared(part, peers, given.searches or part.searches, given)
+            # Another command, of other peers, may have written meanwhile.
+            environment.write("peers", {"cells": [*environment.read("peers").get("cells", []), *found]})
 
 
 def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Namespace) -> list[dict[str, Any]]:
