@@ -25,7 +25,8 @@ _SYMBOLS = {
     operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
     operator.matmul: "@",
 }  # fmt: skip
-
+# Settings of a layer that can be written as they are; weights and biases cannot.
+_PLAIN = (bool, int, float, str)
 
 _MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
 
@@ -182,11 +183,19 @@ def _sequential(children: Mapping[str, str]) -> str:
 
 
 def _layer(module: nn.Module, kind: type[nn.Module]) -> str:
-    """The repr of a torch.nn layer without what is default, so that releases with fewer arguments read it as well."""
+    """The repr of a torch.nn layer without what is default, so that releases with fewer arguments read it as well.
+
+    With what the repr leaves out and is not default: of AvgPool2d it does not tell ``count_include_pad``.
+    """
     call = ast.parse(f"{kind.__name__}({module.extra_repr()})", mode="eval").body
     assert isinstance(call, ast.Call), f"{module!r} is no constructor call"
     parameters = inspect.signature(kind).parameters
+    told = {*list(parameters)[: len(call.args)], *(word.arg for word in call.keywords)}
     call.keywords = [word for word in call.keywords if not _is_default(word, parameters[str(word.arg)].default)]
+    for name, parameter in parameters.items():
+        value = getattr(module, name, parameter.default)
+        if name not in told and isinstance(value, _PLAIN) and value != parameter.default:
+            call.keywords.append(ast.keyword(name, ast.Constant(value)))
     return ast.unparse(call)
 
 

@@ -45,12 +45,12 @@ class Page:
         return self._browser.send(method, session=self._session, **params)
 
     def open(self, address: str, *, width: int = 1280, height: int = 900) -> None:
-        """Goes to an address and waits until it is loaded."""
+        """Goes to an address and waits until it is loaded: anew, also where only what stands behind # is another."""
         self.size(width, height)
-        before = self._loaded
-        if "loaderId" not in self.send("Page.navigate", url=address):
-            self.send("Page.reload")  # only what stands behind # was another
-        self._browser.until(lambda: self._loaded > before, f"{address} to load")
+        for step in ("about:blank", address):
+            before = self._loaded
+            self.send("Page.navigate", url=step)
+            self._browser.until(lambda: self._loaded > before, f"{step} to load")  # noqa: B023 (called before it moves on)
 
     def size(self, width: int, height: int, *, scale: float = 1) -> None:
         self.send(

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -69,8 +69,11 @@ def taken_home(backbone: str, where: Path) -> Path:
     return export(network, architecture, where / "best", input_shape=shape, **about).directory
 
 
-def agrees(python: str | Path, folder: Path, blocked: Sequence[str] = ()) -> None:
-    """Runs every form in another interpreter: no difference for those of torch, a rounding for ONNX, the same classes."""
+def agrees(python: str | Path, folder: Path, blocked: Sequence[str] = ()) -> float:
+    """Runs every form in another interpreter: no difference for those of torch, a rounding for ONNX, the same classes.
+
+    Returns the largest difference of ONNX Runtime.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     arguments = [str(python), "-I", "-B", "-c", STRANGER, str(folder), *blocked]
     found = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=folder, env=environment)
@@ -79,6 +82,7 @@ def agrees(python: str | Path, folder: Path, blocked: Sequence[str] = ()) -> Non
     assert [said["model.py"], said["model.pt2"]] == [[0, True], [0, True]]
     assert said["model.onnx"][0] <= ONNX_TOLERANCE
     assert said["model.onnx"][1]
+    return float(said["model.onnx"][0])
 
 
 def test_there_is_a_network_of_every_family() -> None:
@@ -108,6 +112,8 @@ def new_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", FAMILIES)
 def test_in_a_new_environment_every_form_computes_the_same(
-    backbone: str, tmp_path: Path, new_environment: Path
+    backbone: str, tmp_path: Path, new_environment: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    agrees(new_environment, taken_home(backbone, tmp_path))
+    record_property(
+        "onnx", agrees(new_environment, taken_home(backbone, tmp_path))
+    )  # docs/exporting.md has the figures

@@ -20,13 +20,17 @@ def written(network: nn.Module) -> nn.Module:
 
 
 def layers(network: nn.Module) -> list[str]:
-    """Every layer of torch.nn with all its settings."""
+    """Every layer of torch.nn with all its settings, also those that its repr leaves out."""
     kinds = ((type(m).__mro__[2] if isinstance(m, WithOutput) else type(m), m) for m in network.modules())
     return [
-        f"{kind.__name__}({module.extra_repr()})"
+        f"{kind.__name__}({module.extra_repr()}) {settings(module)}"
         for kind, module in kinds
         if kind.__module__.startswith("torch.nn") and kind is not nn.Sequential
     ]
+
+
+def settings(module: nn.Module) -> dict[str, object]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, bool | int | float | str | tuple)}
 
 
 @pytest.mark.parametrize("backbone", [
