@@ -40,8 +40,10 @@ class Terminal:
         self._console = console(stderr=True)
         self._console.quiet = quiet
         self._progress: Progress | None = None
-        self._done = self._failed = self._total = 0
+        self._done = self._before = self._failed = self._total = self._slots = 0
         self._advised: set[str] = set()
+        self._running: set[str] = set()
+        self._last = self._front = ""
         self._began = time.monotonic()
 
     def begin(self, name: str, where: Path) -> None:
@@ -54,29 +56,46 @@ class Terminal:
     def plan(self, prepared: Prepared, done: int) -> None:
         for line in plan_lines(prepared):
             self._console.print(f"  {line}")
-        self._done, self._total = done, prepared.experiment.budget.trainings
+        self._done, self._before, self._total = done, done, prepared.experiment.budget.trainings
+        self._slots, self._began = prepared.slots.count or 0, time.monotonic()
         if self._console.is_terminal and not self._console.quiet:
             self._progress = _progress(self._console)
             self._progress.start()
             self._bar = self._progress.add_task("training", total=self._total, completed=done)
 
     def changed(self, training: Training, entry: Entry) -> None:
-        if training.state in OPEN and not training.reason:
-            return
+        (self._running.add if training.state == "running" else self._running.discard)(training.uid)
+        if training.state not in OPEN or training.reason:
+            self._ended(training, entry)
+        self._refresh()
+
+    def found(self, front: Front) -> None:
+        """What the front is by now."""
+        self._front = current(front)
+        self._refresh()
+
+    def _ended(self, training: Training, entry: Entry) -> None:
         self._done += training.state == "finished"
         self._failed += training.state == "failed"
-        line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
-        if self._progress is None:
-            self._console.print(line, markup=False)
-            self._advise(training)
-            return
-        failed = f", {self._failed} failed" if self._failed else ""
         accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
-        last = f"last: {training.name} {entry.name}{accuracy}{failed}"
-        self._progress.update(self._bar, completed=self._done, description=last)
-        if training.state != "finished":
-            self._progress.console.print(line, markup=False)
+        self._last = f"{training.name} {entry.name}{accuracy}"
+        if self._progress is None or training.state != "finished":
+            line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
+            self._console.print(f"{line}{self._left(', {} left')}", markup=False)
             self._advise(training)
+
+    def _refresh(self) -> None:
+        if self._progress is not None:
+            slots = f"{len(self._running)} of {self._slots} slots" if self._slots else f"{len(self._running)} running"
+            said = [f"{slots}{self._left(', {} left')}", f"last {self._last}" if self._last else ""]
+            said += [f"{self._failed} failed"] if self._failed else []
+            lines = [", ".join(part for part in said if part), self._front]
+            self._progress.update(self._bar, completed=self._done, description="\n".join(filter(None, lines)))
+
+    def _left(self, form: str) -> str:
+        """How long the rest takes at the pace of this session; nothing before a training has finished, and after the last."""
+        done, rest = self._done - self._before, self._total - self._done
+        return form.format(clock((time.monotonic() - self._began) / done * rest)) if done and rest > 0 else ""
 
     def _advise(self, training: Training) -> None:
         """What helps against a reason of failure, once for each."""
@@ -88,6 +107,25 @@ class Terminal:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+
+
+def current(front: Front) -> str:
+    """The front in a line: its members, and the one to look at."""
+    best = front[front.likely or front.recommended]
+    others = [p.id for p in front.members if not p.is_plain]
+    said = f"front: plain{''.join(f', {name}' for name in others[:5])}{', ...' * (len(others) > 5)}"
+    if best.is_plain:
+        return f"{said}; none likely better than plain yet"
+    return (
+        f"{said}; {best.verdict}: {best.id} {best.words} {best.gain:+.2f} [{best.gain_low:+.2f}, {best.gain_high:+.2f}]"
+    )
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it: 40s, 3m05s, 2h10m."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
@@ -236,16 +274,9 @@ def _line(training: Training, entry: Entry) -> str:
 
 
 def _progress(where: Console) -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
-        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-        TextColumn("{task.description}", markup=False), console=where, transient=True,
+        BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False),
+        console=where, transient=True,
     )  # fmt: skip

@@ -49,6 +49,19 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def status(self) -> Path:
+        """How far the run is, for machines that only share the folder."""
+        return self.path / "status.json"
+
+    @property
+    def host(self) -> str:
+        """The machine of the last driver; empty where none is known."""
+        try:
+            return str(json.loads((self.path / "lock").read_text(errors="replace"))["host"])
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or one that writes it just now
+            return ""
+
+    @property
     def log(self) -> Path:
         return self.path / "driver.log"
 

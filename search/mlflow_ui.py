@@ -5,6 +5,7 @@ Nothing here imports mlflow; the server is a process of its own.
 
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,22 @@ QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
-NOTE = """Searches of **senet-search**: where SE goes, and whether it is worth it.
-
+_NOTE = """
 One parent run for each search, one child for each training. `gain` is in points of validation accuracy over the plain
 network, with its interval `gain_low .. gain_high`; overheads are in percent. Sort by `gain_low`: the first row is the
-safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds."""
+safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds. The parent's description has the
+table, its artifacts `report.html`. `senet-search ui RUN` opens the prepared chart."""
+
+
+def note(verdicts: Mapping[str, str]) -> str:
+    """The description of an experiment: what each of its searches found, the latest first, and how to read it.
+
+    Its first line is all that MLflow's page shows before somebody unfolds it.
+    """
+    found = [f"**{run}**: {verdict}" for run, verdict in verdicts.items()]
+    return "\n\n".join(
+        ["Where SE goes, and whether it is worth it (senet-search). " + "\n\n".join(found), _NOTE.strip()]
+    )
 
 
 def view_key(run: str) -> str:
@@ -70,7 +82,7 @@ def view(parent: str, cost: str = "params_overhead") -> dict[str, Any]:
 
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
-    section = {"uuid": "senet", "name": "Accuracy versus overhead", "display": True, "isReordered": False,
+    section = {"uuid": "senet", "name": f"Gain over plain (points) against {_COSTS[cost]} (percent)", "display": True, "isReordered": False,
                "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
     chart = {
         "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,

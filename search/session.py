@@ -27,11 +27,13 @@ from search import (
     track,
     worker,
 )
+from search.commands import status as states
 from search.config import Experiment
 from search.evaluators import Evaluator, Trainer
 from search.folder import RUNS, RunFolder
 from search.front import Front
 from search.ledger import Entry, Ledger, Training
+from search.live import Live
 from search.loop import Budget, Loop, Outcome
 from search.prepare import Prepared, halving, kept, prepare, rules
 from search.propose import Proposer
@@ -51,6 +53,7 @@ class Watcher(Protocol):
     def say(self, text: str) -> None: ...
     def plan(self, prepared: Prepared, done: int) -> None: ...
     def changed(self, training: Training, entry: Entry) -> None: ...
+    def found(self, found: Front) -> None: ...
     def end(self) -> None: ...
 
 
@@ -61,6 +64,7 @@ class Silent:
     def say(self, text: str) -> None: ...
     def plan(self, prepared: Prepared, done: int) -> None: ...
     def changed(self, training: Training, entry: Entry) -> None: ...
+    def found(self, found: Front) -> None: ...
     def end(self) -> None: ...
 
 
@@ -147,9 +151,10 @@ class _Session:
             sampler=experiment.search.sampler, seed=experiment.search.seed, budget=experiment.budget.trainings,
         )  # fmt: skip
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
+        self._live = Live(place, rules(experiment), tell=watcher.found, say=watcher.say)
         self._loop = Loop(
             ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
-            listeners=[watcher, _Projection(self._tracker, ledger)], patience=config.seconds(experiment.resources.patience),
+            listeners=[watcher, _Projection(self._tracker, ledger), self._live], patience=config.seconds(experiment.resources.patience),
             halving=halving(experiment),
         )  # fmt: skip
 
@@ -166,6 +171,7 @@ class _Session:
             if done or again:
                 self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
             self._watcher.plan(self._prepared, done)
+            self._live.start()
             self._drive()
             status = "KILLED" if self._signals.first else "FINISHED"
         except Interrupted:
@@ -173,6 +179,7 @@ class _Session:
             raise
         finally:
             self._watcher.end()
+            self._live.close(wait=not at_once)
             self._loop.close()
             self._ledger.note(session_ended=status)
             outcome = None if at_once else self._conclude(status)
@@ -276,7 +283,8 @@ class _Session:
                 latency.measured(self._prepared, ledger, outcome, self._watcher.say)
             ledger.note(history=[vars(step) for step in history.steps(ledger, rules(experiment))])
             outcome = front.compute(self._place.name, ledger, rules(experiment))
-            report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), self._place.path)
+            more = {} if self._loop.is_complete else {"progress": self._stopped()}
+            report.write(outcome, ledger.trainings, ledger.entries, {**ledger.facts(), **more}, self._place.path)
         for problem in self._tracker.close(
             outcome, self._place.path, ledger.trainings, status=status, history=ledger.fact("history") or ()
         ):
@@ -284,7 +292,16 @@ class _Session:
         ledger.note(mlflow_experiment=self._tracker.experiment_id)
         if outcome is not None and self._loop.is_complete:
             ledger.note(complete=_budget(experiment))  # last: until then the same command does all of this again
+        ended = replace(states.here(self._place), state="finished" if self._loop.is_complete else "stopped")
+        durable.write(self._place.status, durable.seal(replace(ended, left_seconds=None).to_dict()))
         return outcome
+
+    def _stopped(self) -> str:
+        """What the report of a search says that was stopped."""
+        done = sum(t.state == "finished" for t in self._ledger.trainings)
+        return (
+            f"stopped after {done} of {self._prepared.experiment.budget.trainings} trainings; the same command goes on"
+        )
 
 
 class _Projection:

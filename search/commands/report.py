@@ -3,8 +3,10 @@
 from contextlib import closing
 from pathlib import Path
 
-from search import folder, front, report
-from search.front import Front
+from search import folder, front, history, report
+from search.commands import status
+from search.folder import RunFolder
+from search.front import Front, Rules
 from search.ledger import Ledger
 from search.prepare import kept, rules
 
@@ -13,6 +15,14 @@ def write(run: str, runs: Path) -> tuple[Front, Path]:
     """Writes report, picture and tables of a run, finished or not; returns its front and its folder. Raises UserError."""
     place = folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        found = front.compute(place.name, ledger, rules(kept(place, ledger)))
-        report.write(found, ledger.trainings, ledger.entries, ledger.facts(), place.path)
-    return found, place.path
+        return rewritten(place, ledger, rules(kept(place, ledger))), place.path
+
+
+def rewritten(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
+    """Writes them from what the ledger holds now. Raises UserError where plain has no finished training."""
+    found, facts = front.compute(place.name, ledger, rules), ledger.facts()
+    if facts.get("complete") is None:
+        steps = [vars(step) for step in history.steps(ledger, rules)]
+        facts = {**facts, "history": steps, "progress": status.here(place).sentence()}
+    report.write(found, ledger.trainings, ledger.entries, facts, place.path)
+    return found

@@ -1,5 +1,7 @@
-"""``senet-search status``: how far a run is, read from its ledger by any process."""
+"""``senet-search status``: how far a run is, read from its ledger by any process of the same machine, and from
+``status.json`` on another one that shares the folder: SQLite's log cannot be read across machines."""
 
+import socket
 import time
 from collections import Counter
 from contextlib import closing
@@ -9,14 +11,20 @@ from typing import Any
 
 from search import folder, front
 from search.config import Experiment
+from search.console import clock
+from search.folder import RunFolder
 from search.ledger import Ledger, Training
 from search.prepare import kept, rules
+from spaces import durable
 from spaces.errors import UserError
 
 
 @dataclass(frozen=True)
 class Status:
-    """One run. ``state`` is running, finished, or stopped (the same command goes on with it)."""
+    """One run. ``state`` is running, finished, or stopped (the same command goes on with it).
+
+    ``host`` is the machine that told so at second ``told_at``, where it is another one.
+    """
 
     run: str
     state: str
@@ -26,21 +34,37 @@ class Status:
     left_seconds: float | None
     running: list[str]
     verdict: str
+    host: str = ""
+    told_at: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def lines(self) -> list[str]:
+        ago = f"  as {self.host} told {clock(time.time() - self.told_at)} ago" if self.host else ""
+        return [f"{self.sentence()}{ago}", *(f"  training {name}" for name in self.running), f"  {self.verdict}"]
+
+    def sentence(self) -> str:
         done = self.trainings.get("finished", 0)
-        left = f", about {_clock(self.left_seconds)} left" if self.left_seconds is not None else ""
+        left = f", about {clock(self.left_seconds)} left" if self.left_seconds is not None else ""
         more = "".join(f", {self.trainings[s]} {s}" for s in ("failed", "stopped") if self.trainings.get(s))
-        head = f"{self.run}: {self.state}, {done} of {self.budget} trainings{more}, {_clock(self.seconds)}{left}"
-        return [head, *(f"  training {name}" for name in self.running), f"  {self.verdict}"]
+        return f"{self.run}: {self.state}, {done} of {self.budget} trainings{more}, {clock(self.seconds)}{left}"
 
 
 def read(run: str, runs: Path) -> Status:
     """The status of one run. Raises UserError where there is no such run."""
     place = folder.find(run, runs)
+    return (_told(place) if place.host not in ("", socket.gethostname()) else None) or here(place)
+
+
+def _told(place: RunFolder) -> Status | None:
+    """What a driver on another machine wrote last; None where it wrote nothing whole."""
+    body = durable.unseal(place.status.read_bytes()) if place.status.exists() else None
+    return None if body is None else Status(**{**body, "host": place.host, "told_at": place.status.stat().st_mtime})
+
+
+def here(place: RunFolder) -> Status:
+    """The status of a run of this machine."""
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
         is_live, is_complete = place.is_held, ledger.fact("complete") is not None
@@ -77,9 +101,3 @@ def _seconds(ledger: Ledger, is_live: bool) -> float:
     """Time spent in earlier sessions, and in the one that goes on now."""
     began = ledger.fact("session_began")
     return float(ledger.fact("seconds") or 0) + (time.time() - began if is_live and began else 0.0)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"

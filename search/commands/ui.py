@@ -3,6 +3,9 @@
 import os
 import signal
 import subprocess
+import tempfile
+import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 
@@ -31,14 +34,37 @@ def serve(run: str, runs: Path, port: int) -> None:
     free = mlflow_ui.free_port(port)
     argv, env = mlflow_ui.ui_command(uri, runs, free)
     click.echo(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
-    click.echo("It answers in about ten seconds. Ctrl-C stops it.")
-    server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    click.echo("It starts (about ten seconds); Ctrl-C stops it.")
+    with tempfile.TemporaryFile() as said:
+        server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            _attend(server, f"http://127.0.0.1:{free}/health")
+        except KeyboardInterrupt:
+            return  # Ctrl-C is how it is meant to end
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+        said.seek(0)
+        *_, last = [
+            "nothing was said",
+            *filter(None, (line.strip() for line in said.read().decode(errors="replace").split("\n"))),
+        ]
+    raise UserError(f"MLflow's server ended (exit {server.returncode}): {last[:200]}", code=ENVIRONMENT)
+
+
+def _attend(server: "subprocess.Popen[bytes]", health: str) -> None:
+    """Says when the server answers, and returns when it has ended by itself. Raises KeyboardInterrupt when it is told to."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
     for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, lambda *_: server.terminate())
-    try:
-        server.wait()
-    except KeyboardInterrupt:
-        pass  # Ctrl-C is how it is meant to end
-    finally:
-        server.terminate()
-        server.wait(timeout=10)
+        signal.signal(name, end)
+    while server.poll() is None:
+        try:
+            urllib.request.urlopen(health, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            click.echo("It is there: open the address above.")
+            server.wait()

@@ -34,5 +34,6 @@ def markdown(front: Front) -> str:
             "parameters, %", "MACs, %", "verdict"]  # fmt: skip
     table = [head, ["---"] * len(head), *rows]
     lines = ["| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |" for cells in table]
-    take = f"Take it home: `senet-search export {front.run} --to DIR`"
-    return "\n".join([f"**{front.verdict}**", "", front.rule, "", front.power, "", *lines, "", take])
+    best = front[front.recommended]
+    take = f"Take home: **{best.id}, {best.words}** (`senet-search export {front.run} --to DIR`)."
+    return "\n".join([f"**{front.verdict}** {take}", "", *lines, "", front.rule, "", front.power])

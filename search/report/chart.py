@@ -50,7 +50,8 @@ def charts(front: Front) -> str:
     )
     drawn, n = len(_drawn(front)), len(front.points)
     note = f"<p>{drawn:,} of {n:,} architectures are drawn: the front and who may gain most.</p>" if drawn < n else ""
-    return f"<figure>{chart(front, first)}{_legend(front)}</figure>{note}{folded}"
+    said = '<p class="said" aria-hidden="true">Point at a placement, or walk over them with Tab and the arrow keys.</p>'
+    return f"<h2>Accuracy against overhead</h2><figure>{chart(front, first)}{said}{_legend(front)}</figure>{note}{folded}"
 
 
 def chart(front: Front, column: str) -> str:
@@ -86,6 +87,11 @@ def _scales(front: Front, column: str) -> tuple[Scale, Scale]:
     return Scale(left, right, LEFT, WIDTH - RIGHT), Scale(low, high, HEIGHT - BOTTOM, TOP)
 
 
+def signed(value: float) -> str:
+    """+0.2, -0.2, and 0."""
+    return f"{value:+g}" if value else "0"
+
+
 def _padded(low: float, high: float) -> tuple[float, float]:
     room = 0.05 * (high - low) or 0.5
     return low - room, high + room
@@ -102,7 +108,7 @@ def _frame(x: Scale, y: Scale, column: str, front: Front) -> Iterable[str]:
         yield f'<text class="tick" x="{x(value)}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
     for value in y.ticks():
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
-        yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:+g}</text>'
+        yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{signed(value)}</text>'
     yield f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{COSTS[column]} over plain, percent</text>'
     middle = (TOP + bottom) / 2
     said = f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)"
@@ -137,7 +143,7 @@ def _point(front: Front, point: Point, column: str, x: Scale, y: Scale) -> str:
     kinds = ["point", *(["member"] if point.on_front else []), *(["finalist"] if point.role == "finalist" else [])]
     seeds = "".join(
         f'<circle class="seed" cx="{at}" cy="{y(value)}" r="2"/>'
-        for value in _seed_gains(front, point)
+        for value in seed_gains(front, point).values()
         if y.low <= value <= y.high
     )
     ring = f'<circle class="ring" cx="{at}" cy="{gain}" r="13"/>' if point.id == front.recommended else ""
@@ -150,14 +156,14 @@ def _point(front: Front, point: Point, column: str, x: Scale, y: Scale) -> str:
     )
 
 
-def _seed_gains(front: Front, point: Point) -> list[float]:
-    """Each seed's accuracy over the mean of plain in its block: trainings of a block move together."""
+def seed_gains(front: Front, point: Point) -> dict[str, float]:
+    """By seed, its accuracy over the mean of plain in its block: trainings of a block move together."""
     plain: dict[str, list[float]] = {}
     for seed, value in front.plain.seeds.items():
         plain.setdefault(seed.split(".")[0], []).append(value)
     levels = {block: sum(values) / len(values) for block, values in plain.items()}
-    blocks = ((seed.split(".")[0], value) for seed, value in point.seeds.items())
-    return [value - levels[block] for block, value in blocks if block in levels]
+    blocks = {seed: seed.split(".")[0] for seed in point.seeds}
+    return {seed: value - levels[blocks[seed]] for seed, value in point.seeds.items() if blocks[seed] in levels}
 
 
 def _said(point: Point, column: str) -> str:

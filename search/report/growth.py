@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from search.front import Front
-from search.report.chart import BOTTOM, LEFT, RIGHT, WIDTH, Scale
+from search.report.chart import BOTTOM, LEFT, RIGHT, WIDTH, Scale, signed
 from search.report.tables import escape
 
 HEIGHT, TOP = 220, 12
@@ -55,7 +55,7 @@ def _frame(x: Scale, y: Scale) -> Iterable[str]:
     for value in y.ticks():
         kind = "grid" if value else "zero"
         yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
-        yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{value:+g}</text>'
+        yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{signed(value)}</text>'
     yield f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">trainings</text>'
     middle = (TOP + bottom) / 2
     yield f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">points over plain</text>'

@@ -38,13 +38,31 @@ function choose(id) {
 }
 
 const rows = new Map();
-for (const row of document.querySelector("table.sortable").tBodies[0].rows) {
+for (const row of document.querySelector(".points table").tBodies[0].rows) {
   const id = row.cells[0].textContent.split(" ")[0];
   rows.set(id, row);
   row.addEventListener("click", () => choose(id));
 }
-for (const point of document.querySelectorAll(".point")) {
-  const go = () => choose(point.dataset.id)?.scrollIntoView({ block: "nearest" });
-  point.addEventListener("click", go);
-  point.addEventListener("keydown", (event) => event.key === "Enter" && go());
+// One stop for Tab in each drawing; the arrow keys walk from point to point, from the cheapest on.
+for (const drawing of document.querySelectorAll("svg[role=group]")) {
+  const points = [...drawing.querySelectorAll(".point")];
+  const at = (point) => parseFloat(point.querySelector(".bar").getAttribute("x1"));
+  points.sort((a, b) => at(a) - at(b));
+  const first = points.find((point) => point.querySelector(".ring")) ?? points[0];
+  const said = drawing.parentNode.querySelector(".said");
+  points.forEach((point, i) => {
+    const go = () => choose(point.dataset.id)?.scrollIntoView({ block: "nearest" });
+    const tell = () => said && (said.textContent = point.querySelector("title").textContent);
+    point.setAttribute("tabindex", point === first ? "0" : "-1");
+    point.addEventListener("click", go);
+    point.addEventListener("mouseenter", tell);
+    point.addEventListener("focus", tell);
+    point.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (step) points[(i + step + points.length) % points.length].focus();
+      else if (event.key === "Enter") go();
+      else return;
+      event.preventDefault();
+    });
+  });
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from search.front import Front
 from search.ledger import Entry, Training
-from search.report import chart, growth, tables
+from search.report import chart, growth, seeds, tables
 from search.report.tables import escape
 
 
@@ -34,14 +34,15 @@ def _parts(
 ) -> list[str]:
     sites = [(site["name"], site["stage"]) for site in facts.get("sites") or ()]
     return [
-        _verdict(front),
-        tables.contrasts(front),
+        _verdict(front, facts),
         chart.charts(front),
-        growth.drawing(front, facts.get("history") or ()),
         tables.points(front),
+        tables.contrasts(front),
+        seeds.section(front, trainings),
+        tables.test_set(front),
+        growth.drawing(front, facts.get("history") or ()),
         tables.heat_map(front, sites),
         tables.latency(front, facts),
-        tables.test_set(front),
         tables.gradients(front),
         tables.logged(front),
         tables.cost(trainings),
@@ -51,10 +52,14 @@ def _parts(
     ]
 
 
-def _verdict(front: Front) -> str:
+def _verdict(front: Front, facts: Mapping[str, Any]) -> str:
     best = front[front.recommended]
+    going_on = (
+        f'<p class="unfinished"><b>Not finished.</b> {escape(facts["progress"])}. Everything below is what is known so far; '
+        "it is written anew while trainings finish: load the page again.</p>" if facts.get("progress") else ""
+    )  # fmt: skip
     return (
-        f"<h1>{escape(front.run)}: where SE goes</h1>"
+        f"<h1>{escape(front.run)}: where SE goes</h1>{going_on}"
         f'<p class="verdict">{escape(front.verdict)}</p>'
         f"<p><b>Take home: {escape(best.id)}, {escape(best.words)}</b> "
         f"(<code>senet-search export {escape(front.run)} --to DIR</code>).</p>"

@@ -2,6 +2,7 @@
 
 import html as escaping
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,12 @@ from spaces.errors import UserError
 MOST_ROWS = 1000
 # A class for the row, and its cells.
 Row = tuple[str, Sequence[object]]
+# What stands right-aligned: numbers, intervals, and the dash of those that have none.
+_NUMBER = re.compile(r"[-+~]?[\d.,]+([eE][-+]?\d+)?( ?[^\w]*\[.*\])?|-|\[.*\]|")
+
+
+class Markup(str):
+    """A cell that is markup already: the only text that is not escaped."""
 
 
 def ordered(front: Front) -> list[Point]:
@@ -45,32 +52,44 @@ def points(front: Front) -> str:
         cells[3] = cells[3].replace(" ", "\u00a0")  # an interval stays on one line
         rows.append(("front" if point.on_front else "", cells))
     note = "Estimates average over seeds, shrunk towards each other as the noise demands. Bold rows are the front."
-    return f"<h2>Architectures</h2><p>{note}</p>" + table("Points of the run, the front first", head, rows)
+    written = table("Points of the run, the front first", head, rows)
+    return f'<section class="points"><h2>Architectures</h2><p>{note}</p>{written}</section>'
 
 
 def contrasts(front: Front) -> str:
     """Which stage, position, width and squeeze pays: provable long before single architectures are."""
     if front.insights is None or not front.insights.contrasts:
         return ""
-    level = front.rules.level
-    rows = [
+    level, found = front.rules.level, front.insights.contrasts
+    reach = max(abs(end) for c in found for end in (c.low, c.high)) or 1.0
+    rows: list[Row] = [
         (
             "",
             [
-                c.factor,
-                c.level,
+                f"{c.factor} {c.level}",
                 f"{c.gain:+.2f}",
                 f"[{c.low:+.2f}, {c.high:+.2f}]",
+                _interval(c.gain, c.low, c.high, reach),
                 f"{100 * c.p_gain:.0f}",
                 c.verdict(level),
             ],
         )
-        for c in front.insights.contrasts
+        for c in found
     ]
     note = ("Other things equal: SE in a stage against none there; every other level against the average of its rivals. "
             "Likely, not proven.")  # fmt: skip
-    head = ("factor", "level", "gain, points", f"[{100 * level:.0f} %]", "chance that it gains, %", "likely")
+    head = ("what", "gain, points", f"[{100 * level:.0f} %]", f"from -{reach:.2f} to +{reach:.2f}",
+            "chance that it gains, %", "likely")  # fmt: skip
     return f"<h2>What pays</h2><p>{note}</p>" + table("Effects of single factors", head, rows)
+
+
+def _interval(value: float, low: float, high: float, reach: float) -> Markup:
+    """A drawing of an interval around 0; the numbers stand beside it, so it says nothing to a screen reader."""
+    at = {name: round(80 + 75 * x / reach, 1) for name, x in (("low", low), ("value", value), ("high", high))}
+    return Markup(
+        '<svg class="interval" viewBox="0 0 160 14" aria-hidden="true"><path class="grid" d="M80 0V14"/>'
+        f'<path class="bar" d="M{at["low"]} 7H{at["high"]}"/><circle cx="{at["value"]}" cy="7" r="3.5"/></svg>'
+    )
 
 
 def latency(front: Front, facts: Mapping[str, Any]) -> str:
@@ -154,7 +173,7 @@ def logged(front: Front) -> str:
 
 
 def cost(trainings: Sequence[Training]) -> str:
-    """What the search took, by the reason why something was trained."""
+    """What the search took, by the reason why something was trained, and what failed of what."""
     rows: list[Row] = []
     for role in dict.fromkeys(t.role for t in trainings):
         mine = [t for t in trainings if t.role == role]
@@ -162,15 +181,15 @@ def cost(trainings: Sequence[Training]) -> str:
         mean = f"{sum(seconds) / len(seconds):.1f}" if seconds else "-"
         rows.append(("", [role, str(len(mine)), str(len(seconds)), f"{sum(seconds):.0f}", mean]))
     head = ("role", "trainings", "finished", "seconds in all", "seconds each")
-    return "<h2>What it took</h2>" + table("Trainings and their time", head, rows)
+    failed = Counter(t.reason for t in trainings if t.state == "failed")
+    each = (f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
+    said = f"Failed: {'; '.join(each)}." if failed else "No training failed."
+    return f"<h2>What it took</h2><p>{escape(said)}</p>" + table("Trainings and their time", head, rows)
 
 
 def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> str:
-    """Every training in the order of the ledger, and how many failed of what."""
-    failed = Counter(t.reason for t in trainings if t.state == "failed")
-    each = (f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
-    said = f"Failed: {'; '.join(each)}." if failed else "None failed."
-    rows = []
+    """Every training in the order of the ledger, behind a fold: there may be hundreds."""
+    rows: list[Row] = []
     for t in trainings:
         accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"
         seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
@@ -178,8 +197,10 @@ def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> st
         what = entries[t.architecture]
         rows.append(("", [t.name, what.name, what.words, str(t.seed), t.role, why, accuracy, seconds]))
     head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
-    return f"<h2>Trainings</h2><p>{len(trainings)} in all. {escape(said)}</p>" + table(
-        "All trainings, in order", head, rows
+    return (
+        f"<h2>Trainings</h2><details><summary>All {len(trainings)} trainings</summary>"
+        + table("All trainings, in order", head, rows)
+        + "</details>"
     )
 
 
@@ -225,16 +246,18 @@ _LETTERS = {
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table that a screen reader can follow; every cell is escaped."""
-    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    """A table that a screen reader can follow, numbers to the right; every cell is escaped."""
+    columns = zip(*(cells for _, cells in rows), strict=True)
+    kinds = [' class="n"' if all(_NUMBER.fullmatch(str(cell)) for cell in column) else "" for column in columns]
+    kinds = kinds or [""] * len(head)
+    top = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for cell, kind in zip(head, kinds, strict=True))
     lines = []
     caption, rows = _few(caption, rows)
     for kind, cells in rows:
         first, *rest = (escape(cell) for cell in cells)
         attribute = f' class="{kind}"' if kind else ""
-        lines.append(
-            f'<tr{attribute}><th scope="row">{first}</th>' + "".join(f"<td>{cell}</td>" for cell in rest) + "</tr>"
-        )
+        others = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(rest, kinds[1:], strict=True))
+        lines.append(f'<tr{attribute}><th scope="row">{first}</th>{others}</tr>')
     body = f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
     return f'<div class="wide"><table class="sortable">{body}</table></div>'
 
@@ -253,6 +276,8 @@ def definitions(items: Mapping[str, object]) -> str:
 
 
 def escape(text: object) -> str:
+    if isinstance(text, Markup):
+        return text
     if isinstance(text, float) and not math.isfinite(text):
         return "-"
     return escaping.escape(str(text))

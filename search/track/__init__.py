@@ -21,7 +21,7 @@ from search import projection
 from search.config.problems import redacted
 from search.front import Front
 from search.ledger import OPEN, Entry, Training
-from search.mlflow_ui import NOTE, PARENT, UID, view, view_key
+from search.mlflow_ui import PARENT, UID, note, view, view_key
 from search.projection import ENDED, STATUS, Child
 from search.track.client import (
     RUN_UID,
@@ -175,13 +175,19 @@ class Tracker:
             self._client = client
             client.update_run(self._parent, status="RUNNING")
             self._show(view(self._parent))
-            client.set_experiment_tag(self.experiment_id, "mlflow.note.content", NOTE)
+            self._describe_experiment()
 
     def _show(self, state: Mapping[str, Any]) -> None:
         """Sets what the run's prepared view opens with."""
         self._api.set_experiment_tag(
             self.experiment_id, f"mlflow.sharedViewState.{view_key(self._run)}", json.dumps(state)
         )
+
+    def _describe_experiment(self) -> None:
+        """What its searches found, for the head of its page."""
+        found = self._api.search_runs([self.experiment_id], "tags.`senet.kind` = 'search'", max_results=10)
+        named = [(run.data.tags["senet.run"], run.data.tags.get("senet.verdict", "no result yet")) for run in found]
+        self._api.set_experiment_tag(self.experiment_id, "mlflow.note.content", note(dict(named)))
 
     def _tags(self, kind: str) -> dict[str, str]:
         ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}
@@ -221,7 +227,7 @@ class Tracker:
         tags = self._tags("training") | {
             UID: training.uid, PARENT: self._parent, "senet.role": training.role, "senet.architecture": entry.key,
         }  # fmt: skip
-        name = f"{training.name} {entry.name} {entry.words}"[:250]
+        name = f"{entry.name} {entry.words} ({training.name})"[:250]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
         params = projection.params(training, entry, self._sites)
         self._api.log_batch(created.info.run_id, params=[Param(k, v[:500]) for k, v in params.items()])
@@ -245,6 +251,7 @@ class Tracker:
         self._send_table(front)
         with alone(self._uri, self._runs):
             self._show(view(self._parent, projection.charted_cost(front)))
+            self._describe_experiment()
 
     def _send_table(self, front: Front) -> None:
         """The front as a table of MLflow. Its own ``log_table`` adds rows to those of the last time; these replace them."""
