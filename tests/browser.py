@@ -37,7 +37,7 @@ class Page:
         self._browser, self._session = browser, session
         self.errors: list[str] = []
         self.requests: list[str] = []
-        self._loaded = 0
+        self.address, self._loaded = "about:blank", 0
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
@@ -47,6 +47,7 @@ class Page:
     def open(self, address: str, *, width: int = 1280, height: int = 900) -> None:
         """Goes to an address and waits until it is loaded: anew, also where only what stands behind # is another."""
         self.size(width, height)
+        self.address = address
         for step in ("about:blank", address):
             before = self._loaded
             self.send("Page.navigate", url=step)
@@ -78,13 +79,28 @@ class Page:
         }})""")
 
     def point_at(self, selector: str, *, click: bool = False) -> None:
-        """Moves the mouse onto the middle of an element, and clicks there."""
+        """Moves the mouse onto the middle of an element, once it is there, and clicks there."""
         found = f"document.querySelector({json.dumps(selector)})"
+        self.wait(f"{found} !== null")
         self.ask(f"{found}.scrollIntoView({{block: 'center'}})")
         x, y = self.ask(f"(r => [r.x + r.width / 2, r.y + r.height / 2])({found}.getBoundingClientRect())")
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
         for kind in ("mousePressed", "mouseReleased") if click else ():
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str) -> None:
+        """Presses and releases a key: Tab, Enter, ArrowRight, ..."""
+        code = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}[key]
+        about = {"key": key, "code": key, "windowsVirtualKeyCode": code, **({"text": "\r"} if key == "Enter" else {})}
+        for kind in ("keyDown", "keyUp"):
+            self.send("Input.dispatchKeyEvent", type=kind, **about)
+
+    def seen(self, *, media: str = "screen", scheme: str = "light", vision: str = "none") -> None:
+        """From now on as on paper (``print``), in the dark (``dark``), or without colours (``achromatopsia``)."""
+        self.send(
+            "Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+        self.send("Emulation.setEmulatedVisionDeficiency", type=vision)
 
     def picture(self, selector: str | None = None) -> bytes:
         """What a person sees, or one element of it, as a PNG."""
@@ -122,7 +138,22 @@ class Browser:
         self._answers: dict[int, dict[str, Any]] = {}
 
     def page(self) -> Page:
-        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        return self._attached(self.send("Target.createTarget", url="about:blank")["targetId"])
+
+    def frame(self, begin: str) -> Page:
+        """What a page shows within itself under an address that begins so, where it keeps that in a sandbox."""
+        found: list[str] = []
+
+        def look() -> bool:
+            infos = self.send("Target.getTargets")["targetInfos"]
+            found[:] = [t["targetId"] for t in infos if t["type"] == "iframe" and t["url"].startswith(begin)]
+            return bool(found)
+
+        self.send("Target.setDiscoverTargets", discover=True)  # then it tells when there is another one to look at
+        self.until(look, f"a frame with {begin}")
+        return self._attached(found[0])
+
+    def _attached(self, target: str) -> Page:
         session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._pages[session] = page = Page(self, session)
         return page

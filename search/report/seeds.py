@@ -11,10 +11,12 @@ from search.report.tables import escape
 # Pixels: where the drawing begins right of the words, what a row takes, and what the axis does.
 LEFT, ROW, AXIS = 330, 24, 34
 ROWS, LETTERS = 16, 46
+# Where the front and the finalists are fewer, others fill up to so many rows, the most promising ones.
+LEAST = 6
 
 
 def section(front: Front, trainings: Sequence[Training]) -> str:
-    """A row of dots for plain, each finalist and each member of the front; nothing where only plain was trained."""
+    """A row of dots for plain, the finalists, the front, and who else is promising; nothing where only plain was trained."""
     shown = _shown(front)
     if len(shown) < 2:
         return ""
@@ -29,7 +31,9 @@ def section(front: Front, trainings: Sequence[Training]) -> str:
 
 def _shown(front: Front) -> list[Point]:
     named = [front.plain, front[front.recommended], *(p for p in front.points if p.role == "finalist"), *front.members]
-    return list({point.id: point for point in named}.values())[:ROWS]
+    chosen = list({point.id: point for point in named}.values())[:ROWS]
+    rest = sorted((p for p in front.points if p.id not in {c.id for c in chosen}), key=lambda p: -p.gain)
+    return chosen + rest[: max(0, LEAST - len(chosen))]
 
 
 def _luck(front: Front) -> str:

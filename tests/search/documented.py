@@ -14,7 +14,7 @@ ELSEWHERE = {
     "senet-search export config": "tests/search/test_cli.py::test_the_exported_network_runs_without_this_project",
     "senet-search train config --devices": "tests/search/test_together.py::test_two_processes_train_as_one_and_their_number_is_remembered",
     "senet-search train": "tests/search/test_full_training.py::test_killed_and_started_again_it_ends_with_the_same_weights",
-    "senet-search ui": "tests/search/test_sync.py::test_a_store_that_was_deleted_is_made_again_and_found_by_ui",
+    "senet-search ui": "tests/search/test_review.py::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
     "make demo": "tests/search/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "make test": ".ci/run::make test",
     "make check": ".ci/run::make check",
