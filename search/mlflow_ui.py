@@ -82,7 +82,7 @@ def view(parent: str, cost: str = "params_overhead") -> dict[str, Any]:
 
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
-    section = {"uuid": "senet", "name": f"Gain over plain (points) against {_COSTS[cost]} (percent)", "display": True, "isReordered": False,
+    section = {"uuid": "senet", "name": f"Gain (points) against {_COSTS[cost]} (%)", "display": True, "isReordered": False,
                "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
     chart = {
         "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,

@@ -135,7 +135,8 @@ class _Session:
         runs = place.path.parent
         uri = track.store(experiment.tracking.uri, runs)
         noted = _facts(prepared)
-        ledger.note(tracking=config.redacted(uri), session_began=time.time(), session_ended=None, **noted)
+        ledger.note(tracking=config.redacted(uri), session_began=time.time(), session_ended=None,
+                    seconds_before=float(ledger.fact("seconds") or 0), **noted)  # fmt: skip
         self._tracker = Tracker(
             uri,
             experiment=experiment.tracking.experiment or experiment.name,

@@ -98,6 +98,8 @@ def _verdict(ledger: Ledger, experiment: Any) -> str:
 
 
 def _seconds(ledger: Ledger, is_live: bool) -> float:
-    """Time spent in earlier sessions, and in the one that goes on now."""
+    """Time spent in all sessions; in the one that goes on now, until now and not until the last training ended."""
     began = ledger.fact("session_began")
-    return float(ledger.fact("seconds") or 0) + (time.time() - began if is_live and began else 0.0)
+    if is_live and began:
+        return float(ledger.fact("seconds_before") or 0) + time.time() - float(began)
+    return float(ledger.fact("seconds") or 0)

@@ -1,5 +1,10 @@
 """An exported network in MLflow's registry: loaded by its alias it computes the same, and nothing of it is pickled."""
 
+import json
+import os
+import subprocess
+import sys
+
 import mlflow
 import numpy as np
 import pytest
@@ -53,6 +58,23 @@ def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch
     files = [path for path in store.runs.rglob("*") if path.is_file() and "models" in path.parts]
     assert any(path.name == "model.pt2" for path in files)
     assert not [path for path in files if path.suffix in (".pkl", ".pickle", ".pth", ".pt")]
+
+
+def test_the_command_line_of_mlflow_predicts_with_it(exported, store, tmp_path):
+    """As docs/exporting.md shows it: `mlflow models predict` where MLflow and torch are, without this project."""
+    made = registry.register(exported, "by-command", "champion", store, training="t", tags={})
+    network, shape = export.from_pixels(exported)
+    pixels = torch.randint(0, 256, (3, *shape), generator=torch.Generator().manual_seed(0)).float()
+    (tmp_path / "pixels.json").write_text(json.dumps({"inputs": pixels.tolist()}))
+    there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", made.uri, "--env-manager", "local",
+               "-i", "pixels.json", "-o", "logits.json"]  # fmt: skip
+    subprocess.run(
+        command, check=True, capture_output=True, cwd=tmp_path, env={**there, "MLFLOW_TRACKING_URI": store.uri}
+    )
+    answer = json.loads((tmp_path / "logits.json").read_text())["predictions"]
+    with torch.inference_mode():
+        assert np.allclose(answer, network(pixels).numpy(), atol=1e-5)
 
 
 def test_a_store_that_is_not_there_is_told_in_a_line_and_the_export_stays(exported, tmp_path):

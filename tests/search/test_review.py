@@ -90,7 +90,7 @@ class TestMlflow:
         mlflow.open(address)
         mlflow.wait(f"document.querySelectorAll('.scatterlayer .point').length === {len(front.points)}")
         text = mlflow.ask("document.body.innerText")
-        assert "Gain over plain (points) against parameters (percent)" in text
+        assert "Gain (points) against parameters (%)" in text
         assert "params_overhead" in text
         assert front.verdict in text  # the description of the experiment begins with it
         shown = re.findall(r"^(a\d+) .* \(t\d+\)$", text, flags=re.MULTILINE)

@@ -42,3 +42,13 @@ def test_of_an_evaluation_that_is_not_ours_nobody_knows_how_many_epochs_it_has(p
     assert found.state == "running"
     assert line in found.lines()
     assert status.read("run", place.path.parent).state == "stopped"
+
+
+def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypatch):
+    durable.write(place.config, config.to_yaml(Experiment.from_dict(EXPERIMENT)))
+    with closing(Ledger(place.ledger)) as ledger:
+        ledger.note(session_began=1000.0, seconds_before=50.0, seconds=80.0)  # 30 s of this session are noted already
+    monkeypatch.setattr(status.time, "time", lambda: 1040.0)
+    assert status.read("run", place.path.parent).seconds == 80.0
+    with place.lock():
+        assert status.read("run", place.path.parent).seconds == 90.0
