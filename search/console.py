@@ -164,12 +164,9 @@ def show(front: Front, *, folder: Path) -> None:
         out.print()
     out.print(front.verdict, style="bold", markup=False)
     out.print(_table(front, out.width))
-    out.print(front.rule, markup=False)
-    for line in [front.power, *front.findings]:
-        out.print(line, markup=False)
-    for line in _test_lines(front):
-        out.print(line, markup=False)
-    out.print(_counted(front), markup=False)
+    # In a log a sentence is a line; a terminal wraps it between words.
+    for line in [front.rule, front.power, *front.findings, *_test_lines(front), _counted(front)]:
+        out.print(line, markup=False, soft_wrap=not out.is_terminal)
     name = shown(folder)
     out.print(f"Report: {name}/report.html   table: {name}/front.csv", markup=False)
     # Without a confirmation no weights were kept, so there is nothing to export yet.

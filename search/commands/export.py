@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import choice, folder, front, projection, track, worker
 from search.config import Experiment
+from search.console import shown
 from search.folder import RunFolder
 from search.front import Front, Point
 from search.ledger import Ledger, Training
@@ -46,15 +47,20 @@ class Taken:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
         tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
         timed = ", ".join(f"{name} {found.overhead:+.1f} %" for name, found in self.latency.items())
+        folder = shown(self.folder)
         return [
             f"{self.point.id}: {self.point.words}{_verdict(self.point)}, seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
             f"Accuracy on the validation set: {tried}" if tried else f"caution: not tried on the data: {self.caution}",
             f"Time over the same form of plain, on this CPU: {timed}",
-            *([f"Registered version {self.registered.version} of {self.registered.uri}"] if self.registered else ()),
-            f'Wrote {self.folder}. Try: cd {self.folder} && python -c "from model import load; print(load())"',
+            *([_registered(self.registered)] if self.registered else ()),
+            f"Wrote {folder}. Try: python {folder}/predict.py FILE",
         ]
+
+
+def _registered(made: "Registered") -> str:
+    return f'Registered version {made.version} of {made.uri}: mlflow.pytorch.load_model("{made.uri}")'
 
 
 def _verdict(point: Point) -> str:

@@ -2,20 +2,23 @@ import base64
 import csv
 import hashlib
 import io
+import random
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
-from search import front, report
+from search import front, history, report
 from search.front import Rules
 from search.ledger import Ledger
 from search.objectives import DEFAULT
 from search.report import chart, picture, tables
 from search.report.looks import LOOKS
+from senet_nas.build import sites
 from senet_nas.recipe import Seed
-from spaces import durable
+from spaces import Architecture, Space, SpaceSpec, durable
+from spaces.placements import words
 
 NASTY = '<script>alert("x")</script> & =cmd()'
 FACTS = {"config": f"name: {NASTY}", "versions": {"torch": "2"}, "data": {"train": 10}, "seconds": 3.0}
@@ -26,9 +29,9 @@ def run():
     """A run of four architectures, one of them with a name that would be dangerous if it were not escaped."""
     ledger = Ledger(":memory:")
     names = ["plain", "stages 2-3: avg r=8 pre_addition", NASTY, "all stages: max r=4 post_addition"]
-    for number, words in enumerate(names):
+    for number, called in enumerate(names):
         price = {"params": 100 + number, "params_overhead": float(number), "macs": 1e6, "macs_overhead": 0.1}
-        entry = ledger.enter(f"net/{number}", words, price)
+        entry = ledger.enter(f"net/{number}", called, price)
         for training in ledger.plan([(entry, Seed(0, r)) for r in range(4)], role="search", origin="sampler"):
             ledger.start(training.uid)
             metrics = {
@@ -204,13 +207,51 @@ def test_gradients_are_grouped_by_position(run):
     ]
 
 
-def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes(run):
-    found, ledger = run
-    points = tuple(replace(found.points[1], id=f"a{i}", architecture="net/" + "avg:fc16:sigmoid@pre_addition/" * 50)
-                   for i in range(1, 500))  # fmt: skip
-    many = replace(found, points=(found.plain, *points))
-    page = report.html(many, [ledger.trainings[1]] * 500, ledger.entries, FACTS)
+def scripted(n):
+    """A ledger of n trainings of networks like ResNet-50, every fiftieth of them failed, as a search would have left it."""
+    listed = sites("resnet50")
+    space = Space("resnet50", listed, SpaceSpec(granularity="block", reduction=(4, 16), position=("pre_addition",)))
+    rng = random.Random(0)
+    networks = [Architecture.plain("resnet50", len(listed)), *(space.sample(rng) for _ in range(n // 2))]
+    ledger = Ledger(":memory:")
+    ledger.note(sites=[{"name": site.name, "stage": site.stage, "channels": dict(site.channels)} for site in listed])
+    for network in networks:
+        used = sum(se is not None for se in network.blocks)
+        price = {"params": 1e6, "params_overhead": float(used), "macs": 1e9, "macs_overhead": used / 10}
+        ledger.enter(network.key, words(network, listed), price)
+    rows = [(ledger.entries[0 if i % 8 == 0 else i % len(ledger.entries)], Seed(i % 3, i)) for i in range(n)]
+    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
+        ledger.start(training.uid)
+        if i % 50 == 49:
+            ledger.fail(training.uid, reason="diverged", detail="")
+        else:
+            metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)
+            accuracy = 90 + training.architecture % 7 / 10 + rng.gauss(0, 0.3)
+            ledger.finish(
+                training.uid,
+                metrics={**metrics, "val_accuracy": accuracy, "train_seconds": 60.0},
+                curve=[],
+                correct=None,
+            )
+    return ledger
+
+
+def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
+    ledger = scripted(500)
+    found = front.compute("large", ledger, Rules(DEFAULT))
+    steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
+    page = report.html(found, ledger.trainings, ledger.entries, {**ledger.facts(), **FACTS, "history": steps})
     assert len(page.encode()) < 2_000_000
+    text = " ".join(Page(page).words)
+    for head in (
+        "Where SE sits on the front",
+        "Would more trainings help?",
+        "What pays",
+        "Is the gain real?",
+        "10 diverged",
+    ):
+        assert head in text
+    assert page.count("<tr") > 700  # every architecture and every training has its row
 
 
 def test_the_picture_is_a_png(run):

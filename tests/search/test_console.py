@@ -1,0 +1,63 @@
+"""What a terminal shows while a search runs, and what a log gets instead."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from search import console, front
+from search.config import Experiment
+from search.console import Terminal
+from search.front import Rules
+from search.ledger import Ledger
+from search.objectives import DEFAULT
+from search.prepare import prepare
+from senet_nas.recipe import Seed
+
+EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 20}}
+PRICE = {"params": 100.0, "params_overhead": 0.0, "macs": 1e6, "macs_overhead": 0.0}
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(Experiment.from_dict(EXPERIMENT))
+
+
+def shown(prepared, monkeypatch, *, is_terminal):
+    """Everything that is written while one training ends, another fails and a third runs."""
+    out = io.StringIO()
+    made = Console(file=out, force_terminal=is_terminal, width=120, no_color=True)
+    monkeypatch.setattr(console, "console", lambda **_: made)
+    ledger = Ledger(":memory:")
+    entry = ledger.enter("net/-", "plain", PRICE)
+    terminal = Terminal()
+    terminal.plan(prepared, 0)
+    first, second, third = ledger.plan([(entry, Seed(0, r)) for r in range(3)], role="search", origin="sampler")
+    terminal.changed(ledger.start(first.uid), entry)
+    terminal.changed(ledger.start(second.uid), entry)
+    terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
+    terminal.changed(ledger.fail(second.uid, reason="diverged", detail=""), entry)
+    terminal.changed(ledger.start(third.uid), entry)
+    terminal.found(front.compute("run", ledger, Rules(DEFAULT)))
+    terminal.end()
+    return out.getvalue()
+
+
+def test_a_terminal_shows_slots_the_time_left_and_the_front(prepared, monkeypatch):
+    text = shown(prepared, monkeypatch, is_terminal=True)
+    assert f"1 of {prepared.slots.count} slots" in text
+    assert "s left" in text
+    assert "last t1 a0, 1 failed" in text
+    assert "front: plain; none likely better than plain yet" in text
+    assert "FAILED: diverged" in text
+    assert "97.25 %  " not in text  # what finishes moves the bar, and takes no line
+
+
+def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(prepared, monkeypatch):
+    text = shown(prepared, monkeypatch, is_terminal=False)
+    lines = [line for line in text.splitlines() if "/20  t" in line]
+    assert [line.split()[:3] for line in lines] == [["1/20", "t0", "a0"], ["1/20", "t1", "a0"]]
+    assert "97.25 %" in lines[0]
+    assert lines[0].endswith("s left")
+    assert "\x1b" not in text
+    assert "hint:" in text
