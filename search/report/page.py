@@ -62,10 +62,18 @@ def _verdict(front: Front, facts: Mapping[str, Any]) -> str:
         f"<h1>{escape(front.run)}: where SE goes</h1>{going_on}"
         f'<p class="verdict">{escape(front.verdict)}</p>'
         f"<p><b>Take home: {escape(best.id)}, {escape(best.words)}</b> "
-        f"(<code>senet-search export {escape(front.run)} --to DIR</code>).</p>"
+        f"(<code>senet-search export {escape(front.run)} --to DIR</code>).{_likely(front)}</p>"
         f"<p>{escape(front.rule)}</p><p>{escape(front.power)}</p>"
         f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in front.findings)}</ul>"
     )
+
+
+def _likely(front: Front) -> str:
+    """The one beside plain that one may take, knowing what is known; its weights are kept once it was a finalist."""
+    if front.likely is None or front[front.likely].role != "finalist":
+        return ""
+    name = escape(front.likely)
+    return f" Likely better, not proven: {name}, {escape(front[front.likely].words)} (<code>--pick {name}</code>)."
 
 
 def _reproduce(front: Front, facts: Mapping[str, Any]) -> str:

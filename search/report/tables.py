@@ -110,7 +110,7 @@ def latency(front: Front, facts: Mapping[str, Any]) -> str:
     note = (
         f"Measured on {where}. Predictions err by {about['error']:.2f} % on average on architectures left out "
         f"(n = {about['n']}, rank correlation {about['tau']:.2f}); what has an interval was timed alone beside plain, "
-        "after the search."
+        "after the search: in turns, both networks made anew for each round, the median of the rounds' ratios."
     )
     head = ("id", "SE placement", "ms", "over plain, %", "[95 %]")
     return f"<h2>Latency</h2><p>{escape(note)}</p>" + table("Time of a forward pass", head, rows)

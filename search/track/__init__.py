@@ -175,6 +175,8 @@ class Tracker:
             self._client = client
             client.update_run(self._parent, status="RUNNING")
             self._show(view(self._parent))
+            # Else the page guesses what kind of experiment it is, and asks.
+            client.set_experiment_tag(self.experiment_id, "mlflow.experimentKind", "custom_model_development")
             self._describe_experiment()
 
     def _show(self, state: Mapping[str, Any]) -> None:

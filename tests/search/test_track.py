@@ -147,6 +147,19 @@ def test_another_run_of_the_same_name_is_another_parent(runs, ledger):
     assert len(children) == 2 * len(ledger.trainings)
 
 
+def test_the_description_of_the_experiment_begins_with_the_verdicts_of_its_searches(runs, ledger):
+    track(runs, ledger, run="first")
+    tracker = tracker_of(runs, run="second")
+    tracker.start()
+    tracker.close(None, runs, [], status="KILLED")
+    _, experiment, _, _ = read_all(runs)
+    verdict = front.compute("run", ledger, Rules(DEFAULT)).verdict
+    latest, before, *_ = experiment.tags["mlflow.note.content"].split("\n\n")
+    assert latest.endswith("**second**: no result yet")
+    assert before == f"**first**: {verdict}"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_runs_that_open_one_experiment_at_the_same_time_share_it(runs):
     trackers = [tracker_of(runs, run=f"run-{i}") for i in range(3)]
     for tracker in trackers:
