@@ -101,31 +101,42 @@ def fronts_png(fronts: Sequence[Front]) -> bytes:
 
 
 def fronts_figure(fronts: Sequence[Front]) -> "Figure":
-    """The picture as a matplotlib figure; the first overhead of the first run is the axis of all."""
+    """The picture as a matplotlib figure; the axis is the first overhead of the first run that all of them know."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     made = Figure(figsize=(8, 5), dpi=72, layout="constrained")
     FigureCanvasAgg(made)
     axes = made.add_subplot()
-    cost = fronts[0].costs[0]
+    cost = next(cost for cost in (*fronts[0].costs, "params_overhead") if all(_knows(front, cost) for front in fronts))
+    end = max(getattr(point, cost) for front in fronts for point in front.points)
     axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
     for number, front in enumerate(fronts):
-        _draw_front(axes, front, cost, number)
+        _draw_front(axes, front, cost, end, number)
+    best = [front[front.recommended] for front in fronts]
+    x, y = [getattr(point, cost) for point in best], [point.gain for point in best]
+    axes.scatter(x, y, s=200, facecolors="none", edgecolors="#d1495b", linewidths=2, label="recommended")
     axes.set_xlabel(f"{COSTS.get(cost, cost)} over plain, percent")
     axes.set_ylabel("gain over the plain network of the same run, points")
+    axes.set_title("Fronts with their intervals; pale: behind the front", fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    made.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
     return made
 
 
-def _draw_front(axes: "Axes", front: Front, cost: str, number: int) -> None:
+def _knows(front: Front, cost: str) -> bool:
+    return all(getattr(point, cost) is not None for point in front.points)
+
+
+def _draw_front(axes: "Axes", front: Front, cost: str, end: float, number: int) -> None:
     members = sorted(front.members, key=lambda p: getattr(p, cost))
     x, y = [getattr(p, cost) for p in members], [p.gain for p in members]
     spread = [[max(0.0, p.gain - p.gain_low) for p in members], [max(0.0, p.gain_high - p.gain) for p in members]]
     # Colour, marker and dash differ, so that the picture also reads in grey.
     marker, dash = "osv^D*"[number % 6], ("-", "--", ":", "-.")[number % 4]
     (line,) = axes.plot(x, y, dash, drawstyle="steps-post", linewidth=1.4, marker=marker, label=front.run)
-    axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=line.get_color(), elinewidth=0.8, alpha=0.6)
-    best = front[front.recommended]
-    axes.scatter([getattr(best, cost)], [best.gain], s=200, facecolors="none", edgecolors="#d1495b", linewidths=2)
+    colour = line.get_color()
+    axes.plot([x[-1], end], [y[-1], y[-1]], dash, linewidth=1.4, color=colour)  # what costs more brings no more
+    axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
+    rest = [p for p in front.points if not p.on_front]
+    axes.plot([getattr(p, cost) for p in rest], [p.gain for p in rest], marker, color=colour, alpha=0.3, markersize=4)

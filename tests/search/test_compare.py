@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -7,6 +8,7 @@ from search import config
 from search.commands.compare import compare
 from search.folder import RunFolder
 from search.ledger import Ledger
+from search.objectives import Objective
 from search.report import picture
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -61,7 +63,18 @@ def test_every_front_is_drawn_with_its_name(runs, tmp_path):
     sides = compare(["one", "two", "four"], runs, tmp_path / "all.png").sides
     axes = picture.fronts_figure([side.front for side in sides]).axes[0]
     _, names = axes.get_legend_handles_labels()
-    assert names == ["one", "two", "four"]
+    assert names == ["one", "two", "four", "recommended"]
+
+
+def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
+    one, two = (side.front for side in compare(["one", "two"], runs, tmp_path / "both.png").sides)
+    timed = replace(
+        one,
+        rules=replace(one.rules, objectives=(Objective("accuracy"), Objective("latency"))),
+        points=tuple(replace(point, latency_overhead=1.0) for point in one.points),
+    )
+    said = [picture.fronts_figure(fronts).axes[0].get_xlabel() for fronts in ((timed, timed), (timed, two))]
+    assert said == ["latency over plain, percent", "parameters over plain, percent"]
 
 
 @pytest.mark.parametrize(
