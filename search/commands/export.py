@@ -60,7 +60,7 @@ class Taken:
 
 
 def _registered(made: "Registered") -> str:
-    return f'Registered version {made.version} of {made.uri}: mlflow.pytorch.load_model("{made.uri}")'
+    return f'Registered version {made.version} of {made.uri}: mlflow.pyfunc.load_model("{made.uri}")'
 
 
 def _verdict(point: Point) -> str:
