@@ -51,7 +51,9 @@ def charts(front: Front) -> str:
     drawn, n = len(_drawn(front)), len(front.points)
     note = f"<p>{drawn:,} of {n:,} architectures are drawn: the front and who may gain most.</p>" if drawn < n else ""
     said = '<p class="said" aria-hidden="true">Point at a placement, or walk over them with Tab and the arrow keys.</p>'
-    return f"<h2>Accuracy against overhead</h2><figure>{chart(front, first)}{said}{_legend(front)}</figure>{note}{folded}"
+    return (
+        f"<h2>Accuracy against overhead</h2><figure>{chart(front, first)}{said}{_legend(front)}</figure>{note}{folded}"
+    )
 
 
 def chart(front: Front, column: str) -> str:
