@@ -52,7 +52,8 @@ def oracle(world: World) -> tuple[list[Offer], float]:
 
 @dataclass(frozen=True)
 class Honesty:
-    """Counts over the non-plain architectures of one report."""
+    """Counts over the non-plain architectures of one report. ``provable``: finalists whose true gain is at least the smallest
+    that the report says it can prove; ``provable_proven``: how many of these it did."""
 
     intervals: int
     covered: int
@@ -60,6 +61,8 @@ class Honesty:
     likely_wrong: int
     proven: int
     proven_wrong: int
+    provable: int
+    provable_proven: int
 
 
 def honesty(front: Front, world: World) -> Honesty:
@@ -73,11 +76,13 @@ def honesty(front: Front, world: World) -> Honesty:
     by_verdict = {
         verdict: [true[p.id] for p in front.points if p.verdict == verdict] for verdict in ("likely", "proven")
     }
+    provable = [p for p in front.points if p.role == "finalist" and true[p.id] >= front.provable]
     limit = front.rules.min_gain
     return Honesty(
         len(members), sum(_covers(p, true[p.id], front.rules.level, world) for p in members),
         len(by_verdict["likely"]), sum(gain <= limit for gain in by_verdict["likely"]),
         len(by_verdict["proven"]), sum(gain <= limit for gain in by_verdict["proven"]),
+        len(provable), sum(p.verdict == "proven" for p in provable),
     )  # fmt: skip
 
 

@@ -38,8 +38,9 @@ class Trial:
 class Cell:
     """All searches of one sampler with one budget, summed up. Intervals are 90 % bootstrap intervals over searches.
 
-    ``versus`` compares with the first sampler on the same worlds: difference and interval. ``predicted`` is the mean of
-    the S that the searches themselves expected.
+    ``versus`` compares with the first sampler on the same worlds: difference and interval. ``power`` is the share of
+    finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of the S
+    that the searches themselves expected.
     """
 
     sampler: str
@@ -54,6 +55,7 @@ class Cell:
     likely_wrong: float
     searches_with_false_proof: int
     searches_with_true_proof: int
+    power: float
     predicted: float
     seconds_per_training: float
 
@@ -152,7 +154,8 @@ def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> C
         {name: _tally(mine, name).score for name in mine[0].points},
         _ratio(counts["covered"], counts["intervals"]), counts["likely"] / len(mine),
         _ratio(counts["likely_wrong"], counts["likely"]), sum(t.honesty.proven_wrong > 0 for t in mine),
-        sum(t.honesty.proven > t.honesty.proven_wrong for t in mine), _mean([t.predicted for t in mine]),
+        sum(t.honesty.proven > t.honesty.proven_wrong for t in mine),
+        _ratio(counts["provable_proven"], counts["provable"]), _mean([t.predicted for t in mine]),
         sum(t.seconds_per_training for t in mine) / len(mine),
     )  # fmt: skip
 
