@@ -43,12 +43,11 @@ PLAN = (
     *(Part(f"synthetic:113:{tau}", OURS, (32, 64)) for tau in TAUS),
     *(Part(f"synthetic:113:1:{twist}", OURS[:1], (64,)) for twist in TWISTS),
     *(Part(f"synthetic:113:{tau}", OURS, (128,)) for tau in TAUS),
-    Part(REAL, OTHERS, (64, 128), searches=100),
-    *(Part(f"synthetic:113:{tau}", OTHERS, (64,), searches=100) for tau in TAUS[:2]),
-    *(Part(f"synthetic:113:{tau}", OURS, (256,), searches=100) for tau in TAUS),
-    *(Part(f"synthetic:721:{tau}", OURS, (64, 128), searches=50) for tau in TAUS[:3]),
+    Part(REAL, OTHERS, (64,), searches=100),
+    *(Part(f"synthetic:113:{tau}", OURS, (256,), searches=50) for tau in TAUS),
+    *(Part(f"synthetic:721:{tau}", OURS, (64,), searches=50) for tau in TAUS[:3]),
     # Ten thousand architectures: a proposal takes longer.
-    Part("synthetic:9985:1", ("knowledge_gradient", "random"), (64, 128), searches=20),
+    Part("synthetic:9985:1", ("knowledge_gradient", "random"), (64,), searches=20),
 )  # fmt: skip
 
 

@@ -126,7 +126,8 @@ def _gains(scene: Scene, rivals: Integers, candidates: Integers, rng: np.random.
     counts = np.array(REPLICATES)[:, None]
     reach = covariance.T[None] / np.sqrt(variance + noise / counts)[:, :, None]  # (replicates, candidates, rivals)
     rises = _rise(means[at_rivals], reach, scene.costs[rivals])
-    best: Array = (rises / counts).max(axis=0)
+    # A rise below zero is rounding: knowing more never lowers the value.
+    best: Array = np.maximum((rises / counts).max(axis=0), 0.0)
     return best
 
 

@@ -70,6 +70,12 @@ def test_what_cannot_be_on_the_front_teaches_less_than_what_can(scene):
     assert chances[chosen] > np.median(chances)
 
 
+def test_where_nothing_more_can_be_learnt_something_is_chosen_all_the_same(scene, monkeypatch):
+    """Rises are then rounding, of either sign."""
+    monkeypatch.setattr("search.lookahead._rise", lambda means, reach, costs: np.full(reach.shape[:-1], -1e-9))
+    assert 0 <= knowledge_gradient(scene, np.random.default_rng(0)) < 113
+
+
 def test_a_block_that_nobody_has_seen_is_no_obstacle(scene):
     new = Scene(scene.posterior, scene.costs, scene.allowed, [(5, 8)], 9)
     assert 0 <= knowledge_gradient(new, np.random.default_rng(0)) < 113
