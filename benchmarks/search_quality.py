@@ -2,19 +2,20 @@
 
     python -m benchmarks.search_quality [--jobs 2] [--only TEXT] [--searches N]
 
-The cells stand in PLAN, written down before the first was run. Each is written to results/search_quality.json when it is
-done, so that an interrupted command goes on when it is typed again; ``--only`` runs the tables whose name holds TEXT.
+The cells stand in PLAN, written down before the first was run. They are counted in the worlds from FIRST on, at which nobody
+looked when grid, prior and level were chosen. Each is written to results/search_quality.json when it is done, so that an
+interrupted command goes on when it is typed again; ``--only`` runs the tables whose name holds TEXT.
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import environment
 from search.commands.bench import bench
 
-RESULT = environment.RESULTS / "search_quality.json"
+# What the defaults were chosen by were worlds below this number.
+FIRST = 1000
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ PLAN = (
     *(Part(f"synthetic:113:1:{twist}", OURS[:1], (64,)) for twist in TWISTS),
     *(Part(f"synthetic:113:{tau}", OURS, (128,)) for tau in TAUS),
     Part(REAL, OTHERS, (64,), searches=100),
-    *(Part(f"synthetic:113:{tau}", OURS, (256,), searches=50) for tau in TAUS),
-    *(Part(f"synthetic:721:{tau}", OURS, (64,), searches=50) for tau in TAUS[:3]),
+    *(Part(f"synthetic:113:{tau}", OURS, (256,)) for tau in TAUS),
+    *(Part(f"synthetic:721:{tau}", OURS, (64,)) for tau in TAUS[:3]),
     # Ten thousand architectures: a proposal takes longer.
-    Part("synthetic:9985:1", ("knowledge_gradient", "random"), (64,), searches=20),
+    *(Part(f"synthetic:9985:{tau}", (*OURS, "random"), (64,), searches=50) for tau in TAUS[:2]),
+    *(Part(f"synthetic:721:{tau}", OURS, (trainings,)) for trainings in (32, 128) for tau in TAUS[:3]),
+    *(Part(f"synthetic:721:{tau}", OURS, (256,), searches=100) for tau in TAUS[:3]),
 )  # fmt: skip
 
 
@@ -57,18 +60,18 @@ def main() -> None:
     parser.add_argument("--only", default="", help="run the tables whose name holds this")
     parser.add_argument("--searches", type=int, help="so many of each, in place of what PLAN says")
     given = parser.parse_args()
-    cells: list[dict[str, Any]] = json.loads(RESULT.read_text())["cells"] if RESULT.exists() else []
-    done = {(cell["table"], cell["sampler"], cell["trainings"]) for cell in cells}
+    cells: list[dict[str, Any]] = environment.read("search_quality").get("cells", [])
+    done = {(cell["table"], cell["sampler"], cell["trainings"]) for cell in cells if cell.get("first") == FIRST}
     for part in PLAN:
         for trainings in part.trainings:
             again = {(part.table, sampler, trainings) for sampler in part.samplers}
             if given.only not in part.table or again <= done:
                 continue
-            found = bench(part.table, part.samplers, [trainings], given.searches or part.searches, given.jobs)
+            found = bench(part.table, part.samplers, [trainings], given.searches or part.searches, given.jobs, FIRST)
             print("\n".join(found.lines()), flush=True)
             table = found.to_dict()
             cells = [cell for cell in cells if (cell["table"], cell["sampler"], cell["trainings"]) not in again]
-            cells += [{"table": part.table, "unit": table["unit"], **cell} for cell in table["cells"]]
+            cells += [{"table": part.table, "unit": table["unit"], "first": FIRST, **cell} for cell in table["cells"]]
             environment.write("search_quality", {"cells": cells})
 
 

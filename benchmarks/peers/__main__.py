@@ -13,14 +13,16 @@ from typing import Any
 from benchmarks import environment
 from benchmarks.peers import __doc__ as about
 from benchmarks.peers.sampler import HERE, PEERS, install
+from benchmarks.search_quality import FIRST
 from search.commands.bench import bench
 
 OURS = "knowledge_gradient"
 TABLES = ("synthetic:113:1", "synthetic:113:0.4", "benchmarks/tables/fashion113.csv.gz")
 QUICK = ("optuna-tpe", "optuna-nsga2", "pymoo-nsga2", "syne-tune-morea", "random")
-# Half a second for a proposal, or more. Syne Tune's MOASHA proposes at random; what it adds is early stopping, which a budget
-# in whole trainings does not see: its row is `random`.
-SLOW = ("optuna-gp", "smac-parego", "botorch-qlognehvi", "syne-tune-ehvi")
+# Syne Tune's MOASHA proposes at random; what it adds is early stopping, which a budget in whole trainings does not see: its
+# row is `random`.
+MODELS = ("optuna-gp", "smac-parego")  # tenths of a second for a proposal
+SLOW = ("botorch-qlognehvi", "syne-tune-ehvi")  # seconds
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,11 @@ class Part:
 PLAN = (
     *(Part(QUICK, table, 64, 100) for table in TABLES),
     *(Part(SLOW, table, 32, 10) for table in TABLES[:2]),
+    *(Part(MODELS, table, 32, 50) for table in TABLES[:2]),
     *(Part(("exhaustive",), table, 160, 50) for table in TABLES[:2]),
-    Part(QUICK, TABLES[0], 32, 100),
+    *(Part(QUICK, table, 32, 100) for table in TABLES[:2]),
+    *(Part(QUICK, table, 128, 50) for table in TABLES[:2]),
+    *(Part(MODELS, table, 64, 20) for table in TABLES),
 )
 
 
@@ -50,23 +55,34 @@ def main() -> None:
         "--environments", type=Path, default=HERE / "environments", help="where virtual environments go"
     )
     given = parser.parse_args()
-    wanted = given.only.split(",") if given.only else [*QUICK, "exhaustive", *SLOW]
+    wanted = given.only.split(",") if given.only else [*QUICK, "exhaustive", *MODELS, *SLOW]
     for name in {peer.requirement for known, peer in PEERS.items() if known in wanted and peer.requirement}:
         prepare(given.environments, name)
     install(given.environments)
     for part in PLAN:
-        cells: list[dict[str, Any]] = environment.read("peers").get("cells", [])
-        done = {cell["peer"] for cell in cells if (cell["table"], cell["trainings"]) == (part.table, part.trainings)}
-        peers = [peer for peer in part.peers if peer in wanted and peer not in done]
+        done = {which(cell) for cell in known() if cell.get("first") == FIRST}
+        peers = [peer for peer in part.peers if peer in wanted and (peer, part.table, part.trainings) not in done]
         if peers:
-            found = compared(part, peers, given.searches or part.searches, given)
-            # Another command, of other peers, may have written meanwhile.
-            environment.write("peers", {"cells": [*environment.read("peers").get("cells", []), *found]})
+            write(compared(part, peers, given.searches or part.searches, given))
+
+
+def known() -> list[dict[str, Any]]:
+    return list(environment.read("peers").get("cells", []))
+
+
+def which(cell: dict[str, Any]) -> tuple[str, str, int]:
+    return cell["peer"], cell["table"], cell["trainings"]
+
+
+def write(cells: Sequence[dict[str, Any]]) -> None:
+    """In place of those that stand there. Another command, of other peers, may have written meanwhile."""
+    again = {which(cell) for cell in cells}
+    environment.write("peers", {"cells": [*(cell for cell in known() if which(cell) not in again), *cells]})
 
 
 def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The peers and ours in the same worlds; ``versus`` of a peer is its difference from ours."""
-    found = bench(part.table, [OURS, *peers], [part.trainings], searches, jobs=1)
+    found = bench(part.table, [OURS, *peers], [part.trainings], searches, jobs=1, first=FIRST)
     print("\n".join(found.lines()), flush=True)
     table = found.to_dict()
     ours, *theirs = table["cells"]
@@ -74,7 +90,7 @@ def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Na
     return [
         {
             "peer": peer, "version": versions(peer, given.environments), "table": part.table, "unit": table["unit"],
-            **cell, "ours": beside,
+            "first": FIRST, **cell, "ours": beside,
         }
         for peer, cell in zip(peers, theirs, strict=True)
     ]  # fmt: skip

@@ -66,9 +66,10 @@ def run(config: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, new
 )
 @click.option("--trainings", default="32,64", show_default=True, help="Budgets, by commas.")
 @click.option("--searches", default=20, show_default=True, type=click.IntRange(1), help="Searches for each of them.")
+@click.option("--first", default=0, show_default=True, type=click.IntRange(0), help="Number of the first world.")
 @click.option("--jobs", default=1, show_default=True, type=click.IntRange(1), help="Processes side by side.")
 @JSON
-def bench(table: str, samplers: str, trainings: str, searches: int, jobs: int, as_json: bool) -> None:
+def bench(table: str, samplers: str, trainings: str, searches: int, first: int, jobs: int, as_json: bool) -> None:
     """Search many times over TABLE (a file, or synthetic:113:0.6) and score what is reported against the truth."""
     from search.commands import bench as benchmarks
 
@@ -76,7 +77,7 @@ def bench(table: str, samplers: str, trainings: str, searches: int, jobs: int, a
         budgets = [int(number) for number in trainings.split(",")]
     except ValueError:
         raise click.BadParameter(f"`{trainings}` is no list of whole numbers", param_hint="--trainings") from None
-    found = benchmarks.bench(table, samplers.split(","), budgets, searches, jobs)
+    found = benchmarks.bench(table, samplers.split(","), budgets, searches, jobs, first)
     if as_json:
         print_json("bench", None, found.to_dict())
     else:

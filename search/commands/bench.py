@@ -62,15 +62,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bench:
-    """The result for one table. ``unit``: S, or points where the oracle of the table is not known."""
+    """The result for one table. ``unit``: S, or points where the oracle of the table is not known. ``first`` is the number
+    of the first world."""
 
     table: str
     unit: str
+    first: int
     cells: tuple[Cell, ...]
 
     def to_dict(self) -> dict[str, Any]:
         rows = [{k: _finite(v) for k, v in asdict(cell).items()} for cell in self.cells]
-        return {"table": self.table, "unit": self.unit, "cells": rows}
+        return {"table": self.table, "unit": self.unit, "first": self.first, "cells": rows}
 
     def lines(self) -> list[str]:
         head = (
@@ -81,18 +83,22 @@ class Bench:
         return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
 
 
-def bench(table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int) -> Bench:
-    """Runs ``searches`` searches of each sampler with each budget. Raises UserError for a name that is none."""
+def bench(
+    table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int, first: int = 0
+) -> Bench:
+    """Runs ``searches`` searches of each sampler with each budget, in the worlds from number ``first`` on: what was chosen
+    by looking at some worlds is judged in others. Raises UserError for a name that is none."""
     for sampler in samplers:
         if sampler not in (known := searchers()):
             raise unknown("sampler", sampler, known)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
     worlds.named(table)  # a wrong name is an error now, not in a worker
-    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in range(searches)]
+    worlds_met = range(first, first + searches)
+    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in worlds_met]
     found = list(_run(table, work, jobs))
     cells = [_cell(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
-    return Bench(table, "S" if _oracle_is_known(found) else "points", tuple(cells))
+    return Bench(table, "S" if _oracle_is_known(found) else "points", first, tuple(cells))
 
 
 def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterator[Trial]:

@@ -108,6 +108,15 @@ def test_samplers_meet_the_same_worlds_and_are_compared_with_the_first():
     assert bench("synthetic:113:1", ["random"], [32], 3, 1).cells[0].score == first.score
 
 
+def test_a_choice_can_be_judged_in_worlds_at_which_nobody_looked():
+    (both,) = bench("synthetic:113:1", ["random"], [16], 2, 1).cells
+    (second,) = (found := bench("synthetic:113:1", ["random"], [16], 1, 1, first=1)).cells
+    (alone,) = bench("synthetic:113:1", ["random"], [16], 1, 1).cells
+    assert (found.to_dict()["first"], second.searches) == (1, 1)
+    assert second.score != alone.score
+    assert min(alone.score, second.score) <= both.score <= max(alone.score, second.score)
+
+
 def test_where_nothing_can_be_gained_points_are_told():
     found = bench("synthetic:113:1:null", ["random"], [32], 2, 1)
     assert found.unit == "points"
