@@ -6,7 +6,7 @@ import os
 import re
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,13 +145,14 @@ def writable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def find(run: str, runs: Path = RUNS) -> RunFolder:
-    """The folder of an existing run, given its name or its path. Raises UserError with the nearest name."""
+def find(run: str, runs: Path = RUNS, *, or_else: Collection[str] = ()) -> RunFolder:
+    """The folder of an existing run, given its name or its path. Raises UserError with the nearest name, be it of a run or
+    of what else the caller takes."""
     for path in (Path(run), runs / run):
         if RunFolder(path).exists:
             return RunFolder(path.resolve())
     known = names(runs)
-    guess = nearest(run, known)
+    guess = nearest(run, [*known, *or_else])
     there = f"{runs} holds {', '.join(known)}" if known else f"{runs} holds no run yet: `senet-search run config.yaml`"
     raise UserError(f"no run `{run}`; {there}", hint=f"did you mean `{guess}`?" if guess else "")
 

@@ -53,9 +53,10 @@ def _run(what: str, runs: Path) -> RunFolder | None:
 
     if "/" in what and not Path(what).exists():
         return None
-    if what in networks.names() and what not in folder.names(runs):
+    published = networks.names()
+    if what in published and what not in folder.names(runs):
         return None
-    return folder.find(what, runs)
+    return folder.find(what, runs, or_else=published)
 
 
 def _plan_of_key(

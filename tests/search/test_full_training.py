@@ -137,6 +137,7 @@ def test_a_folder_of_something_else_is_left_alone(planned, tmp_path):
     ("what", "given", "message"),
     [
         ("nosuchrun", {}, "no run `nosuchrun`"),
+        ("se_resnet5", {}, "no run `se_resnet5`"),
         (KEY, {}, "is no run, so the data and the recipe are not known"),
         (KEY, {"start": "search"}, "only an architecture of a run has weights"),
         (KEY, {"seed": "x"}, "`x` is no seed"),
@@ -150,6 +151,12 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(config, tm
     with pytest.raises(UserError, match=message):
         plan(what, config_path=config if with_config else None, overrides=(), runs=tmp_path / "runs", **options)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["full.yaml"]
+
+
+def test_a_network_that_is_spelt_wrongly_is_told_with_the_nearest(tmp_path):
+    with pytest.raises(UserError) as caught:
+        plan("se_resnet5", config_path=None, overrides=(), pick="best", start="scratch", seed="0", runs=tmp_path)
+    assert caught.value.hint == "did you mean `se_resnet50`?"
 
 
 def test_divergence_is_told_to_people(planned, tmp_path):
