@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import make_table
+from benchmarks import make_table, summary
 from benchmarks.make_table import Work, components, finish
 
 
@@ -66,3 +66,10 @@ def test_what_a_finished_table_holds_is_not_trained_again():
     assert set(work.wanted(8)) >= found.keys()
     assert len(found) >= 8 * 113
     assert all(len(result["curve"]) == work.plan.recipe.epochs for result in found.values())
+
+
+def test_the_figures_on_the_page_are_those_of_the_results():
+    page = summary.PAGE.read_text()
+    assert summary.filled(page) == page, "python -m benchmarks.summary"
+    with pytest.raises(ValueError, match="0 places for the table `reach`"):
+        summary.filled("nothing")

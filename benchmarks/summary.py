@@ -1,0 +1,137 @@
+"""Writes the tables of docs/benchmark.md anew from results/search_quality.json and results/peers.json.
+
+python -m benchmarks.summary
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environment
+from benchmarks.peers.__main__ import OURS
+from search.bench.searches import REFERENCE
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmark.md"
+USUAL = 200  # searches in a cell; where there are others it is said
+
+Cells = Sequence[Mapping[str, Any]]
+
+
+def main() -> None:
+    PAGE.write_text(filled(PAGE.read_text()))
+
+
+def filled(page: str) -> str:
+    """The page with every table between ``<!-- name -->`` and ``<!-- /name -->`` as the results are now."""
+    for name, table in TABLES.items():
+        lines = "\n".join(table())
+        page, found = re.subn(
+            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{lines}\n\g<2>", page, flags=re.DOTALL
+        )
+        if found != 1:
+            raise ValueError(f"{PAGE.name} has {found} places for the table `{name}`")
+    return page
+
+
+def reach() -> list[str]:
+    """S of the product, of the reference, and their ratio, for every space and every budget."""
+    cells = [cell for cell in _quality() if re.fullmatch(r"synthetic:\d+:[\d.]+", cell["table"])]
+    found = {(cell["table"], cell["trainings"], cell["sampler"]): cell for cell in cells}
+    budgets = sorted({cell["trainings"] for cell in cells})
+    rows: list[Sequence[object]] = [("architectures, tau/sigma", *(f"N = {n}" for n in budgets))]
+    for table in sorted({cell["table"] for cell in cells}, key=lambda name: [float(x) for x in name.split(":")[1:]]):
+        _, size, ratio = table.split(":")
+        pairs = [(found.get((table, n, OURS)), found.get((table, n, REFERENCE))) for n in budgets]
+        rows.append((f"{int(size):,}, {ratio}", *(_share(ours, known) for ours, known in pairs)))
+    return _lines(rows)
+
+
+def honesty() -> list[str]:
+    """Coverage, false verdicts and the S that a search expects, for every cell of the product's own sampler."""
+    told = "coverage", "*likely* that were false", "with a false / true proof", "S expected / achieved"
+    rows: list[Sequence[object]] = [("table", "N", "searches", *told)]
+    for cell in sorted(_quality(), key=lambda cell: (cell["table"], cell["trainings"])):
+        if cell["sampler"] == OURS:
+            proofs = f"{cell['searches_with_false_proof']} / {cell['searches_with_true_proof']}"
+            expected = f"{cell['predicted']:.2f} / {cell['score']:.2f}" if cell["unit"] == "S" else ""
+            shares = f"{cell['coverage']:.2f}", f"{cell['likely_wrong']:.2f}"
+            rows.append((f"`{_short(cell['table'])}`", cell["trainings"], cell["searches"], *shares, proofs, expected))
+    return _lines(rows)
+
+
+def proposers() -> list[str]:
+    """Other samplers in the place of ours, ours first in each group: the same table, budget and worlds."""
+    rows: list[Sequence[object]] = [("table, N, searches", "sampler", "score [90 %]", "versus ours", "`observed`")]
+    for _, group in itertools.groupby(sorted(environment.read("peers")["cells"], key=_order), key=_group):
+        peers = list(group)
+        ours = peers[0]["ours"]
+        rows.append((_where(peers[0]), f"**auto** (`{OURS}`)", _interval(ours), "", _observed(ours)))
+        rows += [("", f"{c['peer']} {c['version']}", _interval(c), _versus(c), _observed(c)) for c in peers]
+    real = [cell for cell in _quality() if not re.match("synthetic|permuted", cell["table"])]
+    for _, group in itertools.groupby(real, key=_group):
+        for number, cell in enumerate(group):
+            where = "" if number else _where(cell)
+            rows.append((where, cell["sampler"], _interval(cell), _versus(cell), _observed(cell)))
+    return _lines(rows)
+
+
+# Add a table here, and the place for it to the page.
+TABLES: Mapping[str, Callable[[], list[str]]] = {"reach": reach, "honesty": honesty, "proposers": proposers}
+
+# -- words ----------------------------------------------------------------------------------------------------------------
+
+
+def _quality() -> Cells:
+    return list(environment.read("search_quality")["cells"])
+
+
+def _lines(rows: Sequence[Sequence[object]]) -> list[str]:
+    """A Markdown table, its head first."""
+    lines = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
+    return ["", lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""]
+
+
+def _share(ours: Mapping[str, Any] | None, known: Mapping[str, Any] | None) -> str:
+    if ours is None or known is None:
+        return ""
+    few = f", n = {ours['searches']}" if ours["searches"] != USUAL else ""
+    return f"{ours['score']:.2f} of {known['score']:.2f} ({ours['score'] / known['score']:.2f}{few})"
+
+
+def _group(cell: Mapping[str, Any]) -> tuple[str, int, int]:
+    return cell["table"], cell["trainings"], cell["searches"]
+
+
+def _order(cell: Mapping[str, Any]) -> tuple[object, ...]:
+    """Synthetic tables first, those with much to find before those with little, the best peer first."""
+    known = re.fullmatch(r"synthetic:(\d+):([\d.]+)", cell["table"])
+    much = -float(known[2]) if known else 0.0
+    return not known, much, *_group(cell), -cell["score"]
+
+
+def _where(cell: Mapping[str, Any]) -> str:
+    unit = " (points)" if cell["unit"] == "points" else ""
+    return f"`{_short(cell['table'])}`{unit}, {cell['trainings']}, {cell['searches']}"
+
+
+def _short(table: str) -> str:
+    return re.sub(r"benchmarks/tables/|\.csv\.gz", "", table)
+
+
+def _interval(cell: Mapping[str, Any]) -> str:
+    low, high = cell["score_interval"]
+    return f"{cell['score']:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _versus(cell: Mapping[str, Any]) -> str:
+    return "" if cell["versus"] is None else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*cell["versus"])
+
+
+def _observed(cell: Mapping[str, Any]) -> str:
+    return f"{cell['by_report']['observed']:.2f}"
+
+
+if __name__ == "__main__":
+    main()
