@@ -40,6 +40,13 @@ class Candidates:
     seeds: Seeds | None = None
 
 
+def used(ledger: Ledger, *roles: Role) -> int:
+    """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done."""
+    census = ledger.census
+    stopped = [t.metrics[SHARE] for role in roles for t in census.stopped[role].values()]
+    return sum(census.counted[role] for role in roles) - len(stopped) + math.ceil(round(sum(stopped), 6))
+
+
 class Agenda:
     """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail, and of those that
     were stopped early the part that they had."""
@@ -56,31 +63,46 @@ class Agenda:
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:
         """The next training, new in the ledger; None while the search must first end, or when all is planned."""
-        if self.is_confirmed:
+        if self.is_confirmed(search_is_over=search_is_over):
             return None
-        if self._used(*SEARCH) < self._search_target() and not search_is_over:
-            return self._plan_block() or self._plan_search()
+        wanted = self._used(*SEARCH) < self._search_target()
+        if wanted and not search_is_over and (planned := self._plan_block() or self._plan_search()):
+            return planned
         if self._ledger.census.is_open:
             return None
-        return self._freeze(search_is_over)
+        return self._freeze("time" if search_is_over else "exhausted") if wanted else self._freeze("")
 
-    @property
-    def is_confirmed(self) -> bool:
-        """The finalists of this budget are frozen: nothing more will be planned."""
-        return self._rounds()[-1:] != [] and self._rounds()[-1]["budget"] >= self._budget
+    def is_confirmed(self, *, search_is_over: bool) -> bool:
+        """The finalists of this budget are frozen: nothing more will be planned. A search that was ended before its budget
+        was used goes on where it is given more of what ended it."""
+        if not self._rounds():
+            return False
+        last = self._rounds()[-1]
+        ended = last.get("early")
+        if ended == "time" and search_is_over:
+            return True
+        return bool((last["of"] if ended == "exhausted" else last["budget"]) >= self._budget)
 
     # -- baselines --------------------------------------------------------------------------------------------------------
 
     def _plan_block(self) -> Training | None:
-        """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages."""
+        """The fixed points of a block, when it is opened: plain and SE everywhere, at first also single stages. Where every
+        training of plain failed in it, plain again: without it nothing of the block could be compared."""
         block, size = self._block(), min(self._block_size(), self._search_target() - self._used(*SEARCH))
-        if self._ledger.census.planned[f"baseline {block}"]:
-            return None
+        opened = self._ledger.census.planned[f"baseline {block}"] > 0
         plain, *others = baselines(self._candidates.space)
+        if opened and self._has(plain, block):
+            return None
         n_plain = self._n_plain(plain, size)
-        others = others[: max(1, size // 2 - n_plain)] if block == 0 else others[:1]
+        others = [] if opened else others[: max(1, size // 2 - n_plain)] if block == 0 else others[:1]
         rows = self._rows([plain] * n_plain + others, block)
         return self._ledger.plan(rows, role="baseline", origin=f"baseline {block}")[0] if rows else None
+
+    def _has(self, architecture: Architecture, block: int) -> bool:
+        """It was or may yet be trained in a block."""
+        entry, trainings = self._ledger.find(architecture.key), self._ledger.trainings
+        numbers = reversed(self._ledger.census.of.get(entry.number, {})) if entry else ()
+        return any(trainings[n].seed.block == block and trainings[n].state != "failed" for n in numbers)
 
     def _n_plain(self, plain: Architecture, size: int) -> int:
         """How often plain is trained in a block of a size. A table must also keep seeds of it for the confirmation."""
@@ -92,9 +114,9 @@ class Agenda:
 
     def _block(self) -> int:
         """The block that the search is in; the last one takes what would be too small for one of its own."""
-        used, target = self._used(*SEARCH), self._search_target()
+        searched, target = self._used(*SEARCH), self._search_target()
         size = self._block_size()
-        return min(used // size, max(0, (target - SMALLEST_BLOCK) // size)) + self._blocks_before()
+        return min(searched // size, max(0, (target - SMALLEST_BLOCK) // size)) + self._blocks_before()
 
     def _block_size(self) -> int:
         return max(BLOCK_SIZE, math.ceil(self._search_target() / MOST_BLOCKS))
@@ -175,14 +197,17 @@ class Agenda:
 
     # -- confirmation -------------------------------------------------------------------------------------------------------
 
-    def _freeze(self, early: bool) -> Training | None:
-        """Ends the search: finalists are fixed and all their fresh trainings planned, in one transaction."""
-        sizes = confirm.sizes(self._used(*SEARCH) * 4 // 3) if early else self._sizes()
+    def _freeze(self, early: str) -> Training | None:
+        """Ends the search: finalists are fixed and all their fresh trainings planned, in one transaction. ``early`` is
+        what ended it before its budget was used: "time", or "exhausted", when nothing is left to train."""
+        so_far = self._used(*SEARCH) + self._used("confirm")
+        sizes = confirm.sizes(max(0, so_far - self._confirmed_budget()) * 4 // 3) if early else self._sizes()
         chosen = front.finalists(self._ledger, self._rules, sizes.finalists) if sizes.total else []
         names = [0] * sizes.plain + [number for number in chosen for _ in range(sizes.each)] if chosen else []
         fresh = 1 + max(self._ledger.census.last_block.values())
         rows = self._fresh_rows(names, fresh, sizes.blocks)
-        round_ = {"sizes": asdict(sizes), "finalists": chosen, "budget": self._budget}
+        budget = min(self._budget, so_far + sizes.total) if early else self._budget
+        round_ = {"sizes": asdict(sizes), "finalists": chosen, "budget": budget, "of": self._budget, "early": early}
         origin = f"confirmation {len(self._rounds()) + 1}"
         planned = self._ledger.plan(rows, role="confirm", origin=origin, confirmations=[*self._rounds(), round_])
         return planned[0] if planned else None
@@ -199,8 +224,10 @@ class Agenda:
 
     def _sizes(self) -> Sizes:
         """A quarter of what this budget adds to the last one that was confirmed; small extensions add up."""
-        confirmed = [r["budget"] for r in self._rounds() if r["finalists"]]
-        return confirm.sizes(self._budget - (confirmed[-1] if confirmed else 0))
+        return confirm.sizes(self._budget - self._confirmed_budget())
+
+    def _confirmed_budget(self) -> int:
+        return next((int(r["budget"]) for r in reversed(self._rounds()) if r["finalists"]), 0)
 
     def _search_target(self) -> int:
         return self._budget - self._used("confirm") - self._sizes().total
@@ -211,10 +238,7 @@ class Agenda:
     # -- rows ---------------------------------------------------------------------------------------------------------------
 
     def _used(self, *roles: Role) -> int:
-        """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done."""
-        census = self._ledger.census
-        stopped = [t.metrics[SHARE] for role in roles for t in census.stopped[role].values()]
-        return sum(census.counted[role] for role in roles) - len(stopped) + math.ceil(round(sum(stopped), 6))
+        return used(self._ledger, *roles)
 
     def _rows(
         self, architectures: Sequence[Architecture], block: int, taken: set[tuple[int, Seed]] | None = None

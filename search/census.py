@@ -44,6 +44,10 @@ class Census:
             self.planned[training.origin] += 1
         self.last_block[training.role] = max(self.last_block[training.role], training.seed.block)
 
+    def forgive(self, architecture: int) -> None:
+        """A failed training of it bars it no longer: what made it fail may have been mended since."""
+        self.given_up[architecture] -= 1
+
     def leave(self, training: Training) -> None:
         """A training as it was, before it is entered as it is."""
         for state in (self.waiting, self.running, self.stopped[training.role]):

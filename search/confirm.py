@@ -15,7 +15,7 @@ import numpy as np
 
 from search.surrogate import Observation
 
-LEVEL = 0.05
+LEVEL, POWER = 0.05, 0.8
 MAX_FINALISTS = 3
 
 Name = TypeVar("Name")
@@ -113,15 +113,22 @@ def holm(p_values: Mapping[Name, float], level: float = LEVEL) -> set[Name]:
     return rejected
 
 
-def smallest_provable(sigma: float, plan: Sizes) -> float:
-    """The gain in points that such a confirmation finds about four times in five: 2.5 sigma sqrt(1/n + 1/n_plain)."""
-    return 2.5 * sigma * math.sqrt(1 / plan.plain + 1 / plan.each) if plan.each else math.inf
+def smallest_provable(sigma: float, plan: Sizes, min_gain: float, number: int = 0) -> float:
+    """The gain in points that round ``number`` proves about four times in five, were it the only one among its finalists:
+    as much above ``min_gain`` as the test asks for at Holm's first step, and the 80 % quantile of the estimate."""
+    from scipy import stats
+
+    freedom = plan.total - plan.blocks - plan.finalists
+    if not plan.each or freedom < 1:
+        return math.inf
+    quantiles = stats.t.isf(level_of_round(number) / plan.finalists, freedom) + stats.t.ppf(POWER, freedom)
+    return min_gain + float(quantiles) * sigma * math.sqrt(1 / plan.plain + 1 / plan.each)
 
 
-def budget_for(gain: float, sigma: float) -> int | None:
+def budget_for(gain: float, sigma: float, min_gain: float) -> int | None:
     """The smallest budget, to within a tenth, whose confirmation usually proves a gain of so many points; None above 10^5."""
     budget = 24
-    while smallest_provable(sigma, sizes(budget)) > gain:
+    while smallest_provable(sigma, sizes(budget), min_gain) > gain:
         budget = math.ceil(budget * 1.1)
         if budget > 100_000:
             return None

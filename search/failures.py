@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A reason of failure. ``attempts`` in a session before it is one; ``alone``: the next with nothing beside it."""
+    """A reason of failure. ``attempts`` in a session before it is one; ``alone``: the next with nothing beside it;
+    ``for_good``: nothing that can be changed within a run mends it."""
 
     remedy: str
     attempts: int = 1
     alone: bool = False
+    for_good: bool = False
 
 
 OUT_OF_MEMORY, WORKER_DIED, HANG, LOST = "out of memory", "worker died", "hang", "lost"
 KINDS = {
-    "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup"),
+    "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
         "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size", attempts=2, alone=True
     ),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from search import confirm, insights, pareto, surrogate
-from search.ledger import Ledger, Training
+from search.ledger import OPEN, Ledger, Training
 from search.objectives import excess, losses
 from search.surrogate import Observation, Posterior
 from search.verdict import COLUMNS, Front, Point, Rules
@@ -32,17 +32,20 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     if not any(o.architecture == 0 for o in finished):
         raise UserError("the plain network has no finished training yet, so there is nothing to compare with", code=3)
     posterior = surrogate.fit(finished, features(ledger), resolution=resolution(ledger))
-    rounds = ledger.fact("confirmations") or []
-    fresh = [observations(_round(ledger, number)) for number in range(1, 1 + len(rounds))]
+    rounds, ended = _rounds(ledger), int(ledger.fact("confirmations_ended") or 0)
+    # What is under way is not looked at: a test at every step would be a test at a larger level.
+    tested = [
+        number for number in rounds if number <= ended or not any(t.state in OPEN for t in _round(ledger, number))
+    ]
+    fresh = [observations(_round(ledger, number)) for number in tested]
     unstable = {t.architecture for t in ledger.trainings if t.role == "confirm" and t.state == "failed"}
     comparisons = confirm.compare(fresh, rules.min_gain, unstable=unstable)
     points = [_point(ledger, number, posterior, comparisons, rules) for number in posterior.architectures]
     points = _compared(_marked(points, rules), posterior, rules)
     recommended, likely = _choose(points, posterior, rules)
-    sizes = [confirm.Sizes(**r["sizes"]) for r in rounds if r["finalists"]]
     return Front(
         run=run, rules=rules, points=tuple(points), sigma=posterior.sigma, confirmed=bool(comparisons),
-        provable=confirm.smallest_provable(posterior.sigma, sizes[-1]) if sizes else math.inf, recommended=recommended, likely=likely,
+        under_way=len(tested) < len(rounds), provable=_provable(rounds, posterior.sigma, rules), recommended=recommended, likely=likely,
         counts=_counts(ledger), test=ledger.fact("test"),
         insights=insights.of(ledger, posterior, rules.level),
     )  # fmt: skip
@@ -71,6 +74,19 @@ def features(ledger: Ledger) -> surrogate.Features:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _rounds(ledger: Ledger) -> dict[int, confirm.Sizes]:
+    """The confirmations that have finalists, by number: one that has none spends nothing of the level."""
+    noted = enumerate(ledger.fact("confirmations") or [], start=1)
+    return {number: confirm.Sizes(**r["sizes"]) for number, r in noted if r["finalists"]}
+
+
+def _provable(rounds: Mapping[int, confirm.Sizes], sigma: float, rules: Rules) -> float:
+    """The smallest gain that the latest confirmation would usually prove."""
+    if not rounds:
+        return math.inf
+    return confirm.smallest_provable(sigma, [*rounds.values()][-1], rules.min_gain, len(rounds) - 1)
 
 
 def _round(ledger: Ledger, number: int) -> list[Training]:

@@ -61,14 +61,18 @@ def value(means: Array | Singles, costs: Array) -> Array:
 
 
 def on_front(draws: Array | Singles, costs: Array) -> Array:
-    """How often each architecture is a member of the front: (architectures,), for draws (draws, architectures)."""
+    """How often each architecture is a member of the front: (architectures,), for draws (draws, architectures).
+
+    A member gains more than plain and than all that costs less, and as much as any that costs the same.
+    """
     counts = np.zeros(len(costs))
     for cost in costs.T:
         order = np.argsort(cost, kind="stable")
-        gains = draws[:, order]
-        before = np.maximum.accumulate(np.maximum(gains, 0.0), axis=1)
-        new = gains[:, 1:] > before[:, :-1]
-        counts[order[1:]] += new.sum(axis=0)
+        gains, reach = draws[:, order], cost[order]
+        running = np.maximum.accumulate(np.maximum(gains, 0.0), axis=1)
+        first, end = np.searchsorted(reach, reach, "left"), np.searchsorted(reach, reach, "right")
+        below = np.where(first > 0, running[:, first - 1], 0.0)
+        counts[order] += ((gains > below) & (gains >= running[:, end - 1])).sum(axis=0)
     share: Array = counts / (len(draws) * costs.shape[1])
     return share
 

@@ -141,6 +141,8 @@ class Loop:
                 interrupted += 1
                 self._changed(self._ledger.wait(training.uid))
             elif training.state not in OPEN:
+                if training.state == "failed" and not failures.kind(training.reason).for_good:
+                    self._ledger.census.forgive(training.architecture)
                 self._remember(training)
                 self._measure(training)
                 self._tell(training)
@@ -155,13 +157,12 @@ class Loop:
         """
         if self._began is None:
             self._began = self._clock()
-        if self._stopping or self._time_share() >= 1:
+        if self._stopping:
             return None
         self._check_breaker()
-        waiting = self._ledger.census.waiting
-        training = waiting[min(waiting)] if waiting else None
-        if training is None:
-            training = self._agenda.plan_next(search_is_over=self._time_share() >= 0.75)
+        training = self._next_waiting()
+        if training is None and self._time_share() < 1:
+            training = self._agenda.plan_next(search_is_over=self._search_is_over)
         if training is None or self._is_kept_waiting(training):
             return None
         self._changed(self._ledger.start(training.uid))
@@ -230,12 +231,24 @@ class Loop:
 
     @property
     def is_complete(self) -> bool:
-        """Nothing is left to do within the budget; where the time is over, trainings may be left waiting."""
+        """Nothing is left to do within the budget; where the time is over, what never began may be left waiting."""
         if self._time_share() >= 1:
-            return not self.is_running
-        return self._agenda.is_confirmed and not self._ledger.census.is_open
+            return not self.is_running and self._next_waiting() is None
+        return self._agenda.is_confirmed(search_is_over=self._search_is_over) and not self._ledger.census.is_open
 
     # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _next_waiting(self) -> Training | None:
+        """Who has waited longest. When the time is over, only what was begun before and interrupted."""
+        waiting = self._ledger.census.waiting
+        if self._time_share() < 1:
+            return waiting[min(waiting)] if waiting else None
+        return next((t for _, t in sorted(waiting.items()) if t.attempts), None)
+
+    @property
+    def _search_is_over(self) -> bool:
+        """The last quarter of the time is for the confirmation."""
+        return self._time_share() >= 0.75
 
     def _conclude(self, uid: str) -> None:
         """What follows when the ledger knows how a training ended."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from search import (
+    agenda,
     config,
     folder,
     front,
@@ -279,6 +280,8 @@ class _Session:
         outcome = None
         if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
             if self._loop.is_complete:
+                # Also what the end of the time cut short is tested now: it will not go on.
+                ledger.note(confirmations_ended=len(ledger.fact("confirmations") or ()))
                 _look_at_test_set(self._prepared, self._place, ledger)
                 outcome = front.compute(self._place.name, ledger, rules(experiment))
                 latency.measured(self._prepared, ledger, outcome, self._watcher.say)
@@ -353,7 +356,7 @@ def _agreed(
         if trainings is None and old.budget.trainings > experiment.budget.trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
-        used = sum(t.state != "failed" for t in ledger.trainings)
+        used = agenda.used(ledger, *agenda.SEARCH) + agenda.used(ledger, "confirm")
         experiment = config.with_trainings(experiment, trainings, before=used or None)
         if experiment.budget.trainings < used:
             raise UserError(
@@ -389,14 +392,16 @@ def _uid(ledger: Ledger) -> str:
 
 
 def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> None:
-    """Once, at the end: test accuracy of the recommended network and of plain, all fresh seeds. Recorded as done."""
-    if not isinstance(prepared.evaluate, Trainer) or ledger.fact("test") is not None:
+    """Once, at the end: test accuracy of the recommended network and of plain, all fresh seeds. Recorded as done; where an
+    extension recommends another network, that one is looked at, too."""
+    if not isinstance(prepared.evaluate, Trainer):
         return
     from senet_nas.evaluate import test_accuracy
 
     outcome = front.compute(place.name, ledger, rules(prepared.experiment))
+    known = (ledger.fact("test") or {}).get("results", {})
     looked: dict[str, list[dict[str, Any]]] = {}
-    for point in dict.fromkeys(["a0", outcome.recommended]):
+    for point in [name for name in dict.fromkeys(["a0", outcome.recommended]) if name not in known]:
         for training in ledger.trainings:
             if f"a{training.architecture}" != point or training.state != "finished":
                 continue
@@ -404,7 +409,7 @@ def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> N
                 found = test_accuracy(ledger.entries[training.architecture].key, weights, prepared.evaluate.task)
                 looked.setdefault(point, []).append({"seed": str(training.seed), **found})
     if looked:
-        ledger.note(test={"read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "results": looked})
+        ledger.note(test={"read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "results": {**known, **looked}})
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:

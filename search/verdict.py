@@ -79,6 +79,7 @@ class Front:
     sigma: float
     provable: float
     confirmed: bool
+    under_way: bool
     recommended: str
     likely: str | None
     counts: Mapping[str, int]
@@ -142,6 +143,8 @@ class Front:
     @property
     def power(self) -> str:
         """What could be found at all with these trainings."""
+        if self.under_way:
+            return "Finalists are being confirmed with fresh trainings: nothing is proven by them before the last has ended."
         if not self.confirmed:
             return (
                 "No fresh trainings beside plain have finished, so nothing can be proven; a budget of 24 trainings, or an "
@@ -158,7 +161,7 @@ class Front:
     def findings(self) -> list[str]:
         """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
         alike = [f"{p.id} cannot be told from {p.alike}, which costs less." for p in self.members if p.alike]
-        needed = None if self.likely is None else self._needed(self[self.likely].gain - self.rules.min_gain)
+        needed = None if self.likely is None else self._needed(self[self.likely].gain)
         return [
             *alike,
             *(self.insights.lines(self.rules.level) if self.insights else ()),
@@ -166,7 +169,7 @@ class Front:
         ]
 
     def _needed(self, gain: float) -> str | None:
-        budget = confirm.budget_for(gain, self.sigma) if gain > 0 else None
+        budget = confirm.budget_for(gain, self.sigma, self.rules.min_gain) if gain > self.rules.min_gain else None
         if budget is None:
             return None
         return (

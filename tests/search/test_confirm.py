@@ -90,5 +90,16 @@ def test_without_plain_there_is_nothing_to_compare():
 
 def test_the_smallest_provable_gain_falls_with_more_trainings():
     few, many = confirm.sizes(24), confirm.sizes(240)
-    assert confirm.smallest_provable(0.3, few) > confirm.smallest_provable(0.3, many)
-    assert confirm.smallest_provable(0.3, confirm.sizes(4)) == float("inf")
+    assert confirm.smallest_provable(0.3, few, 0.05) > confirm.smallest_provable(0.3, many, 0.05) > 0.05
+    assert confirm.smallest_provable(0.3, confirm.sizes(4), 0.05) == float("inf")
+    assert confirm.smallest_provable(0.3, many, 0.05, 1) > confirm.smallest_provable(0.3, many, 0.05, 0)
+
+
+@pytest.mark.parametrize("budget", [24, 64, 128])
+def test_the_smallest_provable_gain_is_proven_four_times_in_five(budget):
+    """Of one finalist that gains as much beside others that gain nothing, over 300 confirmations."""
+    plan, rng = confirm.sizes(budget), random.Random(budget)
+    gain = confirm.smallest_provable(0.3, plan, 0.05)
+    gains = [0.0, gain, *[0.0] * (plan.finalists - 1)]
+    seen = (fresh(rng, gains, 0.3, plan.each, plan.plain, plan.blocks) for _ in range(300))
+    assert 0.7 < sum(confirm.compare([found], 0.05)[1].proven for found in seen) / 300 < 0.9

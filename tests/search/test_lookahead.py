@@ -22,6 +22,12 @@ def test_members_of_a_front_are_counted_over_draws():
     assert on_front(draws, np.array([[0.0], [1.0], [2.0]])).tolist() == [0, 0.5, 0.5]
 
 
+def test_of_what_costs_the_same_the_best_is_a_member_wherever_it_stands():
+    for gains, members in (([0.0, 1.0, 2.0], [0, 0, 1]), ([0.0, 2.0, 1.0], [0, 1, 0]), ([0.0, 2.0, 2.0], [0, 1, 1])):
+        assert on_front(np.array([gains]), np.array([[0.0], [5.0], [5.0]])).tolist() == members
+    assert on_front(np.array([[0.0, 1.0]]), np.array([[0.0], [-2.0]])).tolist() == [0, 1]  # a measured latency
+
+
 @pytest.fixture
 def scene():
     """A synthetic world after twenty trainings, plain well known."""

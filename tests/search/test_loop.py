@@ -9,6 +9,7 @@ import pytest
 
 from search import front
 from search.agenda import BLOCK_SIZE, Candidates
+from search.confirm import Sizes, smallest_provable
 from search.front import Rules
 from search.ledger import Ledger
 from search.loop import Budget, Loop, Outcome
@@ -428,3 +429,124 @@ def test_small_extensions_add_up_to_a_confirmation(make_loop, tmp_path):
         ledger.close()
     assert rounds[0]
     assert any(rounds[1:])
+
+
+def test_where_every_training_of_plain_failed_a_resumed_run_trains_it_again(make_loop, tmp_path):
+    """Four slots: all plain trainings of the first block run, and fail, before the search stops."""
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=24)
+    live = [loop.next() for _ in range(4)]
+    assert all(is_plain(a) for a in live)
+    for assignment in live:
+        loop.finish(assignment.uid, Outcome(failure="FileNotFoundError"))
+    with pytest.raises(UserError, match="plain network does not train"):
+        loop.next()
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=24)
+    drive(loop)
+    assert sum(t.state == "finished" for t in ledger.trainings) == 24
+    assert {t.seed.block for t in ledger.trainings if t.architecture == 0 and t.state == "finished"} >= {0}
+
+
+@pytest.mark.parametrize(("reason", "trained"), [("OSError", True), ("diverged", False)])
+def test_what_failed_is_tried_again_where_the_cause_may_have_been_mended(
+    make_loop, make_space, tmp_path, reason, trained
+):
+    small = make_space(reduction=(16,), position=("pre_addition",), squeeze=("avg",))
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=24, space=small)
+    bad = None
+    while bad is None:
+        assignment = loop.next()
+        bad = None if is_plain(assignment) else assignment.architecture
+        loop.finish(assignment.uid, outcome(assignment) if bad is None else Outcome(failure=reason))
+    drive(loop, at_most=3)
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=24, space=small)
+    drive(loop)
+    number = ledger.find(bad).number
+    assert any(t.architecture == number and t.state == "finished" for t in ledger.trainings) is trained
+
+
+def test_a_search_that_the_time_ended_goes_on_where_it_is_given_more(make_loop, tmp_path):
+    clock = Clock()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=200, seconds=1000.0, clock=clock)
+    for _ in range(10_000):
+        if (assignment := loop.next()) is None:
+            break
+        clock.now += 10
+        loop.finish(assignment.uid, outcome(assignment))
+    loop.close()
+    assert loop.is_complete
+    used = len(ledger.trainings)
+    assert used < 105
+    ledger.close()
+    for trainings, seconds in ((200, 1000.0), (used + 24, 10_000.0), (200, 10_000.0)):
+        loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings, seconds=seconds)
+        drive(loop)
+        loop.close()
+        assert loop.is_complete
+        assert len(ledger.trainings) == (used if seconds == 1000.0 else trainings)
+        ledger.close()
+
+
+def test_an_extension_that_the_time_ends_takes_no_more_than_its_budget(make_loop, tmp_path):
+    clock = Clock()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=128)
+    drive(loop)
+    ledger.note(seconds=760.0)
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=152, seconds=1000.0, clock=clock)
+    drive(loop)
+    assert loop.is_complete
+    assert len(ledger.trainings) <= 152
+
+
+def test_where_nothing_is_left_to_train_the_search_ends_and_says_so(make_loop, make_space):
+    tiny = make_space(reduction=(16,), position=("pre_addition",), squeeze=("avg",))
+    held = [Seed(0, number) for number in range(5)]
+    loop, ledger = make_loop(trainings=1000, space=tiny, seeds=lambda architecture: held)
+    drive(loop)
+    assert loop.is_complete
+    assert len(ledger.trainings) <= 5 * tiny.size
+    assert ledger.fact("confirmations")[-1]["early"] == "exhausted"
+
+
+def test_what_was_interrupted_when_the_time_was_over_is_not_given_up(make_loop, tmp_path):
+    clock = Clock()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    begun = loop.next()
+    clock.now = 200.0
+    assert not loop.is_complete
+    loop.stop()
+    loop.close()
+    assert not loop.is_complete
+    ledger.close()
+    loop, ledger = make_loop(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    again = loop.next()
+    assert again.uid == begun.uid
+    loop.finish(again.uid, outcome(again))
+    assert loop.next() is None
+    assert loop.is_complete
+
+
+def test_confirmations_without_finalists_spend_nothing_of_the_level(make_loop, tmp_path):
+    for trainings in (20, 24, 28, 64):
+        loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings)
+        drive(loop)
+        found, rounds = front.compute("run", ledger, Rules(OBJECTIVES)), ledger.fact("confirmations")
+        ledger.close()
+    sizes = [Sizes(**r["sizes"]) for r in rounds if r["finalists"]]
+    assert len(sizes) == 2 < len(rounds)
+    assert found.provable == smallest_provable(found.sigma, sizes[-1], 0.05, 1)
+
+
+def test_nothing_is_proven_before_the_last_fresh_training_has_ended(make_loop):
+    loop, ledger = make_loop(trainings=64)
+    proven = []
+    while (assignment := loop.next()) is not None:
+        loop.finish(assignment.uid, outcome(assignment, gain=3.0))
+        if ledger.get(assignment.uid).role == "confirm":
+            found = front.compute("run", ledger, Rules(OBJECTIVES))
+            proven.append((found.under_way, any(p.verdict == "proven" for p in found.points)))
+            if found.under_way:
+                assert "nothing is proven" in found.power
+    assert proven == [(True, False)] * (len(proven) - 1) + [(False, True)]
