@@ -189,7 +189,7 @@ def percent(value: float) -> str:
 def _table(front: Front, width: int) -> Any:
     from rich.table import Table
 
-    title = "validation accuracy in percent, gain over plain in points, costs over plain"
+    title = "estimated validation accuracy in percent, gain over plain in points, costs over plain"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     level = f"{100 * front.rules.level:.0f} %"
     columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", _dear(front.plain)[0], "verdict")

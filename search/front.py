@@ -107,7 +107,7 @@ def _point(
     fresh = comparisons.get(number)
     return Point(
         id=entry.name, architecture=entry.key, words=entry.words, role=_role(number, done), on_front=False,
-        val_accuracy=posterior.plain_accuracy + gain, gain=gain, gain_low=low, gain_high=high, p_gain=p_gain,
+        val_accuracy=min(100.0, posterior.plain_accuracy + gain), gain=gain, gain_low=low, gain_high=high, p_gain=p_gain,
         n_seeds=len(done), params=entry.price["params"], params_overhead=entry.price["params_overhead"],
         macs=entry.price["macs"], macs_overhead=entry.price["macs_overhead"],
         verdict=_verdict(number, p_gain, p_loss, fresh, rules.level),

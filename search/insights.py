@@ -199,12 +199,48 @@ def validation(groups: Sequence[Sequence[bytes]], images: int, sigma: float) -> 
 
 
 @dataclass(frozen=True)
+class Learned:
+    """What plain makes of the validation images, its mean ``accuracy`` and that of ``guessing``, in percent: where it learned
+    next to nothing, or all there is, placements cannot differ."""
+
+    accuracy: float
+    guessing: float
+
+    @property
+    def everything(self) -> bool:
+        return self.accuracy > 99.95
+
+    @property
+    def words(self) -> str:
+        """Nothing where there is room on both sides."""
+        if self.everything:
+            return (
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, so nothing can be gained there: only harder "
+                "images would tell placements apart."
+            )
+        if self.accuracy < 1.5 * self.guessing:
+            return (
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on {self.guessing:.2f} %: the "
+                "networks were trained too briefly to differ; set train.epochs higher, in a run of its own (--new)."
+            )
+        return ""
+
+
+def learned(ledger: Ledger) -> Learned | None:
+    """None where the number of classes is not known, or plain has no result."""
+    classes = (ledger.fact("data") or {}).get("classes")
+    seen = [t.metrics["val_accuracy"] for t in ledger.trainings if t.architecture == 0 and t.state == "finished"]
+    return Learned(sum(seen) / len(seen), 100 / len(classes)) if classes and seen else None
+
+
+@dataclass(frozen=True)
 class Insights:
     """Everything of this module about one run."""
 
     contrasts: tuple[Contrast, ...]
     progress: Progress
     validation: Validation | None
+    learned: Learned | None = None
 
     def lines(self, level: float) -> list[str]:
         """Contrasts first: they become sure long before single architectures do."""
@@ -214,12 +250,16 @@ class Insights:
             found += [f"Likely {verdict}: {'; '.join(words)}."] if words else []
         if self.contrasts and not found:
             found.append("No stage, position, width, squeeze or gate is likely to pay or to cost by itself.")
-        return [*found, self.progress.words, *([self.validation.words] if self.validation else [])]
+        if self.learned and self.learned.everything:
+            return [self.learned.words]
+        found += [self.progress.words, *([self.validation.words] if self.validation else [])]
+        return [self.learned.words, *found] if self.learned and self.learned.words else found
 
     def to_dict(self) -> dict[str, Any]:
         progress = {k: v if math.isfinite(v) else None for k, v in asdict(self.progress).items()}
         validation = asdict(self.validation) | {"share": self.validation.share} if self.validation else None
-        return {"contrasts": [asdict(c) for c in self.contrasts], "progress": progress, "validation": validation}
+        return {"contrasts": [asdict(c) for c in self.contrasts], "progress": progress, "validation": validation,
+                "learned": asdict(self.learned) if self.learned else None}  # fmt: skip
 
 
 def of(ledger: Ledger, posterior: Posterior, level: float) -> Insights:
@@ -235,7 +275,7 @@ def of(ledger: Ledger, posterior: Posterior, level: float) -> Insights:
     return Insights(
         contrasts(posterior, members, where, level) if where else (),
         progress(posterior, len(done), level, space_size(ledger)),
-        validation(list(groups.values()), images, posterior.sigma) if images else None,
+        validation(list(groups.values()), images, posterior.sigma) if images else None, learned(ledger),
     )  # fmt: skip
 
 

@@ -131,3 +131,22 @@ def test_picking():
 def test_logged_values_are_means_over_seeds():
     found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
     assert found.plain.logged == {"grad_norm": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "words"),
+    [
+        ([[100.0] * 4, [100.0]], "only harder images"),
+        ([spread(11), [12.0]], "trained too briefly to differ"),
+        ([spread(95), [95.3]], None),
+    ],
+)
+def test_where_placements_cannot_differ_it_is_told_why(accuracies, words):
+    ledger = make_ledger(accuracies)
+    ledger.note(data={"classes": list("abcdefghij"), "validation": 500})
+    found = front.compute("run", ledger, RULES)
+    told = " ".join(found.findings)
+    assert (words in told) if words else ("only harder" not in told and "too briefly" not in told)
+    assert all(p.val_accuracy <= 100 for p in found.points)
+    if words == "only harder images":
+        assert "would find" not in told
