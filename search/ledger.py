@@ -6,6 +6,7 @@ are never reused.
 """
 
 import json
+import math
 import sqlite3
 import time
 import uuid
@@ -83,7 +84,7 @@ class Ledger:
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = path
         self._db = ledger_file.connect(path, read_only=read_only)
-        with ledger_file.named(path), _readable(path):
+        with ledger_file.named(path), _readable(path), ledger_file.snapshot(self._db):
             self.entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
             self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
             if not read_only:
@@ -93,7 +94,7 @@ class Ledger:
         self.census = Census()
         for training in self.trainings:
             self.census.enter(training)
-        self._progress_saved = 0.0
+        self._progress_saved: dict[str, float] = {}
 
     def close(self) -> None:
         self._db.close()
@@ -165,9 +166,9 @@ class Ledger:
         return self._update(uid, state="waiting", epoch=0, reason=reason, detail=detail)
 
     def progress(self, uid: str, epoch: int) -> None:
-        """How far a training is, for people who watch; written at most once a second."""
-        if time.monotonic() - self._progress_saved >= 1:
-            self._progress_saved = time.monotonic()
+        """How far a training is, for people who watch; written at most once a second for each."""
+        if time.monotonic() - self._progress_saved.get(uid, -math.inf) >= 1:
+            self._progress_saved[uid] = time.monotonic()
             self._update(uid, epoch=epoch)
 
     def finish(

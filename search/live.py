@@ -52,7 +52,8 @@ class Live:
             began = time.monotonic()
             try:
                 self.look()
-            except (OSError, UserError) as error:  # a full disk, a damaged ledger: the search meets them itself
+            except Exception as error:  # a full disk, a damaged ledger: the search meets them itself
+                self._news.set()  # the next look may do better
                 self._note(error)
             pause = max(self._least, SHARE * (time.monotonic() - began))
 
@@ -65,7 +66,8 @@ class Live:
                 if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
                     self._tell(report.rewritten(self._place, ledger, self._rules))
 
-    def _note(self, error: OSError | UserError) -> None:
+    def _note(self, error: Exception) -> None:
         if not self._has_said:
             self._has_said = True
-            self._say(f"the report is not current: {error}; the search goes on")
+            what = str(error) if isinstance(error, OSError | UserError) else f"{type(error).__name__}: {error}"
+            self._say(f"the report is not current: {what}; the search goes on")

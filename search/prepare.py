@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,28 @@ def kept(place: RunFolder, ledger: Ledger) -> Experiment:
         what = "damaged, or was changed" if place.config.exists() else "missing"
         hint = f"senet-search sync {place.name}, or the run command, restores it from the ledger"
         raise UserError(f"{place.config} is {what}", hint=hint, code=ENVIRONMENT)
-    return config.load(place.config)
+    found = config.load(place.config)
+    return _importable(replace(found, base=_origin(found, place, ledger)))
+
+
+def _origin(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Path:
+    """The folder of the config that a run was begun with, where relative paths start.
+
+    Where an older ledger does not say, or the project was moved with its runs: the folder that the runs lie in, if the
+    images are there; else that of the run.
+    """
+    noted, project = ledger.fact("base"), place.path.parent.parent
+    if noted and Path(noted).is_dir():
+        return Path(noted)
+    path = experiment.data.path
+    return project if path and (project / path).exists() else place.path
+
+
+def _importable(experiment: Experiment) -> Experiment:
+    """The experiment itself; a network of the user's own can be imported from beside its config from now on."""
+    if backbones.is_own(experiment.model.backbone):
+        backbones.look_in(experiment.base.resolve())
+    return experiment
 
 
 # So many architectures are priced to see whether a limit leaves any; a larger space is not judged by its first ones.
@@ -79,13 +100,13 @@ _TRIED = 10_000
 NARROWEST = 16
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+def load(path: Path, overrides: Sequence[str] = (), *, base: Path | None = None) -> Experiment:
     """The experiment of a config file. Raises ConfigError with every mistake, also those that only the network shows.
 
     Torch is not imported to tell of a typing error, unless a ratio looks as if it left no channel.
     """
     try:
-        return config.load(path, overrides)
+        return _importable(config.load(path, overrides, base=base))
     except ConfigError as error:
         draft = error.draft
         if draft is None or draft.space.min_hidden or max(draft.space.reduction) <= NARROWEST:
@@ -109,7 +130,7 @@ def prepare(experiment: Experiment) -> Prepared:
     Raises ConfigError, with the line of the config, where the space or the data do not fit.
     """
     try:
-        prepared = _prepare(experiment)
+        prepared = _prepare(_importable(experiment))
         _check_limits(prepared)
         return prepared
     except UserError as error:
@@ -160,10 +181,6 @@ def together(experiment: Experiment, device: str, count: int) -> Slots:
 def _prepare(experiment: Experiment) -> Prepared:
     from senet_nas import build, overhead, warm_start
 
-    if backbones.is_own(experiment.model.backbone):
-        from senet_nas.backbones import own
-
-        own.look_in(experiment.base.resolve())
     evaluate, table = _evaluator(experiment), None
     device, slots = _machine(experiment)
     if experiment.resources.storage and not slots.is_local:

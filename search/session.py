@@ -364,7 +364,7 @@ def _agreed(
                 hint=f"use --trainings {used} or more, or --trainings +N",
             )
     text = config.to_yaml(experiment)
-    ledger.note(config=text)
+    ledger.note(config=text, base=str(experiment.base.resolve()))
     durable.write(place.config, text)
     return experiment
 

@@ -3,12 +3,14 @@
 Where nothing is trained (while data are loaded, while Ray starts) the first one already ends it at once.
 """
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_SOON = 0.05  # seconds
 NAMES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -32,9 +34,12 @@ class Signals:
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While it is open the first signal calls ``stop`` instead of ending everything at once."""
+        """While it is open the first signal calls ``stop`` instead of ending everything at once. One that came before, and
+        that Python dropped (it was raised in a weakref callback or a ``__del__``), is heard now."""
         self._stop = stop
         try:
+            if self.first is not None:
+                stop()
             yield
         finally:
             self._stop = None
@@ -48,6 +53,12 @@ class Signals:
                 signal.signal(name, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._stop is None and frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
+            # Raised between two lines of the import system, its lock would never be given back: other threads would wait.
+            again = threading.Timer(_SOON, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         is_first = self.first is None
         self.first = self.first or number
         if self._stop is None or not is_first:

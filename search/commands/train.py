@@ -12,6 +12,7 @@ from search.folder import RunFolder
 from search.full_training import Plan
 from search.ledger import Ledger
 from search.prepare import kept, load, rules
+from senet_nas import image_folder
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -36,8 +37,10 @@ def plan(
         point = choice.choose(found, pick)
         training = take_home.median(point, ledger, place) if start == "search" else None
     if config_path is not None or overrides:
-        experiment = load(config_path or place.config, overrides)
+        experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)
     _check_backbone(point.architecture, experiment)
+    if config_path is None:
+        _check_images(place, experiment)
     weights = worker.weights(place.trainings, training) if training else None
     named = f"{point.id}: {point.words}"
     made = Plan(point.architecture, named, experiment, weights, _seed(seed), place.path.parent)
@@ -73,6 +76,17 @@ def _plan_of_key(
     _check_backbone(architecture.key, experiment)
     named = words(architecture, build.sites(architecture.backbone))
     return Plan(architecture.key, named, experiment, None, seed, runs), Path(f"{config_path.stem}-trained")
+
+
+def _check_images(place: RunFolder, experiment: Experiment) -> None:
+    """Images may be moved after a search; a config of any place can say where to."""
+    path = experiment.data.path
+    where = image_folder.place(path, experiment.base) if path else None
+    if where is not None and not where.exists():
+        raise UserError(
+            f"the data of run `{place.name}` are not there any more: no {where}",
+            hint="put them back, or give a config that says where they are now: --config FILE",
+        )
 
 
 def _seed(text: str) -> Seed:

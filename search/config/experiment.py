@@ -147,13 +147,14 @@ class Experiment(Config):
     document: Document = field(default_factory=Document, compare=False, repr=False)
 
     @classmethod
-    def load(cls, path: Path | str, overrides: Sequence[str] = ()) -> "Experiment":
-        """Reads a YAML file; ``overrides`` are texts like ``train.epochs=3``. Raises ConfigError with every mistake."""
+    def load(cls, path: Path | str, overrides: Sequence[str] = (), *, base: Path | None = None) -> "Experiment":
+        """Reads a YAML file; ``overrides`` are texts like ``train.epochs=3``. Relative paths start at the file's folder unless
+        ``base`` is given. Raises ConfigError with every mistake."""
         path = Path(path)
         document = source.read_file(path)
         for text in overrides:
             source.override(document, text)
-        return _checked(document, path.parent, _slug(path.stem))
+        return _checked(document, base or path.parent, _slug(path.stem))
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], *, base: Path | str = ".") -> "Experiment":

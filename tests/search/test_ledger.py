@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from search import ledger
 from search.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -134,3 +135,28 @@ def test_a_full_disk_is_told_by_name_and_nothing_is_half_written(path):
     assert (caught.value.code, "make room" in caught.value.hint) == (4, True)
     assert ledger.fact("much") is None
     assert len(Ledger(path, read_only=True).trainings) == 2
+
+
+def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_lines(path, monkeypatch):
+    writer, read = filled(path), ledger._entry
+
+    def write_meanwhile(row):
+        if len(writer.entries) == 2:
+            writer.plan([(writer.enter("net/y", "new", PRICE), Seed(0))], role="search", origin="sampler")
+        return read(row)
+
+    monkeypatch.setattr(ledger, "_entry", write_meanwhile)
+    seen = Ledger(path, read_only=True)
+    assert len(writer.entries) == 3
+    assert all(t.architecture < len(seen.entries) for t in seen.trainings)
+
+
+def test_every_running_training_tells_how_far_it_is(path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: now[0])
+    mine = filled(path)
+    for epoch in (1, 2, 3):
+        for training in mine.trainings:
+            mine.progress(training.uid, epoch)
+        now[0] += 0.6
+    assert [t.epoch for t in mine.trainings] == [3, 3]

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import types
 
 import pytest
 
@@ -61,3 +62,31 @@ def test_another_thread_takes_none():
     thread.start()
     thread.join()
     assert found == [None]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_python_dropped_is_heard_when_training_begins():
+    """An exception of a ``__del__`` goes nowhere."""
+
+    class Dying:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = []
+    with signals.taken() as taken:
+        Dying()
+        assert taken.first == signal.SIGINT
+        with taken.stopping(lambda: stopped.append(1)):
+            pass
+    assert stopped == [1]
+
+
+def test_the_import_system_is_not_interrupted_between_two_of_its_lines():
+    """Its lock would never be given back. The signal comes again a moment later."""
+    within = types.SimpleNamespace(f_code=types.SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
+    with signals.taken() as taken:
+        taken._handle(signal.SIGINT, within)
+        assert taken.first is None
+        with pytest.raises(Interrupted):
+            threading.Event().wait(10)
+    assert taken.first == signal.SIGINT
