@@ -79,6 +79,8 @@ class Terminal:
         self._failed += training.state == "failed"
         accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
         self._last = f"{training.name} {entry.name}{accuracy}"
+        if not self._total:
+            return  # taken in from before: what it makes together is told next
         if self._progress is None or training.state != "finished":
             line = f"{self._done:>{len(str(self._total))}}/{self._total}  {_line(training, entry)}"
             self._console.print(f"{line}{self._left(', {} left')}", markup=False)

@@ -207,11 +207,20 @@ class Loop:
         """Start nothing more."""
         self._stopping = True
 
-    def close(self) -> None:
-        """What still runs is given up and waits for the next session; the time spent is remembered."""
+    def close(self, adopt: Callable[[str], Outcome | None] = lambda uid: None) -> None:
+        """What still runs is given up and waits for the next session, unless ``adopt`` finds the result that its worker left
+        when it was ended; the time spent is remembered."""
         for _, training in sorted(self._ledger.census.running.items()):
-            self._changed(self._ledger.wait(training.uid))
+            if (outcome := adopt(training.uid)) is not None:
+                self.finish(training.uid, outcome)
+            else:
+                self._changed(self._ledger.wait(training.uid))
         self._ledger.note(seconds=self.spent)
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """The epochs at which a training may be stopped early."""
+        return self._halving.at if self._halving else ()
 
     @property
     def spent(self) -> float:

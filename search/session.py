@@ -30,7 +30,7 @@ from search import (
 )
 from search.commands import status as states
 from search.config import Experiment
-from search.evaluators import Evaluator, Trainer
+from search.evaluators import Evaluator, Shares, Trainer
 from search.folder import RUNS, RunFolder
 from search.front import Front
 from search.ledger import Entry, Ledger, Training
@@ -154,9 +154,10 @@ class _Session:
         )  # fmt: skip
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
         self._live = Live(place, rules(experiment), tell=watcher.found, say=watcher.say)
+        shares = [] if isinstance(prepared.evaluate, Trainer) else [Shares(watcher.say)]
         self._loop = Loop(
             ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
-            listeners=[watcher, _Projection(self._tracker, ledger), self._live], patience=config.seconds(experiment.resources.patience),
+            listeners=[watcher, _Projection(self._tracker, ledger), self._live, *shares], patience=config.seconds(experiment.resources.patience),
             halving=halving(experiment),
         )  # fmt: skip
 
@@ -182,7 +183,7 @@ class _Session:
         finally:
             self._watcher.end()
             self._live.close(wait=not at_once)
-            self._loop.close()
+            self._loop.close(*([] if at_once else [self._left]))
             self._ledger.note(session_ended=status)
             outcome = None if at_once else self._conclude(status)
         if self._signals.first:
@@ -242,6 +243,13 @@ class _Session:
         finally:
             print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr, flush=True)
             os._exit(error.code)
+
+    def _left(self, uid: str) -> Outcome | None:
+        """A result that a worker left here while it was ended; one that cannot be read is looked at when all goes on."""
+        try:
+            return worker.adopt(self._place.trainings, uid)
+        except (OSError, ValueError):
+            return None
 
     def _adopt(self, uid: str) -> Outcome | None:
         """A result that a worker left here, or in the store. Raises UserError (code 4) where that does not answer."""

@@ -47,6 +47,8 @@ def work(
     """
     folder = trainings / assignment.uid
     folder.mkdir(parents=True, exist_ok=True)
+    for left in (RESULT, HANG):  # of an attempt that is tried again: it would pass for what this one left
+        (folder / left).unlink(missing_ok=True)
     durable.sync(trainings)
     curve: Curve = []
     try:

@@ -127,6 +127,7 @@ def running(slots: Slots, signals: Signals, joined: Cluster | None = None) -> It
         _private_token()
     else:
         os.environ.update(_JOINED)
+        cluster.answering(slots.ray)
         cluster.secured(slots.ray, slots.insecure)
     import ray
 
@@ -256,7 +257,7 @@ def drive(
     abroad = Abroad(joined.needs, store) if joined else None
     resources = {"cpu": slots.cpus, "gpu": slots.gpus} if slots.gpus else {"cpu": slots.cpus}
     trainable = tune.with_resources(
-        tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, abroad=abroad),
+        tune.with_parameters(Slot, evaluate=evaluate, trainings=trainings, abroad=abroad, rungs=loop.rungs),
         partial(request, cpus=slots.cpus, gpus=slots.gpus) if joined else resources,
     )
     length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))

@@ -54,8 +54,11 @@ def request(config: dict[str, Any], cpus: int, gpus: float) -> tune.PlacementGro
 class Slot(tune.Trainable):  # type: ignore[misc]
     """A slot of the search: one trial is one training, one step the epochs of about two seconds."""
 
-    def setup(self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path, abroad: Abroad | None) -> None:
-        self._evaluate, self._trainings, self._abroad = evaluate, trainings, abroad
+    def setup(
+        self, config: dict[str, Any], *, evaluate: Evaluator, trainings: Path, abroad: Abroad | None,
+        rungs: tuple[int, ...] = (),
+    ) -> None:  # fmt: skip
+        self._evaluate, self._trainings, self._abroad, self._rungs = evaluate, trainings, abroad, rungs
         self._lacking = abroad.needs.lacking() if abroad else ""
         self._is_apart = abroad is not None and not abroad.needs.is_shared()
         # Only where the driver's folder cannot be: a network disk may show what was just written to it a little late.
@@ -73,7 +76,8 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         until = time.monotonic() + REPORT_SECONDS
         try:
             item = next(self._work)
-            while not isinstance(item, Outcome) and time.monotonic() < until:
+            # At a rung it is decided whether a training goes on: the driver must hear of it.
+            while not isinstance(item, Outcome) and item.epoch not in self._rungs and time.monotonic() < until:
                 item = next(self._work)
         except OSError as error:
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
@@ -177,6 +181,12 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
         if self._store is not None and outcome is not None and result.get("stored"):
             self._fetch(self._store, uid, outcome)
+            if not _is_whole(self._trainings / uid / WEIGHTS, outcome):
+                (self._trainings / uid / RESULT).unlink(
+                    missing_ok=True
+                )  # it must not be taken for one when all goes on
+                self._loop.lost(uid, "its weights did not come whole from the store", reason=LOST)
+                return
         if outcome is not None:
             self._loop.finish(uid, outcome)
         elif where := hung(self._trainings, uid):
@@ -188,7 +198,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
     def _fetch(self, store: Store, uid: str, outcome: Outcome) -> None:
         """Brings weights here. Raises UserError (code 4) where the store does not answer."""
         path = self._trainings / uid / WEIGHTS
-        if outcome.weights and not (path.exists() and durable.sha256(path) == outcome.weights):
+        if not _is_whole(path, outcome):
             try:
                 store.fetch(uid, (WEIGHTS,), path.parent)
             except (OSError, ValueError) as error:
@@ -226,6 +236,11 @@ class EarlyStops(FIFOScheduler):  # type: ignore[misc]
         path = Path(trial.error_file) if trial.error_file else None  # Tune has just written it
         self._searcher.ended(trial.trial_id, path.read_text(errors="replace") if path and path.exists() else "")
         super().on_trial_error(tune_controller, trial)
+
+
+def _is_whole(path: Path, outcome: Outcome) -> bool:
+    """The weights that an outcome tells of are there; or it tells of none."""
+    return not outcome.weights or (path.exists() and durable.sha256(path) == outcome.weights)
 
 
 def _why(error: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from spaces.errors import ENVIRONMENT, UserError
 GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
 # Whoever waits for an answer of a cluster whose head is gone waits for ever: after so long we end without it.
 LEAVE_SECONDS = 10.0
+ANSWER_SECONDS = 20.0
 PROBE_SECONDS = 60.0
 # The label that Ray gives to each node.
 NODE_ID = "ray.io/node-id"
@@ -62,6 +64,24 @@ def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
         for name, version in wanted.items()
         if found.get(name) != version
     ]
+
+
+def answering(address: str, seconds: float = ANSWER_SECONDS) -> None:
+    """Raises UserError (code 4) where nothing answers at HOST:PORT: Ray itself would ask for minutes, in lines of its own. A
+    head that is just starting is waited for."""
+    host, _, port = address.rpartition(":")
+    until = time.monotonic() + seconds
+    while port.isdigit():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+            return
+        except (OSError, OverflowError) as error:
+            if time.monotonic() >= until or isinstance(error, socket.gaierror | OverflowError):
+                raise UserError(
+                    f"no Ray cluster answers at {address}: {error}",
+                    hint="start its head there (docs/scaling.md), or mend resources.ray", key="resources.ray", code=ENVIRONMENT,
+                ) from error  # fmt: skip
+        time.sleep(1)
 
 
 def secured(address: str, insecure: bool) -> None:

@@ -550,3 +550,11 @@ def test_nothing_is_proven_before_the_last_fresh_training_has_ended(make_loop):
             if found.under_way:
                 assert "nothing is proven" in found.power
     assert proven == [(True, False)] * (len(proven) - 1) + [(False, True)]
+
+
+def test_a_result_that_came_while_the_run_was_stopped_is_taken_in(make_loop):
+    loop, ledger = make_loop()
+    done, lost = loop.next(), loop.next()
+    loop.stop()
+    loop.close(lambda uid: outcome(done) if uid == done.uid else None)
+    assert [ledger.get(a.uid).state for a in (done, lost)] == ["finished", "waiting"]

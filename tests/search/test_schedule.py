@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from search import schedule
-from search.schedule import reaper
+from search.schedule import cluster, reaper
+from senet_nas.recipe import Report
+from spaces import UserError
 
 LISTENING = """
 import json, os, pathlib, socket, struct
@@ -135,3 +138,39 @@ print("lives on", flush=True)
         while Path(scratch).exists() or list(reaper.left(scratch)):
             assert time.monotonic() < deadline, how
             time.sleep(0.05)
+
+
+def test_an_epoch_at_which_a_training_may_be_stopped_is_told_at_once(tmp_path):
+    """However short epochs are. Others are told together."""
+    from search.schedule.adapters import Slot
+
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None):
+        for epoch in range(1, 10):
+            yield Report(epoch, {"val_accuracy": 90.0 + epoch}, done=epoch == 9)
+
+    evaluate.prepare = lambda: None
+    slot = object.__new__(Slot)
+    config = {
+        "uid": "u",
+        "number": 0,
+        "architecture": "net/-",
+        "seed": "0.0",
+        "params": 1.0,
+        "keep_weights": False,
+        "barred": [],
+    }
+    slot.setup(config, evaluate=evaluate, trainings=tmp_path, abroad=None, rungs=(1, 3))
+    steps = [slot.step() for _ in range(3)]
+    assert [step.get("epoch") for step in steps] == [1, 3, None]
+    assert "outcome" in steps[2]
+
+
+def test_where_no_cluster_answers_it_is_told_and_where_one_does_nothing_is():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        cluster.answering(f"127.0.0.1:{port}", 0)
+    for address in (f"127.0.0.1:{port}", "no.such.host.invalid:6379", "127.0.0.1:99999"):
+        with pytest.raises(UserError, match="no Ray cluster answers at") as caught:
+            cluster.answering(address, 0)
+        assert caught.value.code == 4
+    cluster.answering("auto", 0)  # Ray finds it itself

@@ -6,6 +6,7 @@ import sys
 import threading
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -207,3 +208,20 @@ def test_nothing_of_a_store_is_loaded_without_one():
     program = "import sys, search.session, search.worker\nprint('pyarrow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_weights_that_did_not_come_whole_make_the_training_a_lost_one(tmp_path):
+    """The store says that it has them, and gives others."""
+    from search.schedule.adapters import LoopSearcher
+
+    store, told = Store(str(tmp_path / "store"), "run"), []
+    loop = SimpleNamespace(lost=lambda uid, detail, reason: told.append((uid, reason)), stop=lambda: None)
+    searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=store)
+    searcher._uid["trial"] = "u1"
+    outcome = Outcome({"val_accuracy": 90.0}, weights="0" * 64)
+    text = worker.encode("u1", outcome)
+    result = {"outcome": text, "files": [(worker.RESULT, text.encode())], "stored": True}
+    searcher.on_trial_complete("trial", result)
+    assert searcher.error is None
+    assert told == [("u1", "lost")]
+    assert worker.adopt(tmp_path / "driver", "u1") is None

@@ -53,6 +53,14 @@ def test_the_result_is_on_disk_before_it_is_reported(tmp_path):
     assert not list(tmp_path.rglob("*.tmp"))
 
 
+def test_what_an_attempt_left_does_not_pass_for_the_result_of_the_next(tmp_path):
+    outcome_of(raising(MemoryError("9 GB")), tmp_path)
+    assert adopt(tmp_path, "abc").failure == "out of memory"
+    again = work(ASSIGNMENT, good, tmp_path)
+    next(again)
+    assert adopt(tmp_path, "abc") is None
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "detail"),
     [(Diverged("loss is nan in epoch 2"), "diverged", "epoch 2"), (MemoryError("9 GB"), "out of memory", "9 GB"),
