@@ -76,7 +76,7 @@ def knee(front: Front, allowed: Sequence[Point]) -> Point:
 
 
 def _proven(points: Sequence[Point]) -> list[Point]:
-    return [point for point in points if point.verdict == "proven"]
+    return [point for point in points if point.verdict == "proven" and point.allowed]
 
 
 def _members(front: Front, allowed: Sequence[Point]) -> list[Point]:

@@ -56,6 +56,13 @@ def test_cheapest_proven(found):
     assert caught.value.code == 3
 
 
+def test_what_proved_to_be_over_a_limit_of_the_search_is_no_choice_of_a_rule(found):
+    """A latency that was measured at the end, say."""
+    judged = proven(found, "a3", "a2")
+    points = [replace(p, allowed=p.id != "a2") for p in judged.points]
+    assert choice.choose(replace(judged, points=tuple(points)), "cheapest-proven").id == "a3"
+
+
 def test_knee_and_accurate_are_members_of_the_front(found):
     assert choice.choose(found, "knee").id == "a2"
     assert choice.choose(found, "accurate").id == "a3"
