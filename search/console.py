@@ -154,13 +154,16 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"network   {experiment.model.network}, {len(space.sites)} units that can take SE",
         f"space     {space.size:,} distinct architectures (of {space.nominal_size:,} spellings), by {experiment.search.sampler}",
         f"compare   {goals}",
-        f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epochs{limit}",
+        f"budget    {experiment.budget.trainings} trainings of {experiment.train.epochs} epoch{'s' * (experiment.train.epochs > 1)}{limit}",
         f"machine   {where}, {slots.count or 'as many as it holds:'} trainings side by side, each on {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu}",
     ]
 
 
 def show(front: Front, *, folder: Path) -> None:
     """The result: verdict, table, recommendation, and what to type next."""
+    from search.commands.report import following
+    from search.folder import RunFolder
+
     out = console()
     if out.is_terminal:
         out.print()
@@ -171,9 +174,9 @@ def show(front: Front, *, folder: Path) -> None:
         out.print(line, markup=False, soft_wrap=not out.is_terminal)
     name = shown(folder)
     out.print(f"Report: {name}/report.html   table: {name}/front.csv", markup=False)
-    # Without a confirmation no weights were kept, so there is nothing to export yet.
-    then = f"senet-search export {front.run} --to DIR" if front.confirmed else "the same command with --trainings +24"
-    out.print(f"Next:   senet-search ui {front.run}     {then}", markup=False)
+    next_, *others = following(front, RunFolder(folder))
+    for label, command in [("Next:", next_), *(("", other) for other in others)]:
+        out.print(f"{label:<8}{command}", markup=False, soft_wrap=True)
 
 
 def shown(path: Path) -> str:

@@ -6,19 +6,22 @@ yields a :class:`~senet_nas.recipe.Report` after each epoch, the last one ``done
 
 import csv
 import gzip
-import importlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from senet_nas import foreign
 from senet_nas.recipe import Report, Seed, Task
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 from spaces.spec import Site
+
+if TYPE_CHECKING:
+    from search.ledger import Entry, Training
 
 
 class Evaluator(Protocol):
@@ -101,20 +104,27 @@ class Custom:
     @property
     def function(self) -> Callable[[Architecture, Seed], Any]:
         """The callable. Raises UserError where it cannot be imported."""
-        module, _, name = self.target.partition(":")
         if self.base not in sys.path:
             sys.path.insert(0, self.base)
-        try:
-            found = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise UserError(
-                f"cannot import {self.target}: {error}",
-                hint=f"write `python:package.module:function`; looked in {self.base} and the installed packages",
-                key="evaluate",
-            ) from error
-        if not callable(found):
-            raise UserError(f"{self.target} is no function", key="evaluate")
-        return found  # type: ignore[no-any-return]
+        hint = f"write `python:package.module:function`; looked in {self.base} and the installed packages"
+        return foreign.function(self.target, key="evaluate", hint=hint)
+
+
+class Shares:
+    """Hears of the results of somebody else's trainings: where none is more than 1, they are shares, most likely."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._small = say, 0
+
+    def changed(self, training: "Training", entry: "Entry") -> None:
+        if training.state != "finished" or self._small < 0:
+            return
+        accuracy = training.metrics["val_accuracy"]
+        self._small = -1 if accuracy > 1 else self._small + (accuracy > 0)
+        if self._small == 2:
+            self._say(
+                f"caution: no accuracy is more than 1 so far ({accuracy:g}): it is read as percent, so return 100 times a share"
+            )
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,6 @@ def unusable(metrics: Mapping[str, float]) -> str:
     if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
         return "no accuracy"
     if not 0 <= accuracy <= 100 and math.isfinite(accuracy):
-        return "accuracy is no percentage"
+        return f"accuracy {accuracy:g} is no percentage from 0 to 100"
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     return f"not a number: {', '.join(bad)}" if bad else ""

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import socket
 import time
 from collections.abc import Collection, Iterator
@@ -80,12 +81,7 @@ class RunFolder:
             raise UserError(
                 f"{self.path} is not empty and is no run", hint="choose another name", key="name", code=ENVIRONMENT
             )
-        try:
-            self.trainings.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(
-                f"cannot create {self.path}: {error.strerror}", hint="try --runs DIR", code=ENVIRONMENT
-            ) from error
+        make(self.trainings, hint="try --runs DIR")
 
     @property
     def is_held(self) -> bool:
@@ -114,7 +110,12 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for this process; the lock dies with it. Raises UserError (code 4) naming who holds it."""
-        with (self.path / "lock").open("a+", errors="replace") as file:
+        try:
+            opened = (self.path / "lock").open("a+", errors="replace")
+        except PermissionError as error:
+            hint = "ask its owner, or choose another folder"
+            raise UserError(f"{self.path} may not be written to", hint=hint, code=ENVIRONMENT) from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -130,6 +131,30 @@ class RunFolder:
             file.flush()
             failpoint("after_lock")
             yield
+
+
+def make(path: Path, *, hint: str) -> None:
+    """Makes a folder. Raises UserError (code 4) where it cannot."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot create {path}: {error.strerror}", hint=hint, code=ENVIRONMENT) from error
+
+
+def write(path: Path, content: bytes, *, option: str) -> None:
+    """Writes a file where a person said by an option. Raises UserError where that is no place for one."""
+    hint = f"choose another place with {option} FILE"
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not a file", hint=hint)
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent}", hint=f"make it first, or {hint}")
+    try:
+        if path.exists() and not path.is_file():  # such as /dev/stdout, which must not be replaced by a file
+            path.write_bytes(content)
+        else:
+            durable.write(path, content)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}", hint=hint, code=ENVIRONMENT) from error
 
 
 @contextmanager
@@ -153,14 +178,38 @@ def find(run: str, runs: Path = RUNS, *, or_else: Collection[str] = ()) -> RunFo
             return RunFolder(path.resolve())
     known = names(runs)
     guess = nearest(run, [*known, *or_else])
-    there = f"{runs} holds {', '.join(known)}" if known else f"{runs} holds no run yet: `senet-search run config.yaml`"
+    there = (
+        f"{runs} holds {', '.join(known)}"
+        if known
+        else f"{runs} holds no run yet: `senet-search run config.yaml{option(runs)}`"
+    )
     raise UserError(f"no run `{run}`; {there}", hint=f"did you mean `{guess}`?" if guess else "")
 
 
 def names(runs: Path = RUNS) -> list[str]:
     """The runs below a folder, the latest first."""
     found = [path.parent for path in runs.glob("*/ledger.sqlite")] if runs.is_dir() else []
-    return [path.name for path in sorted(found, key=lambda path: -path.stat().st_mtime)]
+    return [path.name for path in sorted(found, key=lambda path: (-path.stat().st_mtime, path.name))]
+
+
+def option(runs: Path) -> str:
+    """What a command needs besides the name of a run in this folder, for a person to type."""
+    return "" if runs.resolve() == RUNS.resolve() else f" --runs {shlex.quote(_short(runs))}"
+
+
+def command(place: RunFolder, name: str, *more: str) -> str:
+    """The command that goes on with a run, from the copy of its config; ``name`` is what that calls it."""
+    renamed = [] if name == place.name else [f"--set name={place.name}"]
+    words = ["senet-search run", shlex.quote(_short(place.config)), *renamed, *more]
+    return " ".join(words) + option(place.path.parent)
+
+
+def _short(path: Path) -> str:
+    """A path as short as it can be typed from here."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def fresh(name: str, runs: Path) -> RunFolder:

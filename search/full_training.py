@@ -22,6 +22,7 @@ from senet_nas.recipe import Diverged, Report, Seed
 from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
+_ELSEWHERE = "choose another with --to DIR"
 RECORD, CURVE, WEIGHTS, NETWORK = "training.json", "training.csv", "weights.safetensors", "network"
 
 
@@ -88,11 +89,12 @@ def train(
     None where its packages are installed. Raises UserError; Interrupted after a
     signal.
     """
+    _check_free(to)
     with signals.taken() as taken, folder.writable(to):
         prepared = prepare(plan.experiment)
         slots = together(plan.experiment, prepared.device, plan.devices)
         request = plan.request(prepared)
-        to.mkdir(parents=True, exist_ok=True)
+        folder.make(to, hint=_ELSEWHERE)
         with RunFolder(to).lock():
             record = _record(to, request)
             if "trained" in record:
@@ -115,15 +117,22 @@ def train(
 # -- its folder -------------------------------------------------------------------------------------------------------
 
 
+def _check_free(to: Path) -> None:
+    """Raises UserError where somebody's files lie. Asked before anything is written: not even a lock may be left there."""
+    if to.exists() and not to.is_dir():
+        raise UserError(f"{to} is a file; a training is a folder", hint=_ELSEWHERE)
+    if not to.exists() or (to / RECORD).exists():
+        return
+    others = sorted(path.name for path in to.iterdir() if path.name != "lock")
+    if others:
+        raise UserError(f"{to} is not empty and holds no training ({others[0]})", hint=_ELSEWHERE)
+
+
 def _record(to: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     """What the folder says of the training that lives there. Raises UserError where that is another one."""
     path = to / RECORD
     if not path.exists():
-        others = sorted(path.name for path in to.iterdir() if path.name != "lock")
-        if others:
-            raise UserError(
-                f"{to} is not empty and holds no training ({others[0]})", hint="choose another with --to DIR"
-            )
+        _check_free(to)
         _note(to, {"request": dict(request)})
         return {"request": dict(request)}
     record = durable.unseal(path.read_bytes())

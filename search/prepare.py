@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import config, storage
+from search import config, folder, storage
 from search.agenda import Candidates, Price
 from search.config import ConfigError, Experiment, Problem
 from search.evaluators import Custom, Evaluator, Table, Trainer
@@ -20,7 +21,7 @@ from senet_nas import backbones
 from senet_nas.overhead import COUNTED
 from senet_nas.recipe import Recipe, Task
 from spaces.architecture import Architecture
-from spaces.errors import ENVIRONMENT, UserError
+from spaces.errors import ENVIRONMENT, UserError, nearest
 from spaces.space import Space
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def kept(place: RunFolder, ledger: Ledger) -> Experiment:
     noted = ledger.fact("config")
     if noted is not None and not place.is_held and not place.holds(noted):
         what = "damaged, or was changed" if place.config.exists() else "missing"
-        hint = f"senet-search sync {place.name}, or the run command, restores it from the ledger"
+        hint = f"senet-search sync {place.name}{folder.option(place.path.parent)}, or the run command, restores it from the ledger"
         raise UserError(f"{place.config} is {what}", hint=hint, code=ENVIRONMENT)
     found = config.load(place.config)
     return _importable(replace(found, base=_origin(found, place, ledger)))
@@ -75,14 +76,14 @@ def kept(place: RunFolder, ledger: Ledger) -> Experiment:
 def _origin(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Path:
     """The folder of the config that a run was begun with, where relative paths start.
 
-    Where an older ledger does not say, or the project was moved with its runs: the folder that the runs lie in, if the
-    images are there; else that of the run.
+    Where an older ledger does not say: the folder that the runs lie in, as they do unless --runs said otherwise. The same
+    where the project was moved with its runs, if the images are there; else the folder of the run.
     """
     noted, project = ledger.fact("base"), place.path.parent.parent
     if noted and Path(noted).is_dir():
         return Path(noted)
     path = experiment.data.path
-    return project if path and (project / path).exists() else place.path
+    return project if not noted or (path and (project / path).exists()) else place.path
 
 
 def _importable(experiment: Experiment) -> Experiment:
@@ -96,6 +97,8 @@ def _importable(experiment: Experiment) -> Experiment:
 PRICED = 10_000
 # Validation images on which every form of an export is tried; more would only take longer.
 _TRIED = 10_000
+# The schemes of MLflow's stores: a server, a database, a folder.
+TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc")
 # No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.
 NARROWEST = 16
 
@@ -106,12 +109,22 @@ def load(path: Path, overrides: Sequence[str] = (), *, base: Path | None = None)
     Torch is not imported to tell of a typing error, unless a ratio looks as if it left no channel.
     """
     try:
-        return _importable(config.load(path, overrides, base=base))
+        found = config.load(path, overrides, base=base)
+        return _importable(found if base else replace(found, base=_home(found, path)))
     except ConfigError as error:
         draft = error.draft
         if draft is None or draft.space.min_hidden or max(draft.space.reduction) <= NARROWEST:
             raise
         raise ConfigError([*error.problems, *_space_problems(draft)]) from error
+
+
+def _home(experiment: Experiment, path: Path) -> Path:
+    """Where relative paths of a config start: at its folder; of the copy that a run keeps, where the run was begun."""
+    place = RunFolder(path.resolve().parent)
+    if path.name != place.config.name or not place.exists:
+        return experiment.base
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        return _origin(experiment, place, ledger)
 
 
 def _space_problems(draft: Experiment) -> tuple[Problem, ...]:
@@ -137,6 +150,16 @@ def prepare(experiment: Experiment) -> Prepared:
         if not error.key:
             raise
         raise experiment.problem_at(error.key, error.message, error.hint, code=error.code) from error
+
+
+def power_of_two(most: int) -> int:
+    """The largest that is not more."""
+    return 1 << (most.bit_length() - 1)
+
+
+def fitting_batch(n_train: int) -> int:
+    """A batch size that makes about eight steps of an epoch: with one or two a learning rate says little."""
+    return power_of_two(max(2, n_train // 8))
 
 
 def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Labelled | None, str]":
@@ -181,6 +204,7 @@ def together(experiment: Experiment, device: str, count: int) -> Slots:
 def _prepare(experiment: Experiment) -> Prepared:
     from senet_nas import build, overhead, warm_start
 
+    _check_tracking(experiment.tracking.uri)
     evaluate, table = _evaluator(experiment), None
     device, slots = _machine(experiment)
     if experiment.resources.storage and not slots.is_local:
@@ -214,9 +238,10 @@ def _check_limits(prepared: Prepared) -> None:
         return
     prices = [prepared.price(architecture) for architecture in space if not architecture.is_plain]
     if not any(excess(objectives, price) <= 0 for price in prices):
-        index, strict = next(
-            (i, o) for i, o in enumerate(prepared.experiment.objectives) if o in objectives and o.limit is not None
-        )
+        strict = next(objective for objective in objectives if objective.limit is not None)
+        # Accuracy was put first, so the file may number them in another way.
+        written = prepared.experiment.document.tree["objectives"]
+        index = next(i for i, objective in enumerate(written) if objective["metric"] == strict.metric)
         least = min(price[strict.column] for price in prices)
         raise UserError(
             f"no architecture of the space is within the limits; the least {strict.metric} overhead is +{least:.3g} %",
@@ -225,11 +250,28 @@ def _check_limits(prepared: Prepared) -> None:
         )
 
 
+def _check_tracking(uri: str | None) -> None:
+    """Not a check of the config alone: a run that was begun with such an address can still be looked at."""
+    scheme, found, rest = (uri or "").partition(":")
+    kind = scheme.partition("+")[0]  # a driver may follow, as in mysql+pymysql
+    if uri is None or uri == "databricks" or (found and rest and kind in TRACKERS):
+        return
+    allowed = ", ".join(f"{name}:" for name in TRACKERS)
+    guess = nearest(kind, TRACKERS)
+    raise UserError(
+        f"`{config.redacted(uri)}` is no address that MLflow knows; allowed: {allowed}",
+        hint=f"did you mean `{guess}:`?"
+        if guess and found
+        else "write for example http://localhost:5000, or leave it out",
+        key="tracking.uri",
+    )
+
+
 def _check_batch(experiment: Experiment, n_train: int) -> None:
     if experiment.evaluate == "train" and experiment.train.batch_size > n_train:
         raise UserError(
             f"{experiment.train.batch_size} is more than the {n_train} images that train",
-            hint=f"use at most {n_train}, better an eighth of it",
+            hint=f"write `train.batch_size: {power_of_two(n_train)}` or less, better {fitting_batch(n_train)}",
             key="train.batch_size",
         )
 

@@ -4,12 +4,13 @@ Counts are of 1000 classes and ``image_size``, unless the row says otherwise; th
 Errors are in percent on ImageNet's validation images (one centre crop), or on CIFAR-10's test images.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from senet_nas import backbones
-from spaces import SE, Architecture, Site
+from spaces import SE, Architecture, Site, placements
 from spaces.errors import UserError, unknown
 from spaces.placements import place
 
@@ -193,7 +194,27 @@ def find(target: str, placement: str, values: Mapping[str, str], min_hidden: int
         _check(target)
     if placement in NETWORKS:
         return _on(backbone, placement)
-    return place(backbone, sites(backbone), target if "/" in target else placement, values, min_hidden)
+    offered = sites(backbone)
+    try:
+        return place(
+            backbone,
+            offered,
+            target if "/" in target else placement,
+            {"position": _usual(offered), **values},
+            min_hidden,
+        )
+    except UserError as error:
+        # What a config calls space.min_hidden is an option here.
+        hint = error.hint.replace("set space.min_hidden: 1", "add --min-hidden 1")
+        hint = re.sub(r"write `position: \[(\w+)\]`", r"add --position \1", hint)
+        raise UserError(error.message, hint=hint, key=error.key, code=error.code) from error
+
+
+def _usual(sites: Sequence[Site]) -> str:
+    """Where SE acts unless it is said: the paper's position where all units offer it, else the first that all offer."""
+    common = [position for position in sites[0].channels if all(position in site.channels for site in sites)]
+    papers = placements.PAPER["position"]
+    return papers if papers in common or not common else common[0]
 
 
 def usual(target: str, **given: int | None) -> backbones.Usual:

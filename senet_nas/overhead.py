@@ -158,10 +158,29 @@ def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         try:
             shadow(torch.empty(1, *image_shape, device="meta"))
-        except RuntimeError as error:
-            raise UserError(
-                f"the network cannot take images of shape {image_shape}: {str(error).splitlines()[0]}",
-                hint="set data.image_size to a larger side, or choose a network for smaller images",
-                key="data.image_size",
-            ) from error
+        except Exception as error:  # a network of the user's may throw anything
+            raise _refused(shadow, image_shape, error) from error
     return counter.get_total_flops() // 2, places
+
+
+def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception) -> UserError:
+    """Why a network takes no images of a shape: their channels, where three would do, else their size."""
+    channels, *size = image_shape
+    said = (str(error).splitlines() or [type(error).__name__])[0]
+    message = f"the network cannot take images of shape {image_shape}: {said}"
+    if channels != 3 and _takes(shadow, (3, *size)):
+        hint = f"the data have {channels} channel{'s' * (channels > 1)}, the network takes 3: let it take `in_channels`"
+        return UserError(message, hint=f"{hint}, or read image files with `data.color: rgb`", key="model.backbone")
+    hint = "set data.image_size to a larger side, or choose a network for smaller images"
+    return UserError(message, hint=hint, key="data.image_size")
+
+
+def _takes(shadow: "nn.Module", image_shape: tuple[int, ...]) -> bool:
+    import torch
+
+    try:
+        with torch.no_grad():
+            shadow(torch.empty(1, *image_shape, device="meta"))
+    except Exception:  # that it throws is the answer, whatever it is
+        return False
+    return True

@@ -68,7 +68,6 @@ def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
 
 
 def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
-    import numpy as np
 
     arrays = _load(path)
     names = {"train": "_train" if "x_train" in arrays else "", "val": "_val", "test": "_test"}
@@ -78,7 +77,7 @@ def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
         held = ", ".join(sorted(arrays)) or "nothing"
         raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
     sets = {
-        part: (_checked(arrays[f"x{end}"], f"x{end}"), arrays[f"y{end}"].astype(np.int64))
+        part: (_checked(arrays[f"x{end}"], f"x{end}"), _labels(arrays[f"y{end}"], f"y{end}"))
         for part, end in names.items()
     }
     n_classes = 1 + max(int(y_N.max(initial=0)) for _, y_N in sets.values())
@@ -94,8 +93,35 @@ def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
         return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {path.name: found}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
-            f"{path} cannot be read: {error}", hint="write it with numpy.savez or numpy.save", key="data.path"
+            f"{path} cannot be read: {_unread(error)}", hint="write it with numpy.savez or numpy.save", key="data.path"
         ) from error
+
+
+def _unread(error: Exception) -> str:
+    """What is wrong with a file, without numpy's advice to run what stands in it (allow_pickle)."""
+    if "Object arrays" in str(error):
+        return "it holds Python objects, not numbers"
+    return "it is no file of numpy's" if "pickle" in str(error) else str(error)
+
+
+def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
+    """Labels (N,) as int64. Raises UserError for what is no class: cut to whole numbers, classes would merge."""
+    import numpy as np
+
+    hint = "write classes as whole numbers from 0 on"
+    if y.ndim != 1 or y.dtype.kind not in "fiub":
+        raise UserError(
+            f"{name} is {y.dtype} of shape {y.shape}, not one class for each signal", hint=hint, key="data.path"
+        )
+    y_N = y.astype(np.float64)
+    broken = np.flatnonzero(~np.isfinite(y_N) | (y_N != np.floor(y_N)))
+    if len(broken):
+        raise UserError(
+            f"{len(broken)} of {len(y_N)} labels of {name} are no whole numbers, the first is {y_N[broken[0]]:g} at signal "
+            f"{broken[0]}",
+            hint=hint, key="data.path",
+        )  # fmt: skip
+    return y.astype(np.int64)
 
 
 def _checked(x: "NDArray[np.generic]", name: str) -> "Signals":

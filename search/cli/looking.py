@@ -14,8 +14,8 @@ from search.cli.options import JSON, RUNS, placed, print_json
 @placed
 @click.option("--latency", is_flag=True, help="Also measure time and memory beside plain, on this machine.")
 @click.option("--device", default="auto", show_default=True, type=click.Choice(["auto", "cpu", "cuda"]))
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(min=1), help="Images in one pass.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(min=1), help="CPU threads.")
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads.")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(["float32", "bfloat16", "float16"]))
 @click.option(
     "--runtime", default="eager", show_default=True, type=click.Choice(["eager", "compile", "cudagraph", "onnxruntime"])
@@ -32,7 +32,7 @@ def profile(target: str, placement: str, image_size: int | None, channels: int |
     from search.commands import profile as prices
     from senet_nas.recipe import LatencySpec
 
-    se = {name: str(value) for name, value in se.items()}
+    se = {name: str(value) for name, value in se.items() if value is not None}
     measured = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
     found = prices.profile(
         target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=measured
@@ -56,12 +56,13 @@ def show(target: str, placement: str, image_size: int | None, channels: int | No
     it; a BACKBONE is filled as --placement says."""
     from search.commands import show as shows
 
-    values = {name: str(value) for name, value in se.items()}
+    values = {name: str(value) for name, value in se.items() if value is not None}
     found = shows.show(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
     if svg is not None:
+        from search import folder
         from search.report import network
 
-        svg.write_text(network.svg(found))
+        folder.write(svg, network.svg(found).encode(), option="--svg")
         click.echo(f"drawn into {svg}", err=True)
     if as_json:
         print_json("show", None, found.to_dict())

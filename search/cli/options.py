@@ -31,15 +31,15 @@ PLACEMENT = (
     click.option(
         "--placement", default="all", show_default=True, help="none | all | last | stages:1-3 | blocks:1.0,3.2 | a key."
     ),
-    click.option("--reduction", default=16, show_default=True, type=click.IntRange(min=1)),
-    click.option("--position", default="pre_addition", show_default=True),
+    click.option("--reduction", default=16, show_default=True, type=click.IntRange(1, 65_536)),
+    click.option("--position", default=None, help="[default: pre_addition, or what all units of the backbone offer]"),
     click.option("--squeeze", default="avg", show_default=True),
     click.option("--excitation", default="fc", show_default=True),
     click.option("--gate", default="sigmoid", show_default=True),
-    click.option("--min-hidden", default=None, type=click.IntRange(min=1)),
-    click.option("--image-size", type=click.IntRange(min=1), help="[default: what the network was made for]"),
-    click.option("--channels", type=click.IntRange(min=1), help="[default: likewise]"),
-    click.option("--classes", type=click.IntRange(min=1), help="[default: likewise]"),
+    click.option("--min-hidden", default=None, type=click.IntRange(1, 65_536)),
+    click.option("--image-size", type=click.IntRange(1, 65_536), help="[default: what the network was made for]"),
+    click.option("--channels", type=click.IntRange(1, 65_536), help="[default: likewise]"),
+    click.option("--classes", type=click.IntRange(1, 10_000_000), help="[default: likewise]"),
 )
 
 

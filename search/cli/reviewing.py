@@ -120,7 +120,13 @@ def export(
 @click.command()
 @click.argument("run")
 @RUNS
-@click.option("--port", default=5000, show_default=True, help="Port on this machine; the next free one if it is taken.")
+@click.option(
+    "--port",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(1, 65_436),
+    help="Port on this machine; the next free one if it is taken.",
+)
 def ui(run: str, runs: Path, port: int) -> None:
     """Open the MLflow UI on the runs of RUN: on this machine only, until Ctrl-C."""
     from search.commands import ui as review
@@ -140,7 +146,7 @@ def sync(run: str, runs: Path, as_json: bool) -> None:
     if as_json:
         print_json("sync", run, sent.to_dict())
     else:
-        click.echo("\n".join(sent.lines()))
+        click.echo("\n".join(sent.lines(runs)))
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """Commands that make a search: its config, its check, its run; and many of them over a table."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
     from search.commands import init as first
 
     schema_file = first.write(data, backbone, config, force=force)
-    click.echo(f"Wrote {config} and {schema_file}. Next: senet-search check {config}")
+    click.echo(f"Wrote {config} and {schema_file}. Next: senet-search check {shlex.quote(str(config))}")
 
 
 @click.command()
@@ -34,7 +35,8 @@ def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         print_json("check", experiment.name, found.to_dict())
     else:
         click.echo("\n".join(found.lines()))
-        click.echo(f"Nothing was started. Next: senet-search run {config}")
+        words = ["senet-search", "run", str(config), *(word for text in overrides for word in ("--set", text))]
+        click.echo(f"Nothing was started. Next: {shlex.join(words)}")
 
 
 @click.command()

@@ -11,6 +11,7 @@ from search.config import Experiment
 from search.console import plan_lines
 from search.evaluators import Trainer
 from search.prepare import Prepared, prepare
+from search.schedule import cluster
 
 # Enough batches for a steady rate, few enough to wait for.
 BATCHES = 12
@@ -19,12 +20,14 @@ BATCHES = 12
 @dataclass(frozen=True)
 class Checked:
     """What was found. ``seconds_per_training`` is measured on a few batches, None where nothing of ours trains.
-    ``silent_store`` is why MLflow's server does not answer, which would not stop a run."""
+    ``silent_store`` is why MLflow's server does not answer, which would not stop a run; ``silent_cluster`` why nothing does
+    at the address of Ray, where a cluster may be started yet."""
 
     prepared: Prepared
     seconds_per_training: float | None
     free_bytes: int
     silent_store: str = ""
+    silent_cluster: str = ""
 
     @property
     def seconds(self) -> float | None:
@@ -40,7 +43,7 @@ class Checked:
             "sites": [site.name for site in space.sites], "slots": asdict(self.prepared.slots),
             "device": self.prepared.device, "trainings": self.prepared.experiment.budget.trainings,
             "seconds_per_training": self.seconds_per_training, "seconds": self.seconds, "free_bytes": self.free_bytes,
-            "silent_store": self.silent_store,
+            "silent_store": self.silent_store, "silent_cluster": self.silent_cluster,
         }  # fmt: skip
 
     def lines(self) -> list[str]:
@@ -55,8 +58,21 @@ class Checked:
             *plan_lines(self.prepared),
             time_line,
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
+            *_cautions(self.prepared),
             *([f"caution   MLflow does not answer: {self.silent_store}"] if self.silent_store else []),
+            *([f"caution   {self.silent_cluster}"] if self.silent_cluster else []),
         ]
+
+
+def _cautions(prepared: Prepared) -> list[str]:
+    """What a config may say, and hardly anybody means."""
+    recipe = prepared.experiment.train
+    if prepared.experiment.evaluate == "train" and recipe.warmup >= recipe.epochs:
+        return [
+            f"caution   train.warmup is {recipe.warmup:g} of {recipe.epochs} epochs: the learning rate rises to the end "
+            "and never reaches train.lr"
+        ]
+    return []
 
 
 def check(experiment: Experiment) -> Checked:
@@ -65,7 +81,12 @@ def check(experiment: Experiment) -> Checked:
     seconds = _measure(prepared) if isinstance(prepared.evaluate, Trainer) else None
     runs = Path("runs")
     silent = track.unreachable(track.store(experiment.tracking.uri, runs), runs)
-    return Checked(prepared, seconds, shutil.disk_usage(".").free, silent)
+    return Checked(prepared, seconds, shutil.disk_usage(".").free, silent, _silent_cluster(prepared.slots.ray))
+
+
+def _silent_cluster(address: str) -> str:
+    error = cluster.silent(address)
+    return f"no Ray cluster answers at {address} yet: {error}; {cluster.HEAD} before the search" if error else ""
 
 
 def _measure(prepared: Prepared) -> float:

@@ -11,7 +11,6 @@ from search.front import Front
 from search.ledger import Ledger
 from search.prepare import kept, rules
 from search.report import picture
-from spaces import durable
 from spaces.errors import UserError
 
 
@@ -50,9 +49,10 @@ class Comparison:
 def compare(names: Sequence[str], runs: Path, to: Path) -> Comparison:
     """Reads the runs and draws their fronts. Raises UserError: fewer than two, one unknown, or without a result."""
     if len(set(names)) < 2:
-        raise UserError("a comparison needs two runs or more", hint="senet-search compare RUN RUN")
+        twice = f"; {names[0]} is named twice" if len(names) > 1 else ""
+        raise UserError(f"a comparison needs two different runs or more{twice}", hint="senet-search compare RUN OTHER")
     sides = tuple(_side(name, runs) for name in dict.fromkeys(names))
-    durable.write(to, picture.fronts_png([side.front for side in sides]))
+    folder.write(to, picture.fronts_png([side.front for side in sides]), option="--to")
     return Comparison(sides, _cautions(sides), to)
 
 
@@ -60,7 +60,10 @@ def _side(name: str, runs: Path) -> Side:
     place = folder.find(name, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
-        found = front.compute(place.name, ledger, rules(experiment))
+        try:
+            found = front.compute(place.name, ledger, rules(experiment))
+        except UserError as error:
+            raise UserError(f"{name}: {error.message}", hint=error.hint, code=error.code) from error
         data = ledger.fact("data") or {}
     conditions = {
         "backbone": experiment.model.network, "dataset": experiment.data.dataset,

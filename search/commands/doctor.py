@@ -22,7 +22,10 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         checks = [{"invariant": r.name, "words": r.words, "state": _state(r), "why": r.skipped} for r in self.results]
-        return {"ok": not self.findings, "findings": [asdict(f) for f in self.findings], "checks": checks}
+        notes = [asdict(note) for result in self.results for note in result.notes]
+        return {
+            "ok": not self.findings, "findings": [asdict(f) for f in self.findings], "notes": notes, "checks": checks,
+        }  # fmt: skip
 
     def lines(self) -> list[str]:
         return [line for result in self.results for line in _lines(result)]
@@ -41,11 +44,11 @@ def diagnose(run: str, runs: Path) -> Diagnosis:
 
 
 def _state(result: Result) -> str:
-    return "wrong" if result.findings else "skipped" if result.skipped else "ok"
+    return "wrong" if result.findings else "skipped" if result.skipped else "caution" if result.notes else "ok"
 
 
 def _lines(result: Result) -> list[str]:
     why = f" ({result.skipped})" if result.skipped else ""
     head = f"{_state(result):<8}  {result.name:<3}  {result.words}{why}"
-    found = [(f"{'':<15}{f.problem}", f"{'':<15}  do: {f.remedy}") for f in result.findings]
+    found = [(f"{'':<15}{f.problem}", f"{'':<15}  do: {f.remedy}") for f in (*result.findings, *result.notes)]
     return [head, *(line for pair in found for line in pair)]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search import choice, folder, front, projection, track, worker
+from search import choice, confirm, folder, front, projection, track, worker
 from search.config import Experiment
 from search.console import shown
 from search.folder import RunFolder
 from search.front import Front, Point
+from search.invariants import is_complete
 from search.ledger import Ledger, Training
 from search.prepare import kept, rules, validation
 from spaces.errors import NOTHING_USABLE, UserError
@@ -81,7 +82,7 @@ def export(
         experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
         point = choice.choose(found, pick, limits)
-        training = median(point, ledger, place)
+        training = median(point, ledger, place, experiment)
         facts = ledger.facts()
     whole = _Choice(found, point, training, experiment, place, facts)
     taken = _write(whole, to or place.export / point.id, onnx=onnx, force=force)
@@ -110,20 +111,30 @@ class _Choice:
     facts: Mapping[str, Any]
 
 
-def median(point: Point, ledger: Ledger, place: RunFolder) -> Training:
+def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experiment) -> Training:
     """The training whose weights to take: the median validation accuracy, neither the lucky nor the unlucky one."""
     kept = [
         t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"
     ]
     mine = [t for t in kept if f"a{t.architecture}" == point.id]
     if not mine:
-        names = ", ".join(sorted({f"a{t.architecture}" for t in kept})) or "none"
+        names = ", ".join(sorted({f"a{t.architecture}" for t in kept}))
         raise UserError(
-            f"{point.id} has no weights: only the trainings of finalists and of plain keep theirs ({names})",
-            hint="take one of those, or search with at least 16 trainings so that finalists are trained",
+            f"{point.id} has no weights: only the confirmation's fresh trainings, of finalists and of plain, keep theirs; "
+            + (f"there are those of {names}" if kept else "none of them has finished"),
+            hint=("take one of those" if kept else _onward(ledger, place, experiment)),
             code=NOTHING_USABLE,
         )
     return projection.median(mine)
+
+
+def _onward(ledger: Ledger, place: RunFolder, experiment: Experiment) -> str:
+    """How a run without a confirmation comes to one: it goes on to its end, or is extended."""
+    is_small = not confirm.sizes(experiment.budget.trainings).total
+    stopped = not is_complete(experiment, ledger.facts())
+    more = ["--trainings +24"] if is_small or not stopped else []
+    go_on = f"{'the run was stopped: go on' if stopped else 'extend the run'} with `{folder.command(place, experiment.name, *more)}`"
+    return f"{go_on}; a confirmation takes a budget of 24 trainings" if is_small else go_on
 
 
 def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> Taken:

@@ -1,14 +1,19 @@
 """``senet-search init``: a commented config to start from, and its schema for editors."""
 
+import itertools
 import json
 import os
 from pathlib import Path
 
 from search import config as configs
+from search.prepare import fitting_batch
 from senet_nas.datasets import DATASETS
+from senet_nas.recipe import DataSpec, Recipe
 from spaces.errors import ENVIRONMENT, UserError
 
 NAMED = [name for name in DATASETS if name != "image_folder"]
+# With so many files in a folder the usual batch size fits, and counting on would take long.
+MANY = 5000
 
 
 def write(data: str, backbone: str | None, config: Path, *, force: bool = False) -> Path:
@@ -17,8 +22,11 @@ def write(data: str, backbone: str | None, config: Path, *, force: bool = False)
         raise UserError(f"{config} exists already", hint="choose another name, or --force")
     if data not in NAMED:
         data = _folder(Path(data), config)
+    n_train = None if data in NAMED else _training_images(config.parent / data)
     text = configs.template(
-        data=data, backbone=backbone or DATASETS[data if data in NAMED else "image_folder"].backbone
+        data=data,
+        backbone=backbone or DATASETS[data if data in NAMED else "image_folder"].backbone,
+        batch=_batch(n_train),
     )
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
@@ -39,3 +47,26 @@ def _folder(images: Path, config: Path) -> str:
         return str(images)
     seen = os.path.relpath(images, config.parent)
     return seen if seen.startswith(".") else f"./{seen}"
+
+
+def _batch(n_train: int | None) -> tuple[int, str] | None:
+    """A batch size for so many images, and why, where they are fewer than the usual one takes."""
+    if n_train is None or n_train >= Recipe.batch_size:
+        return None
+    why = f"images per step; the usual {Recipe.batch_size} are more than the {n_train} that train"
+    return fitting_batch(n_train), why
+
+
+def _training_images(images: Path) -> int | None:
+    """How many images of a folder would train; None of one that is large, or of which `check` has something to say."""
+    from senet_nas import image_folder
+    from senet_nas.split import split
+
+    if len(list(itertools.islice(images.rglob("*"), MANY))) == MANY:
+        return None
+    try:
+        spec = DataSpec(path=str(images.resolve()), color="rgb")  # whatever it is, so that no file is opened
+        found = image_folder.listed(spec, Path())
+        return len(split(found.labels, spec, len(found.classes))["train"][1])
+    except UserError:
+        return None

@@ -30,7 +30,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
 
 def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
     """Names by kind; all kinds unless one is asked for. Raises UserError."""
-    tables: dict[str, Callable[[], list[str]]] = {**TABLES, "runs": lambda: folder.names(runs)}
+    tables: dict[str, Callable[[], list[str]]] = {**TABLES, "runs": lambda: sorted(folder.names(runs))}
     if what is not None and what not in tables:
         raise unknown("list", what, tables)
     return {kind: list(names()) for kind, names in tables.items() if what in (None, kind)}

@@ -7,6 +7,7 @@ from search import folder, front, history, report
 from search.commands import status
 from search.folder import RunFolder
 from search.front import Front, Rules
+from search.invariants import is_complete
 from search.ledger import Ledger
 from search.prepare import kept, rules
 
@@ -26,3 +27,19 @@ def rewritten(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
         facts = {**facts, "history": steps, "progress": status.here(place).sentence()}
     report.write(found, ledger.trainings, ledger.entries, facts, place.path)
     return found
+
+
+def following(found: Front, place: RunFolder) -> list[str]:
+    """What to type after a look at a result. Without a confirmation no weights were kept, so there is nothing to export."""
+    at = folder.option(place.path.parent)
+    look = f"senet-search ui {place.name}{at}"
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        experiment = kept(place, ledger)
+        complete = is_complete(experiment, ledger.facts())
+    if place.is_held:
+        return [look, f"senet-search status {place.name}{at}"]
+    if not complete:
+        return [look, f"{folder.command(place, experiment.name)} (goes on where it was stopped)"]
+    if not found.confirmed:
+        return [look, folder.command(place, experiment.name, "--trainings +24")]
+    return [look, f"senet-search export {place.name}{at} --to DIR"]

@@ -65,10 +65,10 @@ def _told(place: RunFolder) -> Status | None:
 
 def here(place: RunFolder) -> Status:
     """The status of a run of this machine."""
+    is_live = place.is_held  # before the ledger is read: what a driver did since is then in it
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
-        is_live, is_complete = place.is_held, ledger.fact("complete") is not None
-        budget = experiment.budget.trainings
+        is_complete, budget = ledger.fact("complete") is not None, experiment.budget.trainings
         counts = dict(Counter(str(t.state) for t in ledger.trainings))
         seconds = _seconds(ledger, is_live)
         finished = counts.get("finished", 0)

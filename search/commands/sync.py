@@ -12,7 +12,7 @@ from search.folder import RunFolder
 from search.front import Front
 from search.invariants import is_complete
 from search.ledger import Ledger
-from search.prepare import rules
+from search.prepare import kept, rules
 from search.track import Tracker
 from spaces import durable
 from spaces.architecture import Architecture
@@ -32,11 +32,11 @@ class Sent:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def lines(self) -> list[str]:
+    def lines(self, runs: Path = folder.RUNS) -> list[str]:
         there = self.told - self.sent
         return [
             f"{self.run}: {self.sent} of {self.told} trainings sent to {self.store}, {there} were there already",
-            f"Next: senet-search ui {self.run}",
+            f"Next: senet-search ui {self.run}{folder.option(runs)}",
         ]
 
 
@@ -69,17 +69,17 @@ def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
     noted = ledger.fact("config")
     if noted is not None and not place.holds(noted):
         durable.write(place.config, noted)
-    return config.load(place.config)
+    return kept(place, ledger)
 
 
 def _uri(experiment: Experiment, place: RunFolder) -> str:
     """Where to send. A run keeps no password: an address that had one must be given again."""
-    kept = experiment.tracking.uri
-    if kept is None or "***" not in kept:
-        return track.store(kept, place.path.parent)
+    noted = experiment.tracking.uri
+    if noted is None or "***" not in noted:
+        return track.store(noted, place.path.parent)
     if "MLFLOW_TRACKING_URI" not in os.environ:
         raise UserError(
-            f"the address {kept} was kept without its password",
+            f"the address {noted} was kept without its password",
             hint="set MLFLOW_TRACKING_URI to the whole address", code=ENVIRONMENT,
         )  # fmt: skip
     return os.environ["MLFLOW_TRACKING_URI"]

@@ -35,7 +35,7 @@ def plan(
         experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
         point = choice.choose(found, pick)
-        training = take_home.median(point, ledger, place) if start == "search" else None
+        training = take_home.median(point, ledger, place, experiment) if start == "search" else None
     if config_path is not None or overrides:
         experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)
     _check_backbone(point.architecture, experiment)

@@ -31,7 +31,7 @@ def serve(run: str, runs: Path, port: int) -> None:
     if not track.is_embedded(uri):
         click.echo(f"{run} is tracked elsewhere. Open {mlflow_ui.link(config.redacted(uri), number, place.name)}")
         return
-    free = mlflow_ui.free_port(port)
+    free = _free_port(port)
     argv, env = mlflow_ui.ui_command(uri, runs, free)
     click.echo(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
     click.echo("It starts (about ten seconds); Ctrl-C stops it.")
@@ -50,6 +50,13 @@ def serve(run: str, runs: Path, port: int) -> None:
             *filter(None, (line.strip() for line in said.read().decode(errors="replace").split("\n"))),
         ]
     raise UserError(f"MLflow's server ended (exit {server.returncode}): {last[:200]}", code=ENVIRONMENT)
+
+
+def _free_port(preferred: int) -> int:
+    try:
+        return mlflow_ui.free_port(preferred)
+    except OSError as error:  # those below 1024 are not for everybody
+        raise UserError(str(error), hint="choose another with --port, from 1024 on", code=ENVIRONMENT) from error
 
 
 def _attend(server: "subprocess.Popen[bytes]", health: str) -> None:

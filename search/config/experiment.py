@@ -193,7 +193,14 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
         found += [document.problem(fault) for fault in checks.faults(_complete(tree), document.is_broken)]
     if found or document.problems or config is None:
         raise ConfigError([*document.problems, *found], draft=_draft(document, base))
-    return Experiment(**{key: getattr(config, key) for key in _KEYS}, base=base, document=document)
+    settings = {key: getattr(config, key) for key in _KEYS}
+    settings["objectives"] = _accuracy_first(config.objectives)
+    return Experiment(**settings, base=base, document=document)
+
+
+def _accuracy_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """The samplers take the first objective for the accuracy; people may name it anywhere."""
+    return tuple(sorted(objectives, key=lambda objective: not objective.is_accuracy))
 
 
 def _draft(document: Document, base: Path) -> Experiment | None:

@@ -65,21 +65,24 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
-def template(*, data: str, backbone: str, name: str = "config") -> str:
+def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
     """The config to start from: data and backbone are set, every other line is a comment that shows its default.
 
     ``data`` is the name of a dataset or the path of an image folder; ``name`` is what the file will be called.
+    ``batch`` is a batch size that is set too, and why.
     """
     given: dict[str, Any] = {"model.backbone": backbone, "data.dataset": data if data in DATASETS else FOLDER}
     if data not in DATASETS:
         given["data.path"] = data
+    if batch is not None:
+        given["train.batch_size"] = batch[0]
     lines = [
         f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
         "# Where should Squeeze-and-Excitation go? This file says what to compare. Only data and model.backbone must",
         "# be set; every other line shows its default: take away the `# ` before a key to change it.",
     ]
     for field in dataclasses.fields(Config):
-        lines += _section(field, given, name)
+        lines += _section(field, given, name, {"train.batch_size": batch[1]} if batch else {})
     return "\n".join(lines) + "\n"
 
 
@@ -112,7 +115,7 @@ def _within(found: dict[str, Any], section: str, rest: list[str]) -> dict[str, A
     return here  # type: ignore[no-any-return]
 
 
-def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: str) -> list[str]:
+def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: str, why: Mapping[str, str]) -> list[str]:
     section = get_type_hints(Config)[field.name]
     meaning = field.metadata["description"]
     if not dataclasses.is_dataclass(section):
@@ -124,7 +127,7 @@ def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: st
         text = f"# {key.name}: {flow(key.default)}" if value is MISSING else f"{key.name}: {flow(value)}"
         if key.name == "dataset" and value == FOLDER:
             text = f"# {text}"
-        lines += _commented("  ", text, key.metadata["description"])
+        lines += _commented("  ", text, why.get(f"{field.name}.{key.name}", key.metadata["description"]))
     return lines
 
 

@@ -5,12 +5,10 @@ its units own no slots: ``mine.nets:small@features.*.block``. In a pattern ``*``
 """
 
 import copy
-import importlib
 import inspect
 import itertools
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from senet_nas.backbones import KEY
+from senet_nas import foreign
+from senet_nas.backbones import KEY, look_in
 from senet_nas.squeeze_excitation import Slot, add_output
 from spaces.errors import UserError, nearest
 
@@ -26,12 +25,6 @@ SITES = "model.sites"
 # Sides of the inputs with which channels are looked up; they depend on none, but a small one may not fit through.
 _SIDES = (64, 224, 299)
 _SHOWN = 12
-
-
-def look_in(folder: Path | str) -> None:
-    """Modules of this folder can be imported from now on."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
 
 
 def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> nn.Module:
@@ -44,7 +37,7 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
     make = _function(target)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        made = make(**_wanted(make, in_channels, num_classes))
+        made = _made(target, make, _wanted(target, make, in_channels, num_classes))
     if not isinstance(made, nn.Module):
         raise UserError(f"{target} returned {type(made).__name__}, not a torch.nn.Module", key=KEY)
     if patterns:
@@ -58,24 +51,34 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
 
 
 def _function(target: str) -> Callable[..., Any]:
-    module, _, name = target.partition(":")
     look_in(Path.cwd())
+    hint = "write package.module:function; looked beside the config, in this folder and the installed packages"
+    return foreign.function(target, key=KEY, hint=hint)
+
+
+def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> Any:
     try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise UserError(
-            f"cannot import {target}: {error}",
-            hint="write package.module:function; looked beside the config, in this folder and the installed packages",
-            key=KEY,
-        ) from error
-    if not callable(found):
-        raise UserError(f"{target} is no function", key=KEY)
-    return found
+        return make(**wanted)
+    except Exception as error:  # the user's code may throw anything
+        given = ", ".join(f"{name}={value}" for name, value in wanted.items())
+        raise UserError(foreign.thrown(target, make, error), hint=f"it was called with ({given})", key=KEY) from error
 
 
-def _wanted(make: Callable[..., Any], in_channels: int, num_classes: int) -> dict[str, int]:
+def _wanted(target: str, make: Callable[..., Any], in_channels: int, num_classes: int) -> dict[str, int]:
+    """Those of the two that the function takes. Raises UserError where it wants more than them."""
     given = {"in_channels": in_channels, "num_classes": num_classes}
-    parameters = inspect.signature(make).parameters.values()
+    try:
+        parameters = inspect.signature(make).parameters.values()
+    except (TypeError, ValueError):  # written in C, so that nobody knows
+        return given
+    free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in free and p.name not in given]
+    if needed:
+        names = ", ".join(f"`{name}`" for name in needed)
+        raise UserError(
+            f"{target} wants {names}; a network is made with in_channels and num_classes alone",
+            hint=f"give {names} a default value", key=KEY,
+        )  # fmt: skip
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return given
     return {key: value for key, value in given.items() if key in {parameter.name for parameter in parameters}}

@@ -146,7 +146,9 @@ def _check_target(target: Path, force: bool) -> None:
     if not target.exists() or not any(target.iterdir()):
         return
     if not force:
-        raise UserError(f"{target} is not empty", hint="choose another folder, or force its replacement")
+        raise UserError(
+            f"{target} is not empty", hint="choose another folder, or replace it: --force (in Python: force=True)"
+        )
     if not (target / _RECORD).is_file():
         raise UserError(f"{target} holds other files than an export; it is not replaced", hint="choose another folder")
 

@@ -1,5 +1,6 @@
 """Two files that go along with a network: a program that classifies files with it, and a card that tells about it."""
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,28 @@ RECORD = json.loads((Path(__file__).parent / "architecture.json").read_text(enco
 {read}
 
 def main(paths):
-    network, classes = load(), RECORD["classes"]
+    """Prints the classes of each file, and what is wrong with those that cannot be read. Returns the exit status."""
+    network, classes, status = load(), RECORD["classes"], 0
     for path in paths:
+        try:
+            x = read(path)
+        except Exception as error:  # whoever reads a format throws what it likes
+            why = getattr(error, "strerror", None) or f"cannot be read ({{type(error).__name__}})"
+            print(f"{{path}}: {{why}}", file=sys.stderr)
+            status = 1
+            continue
         with torch.inference_mode():
-            chances = network(normalise(read(path)[None])).softmax(1)[0]
+            chances = network(normalise(x[None])).softmax(1)[0]
         best = chances.topk(min(3, len(classes)))
         words = ", ".join(f"{{classes[k]}} {{100 * p:.1f}} %" for p, k in zip(best.values.tolist(), best.indices.tolist()))
         print(f"{{path}}: {{words}}")
+    return status
 
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
 '''
 _READ_IMAGE = '''def read(path):
     """An image file as in training, uint8 (C, H, W): upright, the shorter side resized, the centre cut out."""
@@ -54,7 +64,10 @@ _READ_IMAGE = '''def read(path):
 '''
 _READ_ARRAY = '''def read(path):
     """An array of a .npy file in the shape of training, {shape}."""
-    return torch.from_numpy(np.load(path, allow_pickle=False)).float().reshape({shape})
+    x = np.load(path, allow_pickle=False)
+    if x.size != {size}:
+        raise OSError(0, f"an array of shape {{x.shape}}, not {shape}")
+    return torch.from_numpy(x.astype(np.float32)).reshape({shape})
 '''
 
 
@@ -68,7 +81,7 @@ def predict(shape: tuple[int, ...]) -> str:
     if kind(shape) == "image files":
         read = _READ_IMAGE.format(mode="L" if shape[0] == 1 else "RGB")
         return _PREDICT.format(read=read, pillow=", Pillow", imports="from PIL import Image, ImageOps\n")
-    return _PREDICT.format(read=_READ_ARRAY.format(shape=shape), pillow="", imports="")
+    return _PREDICT.format(read=_READ_ARRAY.format(shape=shape, size=math.prod(shape)), pillow="", imports="")
 
 
 def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:

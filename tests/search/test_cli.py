@@ -355,6 +355,54 @@ def test_wrong_words_are_answered_with_the_right_ones(typed, words, says):
     assert "Traceback" not in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [(["show", "cifar_resnet8", "--svg", "nowhere/x.svg"], 2, "there is no folder nowhere"),
+     (["show", "cifar_resnet8", "--svg", "/proc/x.svg"], 4, "cannot write /proc/x.svg"),
+     (["profile", "cifar_resnet8", "--channels", "9" * 20], 2, "--channels"),
+     (["ui", "nothing", "--port", "80000"], 2, "--port"),
+     (["show", "cifar_resnet8", "--reduction", "100"], 2, "--min-hidden 1"),
+     (["show", "vgg11_bn", "--position", "pre_addition"], 2, "add --position output")],
+)  # fmt: skip
+def test_a_plain_mistake_is_no_bug_of_ours(typed, words, status, says):
+    found = typed(*words)
+    assert found.returncode == status, found.stderr
+    assert says in found.stderr
+    assert "internal error" not in found.stderr
+
+
+@pytest.mark.parametrize("backbone", ["vgg11_bn", "mobilenet_v2", "cifar_resnet8", "densenet121"])
+def test_a_backbone_needs_no_position_named(typed, backbone):
+    for command in ("show", "profile"):
+        found = typed(command, backbone, "--json")
+        assert found.returncode == 0, found.stderr
+        assert json.loads(found.stdout)["params_overhead" if command == "profile" else "params"] > 0
+
+
+def test_init_writes_a_batch_size_that_the_images_fill(tmp_path, typed):
+    for name in ("cat", "dog", "emu"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = np.full((8, 8), 40 + number + 60 * (name == "dog"), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    (tmp_path / "deep").mkdir()
+    assert typed("init", "--data", "images", "deep/config.yaml", "--backbone", "cifar_resnet8").returncode == 0
+    assert "more than the 77 that train" in (tmp_path / "deep" / "config.yaml").read_text()
+    found = typed("check", "deep/config.yaml", "--set", "train.epochs=1", "--set", "data.image_size=8")
+    assert found.returncode == 0, found.stderr
+    told = typed("check", "deep/config.yaml", "--set", "train.batch_size=128")
+    assert "`train.batch_size: 64` or less, better 8" in told.stderr
+
+
+def test_what_comes_next_has_the_settings_of_now(tmp_path, typed):
+    typed("init", "my config.yaml")
+    sets = ["--set", "train.epochs=2", "--set", "train.warmup=2", "--set", "space.squeeze=[avg, max]"]
+    found = typed("check", "my config.yaml", *sets, "--set", "model.backbone=cifar_resnet8")
+    assert "--set train.epochs=2 --set train.warmup=2 --set 'space.squeeze=[avg, max]'" in found.stdout
+    assert "Next: senet-search run 'my config.yaml'" in found.stdout
+    assert "caution   train.warmup is 2 of 2 epochs" in found.stdout
+
+
 def test_list_and_schema_are_for_machines_too(tmp_path, typed):
     listed = json.loads(typed("list", "--json").stdout)
     assert {"digits", "image_folder"} <= set(listed["datasets"])

@@ -78,8 +78,24 @@ def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("names", "part"), [(["one"], "two runs or more"), (["one", "one"], "two runs or more"), (["one", "tow"], "tow")]
+    ("names", "part"),
+    [(["one"], "two different runs"), (["one", "one"], "one is named twice"), (["one", "tow"], "tow")],
 )
 def test_too_few_or_unknown_runs_are_told(runs, tmp_path, names, part):
     with pytest.raises(UserError, match=part):
         compare(names, runs, tmp_path / "both.png")
+
+
+def test_a_run_without_a_result_is_named(runs, tmp_path):
+    make_run(runs, "early", gains=())
+    with pytest.raises(UserError, match="^early: "):
+        compare(["one", "early"], runs, tmp_path / "both.png")
+
+
+@pytest.mark.parametrize("where", ["nowhere/x.png", "folder", "/proc/x.png"])
+def test_a_place_that_takes_no_picture_is_told_and_how_to_name_another(runs, tmp_path, where):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError) as caught:
+        compare(["one", "two"], runs, tmp_path / where)
+    assert str(tmp_path / where).rpartition("/")[0] in caught.value.message
+    assert "--to FILE" in caught.value.hint

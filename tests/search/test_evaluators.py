@@ -1,10 +1,11 @@
 import gzip
 import json
 import pickle
+from types import SimpleNamespace
 
 import pytest
 
-from search.evaluators import Custom, Table, Trainer
+from search.evaluators import Custom, Shares, Table, Trainer
 from senet_nas import checkpoint
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import Architecture, UserError
@@ -112,6 +113,23 @@ def test_a_users_function_may_return_or_yield(base, name, accuracies):
 def test_a_function_that_cannot_be_called_is_a_users_error(base, target, says):
     with pytest.raises(UserError, match=says):
         _ = Custom(target, base).function
+
+
+def test_a_module_that_cannot_be_read_is_a_users_error(tmp_path):
+    (tmp_path / "half_written.py").write_text("def f(:\n")
+    with pytest.raises(UserError, match=r"SyntaxError: .*half_written\.py, line 1"):
+        _ = Custom("half_written:f", str(tmp_path)).function
+
+
+@pytest.mark.parametrize(("accuracies", "times"), [([0.5, 0.9, 0.8], 1), ([0.5, 91.0, 0.8, 0.7], 0), ([0.0, 0.0], 0)])
+def test_shares_are_doubted_once(accuracies, times):
+    said = []
+    doubts = Shares(said.append)
+    for accuracy in accuracies:
+        doubts.changed(SimpleNamespace(state="finished", metrics={"val_accuracy": accuracy}), None)
+        doubts.changed(SimpleNamespace(state="failed", metrics={}), None)
+    assert len(said) == times
+    assert all("return 100 times a share" in text for text in said)
 
 
 def test_a_function_that_yields_nothing_is_a_users_error(base):

@@ -137,3 +137,10 @@ def test_a_worker_that_hangs_ends_itself_and_leaves_where_it_stood(tmp_path, wha
         assert (done.returncode, done.stdout.split()) == (0, ["1", "90.0"]), done.stderr
         assert worker.hung(tmp_path, "abc") == ""
         assert [path.name for path in (tmp_path / "abc").iterdir()] == [worker.RESULT]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "said"), [(500.0, "accuracy 500 is no percentage from 0 to 100"), (-0.5, "accuracy -0.5")]
+)
+def test_an_accuracy_that_is_no_percentage_is_told_as_it_came(accuracy, said):
+    assert said in failures.unusable({"val_accuracy": accuracy})

@@ -185,3 +185,20 @@ def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
     assert {size: found["n"] for size, found in trained.test.items()} == {"14": 9, "28": 9}
     record = json.loads((tmp_path / "t" / "network" / "architecture.json").read_text())
     assert (record["preprocessing"]["size"], record["preprocessing"]["resize"]) == ([14, 14], 16)
+
+
+def test_a_folder_of_somebody_elses_is_refused_before_anything_is_written(planned, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "cat.png").write_text("")
+    with pytest.raises(UserError, match=r"holds no training \(cat.png\)"):
+        full_training.train(planned, tmp_path / "images")
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat.png"]
+
+
+def test_a_place_that_can_be_no_folder_is_told(planned, tmp_path):
+    (tmp_path / "file").write_text("")
+    for where, what, code in ((tmp_path / "file", "is a file", 2), (Path("/proc/zz"), "cannot create", 4)):
+        with pytest.raises(UserError, match=what) as caught:
+            full_training.train(planned, where)
+        assert caught.value.code == code
+        assert "--to DIR" in caught.value.hint

@@ -1,10 +1,15 @@
 """What only data, network and machine can show is told with the line of the config, before anything is trained."""
 
+from contextlib import closing
+
 import pytest
 from PIL import Image
+from torch import nn
 
 from search import config
 from search import prepare as preparing
+from search.folder import RunFolder
+from search.ledger import Ledger
 from search.prepare import prepare, together
 from spaces.errors import UserError
 
@@ -12,7 +17,7 @@ DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\
 
 # name: (what stands in the config, key of the fault, a part of the message, a part of the hint)
 BAD = {
-    "batch": ("train: {batch_size: 512}", "train.batch_size", "512 is more than the 200 images", "at most 200"),
+    "batch": ("train: {batch_size: 512}", "train.batch_size", "512 is more than the 200 images", "`train.batch_size: 128` or less"),
     "no architecture within the limit": (
         "objectives: [{metric: accuracy}, {metric: macs, limit: 0}]", "objectives.1.limit", "the least macs overhead is +",
         "raise the limit",
@@ -76,6 +81,10 @@ def test_images_that_a_network_cannot_take_are_told(tmp_path, monkeypatch):
         from senet_nas.build import build
 
         overhead.count(build("cifar_resnet8/-/-/-", num_classes=10), (7, 32, 32))
+    assert caught.value.key == "model.backbone"
+    assert "the data have 7 channels, the network takes 3" in caught.value.hint
+    with pytest.raises(UserError, match="cannot take images") as caught:
+        overhead.count(nn.Sequential(nn.Conv2d(3, 4, 9)), (1, 4, 4))
     assert caught.value.key == "data.image_size"
 
 
@@ -112,3 +121,44 @@ def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):
     known = experiment(tmp_path)
     slots = [together(known, device, 2) for device in ("cpu", "cuda")]
     assert [(s.count, s.cpus, s.gpus, s.is_local) for s in slots] == [(2, 2, 0.0, True), (2, 2, 1.0, True)]
+
+
+@pytest.mark.parametrize("uri", ["foo", "htp://host:5000", "http:", "./mlruns"])
+def test_an_address_that_mlflow_does_not_know_is_told_before_anything_is_trained(tmp_path, uri):
+    with pytest.raises(UserError) as caught:
+        prepare(experiment(tmp_path, f"tracking: {{uri: '{uri}'}}"))
+    assert caught.value.key == "tracking.uri"
+    assert "allowed: http:, https:, sqlite:" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://h:5000", "sqlite:///x.db", "postgresql://u@h/d", "mysql+pymysql://u@h/d", "databricks", "file:///x"]
+)
+def test_addresses_that_mlflow_knows_are_taken(tmp_path, uri):
+    assert prepare(experiment(tmp_path, f"tracking: {{uri: '{uri}'}}")).experiment.tracking.uri == uri
+
+
+@pytest.mark.parametrize(
+    ("n", "largest", "better"), [(2, 2, 2), (15, 8, 2), (64, 64, 8), (77, 64, 8), (127, 64, 8), (200, 128, 16)]
+)
+def test_batch_sizes_that_fit(n, largest, better):
+    assert (preparing.power_of_two(n), preparing.fitting_batch(n)) == (largest, better)
+
+
+def test_a_limit_is_told_at_its_line_wherever_accuracy_stands(tmp_path):
+    with pytest.raises(UserError) as caught:
+        prepare(experiment(tmp_path, "objectives: [{metric: macs, limit: 0}, {metric: accuracy}]"))
+    assert caught.value.key == "objectives.0.limit"
+
+
+def test_the_copy_of_a_config_in_a_run_starts_where_the_run_was_begun(tmp_path, monkeypatch):
+    """So that the command that the report names goes on with the run, from any folder."""
+    project, place = tmp_path / "project", RunFolder(tmp_path / "runs" / "mine")
+    project.mkdir()
+    place.create()
+    place.config.write_text(DIGITS)
+    with closing(Ledger(place.ledger)) as ledger:
+        assert preparing.load(place.config).base == tmp_path  # begun before runs remembered where
+        ledger.note(base=str(project))
+    assert preparing.load(place.config).base == project
+    assert preparing.load(project.parent / "runs" / "mine" / "config.yaml", ["train.epochs=1"]).base == project

@@ -1,16 +1,22 @@
+import sys
+from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from search import Experiment
+from search.commands import export as take_home
+from search.commands import report as reports
 from search.commands.train import plan
 from search.evaluators import Trainer
 from search.folder import RunFolder
 from search.ledger import Ledger
 from search.prepare import kept, prepare
 from search.schedule import Slots
-from search.session import Silent, _agreed, _Session
+from search.session import Silent, _agreed, _Session, result
 from senet_nas.recipe import Seed
+from spaces import UserError
 
 CONFIG = {"data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"}}
 
@@ -78,3 +84,94 @@ def test_a_run_is_trained_in_full_on_the_images_that_lie_beside_its_config(tmp_p
     for overrides in ((), ("train.epochs=1",)):
         planned, _ = plan("mine", overrides=overrides, **usual)
         assert planned.experiment.base == project
+
+
+def finished(place, ledger):
+    """A finished training of plain, and that it is recommended."""
+    price = {"params": 1e5, "params_overhead": 0.0, "macs": 1.0, "macs_overhead": 0.0}
+    (training,) = ledger.plan(
+        [(ledger.enter("cifar_resnet8/-/-/-", "plain", price), Seed(0))], role="baseline", origin="baseline 0"
+    )
+    ledger.start(training.uid)
+    ledger.finish(training.uid, metrics={"val_accuracy": 90.0}, curve=[], correct=None)
+
+
+def test_images_that_were_moved_are_asked_for(tmp_path):
+    project, place, ledger = begun(tmp_path)
+    finished(place, ledger)
+    (project / "images").rmdir()
+    usual = {"overrides": (), "pick": "a0", "start": "scratch", "seed": "0", "runs": place.path.parent}
+    with pytest.raises(UserError, match=str(project / "images")) as caught:
+        plan("mine", config_path=None, **usual)
+    assert "--config FILE" in caught.value.hint
+    (tmp_path / "now").mkdir()
+    (project / "other.yaml").write_text("data: {path: ../now}\nmodel: {backbone: cifar_resnet8}\n")
+    assert plan("mine", config_path=project / "other.yaml", **usual)[0].experiment.base == project
+
+
+def test_a_project_that_was_moved_with_its_runs_finds_its_images(tmp_path):
+    """And so does a run that was begun before runs remembered where."""
+    project, place, ledger = begun(tmp_path)
+    ledger.close()
+    project.rename(tmp_path / "elsewhere" / "moved")
+    (tmp_path / "elsewhere" / "images").symlink_to("moved/images")
+    with closing(Ledger(place.ledger)) as ledger:
+        assert kept(place, ledger).base == tmp_path / "elsewhere"
+
+
+def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, monkeypatch):
+    """Also by `export`, which prepares nothing."""
+    from senet_nas.build import sites
+
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    project, place = tmp_path / "project", RunFolder(tmp_path / "runs" / "own")
+    project.mkdir()
+    (project / "net_beside_its_config.py").write_text(
+        "from torch import nn\ndef small():\n    return nn.Sequential(nn.Conv2d(3, 4, 1), nn.Flatten())\n"
+    )
+    model = "model: {backbone: 'net_beside_its_config:small', sites: ['0']}\n"
+    (project / "own.yaml").write_text("data: digits\n" + model + "space: {position: [output]}\n")
+    place.create()
+    ledger = Ledger(place.ledger)
+    _agreed(Experiment.load(project / "own.yaml"), place, ledger, None, Silent())
+    monkeypatch.chdir(tmp_path)
+    assert [site.name for site in sites(kept(place, ledger).model.network)] == ["1.0"]
+
+
+def following(place, ledger, **facts):
+    ledger.note(**facts)
+    return reports.following(result(place.name, place.path.parent), place)
+
+
+def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, monkeypatch):
+    _, place, ledger = begun(tmp_path)
+    finished(place, ledger)
+    monkeypatch.chdir(tmp_path)
+    runs = "--runs elsewhere/runs"
+    look, then = following(place, ledger)
+    assert look == f"senet-search ui mine {runs}"
+    assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs} (goes on where it was stopped)"
+    budget = kept(place, ledger).budget
+    assert following(place, ledger, complete=[budget.trainings, budget.time])[1] == (
+        f"senet-search run elsewhere/runs/mine/config.yaml --trainings +24 {runs}"
+    )
+    monkeypatch.chdir(place.path.parent.parent)
+    assert following(place, ledger)[0] == "senet-search ui mine"
+
+
+@pytest.mark.parametrize(
+    ("budget", "complete", "says"),
+    [(64, False, "go on with `senet-search run "), (64, True, "--trainings +24"), (20, False, "takes a budget of 24 trainings")],
+)  # fmt: skip
+def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, complete, says):
+    _, place, ledger = begun(tmp_path)
+    finished(place, ledger)
+    experiment = kept(place, ledger)
+    experiment = replace(experiment, budget=replace(experiment.budget, trainings=budget))
+    if complete:
+        ledger.note(complete=[budget, None])
+    point = SimpleNamespace(id="a0")
+    with pytest.raises(UserError, match="only the confirmation's fresh trainings") as caught:
+        take_home.median(point, ledger, place, experiment)
+    assert says in caught.value.hint
+    assert ("+24" in caught.value.hint) == (complete or budget < 24)

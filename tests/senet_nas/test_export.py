@@ -175,8 +175,9 @@ def test_an_export_is_replaced_only_by_force(tmp_path: Path) -> None:
     target = tmp_path / "best"
     target.mkdir()
     export(trained(), ARCHITECTURE, target, **DATA, **CODE)
-    with pytest.raises(UserError, match="is not empty"):
+    with pytest.raises(UserError, match="is not empty") as caught:
         export(trained(), ARCHITECTURE, target, **DATA, **CODE)
+    assert "--force" in caught.value.hint
     (target / "notes.txt").write_text("old")
     export(trained(), ARCHITECTURE, target, **DATA, **CODE, force=True)
     assert {path.name for path in target.iterdir()} == COMPANIONS | {"model.py"}
@@ -282,6 +283,20 @@ def test_predict_names_the_class_that_the_network_finds(folder: Path, tmp_path: 
         chances = trained().eval()((labelled(1)[0] / 255 - 0.3) / 0.2).softmax(1)[0]
     best = int(chances.argmax())
     assert said.startswith(f"{picture}: {DATA['classes'][best]} {100 * chances[best]:.1f} %")
+
+
+def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    picture, broken = tmp_path / "picture.png", tmp_path / "broken.png"
+    Image.fromarray(labelled(1)[0][0, 0].numpy()).save(picture)
+    broken.write_bytes(b"\x89PNG\r\n\x1a\nnot")
+    names = [str(tmp_path / "gone.png"), str(broken), str(tmp_path), str(picture)]
+    done = subprocess.run(
+        [sys.executable, str(folder / "predict.py"), *names], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{picture}: ")
+    assert [line.rpartition(": ")[0] for line in done.stderr.splitlines()] == names[:3]
+    assert "No such file or directory" in done.stderr
 
 
 def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_path: Path) -> None:

@@ -67,6 +67,18 @@ def nothing():
     return 3
 
 
+def inner():
+    raise ValueError("no luck")
+
+
+def boom(in_channels, num_classes):
+    return inner()
+
+
+def needs(width, depth=3):
+    return nn.Conv2d(width, 4, 1)
+
+
 number = 3
 """
 
@@ -77,6 +89,8 @@ def mine(tmp_path, monkeypatch):
     code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[0]
     (tmp_path / "mine.py").write_text(code)
     (tmp_path / "more.py").write_text(MORE)
+    (tmp_path / "broken.py").write_text("def small(:\n")
+    (tmp_path / "burnt.py").write_text("import math\nx = 1 / 0\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path[:])
     sites.cache_clear()
@@ -144,6 +158,10 @@ WRONG = {
     "more:nothing": ("returned int, not a torch.nn.Module", "model.backbone"),
     "mine:small": ("has no slots", "model.sites"),
     "mine:small@feature.*": ("no module matches `feature.*`", "model.sites"),
+    "broken:small": ("cannot import broken:small: SyntaxError", "model.backbone"),
+    "burnt:small": ("burnt.py, line 2)", "model.backbone"),
+    "more:boom": ("more:boom failed with ValueError: no luck", "model.backbone"),
+    "more:needs": ("more:needs wants `width`", "model.backbone"),
     "more:pair@1": ("does not return one tensor", "model.sites"),
 }
 
@@ -155,6 +173,13 @@ def test_what_is_wrong_is_told_at_its_key(name):
         sites(name)
     assert caught.value.key == key
     assert caught.value.hint or key == "model.backbone"
+
+
+def test_what_a_function_throws_is_told_with_its_innermost_line():
+    line = 1 + MORE.split("\n").index('    raise ValueError("no luck")')
+    with pytest.raises(UserError, match=rf"more\.py, line {line}\)$") as caught:
+        sites("more:boom")
+    assert "in_channels=3, num_classes=1000" in caught.value.hint
 
 
 def test_patterns_name_whole_parts_of_a_path():

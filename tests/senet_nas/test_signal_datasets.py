@@ -100,6 +100,13 @@ BROKEN = np.where(np.arange(20)[:, None] == 7, np.nan, signals(20, 8))
         ({"x": signals(20, 1, 8, 8), "y": np.arange(20) % 2}, "of shape (20, 1, 8, 8)"),
         ({"x": np.array([["a"] * 8] * 20), "y": np.arange(20) % 2}, "x is <U1"),
         ({"x": signals(20, 8), "y": np.arange(19) % 2}, "20 images but 19 labels"),
+        (
+            {"x": signals(20, 8), "y": np.arange(20) % 4 / 2},
+            "10 of 20 labels of y are no whole numbers, the first is 0.5 at signal 1",
+        ),
+        ({"x": signals(20, 8), "y": np.full(20, np.nan)}, "20 of 20 labels of y"),
+        ({"x": signals(20, 8), "y": np.array(["a", "b"] * 10)}, "y is <U1 of shape (20,)"),
+        ({"x": signals(20, 8), "y": np.eye(20)}, "y is float64 of shape (20, 20)"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(tmp_path, arrays, message):
@@ -108,6 +115,20 @@ def test_a_wrong_file_says_what_is_wrong(tmp_path, arrays, message):
         load(DataSpec(dataset="signals", path="mine.npz"), base=tmp_path)
     assert message in caught.value.message
     assert caught.value.key == "data.path"
+
+
+def test_labels_may_be_whole_numbers_of_any_kind(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=signals(40, 8), y=np.arange(40) % 2 * 1.0)
+    assert load(DataSpec(dataset="signals", path="mine.npz"), base=tmp_path).y_train.unique().tolist() == [0, 1]
+
+
+def test_nobody_is_told_to_run_what_stands_in_a_file(tmp_path):
+    (tmp_path / "text.npz").write_text("no archive")
+    np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), y=np.zeros(1))
+    for name, why in (("text.npz", "no file of numpy's"), ("objects.npz", "Python objects")):
+        with pytest.raises(UserError, match=why) as caught:
+            load(DataSpec(dataset="signals", path=name), base=tmp_path)
+        assert "pickle" not in caught.value.message + caught.value.hint
 
 
 def test_what_is_no_file_of_arrays_is_told(tmp_path):

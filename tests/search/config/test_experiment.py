@@ -226,3 +226,13 @@ def test_reading_a_config_loads_nothing_heavy():
     demo = next(path for path in CONFIGS if path.name == "demo.yaml")
     answer = subprocess.run([sys.executable, "-c", code, demo], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_accuracy_is_the_first_objective_wherever_it_was_written(write):
+    """The samplers read it there."""
+    written = Experiment.load(
+        write(
+            "data: digits\nmodel: {backbone: cifar_resnet8}\nobjectives: [{metric: params}, {metric: accuracy}, {metric: macs, limit: 2}]\n"
+        )
+    )
+    assert [objective.metric for objective in written.objectives] == ["accuracy", "params", "macs"]

@@ -191,3 +191,9 @@ def test_a_budget_of_the_command_line(text, before, expected):
 def test_what_is_no_budget(text):
     with pytest.raises(UserError, match="--trainings"):
         with_trainings(Experiment.from_dict(LEAST), text)
+
+
+def test_the_template_sets_a_batch_size_and_says_why(tmp_path):
+    (tmp_path / "config.yaml").write_text(template(data="digits", backbone="resnet18", batch=(8, "because")))
+    assert load(tmp_path / "config.yaml").train.batch_size == 8
+    assert re.search(r"^  batch_size: 8 +# because$", (tmp_path / "config.yaml").read_text(), re.MULTILINE)
