@@ -43,7 +43,6 @@ PLAN = (
     *(Part(("exhaustive",), table, 160, 50) for table in TABLES[:2]),
     *(Part(QUICK, table, 32, 100) for table in TABLES[:2]),
     *(Part(QUICK, table, 128, 50) for table in TABLES[:2]),
-    *(Part(MODELS, table, 64, 20) for table in TABLES),
 )
 
 
