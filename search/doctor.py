@@ -24,12 +24,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Result:
-    """What a check found. ``skipped`` says why it was not made, or is empty."""
+    """What a check found. ``skipped`` says why it was not made, or is empty; ``notes`` are not wrong."""
 
     name: str
     words: str
     skipped: str = ""
     findings: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 def examine(place: RunFolder) -> list[Finding]:
@@ -54,9 +55,10 @@ def results(place: RunFolder) -> list[Result]:
 
 
 def _made(check: Check, case: Case) -> Result:
-    skipped = check.skip(case)
-    found = () if skipped else tuple(Finding(check.name, *found) for found in check.find(case))
-    return Result(check.name, check.words, skipped, found)
+    if skipped := check.skip(case):
+        return Result(check.name, check.words, skipped)
+    found, notes = (tuple(Finding(check.name, *one) for one in look(case)) for look in (check.find, check.note))
+    return Result(check.name, check.words, "", found, notes)
 
 
 def _ledger(path: Path) -> Ledger:

@@ -43,12 +43,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Check:
-    """An invariant: its name, its words, what breaks it (problem and remedy), and why it may not apply now."""
+    """An invariant: its name, its words, what breaks it (problem and remedy), why it may not apply now, and what breaks
+    nothing but is good to know."""
 
     name: str
     words: str
     find: Callable[[Case], Findings]
     skip: Callable[[Case], str] = lambda case: ""
+    note: Callable[[Case], Findings] = lambda case: iter(())
 
 
 def is_complete(experiment: Experiment | None, facts: Mapping[str, Any]) -> bool:
@@ -62,15 +64,19 @@ def is_complete(experiment: Experiment | None, facts: Mapping[str, Any]) -> bool
 # -- what must hold ---------------------------------------------------------------------------------------------------
 
 
-def _adopted(case: Case) -> Findings:
-    """Results on disk of trainings that the ledger has not ended, or does not have."""
+def _known(case: Case) -> Findings:
+    """Results on disk of trainings that the ledger does not have."""
     known = {training.uid for training in case.ledger.trainings}
     foreign = [path.parent.name for path in case.place.trainings.glob(f"*/{worker.RESULT}")]
     if foreign := sorted(set(foreign) - known):
         yield f"results of trainings that the ledger does not know: {_some(foreign)}", "move them out of the run"
+
+
+def _arrived(case: Case) -> Findings:
+    """A stop leaves results that nobody was there to take in, and those of attempts that start again."""
     left = [t.name for t in case.ledger.trainings if t.state in OPEN and _outcome(case, t) is not None]
     if left:
-        yield f"finished on disk, but not in the ledger: {_some(left)}", AGAIN
+        yield f"came when the run was stopped: {_some(left)}", AGAIN
 
 
 def _numbered(case: Case) -> Findings:
@@ -198,7 +204,7 @@ def _untracked(case: Case) -> str:
 
 
 CHECKS = (
-    Check("I1", "every result on disk is in the ledger", _adopted, _busy),
+    Check("I1", "every result on disk is in the ledger, or will be", _known, _busy, _arrived),
     Check("I2", "numbers have no gaps, uids are unique", _numbered),
     Check("I3", "nothing is running unless a driver is", _at_rest, _busy),
     Check("I4", "results on disk are whole and agree with the ledger", _agreeing, _busy),
@@ -214,8 +220,9 @@ CHECKS = (
 
 
 def _outcome(case: Case, training: Training) -> Outcome | None:
+    path = case.place.trainings / training.uid / worker.RESULT
     try:
-        return worker.adopt(case.place.trainings, training.uid)
+        return worker.decode(training.uid, path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -76,7 +76,8 @@ class Entry:
 
 
 class Ledger:
-    """The ledger of one run. Keeps a copy of all rows in memory; only the driver of a run may write.
+    """The ledger of one run. Keeps a copy of all rows in memory; only the driver of a run may write, and who only reads
+    sees the moment at which it was opened.
 
     Raises UserError (code 4) where the file is damaged, or was written by a newer version.
     """
@@ -84,7 +85,9 @@ class Ledger:
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = path
         self._db = ledger_file.connect(path, read_only=read_only)
-        with ledger_file.named(path), _readable(path), ledger_file.snapshot(self._db):
+        with ledger_file.named(path), _readable(path):
+            if read_only:  # until it is closed rows and facts are of one moment, whoever writes meanwhile
+                self._db.execute("BEGIN")
             self.entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
             self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
             if not read_only:

@@ -63,16 +63,6 @@ def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
 
 
 @contextmanager
-def snapshot(db: sqlite3.Connection) -> Iterator[None]:
-    """All that is read within is of one moment, whatever another process writes meanwhile."""
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("ROLLBACK")
-
-
-@contextmanager
 def named(path: Path | str) -> Iterator[None]:
     """SQLite's errors, with the file that they are about."""
     try:

@@ -253,13 +253,14 @@ class _Session:
 
     def _adopt(self, uid: str) -> Outcome | None:
         """A result that a worker left here, or in the store. Raises UserError (code 4) where that does not answer."""
-        folder = self._place.trainings / uid
-        if self._store is not None and not (folder / worker.RESULT).exists():
+        outcome = worker.adopt(self._place.trainings, uid)
+        if outcome is None and self._store is not None:
             try:
-                self._store.fetch(uid, worker.KEPT, folder)
+                self._store.fetch(uid, worker.KEPT, self._place.trainings / uid)
             except (OSError, ValueError) as error:
                 raise storage.unreadable(self._store, error) from error
-        return worker.adopt(self._place.trainings, uid)
+            outcome = worker.adopt(self._place.trainings, uid)
+        return outcome
 
     def _needed(self) -> list[Path]:
         """What every node of a cluster must see: the data, or the folder of the user's function or table."""

@@ -3,14 +3,18 @@
 Where nothing is trained (while data are loaded, while Ray starts) the first one already ends it at once.
 """
 
+import _thread
 import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SOON = 0.05  # seconds
+# What cannot be raised where it came is sent again after so many seconds: by then that place is left.
+SOON = 0.05
 NAMES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -31,14 +35,17 @@ class Signals:
     def __init__(self) -> None:
         self.first: int | None = None
         self._stop: Callable[[], None] | None = None
+        self._unheard: int | None = None  # to be sent again
+        self._is_first_again = False
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
         """While it is open the first signal calls ``stop`` instead of ending everything at once. One that came before, and
-        that Python dropped (it was raised in a weakref callback or a ``__del__``), is heard now."""
+        whose Interrupted went nowhere, is heard now."""
         self._stop = stop
         try:
             if self.first is not None:
+                self.forget()
                 stop()
             yield
         finally:
@@ -52,29 +59,72 @@ class Signals:
             if signal.getsignal(name) != signal.SIG_IGN:
                 signal.signal(name, self._handle)
 
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Python drops what is raised in a weakref callback or a ``__del__``, and tells a hook: such a signal comes again."""
+        before = sys.unraisablehook
+
+        def hear(dropped: "sys.UnraisableHookArgs") -> None:
+            if isinstance(dropped.exc_value, Interrupted):
+                self._is_first_again = not dropped.exc_value.twice
+                self._send_again(dropped.exc_value.signal_number)
+            else:
+                before(dropped)
+
+        sys.unraisablehook = hear
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+            if self.first is not None:  # that is enough for whoever looks now
+                self.forget()
+
+    def forget(self) -> None:
+        """Sends nothing again."""
+        self._unheard, self._is_first_again = None, False
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._stop is None and frame is not None and frame.f_code.co_filename.startswith("<frozen importlib"):
-            # Raised between two lines of the import system, its lock would never be given back: other threads would wait.
-            again = threading.Timer(_SOON, os.kill, (os.getpid(), number))
-            again.daemon = True
-            again.start()
+        is_first = self.first is None or self._is_first_again
+        stop = self._stop if is_first else None
+        if stop is None and _is_importing(frame):
+            self._send_again(number)
             return
-        is_first = self.first is None
         self.first = self.first or number
-        if self._stop is None or not is_first:
+        self._is_first_again = False
+        if stop is None:
             raise Interrupted(self.first, twice=not is_first)
-        self._stop()
+        stop()
+
+    def _send_again(self, number: int) -> None:
+        """From a bare thread: one of threading's takes locks, and who holds them just now nobody knows."""
+        self._unheard = number
+        _thread.start_new_thread(self._after_a_moment, ())
+
+    def _after_a_moment(self) -> None:
+        time.sleep(SOON)
+        number, self._unheard = self._unheard, None
+        if number is not None:
+            os.kill(os.getpid(), number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether this is code of the import system: interrupted between two of its lines it would never give its lock back, and
+    other threads would wait for that."""
+    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 @contextmanager
 def taken() -> Iterator[Signals]:
     """The signals are ours while this is open."""
     signals = Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
     before = {name: signal.getsignal(name) for name in NAMES}
     signals.install()
     try:
-        yield signals
+        with signals.hearing():
+            yield signals
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for name, handler in before.items():
-                signal.signal(name, handler)
+        for name, handler in before.items():
+            signal.signal(name, handler)

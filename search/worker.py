@@ -47,8 +47,8 @@ def work(
     """
     folder = trainings / assignment.uid
     folder.mkdir(parents=True, exist_ok=True)
-    for left in (RESULT, HANG):  # of an attempt that is tried again: it would pass for what this one left
-        (folder / left).unlink(missing_ok=True)
+    discard(trainings, assignment.uid)
+    (folder / HANG).unlink(missing_ok=True)
     durable.sync(trainings)
     curve: Curve = []
     try:
@@ -96,9 +96,21 @@ def clear(trainings: Path, ended: Iterable[str]) -> None:
 
 
 def adopt(trainings: Path, uid: str) -> Outcome | None:
-    """The result that a worker left for a training, if it left a whole one."""
+    """The result that a worker left for a training, if it left a whole one, with the weights that it tells of."""
     path = trainings / uid / RESULT
-    return decode(uid, path.read_bytes()) if path.exists() else None
+    outcome = decode(uid, path.read_bytes()) if path.exists() else None
+    return outcome if outcome is not None and has_weights(trainings, uid, outcome) else None
+
+
+def has_weights(trainings: Path, uid: str, outcome: Outcome) -> bool:
+    """Whether the weights that an outcome tells of are here, whole; or it tells of none."""
+    path = trainings / uid / WEIGHTS
+    return not outcome.weights or (path.exists() and durable.sha256(path) == outcome.weights)
+
+
+def discard(trainings: Path, uid: str) -> None:
+    """Removes the result of an attempt that does not count: it would pass for that of the next one."""
+    (trainings / uid / RESULT).unlink(missing_ok=True)
 
 
 def carry(trainings: Path, uid: str, names: Iterable[str] = KEPT) -> dict[str, bytes]:

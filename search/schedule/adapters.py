@@ -21,10 +21,22 @@ from search.folder import MAKE_ROOM, RunFolder
 from search.loop import Assignment, Loop, Outcome, Progress
 from search.schedule.cluster import NODE_ID, Needs, Nodes
 from search.storage import Shelf, Store, unreadable
-from search.worker import KEPT, RESULT, WEIGHTS, adopt, carry, decode, encode, hung, receive, work
+from search.worker import (
+    KEPT,
+    RESULT,
+    WEIGHTS,
+    adopt,
+    carry,
+    decode,
+    discard,
+    encode,
+    has_weights,
+    hung,
+    receive,
+    work,
+)
 from senet_nas import checkpoint
 from senet_nas.recipe import Seed
-from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 # Short epochs are told together: a report costs the driver about 10 ms of a core that may train.
@@ -136,6 +148,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         with self._keeping_errors():
             assignment = self._loop.next()
             if assignment is not None:
+                discard(self._trainings, assignment.uid)  # what an earlier attempt sent here from another machine
                 self._uid[trial_id] = assignment.uid
                 self._begun += 1
                 barred = {BARRED: self._nodes.refused} if self._nodes else {}
@@ -177,17 +190,11 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             self._nodes.refuse(result["node"], result["lacking"])
             self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
             return
-        receive(self._trainings, uid, dict(result.pop("files", ())))
         outcome = decode(uid, result["outcome"]) if "outcome" in result else adopt(self._trainings, uid)
-        if self._store is not None and outcome is not None and result.get("stored"):
-            self._fetch(self._store, uid, outcome)
-            if not _is_whole(self._trainings / uid / WEIGHTS, outcome):
-                (self._trainings / uid / RESULT).unlink(
-                    missing_ok=True
-                )  # it must not be taken for one when all goes on
-                self._loop.lost(uid, "its weights did not come whole from the store", reason=LOST)
-                return
-        if outcome is not None:
+        if outcome is not None and not self._is_here(uid, outcome, result):
+            discard(self._trainings, uid)
+            self._loop.lost(uid, "its weights did not come whole", reason=LOST)
+        elif outcome is not None:
             self._loop.finish(uid, outcome)
         elif where := hung(self._trainings, uid):
             self._loop.lost(uid, where, reason=HANG)
@@ -195,14 +202,27 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             detail, reason = _why(error)
             self._loop.lost(uid, detail, reason=reason)
 
-    def _fetch(self, store: Store, uid: str, outcome: Outcome) -> None:
+    def _is_here(self, uid: str, outcome: Outcome, result: dict[str, Any]) -> bool:
+        """Takes in what a training left on another machine; False where its weights did not come whole. The result comes
+        last, so that it is not taken for one without them. Raises UserError (code 4) where the store does not answer."""
+        files = dict(result.pop("files", ()))
+        if not files:
+            return True  # it wrote them where they are looked for
+        text = files.pop(RESULT)
+        receive(self._trainings, uid, files)
+        if self._store is not None and result.get("stored") and not has_weights(self._trainings, uid, outcome):
+            self._fetch(self._store, uid)
+        if not has_weights(self._trainings, uid, outcome):
+            return False
+        receive(self._trainings, uid, {RESULT: text})
+        return True
+
+    def _fetch(self, store: Store, uid: str) -> None:
         """Brings weights here. Raises UserError (code 4) where the store does not answer."""
-        path = self._trainings / uid / WEIGHTS
-        if not _is_whole(path, outcome):
-            try:
-                store.fetch(uid, (WEIGHTS,), path.parent)
-            except (OSError, ValueError) as error:
-                raise unreadable(store, error) from error
+        try:
+            store.fetch(uid, (WEIGHTS,), self._trainings / uid)
+        except (OSError, ValueError) as error:
+            raise unreadable(store, error) from error
 
     @contextmanager
     def _keeping_errors(self) -> Iterator[None]:
@@ -236,11 +256,6 @@ class EarlyStops(FIFOScheduler):  # type: ignore[misc]
         path = Path(trial.error_file) if trial.error_file else None  # Tune has just written it
         self._searcher.ended(trial.trial_id, path.read_text(errors="replace") if path and path.exists() else "")
         super().on_trial_error(tune_controller, trial)
-
-
-def _is_whole(path: Path, outcome: Outcome) -> bool:
-    """The weights that an outcome tells of are there; or it tells of none."""
-    return not outcome.weights or (path.exists() and durable.sha256(path) == outcome.weights)
 
 
 def _why(error: str) -> tuple[str, str]:

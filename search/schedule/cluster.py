@@ -21,7 +21,9 @@ from spaces.errors import ENVIRONMENT, UserError
 GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
 # Whoever waits for an answer of a cluster whose head is gone waits for ever: after so long we end without it.
 LEAVE_SECONDS = 10.0
-ANSWER_SECONDS = 20.0
+# A head takes seconds to start; a machine that is there takes no time to be reached.
+ANSWER_SECONDS, CONNECT_SECONDS = 20.0, 5.0
+HEAD = "start its head there (docs/scaling.md)"
 PROBE_SECONDS = 60.0
 # The label that Ray gives to each node.
 NODE_ID = "ray.io/node-id"
@@ -66,21 +68,30 @@ def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
     ]
 
 
+def silent(address: str) -> OSError | None:
+    """Why nothing answers at HOST:PORT; None where something does, and for an address that Ray finds itself."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        return None
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        return error
+    except (OverflowError, UnicodeError) as error:  # no port, no name
+        return socket.gaierror(str(error))
+    return None
+
+
 def answering(address: str, seconds: float = ANSWER_SECONDS) -> None:
     """Raises UserError (code 4) where nothing answers at HOST:PORT: Ray itself would ask for minutes, in lines of its own. A
     head that is just starting is waited for."""
-    host, _, port = address.rpartition(":")
     until = time.monotonic() + seconds
-    while port.isdigit():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-            return
-        except (OSError, OverflowError) as error:
-            if time.monotonic() >= until or isinstance(error, socket.gaierror | OverflowError):
-                raise UserError(
-                    f"no Ray cluster answers at {address}: {error}",
-                    hint="start its head there (docs/scaling.md), or mend resources.ray", key="resources.ray", code=ENVIRONMENT,
-                ) from error  # fmt: skip
+    while (error := silent(address)) is not None:
+        if time.monotonic() >= until or isinstance(error, socket.gaierror):  # a name that does not exist will not soon
+            raise UserError(
+                f"no Ray cluster answers at {address}: {error}",
+                hint=f"{HEAD}, or mend resources.ray", key="resources.ray", code=ENVIRONMENT,
+            ) from error  # fmt: skip
         time.sleep(1)
 
 

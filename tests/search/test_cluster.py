@@ -1,5 +1,6 @@
 """Past one machine: a real Ray cluster on this one, whose nodes come and go. The trainings are scripted."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -18,8 +19,10 @@ from search.config import ConfigError, Experiment
 from search.doctor import examine
 from search.folder import RunFolder
 from search.ledger import Ledger
+from search.loop import Assignment
 from search.schedule import cluster as joined
 from senet_nas import checkpoint
+from senet_nas.recipe import Seed
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-c", "from search.cli import main; main()", "run", "config.yaml"]
@@ -106,6 +109,35 @@ def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apar
     assert (searcher.error, ended) == (None, {"u1": outcome})
     assert (tmp_path / "run" / "u1" / worker.WEIGHTS).read_bytes() == b"weights"
     assert worker.adopt(tmp_path / "run", "u1") == outcome
+
+
+def test_weights_that_come_cut_off_from_a_node_make_the_training_a_lost_one(tmp_path):
+    from search.schedule.adapters import LoopSearcher
+
+    outcome, told = worker.Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest()), []
+    text = worker.encode("u1", outcome)
+    loop = SimpleNamespace(lost=lambda uid, detail, reason: told.append((uid, reason)))
+    searcher = LoopSearcher(loop, tmp_path / "run", 1)
+    searcher._uid["trial"] = "u1"
+    searcher.on_trial_complete("trial", {"outcome": text, "files": [(worker.WEIGHTS, b"weigh"), (worker.RESULT, text)]})
+    assert (searcher.error, told) == (None, [("u1", "lost")])
+    assert not (tmp_path / "run" / "u1" / worker.RESULT).exists()
+
+
+def test_what_an_attempt_sent_does_not_pass_for_the_result_of_the_next_whose_node_goes(tmp_path):
+    """The node removes what is there, and the folder of the run is elsewhere."""
+    from search.schedule.adapters import LoopSearcher
+
+    (tmp_path / "u1").mkdir()
+    worker.save(tmp_path / "u1" / worker.RESULT, "u1", worker.Outcome(failure="out of memory"))
+    told = []
+    loop = SimpleNamespace(next=lambda: Assignment("u1", 0, "net/-", Seed(0), 1.0, keep_weights=False),
+                           lost=lambda uid, detail, reason: told.append((uid, reason)))  # fmt: skip
+    searcher = LoopSearcher(loop, tmp_path, 1)
+    searcher.suggest("trial")
+    searcher.ended("trial", "its node has died")
+    searcher.on_trial_complete("trial", error=True)
+    assert (searcher.error, told) == (None, [("u1", "lost")])
 
 
 @pytest.fixture(scope="module")

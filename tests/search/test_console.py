@@ -61,3 +61,18 @@ def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(p
     assert lines[0].endswith("s left")
     assert "\x1b" not in text
     assert "hint:" in text
+
+
+def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_line(prepared, monkeypatch):
+    """Before the plan is known there is no total: a line would say 1/0."""
+    out = io.StringIO()
+    monkeypatch.setattr(console, "console", lambda **_: Console(file=out, width=120, no_color=True))
+    ledger = Ledger(":memory:")
+    entry = ledger.enter("net/-", "plain", PRICE)
+    first, second = ledger.plan([(entry, Seed(0, r)) for r in range(2)], role="search", origin="sampler")
+    terminal = Terminal()
+    terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
+    assert out.getvalue() == ""
+    terminal.plan(prepared, 1)
+    terminal.changed(ledger.finish(second.uid, metrics={"val_accuracy": 97.5}, curve=[], correct=None), entry)
+    assert [line.split()[:2] for line in out.getvalue().splitlines() if "/20" in line] == [["2/20", "t1"]]

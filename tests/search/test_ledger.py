@@ -151,6 +151,15 @@ def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_line
     assert all(t.architecture < len(seen.entries) for t in seen.trainings)
 
 
+def test_a_reader_knows_no_fact_of_later_than_its_rows(path):
+    writer = filled(path)
+    seen = Ledger(path, read_only=True)
+    writer.plan([(writer.entries[0], Seed(7))], role="confirm", origin="confirmation 1", confirmations=["one"])
+    assert (len(seen.trainings), seen.fact("confirmations"), "confirmations" in seen.facts()) == (2, None, False)
+    seen.close()
+    assert Ledger(path, read_only=True).fact("confirmations") == ["one"]
+
+
 def test_every_running_training_tells_how_far_it_is(path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(ledger.time, "monotonic", lambda: now[0])

@@ -80,6 +80,26 @@ def test_a_disk_that_is_full_is_told_once_and_ends_nothing(place):
     assert "the search goes on" in only
 
 
+def test_what_went_wrong_in_a_look_is_told_and_the_next_look_makes_up_for_it(place, monkeypatch):
+    """Also what nobody thought of. What had ended by then is not forgotten."""
+    said, told, looked = [], [], threading.Event()
+    right = report.rewritten
+
+    def wrong_once(*of):
+        monkeypatch.setattr(report, "rewritten", right)
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(report, "rewritten", wrong_once)
+    watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()), say=said.append,
+                   least=0.01)  # fmt: skip
+    ended, entries = trainings(place)
+    watcher.changed(ended[-1], entries[-1])
+    watcher.start()
+    assert looked.wait(60)
+    watcher.close()
+    assert said == ["the report is not current: IndexError: list index out of range; the search goes on"]
+
+
 def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
     place = RunFolder(tmp_path / "run")
     place.create()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from search import schedule
+from search.commands.check import check
+from search.config import Experiment
 from search.schedule import cluster, reaper
 from senet_nas.recipe import Report
 from spaces import UserError
@@ -174,3 +176,31 @@ def test_where_no_cluster_answers_it_is_told_and_where_one_does_nothing_is():
             cluster.answering(address, 0)
         assert caught.value.code == 4
     cluster.answering("auto", 0)  # Ray finds it itself
+
+
+@pytest.mark.parametrize("ray", ["local", "auto"])
+def test_an_address_that_ray_finds_itself_is_not_asked(ray):
+    assert cluster.silent(ray) is None
+
+
+def test_a_name_that_is_none_is_told_as_one_that_is_not_known():
+    assert str(cluster.silent("a..b:6379"))
+
+
+def test_check_warns_of_a_cluster_that_does_not_answer_and_goes_on(tmp_path):
+    """It may be started later."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert checked(address, tmp_path).silent_cluster == ""
+    found = checked(address, tmp_path)
+    (line,) = [line for line in found.lines() if "no Ray cluster" in line]
+    assert line.startswith(f"caution   no Ray cluster answers at {address} yet: ")
+    assert "start its head" in line
+    assert found.to_dict()["silent_cluster"] in line
+
+
+def checked(address, tmp_path):
+    (tmp_path / "mine.py").write_text("def accuracy(architecture, seed):\n    return 90.0\n")
+    path = tmp_path / "config.yaml"
+    path.write_text("evaluate: python:mine:accuracy\ndata: digits\nmodel: {backbone: cifar_resnet8}\n")
+    return check(Experiment.load(path, [f"resources.ray={address}"]))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import types
 
@@ -9,6 +10,9 @@ import pytest
 
 from search import signals
 from search.signals import NAMES, Interrupted
+
+# A frame, as far as anybody looks at it.
+IMPORTING = types.SimpleNamespace(f_code=types.SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
 
 
 @pytest.mark.parametrize("number", NAMES)
@@ -64,29 +68,76 @@ def test_another_thread_takes_none():
     assert found == [None]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_a_signal_that_python_dropped_is_heard_when_training_begins():
+class Dying:
     """An exception of a ``__del__`` goes nowhere."""
 
-    class Dying:
-        def __del__(self):
-            os.kill(os.getpid(), signal.SIGINT)
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
 
+
+def test_a_signal_that_python_dropped_is_heard_when_training_begins():
     stopped = []
     with signals.taken() as taken:
         Dying()
         assert taken.first == signal.SIGINT
         with taken.stopping(lambda: stopped.append(1)):
-            pass
+            with pytest.raises(Interrupted) as caught:
+                os.kill(os.getpid(), signal.SIGINT)
+            assert caught.value.twice
     assert stopped == [1]
+
+
+def test_a_signal_that_python_dropped_comes_again_and_counts_once():
+    with signals.taken() as taken:
+        Dying()
+        with pytest.raises(Interrupted) as caught:
+            threading.Event().wait(10)
+        assert (caught.value.twice, taken.first) == (False, signal.SIGINT)
+
+
+def test_the_second_signal_ends_it_at_once_though_python_dropped_it():
+    stopped = []
+    with signals.taken() as taken, taken.stopping(lambda: stopped.append(1)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        Dying()
+        with pytest.raises(Interrupted) as caught:
+            threading.Event().wait(10)
+        assert caught.value.twice
+    assert stopped == [1]
+
+
+def test_what_else_python_drops_is_told_as_ever():
+    class Wrong:
+        def __del__(self):
+            raise ValueError("of somebody else")
+
+    heard, before = [], sys.unraisablehook
+    sys.unraisablehook = heard.append
+    try:
+        with signals.taken():
+            Wrong()
+        assert [type(dropped.exc_value) for dropped in heard] == [ValueError]
+        assert sys.unraisablehook == heard.append
+    finally:
+        sys.unraisablehook = before
 
 
 def test_the_import_system_is_not_interrupted_between_two_of_its_lines():
     """Its lock would never be given back. The signal comes again a moment later."""
-    within = types.SimpleNamespace(f_code=types.SimpleNamespace(co_filename="<frozen importlib._bootstrap>"))
     with signals.taken() as taken:
-        taken._handle(signal.SIGINT, within)
+        taken._handle(signal.SIGINT, IMPORTING)
         assert taken.first is None
         with pytest.raises(Interrupted):
             threading.Event().wait(10)
     assert taken.first == signal.SIGINT
+
+
+def test_nor_is_it_by_the_second_signal():
+    stopped = []
+    with signals.taken() as taken, taken.stopping(lambda: stopped.append(1)):
+        taken._handle(signal.SIGTERM, IMPORTING)  # raises nothing, so it need not wait
+        assert stopped == [1]
+        taken._handle(signal.SIGTERM, IMPORTING)
+        with pytest.raises(Interrupted) as caught:
+            threading.Event().wait(10)
+        assert caught.value.twice

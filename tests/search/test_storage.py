@@ -1,5 +1,6 @@
 """Checkpoints, weights and results of trainings in a place of pyarrow's, and a training that goes on on another node."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -225,3 +226,32 @@ def test_weights_that_did_not_come_whole_make_the_training_a_lost_one(tmp_path):
     assert searcher.error is None
     assert told == [("u1", "lost")]
     assert worker.adopt(tmp_path / "driver", "u1") is None
+
+
+def test_a_store_that_does_not_answer_leaves_no_result_without_its_weights(tmp_path):
+    """It would be taken for a finished training when all goes on."""
+    from search.schedule.adapters import LoopSearcher
+
+    (tmp_path / "store").write_text("no folder")
+    loop = SimpleNamespace(stop=lambda: None)
+    searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=Store(f"file://{tmp_path}/store", "run"))
+    searcher._uid["trial"] = "u1"
+    text = worker.encode("u1", Outcome({"val_accuracy": 90.0}, weights="0" * 64))
+    searcher.on_trial_complete("trial", {"outcome": text, "files": [(worker.RESULT, text.encode())], "stored": True})
+    assert isinstance(searcher.error, UserError)
+    assert not (tmp_path / "driver" / "u1" / worker.RESULT).exists()
+
+
+def test_a_result_without_its_weights_is_looked_for_in_the_store_when_all_goes_on(tmp_path):
+    from search.session import _Session
+
+    session, folder = object.__new__(_Session), tmp_path / "run" / "u1"
+    session._place = SimpleNamespace(trainings=tmp_path / "run")
+    session._store = Store(f"file://{tmp_path}/store", "run")
+    outcome = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest())
+    folder.mkdir(parents=True)
+    worker.save(folder / worker.RESULT, "u1", outcome)
+    assert session._adopt("u1") is None
+    session._store.write(f"u1/{worker.WEIGHTS}", b"weights")
+    assert session._adopt("u1") == outcome
+    assert (folder / worker.WEIGHTS).read_bytes() == b"weights"

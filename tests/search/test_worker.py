@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -7,7 +8,7 @@ import torch
 
 from search.evaluators import Trainer
 from search.loop import Assignment, Outcome, Progress
-from search.worker import RESULT, adopt, decode, encode, work
+from search.worker import RESULT, WEIGHTS, adopt, decode, encode, save, work
 from senet_nas import checkpoint as checkpoints
 from senet_nas.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
@@ -59,6 +60,17 @@ def test_what_an_attempt_left_does_not_pass_for_the_result_of_the_next(tmp_path)
     again = work(ASSIGNMENT, good, tmp_path)
     next(again)
     assert adopt(tmp_path, "abc") is None
+
+
+def test_a_result_whose_weights_are_not_there_is_none(tmp_path):
+    (tmp_path / "abc").mkdir()
+    outcome = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest())
+    save(tmp_path / "abc" / RESULT, "abc", outcome)
+    assert adopt(tmp_path, "abc") is None
+    (tmp_path / "abc" / WEIGHTS).write_bytes(b"weigh")
+    assert adopt(tmp_path, "abc") is None
+    (tmp_path / "abc" / WEIGHTS).write_bytes(b"weights")
+    assert adopt(tmp_path, "abc") == outcome
 
 
 @pytest.mark.parametrize(
