@@ -238,7 +238,7 @@ def test_of_three_nodes_one_dies_one_joins_and_one_that_does_not_fit_gets_nothin
     assert "optuna 0.1 (here" in "".join(said)
     where = nodes_where(tmp_path)
     assert {dead} < set(where) <= {"first", "second", "third"}
-    assert len(where) == 11  # the one that the node took with it was begun again
+    assert len(where) in (10, 11)  # the one that the node took with it was begun again, had it begun there
     assert sum(t.attempts - 1 for t in trainings) <= 1 + 4  # and each of the odd one's cores may have asked once
     assert {t.reason for t in trainings} == {""}
 

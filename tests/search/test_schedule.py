@@ -200,7 +200,7 @@ def test_check_warns_of_a_cluster_that_does_not_answer_and_goes_on(tmp_path):
 
 
 def checked(address, tmp_path):
-    (tmp_path / "mine.py").write_text("def accuracy(architecture, seed):\n    return 90.0\n")
+    (tmp_path / "never_answered.py").write_text("def accuracy(architecture, seed):\n    return 90.0\n")
     path = tmp_path / "config.yaml"
-    path.write_text("evaluate: python:mine:accuracy\ndata: digits\nmodel: {backbone: cifar_resnet8}\n")
+    path.write_text("evaluate: python:never_answered:accuracy\ndata: digits\nmodel: {backbone: cifar_resnet8}\n")
     return check(Experiment.load(path, [f"resources.ray={address}"]))
