@@ -25,6 +25,7 @@ from spaces.space import Space
 # larger blocks: more than so many average nothing out any more, and each is a column of the model.
 BLOCK_SIZE, SMALLEST_BLOCK, MOST_BLOCKS = 32, 8, 32
 SEARCH: tuple[Role, ...] = ("baseline", "search")
+ROLES: tuple[Role, ...] = (*SEARCH, "confirm")
 
 Price = Callable[[Architecture], Mapping[str, float]]
 Seeds = Callable[[Architecture], Sequence[Seed]]
@@ -41,8 +42,9 @@ class Candidates:
 
 
 def used(ledger: Ledger, *roles: Role) -> int:
-    """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done."""
-    census = ledger.census
+    """Trainings that count against the budget: all but the failed; a stopped one as the share of it that was done. Of all
+    roles, unless some are named."""
+    census, roles = ledger.census, roles or ROLES
     stopped = [t.metrics[SHARE] for role in roles for t in census.stopped[role].values()]
     return sum(census.counted[role] for role in roles) - len(stopped) + math.ceil(round(sum(stopped), 6))
 
@@ -70,7 +72,8 @@ class Agenda:
             return planned
         if self._ledger.census.is_open:
             return None
-        return self._freeze("time" if search_is_over else "exhausted") if wanted else self._freeze("")
+        early = "" if not wanted else "time" if search_is_over else "exhausted"
+        return self._freeze(early)
 
     def is_confirmed(self, *, search_is_over: bool) -> bool:
         """The finalists of this budget are frozen: nothing more will be planned. A search that was ended before its budget
@@ -200,7 +203,7 @@ class Agenda:
     def _freeze(self, early: str) -> Training | None:
         """Ends the search: finalists are fixed and all their fresh trainings planned, in one transaction. ``early`` is
         what ended it before its budget was used: "time", or "exhausted", when nothing is left to train."""
-        so_far = self._used(*SEARCH) + self._used("confirm")
+        so_far = self._used()
         sizes = confirm.sizes(max(0, so_far - self._confirmed_budget()) * 4 // 3) if early else self._sizes()
         chosen = front.finalists(self._ledger, self._rules, sizes.finalists) if sizes.total else []
         names = [0] * sizes.plain + [number for number in chosen for _ in range(sizes.each)] if chosen else []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.failures import kind
+from search.folder import RunFolder, shown
 from search.front import Front, Point
 from search.ledger import OPEN
 
@@ -162,7 +163,6 @@ def plan_lines(prepared: Prepared) -> list[str]:
 def show(front: Front, *, folder: Path) -> None:
     """The result: verdict, table, recommendation, and what to type next."""
     from search.commands.report import following
-    from search.folder import RunFolder
 
     out = console()
     if out.is_terminal:
@@ -177,14 +177,6 @@ def show(front: Front, *, folder: Path) -> None:
     next_, *others = following(front, RunFolder(folder))
     for label, command in [("Next:", next_), *(("", other) for other in others)]:
         out.print(f"{label:<8}{command}", markup=False, soft_wrap=True)
-
-
-def shown(path: Path) -> str:
-    """A path as short as it can be typed."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def percent(value: float) -> str:

@@ -7,7 +7,6 @@ yields a :class:`~senet_nas.recipe.Report` after each epoch, the last one ``done
 import csv
 import gzip
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,8 +103,7 @@ class Custom:
     @property
     def function(self) -> Callable[[Architecture, Seed], Any]:
         """The callable. Raises UserError where it cannot be imported."""
-        if self.base not in sys.path:
-            sys.path.insert(0, self.base)
+        foreign.look_in(self.base)
         hint = f"write `python:package.module:function`; looked in {self.base} and the installed packages"
         return foreign.function(self.target, key="evaluate", hint=hint)
 

@@ -194,20 +194,20 @@ def names(runs: Path = RUNS) -> list[str]:
 
 def option(runs: Path) -> str:
     """What a command needs besides the name of a run in this folder, for a person to type."""
-    return "" if runs.resolve() == RUNS.resolve() else f" --runs {shlex.quote(_short(runs))}"
+    return "" if runs.resolve() == RUNS.resolve() else f" --runs {shlex.quote(shown(runs.resolve()))}"
 
 
 def command(place: RunFolder, name: str, *more: str) -> str:
     """The command that goes on with a run, from the copy of its config; ``name`` is what that calls it."""
     renamed = [] if name == place.name else [f"--set name={place.name}"]
-    words = ["senet-search run", shlex.quote(_short(place.config)), *renamed, *more]
+    words = ["senet-search run", shlex.quote(shown(place.config.resolve())), *renamed, *more]
     return " ".join(words) + option(place.path.parent)
 
 
-def _short(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as short as it can be typed from here."""
     try:
-        return str(path.resolve().relative_to(Path.cwd()))
+        return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
 

@@ -243,15 +243,15 @@ class Insights:
     learned: Learned | None = None
 
     def lines(self, level: float) -> list[str]:
-        """Contrasts first: they become sure long before single architectures do."""
+        """Contrasts first: they become sure long before single architectures do. Before them, where placements cannot differ."""
+        if self.learned and self.learned.everything:
+            return [self.learned.words]
         found = []
         for verdict in ("pays", "costs"):
             words = [c.words for c in self.contrasts if c.verdict(level) == verdict]
             found += [f"Likely {verdict}: {'; '.join(words)}."] if words else []
         if self.contrasts and not found:
             found.append("No stage, position, width, squeeze or gate is likely to pay or to cost by itself.")
-        if self.learned and self.learned.everything:
-            return [self.learned.words]
         found += [self.progress.words, *([self.validation.words] if self.validation else [])]
         return [self.learned.words, *found] if self.learned and self.learned.words else found
 

@@ -17,7 +17,7 @@ from search.halving import Halving
 from search.ledger import Ledger
 from search.objectives import excess
 from search.schedule import Slots
-from senet_nas import backbones
+from senet_nas import backbones, foreign
 from senet_nas.overhead import COUNTED
 from senet_nas.recipe import Recipe, Task
 from spaces.architecture import Architecture
@@ -89,7 +89,7 @@ def _origin(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Path:
 def _importable(experiment: Experiment) -> Experiment:
     """The experiment itself; a network of the user's own can be imported from beside its config from now on."""
     if backbones.is_own(experiment.model.backbone):
-        backbones.look_in(experiment.base.resolve())
+        foreign.look_in(experiment.base.resolve())
     return experiment
 
 

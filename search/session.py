@@ -365,7 +365,7 @@ def _agreed(
         if trainings is None and old.budget.trainings > experiment.budget.trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
-        used = agenda.used(ledger, *agenda.SEARCH) + agenda.used(ledger, "confirm")
+        used = agenda.used(ledger)
         experiment = config.with_trainings(experiment, trainings, before=used or None)
         if experiment.budget.trainings < used:
             raise UserError(

@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from senet_nas import backbones, shared_data, warm_start
 from senet_nas import checkpoint as checkpoints
+from senet_nas import foreign, shared_data, warm_start
 from senet_nas.build import build
 from senet_nas.data import Data, load, with_test_images_of
 from senet_nas.parallel import ALONE, Group
@@ -60,7 +60,7 @@ def evaluate(
 
 def prepare(task: Task) -> Data:
     """Threads and data of a worker, set once for the process and kept; modules beside the config can be imported."""
-    backbones.look_in(str(task.source.get("base", ".")))
+    foreign.look_in(str(task.source.get("base", ".")))
     if torch.get_num_threads() != task.threads:
         torch.set_num_threads(task.threads)
     return images(task.data, str(task.source.get("base", ".")), task.images, task.node)

@@ -11,6 +11,12 @@ from typing import Any
 from spaces.errors import UserError, nearest
 
 
+def look_in(folder: Path | str) -> None:
+    """Modules of this folder can be imported from now on."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
 def function(target: str, *, key: str, hint: str) -> Callable[..., Any]:
     """The function ``package.module:function``. Raises UserError at ``key`` where it cannot be imported or is none."""
     module, _, name = target.partition(":")

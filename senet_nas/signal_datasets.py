@@ -68,7 +68,6 @@ def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
 
 
 def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
-
     arrays = _load(path)
     names = {"train": "_train" if "x_train" in arrays else "", "val": "_val", "test": "_test"}
     names = {part: end for part, end in names.items() if part == "train" or f"x{end}" in arrays}

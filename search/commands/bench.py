@@ -94,8 +94,8 @@ def bench(
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
     worlds.named(table)  # a wrong name is an error now, not in a worker
-    worlds_met = range(first, first + searches)
-    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in worlds_met]
+    numbers = range(first, first + searches)
+    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
     found = list(_run(table, work, jobs))
     cells = [_cell(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
     return Bench(table, "S" if _oracle_is_known(found) else "points", first, tuple(cells))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from search import choice, confirm, folder, front, projection, track, worker
 from search.config import Experiment
-from search.console import shown
 from search.folder import RunFolder
 from search.front import Front, Point
 from search.invariants import is_complete
@@ -48,7 +47,7 @@ class Taken:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
         tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
         timed = ", ".join(f"{name} {found.overhead:+.1f} %" for name, found in self.latency.items())
-        folder = shown(self.folder)
+        where = folder.shown(self.folder)
         return [
             f"{self.point.id}: {self.point.words}{_verdict(self.point)}, seed {self.seed}, the median of its fresh seeds",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
@@ -56,7 +55,7 @@ class Taken:
             f"Accuracy on the validation set: {tried}" if tried else f"caution: not tried on the data: {self.caution}",
             f"Time over the same form of plain, on this CPU: {timed}",
             *([_registered(self.registered)] if self.registered else ()),
-            f"Wrote {folder}. Try: python {folder}/predict.py FILE",
+            f"Wrote {where}. Try: python {where}/predict.py FILE",
         ]
 
 

@@ -8,10 +8,8 @@ A unit owns a :class:`~senet_nas.squeeze_excitation.Slot` for each position that
 import functools
 import importlib
 import re
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spaces.errors import ENVIRONMENT, UserError, unknown
@@ -178,12 +176,6 @@ def check(name: str) -> str:
 def usual(name: str) -> Usual:
     """The data that a backbone was made for. Raises UserError where there is no such backbone."""
     return IMAGENET if is_own(name) else _resolve(name)[0].usual
-
-
-def look_in(folder: Path | str) -> None:
-    """Modules of this folder can be imported from now on, a network of the user's own among them."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
 
 
 def is_own(name: str) -> bool:

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from senet_nas import foreign
-from senet_nas.backbones import KEY, look_in
+from senet_nas.backbones import KEY
 from senet_nas.squeeze_excitation import Slot, add_output
 from spaces.errors import UserError, nearest
 
@@ -51,7 +51,7 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
 
 
 def _function(target: str) -> Callable[..., Any]:
-    look_in(Path.cwd())
+    foreign.look_in(Path.cwd())
     hint = "write package.module:function; looked beside the config, in this folder and the installed packages"
     return foreign.function(target, key=KEY, hint=hint)
 
