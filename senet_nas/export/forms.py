@@ -24,7 +24,8 @@ ONNX_TOLERANCE = 1e-4
 class Form:
     """How to write a network of which ``record`` tells, and how to run what was written in a folder.
 
-    ``tolerance`` is the largest difference of a logit from the trained network's that is allowed.
+    ``tolerance`` is the largest difference of a logit from the trained network's that is allowed, as a share of the largest
+    logit where that is above 1.
     """
 
     about: str

@@ -69,12 +69,17 @@ def inputs(record: Record, labelled: Labelled | None) -> Iterator[Tensor]:
 
 
 def agree(name: str, network: Forward, written: Forward, inputs: Sequence[Tensor], tolerance: float) -> float:
-    """Largest difference of two networks' logits. Raises RuntimeError above the tolerance, or for another class."""
+    """Largest difference of two networks' logits. Raises RuntimeError above the tolerance, or for another class.
+
+    The tolerance is of logits up to 1; of larger ones (a network that was trained briefly may have thousands) it is a share of
+    the largest, as float32 rounds.
+    """
     with torch.inference_mode():
         pairs = [(network(x), written(x)) for x in inputs]
     difference = torch.cat([(ours - theirs).abs().flatten() for ours, theirs in pairs]).max().item()
+    largest = max(ours.abs().max().item() for ours, _ in pairs)
     same = all(torch.equal(ours.argmax(1), theirs.argmax(1)) for ours, theirs in pairs)
-    if not difference <= tolerance or not same:  # true of nan as well
+    if not difference <= tolerance * max(1.0, largest) or not same:  # true of nan as well
         raise RuntimeError(f"{name} differs from the trained network by {difference}; nothing was written")
     return difference
 

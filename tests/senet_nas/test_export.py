@@ -158,6 +158,17 @@ def test_nothing_is_left_where_the_proof_fails(tmp_path: Path, monkeypatch: pyte
     assert not list(tmp_path.iterdir())
 
 
+def test_logits_of_thousands_are_compared_as_float32_rounds_them(tmp_path: Path) -> None:
+    """As of a network that was trained for an epoch."""
+    network = trained()
+    with torch.no_grad():
+        network.fc.weight.mul_(1e5)
+    taken = export(network, ARCHITECTURE, tmp_path / "best", **DATA, forms=["model.onnx"])
+    x = torch.randn(3, *DATA["input_shape"], generator=torch.Generator().manual_seed(0))
+    assert network.eval()(x).abs().max() > 1000
+    assert taken.differences["model.onnx"] > 0
+
+
 def test_a_network_that_gives_no_numbers_is_not_exported(tmp_path: Path) -> None:
     network = trained()
     nn.init.constant_(network.fc.bias, float("nan"))
