@@ -165,7 +165,10 @@ def _trained(
 
     recipe, curve = plan.experiment.train, checkpoint.curve(to)
     where = f"{plan.devices} devices ({prepared.device})" if plan.devices > 1 else prepared.device
-    say(f"{plan.name}: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} on {where}" + (f", {len(curve)} are done" if curve else ""))
+    say(
+        f"{plan.name}: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} on {where}"
+        + (f", {len(curve)} are done" if curve else "")
+    )
     began, report = time.monotonic(), None
     try:
         with closing(_reports(plan, prepared, slots, to.resolve(), taken)) as reports:
