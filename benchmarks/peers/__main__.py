@@ -18,9 +18,7 @@ from search.commands.bench import bench
 
 OURS = "knowledge_gradient"
 TABLES = ("synthetic:113:1", "synthetic:113:0.4", "benchmarks/tables/fashion113.csv.gz")
-QUICK = ("optuna-tpe", "optuna-nsga2", "pymoo-nsga2", "syne-tune-morea", "random")
-# Syne Tune's MOASHA proposes at random; what it adds is early stopping, which a budget in whole trainings does not see: its
-# row is `random`.
+QUICK = ("optuna-tpe", "optuna-nsga2", "pymoo-nsga2", "syne-tune-morea", "syne-tune-moasha", "random")
 MODELS = ("optuna-gp", "smac-parego")  # tenths of a second for a proposal
 SLOW = ("botorch-qlognehvi", "syne-tune-ehvi")  # seconds
 

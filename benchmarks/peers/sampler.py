@@ -40,6 +40,7 @@ PEERS = {
     "botorch-qlognehvi": Peer("qlognehvi_botorch", "botorch"),
     "smac-parego": Peer("parego_smac", "smac"),
     "syne-tune-morea": Peer("morea_syne_tune", "syne-tune"),
+    "syne-tune-moasha": Peer("moasha_syne_tune", "syne-tune"),
     "syne-tune-ehvi": Peer("ehvi_syne_tune", "syne-tune"),
     "uniform": Peer("uniform", None),
 }
