@@ -49,8 +49,8 @@ PLAN = (
     *(Part(f"synthetic:721:{tau}", OURS, (64,), searches=100) for tau in TAUS[:3]),
     # Ten thousand architectures: a proposal takes longer.
     *(Part(f"synthetic:9985:{tau}", (*OURS, "random"), (64,), searches=20) for tau in TAUS[:2]),
-    *(Part(f"synthetic:721:{tau}", OURS, (trainings,), searches=100) for trainings in (32, 128) for tau in TAUS[:3]),
-    *(Part(f"synthetic:721:{tau}", OURS, (256,), searches=50) for tau in TAUS[:3]),
+    *(Part(f"synthetic:721:{tau}", OURS, (trainings,), searches=50) for trainings in (32, 128, 256) for tau in TAUS[:3]),
+    *(Part(f"synthetic:9985:{tau}", OURS, (trainings,), searches=10) for trainings in (32, 128, 256) for tau in TAUS[:2]),
 )  # fmt: skip
 
 
