@@ -5,6 +5,7 @@ whether more trainings or more validation images would find more.
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,8 @@ def _contrast(name: tuple[str, str], draws: Array, level: float) -> Contrast:
 @dataclass(frozen=True)
 class Progress:
     """How much of the possible gain a search has found: S = x / (x + p), x = N (tau / sigma)^2 for N trainings and p
-    effective degrees of freedom (DESIGN, section 6). ``trainings`` is the N at which S reaches ENOUGH; inf without effect.
+    effective degrees of freedom (DESIGN, section 6), of what can be found in the architectures that were tried.
+    ``trainings`` is the N at which S reaches ENOUGH; inf without effect.
     """
 
     score: float
@@ -131,27 +133,36 @@ def progress(posterior: Posterior, trainings: int, level: float, size: int) -> P
     Draws count in proportion to their tau, as what there is to gain does: what is expected to be found over what is expected
     to be there.
     """
-    order = np.argsort(posterior.taus / posterior.sigmas)
-    signal, weights = (posterior.taus / posterior.sigmas)[order] ** 2, posterior.taus[order]
-    p = posterior.freedom(size)
+    weights, p = posterior.taus, posterior.freedom(size)
     if weights.sum() == 0:
         return Progress(0.0, 0.0, 0.0, 0.0, posterior.sigma, p, np.inf)
-    scores = _scores(trainings, signal, p)
-    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.cumsum(weights) / weights.sum(), scores)
-    mean = float(np.average(scores, weights=weights))
-    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, _needed(signal, weights, p))
+    signal = (posterior.taus / posterior.sigmas) ** 2
 
+    def scores(count: float, tried: float) -> Array:
+        return count * signal / (count * signal + p) * _within_reach(posterior.shares, tried, size - 1)
 
-def _scores(trainings: float, signal: Array, p: float) -> Array:
-    return trainings * signal / (trainings * signal + p)
-
-
-def _needed(signal: Array, weights: Array, p: float) -> float:
-    """The N at which the S to expect reaches ENOUGH, as :func:`progress` takes its mean; inf where no such number is below a
-    million."""
+    found = scores(trainings, len(posterior.architectures) - 1)
+    order = np.argsort(found)
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.cumsum(weights[order]) / weights.sum(), found[order])
     counts = np.geomspace(1, 1e6, 241)
-    means = [np.average(_scores(n, signal, p), weights=weights) for n in counts]
-    return float(next((n for n, mean in zip(counts, means, strict=True) if mean >= ENOUGH), np.inf))
+    enough = (float(n) for n in counts if np.average(scores(n, n), weights=weights) >= ENOUGH)
+    mean = float(np.average(found, weights=weights))
+    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, next(enough, np.inf))
+
+
+def _within_reach(shares: Array, tried: float, others: int) -> Array:
+    """The part of what there is to gain that lies in ``tried`` of ``others`` architectures. Common effects, all but ``shares`` of
+    the variance of gains, tell of all; the terms of their own can be picked only among what was tried."""
+    if tried >= others:
+        return np.ones_like(shares)
+    common = np.sqrt(1 - shares)
+    reach: Array = common + (1 - common) * _largest_of(max(tried, 1)) / _largest_of(others)
+    return reach
+
+
+def _largest_of(count: float) -> float:
+    """The expected largest of so many standard normals (Blom 1958)."""
+    return -NormalDist().inv_cdf(0.625 / (count + 0.25))
 
 
 @dataclass(frozen=True)

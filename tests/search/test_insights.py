@@ -64,6 +64,17 @@ def test_more_trainings_are_expected_to_find_more(space):
     assert few.trainings == many.trainings
 
 
+@pytest.mark.parametrize(("size", "all_of_it"), [(20, True), (20_000, False), (10**30, False)])
+def test_what_was_not_tried_cannot_be_found_whole(space, size, all_of_it):
+    """S = x / (x + p) is what could be found if the terms that architectures have of their own could be found anywhere."""
+    posterior, members = searched(space, lambda a: 0.5 * has(a, 2))
+    assert len(members) >= 20
+    x, p = 64 * (posterior.taus / posterior.sigmas) ** 2, posterior.freedom(size)
+    everywhere = np.average(x / (x + p), weights=posterior.taus)
+    score = insights.progress(posterior, 64, 0.9, size).score
+    assert score == pytest.approx(everywhere) if all_of_it else 0.5 * everywhere < score < 0.97 * everywhere
+
+
 def test_without_an_effect_no_number_of_trainings_is_promised():
     words = Progress(0.0, 0.0, 0.0, 0.0, 0.3, 1.0, float("inf")).words
     assert "no number of trainings" in words
