@@ -56,7 +56,10 @@ def honesty() -> list[str]:
         if cell["sampler"] == OURS:
             proofs = f"{cell['searches_with_false_proof']} / {cell['searches_with_true_proof']}"
             expected = f"{cell['predicted']:.2f} / {cell['score']:.2f}" if cell["unit"] == "S" else ""
-            shares = f"{cell['coverage']:.2f}", f"{cell['likely_wrong']:.2f}"
+            # Of no verdict at all no share was false.
+            shares = tuple(
+                "none" if cell[name] is None else f"{cell[name]:.2f}" for name in ("coverage", "likely_wrong")
+            )
             rows.append((f"`{_short(cell['table'])}`", cell["trainings"], cell["searches"], *shares, proofs, expected))
     return _lines(rows)
 

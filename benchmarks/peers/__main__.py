@@ -39,7 +39,7 @@ PLAN = (
     *(Part(SLOW, table, 32, 10) for table in TABLES[:2]),
     *(Part(MODELS, table, 32, 50) for table in TABLES[:2]),
     *(Part(("exhaustive",), table, 160, 50) for table in TABLES[:2]),
-    *(Part(QUICK, table, 32, 100) for table in TABLES[:2]),
+    *(Part(QUICK, table, 32, 200) for table in TABLES[:2]),
     *(Part(QUICK, table, 128, 50) for table in TABLES[:2]),
 )
 
