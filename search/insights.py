@@ -153,10 +153,11 @@ def progress(posterior: Posterior, trainings: int, level: float, size: int) -> P
 def _within_reach(shares: Array, tried: float, others: int) -> Array:
     """The part of what there is to gain that lies in ``tried`` of ``others`` architectures. Common effects, all but ``shares`` of
     the variance of gains, tell of all; the terms of their own can be picked only among what was tried."""
+    tried = max(tried, 1)
     if tried >= others:
         return np.ones_like(shares)
     common = np.sqrt(1 - shares)
-    reach: Array = common + (1 - common) * _largest_of(max(tried, 1)) / _largest_of(others)
+    reach: Array = common + (1 - common) * _largest_of(tried) / _largest_of(others)
     return reach
 
 

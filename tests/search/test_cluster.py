@@ -47,10 +47,16 @@ def slower(architecture, seed):
         yield metrics
 
 def held(architecture, seed):
+    begun = HERE / "begun"
     for epoch, metrics in enumerate(slow(architecture, seed)):
         if epoch == 0 and os.environ["NODE"] == "first":
+            begun.touch()
             (HERE / "held").write_text("begun")  # a pipe: this waits for the test to read, which then ends the node
             time.sleep(60)
+        for _ in range(1200):  # trainings so short might all be over before the first node has started a worker
+            if begun.exists():
+                break
+            time.sleep(0.1)
         yield metrics
 """
 STARTED = []

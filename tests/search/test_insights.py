@@ -75,6 +75,12 @@ def test_what_was_not_tried_cannot_be_found_whole(space, size, all_of_it):
     assert score == pytest.approx(everywhere) if all_of_it else 0.5 * everywhere < score < 0.97 * everywhere
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_where_plain_alone_was_trained_of_a_small_space_the_score_is_a_number(size):
+    score = insights.progress(fit([Observation(0, 0, 90.0), Observation(0, 0, 90.3)]), 2, 0.9, size).score
+    assert 0 <= score <= 1
+
+
 def test_without_an_effect_no_number_of_trainings_is_promised():
     words = Progress(0.0, 0.0, 0.0, 0.0, 0.3, 1.0, float("inf")).words
     assert "no number of trainings" in words
