@@ -56,7 +56,7 @@ def honesty() -> list[str]:
         if cell["sampler"] == OURS:
             proofs = f"{cell['searches_with_false_proof']} / {cell['searches_with_true_proof']}"
             expected = f"{cell['predicted']:.2f} / {cell['score']:.2f}" if cell["unit"] == "S" else ""
-            # Of no verdict at all no share was false.
+            # Where nothing was reported or *likely* there is no share.
             shares = tuple(
                 "none" if cell[name] is None else f"{cell[name]:.2f}" for name in ("coverage", "likely_wrong")
             )
