@@ -20,7 +20,7 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -33,7 +33,10 @@ TABLES = Path(__file__).parent / "tables"
 # A table of fewer blocks has no truth to speak of.
 FEWEST_BLOCKS = 8
 Results = dict[tuple[str, str], dict[str, Any]]
-COLUMNS = ("architecture", "seed", "epoch", "val_accuracy", "train_loss", "params", "macs", "train_seconds")
+# What every epoch shows. The first table was made before the last two were measured.
+FIRST_MEASURES = ("val_accuracy", "train_loss")
+MEASURES = (*FIRST_MEASURES, "val_log_loss", "val_brier")
+DIGITS = {"val_accuracy": 4}
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Plan:
     recipe: Recipe
     space: SpaceSpec
     plain: int = 8
+    measures: tuple[str, ...] = MEASURES
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ("architecture", "seed", "epoch", *self.measures, "params", "macs", "train_seconds")
 
 
 # Written down before anything was trained. Add a table here.
@@ -54,6 +62,14 @@ PLANS = {
         "cifar_resnet8_w8",
         DataSpec(dataset="fashion_mnist", image_size=14, train=4000, split_seed=0),
         Recipe(epochs=8, batch_size=100, lr=0.2, warmup=1.0, weight_decay=5e-4, flip=False, crop=0),
+        SpaceSpec(reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")),
+        measures=FIRST_MEASURES,
+    ),
+    # The same space in a recipe nearer to convergence: more images, augmentation, twice the epochs.
+    "fashion113b": Plan(
+        "cifar_resnet8_w8",
+        DataSpec(dataset="fashion_mnist", image_size=14, train=10_000, split_seed=0),
+        Recipe(epochs=16, batch_size=100, lr=0.2, warmup=1.0, weight_decay=5e-4, flip=True, crop=2),
         SpaceSpec(reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")),
     ),
 }  # fmt: skip
@@ -123,7 +139,7 @@ class Work:
     def results(self) -> Iterator[dict[str, Any]]:
         """Of the finished table, and of working files whole lines alone: the last one may have been cut by a kill."""
         if self.table.exists():
-            yield from _read_table(self.table)
+            yield from _read_table(self.table, self.plan.measures)
         texts = [gzip.decompress(self.begun.read_bytes()).decode()] if self.begun.exists() else []
         texts += [self.path.read_text()] if self.path.exists() else []
         for text in texts:
@@ -139,7 +155,7 @@ def train(work: Work, blocks: int, jobs: int) -> None:
     print(f"{len(done)} trainings are there, {len(missing)} to go", flush=True)
     context = multiprocessing.get_context("spawn")
     with work.path.open("a") as file, ProcessPoolExecutor(jobs, mp_context=context) as pool:
-        futures = [pool.submit(train_one, work.task, key, seed) for key, seed in missing]
+        futures = [pool.submit(train_one, work.task, key, seed, work.plan.measures) for key, seed in missing]
         for count, future in enumerate(as_completed(futures), start=1):
             result = future.result()
             file.write(json.dumps(result) + "\n")
@@ -148,13 +164,13 @@ def train(work: Work, blocks: int, jobs: int) -> None:
                 print(f"{count}/{len(missing)}  {result['curve'][-1]['val_accuracy']:.2f} %", flush=True)
 
 
-def train_one(task: Task, key: str, seed: str) -> dict[str, Any]:
+def train_one(task: Task, key: str, seed: str, measures: Sequence[str]) -> dict[str, Any]:
     """One training as a line of the working file."""
     from senet_nas.evaluate import evaluate
 
     began = time.perf_counter()
     curve = [
-        {"epoch": report.epoch, **{name: report.metrics[name] for name in ("val_accuracy", "train_loss")}}
+        {"epoch": report.epoch, **{name: report.metrics[name] for name in measures}}
         for report in evaluate(key, Seed.parse(seed), task)
     ]
     return {"architecture": key, "seed": seed, "seconds": round(time.perf_counter() - began, 2), "curve": curve}
@@ -188,17 +204,17 @@ def _write_table(work: Work, results: Results, blocks: int) -> Path:
     costs = {a.key: prices.of(a) for a in work.space}
     wanted = sorted(work.wanted(blocks), key=lambda item: (list(costs).index(item[0]), Seed.parse(item[1])))
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(out, work.plan.columns, lineterminator="\n")
     writer.writeheader()
     for item in wanted:
-        writer.writerows(_rows(results[item], costs[item[0]]))
+        writer.writerows(_rows(results[item], costs[item[0]], work.plan.measures))
     work.table.write_bytes(gzip.compress(out.getvalue().encode(), 9, mtime=0))
     about = _about(work, data, [results[item] for item in wanted])
     work.table.with_name(work.table.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
     return work.table
 
 
-def _read_table(path: Path) -> Iterator[dict[str, Any]]:
+def _read_table(path: Path, measures: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The trainings of a finished table, as the lines of a working file tell them."""
     with gzip.open(path, "rt", newline="") as file:
         for (key, seed), rows in itertools.groupby(
@@ -206,18 +222,18 @@ def _read_table(path: Path) -> Iterator[dict[str, Any]]:
         ):
             epochs = list(rows)
             curve = [
-                {"epoch": int(row["epoch"]), **{name: float(row[name]) for name in ("val_accuracy", "train_loss")}}
+                {"epoch": int(row["epoch"]), **{name: float(row[name]) for name in measures}}
                 for row in epochs
             ]
             yield {"architecture": key, "seed": seed, "seconds": float(epochs[-1]["train_seconds"]), "curve": curve}
 
 
-def _rows(result: dict[str, Any], costs: dict[str, float]) -> Iterator[dict[str, Any]]:
+def _rows(result: dict[str, Any], costs: dict[str, float], measures: Sequence[str]) -> Iterator[dict[str, Any]]:
     for epoch in result["curve"]:
         last = epoch is result["curve"][-1]
         yield {
             "architecture": result["architecture"], "seed": result["seed"], "epoch": epoch["epoch"],
-            "val_accuracy": round(epoch["val_accuracy"], 4), "train_loss": round(epoch["train_loss"], 5),
+            **{name: round(epoch[name], DIGITS.get(name, 5)) for name in measures},
             "params": int(costs["params"]) if last else "", "macs": int(costs["macs"]) if last else "",
             "train_seconds": result["seconds"] if last else "",
         }  # fmt: skip

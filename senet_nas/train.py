@@ -76,7 +76,8 @@ class Training:
         self.correct_N = found["correct"]
         return {
             "lr": self._optimizer.param_groups[0]["lr"], "train_loss": loss,
-            "val_accuracy": found["accuracy"], "val_log_loss": found["log_loss"], "grad_norm": grad_norm,
+            "val_accuracy": found["accuracy"], "val_log_loss": found["log_loss"], "val_brier": found["brier"],
+            "grad_norm": grad_norm,
             **{name: found[name] for name in ("gate_mean", "gate_saturation") if name in found},
             "seconds": time.perf_counter() - began,
         }  # fmt: skip
@@ -155,9 +156,12 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
 
 
 def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu") -> dict[str, Any]:
-    """Accuracy in percent, log-loss, ``correct`` (N,) bool, and the gates' mean and saturation where there are gates."""
+    """Accuracy in percent, log-loss, Brier score, ``correct`` (N,) bool; with SE also the mean and saturation of gates.
+
+    The Brier score is the mean over images of sum_k (p_k - [k is the label])^2, from 0 to 2 (Brier 1950).
+    """
     model.eval()
-    correct, losses, sizes = [], [], []
+    correct, losses, squares, sizes = [], [], [], []
     n = max(1, min(EVALUATION_BATCH, EVALUATION_SIZE // math.prod(data.shape)))
     with torch.inference_mode(), _gates(model) as gates:
         for begin in range(0, len(y), n):
@@ -165,10 +169,17 @@ def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str 
             logits_NK, labels_N = model(normalise(x[part].to(device), data)), y[part].to(device)
             correct.append(logits_NK.argmax(1) == labels_N)
             losses.append(F.cross_entropy(logits_NK, labels_N, reduction="sum"))
+            misses_NK = logits_NK.float().softmax(1) - F.one_hot(labels_N, logits_NK.shape[1])
+            squares.append(misses_NK.square().sum())
             sizes.append(len(labels_N))
     correct_N = torch.cat(correct).cpu()
-    found = {"accuracy": 100 * float(correct_N.double().mean()), "log_loss": float(sum(losses)) / sum(sizes)}
-    return {**found, "correct": correct_N, **_gate_summary(gates)}
+    return {
+        "accuracy": 100 * float(correct_N.double().mean()),
+        "log_loss": float(sum(losses)) / sum(sizes),
+        "brier": float(sum(squares)) / sum(sizes),
+        "correct": correct_N,
+        **_gate_summary(gates),
+    }
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def test_it_learns(data):
 
 def test_what_is_logged(data):
     (plain, *_), (se, *_) = (list(fit(network(key), data, RECIPE, seed=Seed(0))) for key in (PLAIN, SE))
-    common = {"lr", "train_loss", "val_accuracy", "val_log_loss", "grad_norm", "seconds"}
+    common = {"lr", "train_loss", "val_accuracy", "val_log_loss", "val_brier", "grad_norm", "seconds"}
     assert set(plain) == common
     assert set(se) == common | {"gate_mean", "gate_saturation"}
     assert se["grad_norm"] > 0
