@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from benchmarks import environment
-from senet_nas.data import Data, batches
+from senet_nas.data.load import Data, batches
 from senet_nas.recipe import Recipe
 
 ROUNDS = 5

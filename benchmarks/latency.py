@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks import environment
-from senet_nas import latency, latency_model
-from senet_nas.build import build, sites
-from senet_nas.latency_model import Timed
+from senet_nas.costs import latency_model
+from senet_nas.costs import runtimes as latency
+from senet_nas.costs.latency_model import Timed
+from senet_nas.costs.timing import Call, Comparison, Make, compare
+from senet_nas.network.build import build, sites
 from senet_nas.recipe import LatencySpec
-from senet_nas.timing import Call, Comparison, Make, compare
 from spaces import Architecture, Space, SpaceSpec
 
 IMAGE, CLASSES, PLANTED = (3, 32, 32), 10, 0.05

@@ -25,7 +25,7 @@ from benchmarks import environment
 
 SLOTS = len(os.sched_getaffinity(0))
 BACKBONE, SIZE, TRAIN, BATCH = "cifar_resnet8", 16, 1000, 100
-COMMAND = [sys.executable, "-c", "from search.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from search.cli.app import main; main()"]
 
 # When a training began and when it ended, in seconds.
 Span = tuple[float, float]
@@ -132,8 +132,8 @@ def bare_loop(architectures: list[str], epochs: int) -> list[Span]:
     import torch
     from torch.nn import functional as F
 
-    from senet_nas.build import build
-    from senet_nas.data import batches, load, normalise
+    from senet_nas.data.load import batches, load, normalise
+    from senet_nas.network.build import build
     from senet_nas.recipe import DataSpec, Recipe
 
     torch.set_num_threads(1)

@@ -114,7 +114,7 @@ class Work:
 
     @property
     def space(self) -> Space:
-        from senet_nas.build import sites
+        from senet_nas.network.build import sites
 
         return Space(self.plan.backbone, sites(self.plan.backbone), self.plan.space)
 
@@ -166,7 +166,7 @@ def train(work: Work, blocks: int, jobs: int) -> None:
 
 def train_one(task: Task, key: str, seed: str, measures: Sequence[str]) -> dict[str, Any]:
     """One training as a line of the working file."""
-    from senet_nas.evaluate import evaluate
+    from senet_nas.training.evaluate import evaluate
 
     began = time.perf_counter()
     curve = [
@@ -194,8 +194,8 @@ def finish(work: Work) -> Path:
 
 
 def _write_table(work: Work, results: Results, blocks: int) -> Path:
-    from senet_nas.data import load
-    from senet_nas.overhead import price_list
+    from senet_nas.costs.overhead import price_list
+    from senet_nas.data.load import load
 
     data = load(work.task.data)
     prices = price_list(
@@ -221,10 +221,7 @@ def _read_table(path: Path, measures: Sequence[str]) -> Iterator[dict[str, Any]]
             csv.DictReader(file), lambda row: (row["architecture"], row["seed"])
         ):
             epochs = list(rows)
-            curve = [
-                {"epoch": int(row["epoch"]), **{name: float(row[name]) for name in measures}}
-                for row in epochs
-            ]
+            curve = [{"epoch": int(row["epoch"]), **{name: float(row[name]) for name in measures}} for row in epochs]
             yield {"architecture": key, "seed": seed, "seconds": float(epochs[-1]["train_seconds"]), "curve": curve}
 
 
@@ -242,7 +239,7 @@ def _rows(result: dict[str, Any], costs: dict[str, float], measures: Sequence[st
 def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
     import torch
 
-    from senet_nas.train import CURVE_IMAGES
+    from senet_nas.training.train import CURVE_IMAGES
 
     plan = work.plan
     final: dict[str, dict[str, float]] = {}

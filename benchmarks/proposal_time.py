@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks import environment
-from search.agenda import BLOCK_SIZE, MOST_BLOCKS
 from search.bench import synthetic
-from search.objectives import DEFAULT
-from search.propose import Proposer
-from senet_nas.overhead import price_list
+from search.planning.optuna_study import Proposer
+from search.planning.planner import BLOCK_SIZE, MOST_BLOCKS
+from search.results.objectives import DEFAULT
+from senet_nas.costs.overhead import price_list
 from senet_nas.recipe import stable_hash
 from spaces import Architecture, Space, SpaceSpec
 

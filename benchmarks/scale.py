@@ -24,13 +24,14 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.loop import COMMAND, one_thread
-from search.agenda import Candidates
 from search.bench import synthetic
-from search.front import Rules
-from search.ledger import Ledger
-from search.loop import Assignment, Budget, Loop, Outcome
-from search.objectives import DEFAULT
-from search.propose import Proposer
+from search.loop import Budget, Loop
+from search.planning.optuna_study import Proposer
+from search.planning.planner import Candidates
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.state.ledger import Ledger
+from search.state.records import Assignment, Outcome
 from spaces import Architecture
 
 SLOTS, FOLLOWED = 1000, 2000

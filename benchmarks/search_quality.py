@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks import environment
-from search.commands.bench import bench
+from search.bench.runner import bench
 
 # What the defaults were chosen by were worlds below this number.
 FIRST = 1000

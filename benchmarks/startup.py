@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import environment
 
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-c", "from search.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from search.cli.app import main; main()"]
 HEAVY = ("torch", "ray", "optuna", "mlflow", "numpy")
 
 
@@ -52,9 +52,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _heavy_modules() -> list[str]:
-    program = (
-        "import sys; sys.argv = ['senet-search', '--help']\nfrom search import cli; cli._status(); print(*sys.modules)"
-    )
+    program = "import sys; sys.argv = ['senet-search', '--help']\nfrom search import cli; app.exit_status(); print(*sys.modules)"
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     return [name for name in HEAVY if name in printed.split()]
 

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import environment
-from senet_nas.build import build, sites
-from senet_nas.cohort import Cohort
+from senet_nas.network.build import build, sites
+from senet_nas.network.superset import dress, options, superset
 from senet_nas.recipe import Recipe
-from senet_nas.superset import dress, options, superset
-from senet_nas.train import optimizer_of
+from senet_nas.training.cohort import Cohort
+from senet_nas.training.train import optimizer_of
 from spaces import Space, SpaceSpec
 
 SIZE, BATCH, STEPS, ROUNDS, CLASSES = 32, 128, 1, 5, 10

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.config import Experiment
-    from search.front import Front, Point
+    from search.results.result import Front, Point
     from search.session import result, run
 
-_HOME = {"Experiment": "config", "Front": "front", "Point": "front", "run": "session", "result": "session"}
+_HOME = {
+    "Experiment": "config",
+    "Front": "results.result",
+    "Point": "results.result",
+    "run": "session",
+    "result": "session",
+}
 __all__ = ["Experiment", "Front", "Point", "result", "run"]
 
 

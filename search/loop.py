@@ -11,17 +11,17 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from search import failures
-from search.agenda import Agenda, Candidates
-from search.front import Rules
-from search.halving import Halving
-from search.ledger import OPEN, Entry, Ledger, Training
-from search.objectives import losses
-from search.propose import Proposer
-from senet_nas.recipe import Seed
+from search.planning.early_stopping import Halving
+from search.planning.optuna_study import Proposer
+from search.planning.planner import Agenda, Candidates
+from search.results.objectives import losses
+from search.results.result import Rules
+from search.state import failures
+from search.state.ledger import Ledger
+from search.state.records import FIRST_PATIENCE, OPEN, Assignment, Entry, Outcome, Progress, Training
 from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.failpoints import failpoint
@@ -30,45 +30,7 @@ from spaces.failpoints import failpoint
 BREAKER, PLAIN_FAILURES, MANY = 5, 2, 10
 # Nothing new for so long is a hang: 20 of the slowest epochs, and never less than ten minutes. Before anything was
 # measured, and while a worker loads its libraries and its data, it is six hours.
-EPOCHS_OF_PATIENCE, LEAST_PATIENCE, FIRST_PATIENCE = 20, 600.0, 6 * 3600.0
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count.
-
-    ``patience`` is how many seconds the worker may go without an epoch before it counts as hung; None is for ever.
-    """
-
-    uid: str
-    number: int
-    architecture: str
-    seed: Seed
-    params: float
-    keep_weights: bool
-    patience: float | None = None
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A training has ended an epoch that is not its last; ``accuracy`` in percent, where it is known."""
-
-    epoch: int
-    accuracy: float | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker made of an assignment. ``failure`` is empty, or the reason in a word; ``weights`` is the SHA-256 of
-    the weights that it kept, or empty.
-    """
-
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    curve: Sequence[Mapping[str, float]] = ()
-    correct: bytes | None = None
-    failure: str = ""
-    detail: str = ""
-    weights: str = ""
+EPOCHS_OF_PATIENCE, LEAST_PATIENCE = 20, 600.0
 
 
 @dataclass(frozen=True)

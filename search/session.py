@@ -12,36 +12,35 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from search import (
-    agenda,
-    config,
-    folder,
-    front,
-    history,
-    latency,
-    projection,
-    report,
-    schedule,
-    signals,
-    storage,
-    surroundings,
-    track,
-    worker,
-)
-from search.commands import status as states
+from search import config
 from search.config import Experiment
-from search.evaluators import Evaluator, Shares, Trainer
-from search.folder import RUNS, RunFolder
-from search.front import Front
-from search.ledger import Entry, Ledger, Training
-from search.live import Live
-from search.loop import Budget, Loop, Outcome
-from search.prepare import Prepared, halving, kept, prepare, rules
-from search.propose import Proposer
-from search.schedule import Slots
-from search.signals import Interrupted, Signals
-from search.storage import Store
-from search.track import Tracker
+from search.execute import environment as surroundings
+from search.execute import remote_store as storage
+from search.execute import signals, worker
+from search.execute.evaluators import Evaluator, Shares, Trainer
+from search.execute.ray import cluster
+from search.execute.ray import runtime as schedule
+from search.execute.ray.resources import Cluster, Slots
+from search.execute.remote_store import Store
+from search.execute.signals import Interrupted, Signals
+from search.loop import Budget, Loop
+from search.planning import planner as agenda
+from search.planning.optuna_study import Proposer
+from search.report import status as states
+from search.report import write as report
+from search.report.live import Live
+from search.results import compute as front
+from search.results import history
+from search.results.result import Front
+from search.setup import latency_setup as latency
+from search.setup.experiment_setup import Prepared, halving, kept, prepare, rules
+from search.state import run_folder as folder
+from search.state.ledger import Ledger
+from search.state.records import Entry, Outcome, Training
+from search.state.run_folder import RUNS, RunFolder
+from search.track import projection
+from search.track import tracker as track
+from search.track.tracker import Tracker
 from spaces import durable
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
@@ -211,13 +210,13 @@ class _Session:
                 slots, evaluate = self._on_cluster(slots, evaluate)
             schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals, joined)
 
-    def _joined(self) -> schedule.Cluster:
+    def _joined(self) -> Cluster:
         """What this run asks of a cluster."""
         mark = self._place.path / "session", uuid.uuid4().hex  # which no other folder of this name has
         durable.write(*mark)
         uri = self._prepared.experiment.resources.storage
-        needs = schedule.Needs(surroundings.versions(), tuple(self._needed()), mark, uri)
-        return schedule.Cluster(needs, self._watcher.say, self._abandon, self._store)
+        needs = cluster.Needs(surroundings.versions(), tuple(self._needed()), mark, uri)
+        return Cluster(needs, self._watcher.say, self._abandon, self._store)
 
     def _on_cluster(self, slots: Slots, evaluate: Evaluator) -> tuple[Slots, Evaluator]:
         """With the GPUs that its nodes have, whatever this machine has; noted, as they are known only now."""
@@ -405,7 +404,7 @@ def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> N
     extension recommends another network, that one is looked at, too."""
     if not isinstance(prepared.evaluate, Trainer):
         return
-    from senet_nas.evaluate import test_accuracy
+    from senet_nas.training.evaluate import test_accuracy
 
     outcome = front.compute(place.name, ledger, rules(prepared.experiment))
     known = (ledger.fact("test") or {}).get("results", {})

@@ -1,7 +1,7 @@
 """What happens inside one training: networks with SE slots, data, training, overhead, export. Never ray, optuna, mlflow.
 
-from senet_nas.build import build, sites
-from senet_nas.overhead import price_list
-from senet_nas.export import export, load
+from senet_nas.network.build import build, sites
+from senet_nas.costs.overhead import price_list
+from senet_nas.export.bundle import export, load
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 """

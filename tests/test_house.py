@@ -1,50 +1,87 @@
-"""The house has three floors, and each heavy library has one door."""
+"""The house has three floors with an order inside, and each heavy library has one door."""
 
 import ast
 import importlib.metadata
 import re
 import subprocess
 import sys
-from pathlib import Path
+from collections import defaultdict
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-FLOORS = ("spaces", "senet_nas", "search")
-FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+from tests import house
+from tests.house import FILES, FLOORS, ORDER, ROOT, imported_files, imported_modules, name_of, room
+
 # Who may import what. A door may be a file or a package.
 DOORS = {
-    "ray": ["search/schedule"], "optuna": ["search/propose"], "mlflow": ["search/track"],
-    "yaml": ["search/config"], "pydantic": ["search/config"], "pydantic_core": ["search/config"], "torch": ["senet_nas"],
-    "torchvision": ["senet_nas"], "click": ["search/cli/", "search/commands"], "rich": ["search/console.py"],
-    "pyarrow": ["search/storage.py"],
+    "ray": ["search/execute/ray/"], "optuna": ["search/planning/"], "mlflow": ["search/track/"],
+    "yaml": ["search/config/"], "pydantic": ["search/config/"], "pydantic_core": ["search/config/"],
+    "torch": ["senet_nas/"], "torchvision": ["senet_nas/"], "click": ["search/cli/"],
+    "rich": ["search/report/terminal.py"], "pyarrow": ["search/execute/remote_store.py"],
 }  # fmt: skip
+BY_NAME = pytest.mark.parametrize("path", FILES, ids=name_of)
 
 
-def imports(path):
-    """Top-level names of all modules that a file imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively: an absolute import says where it goes"
-            yield node.module.split(".")[0]
+@BY_NAME
+def test_imports_go_down(path):
+    own = room(name_of(path))
+    for other in imported_files(path):
+        below = room(other)
+        if own is None:  # search/__init__.py hands on names from everywhere
+            continue
+        if below is None:  # `from search import x` without a file of that name
+            assert other.split("/")[0] == name_of(path).split("/")[0]
+            continue
+        assert below <= own, f"{name_of(path)} ({ORDER[own]}) imports {other} ({ORDER[below]}), which is above it"
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_go_down_and_through_the_doors(path):
-    here = path.relative_to(ROOT).as_posix()
-    floor = FLOORS.index(here.split("/")[0])
-    for name in set(imports(path)):
-        if name in FLOORS:
-            assert FLOORS.index(name) <= floor, f"{here} imports {name}, which is above it"
+@BY_NAME
+def test_heavy_libraries_have_one_door(path):
+    name = name_of(path)
+    for module in {module.split(".")[0] for module in imported_modules(path)}:
         # search may look at torch's idea of the machine; everything else stays behind its door
-        if name in DOORS and not (name == "torch" and here.startswith("search/")):
-            assert any(here.startswith(door) for door in DOORS[name]), (
-                f"{here} imports {name}; its door is {DOORS[name]}"
+        if module in DOORS and not (module == "torch" and name.startswith("search/")):
+            assert any(name.startswith(door) for door in DOORS[module]), (
+                f"{name} imports {module}; its door is {DOORS[module]}"
             )
-        if floor == 0:
-            assert name in sys.stdlib_module_names or name == "spaces", f"{here} imports {name}: spaces is stdlib only"
+        if name.startswith("spaces/"):
+            is_allowed = module in sys.stdlib_module_names or module == "spaces"
+            assert is_allowed, f"{name} imports {module}: spaces is standard library only"
+
+
+def test_no_file_imports_itself_in_a_circle():
+    assert house.circle({name_of(path): imported_files(path) for path in FILES}) == []
+
+
+def test_a_circle_is_found():
+    assert house.circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
+
+
+def test_every_file_has_a_room():
+    above = {name_of(path) for path in FILES if room(name_of(path)) is None}
+    assert above == {"search/__init__.py", "senet_nas/__init__.py"}
+
+
+def test_every_room_is_there():
+    assert all((ROOT / entry).exists() for entry in ORDER)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=name_of)
+def test_a_package_hands_names_on_and_defines_nothing(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 40
+    defined = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    # Names that are loaded on first use need one function.
+    assert [node.name for node in defined] in ([], ["__getattr__"])
+
+
+def test_no_file_name_stands_twice():
+    """A name in two rooms would say nothing. The command line has a file for each command, which holds no logic."""
+    places = defaultdict(list)
+    for path in FILES:
+        if path.name != "__init__.py" and not name_of(path).startswith("search/cli/"):
+            places[path.name].append(name_of(path))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_no_other_distribution_owns_our_names():
@@ -59,33 +96,45 @@ def loaded_after(program):
     return set(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split())
 
 
+HELP = "import sys\nfrom search.cli import app\nsys.argv = ['senet-search', '--help']\napp.exit_status()"
+
+
 @pytest.mark.parametrize(
     "program",
-    ["import search", "import spaces", "import senet_nas", "import search.cli", "import search.commands.listing",
-     "from search import Experiment", "import search.loop",
-     "import sys\nfrom search import cli\nsys.argv = ['senet-search', '--help']\ncli._status()"],
-)  # fmt: skip
+    [
+        "import search",
+        "import spaces",
+        "import senet_nas",
+        "import search.cli",
+        "import search.cli.names",
+        "from search import Experiment",
+        "import search.loop",
+        HELP,
+    ],
+)
 def test_light_things_stay_light(program):
     heavy = {"torch", "torchvision", "ray", "optuna", "mlflow", "matplotlib", "sklearn", "PIL"}
     assert not heavy & loaded_after(program)
 
 
 def test_help_loads_not_even_numpy():
-    program = "import sys\nfrom search import cli\nsys.argv = ['senet-search', '--help']\ncli._status()"
-    assert not {"numpy", "pydantic", "yaml", "rich"} & loaded_after(program)
+    assert not {"numpy", "pydantic", "yaml", "rich"} & loaded_after(HELP)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+@BY_NAME
 def test_no_pickle_and_no_unsafe_load(path):
-    assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & set(imports(path))
+    imported = {module.split(".")[0] for module in imported_modules(path)}
+    assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & imported
     assert "torch.load" not in path.read_text()
 
 
-def test_the_readme_names_every_file_and_only_those():
-    tree = (ROOT / "README.md").read_text().split("```\nspaces/")[1].split("```")[0]
-    named = {word for word in tree.replace(",", " ").replace(";", " ").split() if word.endswith(".py")}
-    files = {path.name for path in FILES if path.name != "__init__.py"}
-    assert named - {"test_<module>.py"} == files
+def test_the_architecture_page_names_every_file():
+    """Write it with `python -m tests.house`."""
+    assert house.tree() in house.PAGE.read_text()
+
+
+def test_every_file_says_what_it_is_for():
+    assert [name_of(path) for path in FILES if not house.summary(path)] == []
 
 
 def test_only_links_that_lead_somewhere():

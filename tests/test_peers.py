@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers.sampler import HERE, PEERS, Process, install
+from search.bench.problems import named
 from search.bench.searches import search
-from search.bench.worlds import named
-from search.propose import SAMPLERS
-from search.propose.samplers import Setting
+from search.planning.optuna_study import SAMPLERS
+from search.planning.sampler_context import SamplerContext
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_peer_hears_every_training_once_and_no_truth(tmp_path):
         "-c",
         f"import sys; sys.path.insert(0, {str(HERE)!r}); exec(open({str(script)!r}).read())",
     ]
-    process = Process(command, Setting(space, dict, (), 0, bool, None), seed=0)
+    process = Process(command, SamplerContext(space, dict, (), 0, bool, None), seed=0)
     trials = [Trial(0, [90.0, 2.5]), Trial(1, [91.0, 0.0])]
     assert process.ask(trials[:1]) == {"heard": [[{"a": "b"}, [-90.0, 2.5]]]}
     assert process.ask(trials) == {"heard": [[{"a": "b"}, [-90.0, 2.5]], [{"a": "b"}, [-91.0, 0.0]]]}
@@ -62,7 +62,7 @@ class Trial:
 
 def test_a_peer_that_ends_is_told(tmp_path):
     process = Process(
-        [sys.executable, "-c", "pass"], Setting(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
+        [sys.executable, "-c", "pass"], SamplerContext(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
     )
     with pytest.raises(RuntimeError, match="has ended"):
         process.ask([])
@@ -78,7 +78,7 @@ def test_every_peer_has_its_script_and_pinned_requirements():
 
 def test_a_forgotten_search_ends_its_peer(installed):
     process = Process(
-        PEERS["uniform"].command(Path()), Setting(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
+        PEERS["uniform"].command(Path()), SamplerContext(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
     )
     running = process._running
     assert running.poll() is None

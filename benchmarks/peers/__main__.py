@@ -14,7 +14,7 @@ from benchmarks import environment
 from benchmarks.peers import __doc__ as about
 from benchmarks.peers.sampler import HERE, PEERS, install
 from benchmarks.search_quality import FIRST
-from search.commands.bench import bench
+from search.bench.runner import bench
 
 OURS = "knowledge_gradient"
 TABLES = ("synthetic:113:1", "synthetic:113:0.4", "benchmarks/tables/fashion113.csv.gz")

@@ -15,8 +15,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from search.propose import SAMPLERS
-from search.propose.samplers import Sampler, Setting
+from search.planning.optuna_study import SAMPLERS
+from search.planning.sampler_context import SamplerContext
+from search.planning.samplers import Sampler
 
 HERE = Path(__file__).parent
 TRAININGS = 256  # what peers are told to expect: more than any search here has
@@ -50,15 +51,15 @@ def install(environments: Path) -> None:
     """Makes every peer, and Optuna's Gaussian process, a sampler that a search can name."""
     for name, peer in PEERS.items():
         SAMPLERS[name] = Sampler(_maker(peer.command(environments)))
-    SAMPLERS["optuna-gp"] = Sampler(lambda seed, setting: GPSampler(seed=seed, n_startup_trials=8))
+    SAMPLERS["optuna-gp"] = Sampler(lambda seed, context: GPSampler(seed=seed, n_startup_trials=8))
     SAMPLERS.update({"optuna-tpe": SAMPLERS["tpe"], "optuna-nsga2": SAMPLERS["nsga2"], "exhaustive": SAMPLERS["grid"]})
 
 
 def _maker(command: Sequence[str]) -> Any:
-    def make(seed: int, setting: Setting) -> BaseSampler:
-        kept = setting.memory.kept
+    def make(seed: int, context: SamplerContext) -> BaseSampler:
+        kept = context.memory.kept
         if "process" not in kept:  # the first ask of a search
-            kept["process"] = Process(command, setting, seed)
+            kept["process"] = Process(command, context, seed)
         return PeerSampler(kept["process"], seed)
 
     return make
@@ -67,14 +68,14 @@ def _maker(command: Sequence[str]) -> Any:
 class Process:
     """A running peer and the trials that it has heard of. Ends when the search that asked it is forgotten."""
 
-    def __init__(self, command: Sequence[str], setting: Setting, seed: int) -> None:
+    def __init__(self, command: Sequence[str], context: SamplerContext, seed: int) -> None:
         self._running = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
             env=os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
         self._told: set[int] = set()
         weakref.finalize(self, self._running.kill)
-        self.space = {name: list(choices) for name, choices in setting.space.parameters.items()}
+        self.space = {name: list(choices) for name, choices in context.space.parameters.items()}
         self._send({"space": self.space, "seed": seed, "trainings": TRAININGS})
 
     def ask(self, trials: Sequence[FrozenTrial]) -> dict[str, str]:

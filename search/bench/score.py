@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from search.bench.worlds import World
-from search.front import Front, Point
+from search.bench.problems import World
+from search.results.result import Front, Point
 from spaces import Architecture
 
 Array = NDArray[np.float64]

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search import front, surrogate
-from search.agenda import Candidates
-from search.bench.worlds import World
-from search.front import Front, Rules
-from search.ledger import Ledger
-from search.loop import Assignment, Budget, Loop, Outcome
-from search.objectives import DEFAULT
-from search.propose import SAMPLERS, Proposer
-from search.surrogate import Observation
+from search.bench.problems import World
+from search.loop import Budget, Loop
+from search.model import posterior as surrogate
+from search.model.posterior import Observation
+from search.planning.optuna_study import SAMPLERS, Proposer
+from search.planning.planner import Candidates
+from search.results import compute as front
+from search.results.objectives import DEFAULT
+from search.results.result import Front, Rules
+from search.state.ledger import Ledger
+from search.state.records import Assignment, Outcome
 from spaces import Architecture, UserError
 
 

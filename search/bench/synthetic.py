@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from search.surrogate import Known
-from senet_nas.overhead import se_cost
+from search.model.posterior import Known
+from senet_nas.costs.overhead import se_cost
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Site, Space, SpaceSpec
 from spaces.errors import UserError, unknown

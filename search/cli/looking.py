@@ -29,7 +29,7 @@ def profile(target: str, placement: str, image_size: int | None, channels: int |
             as_json: bool, latency: bool, device: Any, batch: int, threads: int, dtype: Any, runtime: Any,
             seconds: float, **se: Any) -> None:  # fmt: skip
     """What a placement of SE costs over the plain BACKBONE: parameters and MACs; with --latency, time and memory."""
-    from search.commands import profile as prices
+    from senet_nas.costs import profile as prices
     from senet_nas.recipe import LatencySpec
 
     se = {name: str(value) for name, value in se.items() if value is not None}
@@ -54,13 +54,13 @@ def show(target: str, placement: str, image_size: int | None, channels: int | No
          svg: Path | None, as_json: bool, **se: Any) -> None:  # fmt: skip
     """A network stage by stage: where SE acts, and its price there. ARCHITECTURE is a key as the other commands print
     it; a BACKBONE is filled as --placement says."""
-    from search.commands import show as shows
+    from senet_nas.costs import breakdown as shows
 
     values = {name: str(value) for name, value in se.items() if value is not None}
     found = shows.show(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
     if svg is not None:
-        from search import folder
-        from search.report import network
+        from search.state import run_folder as folder
+        from senet_nas.costs import diagram as network
 
         folder.write(svg, network.svg(found).encode(), option="--svg")
         click.echo(f"drawn into {svg}", err=True)
@@ -80,7 +80,7 @@ def show(target: str, placement: str, image_size: int | None, channels: int | No
 @JSON
 def list_(what: str | None, runs: Path, as_json: bool) -> None:
     """What can be named in a config."""
-    from search.commands import listing as names
+    from search.cli import names
 
     found = names.listing(what, runs)
     if as_json:

@@ -51,7 +51,7 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def load(path: Path, overrides: tuple[str, ...]) -> Any:
-    from search.prepare import load
+    from search.setup.experiment_setup import load
 
     return load(path, overrides)
 

@@ -13,8 +13,8 @@ from search.cli.options import JSON, RUNS, percent, print_json
 @JSON
 def status(run: str | None, runs: Path, as_json: bool) -> None:
     """How far a run is (from any terminal); all runs without RUN."""
-    from search import folder
-    from search.commands import status as states
+    from search.report import status as states
+    from search.state import run_folder as folder
 
     found = [states.read(name, runs) for name in ([run] if run else folder.names(runs))]
     if as_json:
@@ -29,8 +29,8 @@ def status(run: str | None, runs: Path, as_json: bool) -> None:
 @JSON
 def report(run: str, runs: Path, as_json: bool) -> None:
     """Print the result of a run and write its report, table and picture anew."""
-    from search.commands import report as reports
-    from search.console import show
+    from search.report import refresh as reports
+    from search.report.terminal import show
 
     front, folder = reports.write(run, runs)
     if as_json:
@@ -53,7 +53,7 @@ def report(run: str, runs: Path, as_json: bool) -> None:
 @JSON
 def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> None:
     """Lay the fronts of several searches on one picture."""
-    from search.commands import compare as comparisons
+    from search.report import compare as comparisons
 
     found = comparisons.compare(names, runs, target)
     if as_json:
@@ -104,7 +104,7 @@ def export(
 ) -> None:
     """Take a network home: weights, plain PyTorch code, a torch.export program, ONNX, a model card; all checked
     against the trained network."""
-    from search.commands import export as take_home
+    from search import export as take_home
 
     given = {"params_overhead": max_params, "macs_overhead": max_macs, "latency_overhead": max_latency}
     limits = {column: limit for column, limit in given.items() if limit is not None}
@@ -129,9 +129,9 @@ def export(
 )
 def ui(run: str, runs: Path, port: int) -> None:
     """Open the MLflow UI on the runs of RUN: on this machine only, until Ctrl-C."""
-    from search.commands import ui as review
+    from search.track import ui as review
 
-    review.serve(run, runs, port)
+    review.serve(run, runs, port, click.echo)
 
 
 @click.command()
@@ -140,7 +140,7 @@ def ui(run: str, runs: Path, port: int) -> None:
 @JSON
 def sync(run: str, runs: Path, as_json: bool) -> None:
     """Rebuild MLflow's runs of a search from its ledger: what is there and right stays."""
-    from search.commands import sync as projections
+    from search.track import sync as projections
 
     sent = projections.sync(run, runs)
     if as_json:
@@ -155,7 +155,7 @@ def sync(run: str, runs: Path, as_json: bool) -> None:
 @JSON
 def doctor(run: str, runs: Path, as_json: bool) -> None:
     """Check what must hold in the folder of a run, and say what is wrong and what to do. Changes nothing."""
-    from search.commands import doctor as doctors
+    from search.doctor import diagnosis as doctors
 
     found = doctors.diagnose(run, runs)
     if as_json:

@@ -15,7 +15,7 @@ from search.cli.options import CONFIG, JSON, RUNS, SET, load, print_json
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
     """Write a commented CONFIG (and its schema for editors) to start from."""
-    from search.commands import init as first
+    from search.cli import new_config as first
 
     schema_file = first.write(data, backbone, config, force=force)
     click.echo(f"Wrote {config} and {schema_file}. Next: senet-search check {shlex.quote(str(config))}")
@@ -27,7 +27,7 @@ def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
 @JSON
 def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check config, data, network and machine, and estimate the time. Nothing is trained for keeps."""
-    from search.commands import check as checks
+    from search.cli import check_run as checks
 
     experiment = load(config, overrides)
     found = checks.check(experiment)
@@ -51,7 +51,7 @@ def run(config: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, new
         quiet: bool) -> None:  # fmt: skip
     """Search, or go on with a search that was stopped."""
     from search import session
-    from search.console import Terminal, show
+    from search.report.terminal import Terminal, show
 
     experiment = load(config, overrides)
     front = session.run(experiment, runs=runs, new=new, trainings=trainings, watcher=Terminal(quiet=quiet))
@@ -73,7 +73,7 @@ def run(config: Path, overrides: tuple[str, ...], runs: Path, as_json: bool, new
 @JSON
 def bench(table: str, samplers: str, trainings: str, searches: int, first: int, jobs: int, as_json: bool) -> None:
     """Search many times over TABLE (a file, or synthetic:113:0.6) and score what is reported against the truth."""
-    from search.commands import bench as benchmarks
+    from search.bench import runner as benchmarks
 
     try:
         budgets = [int(number) for number in trainings.split(",")]

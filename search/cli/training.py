@@ -68,8 +68,8 @@ def train(
     as_json: bool,
 ) -> None:
     """Train one architecture in full: of a run, a published network, or a key. Type it again to go on after a stop."""
-    from search import full_training
-    from search.commands.train import plan
+    from search.full_training import run as full_training
+    from search.full_training.plan import plan
 
     planned, usual = plan(
         what, config_path=config_path, overrides=overrides, pick=pick, start=start, seed=seed, runs=runs

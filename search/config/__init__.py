@@ -4,10 +4,10 @@ The one door to yaml (``yaml_marks.py``) and pydantic (``experiment.py``).
 """
 
 from search.config.checks import seconds
+from search.config.config_error import ConfigError, Problem, Spot, redacted
 from search.config.experiment import Experiment
-from search.config.problems import ConfigError, Problem, Spot, redacted
 from search.config.reference import reference
-from search.config.text import FIXED, SCHEMA_FILE, differences, schema, template, to_yaml, with_trainings
+from search.config.render import FIXED, SCHEMA_FILE, differences, schema, template, to_yaml, with_trainings
 
 load = Experiment.load
 

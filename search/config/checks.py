@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from search.config.problems import Fault, Path, redacted
-from search.objectives import ACCURACY
-from search.propose.samplers import SAMPLERS
-from senet_nas import backbones
-from senet_nas.datasets import DATASETS
-from senet_nas.operators import GATES, SQUEEZES
-from senet_nas.overhead import MEASURES
+from search.config.config_error import Fault, Path, redacted
+from search.planning.samplers import SAMPLERS
+from search.results.objectives import ACCURACY
+from senet_nas.costs.overhead import MEASURES
+from senet_nas.data.datasets import DATASETS
+from senet_nas.network.backbones import table as backbones
+from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.recipe import Recipe
 from spaces.errors import UserError, nearest, unknown
 

@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from search.config import checks, source
+from search.config import checks
+from search.config import sources as source
+from search.config.config_error import ConfigError, Fault, Problem, parts
 from search.config.explain import explain
-from search.config.problems import ConfigError, Fault, Problem, parts
-from search.config.yaml_marks import Document
-from search.folder import NAME
-from search.objectives import DEFAULT, Objective
+from search.config.yaml_reader import Document
+from search.results.objectives import DEFAULT, Objective
+from search.state.run_folder import NAME
 from senet_nas.recipe import DataSpec, Init, LatencySpec, Recipe
 from spaces.errors import BAD_INPUT
 from spaces.options import STRICT, option

@@ -8,8 +8,8 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from search.config.problems import Fault, Path
-from search.config.yaml_marks import plain
+from search.config.config_error import Fault, Path
+from search.config.yaml_reader import plain
 from spaces.errors import nearest, unknown
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from search.config.checks import NAMES
 from search.config.experiment import Config
-from search.config.text import OPEN, flow
+from search.config.render import OPEN, flow
 
 _INTRODUCTION = """# Every setting of a config
 

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from search.front import Front, Point
-from search.report.looks import COSTS, LOOKS
 from search.report.tables import escape
+from search.report.verdict_styles import COSTS, LOOKS
+from search.results.result import Front, Point
 
 WIDTH, HEIGHT = 860, 430
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 44

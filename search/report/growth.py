@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from search.front import Front
 from search.report.chart import BOTTOM, LEFT, RIGHT, WIDTH, Scale, signed
 from search.report.tables import escape
+from search.results.result import Front
 
 HEIGHT, TOP = 220, 12
 Step = Mapping[str, float]

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from search.front import Front
-from search.ledger import Entry, Training
 from search.report import chart, growth, seeds, tables
 from search.report.tables import escape
+from search.results.result import Front
+from search.state.records import Entry, Training
 
 
 def html(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any]) -> str:

@@ -5,8 +5,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.front import Front, Point
-from search.report.looks import COSTS, LOOKS
+from search.report.verdict_styles import COSTS, LOOKS
+from search.results.result import Front, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import NormalDist
 
-from search.front import Front, Point
-from search.ledger import Training
 from search.report.chart import RIGHT, WIDTH, Scale, seed_gains, signed
 from search.report.tables import escape
+from search.results.result import Front, Point
+from search.state.records import Training
 
 # Pixels: where the drawing begins right of the words, what a row takes, and what the axis does.
 LEFT, ROW, AXIS = 330, 24, 34

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search import failures
-from search.front import Front, Point
-from search.ledger import Entry, Training
+from search.results.result import Front, Point
+from search.state import failures
+from search.state.records import Entry, Training
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 

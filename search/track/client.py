@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.config.problems import redacted
-from search.mlflow_ui import PARENT, QUIET, UID
-from search.projection import Child
+from search.config.config_error import redacted
+from search.track.projection import Child
+from search.track.views import PARENT, QUIET, UID
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

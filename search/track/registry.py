@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.config.problems import redacted
-from search.mlflow_ui import UID
+from search.config.config_error import redacted
 from search.track.client import alone, artifact_root, connect, experiment_id, told
+from search.track.views import UID
 from spaces.errors import ENVIRONMENT, UserError
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _from_pixels(exported: Path) -> tuple[Any, Any]:
     """The network of an export that takes pixels, and some pixels. Raises UserError where the export is not whole."""
     import torch
 
-    from senet_nas import export
+    from senet_nas.export import bundle as export
 
     network, shape = export.from_pixels(exported)
     pixels = torch.randint(0, 256, (_EXAMPLES, *shape), generator=torch.Generator().manual_seed(0))

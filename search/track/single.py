@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.mlflow_ui import UID
 from search.track.client import alone, artifact_root, connect, experiment_id
+from search.track.views import UID
 
 KIND = "full training"
 

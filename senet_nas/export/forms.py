@@ -1,8 +1,6 @@
 """The forms in which a network leaves the house. To add one, write how it is written and opened, and its row in FORMS."""
 
-import importlib.util
 import runpy
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senet_nas.source import code
-from spaces import UserError
+from senet_nas.costs import onnx_runtime
+from senet_nas.export.source import code
 
 Forward = Callable[[Tensor], Tensor]
 Record = Mapping[str, Any]
@@ -37,7 +35,7 @@ class Form:
     @property
     def missing(self) -> tuple[str, ...]:
         """Packages that this form needs and that are not installed here."""
-        return tuple(name for name in self.packages if importlib.util.find_spec(name) is None)
+        return onnx_runtime.missing(self.packages)
 
 
 def shape(record: Record) -> tuple[int, ...]:
@@ -47,11 +45,7 @@ def shape(record: Record) -> tuple[int, ...]:
 
 def check_installed(name: str) -> None:
     """Raises UserError where the packages of a form are missing."""
-    if FORMS[name].missing:
-        raise UserError(
-            f"{name} needs {', '.join(FORMS[name].missing)}, not installed here; nothing was written",
-            hint="pip install 'senet-search[onnx]'",
-        )
+    onnx_runtime.check_installed(name, FORMS[name].packages)
 
 
 def _write_code(network: nn.Module, record: Record, path: Path) -> None:
@@ -80,27 +74,11 @@ def _open_program(folder: Path) -> Forward:
 
 
 def _write_onnx(network: nn.Module, record: Record, path: Path) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own deprecations
-        torch.onnx.export(
-            network,
-            (_example(record),),
-            path,
-            dynamo=True,
-            external_data=False,
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_shapes=({0: "batch"},),
-            verbose=False,
-        )
+    onnx_runtime.write_onnx(network, _example(record), path)
 
 
 def _open_onnx(folder: Path) -> Forward:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(folder / "model.onnx", options, providers=["CPUExecutionProvider"])
+    session = onnx_runtime.open_session(folder / "model.onnx")
     return lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
 
 
@@ -109,6 +87,6 @@ FORMS: dict[str, Form] = {
     "model.pt2": Form("the same as a torch.export program, any batch size", _write_program, _open_program),
     "model.onnx": Form(
         "the same for ONNX Runtime, any batch size", _write_onnx, _open_onnx, ONNX_TOLERANCE,
-        ("onnx", "onnxscript", "onnxruntime"),
+        onnx_runtime.PACKAGES,
     ),
 }  # fmt: skip

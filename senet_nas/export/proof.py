@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from senet_nas.build import build
+from senet_nas.costs.runtimes import fingerprint, threads
+from senet_nas.costs.timing import Call, Comparison, Make, compare
 from senet_nas.export.forms import FORMS, Forward, Record, shape
-from senet_nas.latency import fingerprint, threads
+from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
-from senet_nas.timing import Call, Comparison, Make, compare
 from spaces import Architecture
 
 Labelled = tuple[Tensor, Tensor]

@@ -15,14 +15,16 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from search import folder, front, worker
-from search.agenda import Candidates
-from search.folder import RunFolder
-from search.front import Rules
-from search.ledger import Ledger
+from search.execute import worker
 from search.loop import Budget, Loop
-from search.objectives import DEFAULT
-from search.propose import Proposer
+from search.planning.optuna_study import Proposer
+from search.planning.planner import Candidates
+from search.results import compute as front
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.state import run_folder as folder
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
 from senet_nas.recipe import Report
 from spaces import Site, Space, SpaceSpec, UserError, durable, failpoints
 

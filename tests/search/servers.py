@@ -12,7 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from search import mlflow_ui
+from search.track import views as mlflow_ui
 
 
 def free_port():

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from search import worker
-from search.agenda import Candidates
-from search.front import Rules
-from search.ledger import Ledger
+from search.execute import worker
 from search.loop import Budget, Loop
-from search.objectives import DEFAULT
-from search.propose import Proposer
+from search.planning.optuna_study import Proposer
+from search.planning.planner import Candidates
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.state.ledger import Ledger
 from senet_nas.recipe import Report
 
 # Bytes that a finished training may keep in memory: its row, its proposal, its Optuna trial.

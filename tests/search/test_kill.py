@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from search.ledger import Ledger
+from search.state.ledger import Ledger
 
 DRIVER = Path(__file__).parent / "killable.py"
 TRAININGS = 24

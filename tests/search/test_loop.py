@@ -7,14 +7,15 @@ from collections import Counter
 
 import pytest
 
-from search import front
-from search.agenda import BLOCK_SIZE, Candidates
-from search.confirm import Sizes, smallest_provable
-from search.front import Rules
-from search.ledger import Ledger
-from search.loop import Budget, Loop, Outcome
-from search.objectives import Objective
-from search.propose import Proposer
+from search.loop import Budget, Loop
+from search.planning.optuna_study import Proposer
+from search.planning.planner import BLOCK_SIZE, Candidates
+from search.results import compute as front
+from search.results.confirmation import Sizes, smallest_provable
+from search.results.objectives import Objective
+from search.results.result import Rules
+from search.state.ledger import Ledger
+from search.state.records import Outcome
 from senet_nas.recipe import Seed
 from spaces import UserError
 
@@ -368,12 +369,14 @@ def test_listeners_hear_of_it_after_the_ledger_has_it(make_loop):
 def test_the_search_needs_no_ray_torch_or_mlflow(tmp_path):
     program = f"""
 import sys
-from search.agenda import Candidates
-from search.front import Rules, compute
-from search.ledger import Ledger
-from search.loop import Budget, Loop, Outcome
-from search.objectives import DEFAULT
-from search.propose import Proposer
+from search.planning.planner import Candidates
+from search.results.result import Rules
+from search.results.compute import compute
+from search.state.ledger import Ledger
+from search.state.records import Outcome
+from search.loop import Budget, Loop
+from search.results.objectives import DEFAULT
+from search.planning.optuna_study import Proposer
 from spaces import Site, Space, SpaceSpec
 sites = [Site(f"{{s}}.0", s, {{"pre_addition": 16, "post_addition": 16}}) for s in (1, 2)]
 space = Space("net", sites, SpaceSpec())

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from search.config import ConfigError, load
-from search.prepare import prepare
-from tests.search.test_cli import ROOT, senet
+from search.setup.experiment_setup import prepare
+from tests.search.cli.test_cli import ROOT, senet
 
 CONFIG = ROOT / "configs" / "signals.yaml"
 SHORT = ("data.train=100", "data.validation=100", "train.epochs=1", "train.batch_size=50", "budget.trainings=8")

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from search import Experiment
-from search.commands import export as take_home
-from search.commands import report as reports
-from search.commands.train import plan
-from search.evaluators import Trainer
-from search.folder import RunFolder
-from search.ledger import Ledger
-from search.prepare import kept, prepare
-from search.schedule import Slots
+from search import export as take_home
+from search.execute.evaluators import Trainer
+from search.execute.ray.resources import Slots
+from search.full_training.plan import plan
+from search.report import next_steps
 from search.session import Silent, _agreed, _Session, result
+from search.setup.experiment_setup import kept, prepare
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from spaces import UserError
 
@@ -121,7 +121,7 @@ def test_a_project_that_was_moved_with_its_runs_finds_its_images(tmp_path):
 
 def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, monkeypatch):
     """Also by `export`, which prepares nothing."""
-    from senet_nas.build import sites
+    from senet_nas.network.build import sites
 
     monkeypatch.setattr(sys, "path", [*sys.path])
     project, place = tmp_path / "project", RunFolder(tmp_path / "runs" / "own")
@@ -140,7 +140,7 @@ def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, 
 
 def following(place, ledger, **facts):
     ledger.note(**facts)
-    return reports.following(result(place.name, place.path.parent), place)
+    return next_steps.following(result(place.name, place.path.parent), place)
 
 
 def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, monkeypatch):

@@ -3,8 +3,8 @@
 import itertools
 from collections.abc import Sequence
 
-from senet_nas.build import sites
-from senet_nas.operators import GATES, SQUEEZES
+from senet_nas.network.build import sites
+from senet_nas.network.operators import GATES, SQUEEZES
 from spaces import SE, Architecture
 
 EXCITATIONS = ("fc4", "fc3nb", "eca3", "diag")

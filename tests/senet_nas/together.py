@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from senet_nas.build import build
-from senet_nas.data import load
-from senet_nas.evaluate import evaluate
-from senet_nas.parallel import ALONE, Group, joined
+from senet_nas.data.load import load
+from senet_nas.distributed import ALONE, Group, joined
+from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
-from senet_nas.train import Training
+from senet_nas.training.evaluate import evaluate
+from senet_nas.training.train import Training
 
 SE = "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
 DATA = DataSpec(dataset="digits", train=400, validation=400)

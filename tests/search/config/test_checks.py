@@ -2,10 +2,10 @@ import pytest
 
 from search.config import ConfigError, Experiment, seconds
 from search.config.checks import METRICS, NAMES
-from search.propose import SAMPLERS
-from senet_nas import backbones
-from senet_nas.datasets import DATASETS
-from senet_nas.operators import GATES, SQUEEZES
+from search.planning.optuna_study import SAMPLERS
+from senet_nas.data.datasets import DATASETS
+from senet_nas.network.backbones import table as backbones
+from senet_nas.network.operators import GATES, SQUEEZES
 from spaces.errors import UserError
 
 LEAST = {"data": "digits", "model": {"backbone": "cifar_resnet8"}}

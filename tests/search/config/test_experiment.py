@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.config import ConfigError, Experiment, load
-from search.objectives import DEFAULT
+from search.results.objectives import DEFAULT
 from senet_nas.recipe import Recipe
 from spaces import SpaceSpec
 from spaces.errors import ENVIRONMENT

@@ -3,9 +3,9 @@
 import itertools
 from typing import Any
 
-from senet_nas.build import sites
-from senet_nas.networks import NETWORKS
-from senet_nas.overhead import price_list
+from senet_nas.costs.overhead import price_list
+from senet_nas.network.build import sites
+from senet_nas.network.published import NETWORKS
 
 
 def of_backbone(name: str) -> dict[str, Any]:

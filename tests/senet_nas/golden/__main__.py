@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from senet_nas import backbones
-from senet_nas.networks import NETWORKS
+from senet_nas.network.backbones import table as backbones
+from senet_nas.network.published import NETWORKS
 from tests.senet_nas.golden import of_backbone, of_network
 
 if __name__ == "__main__":

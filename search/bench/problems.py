@@ -1,0 +1,63 @@
+"""Worlds in which a search can be repeated: synthetic ones with a known truth, and tables of real trainings.
+
+A world gives an accuracy for an architecture and a seed, always the same one, so that every sampler meets the same luck.
+Gains are over plain, in points.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from search.bench import synthetic
+from search.bench.real import Real
+from search.execute.evaluators import Table
+from search.model.posterior import Known
+from senet_nas.recipe import Seed
+from spaces import Architecture, Space
+from spaces.errors import UserError
+
+
+class World(Protocol):
+    """What a search over a table needs, and what it is judged by."""
+
+    space: Space
+
+    def price(self, architecture: Architecture) -> Mapping[str, float]: ...
+
+    def accuracy(self, architecture: Architecture, seed: Seed) -> float: ...
+
+    def truth(self, architecture: Architecture) -> float:
+        """The gain over plain that the search is judged by."""
+        ...
+
+    def doubt(self, architecture: Architecture) -> float:
+        """The standard deviation of that truth, in points: 0 where it is known."""
+        ...
+
+    @property
+    def seeds(self) -> Callable[[Architecture], Sequence[Seed]] | None:
+        """The seeds that a search may draw; None where any may be."""
+        ...
+
+    @property
+    def known(self) -> Known | None:
+        """The hyperparameters that the world was made with; None where nobody knows them."""
+        ...
+
+
+def named(text: str) -> Callable[[int], World]:
+    """How to make the worlds of a name: ``FILE.csv.gz``, ``permuted:FILE.csv.gz``, ``synthetic:SPACE:TAU[:TWIST]``.
+
+    Raises UserError.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "synthetic":
+        return synthetic.named(rest).world
+    path = Path(rest if kind == "permuted" else text)
+    if not path.is_file():
+        raise UserError(
+            f"no table {path}",
+            hint=f"write a file, or synthetic:SPACE:TAU[:TWIST], SPACE being {', '.join(synthetic.SPACES)}",
+        )
+    table = Table(path)
+    return lambda number: Real(table, number, permuted=kind == "permuted")

@@ -1,0 +1,148 @@
+"""Configs as text: a resolved one, a commented one to start from, the schema for editors; and what two differ in."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, replace
+from typing import Any, get_type_hints
+
+from search.config.checks import FOLDER, NAMES
+from search.config.config_error import redacted
+from search.config.experiment import BudgetSpec, Config, Experiment, adapter
+from search.config.yaml_reader import dump
+from senet_nas.data.datasets import DATASETS
+from spaces.errors import UserError
+
+SCHEMA_FILE = "senet-search.schema.json"
+# Comments of the template start here, and its lines end here.
+COLUMN, WIDTH = 34, 120
+
+# What may change while a run goes on: none of it changes a training, or what a proof must show.
+OPEN = ("name", "budget", "resources", "tracking", "search.tolerance", "search.level", "data.streaming")
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """Every setting, defaults included, as YAML that loads as the same experiment. Passwords in URIs are taken out."""
+    tree = experiment.to_dict()
+    uri = tree["tracking"]["uri"]
+    tree["tracking"]["uri"] = redacted(uri) if uri else uri
+    return "# All settings of a search, defaults included.\n" + dump(tree)
+
+
+def differences(old: Experiment, new: Experiment) -> list[tuple[str, Any, Any]]:
+    """(dotted key, old value, new value) for every setting that differs."""
+    before, after = dict(_flat(old.to_dict())), dict(_flat(new.to_dict()))
+    return [(key, before[key], after[key]) for key in before if before[key] != after[key]]
+
+
+def with_trainings(experiment: Experiment, text: str, *, before: int | None = None) -> Experiment:
+    """The experiment with a budget of ``N`` trainings, or ``+N`` more than ``before``: what a finished run was given.
+
+    Where ``before`` is None, ``+N`` extends the experiment's own budget. Raises UserError.
+    """
+    number = text.strip().removeprefix("+")
+    if not (number.isascii() and number.isdecimal() and len(number) <= 7):
+        raise UserError(f"--trainings {text}: expected a whole number", hint="write 80, or +20 for 20 more")
+    start = (before or experiment.budget.trainings) if text.strip().startswith("+") else 0
+    limits = next(f.metadata for f in dataclasses.fields(BudgetSpec) if f.name == "trainings")
+    total = start + int(number)
+    if not limits["ge"] <= total <= limits["le"]:
+        raise UserError(f"--trainings {text}: must be at least {limits['ge']} and at most {limits['le']}, got {total}")
+    return replace(experiment, budget=replace(experiment.budget, trainings=total))
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of a config file: types, limits, meanings, and the names that may stand where."""
+    found = adapter().json_schema()
+    for pattern, names in NAMES.items():
+        section, *rest = pattern.split(".")
+        _within(found, section, rest)["enum"] = list(names)
+    properties = found["properties"]
+    for name, section in properties.items():
+        if "$ref" in section:  # an empty section is one with all defaults
+            others = [{"type": "string"}] if name == "data" else [{"type": "null"}] if "default" in section else []
+            described = {key: section.pop(key) for key in ("description",) if key in section}
+            properties[name] = {**described, "anyOf": [{"$ref": section["$ref"]}, *others]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
+    """The config to start from: data and backbone are set, every other line is a comment that shows its default.
+
+    ``data`` is the name of a dataset or the path of an image folder; ``name`` is what the file will be called.
+    ``batch`` is a batch size that is set too, and why.
+    """
+    given: dict[str, Any] = {"model.backbone": backbone, "data.dataset": data if data in DATASETS else FOLDER}
+    if data not in DATASETS:
+        given["data.path"] = data
+    if batch is not None:
+        given["train.batch_size"] = batch[0]
+    lines = [
+        f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
+        "# Where should Squeeze-and-Excitation go? This file says what to compare. Only data and model.backbone must",
+        "# be set; every other line shows its default: take away the `# ` before a key to change it.",
+    ]
+    for field in dataclasses.fields(Config):
+        lines += _section(field, given, name, {"train.batch_size": batch[1]} if batch else {})
+    return "\n".join(lines) + "\n"
+
+
+def _keys() -> Iterator[str]:
+    """The dotted key of every setting."""
+    hints = get_type_hints(Config)
+    for field in dataclasses.fields(Config):
+        section = hints[field.name]
+        inner = dataclasses.fields(section) if dataclasses.is_dataclass(section) else ()
+        yield from (f"{field.name}.{key.name}" for key in inner) if inner else (field.name,)
+
+
+FIXED = frozenset(key for key in _keys() if key not in OPEN and key.split(".")[0] not in OPEN)
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _within(found: dict[str, Any], section: str, rest: list[str]) -> dict[str, Any]:
+    """The part of the schema that a pattern of keys reaches."""
+    here = found["properties"][section]
+    for part in rest:
+        here = found["$defs"][here["$ref"].split("/")[-1]] if "$ref" in here else here
+        here = here["items"] if part == "*" else here["properties"][part]
+    return here  # type: ignore[no-any-return]
+
+
+def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: str, why: Mapping[str, str]) -> list[str]:
+    section = get_type_hints(Config)[field.name]
+    meaning = field.metadata["description"]
+    if not dataclasses.is_dataclass(section):
+        default = name if field.name == "name" else flow(field.default)
+        return ["", *_commented("", f"# {field.name}: {default}", meaning)]
+    lines = ["", *_commented("", f"{field.name}:", meaning)]
+    for key in dataclasses.fields(section):
+        value = given.get(f"{field.name}.{key.name}", MISSING)
+        text = f"# {key.name}: {flow(key.default)}" if value is MISSING else f"{key.name}: {flow(value)}"
+        if key.name == "dataset" and value == FOLDER:
+            text = f"# {text}"
+        lines += _commented("  ", text, why.get(f"{field.name}.{key.name}", key.metadata["description"]))
+    return lines
+
+
+def _commented(indent: str, text: str, meaning: str) -> list[str]:
+    """A line with its meaning beside it, or above it where it would be too long."""
+    line = f"{indent}{text}"
+    beside = f"{line:<{COLUMN}}  # {meaning}"
+    return [beside] if len(beside) <= WIDTH else [f"{indent}# {meaning}", line]
+
+
+def flow(value: Any) -> str:
+    """A default on one line, as YAML."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(flow(item) for item in value)}]"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        settings = ((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return "{" + ", ".join(f"{key}: {flow(item)}" for key, item in settings if item is not None) + "}"
+    return dump([value]).strip()[1:-1]

@@ -1,0 +1,1 @@
+"""How is it trained? Workers, evaluators, signals."""

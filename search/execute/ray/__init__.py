@@ -1,0 +1,1 @@
+"""Ray Tune schedules. The door to ray."""

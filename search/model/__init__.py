@@ -1,0 +1,1 @@
+"""What do trainings say about every architecture?"""

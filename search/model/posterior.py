@@ -1,0 +1,300 @@
+"""Accuracy as a model over a whole space: what trainings say about every architecture, and how sure that is.
+
+    accuracy = block + gain(architecture) + (block x stage) + noise,   gain(plain) = 0
+    gain(a)  = m + effects of what a has in common with others + a term of its own
+
+Trainings of a block share the backbone's initial weights and move together, so each block has a level of its own. Gains are
+shrunk by as much as the data say: the posterior is averaged over a grid of the noise sigma, of tau (the spread of gains,
+in multiples of sigma) and of the share of tau that no effect explains; the grid contains "no difference" (tau = 0). So
+the best of many single trainings is not reported at its lucky value, and no interval rests on a point estimate.
+
+Noise has heavy tails: now and then a training collapses. Its weight falls with its distance from what the model expects, as
+in a robust regression (Huber 1981), so that one collapsed plain training does not make all others look good.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.model.features import Features, Singles, describe
+from search.model.linear_model import Array, Booleans, Cell, Hyper, Integers, Sums, draw, solve, sums
+
+__all__ = ["Features", "Known", "Observation", "Observations", "Posterior", "Row", "describe", "fit", "told"]
+
+# Sigma in points; its grid reaches as far as the spread of the data. Tau in multiples of sigma, and the share of it that is
+# architectures' own (all of it where nothing is known that they have in common).
+SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 28
+TAU_RATIOS = (0.2, 0.4, 0.7, 1.1, 1.8, 3.0)
+OWN_SHARES = (0.3, 0.8)
+# Prior weight of "placements do not differ" (tau = 0), in that of one of the ratios.
+NO_DIFFERENCE = 0.5
+# Prior deviations: the level of a block around the median of all, in sigma; the change of a stage's effect from block to
+# block, in tau; the mean gain of SE, in the root of sigma^2 + tau^2.
+BLOCK_SCALE, BLOCK_STAGE_SCALE, MEAN_SCALE = 100.0, 0.25, 1.0
+# In so many blocks stages may have an effect of their own; over more of them it averages out, and costs columns.
+BLOCKS_APART = 8
+DRAWS = 4000
+# Cells of less weight than this in a first pass are not looked at in the second.
+HOPELESS = 1e-4
+# So many robust standard deviations from what is expected are taken at full weight.
+FULL_WEIGHT = 3.0
+
+
+def _hyper(ratio: float, own: float, prior: float = 1.0) -> Hyper:
+    return Hyper(ratio, own, MEAN_SCALE * float(np.hypot(1.0, ratio)), prior)
+
+
+def _hypers(shares: Sequence[float]) -> list[Hyper]:
+    """All settings: each ratio has the same prior weight, whatever its shares; "no difference" is one of them."""
+    return [_hyper(0.0, 1.0, NO_DIFFERENCE), *(_hyper(r, u, 1 / len(shares)) for r in TAU_RATIOS for u in shares)]
+
+
+Row = tuple[int, int, float]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One finished training: architecture number (0 is plain), block, accuracy in percent."""
+
+    architecture: int
+    block: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Many of them, as arrays of equal length."""
+
+    architecture: Integers
+    block: Integers
+    accuracy: Array
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> "Observations":
+        return cls.of_rows([(o.architecture, o.block, o.accuracy) for o in observations])
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> "Observations":
+        architecture, block, accuracy = np.array(rows, dtype=np.float64).T
+        return cls(architecture.astype(np.int64), block.astype(np.int64), accuracy)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Hyperparameters that somebody knows: sigma in points, tau in multiples of it, the share of tau^2 that is own terms."""
+
+    sigma: float
+    ratio: float
+    own: float
+
+
+_KNOWN: ContextVar[Known | None] = ContextVar("known", default=None)
+
+
+@contextmanager
+def told(known: Known | None) -> Iterator[None]:
+    """Every :func:`fit` in here uses these in place of its grid. For benchmarks: what could be achieved if they were known."""
+    token = _KNOWN.set(known)
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Joint draws of gains over plain, in points: ``gains[s, i]`` belongs to ``architectures[i]``, those that were trained;
+    plain's are 0. Draws are in random order, so the first n are a fair sample. ``sigmas`` and ``taus`` are draws of these, in
+    points, and ``shares`` of the share of tau^2 that is architectures' own.
+    """
+
+    architectures: tuple[int, ...]
+    gains: Array
+    blocks: tuple[int, ...]
+    levels: Array
+    sigmas: Array
+    taus: Array
+    shares: Array
+    features: Features
+    _effects: Array
+    _seed: int
+
+    @property
+    def sigma(self) -> float:
+        return float(self.sigmas.mean())
+
+    @property
+    def tau(self) -> float:
+        return float(self.taus.mean())
+
+    @property
+    def plain_accuracy(self) -> float:
+        """In percent, averaged over blocks."""
+        return float(self.levels.mean())
+
+    def of(self, architecture: int) -> Array:
+        return self.gains[:, self.architectures.index(architecture)]
+
+    def freedom(self, size: int) -> float:
+        """As how many unlike architectures a space of ``size`` behaves, by the prior: one over the mean squared correlation
+        of the gains of two of its members, taken over those that were trained (the participation ratio of the prior)."""
+        rows = self.features.matrix[[number for number in self.architectures if number]]
+        share = float(self.shares.mean())
+        common = (1 - share) * rows @ rows.T
+        power = np.diag(common) + share
+        different = ~np.eye(len(rows), dtype=bool)
+        alike = float((common**2 / np.outer(power, power))[different].mean()) if len(rows) > 1 else 0.0
+        return 1 / (alike + (1 - alike) / max(size, 1))
+
+    def interval(self, architecture: int, level: float) -> tuple[float, float, float]:
+        """Mean and the two ends of the central interval of the gain."""
+        draws = self.of(architecture)
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        return float(draws.mean()), float(low), float(high)
+
+    def probability(self, architecture: int, above: float) -> float:
+        """Posterior probability that the gain exceeds ``above`` points."""
+        return float((self.of(architecture) > above).mean())
+
+    def everywhere(self, count: int, members: Integers | None = None) -> Singles:
+        """``count`` draws of the gains of all architectures that have features (of ``members`` alone), trained or not.
+
+        In single precision: of ten thousand architectures, half of the time of a proposal goes into this.
+        """
+        chosen = np.arange(len(self.features.matrix)) if members is None else members
+        gains = np.random.default_rng(self._seed).standard_normal((count, len(chosen)), dtype=np.float32)
+        gains *= (np.sqrt(self.shares) * self.taus)[:count, None].astype(np.float32)
+        effects = self._effects[:count].astype(np.float32)
+        gains += effects[:, :1] + effects[:, 1:] @ self.features.single[chosen].T
+        gains[:, chosen == 0] = 0.0
+        _, here, there = np.intersect1d(chosen, self.architectures, assume_unique=True, return_indices=True)
+        gains[:, here] = self.gains[:count, there]
+        return gains
+
+
+def fit(
+    observations: Sequence[Observation] | Observations, features: Features | None = None, *, resolution: float = 0.0,
+    seed: int = 0, draws: int = DRAWS,
+) -> Posterior:  # fmt: skip
+    """The posterior given all finished trainings; needs at least one.
+
+    ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it architectures
+    have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise smaller than half of
+    it is believed.
+    """
+    seen = observations if isinstance(observations, Observations) else Observations.of(observations)
+    model = _Model(seen, features or Features.none(1 + int(seen.architecture.max())), resolution)
+    first = model.weights_from(model.residual_from_blocks())
+    rough = model.grid(first)
+    # Far from the block, or far from what the model expects. Cells that were hopeless stay out.
+    both = np.minimum(first, model.weights_from(model.residual(rough)))
+    grid = rough if np.array_equal(both, first) else model.grid(both, rough.weights.sum(axis=1) > HOPELESS)
+    return model.posterior(grid, draws, seed)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    cells: Sequence[Cell]
+    found: Sums
+    weights: Array  # (cells, sigmas), sums to 1
+
+
+class _Model:
+    """The trainings as arrays, and the columns of the linear model: blocks, mean gain, features, block x stage."""
+
+    def __init__(self, seen: Observations, features: Features, resolution: float) -> None:
+        accuracy = seen.accuracy
+        self._features, self._level = features, float(np.median(accuracy))
+        self._y = accuracy - self._level
+        numbers: Integers = np.unique(np.append(seen.architecture, 0))
+        self._numbers = numbers.tolist()
+        self._architecture: Integers = np.searchsorted(numbers, seen.architecture)
+        blocks, self._block = np.unique(seen.block, return_inverse=True)
+        self._blocks = blocks.tolist()
+        self._x = self._columns(seen.architecture)
+        low = max(SIGMA_LOW, resolution / 2)
+        self._sigmas: Array = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
+        self._hypers = _hypers(OWN_SHARES if features.columns else (1.0,))
+        if known := _KNOWN.get():
+            self._sigmas, self._hypers = np.array([known.sigma]), [_hyper(known.ratio, known.own)]
+
+    def grid(self, w: Array, wanted: Booleans | None = None) -> _Grid:
+        """Every wanted cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
+        own = (np.array(self._numbers) != 0).astype(float)
+        found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
+        hypers = [h for i, h in enumerate(self._hypers) if wanted is None or wanted[i]]
+        cells = solve(found, hypers, np.stack([self._scale(h) for h in hypers]), self._sigmas)
+        log = np.array([cell.log_evidence + np.log(cell.hyper.prior) for cell in cells])
+        weights = np.exp(log - log.max())
+        return _Grid(cells, found, weights / weights.sum())
+
+    def residual_from_blocks(self) -> Array:
+        """Distances from the median of the block: a start that no collapsed training can move."""
+        centre = np.array([np.median(self._y[self._block == b]) for b in range(len(self._blocks))])
+        residual: Array = self._y - centre[self._block]
+        return residual
+
+    def residual(self, grid: _Grid) -> Array:
+        """Distances from the posterior mean."""
+        expected = np.zeros(len(self._y))
+        for cell, weight in zip(grid.cells, grid.weights.sum(axis=1), strict=True):
+            coefficients = cell.scale * cell.mean
+            own = cell.shrink * (grid.found.response - grid.found.per_architecture @ coefficients)
+            expected += weight * (self._x @ coefficients + own[self._architecture])
+        return self._y - expected
+
+    def weights_from(self, residual: Array) -> Array:
+        """1 for what is near, falling with the square of the distance beyond FULL_WEIGHT robust deviations."""
+        distance = np.abs(residual)
+        scale = 1.4826 * float(np.median(distance))
+        if scale < 1e-9:
+            return np.ones(len(residual))
+        weights: Array = np.minimum(1.0, (FULL_WEIGHT * scale / np.maximum(distance, 1e-12)) ** 2)
+        return weights
+
+    def posterior(self, grid: _Grid, draws: int, seed: int) -> Posterior:
+        """Draws from the average over the grid: each cell gives draws in proportion to its weight, then all are mixed."""
+        rng = np.random.default_rng(seed)
+        picked = rng.choice(grid.weights.size, draws, p=grid.weights.ravel())
+        cell_of, sigma_of = np.divmod(picked, len(self._sigmas))
+        sigmas = self._sigmas[sigma_of]
+        coefficients = np.empty((draws, self._x.shape[1]))
+        own = np.empty((draws, len(self._numbers)))
+        for i in np.unique(cell_of):
+            mine = cell_of == i
+            coefficients[mine], own[mine] = draw(grid.cells[i], grid.found, sigmas[mine], rng)
+        n_blocks, n_effects = len(self._blocks), 1 + self._features.matrix.shape[1]
+        effects = coefficients[:, n_blocks : n_blocks + n_effects]
+        rows = self._features.matrix[self._numbers]
+        se = np.array(self._numbers) != 0
+        ratios, shares = (np.array([getattr(c.hyper, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
+        return Posterior(
+            architectures=tuple(self._numbers), gains=effects @ np.column_stack([se, rows]).T + own,
+            blocks=tuple(self._blocks), levels=coefficients[:, :n_blocks] + self._level, sigmas=sigmas,
+            taus=ratios * sigmas, shares=shares, features=self._features, _effects=effects, _seed=seed,
+        )  # fmt: skip
+
+    def _columns(self, architectures: Integers) -> Array:
+        blocks = np.eye(len(self._blocks))[self._block]
+        effects = np.column_stack([architectures != 0, self._features.matrix[architectures]])
+        return np.column_stack([blocks, effects, *self._block_stages(architectures)])
+
+    def _block_stages(self, architectures: Integers) -> list[Array]:
+        """A column for each stage in each of the first blocks, where there are several."""
+        stages = [i for i, column in enumerate(self._features.columns) if column[0] == "stage"]
+        if len(self._blocks) < 2:
+            return []
+        rows = self._features.matrix[architectures][:, stages]
+        return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))[:BLOCKS_APART]]
+
+    def _scale(self, hyper: Hyper) -> Array:
+        n_effects = self._features.matrix.shape[1]
+        n_rest = self._x.shape[1] - len(self._blocks) - 1 - n_effects
+        structured = hyper.ratio * np.sqrt(1 - hyper.own)
+        return np.concatenate([
+            np.full(len(self._blocks), BLOCK_SCALE), [hyper.mean], np.full(n_effects, structured),
+            np.full(n_rest, BLOCK_STAGE_SCALE * hyper.ratio),
+        ])  # fmt: skip

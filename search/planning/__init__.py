@@ -1,0 +1,1 @@
+"""What is trained next? The door to optuna."""

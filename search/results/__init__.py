@@ -1,0 +1,1 @@
+"""What is the answer? Points, verdicts and the recommendation, all from the ledger."""

@@ -1,0 +1,159 @@
+"""Proof: finalists that were frozen beforehand, trained again with fresh seeds beside plain, tested on these alone.
+
+A gain is *proven* when a one-sided t-test of ``gain > min_gain`` on the fresh trainings, with the level of each block
+taken out, is significant after Holm's correction over the finalists (Holm 1979). Everything else is at most *likely*. The
+sizes are fixed before the first training, so nothing can be trained until it is significant.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from search.model.posterior import Observation
+
+LEVEL, POWER = 0.05, 0.8
+MAX_FINALISTS = 3
+
+Name = TypeVar("Name")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh blocks."""
+
+    finalists: int
+    each: int
+    plain: int
+    blocks: int
+
+    @property
+    def total(self) -> int:
+        return self.finalists * self.each + self.plain
+
+
+@functools.cache
+def sizes(budget: int) -> Sizes:
+    """The last quarter of the budget. Plain is in every comparison, so it gets sqrt(K) times as many trainings as each
+    of K finalists (Dunnett 1955); at least three of each, or nothing can be proven and all goes into the search."""
+    allowed = budget // 4
+    for finalists in range(MAX_FINALISTS, 0, -1):
+        each = allowed
+        while each and finalists * each + _plain(finalists, each) > allowed:
+            each -= 1
+        if each >= 3:
+            return Sizes(finalists, each, _plain(finalists, each), max(1, allowed // 8))
+    return Sizes(0, 0, 0, 0)
+
+
+def _plain(finalists: int, each: int) -> int:
+    return math.ceil(math.sqrt(finalists) * each)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The comparison of one finalist with plain. ``gain`` in points; ``p_value`` one-sided, before Holm."""
+
+    architecture: int
+    gain: float
+    p_value: float
+    proven: bool
+    n_finalist: int
+    n_plain: int
+
+
+def compare(
+    rounds: Sequence[Sequence[Observation]], min_gain: float, *, unstable: Set[int] = frozenset()
+) -> dict[int, Comparison]:
+    """One test for every finalist of every round against the plain of its round.
+
+    A run that was extended has several rounds; each spends a part of the level (:func:`level_of_round`), so that the
+    whole run keeps to it however often it is extended, and what was proven stays proven. ``unstable`` finalists, of
+    which a fresh training failed, are never proven: those that survived are not a fair sample.
+    """
+    found: dict[int, Comparison] = {}
+    for number, fresh in enumerate(rounds):
+        tested = _compare(fresh, min_gain)
+        p_values = {c.architecture: 1.0 if c.architecture in unstable else c.p_value for c in tested}
+        proven = holm(p_values, level_of_round(number))
+        for c in tested:
+            was_proven = c.architecture in found and found[c.architecture].proven
+            if not was_proven:
+                found[c.architecture] = replace(c, p_value=p_values[c.architecture], proven=c.architecture in proven)
+    return found
+
+
+def level_of_round(number: int) -> float:
+    """A third of the level for the first round, a third of the rest for the next, and so on."""
+    return LEVEL * (1 / 3) * (2 / 3) ** number
+
+
+def _compare(fresh: Sequence[Observation], min_gain: float) -> list[Comparison]:
+    finalists = sorted({o.architecture for o in fresh} - {0})
+    count = {a: sum(o.architecture == a for o in fresh) for a in (0, *finalists)}
+    if not finalists or not count[0]:
+        return []
+    gains, errors, freedom = _least_squares(fresh, finalists)
+    return [
+        Comparison(a, gain, _p_value(gain - min_gain, error, freedom), False, count[a], count[0])
+        for a, gain, error in zip(finalists, gains, errors, strict=True)
+    ]
+
+
+def holm(p_values: Mapping[Name, float], level: float = LEVEL) -> set[Name]:
+    """The hypotheses that Holm's step-down procedure rejects at a family-wise level."""
+    rejected: set[Name] = set()
+    for rank, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        if p > level / (len(p_values) - rank):
+            break
+        rejected.add(name)
+    return rejected
+
+
+def smallest_provable(sigma: float, plan: Sizes, min_gain: float, number: int = 0) -> float:
+    """The gain in points that round ``number`` proves about four times in five, were it the only one among its finalists:
+    as much above ``min_gain`` as the test asks for at Holm's first step, and the 80 % quantile of the estimate."""
+    from scipy import stats
+
+    freedom = plan.total - plan.blocks - plan.finalists
+    if not plan.each or freedom < 1:
+        return math.inf
+    quantiles = stats.t.isf(level_of_round(number) / plan.finalists, freedom) + stats.t.ppf(POWER, freedom)
+    return min_gain + float(quantiles) * sigma * math.sqrt(1 / plan.plain + 1 / plan.each)
+
+
+def budget_for(gain: float, sigma: float, min_gain: float) -> int | None:
+    """The smallest budget, to within a tenth, whose confirmation usually proves a gain of so many points; None above 10^5."""
+    budget = 24
+    while smallest_provable(sigma, sizes(budget), min_gain) > gain:
+        budget = math.ceil(budget * 1.1)
+        if budget > 100_000:
+            return None
+    return budget
+
+
+def _least_squares(fresh: Sequence[Observation], finalists: Sequence[int]) -> tuple[list[float], list[float], int]:
+    """Gains, their standard errors and the degrees of freedom, with a level for each block."""
+    blocks = sorted({o.block for o in fresh})
+    x = np.array([
+        [*(o.block == block for block in blocks), *(o.architecture == a for a in finalists)] for o in fresh
+    ], dtype=float)  # fmt: skip
+    y = np.array([o.accuracy for o in fresh])
+    coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
+    freedom = len(y) - int(rank)
+    residual = y - x @ coefficients
+    variance = float(residual @ residual) / freedom if freedom > 0 else 0.0
+    spread = np.diag(np.linalg.pinv(x.T @ x)) * variance
+    return coefficients[len(blocks) :].tolist(), np.sqrt(spread[len(blocks) :]).tolist(), freedom
+
+
+def _p_value(excess: float, error: float, freedom: int) -> float:
+    """Without any spread among replicates the noise is unknown, and then nothing is proven."""
+    from scipy import stats
+
+    if freedom < 1 or error < 1e-9:
+        return 1.0
+    return float(stats.t.sf(excess / error, freedom))

@@ -1,0 +1,301 @@
+"""What a posterior says that a person can act on: which factor pays, how much of what could be gained is found, and
+whether more trainings or more validation images would find more.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.model.posterior import Posterior
+from search.state.ledger import Ledger
+from spaces.architecture import SE, Architecture
+from spaces.placements import ratio
+from spaces.spec import Site
+
+Array = NDArray[np.float64]
+# What share of the possible gain a search should find before more of it is hardly worth while (DESIGN, section 1).
+ENOUGH = 0.9
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What a level of a factor gains, in points, other things equal: SE in a stage against none there; any other level
+    against the average of its rivals. ``p_gain`` is the posterior probability that it gains at all."""
+
+    factor: str
+    level: str
+    gain: float
+    low: float
+    high: float
+    p_gain: float
+
+    @property
+    def words(self) -> str:
+        what = f"SE in stage {self.level}" if self.factor == "stage" else f"{self.factor} {self.level}"
+        return f"{what}: {self.gain:+.2f} points [{self.low:+.2f}, {self.high:+.2f}]"
+
+    def verdict(self, level: float) -> str:
+        """*pays*, *costs* or *open*: likely, never proven."""
+        return "pays" if self.p_gain >= level else "costs" if self.p_gain <= 1 - level else "open"
+
+
+def contrasts(
+    posterior: Posterior, architectures: Sequence[Architecture], where: Sequence[Site], level: float
+) -> tuple[Contrast, ...]:
+    """Main effects of stage, position, width, squeeze and gate: for each draw, the least-squares fit of the gains of the
+    architectures with SE. ``architectures`` are in the order of the posterior's. Those that the data cannot tell apart
+    (a factor with one level, fewer architectures than effects) are left out.
+    """
+    shares = [_shares(architecture, where) for architecture in architectures]
+    rows = [i for i, share in enumerate(shares) if share]
+    names = sorted({name for share in shares for name in share})
+    factors = {f: [j for j, name in enumerate(names) if name[0] == f] for f in dict.fromkeys(n[0] for n in names)}
+    x = np.array([[shares[i].get(name, 0.0) for name in names] for i in rows]).reshape(len(rows), len(names))
+    design = np.column_stack([np.ones(len(rows)), x])
+    # Levels of a factor sum to one, which the mean already says: so many columns are redundant, and no more may be.
+    redundant = sum(factor != "stage" for factor in factors)
+    if not rows or np.linalg.matrix_rank(design) < design.shape[1] - redundant:
+        return ()
+    effects = (np.linalg.pinv(design) @ posterior.gains[:, rows].T)[1:]
+    found = []
+    for factor, mine in factors.items():
+        if factor == "stage" or len(mine) > 1:
+            found += [_contrast(names[j], _against(effects, j, mine, factor), level) for j in mine]
+    return tuple(found)
+
+
+def _shares(architecture: Architecture, where: Sequence[Site]) -> dict[tuple[str, str], float]:
+    """For a stage the share of its units that have SE, for every other level the share of the SE blocks that have it."""
+    on = [(site, se) for site, se in zip(where, architecture.blocks, strict=True) if se is not None]
+    found: dict[tuple[str, str], float] = {}
+    for site, se in on:
+        units = sum(other.stage == site.stage for other in where)
+        for name, share in [(("stage", str(site.stage)), 1 / units), *((n, 1 / len(on)) for n in _levels(site, se))]:
+            found[name] = found.get(name, 0.0) + share
+    return found
+
+
+def _levels(site: Site, se: SE) -> list[tuple[str, str]]:
+    width = f"r={ratio(se, site)}" if se.hidden else se.excitation
+    return [("position", se.position), ("width", width), ("squeeze", se.squeeze), ("gate", se.gate)]
+
+
+def _against(effects: Array, j: int, mine: Sequence[int], factor: str) -> Array:
+    """Draws of an effect: for a stage itself, else over the average of the other levels."""
+    if factor == "stage":
+        return np.asarray(effects[j])
+    others = [k for k in mine if k != j]
+    return np.asarray(effects[j] - effects[others].mean(axis=0))
+
+
+def _contrast(name: tuple[str, str], draws: Array, level: float) -> Contrast:
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Contrast(*name, float(draws.mean()), float(low), float(high), float((draws > 0).mean()))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How much of the possible gain a search has found: S = x / (x + p), x = N (tau / sigma)^2 for N trainings and p
+    effective degrees of freedom (DESIGN, section 6), of what can be found in the architectures that were tried.
+    ``trainings`` is the N at which S reaches ENOUGH; inf without effect.
+    """
+
+    score: float
+    low: float
+    high: float
+    tau: float
+    sigma: float
+    freedom: float
+    trainings: float
+
+    @property
+    def words(self) -> str:
+        more = (
+            f"about {self.trainings:,.0f} trainings would find"
+            if self.trainings < 1e5
+            else "no number of trainings finds"
+        )
+        return (
+            f"This search has found about {100 * self.score:.0f} % [{100 * self.low:.0f}, {100 * self.high:.0f}] of what SE "
+            f"placement could gain (placements differ by {self.tau:.2f} points, trainings by {self.sigma:.2f}); {more} "
+            f"{100 * ENOUGH:.0f} %."
+        )
+
+
+def progress(posterior: Posterior, trainings: int, level: float, size: int) -> Progress:
+    """The S to expect of what was trained of a space of ``size``, with its interval, and what more would bring.
+
+    Draws count in proportion to their tau, as what there is to gain does: what is expected to be found over what is expected
+    to be there.
+    """
+    weights, p = posterior.taus, posterior.freedom(size)
+    if weights.sum() == 0:
+        return Progress(0.0, 0.0, 0.0, 0.0, posterior.sigma, p, np.inf)
+    signal = (posterior.taus / posterior.sigmas) ** 2
+
+    def scores(count: float, tried: float) -> Array:
+        return count * signal / (count * signal + p) * _within_reach(posterior.shares, tried, size - 1)
+
+    found = scores(trainings, len(posterior.architectures) - 1)
+    order = np.argsort(found)
+    low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.cumsum(weights[order]) / weights.sum(), found[order])
+    counts = np.geomspace(1, 1e6, 241)
+    enough = (float(n) for n in counts if np.average(scores(n, n), weights=weights) >= ENOUGH)
+    mean = float(np.average(found, weights=weights))
+    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, next(enough, np.inf))
+
+
+def _within_reach(shares: Array, tried: float, others: int) -> Array:
+    """The part of what there is to gain that lies in ``tried`` of ``others`` architectures. Common effects, all but ``shares`` of
+    the variance of gains, tell of all; the terms of their own can be picked only among what was tried."""
+    tried = max(tried, 1)
+    if tried >= others:
+        return np.ones_like(shares)
+    common = np.sqrt(1 - shares)
+    reach: Array = common + (1 - common) * _largest_of(tried) / _largest_of(others)
+    return reach
+
+
+def _largest_of(count: float) -> float:
+    """The expected largest of so many standard normals (Blom 1958)."""
+    return -NormalDist().inv_cdf(0.625 / (count + 0.25))
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How much of the noise of a training comes from too few validation images: sigma^2 = sigma_train^2 + c / n.
+
+    All in points. ``images`` is n; ``from_images`` the root of c / n, with c half the share of the images on which two
+    trainings of the same network disagree.
+    """
+
+    images: int
+    sigma: float
+    from_images: float
+
+    @property
+    def share(self) -> float:
+        """The share of the variance that more images would reduce."""
+        return min(1.0, self.from_images**2 / self.sigma**2) if self.sigma > 0 else 0.0
+
+    @property
+    def words(self) -> str:
+        twice = f"twice as many would be worth {50 * self.share / (1 - self.share / 2):.0f} % more trainings"
+        advice = "use every labelled image outside train and test" if self.share > 0.25 else "more would hardly help"
+        return (
+            f"Of the noise of a training, {100 * self.share:.0f} % comes from having {self.images:,} validation images: "
+            f"{twice}; {advice}."
+        )
+
+
+def validation(groups: Sequence[Sequence[bytes]], images: int, sigma: float) -> Validation | None:
+    """The decomposition from packed bits of correctness, a group for each network that was trained several times.
+
+    None where nothing was trained twice, or the bits do not fit the number of images.
+    """
+    total, weight = 0.0, 0
+    for group in groups:
+        if len(group) > 1 and all(len(bits) == (images + 7) // 8 for bits in group):
+            right = np.array([np.unpackbits(np.frombuffer(bits, np.uint8), count=images) for bits in group])
+            m, count = len(group), right.sum(axis=0, dtype=float)
+            total += (m - 1) * float((count * (m - count) / (m * (m - 1))).mean())
+            weight += m - 1
+    if not weight:
+        return None
+    return Validation(images, sigma, 100 * float(np.sqrt(total / weight / images)))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What plain makes of the validation images, its mean ``accuracy`` and that of ``guessing``, in percent: where it learned
+    next to nothing, or all there is, placements cannot differ."""
+
+    accuracy: float
+    guessing: float
+
+    @property
+    def everything(self) -> bool:
+        return self.accuracy > 99.95
+
+    @property
+    def words(self) -> str:
+        """Nothing where there is room on both sides."""
+        if self.everything:
+            return (
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, so nothing can be gained there: only harder "
+                "images would tell placements apart."
+            )
+        if self.accuracy < 1.5 * self.guessing:
+            return (
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on {self.guessing:.2f} %: the "
+                "networks were trained too briefly to differ; set train.epochs higher, in a run of its own (--new)."
+            )
+        return ""
+
+
+def learned(ledger: Ledger) -> Learned | None:
+    """None where the number of classes is not known, or plain has no result."""
+    classes = (ledger.fact("data") or {}).get("classes")
+    seen = [t.metrics["val_accuracy"] for t in ledger.trainings if t.architecture == 0 and t.state == "finished"]
+    return Learned(sum(seen) / len(seen), 100 / len(classes)) if classes and seen else None
+
+
+@dataclass(frozen=True)
+class Insights:
+    """Everything of this module about one run."""
+
+    contrasts: tuple[Contrast, ...]
+    progress: Progress
+    validation: Validation | None
+    learned: Learned | None = None
+
+    def lines(self, level: float) -> list[str]:
+        """Contrasts first: they become sure long before single architectures do. Before them, where placements cannot differ."""
+        if self.learned and self.learned.everything:
+            return [self.learned.words]
+        found = []
+        for verdict in ("pays", "costs"):
+            words = [c.words for c in self.contrasts if c.verdict(level) == verdict]
+            found += [f"Likely {verdict}: {'; '.join(words)}."] if words else []
+        if self.contrasts and not found:
+            found.append("No stage, position, width, squeeze or gate is likely to pay or to cost by itself.")
+        found += [self.progress.words, *([self.validation.words] if self.validation else [])]
+        return [self.learned.words, *found] if self.learned and self.learned.words else found
+
+    def to_dict(self) -> dict[str, Any]:
+        progress = {k: v if math.isfinite(v) else None for k, v in asdict(self.progress).items()}
+        validation = asdict(self.validation) | {"share": self.validation.share} if self.validation else None
+        return {"contrasts": [asdict(c) for c in self.contrasts], "progress": progress, "validation": validation,
+                "learned": asdict(self.learned) if self.learned else None}  # fmt: skip
+
+
+def of(ledger: Ledger, posterior: Posterior, level: float) -> Insights:
+    """What a run's posterior and its stored bits say; trainings of one block share their initial weights."""
+    done = [t for t in ledger.trainings if t.state == "finished"]
+    groups: dict[tuple[int, int], list[bytes]] = {}
+    for t in done:
+        if t.correct:
+            groups.setdefault((t.architecture, t.seed.block), []).append(t.correct)
+    images = (ledger.fact("data") or {}).get("validation")
+    where = sites(ledger)
+    members = [Architecture.parse(ledger.entries[number].key) for number in posterior.architectures if where]
+    return Insights(
+        contrasts(posterior, members, where, level) if where else (),
+        progress(posterior, len(done), level, space_size(ledger)),
+        validation(list(groups.values()), images, posterior.sigma) if images else None, learned(ledger),
+    )  # fmt: skip
+
+
+def space_size(ledger: Ledger) -> int:
+    """How many architectures could be trained; where an older ledger does not say, how many were."""
+    return ledger.fact("space_size") or len(ledger.entries)
+
+
+def sites(ledger: Ledger) -> list[Site]:
+    """The sites of a run's backbone; none where an older ledger does not say."""
+    return [Site(s["name"], s["stage"], s["channels"]) for s in ledger.fact("sites") or ()]

@@ -1,0 +1,210 @@
+"""A result: points with intervals and verdicts, the front among them, and what it says in words, JSON and CSV."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from search.results import confirmation as confirm
+from search.results.insights import Insights
+from search.results.objectives import Objective
+from spaces.errors import UserError, nearest
+
+COLUMNS = (
+    "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
+    "n_seeds", "params", "params_overhead", "macs", "macs_overhead", "latency_ms",
+    "latency_overhead", "verdict",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides: the objectives, and the ``search`` settings that a reader may want to question."""
+
+    objectives: tuple[Objective, ...]
+    level: float = 0.9
+    tolerance: float = 0.1
+    min_gain: float = 0.05
+
+
+@dataclass(frozen=True)
+class Point:
+    """One architecture. Accuracy in percent, gain over plain in points, overhead in percent."""
+
+    id: str
+    architecture: str
+    words: str
+    role: str
+    on_front: bool
+    val_accuracy: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    p_gain: float
+    n_seeds: int
+    params: float
+    params_overhead: float
+    macs: float
+    macs_overhead: float
+    verdict: str
+    seeds: Mapping[str, float] = field(default_factory=dict)
+    allowed: bool = True
+    p_value: float | None = None
+    fresh_gain: float | None = None
+    logged: Mapping[str, float] = field(default_factory=dict)
+    # Predicted, unless there is an interval: then it was timed alone, at the end.
+    latency_ms: float | None = None
+    latency_overhead: float | None = None
+    latency_low: float | None = None
+    latency_high: float | None = None
+    # A member of the front that is not likely better than another, which costs less: the cheapest such.
+    alike: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        return self.role == "plain"
+
+
+@dataclass(frozen=True)
+class Front:
+    """All points of a run, plain first, and the verdict."""
+
+    run: str
+    rules: Rules
+    points: tuple[Point, ...]
+    sigma: float
+    provable: float
+    confirmed: bool
+    under_way: bool
+    recommended: str
+    likely: str | None
+    counts: Mapping[str, int]
+    test: Mapping[str, Any] | None = None
+    insights: Insights | None = None
+
+    def __getitem__(self, name: str) -> Point:
+        for point in self.points:
+            if point.id == name:
+                return point
+        close = nearest(name, (point.id for point in self.points))
+        raise UserError(
+            f"no architecture `{name}` in this run; it has a0 to {self.points[-1].id}",
+            hint=(f"did you mean `{close}`? " if close else "") + f"`senet-search report {self.run}` lists them",
+        )
+
+    @property
+    def plain(self) -> Point:
+        return self.points[0]
+
+    @cached_property
+    def members(self) -> tuple[Point, ...]:
+        """The front, from the cheapest on."""
+        cost = self.costs[0]
+        return tuple(sorted((p for p in self.points if p.on_front), key=lambda p: getattr(p, cost)))
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        return tuple(o.column for o in self.rules.objectives if not o.is_accuracy)
+
+    def pick(self, name: str = "best") -> Point:
+        """``best`` is the recommendation; ``aN`` any architecture. Raises UserError."""
+        return self[self.recommended if name == "best" else name]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: what was found, and how sure that is."""
+        best = self[self.recommended]
+        if not best.is_plain:
+            return (
+                f"Proven: {best.words} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
+                f"({best.params_overhead:+.2f} % parameters)."
+            )
+        if self.likely is None:
+            return "No placement of SE is proven or even likely better than the plain network."
+        likely = self[self.likely]
+        return (
+            f"Nothing is proven. Likely better than plain: {likely.words} "
+            f"({likely.gain:+.2f} points [{likely.gain_low:+.2f}, {likely.gain_high:+.2f}])."
+        )
+
+    @property
+    def rule(self) -> str:
+        """How the recommendation was made, in words."""
+        chance = f"{100 * (1 - self.rules.level):.0f} %"
+        return (
+            f"Recommended: the cheapest proven architecture whose chance of being worse than the best by more than "
+            f"{self.rules.tolerance:g} points is below {chance}; the plain network when nothing is proven."
+        )
+
+    @property
+    def power(self) -> str:
+        """What could be found at all with these trainings."""
+        if self.under_way:
+            return "Finalists are being confirmed with fresh trainings: nothing is proven by them before the last has ended."
+        if not self.confirmed:
+            return (
+                "No fresh trainings beside plain have finished, so nothing can be proven; a budget of 24 trainings, or an "
+                "extension by 24, includes some."
+            )
+        return f"Smallest gain that this confirmation would usually prove: {self.provable:.2f} points."
+
+    @property
+    def expected_score(self) -> float:
+        """S, the share of the possible gain that following this front is expected to earn; nan where it is not known."""
+        return self.insights.progress.score if self.insights else math.nan
+
+    @property
+    def findings(self) -> list[str]:
+        """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
+        alike = [f"{p.id} cannot be told from {p.alike}, which costs less." for p in self.members if p.alike]
+        needed = None if self.likely is None else self._needed(self[self.likely].gain)
+        return [
+            *alike,
+            *(self.insights.lines(self.rules.level) if self.insights else ()),
+            *([needed] if needed else ()),
+        ]
+
+    def _needed(self, gain: float) -> str | None:
+        budget = confirm.budget_for(gain, self.sigma, self.rules.min_gain) if gain > self.rules.min_gain else None
+        if budget is None:
+            return None
+        return (
+            f"To prove what {self.likely} seems to gain takes about {budget:,} trainings, a quarter of them fresh ones."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "verdict": self.verdict, "recommended": self.recommended, "likely": self.likely, "rule": self.rule,
+            "power": self.power, "sigma": self.sigma, "smallest_provable_gain": _finite(self.provable),
+            "trainings": dict(self.counts), "test": self.test, "findings": self.findings,
+            "insights": self.insights.to_dict() if self.insights else None,
+            "objectives": [asdict(o) for o in self.rules.objectives],
+            "points": [asdict(point) for point in self.points],
+        }  # fmt: skip
+
+    def to_json(self) -> str:
+        """The JSON envelope of DESIGN section 11: schema, command, run, then the result."""
+        return json.dumps({"schema": 1, "command": "front", "run": self.run, **self.to_dict()}, indent=1)
+
+    def to_csv(self) -> str:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _cell(value) for key, value in asdict(point).items()} for point in self.points)
+        return out.getvalue()
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _cell(value: object) -> object:
+    """CSV for spreadsheets: no cell may start like a formula."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value

@@ -1,0 +1,92 @@
+"""Which architecture to take home: by id or by a rule, within limits that need not have been part of the search."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from search.results.result import Front, Point
+from spaces.errors import NOTHING_USABLE, UserError, unknown
+
+# Chooses among points that are within the limits; plain is always one of them.
+Rule = Callable[[Front, Sequence[Point]], Point]
+
+
+def choose(front: Front, pick: str = "best", limits: Mapping[str, float] | None = None) -> Point:
+    """An architecture by its id (``a7``) or by a rule of RULES, with overheads of at most ``limits`` percent.
+
+    ``limits`` maps columns of a point (``params_overhead``) to percent. Raises UserError.
+    """
+    if re.fullmatch(r"a\d+", pick):
+        return front[pick]
+    if pick not in RULES:
+        raise unknown("rule", pick, RULES)
+    allowed = [point for point in front.points if point.is_plain or _within(point, limits or {})]
+    return RULES[pick](front, allowed)
+
+
+def _within(point: Point, limits: Mapping[str, float]) -> bool:
+    costs = {column: getattr(point, column) for column in limits}
+    unknown_cost = [column for column, cost in costs.items() if cost is None]
+    if unknown_cost:
+        raise UserError(
+            f"{unknown_cost[0].replace('_', ' ')} was not measured in this run",
+            hint="make it an objective of the search, or limit another cost",
+        )
+    return all(cost <= limits[column] for column, cost in costs.items())
+
+
+def best(front: Front, allowed: Sequence[Point]) -> Point:
+    """The recommendation; outside the limits, the proven architecture with the largest gain on fresh seeds, or plain."""
+    if front.recommended in {point.id for point in allowed}:
+        return front[front.recommended]
+    return max(_proven(allowed), key=lambda point: point.fresh_gain or 0.0, default=front.plain)
+
+
+def cheapest_proven(front: Front, allowed: Sequence[Point]) -> Point:
+    """The proven architecture with the least overhead. Raises UserError where nothing is proven."""
+    proven = _proven(allowed)
+    if not proven:
+        raise UserError(
+            "no architecture within the limits is proven better than plain",
+            hint="`--pick best` takes plain then; `--pick aN` takes what you choose",
+            code=NOTHING_USABLE,
+        )
+    return min(proven, key=lambda point: _cost(front, point))
+
+
+def accurate(front: Front, allowed: Sequence[Point]) -> Point:
+    """The member of the front with the highest estimated accuracy, whatever its verdict."""
+    return max(_members(front, allowed), key=lambda point: point.val_accuracy)
+
+
+def knee(front: Front, allowed: Sequence[Point]) -> Point:
+    """The member of the front that is farthest above the line from its cheapest to its most accurate member.
+
+    Both axes scaled to 0..1 (Das, Structural Optimization 18, 1999; Branke et al., PPSN 2004).
+    """
+    members = sorted(_members(front, allowed), key=lambda point: _cost(front, point))
+    first, last = members[0], accurate(front, allowed)
+    width = max(_cost(front, last) - _cost(front, first), 1e-12)
+    height = max(last.val_accuracy - first.val_accuracy, 1e-12)
+
+    def above(point: Point) -> float:
+        along = (_cost(front, point) - _cost(front, first)) / width
+        return (point.val_accuracy - first.val_accuracy) / height - along
+
+    return max(members, key=above)
+
+
+def _proven(points: Sequence[Point]) -> list[Point]:
+    return [point for point in points if point.verdict == "proven" and point.allowed]
+
+
+def _members(front: Front, allowed: Sequence[Point]) -> list[Point]:
+    """Members of the front within the limits; plain where there is none."""
+    return [point for point in allowed if point.on_front] or [front.plain]
+
+
+def _cost(front: Front, point: Point) -> float:
+    return float(getattr(point, front.costs[0]))
+
+
+# Add a rule here.
+RULES: Mapping[str, Rule] = {"best": best, "knee": knee, "cheapest-proven": cheapest_proven, "accurate": accurate}

@@ -1,0 +1,226 @@
+"""What is known about a run: SQLite, one writer, the single truth. Optuna, MLflow and the report are made from it.
+
+Every write is one transaction that is on disk when the call returns (``synchronous=FULL``). Values are JSON and
+numbers, never pickles. Numbers of trainings (``t0, t1, ...``) and of architectures (``a0, a1, ...``) have no gaps and
+are never reused.
+"""
+
+import json
+import math
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from search.state import schema as ledger_file
+from search.state.counts import Census
+from search.state.records import SHARE, Entry, Role, Training
+from senet_nas.recipe import Seed
+from spaces.errors import ENVIRONMENT, UserError
+from spaces.failpoints import failpoint
+
+
+class Ledger:
+    """The ledger of one run. Keeps a copy of all rows in memory; only the driver of a run may write, and who only reads
+    sees the moment at which it was opened.
+
+    Raises UserError (code 4) where the file is damaged, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
+        self._path = path
+        self._db = ledger_file.connect(path, read_only=read_only)
+        with ledger_file.named(path), _readable(path):
+            if read_only:  # until it is closed rows and facts are of one moment, whoever writes meanwhile
+                self._db.execute("BEGIN")
+            self.entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
+            self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
+            if not read_only:
+                _check_numbers(self.entries, self.trainings)
+        self._by_key = {entry.key: entry for entry in self.entries}
+        self._by_uid = {training.uid: training.number for training in self.trainings}
+        self.census = Census()
+        for training in self.trainings:
+            self.census.enter(training)
+        self._progress_saved: dict[str, float] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- facts about the run ------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        with _readable(self._path):
+            return {row["key"]: json.loads(row["value"]) for row in self._db.execute("SELECT key, value FROM meta")}
+
+    def fact(self, key: str) -> Any:
+        """A fact that :meth:`note` stored, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row["value"])
+
+    def note(self, **facts: Any) -> None:
+        with self._write("note"):
+            self._note(facts)
+
+    # -- architectures ------------------------------------------------------------------------------------------------
+
+    def find(self, key: str) -> Entry | None:
+        return self._by_key.get(key)
+
+    def enter(self, key: str, words: str, price: Mapping[str, float]) -> Entry:
+        """The entry of an architecture, made if it is new."""
+        if key not in self._by_key:
+            entry = Entry(len(self.entries), key, words, dict(price))
+            row = (entry.number, key, words, json.dumps(entry.price))
+            with self._write("enter"):
+                self._db.execute("INSERT INTO architectures (number, key, words, price) VALUES (?, ?, ?, ?)", row)
+                ledger_file.sign(self._db, "architectures", entry.number)
+            self.entries.append(entry)
+            self._by_key[key] = entry
+        return self._by_key[key]
+
+    # -- trainings ----------------------------------------------------------------------------------------------------
+
+    def get(self, uid: str) -> Training:
+        return self.trainings[self._by_uid[uid]]
+
+    def plan(
+        self, rows: Sequence[tuple[Entry, Seed]], *, role: Role, origin: str, proposal: Any = None, **facts: Any
+    ) -> list[Training]:
+        """New waiting trainings, all in one transaction, with facts that must become true together with them."""
+        planned: list[Training] = []
+        with self._write("plan"):
+            for entry, seed in rows:
+                training = Training(
+                    number=len(self.trainings) + len(planned), uid=uuid.uuid4().hex[:12], architecture=entry.number,
+                    seed=seed, role=role, origin=origin, state="waiting", attempts=0, epoch=0, created=time.time(),
+                    proposal=proposal,
+                )  # fmt: skip
+                self._insert(training)
+                planned.append(training)
+            self._note(facts)
+        self.trainings += planned
+        self._by_uid |= {training.uid: training.number for training in planned}
+        for training in planned:
+            self.census.enter(training)
+        return planned
+
+    def start(self, uid: str) -> Training:
+        attempts = self.get(uid).attempts + 1
+        return self._update(uid, state="running", attempts=attempts, started=time.time(), epoch=0, reason="", detail="")
+
+    def wait(self, uid: str, *, reason: str = "", detail: str = "") -> Training:
+        """An interrupted training goes back into the queue; one that failed and is tried again with the reason."""
+        return self._update(uid, state="waiting", epoch=0, reason=reason, detail=detail)
+
+    def progress(self, uid: str, epoch: int) -> None:
+        """How far a training is, for people who watch; written at most once a second for each."""
+        if time.monotonic() - self._progress_saved.get(uid, -math.inf) >= 1:
+            self._progress_saved[uid] = time.monotonic()
+            self._update(uid, epoch=epoch)
+
+    def finish(
+        self, uid: str, *, metrics: Mapping[str, float], curve: Sequence[Mapping[str, float]], correct: bytes | None,
+        weights: str = "",
+    ) -> Training:  # fmt: skip
+        return self._update(
+            uid, state="finished", metrics=dict(metrics), curve=list(curve), correct=correct, epoch=len(curve),
+            ended=time.time(), weights=weights,
+        )  # fmt: skip
+
+    def fail(self, uid: str, *, reason: str, detail: str, curve: Sequence[Mapping[str, float]] = ()) -> Training:
+        return self._update(
+            uid, state="failed", reason=reason, detail=detail, curve=list(curve), epoch=len(curve), ended=time.time()
+        )
+
+    def stop(self, uid: str, *, reason: str, curve: Sequence[Mapping[str, float]], share: float) -> Training:
+        """Ended early, after a ``share`` of its epochs. Its accuracy is no result, so it is in the curve alone."""
+        return self._update(
+            uid, state="stopped", reason=reason, metrics={SHARE: share}, curve=list(curve), ended=time.time(),
+            epoch=int(curve[-1]["epoch"]),
+        )  # fmt: skip
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _write(self, what: str) -> Iterator[None]:
+        """One transaction: all of it is on disk afterwards, or none of it."""
+        failpoint(f"before_{what}")
+        with ledger_file.named(self._path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                failpoint(f"within_{what}")
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself takes back what a full disk refused
+                    self._db.execute("ROLLBACK")
+                raise
+        failpoint(f"after_{what}")
+
+    def _note(self, facts: Mapping[str, Any]) -> None:
+        rows = [(key, json.dumps(value)) for key, value in facts.items()]
+        self._db.executemany(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
+        )
+        for key in facts:
+            ledger_file.sign(self._db, "meta", key)
+
+    def _insert(self, training: Training) -> None:
+        self._db.execute(
+            "INSERT INTO trainings (number, uid, architecture, block, replicate, role, origin, proposal, state, created)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                training.number, training.uid, training.architecture, training.seed.block, training.seed.replicate,
+                training.role, training.origin, json.dumps(training.proposal), training.state, training.created,
+            ),
+        )  # fmt: skip
+        ledger_file.sign(self._db, "trainings", training.number)
+
+    def _update(self, uid: str, **changes: Any) -> Training:
+        number = self._by_uid[uid]
+        columns = ", ".join(f"{name} = ?" for name in changes)
+        values = [json.dumps(value) if name in ("metrics", "curve") else value for name, value in changes.items()]
+        with self._write(str(changes.get("state", "progress"))):
+            self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
+            ledger_file.sign(self._db, "trainings", number)
+            row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
+        self.census.leave(self.trainings[number])
+        self.trainings[number] = _training(row)
+        self.census.enter(self.trainings[number])
+        return self.trainings[number]
+
+
+@contextmanager
+def _readable(path: Path | str) -> Iterator[None]:
+    """What a row holds must be what we write, also in a ledger of a version without checksums."""
+    try:
+        yield
+    except (ValueError, IndexError, TypeError) as error:
+        fault = " ".join(str(error).split())
+        raise UserError(f"the ledger {path} is damaged: {fault}", hint=ledger_file.COPY, code=ENVIRONMENT) from error
+
+
+def _check_numbers(*tables: Sequence[Entry] | Sequence[Training]) -> None:
+    """Raises ValueError where rows are missing: a number is also a place in the list."""
+    for rows in tables:
+        if [row.number for row in rows] != list(range(len(rows))):
+            raise ValueError("numbers have gaps")
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(row["number"], row["key"], row["words"], json.loads(row["price"]))
+
+
+def _training(row: sqlite3.Row) -> Training:
+    return Training(
+        number=row["number"], uid=row["uid"], architecture=row["architecture"],
+        seed=Seed(row["block"], row["replicate"]), role=row["role"], origin=row["origin"], state=row["state"],
+        attempts=row["attempts"], epoch=row["epoch"], created=row["created"], started=row["started"],
+        ended=row["ended"], reason=row["reason"] or "", detail=row["detail"] or "",
+        metrics=json.loads(row["metrics"] or "{}"), curve=json.loads(row["curve"] or "[]"), correct=row["correct"],
+        weights=row["weights"] or "" if "weights" in row.keys() else "", proposal=json.loads(row["proposal"] or "null"),  # noqa: SIM118
+    )  # fmt: skip

@@ -1,0 +1,101 @@
+"""The records of a run: trainings, architectures, and what passes between the loop and a worker."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from senet_nas.recipe import Seed
+
+Role = Literal["baseline", "search", "confirm"]
+State = Literal["waiting", "running", "finished", "failed", "stopped"]
+OPEN: tuple[State, ...] = ("waiting", "running")
+# The metric of a stopped training that says how much of one it was, from 0 to 1.
+SHARE = "share"
+
+
+@dataclass(frozen=True)
+class Training:
+    """One row: one architecture trained once with one seed. Times are seconds since the epoch, UTC.
+
+    ``weights`` is the SHA-256 of the file of weights that was kept, or empty.
+    """
+
+    number: int
+    uid: str
+    architecture: int
+    seed: Seed
+    role: Role
+    origin: str
+    state: State
+    attempts: int
+    epoch: int
+    created: float
+    started: float | None = None
+    ended: float | None = None
+    reason: str = ""
+    detail: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, float]] = ()
+    correct: bytes | None = field(default=None, repr=False)
+    weights: str = ""
+    proposal: Any = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"t{self.number}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An architecture of the run: its number, its key, its name in words, and what it costs."""
+
+    number: int
+    key: str
+    words: str
+    price: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        return f"a{self.number}"
+
+
+# Before an epoch was measured, and while a worker loads its libraries and its data, it may be silent for this long.
+FIRST_PATIENCE = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count.
+
+    ``patience`` is how many seconds the worker may go without an epoch before it counts as hung; None is for ever.
+    """
+
+    uid: str
+    number: int
+    architecture: str
+    seed: Seed
+    params: float
+    keep_weights: bool
+    patience: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A training has ended an epoch that is not its last; ``accuracy`` in percent, where it is known."""
+
+    epoch: int
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker made of an assignment. ``failure`` is empty, or the reason in a word; ``weights`` is the SHA-256 of
+    the weights that it kept, or empty.
+    """
+
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[Mapping[str, float]] = ()
+    correct: bytes | None = None
+    failure: str = ""
+    detail: str = ""
+    weights: str = ""

@@ -1,0 +1,214 @@
+"""What MLflow is told of a ledger, and whether it is there. Knows no MLflow, so that whoever checks needs none."""
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from search.config import Experiment
+from search.report.write import markdown
+from search.results.result import Front
+from search.state.records import Entry, Training
+from search.track.views import REPRESENTATIVE
+from spaces.architecture import Architecture
+from spaces.placements import words
+from spaces.spec import Site
+
+_CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
+# With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
+_FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
+_COSTS = ("params_overhead", "macs_overhead", "latency_ms", "latency_overhead")
+_TABLE = (
+    "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy", "params_overhead",
+    "macs_overhead", "latency_overhead", "architecture",
+)  # fmt: skip
+_JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
+STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
+ENDED = ("FINISHED", "FAILED")
+# Stores may keep fewer digits than a double has.
+_PRECISION = 1e-9
+
+
+@dataclass(frozen=True)
+class Child:
+    """A training as MLflow has it. ``described``: with its parameters, which are written right after it is made."""
+
+    run_id: str
+    uid: str
+    status: str
+    val_accuracy: float | None
+    described: bool = True
+
+
+def is_told(training: Training) -> bool:
+    """Whether there is anything to tell: not of what only waits for its first start."""
+    return training.state != "waiting" or training.attempts > 0
+
+
+def describe(experiment: Experiment, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of the parent, from what the ledger notes of a run; and as ``config`` its config, as ``environment``
+    in what it ran, as ``tags`` its git state, as ``input`` its images.
+    """
+    return {
+        "backbone": experiment.model.network, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
+        "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
+        "space": facts["space"]["size"], "device": facts["device"], "config": facts["config"],
+        "data_fingerprint": facts["data"].get("fingerprint", ""),
+        "environment": {name: facts[name] for name in ("versions", "machine", "device", "git", "slots") if name in facts},
+        "tags": git_tags(facts.get("git") or {}), "input": dataset(experiment, facts["data"]),
+    }  # fmt: skip
+
+
+def git_tags(state: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that MLflow's page shows as the source of a run, and whether that was changed; none without a commit."""
+    if not state:
+        return {}
+    dirty = "true" if state["dirty"] else "false"
+    branch = {"mlflow.source.git.branch": state["branch"]} if state["branch"] else {}
+    return {"mlflow.source.git.commit": state["commit"], "senet.git_dirty": dirty, **branch}
+
+
+def dataset(experiment: Experiment, data: Mapping[str, Any]) -> dict[str, str]:
+    """Name, digest, source and profile of the images, as MLflow keeps an input; empty where a table has the results."""
+    if "fingerprint" not in data:
+        return {}
+    path = experiment.data.path
+    source = {"dataset": experiment.data.dataset, **({"path": str(experiment.base / path)} if path else {})}
+    sizes = {name: data[name] for name in ("train", "validation", "test") if name in data}
+    return {
+        "name": experiment.data.dataset, "digest": str(data["fingerprint"])[:36], "source": json.dumps(source),
+        "profile": json.dumps({**sizes, "classes": len(data.get("classes", ()))}),
+    }  # fmt: skip
+
+
+def params(training: Training, entry: Entry, sites: Sequence[Site]) -> dict[str, str]:
+    """The parameters of a child: what was trained."""
+    found = {"architecture": entry.name, "placement": entry.words, **stages(entry.key, sites)}
+    return found | {"seed": str(training.seed), "role": training.role}
+
+
+def stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
+    """What each stage has, in words: ``{"stage1": "-", "stage2": "avg r=8 pre_addition"}``."""
+    found = {}
+    for stage in sorted({site.stage for site in sites}):
+        whole = Architecture.parse(key)
+        own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
+        part = Architecture(whole.backbone, tuple(se for _, se in own))
+        said = "-" if part.is_plain else words(part, [site for site, _ in own])
+        found[f"stage{stage}"] = said.removeprefix(f"stage {stage}: ")
+    return found
+
+
+def figures(training: Training, entry: Entry) -> dict[str, float]:
+    """The last metrics of a training and what its architecture costs."""
+    found = {name: training.metrics[name] for name in _FIGURES if name in training.metrics}
+    return found | {name: entry.price[name] for name in _COSTS if name in entry.price}
+
+
+def curve(training: Training) -> list[tuple[int, str, float]]:
+    """(epoch, name, value) of what is drawn over the epochs."""
+    return [(int(e["epoch"]), name, e[name]) for e in training.curve for name in _CURVES if name in e]
+
+
+def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Training, dict[str, str], dict[str, float]]]:
+    """Each training of the front's points with the tags and numbers of its architecture; one represents it in charts."""
+    for point in front.points:
+        # Rounded to fit the columns of MLflow's table; front.json has every digit.
+        numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
+        mine = [t for t in trainings if f"a{t.architecture}" == point.id]
+        shown = next((t for t in mine if t.state == "finished"), None)
+        for training in mine:
+            yield training, {"senet.verdict": point.verdict, REPRESENTATIVE: str(int(training is shown))}, numbers
+
+
+def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
+    """Tags and numbers of the parent: the result."""
+    best = front[front.recommended]
+    tags = {
+        "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
+        "mlflow.note.content": markdown(front),
+    }  # fmt: skip
+    numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
+    if front.insights is not None:
+        p = front.insights.progress
+        numbers |= {"expected_score": p.score, "expected_score_low": p.low, "expected_score_high": p.high, "tau": p.tau}
+    return tags, numbers
+
+
+def table(front: Front) -> dict[str, list[Any]]:
+    """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
+    members = sorted(front.members, key=lambda point: point.params)
+    return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
+
+
+def worth(step: Mapping[str, float]) -> dict[str, float]:
+    """The series of the parent that say how the front grew: its size, hypervolume of the posterior with its interval,
+    expected S."""
+    names = {
+        "members": "front_size",
+        "hypervolume": "hypervolume",
+        "low": "hypervolume_low",
+        "high": "hypervolume_high",
+        "score": "expected_score",
+    }
+    return {name: step[key] for key, name in names.items() if key in step}
+
+
+def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
+    """Whose weights MLflow has too: of each member of the front the training that ``export`` takes, where one kept any."""
+    members, found = {point.id for point in front.members}, defaultdict(list)
+    for training in trainings:
+        if training.state == "finished" and training.weights and f"a{training.architecture}" in members:
+            found[training.architecture].append(training)
+    return [median(mine) for _, mine in sorted(found.items())]
+
+
+def median(trainings: Sequence[Training]) -> Training:
+    """The training of median validation accuracy (the lower of two): neither the lucky nor the unlucky one."""
+    return sorted(trainings, key=lambda t: t.metrics["val_accuracy"])[(len(trainings) - 1) // 2]
+
+
+def charted_cost(front: Front) -> str:
+    """The overhead that a chart shows: latency where it was measured, else parameters."""
+    has_latency = any(point.latency_overhead is not None for point in front.points)
+    return "latency_overhead" if has_latency else "params_overhead"
+
+
+def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:
+    """The children that cannot be mended by writing more: doubled, unknown, without parameters, or ended wrongly."""
+    wrong, known = differences(trainings, children), {training.uid for training in trainings}
+    count = Counter(child.uid for child in children)
+    return [
+        c for c in children
+        if c.uid in wrong and (c.uid not in known or count[c.uid] > 1 or not c.described or c.status in ENDED)
+    ]  # fmt: skip
+
+
+def differences(trainings: Sequence[Training], children: Sequence[Child]) -> dict[str, str]:
+    """What is wrong in MLflow, by the uid of the training; empty where it says what the ledger says."""
+    made: defaultdict[str, list[Child]] = defaultdict(list)
+    for child in children:
+        made[child.uid].append(child)
+    told = {training.uid: training for training in trainings if is_told(training)}
+    found = {uid: "unknown to the ledger" for uid in made if uid not in told}
+    for uid, training in told.items():
+        if wrong := _wrong(training, made.get(uid, [])):
+            found[uid] = wrong
+    return found
+
+
+def _wrong(training: Training, made: Sequence[Child]) -> str:
+    if len(made) != 1:
+        return f"there {len(made)} times" if made else "not there"
+    (child,) = made
+    if not child.described:
+        return "without parameters"
+    if child.status != STATUS[training.state]:
+        return f"{child.status} instead of {STATUS[training.state]}"
+    expected, seen = training.metrics.get("val_accuracy"), child.val_accuracy
+    if training.state == "finished" and expected is not None:
+        is_same = seen is not None and math.isclose(seen, expected, rel_tol=_PRECISION)
+        return "" if is_same else f"val_accuracy {seen} instead of {expected}"
+    return ""

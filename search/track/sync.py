@@ -1,0 +1,108 @@
+"""``senet-search sync``: MLflow's runs of a search, rebuilt from its ledger alone."""
+
+import os
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from search import config
+from search.config import Experiment
+from search.results import compute as front
+from search.results.result import Front
+from search.setup.experiment_setup import kept, rules
+from search.setup.opened_run import is_complete
+from search.state import run_folder as folder
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from search.track import projection
+from search.track import tracker as track
+from search.track.tracker import Tracker
+from spaces import durable
+from spaces.architecture import Architecture
+from spaces.errors import ENVIRONMENT, UserError
+from spaces.spec import Site
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent where. ``told`` counts all trainings that MLflow has now."""
+
+    run: str
+    store: str
+    sent: int
+    told: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def lines(self, runs: Path = folder.RUNS) -> list[str]:
+        there = self.told - self.sent
+        return [
+            f"{self.run}: {self.sent} of {self.told} trainings sent to {self.store}, {there} were there already",
+            f"Next: senet-search ui {self.run}{folder.option(runs)}",
+        ]
+
+
+def sync(run: str, runs: Path) -> Sent:
+    """Rebuilds MLflow from the ledger of a run that no driver holds. A second time sends nothing.
+
+    Raises UserError: code 4 where the store cannot be reached or a driver holds the run.
+    """
+    place = folder.find(run, runs)
+    with place.lock(), closing(Ledger(place.ledger)) as ledger:
+        experiment, facts = _experiment(place, ledger), ledger.facts()
+        uri = _uri(experiment, place)
+        tracker = Tracker(
+            uri, experiment=experiment.tracking.experiment or experiment.name, run=place.name, runs=place.path.parent,
+            describe=projection.describe(experiment, facts), uid=str(facts.get("uid") or ""),
+            sites=_sites(experiment, ledger), began=min((t.created for t in ledger.trainings), default=None),
+        )  # fmt: skip
+        status = "FINISHED" if is_complete(experiment, facts) else str(facts.get("session_ended") or "KILLED")
+        sent = tracker.rebuild(
+            _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status,
+            history=facts.get("history") or (),
+        )  # fmt: skip
+        ledger.note(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id)
+        told = sum(projection.is_told(training) for training in ledger.trainings)
+    return Sent(place.name, config.redacted(uri), sent, told)
+
+
+def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
+    """The experiment of the run; its file is restored from the ledger where it is gone or damaged."""
+    noted = ledger.fact("config")
+    if noted is not None and not place.holds(noted):
+        durable.write(place.config, noted)
+    return kept(place, ledger)
+
+
+def _uri(experiment: Experiment, place: RunFolder) -> str:
+    """Where to send. A run keeps no password: an address that had one must be given again."""
+    noted = experiment.tracking.uri
+    if noted is None or "***" not in noted:
+        return track.store(noted, place.path.parent)
+    if "MLFLOW_TRACKING_URI" not in os.environ:
+        raise UserError(
+            f"the address {noted} was kept without its password",
+            hint="set MLFLOW_TRACKING_URI to the whole address", code=ENVIRONMENT,
+        )  # fmt: skip
+    return os.environ["MLFLOW_TRACKING_URI"]
+
+
+def _sites(experiment: Experiment, ledger: Ledger) -> tuple[Site, ...]:
+    """The backbone's sites, by which children are grouped; none where a table of results has sites of its own."""
+    from senet_nas.network import build
+
+    try:
+        sites = build.sites(experiment.model.network)
+    except UserError:
+        return ()
+    is_ours = all(len(Architecture.parse(entry.key).blocks) == len(sites) for entry in ledger.entries)
+    return sites if is_ours else ()
+
+
+def _front(place: RunFolder, ledger: Ledger, experiment: Experiment) -> Front | None:
+    """The result so far; None where plain has none."""
+    if not any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
+        return None
+    return front.compute(place.name, ledger, rules(experiment))

@@ -1,0 +1,79 @@
+"""``senet-search ui``: the MLflow UI on the store of a run, on this machine only."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from search import config
+from search.setup.experiment_setup import kept
+from search.state import run_folder as folder
+from search.state.ledger import Ledger
+from search.track import tracker as track
+from search.track import views as mlflow_ui
+from spaces.errors import ENVIRONMENT, UserError
+
+
+def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
+    """Start the UI and wait for Ctrl-C. For a tracking server elsewhere, only say where to look."""
+    place = folder.find(run, runs)
+    runs = place.path.parent
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        uri = track.store(kept(place, ledger).tracking.uri, runs)
+        number = ledger.fact("mlflow_experiment")
+    if not number:
+        raise UserError(
+            f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT
+        )
+    if not track.is_embedded(uri):
+        say(f"{run} is tracked elsewhere. Open {mlflow_ui.link(config.redacted(uri), number, place.name)}")
+        return
+    free = _free_port(port)
+    argv, env = mlflow_ui.ui_command(uri, runs, free)
+    say(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
+    say("It starts (about ten seconds); Ctrl-C stops it.")
+    with tempfile.TemporaryFile() as said:
+        server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=said, stderr=subprocess.STDOUT)
+        try:
+            _attend(server, f"http://127.0.0.1:{free}/health", say)
+        except KeyboardInterrupt:
+            return  # Ctrl-C is how it is meant to end
+        finally:
+            server.terminate()
+            server.wait(timeout=10)
+        said.seek(0)
+        *_, last = [
+            "nothing was said",
+            *filter(None, (line.strip() for line in said.read().decode(errors="replace").split("\n"))),
+        ]
+    raise UserError(f"MLflow's server ended (exit {server.returncode}): {last[:200]}", code=ENVIRONMENT)
+
+
+def _free_port(preferred: int) -> int:
+    try:
+        return mlflow_ui.free_port(preferred)
+    except OSError as error:  # those below 1024 are not for everybody
+        raise UserError(str(error), hint="choose another with --port, from 1024 on", code=ENVIRONMENT) from error
+
+
+def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None]) -> None:
+    """Says when the server answers, and returns when it has ended by itself. Raises KeyboardInterrupt when it is told to."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, end)
+    while server.poll() is None:
+        try:
+            urllib.request.urlopen(health, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+        else:
+            say("It is there: open the address above.")
+            server.wait()

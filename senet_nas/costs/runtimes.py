@@ -1,0 +1,160 @@
+"""A forward pass and a training step of a network, as the user deploys it, ready to be timed (:mod:`senet_nas.costs.timing`)."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from senet_nas.costs import onnx_runtime
+from senet_nas.costs.timing import Call
+from senet_nas.recipe import LatencySpec
+from spaces.errors import ENVIRONMENT, UserError
+
+Shape = tuple[int, ...]
+
+
+@contextmanager
+def threads(n: int) -> Iterator[None]:
+    """Within it torch uses ``n`` CPU threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def forward(model: nn.Module, shape: Shape, spec: LatencySpec) -> Call:
+    """One pass of ``spec.batch`` samples of ``shape`` (C, *spatial) by the runtime of ``spec``. Raises UserError."""
+    device = device_of(spec)
+    model = model.eval().to(device, getattr(torch, spec.dtype))
+    x = _images(shape, spec, device)
+    with torch.inference_mode():
+        return RUNTIMES[spec.runtime](_channels_last(model, x), x)
+
+
+def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpec) -> Call:
+    """One forward and backward pass of a training in fp32, without the optimizer; two samples at least, for BatchNorm."""
+    device = device_of(spec)
+    x = _images(shape, replace(spec, batch=max(2, spec.batch), dtype="float32"), device)
+    model, y_N = _channels_last(model.train().to(device), x), torch.arange(len(x), device=device) % classes
+
+    def step() -> None:
+        model.zero_grad(set_to_none=True)
+        F.cross_entropy(model(x), y_N).backward()
+        _wait(x)
+
+    return step
+
+
+def fingerprint(spec: LatencySpec) -> dict[str, object]:
+    """On what and how it was measured: milliseconds mean nothing without it."""
+    device = device_of(spec)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
+    settings = {key: getattr(spec, key) for key in ("batch", "threads", "dtype", "runtime")}
+    system = {"torch": torch.__version__, "system": platform.system(), "cores": os.cpu_count()}
+    return {"device": device.type, "name": name, **settings, **system}
+
+
+def device_of(spec: LatencySpec) -> torch.device:
+    """Where a spec says that time is measured. Raises UserError (code 4) where that is not here."""
+    if spec.device == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            "latency.device is cuda, but torch finds no GPU here", hint="use `device: cpu`", key="latency.device",
+            code=ENVIRONMENT,
+        )  # fmt: skip
+    return torch.device("cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _images(shape: Shape, spec: LatencySpec, device: torch.device) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(spec.batch, *shape, generator=generator).to(device, getattr(torch, spec.dtype))
+
+
+def _channels_last(model: nn.Module, x: Tensor) -> nn.Module:
+    if x.ndim == 4:
+        x.data = x.contiguous(memory_format=torch.channels_last)
+        return model.to(memory_format=torch.channels_last)
+    return model
+
+
+def _wait(x: Tensor) -> None:
+    if x.is_cuda:
+        torch.cuda.synchronize()
+
+
+def _eager(model: Callable[[Tensor], Tensor], x: Tensor) -> Call:
+    def call() -> None:
+        with torch.inference_mode():
+            model(x)
+        _wait(x)
+
+    return call
+
+
+def _compile(model: nn.Module, x: Tensor) -> Call:
+    compiled = _eager(torch.compile(model, dynamic=False), x)
+    try:
+        compiled()
+    except Exception as error:  # a missing compiler shows itself in many ways
+        raise UserError(
+            f"torch.compile does not work here: {str(error).splitlines()[0]}", hint="use `runtime: eager`",
+            key="latency.runtime", code=ENVIRONMENT,
+        ) from error  # fmt: skip
+    return compiled
+
+
+def _cudagraph(model: nn.Module, x: Tensor) -> Call:
+    if not x.is_cuda:
+        raise UserError(
+            "a CUDA graph needs a GPU", hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT
+        )
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):  # what libraries allocate at first must not be captured
+            model(x)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        model(x)
+
+    def call() -> None:
+        graph.replay()
+        _wait(x)
+
+    return call
+
+
+def _onnxruntime(model: nn.Module, x: Tensor) -> Call:
+    if x.dtype != torch.float32 or x.is_cuda:
+        raise UserError("ONNX Runtime is timed in float32 on the CPU", key="latency.runtime")
+    onnx_runtime.check_installed("runtime: onnxruntime")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        example = torch.zeros(2, *x.shape[1:])
+        onnx_runtime.write_onnx(model.to(memory_format=torch.contiguous_format), example, path)
+        session = onnx_runtime.open_session(path)
+    images = {"images": x.contiguous().numpy()}
+    return lambda: session.run(None, images)
+
+
+RUNTIMES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
+    "eager": _eager, "compile": _compile, "cudagraph": _cudagraph, "onnxruntime": _onnxruntime,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Images and signals: read, checked, split, augmented and batched."""

@@ -1,0 +1,305 @@
+"""A network as readable Python source: plain torch.nn, one class for each kind of container, the same state-dict keys.
+
+Every container is traced alone (torch.fx), its children as single calls, so the source keeps the shape of the network.
+Empty slots are traced through and vanish.
+"""
+
+import ast
+import inspect
+import itertools
+import operator
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from senet_nas.network.operators import SQUEEZES
+from senet_nas.network.squeeze_excitation import Slot, Squeeze, WithOutput
+
+_WIDTH = 110
+_SYMBOLS = {
+    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
+    operator.matmul: "@",
+}  # fmt: skip
+# Settings of a layer that can be written as they are; weights and biases cannot.
+_PLAIN = (bool, int, float, str)
+
+_MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
+
+Needs torch and safetensors, nothing else:
+
+    from model import load, normalise
+
+    network = load()                       # with the weights beside this file, in eval mode
+    logits = network(normalise(images))    # {samples} (N, {shape}) -> logits (N, {n_classes})
+
+The classes' names, and what stands in which unit, are in architecture.json.
+"""
+
+{ordered}from pathlib import Path
+
+import torch
+{functional}from safetensors.torch import load_file
+from torch import nn
+
+MEAN = {mean}
+STD = {std}
+
+
+{classes}
+
+
+def normalise(images):
+    """{samples} (N, {shape}) -> what the network was trained on: divided by 255, less MEAN, divided by STD."""
+    mean, std = (torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
+    return (images / 255 - mean) / std
+
+
+def load(directory=Path(__file__).parent):
+    """The trained network, in eval mode, on the CPU."""
+    network = Network()
+    network.load_state_dict(load_file(Path(directory) / "model.safetensors"))
+    return network.eval()
+'''
+
+
+def code(network: nn.Module, record: Mapping[str, Any]) -> str:
+    """``model.py`` for an export's record: how to use it, the network's classes, ``normalise`` and ``load``."""
+    preprocessing = record["preprocessing"]
+    used = sum(site["se"] is not None for site in record["sites"])
+    classes = source(network)
+    return _MODULE.format(
+        backbone=record["architecture"].partition("/")[0],
+        used=used,
+        total=len(record["sites"]),
+        samples="images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
+        shape=", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
+        n_classes=len(record["classes"]),
+        ones=", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
+        mean=preprocessing["mean"],
+        std=preprocessing["std"],
+        functional="import torch.nn.functional as F\n" if " F." in classes else "",
+        ordered="from collections import OrderedDict\n" if "OrderedDict(" in classes else "",
+        classes=classes,
+    )
+
+
+def source(network: nn.Module, name: str = "Network") -> str:
+    """Definitions of all classes that the network needs, the last of them ``name``; they use torch, nn and F."""
+    classes: dict[str, _Class] = {}
+    _define(network, "", name, classes)
+    return "\n\n\n".join(written.text(body) for body, written in classes.items())
+
+
+@dataclass
+class _Class:
+    name: str
+    paths: list[str] = field(default_factory=list)
+
+    def text(self, body: str) -> str:
+        return f'class {self.name}(nn.Module):\n    """{_where(self.paths)}"""\n\n{body}'
+
+
+def _where(paths: list[str]) -> str:
+    """Where in the network a class is used."""
+    if not paths[0]:
+        return "Samples (N, C, ...) -> logits (N, classes)."
+    return ", ".join(paths) + "." if len(paths) <= 4 else f"{paths[0]} and {len(paths) - 1} more like it."
+
+
+def _define(module: nn.Module, path: str, name: str, classes: dict[str, _Class]) -> str:
+    """Name of the class for a container: one that is the same to the letter, or a new one."""
+    assert not [*module.buffers(recurse=False)], f"{path} has buffers of its own"
+    body = "\n\n".join(filter(None, [_constructor(module, path, classes), _forward(module)]))
+    if body not in classes:
+        classes[body] = _Class(_unused(name, classes))
+    classes[body].paths.append(path)
+    return classes[body].name
+
+
+def _unused(name: str, classes: Mapping[str, _Class]) -> str:
+    taken = {written.name for written in classes.values()}
+    numbered = (f"{name}{number}" for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
+
+
+def _class_name(module: nn.Module, path: str) -> str:
+    """``Layer1Unit0`` for what holds weights at ``layer1.0``; what holds none is named by what it does."""
+    if not module.state_dict():
+        return type(module).__name__
+    words = (f"Unit{part}" if part.isdigit() else re.sub(r"[\W_]", "", part.title()) for part in path.split("."))
+    return "".join(words)
+
+
+# -- constructors -----------------------------------------------------------------------------------------------------
+
+
+def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
+    lines = [
+        f"        self.{name} = nn.Parameter(torch.empty({', '.join(map(str, own.shape))}))"
+        for name, own in module.named_parameters(recurse=False)
+    ]
+    lines += [
+        f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}"
+        for name, child in _children(module).items()
+    ]
+    return "\n".join(["    def __init__(self):", "        super().__init__()", *lines]) if lines else ""
+
+
+def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
+    """Source that constructs a module."""
+    kind = _kind(module)
+    if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
+        return f"nn.{_layer(module, kind)}"
+    if kind.forward is nn.Sequential.forward:
+        return _sequential(
+            {name: _expression(child, f"{path}.{name}", classes) for name, child in _children(module).items()}
+        )
+    return f"{_define(module, path, _class_name(module, path), classes)}()"
+
+
+def _kind(module: nn.Module) -> type[nn.Module]:
+    """Class of a module, where it has an empty slot behind it that without the slot."""
+    bare = isinstance(module, WithOutput) and isinstance(module.output, Slot)
+    return type(module).__mro__[2] if bare else type(module)
+
+
+def _children(module: nn.Module) -> dict[str, nn.Module]:
+    return {name: child for name, child in module.named_children() if not isinstance(child, Slot)}
+
+
+def _sequential(children: Mapping[str, str]) -> str:
+    numbered = list(children) == [str(number) for number in range(len(children))]
+    items = list(children.values()) if numbered else [f'("{name}", {child})' for name, child in children.items()]
+    start, end = ("nn.Sequential(", ")") if numbered else ("nn.Sequential(OrderedDict([", "]))")
+    line = f"{start}{', '.join(items)}{end}"
+    if len(line) <= _WIDTH - 30:
+        return line
+    return "\n".join([start, *(f"            {item}," for item in items), f"        {end}"])
+
+
+def _layer(module: nn.Module, kind: type[nn.Module]) -> str:
+    """The repr of a torch.nn layer without what is default, so that releases with fewer arguments read it as well.
+
+    With what the repr leaves out and is not default: of AvgPool2d it does not tell ``count_include_pad``.
+    """
+    call = ast.parse(f"{kind.__name__}({module.extra_repr()})", mode="eval").body
+    assert isinstance(call, ast.Call), f"{module!r} is no constructor call"
+    parameters = inspect.signature(kind).parameters
+    told = {*list(parameters)[: len(call.args)], *(word.arg for word in call.keywords)}
+    call.keywords = [word for word in call.keywords if not _is_default(word, parameters[str(word.arg)].default)]
+    for name, parameter in parameters.items():
+        value = getattr(module, name, parameter.default)
+        if name not in told and isinstance(value, _PLAIN) and value != parameter.default:
+            call.keywords.append(ast.keyword(name, ast.Constant(value)))
+    return ast.unparse(call)
+
+
+def _is_default(word: ast.keyword, default: object) -> bool:
+    value = ast.literal_eval(word.value)
+    return value == default or (isinstance(value, tuple) and all(item == default for item in value))
+
+
+# -- forward ----------------------------------------------------------------------------------------------------------
+
+
+class _OneLevel(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, _path: str) -> bool:
+        return not isinstance(m, Slot)
+
+
+def _forward(module: nn.Module) -> str:
+    """``forward``, one statement for each operation, or as it is written where tracing cannot follow."""
+    if isinstance(module, Squeeze) and not SQUEEZES[module.name].traceable:
+        return _as_written(SQUEEZES[module.name].function)
+    graph = _OneLevel().trace(module)
+    names = _variables(graph)
+    inputs = [names[node] for node in graph.nodes if node.op == "placeholder"]
+    lines = [
+        f"return {_text(node.args[0], names)}" if node.op == "output" else f"{names[node]} = {_operation(node, names)}"
+        for node in graph.nodes
+        if node.op != "placeholder"
+    ]
+    return "\n".join(
+        [f"    def forward({', '.join(['self', *inputs])}):", *(f"        {line}" for line in _merge(lines))]
+    )
+
+
+def _as_written(function: Callable[..., Any]) -> str:
+    """A function of x that needs no name from outside, as a method; without its docstring."""
+    (written,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(written, ast.FunctionDef)
+    lines = "\n".join(ast.unparse(statement) for statement in written.body[1:])
+    return "    def forward(self, x):\n" + textwrap.indent(lines, " " * 8)
+
+
+def _variables(graph: fx.Graph) -> dict[fx.Node, str]:
+    """A variable for each node: that of its first input where nothing else needs it any more, else a new letter."""
+    last_use = {value: node for node in graph.nodes for value in node.all_input_nodes}
+    fresh = itertools.chain("xyzuvwabcdefgh", (f"t{number}" for number in itertools.count()))
+    names: dict[fx.Node, str] = {}
+    for node in graph.nodes:
+        spent = [names[value] for value in node.all_input_nodes[:1] if last_use[value] is node]
+        names[node] = spent[0] if spent else next(fresh)
+    return names
+
+
+def _merge(lines: list[str]) -> list[str]:
+    """``y = f(y)`` and ``return y`` as ``return f(y)``."""
+    *before, last = lines
+    variable, _, value = before[-1].partition(" = ") if before else ("", "", "")
+    return [*before[:-1], f"return {value}"] if last == f"return {variable}" else lines
+
+
+def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
+    """Source of the call that a node stands for."""
+    values = [_text(value, names) for value in node.args]
+    words = [f"{word}={_text(value, names)}" for word, value in node.kwargs.items()]
+    if node.op == "get_attr":
+        return _member(str(node.target))
+    if node.op == "call_module":
+        return f"{_member(str(node.target))}({', '.join([*values, *words])})"
+    if node.op == "call_method":
+        return f"{values[0]}.{node.target}({', '.join([*values[1:], *words])})"
+    assert node.op == "call_function", f"cannot write {node.format_node()}"
+    if node.target in _SYMBOLS:
+        return f"{values[0]} {_SYMBOLS[node.target]} {values[1]}"
+    if node.target is operator.getitem:
+        return f"{values[0]}[{_index(node.args[1], names)}]"
+    return f"{_function(node.target)}({', '.join([*values, *words])})"
+
+
+def _member(target: str) -> str:
+    """``self.block[0].conv`` for the path ``block.0.conv``."""
+    return "self" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in target.split("."))
+
+
+def _function(target: Any) -> str:
+    """The name under which torch, or torch.nn.functional as F, offers a function."""
+    name = target.__name__
+    for prefix, home in (("torch", torch), ("F", nn.functional)):
+        if getattr(home, name, None) is target:
+            return f"{prefix}.{name}"
+    raise AssertionError(f"no public name for {target}")
+
+
+def _index(value: Any, names: Mapping[fx.Node, str]) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_index(item, names) for item in value)
+    if isinstance(value, slice):
+        start, stop, step = ("" if end is None else _text(end, names) for end in (value.start, value.stop, value.step))
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+    return _text(value, names)
+
+
+def _text(value: Any, names: Mapping[fx.Node, str]) -> str:
+    if isinstance(value, fx.Node):
+        return names[value]
+    if isinstance(value, tuple | list):
+        items = ", ".join(_text(item, names) for item in value)
+        return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""Backbones, SE blocks, and the network of an architecture."""

@@ -1,0 +1,153 @@
+"""The SE block, the slots that wait for one, and the units that own them."""
+
+import functools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.network.operators import EXCITATIONS, GATES, SQUEEZES
+from spaces import SE
+
+Forward = Callable[[Tensor], Tensor]
+
+
+class Slot(nn.Module):
+    """y = x: a place where SE may go, on ``channels`` channels. Leaves no trace in the state dict."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+    def extra_repr(self) -> str:
+        return str(self.channels)
+
+
+class Squeeze(nn.Module):
+    """z_NC = SQUEEZES[name](x), with the one tensor that some of them learn as ``weight``."""
+
+    def __init__(self, name: str, channels: int) -> None:
+        super().__init__()
+        row = SQUEEZES[name]
+        self.name, self._function = name, row.function
+        if row.weight is not None:
+            self.weight = nn.Parameter(torch.full(row.weight(channels), row.start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._function(x, *(getattr(self, name) for name in self._parameters))
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
+class Gate(nn.Module):
+    """GATES[name](s_NC): a module of its own, so that a forward hook sees the factors."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name, self._function = name, GATES[name].function
+
+    def forward(self, s_NC: Tensor) -> Tensor:
+        return self._function(s_NC)
+
+    def extra_repr(self) -> str:
+        return self.name
+
+
+class SqueezeExcitation(nn.Module):
+    """y = x * gate(excitation(squeeze(x))), on ``(N, C, *spatial)`` with any number of spatial dimensions.
+
+    Hu et al., arXiv 1709.01507, equations 2 to 4. ``channels`` is C; ``se`` names the three operators. Field embeddings
+    (N, F, E) are F channels of E places. The excitation's layers are children: ``fc1`` and ``fc2``, or ``conv``.
+    """
+
+    def __init__(self, channels: int, se: SE) -> None:
+        super().__init__()
+        self.channels, self.se = channels, se
+        self.squeeze = Squeeze(se.squeeze, channels)
+        row = EXCITATIONS[se.form]
+        layers = row.layers(channels, se.size)
+        self._excite, self._layers = row.function, tuple(layers)
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        self.gate = Gate(se.gate)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s_NC: Tensor = self.gate(self._excite(self.squeeze(x), *(getattr(self, name) for name in self._layers)))
+        return (x.flatten(2) * s_NC.unsqueeze(2)).reshape_as(x)  # flattened is a view, of channels_last tensors too
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}"
+
+
+class ResidualUnit:
+    """y = post_addition(relu(identity(P(x)) + pre_addition(F(pre_unit(x))))), ``mid`` inside F (paper, section 6.5).
+
+    For a module to inherit. It calls ``add_slots`` and gives F, ending at its last BatchNorm, as ``residual``, and P as
+    ``downsample``, None where the shortcut is the input itself. What the paper leaves open is chosen so:
+
+    * ``pre_unit`` gates the residual branch alone: if it gated the shortcut as well, it would be the ``post_addition``
+      of the unit before.
+    * ``identity`` acts after the projection, so that its width is ``c_out`` in every unit of a stage.
+    * ``mid`` (SE_3x3) acts after the BatchNorm and ReLU of the 3x3 convolution, as in RegNet (arXiv 2003.13678); in a
+      unit of two 3x3 convolutions after those of the first.
+    """
+
+    pre_addition: Forward
+    post_addition: Forward
+    pre_unit: Forward
+    identity: Forward
+    mid: Forward
+    downsample: Forward | None
+    relu: Forward
+
+    def add_slots(self, c_in: int, c_out: int, c_mid: int | None = None) -> None:
+        """Put an empty slot at each position: ``c_in`` channels before the unit, ``c_out`` after it, ``c_mid`` inside.
+
+        Without ``c_mid`` the unit offers no ``mid``; with it, ``residual`` calls ``self.mid``.
+        """
+        self.pre_addition = Slot(c_out)
+        self.post_addition = Slot(c_out)
+        self.pre_unit = Slot(c_in)
+        self.identity = Slot(c_out)
+        if c_mid is not None:
+            self.mid = Slot(c_mid)
+
+    def residual(self, x_NCHW: Tensor) -> Tensor:
+        """F(x): the residual branch up to and including its last BatchNorm."""
+        raise NotImplementedError
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        shortcut = x_NCHW if self.downsample is None else self.downsample(x_NCHW)
+        y_NCHW = self.pre_addition(self.residual(self.pre_unit(x_NCHW)))
+        return self.post_addition(self.relu(y_NCHW + self.identity(shortcut)))
+
+
+class WithOutput:
+    """y = output(F(x)): a module of somebody else's class with a slot behind it. :func:`add_output` makes one."""
+
+    output: Forward
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return self.output(super().forward(x_NCHW))  # type: ignore[misc]
+
+
+def add_output(unit: nn.Module, channels: int) -> nn.Module:
+    """The unit itself, which now offers position ``output``, on the ``channels`` channels of what it returns.
+
+    Its class becomes a subclass, as in ``torch.nn.utils.parametrize``; a Sequential just gets one more child. So nothing
+    hangs on hooks, names in the state dict stay, and copies, traces and exports see an ordinary module. For units that
+    take one tensor and return one.
+    """
+    if type(unit).forward is not nn.Sequential.forward:
+        unit.__class__ = _with_output(type(unit))  # type: ignore[arg-type]
+    unit.output = Slot(channels)
+    return unit
+
+
+@functools.cache
+def _with_output(kind: type[nn.Module]) -> type[nn.Module]:
+    return type(kind.__name__, (WithOutput, kind), {})

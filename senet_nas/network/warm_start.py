@@ -1,0 +1,131 @@
+"""How a network starts: from scratch, with SE that changes nothing yet, or so on pretrained weights.
+
+An SE block is the identity where its last layer is zero and its gate is then exactly 1: outputs are bit-identical to
+those without it, in training and in evaluation. The plain sigmoid is 1/2 there; at ``pre_addition`` the layer before,
+a BatchNorm or a convolution, is doubled, which is exact in floating point. At other positions nothing linear stands
+directly before, so they are refused. The block seed still draws all else: the backbone (unless pretrained), the first
+layer of each excitation and a classifier of another size.
+"""
+
+import copy
+import functools
+import itertools
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.network.backbones import table as backbones
+from senet_nas.network.build import build
+from senet_nas.network.operators import EXCITATIONS, GATES
+from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from spaces import SE, Architecture, Space, UserError
+from spaces.architecture import spelled
+from spaces.placements import baselines
+
+Image = tuple[int, ...]  # channels and sides of one image
+DOUBLED = "pre_addition"
+
+
+def apply(network: nn.Module, architecture: Architecture, init: str, image: Image) -> None:
+    """Start a built network as ``model.init`` says, in place. Raises UserError."""
+    if init == "pretrained":
+        load(network, backbones.pretrained(architecture.backbone))
+    if init != "scratch":
+        identity(network, image)
+
+
+def check(space: Space, init: str, image: Image, num_classes: int) -> None:
+    """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError."""
+    if init == "scratch":
+        return
+    spec = space.spec
+    for excitation, gate, position in itertools.product(spec.excitation, spec.gate, spec.position):
+        check_block(SE("avg", spelled(excitation, channels=1, hidden=1), gate, position))
+    for architecture in baselines(space)[:2]:
+        apply(build(architecture, in_channels=image[0], num_classes=num_classes), architecture, init, image)
+
+
+def check_block(se: SE) -> None:
+    """Whether the block can start as the identity. Raises UserError with what to write instead."""
+    free = [name for name, row in GATES.items() if row.one == 0]
+    if GATES[se.gate].one is None and se.position != DOUBLED:
+        raise UserError(
+            f"gate {se.gate} at {se.position} cannot start as the identity: no factor of it is exactly 1",
+            hint=f"use position {DOUBLED}, a gate of {', '.join(free)}, or model.init: scratch",
+            key="space.gate",
+        )
+    if GATES[se.gate].one and not EXCITATIONS[se.form].bias:
+        raise UserError(
+            f"gate {se.gate} after {se.form} cannot start as the identity: it needs a bias to be exactly 1",
+            hint=f"use excitation fc, a gate of {', '.join(free)}, or model.init: scratch",
+            key="space.gate",
+        )
+
+
+def identity(network: nn.Module, image: Image) -> None:
+    """Make every SE block return what it is given, in place; ``image`` is the shape of one image. Raises UserError."""
+    blocks = {path: module for path, module in network.named_modules() if isinstance(module, SqueezeExcitation)}
+    halving = [path for path, block in blocks.items() if GATES[block.se.gate].one is None]
+    before = _before(network, halving, image) if halving else {}
+    for path, block in blocks.items():
+        check_block(block.se)
+        gate = GATES[block.se.gate]
+        last = block.get_submodule(EXCITATIONS[block.se.form].last)
+        with torch.no_grad():
+            for name, parameter in last.named_parameters():
+                parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
+            if path in before:
+                for parameter in network.get_submodule(before[path]).parameters():
+                    parameter.div_(gate.at_zero)
+
+
+def load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Pretrained weights into a network with SE; the last linear layer, for other classes, stays as drawn. Raises UserError."""
+    own = network.state_dict()
+    blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
+    linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    head = [path for path in linear if not path.startswith(blocks)][-1]
+    fresh = {name for name in own if name.startswith((*blocks, f"{head}."))}
+    for name in own.keys() - fresh:
+        if name not in weights or weights[name].shape != own[name].shape:
+            theirs = tuple(weights[name].shape) if name in weights else "missing"
+            raise UserError(
+                f"the pretrained weights do not fit: {name} is {theirs} there and {tuple(own[name].shape)} here",
+                hint="use colour images (data.color: rgb), or model.init: identity",
+                key="model.init",
+            )
+    fits = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
+    network.load_state_dict(fits, strict=False)
+
+
+def _before(network: nn.Module, blocks: list[str], image: Image) -> dict[str, str]:
+    """Path of the layer whose output each block gates, found by running a copy without memory. Raises UserError."""
+    shadow = copy.deepcopy(network).to("meta").eval()
+    makers: dict[int, str] = {}
+    kept: list[Tensor] = []  # a tensor that lives keeps its id
+    found: dict[str, str] = {}
+
+    def made(path: str, _module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        makers[id(output)] = path
+        kept.append(output)
+
+    def gated(path: str, _module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if id(inputs[0]) in makers:
+            found[path] = makers[id(inputs[0])]
+
+    for path, module in shadow.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.conv._ConvNd) and path not in blocks:
+            module.register_forward_hook(functools.partial(made, path))
+        if path in blocks:
+            module.register_forward_pre_hook(functools.partial(gated, path))
+    with torch.no_grad():
+        shadow(torch.empty(1, *image, device="meta"))
+    for path in blocks:
+        if path not in found:
+            raise UserError(
+                f"{path}: no BatchNorm or convolution stands directly before this SE block, so none can be doubled",
+                hint="use the gate sigmoid2 or hard_sigmoid2",
+                key="space.gate",
+            )
+    return found

@@ -1,0 +1,1 @@
+"""One training: epochs, checkpoints, validation."""

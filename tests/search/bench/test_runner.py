@@ -1,0 +1,141 @@
+import json
+import random
+import subprocess
+import sys
+
+import pytest
+
+from search.bench import score
+from search.bench.estimators import REPORTS
+from search.bench.problems import named
+from search.bench.runner import bench
+from search.bench.score import Offer, Tally, points
+from search.bench.searches import search
+from search.model.posterior import Observation
+from search.planning.optuna_study import SAMPLERS
+from spaces import UserError
+
+
+def test_following_a_front_earns_what_its_members_truly_hold():
+    good = Offer(cost=2.0, claimed=1.0, true=0.8)
+    assert points([good], 10) == pytest.approx(0.8 * 8 / 10)
+    assert points([], 10) == 0
+    assert points([Offer(20.0, 1.0, 1.0)], 10) == 0
+
+
+def test_wrong_members_cost_and_more_of_the_same_earns_nothing():
+    good, lucky = Offer(2.0, 1.0, 0.8), Offer(5.0, 2.0, -0.4)
+    assert points([good, lucky], 10) == pytest.approx((0.8 * 3 - 0.4 * 5) / 10)
+    assert points([good, Offer(5.0, 0.9, 0.9)], 10) == points([good], 10)
+    assert points([Offer(3.0, -0.1, 0.5)], 10) == 0
+
+
+def test_the_oracle_achieves_all():
+    world = named("synthetic:113:1")(0)
+    offers, most = score.oracle(world)
+    best = points(offers, most)
+    assert Tally([best], [best]).score == 1
+    assert all(points(offers[i:], most) <= points(offers, most) for i in range(0, 112, 10))
+
+
+def test_searches_are_scored_together_so_that_a_world_with_little_to_gain_decides_nothing():
+    tally = Tally([0.5, -0.1], [1.0, 0.001])
+    assert tally.score == pytest.approx(0.4 / 1.001)
+    assert Tally([0.5, -0.1], None).score == pytest.approx(0.2)  # points
+
+
+def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
+    rng = random.Random(0)
+    best = [rng.uniform(1, 2) for _ in range(200)]
+    luck = [rng.gauss(0, 0.3) for _ in range(200)]
+    worse, better = ([b * share + e for b, e in zip(best, luck, strict=True)] for share in (0.5, 0.6))
+    low, high = Tally(worse, best).interval()
+    assert low < Tally(worse, best).score < high
+    assert 0.02 < high - low < 0.1
+    difference, least, most = Tally(better, best).versus(Tally(worse, best))
+    assert difference == pytest.approx(least) == pytest.approx(most) == pytest.approx(0.1)
+
+
+def test_the_reference_knows_what_a_world_was_made_with():
+    world = named("synthetic:113:1")(0)
+    assert (world.known.sigma, world.known.ratio, world.known.own) == (0.3, 1.0, 1 / 3)
+    found = search(world, "reference", 24, 0)
+    assert found.front.sigma == pytest.approx(0.3)
+    assert search(world, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_report_finds_what_is_far_above_the_noise(name):
+    rng = random.Random(0)
+    gains = {0: 0.0, 1: 2.0, 2: -1.0, 3: 0.5}
+    seen = [Observation(a, 0, 90 + g + rng.gauss(0, 0.1)) for a, g in gains.items() for _ in range(6)]
+    found = REPORTS[name](seen)
+    assert found == pytest.approx(gains, abs=0.25)
+    assert found[0] == 0
+
+
+@pytest.mark.parametrize("name", ["blocks", "averaged"])
+def test_reports_with_blocks_are_not_misled_by_an_unlucky_block(name):
+    rng = random.Random(1)
+    seen = [Observation(0, 0, 90 + rng.gauss(0, 0.1)) for _ in range(8)] + [
+        Observation(1, b, 90 + 3 * b + rng.gauss(0, 0.1)) for b in (0, 1) for _ in range(8)
+    ]
+    assert abs(REPORTS[name](seen)[1]) < 0.2
+    assert REPORTS["observed"](seen)[1] > 1
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_unchanged_search_runs_over_a_world(sampler):
+    world = named("synthetic:113:1")(1)
+    found = search(world, sampler, 32, 1)
+    assert found.front.counts == {"finished": 32}
+    assert found.front.confirmed
+    again = search(world, sampler, 32, 1)
+    assert again.front.to_json() == found.front.to_json()
+    honest = score.honesty(found.front, world)
+    assert 0 <= honest.covered <= honest.intervals
+    assert honest.likely_wrong <= honest.likely
+
+
+def test_samplers_meet_the_same_worlds_and_are_compared_with_the_first():
+    found = bench("synthetic:113:1", ["random", "tpe"], [32], 3, 1)
+    first, second = found.cells
+    assert (first.versus, found.unit) == (None, "S")
+    assert second.versus[0] == pytest.approx(second.score - first.score)
+    assert second.versus[1] <= second.versus[0] <= second.versus[2]
+    assert set(first.by_report) == {"search", *REPORTS}
+    assert json.loads(json.dumps(found.to_dict()))["cells"][0]["searches"] == 3
+    assert bench("synthetic:113:1", ["random"], [32], 3, 1).cells[0].score == first.score
+
+
+def test_a_choice_can_be_judged_in_worlds_at_which_nobody_looked():
+    (both,) = bench("synthetic:113:1", ["random"], [16], 2, 1).cells
+    (second,) = (found := bench("synthetic:113:1", ["random"], [16], 1, 1, first=1)).cells
+    (alone,) = bench("synthetic:113:1", ["random"], [16], 1, 1).cells
+    assert (found.to_dict()["first"], second.searches) == (1, 1)
+    assert second.score != alone.score
+    assert min(alone.score, second.score) <= both.score <= max(alone.score, second.score)
+
+
+def test_where_nothing_can_be_gained_points_are_told():
+    found = bench("synthetic:113:1:null", ["random"], [32], 2, 1)
+    assert found.unit == "points"
+    assert found.cells[0].score == 0
+    assert found.cells[0].searches_with_true_proof == 0
+
+
+@pytest.mark.parametrize(("sampler", "trainings"), [("tpee", [32]), ("tpe", [3]), ("tpe", [])])
+def test_what_cannot_be_run_is_told(sampler, trainings):
+    with pytest.raises(UserError):
+        bench("synthetic:113:1", [sampler], trainings, 1, 1)
+
+
+def test_no_ray_torch_or_mlflow_is_needed():
+    script = """
+import sys
+from search.bench.runner import bench
+bench("synthetic:113:0.6", ["random"], [16], 1, 1)
+print(sorted({"ray", "torch", "mlflow"} & sys.modules.keys()))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,30 @@
+import subprocess
+
+from search.execute import environment as surroundings
+
+
+def git(folder, *words):
+    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+def test_the_git_state_is_that_of_the_tree_around_a_folder(tmp_path):
+    assert surroundings.git_state(tmp_path) == {}
+    git(tmp_path, "init", "--initial-branch=trunk")
+    assert surroundings.git_state(tmp_path) == {}, "a tree without a commit"
+    (tmp_path / "configs").mkdir()
+    config = tmp_path / "configs" / "run.yaml"
+    config.write_text("name: run")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    state = surroundings.git_state(config.parent)
+    assert (len(state["commit"]), state["branch"], state["dirty"]) == (40, "trunk", False)
+    (tmp_path / "untracked").touch()
+    assert not surroundings.git_state(config.parent)["dirty"]
+    config.write_text("name: other")
+    assert surroundings.git_state(config.parent) == {**state, "dirty": True}
+
+
+def test_without_git_there_is_no_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert surroundings.git_state(tmp_path) == {}

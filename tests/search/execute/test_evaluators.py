@@ -1,0 +1,173 @@
+import gzip
+import json
+import pickle
+from types import SimpleNamespace
+
+import pytest
+
+from search.execute.evaluators import Custom, Shares, Table, Trainer
+from senet_nas.recipe import DataSpec, Recipe, Seed, Task
+from senet_nas.training import checkpoint
+from spaces import Architecture, UserError
+
+ROWS = """architecture,seed,epoch,val_accuracy,params,macs
+net/-,0,1,80.0,100,1000
+net/-,0,2,90.0,100,1000
+net/-,1,2,90.5,100,1000
+net/avg:fc2:sigmoid@identity,0.3,1,91.0,110,1000
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    def make(text=ROWS, name="table.csv", about=None):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
+        if about:
+            (tmp_path / f"{name}.json").write_text(json.dumps(about))
+        return Table(path)
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+def test_a_table_replays_its_epochs_and_the_last_is_final(table, name):
+    reports = list(table(name=name)("net/-", Seed(0)))
+    assert [(r.epoch, r.metrics["val_accuracy"], r.done) for r in reports] == [(1, 80.0, False), (2, 90.0, True)]
+
+
+def test_a_table_offers_the_seeds_it_holds(table):
+    found = table()
+    assert found.seeds(Architecture.parse("net/-")) == [Seed(0), Seed(1)]
+    assert found.seeds(Architecture.parse("net/avg:fc2:sigmoid@identity")) == [Seed(0, 3)]
+    assert found.seeds(Architecture.parse("net/max:fc2:sigmoid@identity")) == []
+
+
+def test_costs_come_from_the_table(table):
+    price = table().price(Architecture.parse("net/avg:fc2:sigmoid@identity"))
+    assert price["params_overhead"] == pytest.approx(10.0)
+    assert price["macs_overhead"] == 0.0
+    without = ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", "")
+    assert table(without).price(Architecture.parse("net/-")) is None
+
+
+def test_sites_may_stand_beside_the_table(table):
+    (site,) = table(about={"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}).sites
+    assert (site.name, site.channels) == ("1.0", {"identity": 8})
+    assert table(name="other.csv").sites is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(ROWS + "net/-,0,2,1.0,1,1\n", ":6: a second row"), (ROWS + "net/-,5,1,,1,1\n", ":6: no val_accuracy"),
+     (ROWS + "net/-,x,1,1.0,1,1\n", ":6: not a row"), ("seed\n1\n", ":2: not a row"), (ROWS + "net/-\n", ":6: not a row")],
+)  # fmt: skip
+def test_faults_of_a_table_are_named_by_line(table, text, says):
+    with pytest.raises(UserError) as caught:
+        table(text).seeds(Architecture.parse("net/-"))
+    assert says in caught.value.message
+
+
+def test_a_missing_table_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"cannot read the table .*nowhere.csv"):
+        Table(tmp_path / "nowhere.csv").seeds(Architecture.parse("net/-"))
+
+
+MODULE = """
+def number(architecture, seed):
+    return 90.0 + seed.block
+def mapping(architecture, seed):
+    return {"val_accuracy": 91.0, "train_loss": 0.1}
+def epochs(architecture, seed):
+    for epoch in range(3):
+        yield {"val_accuracy": 90.0 + epoch}
+def nothing(architecture, seed):
+    return iter(())
+constant = 3
+"""
+
+
+@pytest.fixture
+def base(tmp_path):
+    (tmp_path / "users_own_code.py").write_text(MODULE)
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "accuracies"), [("number", [92.0]), ("mapping", [91.0]), ("epochs", [90.0, 91.0, 92.0])]
+)
+def test_a_users_function_may_return_or_yield(base, name, accuracies):
+    reports = list(Custom(f"users_own_code:{name}", base)("net/-", Seed(2)))
+    assert [r.metrics["val_accuracy"] for r in reports] == accuracies
+    assert [r.done for r in reports] == [False] * (len(reports) - 1) + [True]
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("nowhere_at_all:f", "cannot import"),
+        ("users_own_code:missing", "cannot import"),
+        ("users_own_code:constant", "no function"),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_a_users_error(base, target, says):
+    with pytest.raises(UserError, match=says):
+        _ = Custom(target, base).function
+
+
+def test_a_module_that_cannot_be_read_is_a_users_error(tmp_path):
+    (tmp_path / "half_written.py").write_text("def f(:\n")
+    with pytest.raises(UserError, match=r"SyntaxError: .*half_written\.py, line 1"):
+        _ = Custom("half_written:f", str(tmp_path)).function
+
+
+@pytest.mark.parametrize(("accuracies", "times"), [([0.5, 0.9, 0.8], 1), ([0.5, 91.0, 0.8, 0.7], 0), ([0.0, 0.0], 0)])
+def test_shares_are_doubted_once(accuracies, times):
+    said = []
+    doubts = Shares(said.append)
+    for accuracy in accuracies:
+        doubts.changed(SimpleNamespace(state="finished", metrics={"val_accuracy": accuracy}), None)
+        doubts.changed(SimpleNamespace(state="failed", metrics={}), None)
+    assert len(said) == times
+    assert all("return 100 times a share" in text for text in said)
+
+
+def test_a_function_that_yields_nothing_is_a_users_error(base):
+    with pytest.raises(UserError, match="yielded nothing"):
+        list(Custom("users_own_code:nothing", base)("net/-", Seed(0)))
+
+
+def test_evaluators_cross_to_workers(base, table):
+    for evaluator in (Custom("users_own_code:number", base), table()):
+        assert pickle.loads(pickle.dumps(evaluator)) == evaluator
+
+
+def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
+    folder = tmp_path / "training"
+    folder.mkdir()
+    for evaluator in (Custom("users_own_code:epochs", base), table()):
+        list(evaluator("net/-", Seed(0), checkpoint=folder))
+        assert not list(folder.iterdir())
+    trainer = Trainer(Task(DataSpec(dataset="digits", train=100, validation=50), Recipe(epochs=2, batch_size=50)))
+    next(trainer("cifar_resnet8/-/-/-", Seed(0), checkpoint=folder))
+    assert len(checkpoint.curve(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "about", "says"),
+    [
+        (ROWS.replace("net/-,", "net,"), None, "is no architecture"),
+        (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
+        (ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
+         {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "lacks the columns params and macs"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):
+    with pytest.raises(UserError, match=says) as caught:
+        table(text, about=about).check()
+    assert caught.value.key == "evaluate"
+
+
+def test_a_good_table_passes(table):
+    table().check()

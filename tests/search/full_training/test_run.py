@@ -1,0 +1,204 @@
+"""`senet-search train`: one architecture in full, whatever stops it; the network leaves the house checked."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+from safetensors.torch import load_file
+
+from search.config import Experiment
+from search.full_training import run as full_training
+from search.full_training.plan import plan
+from search.full_training.run import Plan
+from senet_nas.export import bundle as export
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+ROOT = Path(__file__).parents[3]
+KEY = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"
+CONFIG = """
+data: {dataset: digits, train: 300, validation: 100}
+model: {backbone: cifar_resnet8}
+train: {epochs: 4, batch_size: 100, ema: 0.5}
+resources: {device: cpu}
+latency: {seconds: 0.05}
+"""
+# Every epoch leaves a checkpoint, which else only every tenth second does.
+COMMAND = "from senet_nas import checkpoint; checkpoint.CHECKPOINT_SECONDS = 0; from search.cli.app import main; main()"
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    path = tmp_path / "full.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def command(*arguments, failpoint=""):
+    environment = {**os.environ, "SENET_FAILPOINT": failpoint, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, "train", *arguments, "--no-onnx"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_killed_and_started_again_it_ends_with_the_same_weights(config, tmp_path):
+    whole = command(KEY, "--config", "full.yaml", "--to", "whole", "--json")
+    assert whole.returncode == 0, whole.stderr
+    assert (
+        command(KEY, "--config", "full.yaml", "--to", "part", failpoint="after_training.csv:2").returncode
+        == -signal.SIGKILL
+    )
+    assert not (tmp_path / "part" / "network").exists()
+    again = command(KEY, "--config", "full.yaml", "--to", "part")
+    assert again.returncode == 0, again.stderr
+    assert "2 are done" in again.stderr
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "part"))
+    assert all((one[name] == other[name]).all() for name in one)
+    rows = [list(csv.DictReader((tmp_path / name / "training.csv").open())) for name in ("whole", "part")]
+    assert [[row["epoch"] for row in curve] for curve in rows] == [["1", "2", "3", "4"]] * 2
+    assert rows[0][-1]["val_accuracy"] == rows[1][-1]["val_accuracy"]
+
+    told = json.loads(whole.stdout)
+    assert told["metrics"]["val_accuracy"] == float(rows[0][-1]["val_accuracy"])
+    assert set(told["test"]) == {"8"}
+    manifest_is_there = export.load(tmp_path / "part" / "network")  # raises where a file is not as it was written
+    assert sum(p.numel() for p in manifest_is_there.parameters()) == told["metrics"]["params"]
+    client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("full").experiment_id])
+    # The same training, though in two folders.
+    assert [run.data.tags["senet.kind"] for run in runs] == ["full training"]
+    assert runs[0].data.metrics["test_accuracy_8"] == told["test"]["8"]["accuracy"]
+
+
+@pytest.fixture
+def planned(config, tmp_path):
+    """A training of one epoch that tells an MLflow which is not there, so that nothing waits for a database."""
+    experiment = Experiment.load(config)
+    experiment = replace(
+        experiment,
+        train=replace(experiment.train, epochs=1),
+        tracking=replace(experiment.tracking, uri="http://127.0.0.1:9"),
+    )
+    return Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")
+
+
+def test_the_same_again_returns_what_is_there_and_another_training_is_refused(planned, tmp_path):
+    said = []
+    first = full_training.train(planned, tmp_path / "t", onnx=False, say=said.append)
+    assert any("MLflow" in line and "tries again" in line for line in said)
+    before = (tmp_path / "t" / "weights.safetensors").stat().st_mtime_ns
+    second = full_training.train(planned, tmp_path / "t", sizes=(12,), say=said.append)
+    assert "finished" in said[-2]
+    assert second.to_dict() == first.to_dict()
+    assert (tmp_path / "t" / "weights.safetensors").stat().st_mtime_ns == before
+    longer = replace(planned.experiment.train, epochs=2)
+    with pytest.raises(UserError, match=r"recipe\.epochs: was 1, is 2"):
+        full_training.train(replace(planned, experiment=replace(planned.experiment, train=longer)), tmp_path / "t")
+
+
+def test_a_start_from_given_weights_begins_where_these_ended(planned, tmp_path):
+    first = full_training.train(planned, tmp_path / "one", onnx=False)
+    weights = tmp_path / "one" / "weights.safetensors"
+    slow = replace(planned.experiment, train=replace(planned.experiment.train, lr=1e-6, ema=0.0))
+    scratch = full_training.train(replace(planned, experiment=slow), tmp_path / "scratch", onnx=False, sizes=(16,))
+    warm = full_training.train(replace(planned, experiment=slow, start=weights), tmp_path / "warm", onnx=False)
+    assert set(scratch.test) == {"8", "16"}
+    assert warm.metrics["train_loss"] < scratch.metrics["train_loss"]
+    assert first.metrics["val_accuracy"] <= 100
+
+
+def test_a_folder_of_something_else_is_left_alone(planned, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(UserError, match=r"holds no training \(thesis\.tex\)"):
+        full_training.train(planned, tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir() if path.name != "lock"] == ["thesis.tex"]
+    (tmp_path / "mine" / "thesis.tex").rename(tmp_path / "mine" / full_training.RECORD)
+    with pytest.raises(UserError, match="damaged"):
+        full_training.train(planned, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("what", "given", "message"),
+    [
+        ("nosuchrun", {}, "no run `nosuchrun`"),
+        ("se_resnet5", {}, "no run `se_resnet5`"),
+        (KEY, {}, "is no run, so the data and the recipe are not known"),
+        (KEY, {"start": "search"}, "only an architecture of a run has weights"),
+        (KEY, {"seed": "x"}, "`x` is no seed"),
+        ("se_resnet50", {}, "is no run"),
+        ("cifar_resnet14/-/-/-/-/-/-", {}, "the architecture is of cifar_resnet14, the config of cifar_resnet8"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(config, tmp_path, what, given, message):
+    with_config = given or what.startswith("cifar_resnet14")
+    options = {"pick": "best", "start": "scratch", "seed": "0", **given}
+    with pytest.raises(UserError, match=message):
+        plan(what, config_path=config if with_config else None, overrides=(), runs=tmp_path / "runs", **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full.yaml"]
+
+
+def test_a_network_that_is_spelt_wrongly_is_told_with_the_nearest(tmp_path):
+    with pytest.raises(UserError) as caught:
+        plan("se_resnet5", config_path=None, overrides=(), pick="best", start="scratch", seed="0", runs=tmp_path)
+    assert caught.value.hint == "did you mean `se_resnet50`?"
+
+
+def test_divergence_is_told_to_people(planned, tmp_path):
+    wild = replace(planned.experiment.train, lr=100.0, weight_decay=1.0, epochs=3)
+    with pytest.raises(UserError, match=r"try a lower train\.lr") as caught:
+        full_training.train(replace(planned, experiment=replace(planned.experiment, train=wild)), tmp_path / "t")
+    assert caught.value.code == 3
+
+
+def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
+    """As configs/imagenet.yaml has it, but for the network and for sizes that a test can wait for."""
+    rng = np.random.default_rng(0)
+    for part, each in (("train", 12), ("test", 3)):
+        for level, name in enumerate(("cat", "dog", "owl")):
+            (tmp_path / "images" / part / name).mkdir(parents=True)
+            for i in range(each):
+                pixels = rng.integers(60 * level, 60 * level + 90, (24, 30, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "images" / part / name / f"{i}.jpg")
+    small = ("data.validation=6", "data.train=30", "data.image_size=14", "data.resize=16", "train.epochs=2",
+             "train.batch_size=10", "train.lr=0.05", "space.position=[pre_addition]", "latency.seconds=0.05",
+             "resources.device=cpu", "tracking.uri=http://127.0.0.1:9", "model.backbone=cifar_resnet8")  # fmt: skip
+    experiment = Experiment.load(ROOT / "configs" / "imagenet.yaml", [f"data.path={tmp_path / 'images'}", *small])
+    assert experiment.train.sampling == "balanced"
+    made = Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")
+    trained = full_training.train(made, tmp_path / "t", sizes=(28,), onnx=False)
+    assert {size: found["n"] for size, found in trained.test.items()} == {"14": 9, "28": 9}
+    record = json.loads((tmp_path / "t" / "network" / "architecture.json").read_text())
+    assert (record["preprocessing"]["size"], record["preprocessing"]["resize"]) == ([14, 14], 16)
+
+
+def test_a_folder_of_somebody_elses_is_refused_before_anything_is_written(planned, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "cat.png").write_text("")
+    with pytest.raises(UserError, match=r"holds no training \(cat.png\)"):
+        full_training.train(planned, tmp_path / "images")
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat.png"]
+
+
+def test_a_place_that_can_be_no_folder_is_told(planned, tmp_path):
+    (tmp_path / "file").write_text("")
+    for where, what, code in ((tmp_path / "file", "is a file", 2), (Path("/proc/zz"), "cannot create", 4)):
+        with pytest.raises(UserError, match=what) as caught:
+            full_training.train(planned, where)
+        assert caught.value.code == code
+        assert "--to DIR" in caught.value.hint

@@ -1,0 +1,101 @@
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from search import config
+from search.report import picture
+from search.report.compare import compare
+from search.results.objectives import Objective
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+
+def make_run(runs, name, *, gains=(0.0, 0.5), fingerprint="f", epochs=3):
+    """A finished run, made by hand: plain and others, eight trainings each."""
+    place = RunFolder(runs / name)
+    place.path.mkdir(parents=True)
+    experiment = config.Experiment.from_dict(
+        {"name": name, "data": "digits", "model": {"backbone": "cifar_resnet8"}, "train": {"epochs": epochs}}
+    )
+    place.config.write_text(config.to_yaml(experiment))
+    ledger = Ledger(place.ledger)
+    for number, gain in enumerate(gains):
+        price = {"params": 100.0, "params_overhead": float(number), "macs": 1e6, "macs_overhead": 0.1}
+        entry = ledger.enter(f"net/{number}", "plain" if number == 0 else f"words {number}", price)
+        for training in ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler"):
+            ledger.start(training.uid)
+            accuracy = 90 + gain + training.seed.replicate / 100
+            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    ledger.note(data={"fingerprint": fingerprint})
+    ledger.close()
+
+
+@pytest.fixture
+def runs(tmp_path):
+    make_run(tmp_path / "runs", "one")
+    make_run(tmp_path / "runs", "two", gains=(0.0, 0.1, 0.9))
+    return tmp_path / "runs"
+
+
+def test_fronts_stand_side_by_side(runs, tmp_path):
+    found = compare(["one", "two"], runs, tmp_path / "both.png")
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert found.cautions == ()
+    told = json.loads(json.dumps(found.to_dict()))
+    assert [run["run"] for run in told["runs"]] == ["one", "two"]
+    assert all(run["recommended"] == "a0" and run["backbone"] == "cifar_resnet8" for run in told["runs"])
+    assert len(found.lines()) == 4
+
+
+def test_what_cannot_be_compared_is_said(runs, tmp_path):
+    make_run(runs, "three", fingerprint="g", epochs=9)
+    cautions = compare(["one", "three"], runs, tmp_path / "both.png").cautions
+    assert len(cautions) == 2
+    assert "gains, not accuracies" in cautions[0]
+
+
+def test_every_front_is_drawn_with_its_name(runs, tmp_path):
+    shutil.copytree(runs / "one", runs / "four")
+    sides = compare(["one", "two", "four"], runs, tmp_path / "all.png").sides
+    axes = picture.fronts_figure([side.front for side in sides]).axes[0]
+    _, names = axes.get_legend_handles_labels()
+    assert names == ["one", "two", "four", "recommended"]
+
+
+def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
+    one, two = (side.front for side in compare(["one", "two"], runs, tmp_path / "both.png").sides)
+    timed = replace(
+        one,
+        rules=replace(one.rules, objectives=(Objective("accuracy"), Objective("latency"))),
+        points=tuple(replace(point, latency_overhead=1.0) for point in one.points),
+    )
+    said = [picture.fronts_figure(fronts).axes[0].get_xlabel() for fronts in ((timed, timed), (timed, two))]
+    assert said == ["latency over plain, percent", "parameters over plain, percent"]
+
+
+@pytest.mark.parametrize(
+    ("names", "part"),
+    [(["one"], "two different runs"), (["one", "one"], "one is named twice"), (["one", "tow"], "tow")],
+)
+def test_too_few_or_unknown_runs_are_told(runs, tmp_path, names, part):
+    with pytest.raises(UserError, match=part):
+        compare(names, runs, tmp_path / "both.png")
+
+
+def test_a_run_without_a_result_is_named(runs, tmp_path):
+    make_run(runs, "early", gains=())
+    with pytest.raises(UserError, match="^early: "):
+        compare(["one", "early"], runs, tmp_path / "both.png")
+
+
+@pytest.mark.parametrize("where", ["nowhere/x.png", "folder", "/proc/x.png"])
+def test_a_place_that_takes_no_picture_is_told_and_how_to_name_another(runs, tmp_path, where):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError) as caught:
+        compare(["one", "two"], runs, tmp_path / where)
+    assert str(tmp_path / where).rpartition("/")[0] in caught.value.message
+    assert "--to FILE" in caught.value.hint

@@ -1,0 +1,155 @@
+"""What is seen of a run while it goes on: its report, its status from here and from elsewhere, its front in a line."""
+
+import re
+import socket
+import threading
+from contextlib import closing
+
+import pytest
+
+from search import config
+from search.config import Experiment
+from search.report import refresh as report
+from search.report import status
+from search.report.live import Live
+from search.report.terminal import current
+from search.report.wording import clock
+from search.setup.experiment_setup import rules
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from senet_nas.recipe import Seed
+from spaces import durable, failpoints
+
+EXPERIMENT = Experiment.from_dict({"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
+PRICE = {"params": 100.0, "params_overhead": 0.0, "macs": 1e6, "macs_overhead": 0.0}
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A run that has eight trainings of plain and of another one, and holds its lock."""
+    place = RunFolder(tmp_path / "run")
+    place.create()
+    durable.write(place.config, config.to_yaml(EXPERIMENT))
+    with closing(Ledger(place.ledger)) as ledger:
+        for key, words, over in (("net/-", "plain", 0.0), ("net/avg:fc2:sigmoid@pre_addition", "all stages", 3.0)):
+            ledger.enter(key, words, {**PRICE, "params_overhead": over})
+        rows = [(ledger.entries[i], Seed(0, r)) for i in (0, 1) for r in range(8)]
+        for training in ledger.plan(rows, role="search", origin="sampler"):
+            ledger.start(training.uid)
+            accuracy = 90 + 1.0 * training.architecture + training.seed.replicate / 50
+            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    with place.lock():
+        yield place
+
+
+def trainings(place):
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        return ledger.trainings, ledger.entries
+
+
+def watched(place, **more):
+    """A Live that has looked once, after a training had ended: what it told, and what it said."""
+    told, said, looked = [], [], threading.Event()
+    watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()),
+                   say=lambda text: (said.append(text), looked.set()), least=0.01, **more)  # fmt: skip
+    ended, entries = trainings(place)
+    watcher.start()
+    watcher.changed(ended[-1], entries[-1])
+    assert looked.wait(60)
+    watcher.close()
+    return told, said
+
+
+def test_while_a_run_goes_on_its_report_says_how_far_it_is(place):
+    told, said = watched(place)
+    assert said == []
+    assert [point.id for point in told[0].points] == ["a0", "a1"]
+    page = place.report.read_text()
+    assert "Not finished" in page
+    assert "run: running, 16 of 64 trainings" in page
+    assert durable.damaged(place.path) == []
+
+
+def test_a_disk_that_is_full_is_told_once_and_ends_nothing(place):
+    failpoints.arm("before_status.json:1:full")
+    try:
+        told, said = watched(place)
+    finally:
+        failpoints.arm("")
+    assert told == []
+    (only,) = said
+    assert "the report is not current" in only
+    assert "the search goes on" in only
+
+
+def test_what_went_wrong_in_a_look_is_told_and_the_next_look_makes_up_for_it(place, monkeypatch):
+    """Also what nobody thought of. What had ended by then is not forgotten."""
+    said, told, looked = [], [], threading.Event()
+    right = report.rewritten
+
+    def wrong_once(*of):
+        monkeypatch.setattr(report, "rewritten", right)
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(report, "rewritten", wrong_once)
+    watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()), say=said.append,
+                   least=0.01)  # fmt: skip
+    ended, entries = trainings(place)
+    watcher.changed(ended[-1], entries[-1])
+    watcher.start()
+    assert looked.wait(60)
+    watcher.close()
+    assert said == ["the report is not current: IndexError: list index out of range; the search goes on"]
+
+
+def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
+    place = RunFolder(tmp_path / "run")
+    place.create()
+    durable.write(place.config, config.to_yaml(EXPERIMENT))
+    with closing(Ledger(place.ledger)) as ledger:
+        entry = ledger.enter("net/-", "plain", PRICE)
+        (training,) = ledger.plan([(entry, Seed(0))], role="baseline", origin="baseline")
+        ledger.start(training.uid)
+        ledger.fail(training.uid, reason="diverged", detail="")
+        watcher = Live(place, rules(EXPERIMENT), tell=pytest.fail, say=pytest.fail)
+        watcher.changed(ledger.trainings[0], entry)
+    watcher.look()
+    assert durable.unseal(place.status.read_text())["trainings"] == {"failed": 1}
+    assert not place.report.exists()
+
+
+def test_a_report_of_a_finished_run_says_nothing_of_going_on(place):
+    with closing(Ledger(place.ledger)) as ledger:
+        ledger.note(complete=[64, None])
+    report.write("run", place.path.parent)
+    assert "Not finished" not in place.report.read_text()
+
+
+def test_another_machine_reads_what_the_driver_wrote(place, monkeypatch):
+    watched(place)
+    here = status.read("run", place.path.parent)
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    monkeypatch.setattr(status, "Ledger", lambda *_, **__: pytest.fail("SQLite's log is not for other machines"))
+    there = status.read("run", place.path.parent)
+    assert (there.state, there.trainings, there.verdict) == ("running", here.trainings, here.verdict)
+    assert there.host == place.host != "another"
+    assert re.search(rf"as {there.host} told \d+s ago", there.lines()[0])
+
+
+def test_where_another_machine_left_nothing_whole_the_ledger_is_read(place, monkeypatch):
+    monkeypatch.setattr(socket, "gethostname", lambda: "another")
+    assert status.read("run", place.path.parent).host == ""
+    place.status.write_text("{")
+    assert status.read("run", place.path.parent).trainings == {"finished": 16}
+
+
+def test_the_front_stands_in_a_line(place):
+    told, _ = watched(place)
+    assert current(told[0]) == "front: plain, a1; likely: a1 all stages " + "".join(
+        f"{told[0]['a1'].gain:+.2f} [{told[0]['a1'].gain_low:+.2f}, {told[0]['a1'].gain_high:+.2f}]"
+    )
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0s"), (59.6, "1m00s"), (185, "3m05s"), (7800, "2h10m")])
+def test_durations_are_said_as_people_do(seconds, said):
+    assert clock(seconds) == said

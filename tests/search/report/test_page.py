@@ -1,0 +1,311 @@
+import base64
+import csv
+import hashlib
+import io
+import random
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from search.report import chart, picture, tables
+from search.report import write as report
+from search.report.verdict_styles import LOOKS
+from search.results import compute as front
+from search.results import history
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.state.ledger import Ledger
+from senet_nas.network.build import sites
+from senet_nas.recipe import Seed
+from spaces import Architecture, Space, SpaceSpec, durable
+from spaces.placements import words
+
+NASTY = '<script>alert("x")</script> & =cmd()'
+FACTS = {"config": f"name: {NASTY}", "versions": {"torch": "2"}, "data": {"train": 10}, "seconds": 3.0}
+
+
+@pytest.fixture(scope="module")
+def run():
+    """A run of four architectures, one of them with a name that would be dangerous if it were not escaped."""
+    ledger = Ledger(":memory:")
+    names = ["plain", "stages 2-3: avg r=8 pre_addition", NASTY, "all stages: max r=4 post_addition"]
+    for number, called in enumerate(names):
+        price = {"params": 100 + number, "params_overhead": float(number), "macs": 1e6, "macs_overhead": 0.1}
+        entry = ledger.enter(f"net/{number}", called, price)
+        for training in ledger.plan([(entry, Seed(0, r)) for r in range(4)], role="search", origin="sampler"):
+            ledger.start(training.uid)
+            metrics = {
+                "val_accuracy": 95 + number / 2 + training.seed.replicate / 20,
+                "grad_norm": 0.3,
+                "train_seconds": 2.0,
+            }
+            ledger.finish(training.uid, metrics=metrics, curve=[], correct=None)
+    (failed,) = ledger.plan([(ledger.entries[1], Seed(9))], role="search", origin="sampler")
+    ledger.start(failed.uid)
+    ledger.fail(failed.uid, reason="diverged", detail="epoch 2")
+    found = front.compute("run", ledger, Rules(DEFAULT))
+    return found, ledger
+
+
+class Page(HTMLParser):
+    VOID = frozenset({"meta", "img", "br", "link"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.addresses, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def cells(table):
+    """The texts of a table's body, row by row."""
+    body = table.split("<tbody>")[1].split("</tbody>")[0]
+    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("</tr>")[:-1]]
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    found, ledger = run
+    return report.html(found, ledger.trainings, ledger.entries, FACTS)
+
+
+def test_the_page_is_well_formed_and_needs_no_network(page):
+    parsed = Page(page)
+    assert parsed.open == []
+    assert all(address.startswith("data:") for address in parsed.addresses)
+    assert not re.search(r"https?://", page)
+    assert len(page) < 300_000
+
+
+def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leaves_out(run):
+    """Its front, its first and its last trainings are there."""
+    found, ledger = run
+    words = "all stages: avgmax r=16 post_addition, stage 2: std r=8 pre_addition"
+    seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
+    many = [replace(found.points[1], id=f"a{n}", words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
+    trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
+    page = report.html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
+    assert len(page.encode()) < 2e6
+    parsed = Page(page)
+    drawn = {attrs["data-id"] for _, attrs in parsed.tags if "data-id" in attrs}
+    assert {p.id for p in found.points if p.on_front or p.is_plain} <= drawn
+    assert chart.MOST <= len(drawn) <= chart.MOST + 50
+    assert "600 of 5,000 architectures" in page
+    assert "the first and the last 500 of 10,000" in page
+    assert {">t0<", ">t499<", ">t9500<", ">t9999<"} <= set(re.findall(r">t\d+<", page))
+
+
+def test_nothing_on_the_page_can_run_but_our_own_script(page):
+    parsed = Page(page)
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 1
+    assert not any(name.startswith("on") for _, attrs in parsed.tags for name in attrs)
+    (policy,) = (attrs["content"] for tag, attrs in parsed.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    script = page.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'" in policy
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert "alert" not in script
+    assert "alert" in "".join(parsed.words)
+
+
+def test_the_page_says_everything_a_reader_asks(run, page):
+    found, ledger = run
+    text = " ".join(Page(page).words)
+    for asked in (
+        found.verdict,
+        found.rule,
+        found.power,
+        "gradient norm",
+        "1 diverged",
+        "fingerprint",
+        "What this does not say",
+    ):
+        assert asked in text or asked in page or asked.replace("'", "&#x27;") in page
+    for training in ledger.trainings:
+        assert f">{training.name}<" in page
+    for point in found.points:
+        assert point.id in text
+
+
+def test_tables_have_captions_and_scopes_and_the_picture_has_words(page):
+    parsed = Page(page)
+    tables = sum(tag == "table" for tag, _ in parsed.tags)
+    assert tables == sum(tag == "caption" for tag, _ in parsed.tags) >= 3
+    assert all("scope" in attrs for tag, attrs in parsed.tags if tag == "th")
+    assert all(attrs.get("alt") for tag, attrs in parsed.tags if tag == "img")
+
+
+def test_the_table_of_points_is_complete_and_carries_its_units(run, page):
+    found, _ = run
+    table = page[page.index("Points of the run") :].split("</table>")[0]
+    assert table.count("<tr") == 1 + len(found.points)
+    assert all(
+        unit in table for unit in ("accuracy, %", "points [90 %]", "parameters over plain, %", "MACs over plain, %")
+    )
+    for point in found.points[1:]:
+        assert f"{point.gain:+.2f}\u00a0[{point.gain_low:+.2f},\u00a0{point.gain_high:+.2f}]" in table
+
+
+def test_the_drawing_has_every_point_with_its_interval_and_its_seeds(run, page):
+    found, _ = run
+    drawing = page[page.index("<svg") :].split("</svg>")[0]
+    groups = re.findall(r'<g class="point.*?</g>', drawing, flags=re.DOTALL)
+    assert {re.search(r'data-id="(\w+)"', group)[1] for group in groups} == {p.id for p in found.points}
+    for group in groups:
+        assert group.count('class="bar"') == 1
+        assert group.count('class="seed"') == 4
+        assert 'tabindex="0"' in group
+    assert drawing.count('class="ring"') == 1
+    assert 'class="band"' in drawing
+    assert page.count("The same against") == 1
+
+
+@pytest.mark.parametrize("span", [(0.0, 0.0), (-1e-6, 2e-6), (-3.0, 40.0), (0.0, 1e7)])
+def test_ticks_are_few_and_round_and_inside(span):
+    scale = chart.Scale(*chart._padded(*span), 0, 100)
+    ticks = scale.ticks()
+    assert 2 <= len(ticks) <= 8
+    assert all(scale.low <= tick <= scale.high for tick in ticks)
+    assert all(len(f"{tick:g}") <= 7 for tick in ticks)
+
+
+def test_the_heat_map_shows_where_the_front_has_se(run):
+    found, _ = run
+    key = "net/-/avg:fc4:sigmoid@pre_addition/max:fc2:sigmoid@post_addition"
+    member = replace(found.points[1], architecture=key, on_front=True)
+    one = replace(found, points=(found.plain, member))
+    text = tables.heat_map(one, [("1.0", 1), ("2.0", 2), ("3.0", 3)])
+    assert Page(text).open == []
+    assert text.count('class="pre_addition"') == text.count('class="post_addition"') == 1
+    assert text.count(">100</td>") == 2
+    assert tables.heat_map(one, [("1.0", 1)]) == ""
+    assert tables.heat_map(found, []) == ""
+
+
+def test_gradients_are_grouped_by_position(run):
+    found, _ = run
+    points = [
+        replace(found.points[i], architecture=f"net/avg:fc4:sigmoid@{position}", logged={"grad_norm": norm})
+        for i, position, norm in ((1, "pre_addition", 0.6), (2, "post_addition", 0.1), (3, "pre_addition", 0.4))
+    ]
+    plain = replace(found.plain, logged={"grad_norm": 0.5})
+    text = tables.gradients(replace(found, points=(plain, *points)))
+    assert cells(text) == [
+        ["post_addition", "1", "0.20", "0.20 to 0.20"],
+        ["pre_addition", "2", "1.00", "0.80 to 1.20"],
+    ]
+
+
+def scripted(n):
+    """A ledger of n trainings of networks like ResNet-50, every fiftieth of them failed, as a search would have left it."""
+    listed = sites("resnet50")
+    space = Space("resnet50", listed, SpaceSpec(granularity="block", reduction=(4, 16), position=("pre_addition",)))
+    rng = random.Random(0)
+    networks = [Architecture.plain("resnet50", len(listed)), *(space.sample(rng) for _ in range(n // 2))]
+    ledger = Ledger(":memory:")
+    ledger.note(sites=[{"name": site.name, "stage": site.stage, "channels": dict(site.channels)} for site in listed])
+    for network in networks:
+        used = sum(se is not None for se in network.blocks)
+        price = {"params": 1e6, "params_overhead": float(used), "macs": 1e9, "macs_overhead": used / 10}
+        ledger.enter(network.key, words(network, listed), price)
+    rows = [(ledger.entries[0 if i % 8 == 0 else i % len(ledger.entries)], Seed(i % 3, i)) for i in range(n)]
+    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
+        ledger.start(training.uid)
+        if i % 50 == 49:
+            ledger.fail(training.uid, reason="diverged", detail="")
+        else:
+            metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)
+            accuracy = 90 + training.architecture % 7 / 10 + rng.gauss(0, 0.3)
+            ledger.finish(
+                training.uid,
+                metrics={**metrics, "val_accuracy": accuracy, "train_seconds": 60.0},
+                curve=[],
+                correct=None,
+            )
+    return ledger
+
+
+def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
+    ledger = scripted(500)
+    found = front.compute("large", ledger, Rules(DEFAULT))
+    steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
+    page = report.html(found, ledger.trainings, ledger.entries, {**ledger.facts(), **FACTS, "history": steps})
+    assert len(page.encode()) < 2_000_000
+    text = " ".join(Page(page).words)
+    for head in (
+        "Where SE sits on the front",
+        "Would more trainings help?",
+        "What pays",
+        "Is the gain real?",
+        "10 diverged",
+    ):
+        assert head in text
+    assert page.count("<tr") > 700  # every architecture and every training has its row
+
+
+def test_the_picture_is_a_png(run):
+    assert report.front_png(run[0]).startswith(b"\x89PNG")
+
+
+def crowded(found, n):
+    """A front of n members, so close together that their names must find places."""
+    point = replace(found.points[1], on_front=True, gain_low=0.0, gain_high=1.0, fresh_gain=1.0)
+    costs = [i / n + 5 * (i == n - 1) for i in range(1, n)]
+    points = [replace(point, id=f"a{i}", gain=i / n, params_overhead=cost) for i, cost in enumerate(costs, 1)]
+    return replace(found, points=(replace(found.plain, on_front=True), *points), recommended=f"a{n // 2}", likely=None)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 40])
+def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
+    figure = picture.figure(crowded(run[0], n))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert boxes
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)
+    assert all(figure.bbox.contains(*box.min) and figure.bbox.contains(*box.max) for box in boxes)
+
+
+def test_every_verdict_has_a_look_of_its_own_in_grey():
+    looks = {(marker, filling == "white") for marker, _, filling in LOOKS.values()}
+    assert len(looks) == len(LOOKS)
+
+
+@pytest.mark.parametrize("verdict", LOOKS)
+def test_every_verdict_is_drawn(run, verdict):
+    points = (run[0].plain, *(replace(p, verdict=verdict) for p in run[0].points[1:]))
+    _, names = picture.figure(replace(run[0], points=points)).axes[0].get_legend_handles_labels()
+    assert {verdict, "plain", "recommended"} <= set(names)
+
+
+def test_files_are_written_whole(run, tmp_path):
+    found, ledger = run
+    report.write(found, ledger.trainings, ledger.entries, FACTS, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"report.html", "front.png", "front.csv", "front.json", durable.SUMS}
+    assert (tmp_path / "front.csv").read_text() == found.to_csv()
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_no_cell_of_the_table_file_is_a_formula(run):
+    found = replace(run[0], points=tuple(replace(p, words=f"=cmd({p.id})") for p in run[0].points))
+    rows = list(csv.DictReader(io.StringIO(found.to_csv())))
+    assert [row["words"] for row in rows] == [f"'=cmd({p.id})" for p in found.points]
+
+
+def test_markdown_is_a_table(run):
+    text = report.markdown(run[0])
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    assert run[0].verdict in text

@@ -1,0 +1,79 @@
+"""What a terminal shows while a search runs, and what a log gets instead."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from search.config import Experiment
+from search.report import terminal as console
+from search.report.terminal import Terminal
+from search.results import compute as front
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.setup.experiment_setup import prepare
+from search.state.ledger import Ledger
+from senet_nas.recipe import Seed
+
+EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 20}}
+PRICE = {"params": 100.0, "params_overhead": 0.0, "macs": 1e6, "macs_overhead": 0.0}
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(Experiment.from_dict(EXPERIMENT))
+
+
+def shown(prepared, monkeypatch, *, is_terminal):
+    """Everything that is written while one training ends, another fails and a third runs."""
+    out = io.StringIO()
+    made = Console(file=out, force_terminal=is_terminal, width=120, no_color=True)
+    monkeypatch.setattr(console, "console", lambda **_: made)
+    ledger = Ledger(":memory:")
+    entry = ledger.enter("net/-", "plain", PRICE)
+    terminal = Terminal()
+    terminal.plan(prepared, 0)
+    first, second, third = ledger.plan([(entry, Seed(0, r)) for r in range(3)], role="search", origin="sampler")
+    terminal.changed(ledger.start(first.uid), entry)
+    terminal.changed(ledger.start(second.uid), entry)
+    terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
+    terminal.changed(ledger.fail(second.uid, reason="diverged", detail=""), entry)
+    terminal.changed(ledger.start(third.uid), entry)
+    terminal.found(front.compute("run", ledger, Rules(DEFAULT)))
+    terminal.end()
+    return out.getvalue()
+
+
+def test_a_terminal_shows_slots_the_time_left_and_the_front(prepared, monkeypatch):
+    text = shown(prepared, monkeypatch, is_terminal=True)
+    assert f"1 of {prepared.slots.count} slots" in text
+    assert "s left" in text
+    assert "last t1 a0, 1 failed" in text
+    assert "front: plain; none likely better than plain yet" in text
+    assert "FAILED: diverged" in text
+    assert "97.25 %  " not in text  # what finishes moves the bar, and takes no line
+
+
+def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(prepared, monkeypatch):
+    text = shown(prepared, monkeypatch, is_terminal=False)
+    lines = [line for line in text.splitlines() if "/20  t" in line]
+    assert [line.split()[:3] for line in lines] == [["1/20", "t0", "a0"], ["1/20", "t1", "a0"]]
+    assert "97.25 %" in lines[0]
+    assert lines[0].endswith("s left")
+    assert "\x1b" not in text
+    assert "hint:" in text
+
+
+def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_line(prepared, monkeypatch):
+    """Before the plan is known there is no total: a line would say 1/0."""
+    out = io.StringIO()
+    monkeypatch.setattr(console, "console", lambda **_: Console(file=out, width=120, no_color=True))
+    ledger = Ledger(":memory:")
+    entry = ledger.enter("net/-", "plain", PRICE)
+    first, second = ledger.plan([(entry, Seed(0, r)) for r in range(2)], role="search", origin="sampler")
+    terminal = Terminal()
+    terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
+    assert out.getvalue() == ""
+    terminal.plan(prepared, 1)
+    terminal.changed(ledger.finish(second.uid, metrics={"val_accuracy": 97.5}, curve=[], correct=None), entry)
+    assert [line.split()[:2] for line in out.getvalue().splitlines() if "/20" in line] == [["2/20", "t1"]]

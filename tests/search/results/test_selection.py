@@ -1,0 +1,101 @@
+from dataclasses import replace
+
+import pytest
+from click import BadParameter
+
+from search.cli.options import percent
+from search.results import compute as front
+from search.results import selection as choice
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
+from search.state.ledger import Ledger
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+# Accuracy over plain and overhead in percent of a0, a1, ...: a2 is the knee, a3 the most accurate, a4 is dominated.
+POINTS = [(0.0, 0.0), (0.2, 1.0), (1.8, 2.0), (2.0, 4.0), (-1.0, 3.0)]
+
+
+@pytest.fixture(scope="module")
+def found():
+    ledger = Ledger(":memory:")
+    for number, (gain, overhead) in enumerate(POINTS):
+        price = {"params": 100 + number, "params_overhead": overhead, "macs": 1e6, "macs_overhead": overhead / 10}
+        entry = ledger.enter(f"net/{number}", f"words {number}", price)
+        for training in ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler"):
+            ledger.start(training.uid)
+            accuracy = 90 + gain + (-1) ** training.seed.replicate / 100
+            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    return front.compute("run", ledger, Rules(DEFAULT))
+
+
+def proven(found, *ids):
+    points = [replace(p, verdict="proven", fresh_gain=p.gain) if p.id in ids else p for p in found.points]
+    return replace(found, points=tuple(points), recommended=ids[0] if ids else "a0")
+
+
+def test_an_id_is_taken_whatever_the_limits(found):
+    assert choice.choose(found, "a4", {"params_overhead": 0}).id == "a4"
+
+
+def test_best_is_the_recommendation(found):
+    assert choice.choose(found).id == "a0"
+    assert choice.choose(proven(found, "a3", "a2")).id == "a3"
+
+
+def test_best_within_a_limit_is_the_proven_one_with_the_largest_gain(found):
+    judged = proven(found, "a3", "a1", "a2")
+    assert choice.choose(judged, "best", {"params_overhead": 2}).id == "a2"
+    assert choice.choose(judged, "best", {"params_overhead": 2, "macs_overhead": 0.1}).id == "a1"
+    assert choice.choose(judged, "best", {"params_overhead": 0.5}).id == "a0"
+
+
+def test_cheapest_proven(found):
+    assert choice.choose(proven(found, "a3", "a2"), "cheapest-proven").id == "a2"
+    with pytest.raises(UserError, match="no architecture within the limits is proven") as caught:
+        choice.choose(found, "cheapest-proven")
+    assert caught.value.code == 3
+
+
+def test_what_proved_to_be_over_a_limit_of_the_search_is_no_choice_of_a_rule(found):
+    """A latency that was measured at the end, say."""
+    judged = proven(found, "a3", "a2")
+    points = [replace(p, allowed=p.id != "a2") for p in judged.points]
+    assert choice.choose(replace(judged, points=tuple(points)), "cheapest-proven").id == "a3"
+
+
+def test_knee_and_accurate_are_members_of_the_front(found):
+    assert choice.choose(found, "knee").id == "a2"
+    assert choice.choose(found, "accurate").id == "a3"
+    assert choice.choose(found, "accurate", {"params_overhead": 2}).id == "a2"
+
+
+def test_latency_is_a_limit_where_the_search_knew_it(found):
+    with pytest.raises(UserError, match="latency overhead was not measured in this run"):
+        choice.choose(found, "accurate", {"latency_overhead": 5})
+    timed = [replace(p, latency_overhead=3.0 * n) for n, p in enumerate(found.points)]
+    assert choice.choose(replace(found, points=tuple(timed)), "accurate", {"latency_overhead": 6}).id == "a2"
+
+
+@pytest.mark.parametrize(("typed", "means"), [("5%", 5.0), ("0.5", 0.5), ("0%", 0.0)])
+def test_a_limit_is_typed_as_people_do(typed, means):
+    assert percent(typed) == means
+
+
+@pytest.mark.parametrize("typed", ["five", "-1%", "nan", "inf", "%"])
+def test_what_is_no_percentage_is_refused_with_an_example(typed):
+    with pytest.raises(BadParameter, match="write 5%"):
+        percent(typed)
+
+
+@pytest.mark.parametrize("rule", ["best", "knee", "accurate"])
+def test_where_nothing_else_is_allowed_plain_is_taken(found, rule):
+    assert choice.choose(found, rule, {"params_overhead": 0}).id == "a0"
+
+
+def test_what_is_unknown_is_told(found):
+    with pytest.raises(UserError, match="it has a0 to a4"):
+        choice.choose(found, "a99")
+    with pytest.raises(UserError, match="unknown rule `kne`") as caught:
+        choice.choose(found, "kne")
+    assert "knee" in caught.value.hint

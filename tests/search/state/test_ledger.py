@@ -1,0 +1,171 @@
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from search.state import ledger
+from search.state.ledger import Ledger
+from senet_nas.recipe import Seed
+from spaces import UserError
+
+FIRST = Path(__file__).parents[1] / "fixtures" / "ledger-1.sqlite"
+PRICE = {"params": 10.0, "params_overhead": 0.0}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "ledger.sqlite"
+
+
+def filled(path):
+    ledger = Ledger(path)
+    plain, other = ledger.enter("net/-", "plain", PRICE), ledger.enter("net/x", "other", PRICE)
+    ledger.plan([(plain, Seed(0)), (other, Seed(0))], role="baseline", origin="baseline", frozen=[1, 2])
+    return ledger
+
+
+def test_what_was_written_is_there_when_it_is_opened_again(path):
+    ledger = filled(path)
+    first, second = ledger.trainings
+    ledger.start(first.uid)
+    ledger.finish(first.uid, metrics={"val_accuracy": 97.5}, curve=[{"epoch": 1}], correct=b"\x80")
+    ledger.start(second.uid)
+    ledger.fail(second.uid, reason="diverged", detail="epoch 2")
+    ledger.note(seconds=3.5)
+    again = Ledger(path)
+    assert again.trainings == ledger.trainings
+    assert again.entries == ledger.entries
+    assert (again.fact("seconds"), again.fact("frozen"), again.fact("unknown")) == (3.5, [1, 2], None)
+    assert again.get(first.uid).correct == b"\x80"
+
+
+def test_numbers_have_no_gaps_and_an_architecture_is_entered_once(path):
+    ledger = filled(path)
+    assert ledger.enter("net/x", "other", PRICE).name == "a1"
+    ledger.plan([(ledger.entries[1], Seed(1))], role="search", origin="sampler", proposal=[{"params": {}}])
+    assert [t.name for t in ledger.trainings] == ["t0", "t1", "t2"]
+    assert [e.name for e in ledger.entries] == ["a0", "a1"]
+
+
+def test_one_architecture_has_a_seed_once_and_a_refused_plan_leaves_nothing(path):
+    ledger = filled(path)
+    entry = ledger.entries[0]
+    with pytest.raises(sqlite3.IntegrityError):
+        ledger.plan([(entry, Seed(5)), (entry, Seed(0))], role="search", origin="sampler", half="done")
+    assert len(Ledger(path).trainings) == 2
+    assert Ledger(path).fact("half") is None
+
+
+def test_a_reader_sees_what_a_writer_commits_and_cannot_write(path):
+    ledger = filled(path)
+    reader = Ledger(path, read_only=True)
+    assert len(reader.trainings) == 2
+    with pytest.raises(UserError, match="cannot use the ledger"):
+        reader.note(seconds=1)
+    ledger.note(seconds=2)
+    assert Ledger(path, read_only=True).fact("seconds") == 2
+
+
+def test_a_damaged_file_is_refused_by_name(path):
+    filled(path).close()
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(UserError) as caught:
+        Ledger(path)
+    assert caught.value.code == 4
+    assert str(path) in caught.value.message
+
+
+def test_a_file_of_a_newer_version_is_refused(path):
+    filled(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(UserError, match="newer senet-search"):
+        Ledger(path)
+
+
+def test_a_training_that_waits_again_keeps_its_number_and_counts_its_starts(path):
+    ledger = filled(path)
+    uid = ledger.trainings[0].uid
+    ledger.start(uid)
+    ledger.wait(uid)
+    ledger.start(uid)
+    assert (ledger.get(uid).number, ledger.get(uid).attempts, ledger.get(uid).state) == (0, 2, "running")
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_to_date(path, read_only):
+    shutil.copy(FIRST, path)
+    ledger = Ledger(path, read_only=read_only)
+    assert [t.state for t in ledger.trainings] == ["finished", "finished", "failed", "running"]
+    assert [t.metrics.get("val_accuracy") for t in ledger.trainings] == [90.5, 91.5, None, None]
+    assert (ledger.trainings[0].correct, ledger.trainings[0].weights) == (b"\xa0\x01", "")
+    assert ledger.trainings[3].proposal == [{"params": {"x": 1}}]
+    assert [entry.words for entry in ledger.entries] == ["plain", "stage 3: avg r=8 pre_addition"]
+    assert (ledger.fact("seconds"), ledger.fact("frozen")) == (12.5, [1, 2])
+    ledger.close()
+    assert (path.read_bytes() == FIRST.read_bytes()) == read_only
+    again = Ledger(path)
+    assert again.trainings == ledger.trainings
+    again.finish(again.trainings[3].uid, metrics={"val_accuracy": 92.0}, curve=[], correct=None, weights="abc")
+    assert Ledger(path, read_only=True).trainings[3].weights == "abc"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE trainings SET metrics = '{\"val_accuracy\": 99.5}' WHERE number = 1",
+     "UPDATE trainings SET correct = x'ff' WHERE number = 0", "UPDATE trainings SET replicate = 3 WHERE number = 1",
+     "UPDATE architectures SET words = 'plainer' WHERE number = 0", "UPDATE meta SET value = '[9]' WHERE key = 'frozen'",
+     "UPDATE trainings SET sha256 = NULL", "DELETE FROM trainings WHERE number = 0", "CREATE TABLE more (x)"],
+)  # fmt: skip
+def test_a_changed_row_is_noticed(path, change):
+    filled(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute(change)
+    with pytest.raises(UserError, match="damaged") as caught:
+        Ledger(path)
+    assert (caught.value.code, str(path) in caught.value.message) == (4, True)
+
+
+def test_a_full_disk_is_told_by_name_and_nothing_is_half_written(path):
+    ledger = filled(path)
+    ledger._db.execute("PRAGMA max_page_count = 1")  # no page more than there are
+    with pytest.raises(UserError, match="full") as caught:
+        ledger.note(much="x" * 100_000)
+    assert (caught.value.code, "make room" in caught.value.hint) == (4, True)
+    assert ledger.fact("much") is None
+    assert len(Ledger(path, read_only=True).trainings) == 2
+
+
+def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_lines(path, monkeypatch):
+    writer, read = filled(path), ledger._entry
+
+    def write_meanwhile(row):
+        if len(writer.entries) == 2:
+            writer.plan([(writer.enter("net/y", "new", PRICE), Seed(0))], role="search", origin="sampler")
+        return read(row)
+
+    monkeypatch.setattr(ledger, "_entry", write_meanwhile)
+    seen = Ledger(path, read_only=True)
+    assert len(writer.entries) == 3
+    assert all(t.architecture < len(seen.entries) for t in seen.trainings)
+
+
+def test_a_reader_knows_no_fact_of_later_than_its_rows(path):
+    writer = filled(path)
+    seen = Ledger(path, read_only=True)
+    writer.plan([(writer.entries[0], Seed(7))], role="confirm", origin="confirmation 1", confirmations=["one"])
+    assert (len(seen.trainings), seen.fact("confirmations"), "confirmations" in seen.facts()) == (2, None, False)
+    seen.close()
+    assert Ledger(path, read_only=True).fact("confirmations") == ["one"]
+
+
+def test_every_running_training_tells_how_far_it_is(path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(ledger.time, "monotonic", lambda: now[0])
+    mine = filled(path)
+    for epoch in (1, 2, 3):
+        for training in mine.trainings:
+            mine.progress(training.uid, epoch)
+        now[0] += 0.6
+    assert [t.epoch for t in mine.trainings] == [3, 3]

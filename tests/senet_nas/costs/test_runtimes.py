@@ -1,0 +1,71 @@
+"""What is timed: every runtime, in the types asked for."""
+
+import pytest
+import torch
+
+from senet_nas.costs import runtimes as latency
+from senet_nas.costs.runtimes import forward, training_step
+from senet_nas.costs.timing import compare
+from senet_nas.network.build import build
+from senet_nas.recipe import LatencySpec
+from spaces import UserError
+
+PLAIN, SE = "cifar_resnet8/-/-/-", "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
+
+
+@pytest.mark.parametrize("runtime", ["eager", "onnxruntime", pytest.param("compile", marks=pytest.mark.slow)])
+def test_every_runtime_runs_the_network(runtime):
+    call = forward(build(SE, in_channels=1, num_classes=10), (1, 16, 16), LatencySpec(batch=2, runtime=runtime))
+    found = compare(lambda: call, lambda: call, seconds=0.01)
+    assert found.n >= 1
+    assert found.plain_ms > 0
+
+
+def test_the_forward_pass_is_that_of_evaluation_in_the_type_asked_for():
+    model, seen = build(SE, in_channels=1, num_classes=10), []
+    model.register_forward_hook(lambda module, inputs, output: seen.append((module.training, inputs[0], output)))
+    forward(model, (1, 16, 16), LatencySpec(batch=3, dtype="bfloat16"))()
+    training, x, y = seen[0]
+    assert not training
+    assert x.shape == (3, 1, 16, 16)
+    assert x.dtype == y.dtype == torch.bfloat16
+    assert not y.requires_grad
+
+
+def test_a_training_step_makes_gradients_anew_each_time():
+    model = build(SE, in_channels=1, num_classes=10)
+    step = training_step(model, (1, 16, 16), 10, LatencySpec())
+    grads = []
+    for _ in range(2):
+        step()
+        grads.append(model.conv1.weight.grad.clone())
+    assert torch.allclose(*grads)  # not added up
+    assert grads[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"),
+    [(LatencySpec(runtime="cudagraph", device="cpu"), "GPU"), (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "float32"),
+     pytest.param(LatencySpec(device="cuda"), "no GPU", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"))],
+)  # fmt: skip
+def test_what_cannot_be_measured_here_is_refused(spec, word):
+    with pytest.raises(UserError, match=word):
+        forward(build(PLAIN, in_channels=1, num_classes=10), (1, 16, 16), spec)
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    with latency.threads(2):
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == before
+
+
+def test_every_runtime_of_the_config_is_there():
+    assert set(latency.RUNTIMES) == set(LatencySpec.__annotations__["runtime"].__args__)
+
+
+def test_milliseconds_come_with_what_they_were_measured_on():
+    found = latency.fingerprint(LatencySpec(batch=8, device="cpu"))
+    assert found["batch"] == 8
+    assert found["name"]
+    assert {"device", "threads", "dtype", "runtime", "torch"} <= set(found)

@@ -1,0 +1,74 @@
+from collections import OrderedDict
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from senet_nas.export.source import source
+from senet_nas.network.backbones import table as backbones
+from senet_nas.network.build import build, skeleton
+from senet_nas.network.squeeze_excitation import WithOutput
+from tests.senet_nas.covering import covering
+
+
+def written(network: nn.Module) -> nn.Module:
+    """The network that its source defines."""
+    namespace = {"torch": torch, "nn": nn, "F": F, "OrderedDict": OrderedDict, "__name__": "written"}
+    exec(compile(source(network), "written", "exec"), namespace)
+    return namespace["Network"]()
+
+
+def layers(network: nn.Module) -> list[str]:
+    """Every layer of torch.nn with all its settings, also those that its repr leaves out."""
+    kinds = ((type(m).__mro__[2] if isinstance(m, WithOutput) else type(m), m) for m in network.modules())
+    return [
+        f"{kind.__name__}({module.extra_repr()}) {settings(module)}"
+        for kind, module in kinds
+        if kind.__module__.startswith("torch.nn") and kind is not nn.Sequential
+    ]
+
+
+def settings(module: nn.Module) -> dict[str, object]:
+    return {name: value for name, value in vars(module).items() if isinstance(value, bool | int | float | str | tuple)}
+
+
+@pytest.mark.parametrize("backbone", [
+    "cifar_resnet110", "resnet18", "resnet50", "cifar_preact_resnet20", "bn_inception", "densenet121", "mobilenet_v2",
+    "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0", "regnet_y_400mf", "convnext_tiny",
+])  # fmt: skip
+def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
+    network = build(covering(backbone)[0], num_classes=6).train()  # untrained and in eval mode, it grows past 32 bits
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    other = written(network).train()
+    other.load_state_dict(network.state_dict(), strict=True)
+    x_NCHW = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(other(x_NCHW), network(x_NCHW))
+
+
+@pytest.mark.parametrize("backbone", backbones.names())
+def test_every_backbone_has_a_source(backbone: str) -> None:
+    network = skeleton(backbone, in_channels=1, num_classes=5)
+    with torch.device("meta"):
+        other = written(network)
+    assert list(other.state_dict()) == list(network.state_dict())
+    assert layers(other) == layers(network)
+
+
+def test_source_is_short_and_knows_nothing_of_this_project() -> None:
+    text = source(build("cifar_resnet20/" + "/".join(["avg:fc4:sigmoid@pre_addition", "-", "-"] * 3)))
+    assert text.count("class Layer1Unit1(") == 1
+    assert "class Layer1Unit2(" not in text
+    assert text.count("class Gate(") == 1
+    assert not [word for word in ("import", "senet_nas", "torchvision", "Slot", "post_addition") if word in text]
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_a_network_with_buffers_of_its_own_is_refused() -> None:
+    network = build("cifar_resnet8/-/-/-")
+    network.register_buffer("temperature", torch.ones(1))
+    with pytest.raises(AssertionError, match="buffers of its own"):
+        source(network)

@@ -1,0 +1,137 @@
+"""What every SE block at every position of every kind of unit must do: the tables say which there are.
+
+A covering design keeps it fast: every two options meet somewhere. `make test-slow` runs the full product.
+"""
+
+import functools
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from senet_nas.costs.overhead import count, price_list
+from senet_nas.network.backbones.table import names
+from senet_nas.network.build import build
+from senet_nas.network.operators import EXCITATIONS as FORMS
+from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from spaces import SE, Architecture
+from tests.senet_nas.covering import EXCITATIONS, covering, packed, pairwise, positions
+
+# One backbone of each kind of unit.
+BACKBONES = ("cifar_resnet8", "cifar_preact_resnet20", "resnet18", "resnet50", "mobilenet_v1")
+COUNTS = ("params", "macs", "macs_paper")
+MEMORY = (torch.contiguous_format, torch.channels_last)
+slow = pytest.mark.slow
+
+
+def every(backbone: str) -> list[Architecture]:
+    """Networks that hold the full product."""
+    product = itertools.product(SQUEEZES, EXCITATIONS, GATES, positions(backbone))
+    return packed(backbone, [SE(*row) for row in product])
+
+
+SAMPLE = {name: covering(name) for name in BACKBONES}
+NETWORKS = [
+    pytest.param(architecture, id=f"{backbone}-{number}")
+    for backbone, architectures in SAMPLE.items()
+    for number, architecture in enumerate(architectures)
+]
+ROWS = pairwise(list(SQUEEZES), EXCITATIONS, list(GATES))
+
+
+@functools.cache
+def prices(backbone: str):
+    return price_list(backbone, in_channels=1, num_classes=7, image_size=33)
+
+
+def images(number: int, memory: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
+    return torch.randn(number, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(memory_format=memory)
+
+
+def test_every_operator_has_a_place_in_the_design() -> None:
+    assert {SE("avg", name, "sigmoid", "mid").form for name in EXCITATIONS} == set(FORMS)
+    for networks in SAMPLE.values():
+        blocks = [se for network in networks for se in network.blocks if se]
+        for one, two in itertools.combinations(("squeeze", "excitation", "gate", "position"), 2):
+            met = {(getattr(se, one), getattr(se, two)) for se in blocks}
+            assert len(met) == len({a for a, _ in met}) * len({b for _, b in met})
+        assert {se.squeeze for se in blocks} == set(SQUEEZES)
+        assert {se.gate for se in blocks} == set(GATES)
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_closed_form_is_what_is_counted(architecture: Architecture) -> None:
+    price = prices(architecture.backbone).of(architecture)
+    assert {key: price[key] for key in COUNTS} == count(build(architecture, in_channels=1, num_classes=7), (1, 33, 33))
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_trains_in_both_precisions_and_layouts_and_judges_one_image(architecture: Architecture) -> None:
+    for number, dtype in enumerate((torch.float32, torch.bfloat16)):
+        network = build(architecture, num_classes=4).to(dtype).to(memory_format=MEMORY[number])
+        logits = network(images(2, MEMORY[number]).to(dtype))
+        nn.functional.cross_entropy(logits.float(), torch.tensor([0, 3])).backward()
+        assert logits.shape == (2, 4)
+        assert logits.isfinite().all()
+        missing = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+        assert not missing
+        with torch.inference_mode():
+            assert network.eval()(images(1, MEMORY[1 - number]).to(dtype)).isfinite().all()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=":".join)
+@pytest.mark.parametrize("spatial", [(9,), (4, 5), (2, 3, 4)], ids=["signal", "image", "volume"])
+def test_a_block_is_the_same_in_every_layout_precision_and_number_of_dimensions(
+    row: tuple[str, str, str], spatial: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    block, x = SqueezeExcitation(12, SE(*row, "mid")), torch.randn(2, 12, *spatial)
+    y = block(x)
+    assert y.shape == x.shape
+    if len(spatial) == 2:
+        y_NHWC = block(x.to(memory_format=torch.channels_last))
+        assert y_NHWC.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(y_NHWC, y)
+    torch.testing.assert_close(block(x[:1]), y[:1])
+    torch.testing.assert_close(block.bfloat16()(x.bfloat16()).float(), y, rtol=0.1, atol=0.1)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=":".join)
+def test_a_block_is_exported_with_any_batch_size(row: tuple[str, str, str]) -> None:
+    block, x_NCHW = SqueezeExcitation(12, SE(*row, "mid")).eval(), torch.randn(3, 12, 4, 5)
+    program = torch.export.export(block, (x_NCHW[:2],), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
+    torch.testing.assert_close(program.module()(x_NCHW), block(x_NCHW))
+
+
+@pytest.mark.parametrize("backbone", ["cifar_resnet8", pytest.param("resnet18", marks=slow)])
+def test_a_network_is_exported(backbone: str) -> None:
+    network, x_NCHW = build(covering(backbone)[-1], num_classes=4).eval(), images(2)
+    program = torch.export.export(network, (x_NCHW,))
+    torch.testing.assert_close(program.module()(x_NCHW), network(x_NCHW))
+
+
+def test_field_embeddings_are_channels_of_places() -> None:
+    """FiBiNET (arXiv 1905.09433) gates fields: (N, F, E), one factor for each field."""
+    block, x_NFE = SqueezeExcitation(7, SE("avg", "fc3", "relu", "output")), torch.randn(4, 7, 16)
+    s_NF = block.gate(block.fc2(block.fc1(x_NFE.mean(2)).relu()))
+    torch.testing.assert_close(block(x_NFE), x_NFE * s_NF.unsqueeze(2))
+
+
+@slow
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_the_full_product(backbone: str) -> None:
+    for architecture in every(backbone):
+        test_closed_form_is_what_is_counted(architecture)
+        test_trains_in_both_precisions_and_layouts_and_judges_one_image(architecture)
+
+
+@slow
+@pytest.mark.parametrize("backbone", sorted(set(names()) - set(BACKBONES)))
+def test_every_backbone_is_priced_as_it_is_counted(backbone: str) -> None:
+    image = (3, 32, 32) if backbone.startswith("cifar") else (3, 128, 128)
+    listed = price_list(backbone, num_classes=7, image_size=image[1])
+    for architecture in covering(backbone):
+        price = listed.of(architecture)
+        assert {key: price[key] for key in COUNTS} == count(build(architecture, num_classes=7), image)

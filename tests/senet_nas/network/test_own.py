@@ -1,0 +1,227 @@
+"""Networks of a user's own: found, priced, filled, trained and exported like any other."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from senet_nas.costs.overhead import count, price_list
+from senet_nas.network.backbones import own
+from senet_nas.network.build import build, sites
+from spaces import Architecture, Space, SpaceSpec, UserError
+
+PAGE = Path(__file__).parents[3] / "docs" / "own-network.md"
+MORE = """
+import torch
+from torch import nn
+from senet_nas.network.squeeze_excitation import Slot
+
+
+class Unit(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.pre_addition = Slot(channels)
+
+    def forward(self, x):
+        return x + self.pre_addition(self.conv(x))
+
+
+class Slotted(nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, 8, 1)
+        self.a, self.b = Unit(8), Unit(8)
+        self.wide = nn.Conv2d(8, 16, 1)
+        self.c = Unit(16)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(self.c(self.wide(self.b(self.a(self.stem(x))))).mean((2, 3)))
+
+
+def slotted(in_channels):
+    return Slotted(in_channels)
+
+
+def loaded(in_channels, num_classes):
+    from mine import small
+
+    made = small(in_channels, num_classes)
+    nn.init.constant_(made.features[0].conv.weight, 0.125)
+    return made
+
+
+def pair(in_channels, num_classes):
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    return nn.Sequential(nn.Conv2d(in_channels, 4, 1), Pair())
+
+
+def nothing():
+    return 3
+
+
+def inner():
+    raise ValueError("no luck")
+
+
+def boom(in_channels, num_classes):
+    return inner()
+
+
+def needs(width, depth=3):
+    return nn.Conv2d(width, 4, 1)
+
+
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def mine(tmp_path, monkeypatch):
+    """The example of docs/own-network.md as a module beside the config, and some more."""
+    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[0]
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "more.py").write_text(MORE)
+    (tmp_path / "broken.py").write_text("def small(:\n")
+    (tmp_path / "burnt.py").write_text("import math\nx = 1 / 0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    sites.cache_clear()
+    yield tmp_path
+    for name in ("mine", "more"):
+        sys.modules.pop(name, None)
+    sites.cache_clear()
+
+
+NAME = "mine:small@features.*"
+
+
+def test_units_are_found_with_their_widths_and_grouped_into_stages():
+    found = sites(NAME)
+    assert [(site.name, site.stage, site.channels) for site in found] == [
+        ("1.0", 1, {"output": 16}), ("1.1", 1, {"output": 16}), ("2.0", 2, {"output": 32}), ("2.1", 2, {"output": 32}),
+    ]  # fmt: skip
+
+
+def test_units_that_own_slots_need_no_names():
+    assert [(site.stage, site.channels) for site in sites("more:slotted")] == [
+        (1, {"pre_addition": 8}), (1, {"pre_addition": 8}), (2, {"pre_addition": 16}),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [NAME, "more:slotted"])
+def test_what_is_priced_is_what_is_built(name):
+    space = Space(name, sites(name), SpaceSpec(reduction=(4,), position=(next(iter(sites(name)[0].channels)),)))
+    prices = price_list(name, in_channels=1, num_classes=10, image_size=8)
+    for architecture in space:
+        built = build(architecture, in_channels=1, num_classes=10)
+        counted, price = count(built, (1, 8, 8)), prices.of(architecture)
+        assert (counted["params"], counted["macs"]) == (price["params"], price["macs"])
+
+
+def test_weights_are_the_functions_and_the_same_for_a_block():
+    plain, full = f"{NAME}/-/-/-/-", f"{NAME}/" + "/".join(["avg:fc4:sigmoid@output"] * 4)
+    one, other = (build(key, in_channels=1, num_classes=10, block_seed=3).state_dict() for key in (plain, full))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    next_block = build(plain, in_channels=1, num_classes=10, block_seed=4).state_dict()
+    assert not torch.equal(one["head.weight"], next_block["head.weight"])
+    loaded = build("more:loaded@features.*/-/-/-/-", in_channels=1, num_classes=10)
+    assert torch.equal(loaded.features[0].conv.weight, torch.full((16, 1, 3, 3), 0.125))
+    assert torch.initial_seed() is not None
+
+
+def test_se_is_drawn_by_block_and_not_by_what_the_function_left():
+    full = f"{NAME}/" + "/".join(["avg:fc4:sigmoid@output"] * 4)
+    first, second = (build(full, in_channels=1, num_classes=10, block_seed=3) for _ in range(2))
+    assert torch.equal(first.features[2].output.fc1.weight, second.features[2].output.fc1.weight)
+    assert not torch.equal(first.features[2].output.fc1.weight, first.features[3].output.fc1.weight)
+
+
+def test_the_global_generator_is_left_alone():
+    torch.manual_seed(0)
+    before = torch.random.get_rng_state()
+    build(f"{NAME}/-/-/-/-", in_channels=1, num_classes=10)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+WRONG = {
+    "no_such_module:small": ("cannot import no_such_module:small", "model.backbone"),
+    "mine:smal": ("cannot import mine:smal", "model.backbone"),
+    "more:number": ("is no function", "model.backbone"),
+    "more:nothing": ("returned int, not a torch.nn.Module", "model.backbone"),
+    "mine:small": ("has no slots", "model.sites"),
+    "mine:small@feature.*": ("no module matches `feature.*`", "model.sites"),
+    "broken:small": ("cannot import broken:small: SyntaxError", "model.backbone"),
+    "burnt:small": ("burnt.py, line 2)", "model.backbone"),
+    "more:boom": ("more:boom failed with ValueError: no luck", "model.backbone"),
+    "more:needs": ("more:needs wants `width`", "model.backbone"),
+    "more:pair@1": ("does not return one tensor", "model.sites"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_told_at_its_key(name):
+    part, key = WRONG[name]
+    with pytest.raises(UserError, match=re.escape(part)) as caught:
+        sites(name)
+    assert caught.value.key == key
+    assert caught.value.hint or key == "model.backbone"
+
+
+def test_what_a_function_throws_is_told_with_its_innermost_line():
+    line = 1 + MORE.split("\n").index('    raise ValueError("no luck")')
+    with pytest.raises(UserError, match=rf"more\.py, line {line}\)$") as caught:
+        sites("more:boom")
+    assert "in_channels=3, num_classes=1000" in caught.value.hint
+
+
+def test_patterns_name_whole_parts_of_a_path():
+    network = own.network("mine:small@**.conv", in_channels=1, num_classes=10)
+    assert network.stages == (("features.0.conv", "features.1.conv"), ("features.2.conv", "features.3.conv"))
+    assert isinstance(network.features[0].conv.output, nn.Module)
+
+
+def test_a_network_of_timm_works_the_same_way(tmp_path):
+    pytest.importorskip("timm")
+    (tmp_path / "mine.py").write_text(
+        "import timm\n"
+        "def net(in_channels, num_classes):\n"
+        "    return timm.create_model('resnet10t', in_chans=in_channels, num_classes=num_classes)\n"
+    )
+    found = sites("mine:net@layer*.*")
+    assert [site.stage for site in found] == [1, 2, 3, 4]
+    key = "mine:net@layer*.*/" + "/".join(["avg:fc4:sigmoid@output"] * 4)
+    network = build(key, in_channels=3, num_classes=10).eval()
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 10)
+
+
+def test_the_page_holds_a_config_that_trains_and_exports(mine):
+    from search import config
+    from search.setup.experiment_setup import prepare
+    from senet_nas.export.bundle import export
+    from senet_nas.recipe import Recipe, Seed, Task
+    from senet_nas.training.evaluate import evaluate
+
+    text = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[0]
+    (mine / "config.yaml").write_text(text)
+    prepared = prepare(config.load(mine / "config.yaml", ["data.train=200", "train.epochs=1"]))
+    assert prepared.space.backbone == NAME
+    assert prepared.space.size > 3
+    member = next(a for a in prepared.space if not a.is_plain)
+    recipe = Recipe(epochs=1, batch_size=64)
+    task = Task(prepared.experiment.data, recipe, source={"base": str(mine)})
+    *_, last = evaluate(member.key, Seed(0), task, weights=mine / "w.safetensors")
+    assert last.metrics["params"] == prepared.price(member)["params"]
+    network = build(Architecture.parse(member.key), in_channels=1, num_classes=10)
+    done = export(
+        network, member, mine / "out", input_shape=(1, 8, 8), mean=[0.5], std=[0.5], classes=list("0123456789"),
+        forms=["model.py"],
+    )  # fmt: skip
+    assert done.differences == {"model.py": 0}
