@@ -52,7 +52,7 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _heavy_modules() -> list[str]:
-    program = "import sys; sys.argv = ['senet-search', '--help']\nfrom search import cli; app.exit_status(); print(*sys.modules)"
+    program = "import sys; sys.argv = ['senet-search', '--help']\nfrom search.cli import app; app.exit_status(); print(*sys.modules)"
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     return [name for name in HEAVY if name in printed.split()]
 

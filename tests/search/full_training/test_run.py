@@ -33,7 +33,7 @@ resources: {device: cpu}
 latency: {seconds: 0.05}
 """
 # Every epoch leaves a checkpoint, which else only every tenth second does.
-COMMAND = "from senet_nas import checkpoint; checkpoint.CHECKPOINT_SECONDS = 0; from search.cli.app import main; main()"
+COMMAND = "from senet_nas.training import checkpoint; checkpoint.CHECKPOINT_SECONDS = 0; from search.cli.app import main; main()"
 
 
 @pytest.fixture

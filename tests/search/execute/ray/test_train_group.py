@@ -38,7 +38,7 @@ COMMAND = [
     "--no-onnx",
 ]
 # Imported by every process as it starts: every epoch leaves a checkpoint, which else only every tenth second does.
-ALWAYS = "from senet_nas import checkpoint\ncheckpoint.CHECKPOINT_SECONDS = 0\n"
+ALWAYS = "from senet_nas.training import checkpoint\ncheckpoint.CHECKPOINT_SECONDS = 0\n"
 
 pytestmark = [
     pytest.mark.ray,
