@@ -15,7 +15,7 @@ import pytest
 
 from search import config, session
 from search.config import Experiment
-from search.doctor import examine
+from search.doctor.examine import examine
 from search.execute import worker
 from search.report import refresh as reports
 from search.report import status as states

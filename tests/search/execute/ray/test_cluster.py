@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from search.config import ConfigError, Experiment
-from search.doctor import examine
+from search.doctor.examine import examine
 from search.execute import environment as surroundings
 from search.execute import worker
 from search.execute.ray import cluster as joined

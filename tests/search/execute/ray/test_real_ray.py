@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from search.doctor import examine
+from search.doctor.examine import examine
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 
