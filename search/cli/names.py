@@ -6,7 +6,7 @@ from typing import get_args
 
 from search.planning.samplers import SAMPLERS
 from search.state import run_folder as folder
-from senet_nas.costs.overhead import MEASURES
+from senet_nas.costs.measures import MEASURES
 from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones import table as backbones
 from senet_nas.network.operators import GATES, SQUEEZES

@@ -10,7 +10,7 @@ from typing import Any
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from search.results.objectives import ACCURACY
-from senet_nas.costs.overhead import MEASURES
+from senet_nas.costs.measures import MEASURES
 from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones import table as backbones
 from senet_nas.network.operators import GATES, SQUEEZES

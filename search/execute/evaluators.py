@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from senet_nas import user_code as foreign
+from senet_nas.costs.measures import counted, overheads
 from senet_nas.recipe import Report, Seed, Task
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -181,7 +182,9 @@ class Table:
             )
         if self.sites is not None and any(self._costs(Architecture.parse(key)) is None for key in self.results):
             raise UserError(
-                f"{self.path} lacks the columns params and macs, without which SE has no price", key="evaluate"
+                f"{self.path} lacks the costs of some architectures; add the columns "
+                + " and ".join(measure.column for measure in counted()),
+                key="evaluate",
             )
 
     def price(self, architecture: Architecture) -> dict[str, float] | None:
@@ -192,7 +195,7 @@ class Table:
         )
         if row is None or plain is None:
             return None
-        return row | {f"{name}_overhead": 100 * (row[name] / plain[name] - 1) for name in row}
+        return row | overheads(row, plain)
 
     @cached_property
     def about(self) -> dict[str, Any]:
@@ -210,7 +213,8 @@ class Table:
         if not seeds:
             return None
         last = next(iter(seeds.values()))[-1][1]
-        return {name: last[name] for name in ("params", "macs")} if {"params", "macs"} <= last.keys() else None
+        columns = [measure.column for measure in counted()]
+        return {column: last[column] for column in columns} if set(columns) <= last.keys() else None
 
     def _read(self) -> Iterator[tuple[int, dict[str, str]]]:
         opener = gzip.open if self.path.suffix == ".gz" else open

@@ -20,7 +20,7 @@ from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas import user_code as foreign
-from senet_nas.costs.overhead import COUNTED
+from senet_nas.costs.measures import counted
 from senet_nas.network.backbones import table as backbones
 from senet_nas.recipe import Recipe, Task
 from spaces.architecture import Architecture
@@ -237,7 +237,9 @@ def _check_limits(prepared: Prepared) -> None:
     """Some architecture besides the plain one must be within all limits."""
     objectives, space = prepared.experiment.objectives, prepared.space
     # A limit on what is timed can only be judged once it is.
-    objectives = tuple(objective for objective in objectives if objective.metric in COUNTED)
+    objectives = tuple(
+        objective for objective in objectives if objective.metric in {measure.name for measure in counted()}
+    )
     if space.size > PRICED or all(objective.limit is None for objective in objectives):
         return
     prices = [prepared.price(architecture) for architecture in space if not architecture.is_plain]
@@ -308,7 +310,7 @@ def _table_price(table: Table) -> Price:
     def price(architecture: Architecture) -> Mapping[str, float]:
         known = table.price(architecture)
         # What the table lacks is never proposed (it has no seeds); its price only has to be too high.
-        return known or {name: float("inf") for name in ("params", "params_overhead", "macs", "macs_overhead")}
+        return known or {column: float("inf") for measure in counted() for column in measure.columns}
 
     return price
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from senet_nas.costs.measures import WalkedNetwork, counts, overheads
 from senet_nas.network import operators
 from spaces import SE, Architecture, Site, UserError
 
@@ -17,23 +18,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Counts = dict[str, int]
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A cost that an objective may name; its overhead is in percent of the plain backbone's."""
-
-    unit: str
-    description: str
-
-
-MEASURES = {
-    "params": Measure("parameters", "weights and biases that training changes"),
-    "macs": Measure("multiply-adds", "work of convolutions and linear layers for one image"),
-    "latency": Measure("ms", "time of a forward pass on what the section `latency` says; timed, not counted"),
-}
-# Known exactly before anything runs.
-COUNTED = ("params", "macs")
 
 
 @dataclass(frozen=True)
@@ -58,16 +42,13 @@ class PriceList:
             if se is not None:
                 for name, cost in se_cost(site.channels[se.position], places[se.position], se).items():
                     total[name] += cost
-        overheads = {f"{name}_overhead": 100 * (total[name] / self.plain[name] - 1) for name in COUNTED}
-        return {**total, **overheads}
+        return {**total, **overheads(total, self.plain)}
 
 
 def se_cost(channels: int, places: int, se: SE) -> Counts:
-    """params and macs of squeeze and excitation (C channels, L places); macs_paper: 2 C L more, pooled and scaled."""
-    squeeze, excitation = operators.SQUEEZES[se.squeeze], operators.EXCITATIONS[se.form]
-    macs = squeeze.macs(channels, places) + excitation.macs(channels, se.size)
-    params = squeeze.params(channels) + excitation.params(channels, se.size)
-    return {"params": params, "macs": macs, "macs_paper": macs + 2 * channels * places}
+    """Every counted cost of an SE unit on C channels and L places; macs_paper adds 2 C L for pooling and scaling."""
+    costs = {column: count.se(channels, places, se) for column, count in counts().items()}
+    return {**costs, "macs_paper": costs["macs"] + 2 * channels * places}
 
 
 def price_list(
@@ -94,7 +75,8 @@ def price_list(
         {position: places[f"{paths[unit]}.{position}"] for position in site.channels}
         for site, (_, _, unit) in zip(listed, units(network), strict=True)
     )
-    return PriceList(backbone, listed, found, {"params": _params(network), "macs": macs, "macs_paper": macs})
+    plain = _costs(WalkedNetwork(network, macs))
+    return PriceList(backbone, listed, found, {**plain, "macs_paper": macs})
 
 
 def sample_shape(backbone: str, channels: int, side: int) -> tuple[int, ...]:
@@ -123,7 +105,7 @@ def _check_dimensions(backbone: str, network: "nn.Module", given: int) -> None:
 
 
 def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
-    """params, macs and macs_paper of a built module for one image (C, H, W) or signal (C, L), by counting.
+    """Every counted cost, and macs_paper, of a built module for one image (C, H, W) or signal (C, L), by counting.
 
     The module stays as it is.
     """
@@ -132,11 +114,11 @@ def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
     macs, places = _walk(module, image_shape)
     blocks = {path: child for path, child in module.named_modules() if isinstance(child, SqueezeExcitation)}
     moved = sum(2 * block.channels * places[path] for path, block in blocks.items())
-    return {"params": _params(module), "macs": macs, "macs_paper": macs + moved}
+    return {**_costs(WalkedNetwork(module, macs)), "macs_paper": macs + moved}
 
 
-def _params(module: "nn.Module") -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+def _costs(seen: WalkedNetwork) -> Counts:
+    return {column: count.network(seen) for column, count in counts().items()}
 
 
 def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:

@@ -14,8 +14,7 @@ from safetensors.numpy import save_file
 from search import config
 from search.cli import app
 from search.config import Experiment
-from search.doctor.examine import examine
-from search.doctor.examine import results
+from search.doctor.examine import examine, results
 from search.execute import worker
 from search.results import compute as front
 from search.results.objectives import DEFAULT

@@ -4,7 +4,8 @@ import pickle
 import pytest
 import torch
 
-from senet_nas.costs.overhead import COUNTED, MEASURES, count, price_list, se_cost
+from senet_nas.costs.measures import MEASURES, counted
+from senet_nas.costs.overhead import count, price_list, se_cost
 from senet_nas.network.build import build, skeleton
 from spaces import SE, Architecture, UserError
 from spaces.placements import place
@@ -52,7 +53,7 @@ def test_prices_add_up() -> None:
     prices = price_list("cifar_resnet8", image_size=16)
     one = [place("cifar_resnet8", prices.sites, f"stages:{stage}", {"reduction": "4"}) for stage in (1, 2, 3)]
     full = place("cifar_resnet8", prices.sites, "all", {"reduction": "4"})
-    for key in (*KEYS, *(f"{name}_overhead" for name in COUNTED)):
+    for key in (*KEYS, *(measure.overhead for measure in counted())):
         plain = prices.of(Architecture.plain("cifar_resnet8", 3))[key]
         assert prices.of(full)[key] - plain == pytest.approx(sum(prices.of(a)[key] - plain for a in one))
 
@@ -60,7 +61,7 @@ def test_prices_add_up() -> None:
 def test_every_measure_is_priced_and_plain_is_free() -> None:
     prices = price_list("cifar_resnet8", image_size=8)
     price = prices.of(Architecture.plain("cifar_resnet8", 3))
-    assert all(price[name] > 0 and price[f"{name}_overhead"] == 0 for name in COUNTED)
+    assert all(price[measure.column] > 0 and price[measure.overhead] == 0 for measure in counted())
     assert all(measure.unit and measure.description for measure in MEASURES.values())
 
 

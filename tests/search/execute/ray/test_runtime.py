@@ -82,7 +82,9 @@ def test_a_token_that_others_could_read_is_closed(tmp_path):
     token.parent.mkdir()
     token.write_text("secret")
     token.chmod(0o644)
-    assert python("from search.execute.ray import runtime; runtime._private_token()", HOME=str(tmp_path)).returncode == 0
+    assert (
+        python("from search.execute.ray import runtime; runtime._private_token()", HOME=str(tmp_path)).returncode == 0
+    )
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert token.read_text() == "secret"
 
