@@ -1,4 +1,4 @@
-"""One network for a whole space: what it computes, and what it learns, is what the separate networks do."""
+"""One network for a whole space: its outputs and gradients are those of the separate networks."""
 
 import pytest
 import torch
@@ -7,24 +7,11 @@ from torch.nn import functional as F
 
 from senet_nas.network.build import build
 from senet_nas.network.superset import PaddedSE, dress, options, superset, undress
-from senet_nas.recipe import Recipe
-from senet_nas.training.cohort import Cohort
-from senet_nas.training.train import optimizer_of
 from spaces import Architecture
 from tests.senet_nas.covering import covering
 
-BACKBONE, CLASSES, STEPS = "cifar_resnet8", 5, 6
+BACKBONE, CLASSES = "cifar_resnet8", 5
 NETWORKS = covering(BACKBONE)
-# Every excitation, several widths, all positions, plain among them; small enough for a cohort.
-MIXED = [
-    Architecture.parse(f"{BACKBONE}/{blocks}")
-    for blocks in (
-        "-/-/-",
-        "avg:fc4:sigmoid@pre_addition/max:fc2nb:hard_sigmoid@post_addition/-",
-        "-/std:eca3:tanh@identity/gem:diag:sigmoid@pre_unit",
-        "attention:fc1:sigmoid2@mid/avg:eca5:sigmoid@identity/avg:fc16:sigmoid@pre_addition",
-    )
-]
 
 
 def separate(architecture: Architecture) -> nn.Module:
@@ -85,40 +72,3 @@ def test_plain_is_plain_to_the_bit(whole: nn.Module) -> None:
 def test_weights_of_another_architecture_are_refused(whole: nn.Module) -> None:
     with pytest.raises(AssertionError, match="other weights"):
         dress(whole, NETWORKS[0], {**separate(NETWORKS[0]).state_dict(), "more": torch.zeros(1)})
-
-
-def test_a_cohort_of_mixed_architectures_learns_what_each_would_alone() -> None:
-    recipe = Recipe(lr=0.02)
-    alone = [separate(architecture) for architecture in MIXED]
-    shared = options(MIXED)
-    dressed = [
-        dress(superset(BACKBONE, shared, in_channels=1, num_classes=CLASSES), architecture, network.state_dict())
-        for architecture, network in zip(MIXED, alone, strict=True)
-    ]
-    cohort, losses = Cohort(dressed, recipe), []
-    for step in range(STEPS):
-        x, y = zip(*(images(100 * step + i) for i in range(len(MIXED))), strict=True)
-        losses.append(cohort.step(torch.stack(x), torch.stack(y), lr=0.02 / (1 + step)))
-    cohort.write_back(dressed)
-    for i, (architecture, network) in enumerate(zip(MIXED, alone, strict=True)):
-        expected = trained(network, i, recipe)
-        torch.testing.assert_close(torch.stack(losses)[:, i], torch.tensor(expected), rtol=1e-4, atol=1e-5)
-        found = undress(dressed[i], architecture)
-        for name, tensor in network.state_dict().items():
-            torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-4, msg=f"{architecture}: {name}")
-
-
-def trained(network: nn.Module, i: int, recipe: Recipe) -> list[float]:
-    weights = [p for p in network.train().parameters() if p.ndim > 1]
-    optimizer = optimizer_of(weights, [p for p in network.parameters() if p.ndim <= 1], recipe)
-    losses = []
-    for step in range(STEPS):
-        x, y = images(100 * step + i)
-        for group in optimizer.param_groups:
-            group["lr"] = 0.02 / (1 + step)
-        loss = F.cross_entropy(network(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    return losses
