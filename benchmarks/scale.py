@@ -27,7 +27,7 @@ from benchmarks.loop import COMMAND, one_thread
 from search.bench import synthetic
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
@@ -88,7 +88,9 @@ def slots(space: str, sampler: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, closing(Ledger(Path(folder, "ledger.sqlite"))) as ledger:
         budget = 2 * (SLOTS + FOLLOWED)
         proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=0, budget=budget)
-        loop = Loop(ledger, Candidates(world.space, world.price), proposer, budget=Budget(budget), rules=Rules(DEFAULT))
+        loop = Loop(
+            ledger, PricedSpace(world.space, world.price), proposer, budget=Budget(budget), rules=Rules(DEFAULT)
+        )
         began = time.perf_counter()
         running = [_begun(loop) for _ in range(SLOTS)]
         filled = time.perf_counter() - began

@@ -16,7 +16,8 @@ from typing import Protocol
 
 from search.planning.early_stopping import Halving
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Agenda, Candidates
+from search.planning.planner import Planner
+from search.planning.priced_space import PricedSpace
 from search.results.objectives import losses
 from search.results.result import Rules
 from search.state import failures
@@ -68,12 +69,12 @@ class Loop:
     """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free."""
 
     def __init__(
-        self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: Budget, rules: Rules,
+        self, ledger: Ledger, candidates: PricedSpace, proposer: Proposer, *, budget: Budget, rules: Rules,
         listeners: Sequence[Listener] = (), clock: Callable[[], float] = time.monotonic, patience: float | None = None,
         halving: Halving | None = None,
     ) -> None:  # fmt: skip
         self._ledger, self._proposer, self._listeners = ledger, proposer, list(listeners)
-        self._agenda = Agenda(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
+        self._planner = Planner(ledger, candidates, proposer, budget=budget.trainings, rules=rules)
         self._seconds, self._clock = budget.seconds, clock
         self._began: float | None = None  # the clock starts with the first training, not with Ray
         self._spent_before = float(ledger.fact("seconds") or 0)
@@ -124,7 +125,7 @@ class Loop:
         self._check_breaker()
         training = self._next_waiting()
         if training is None and self._time_share() < 1:
-            training = self._agenda.plan_next(search_is_over=self._search_is_over)
+            training = self._planner.plan_next(search_is_over=self._search_is_over)
         if training is None or self._is_kept_waiting(training):
             return None
         self._changed(self._ledger.start(training.uid))
@@ -205,7 +206,7 @@ class Loop:
         """Nothing is left to do within the budget; where the time is over, what never began may be left waiting."""
         if self._time_share() >= 1:
             return not self.is_running and self._next_waiting() is None
-        return self._agenda.is_confirmed(search_is_over=self._search_is_over) and not self._ledger.census.is_open
+        return self._planner.is_confirmed(search_is_over=self._search_is_over) and not self._ledger.census.is_open
 
     # -- inside -----------------------------------------------------------------------------------------------------------
 

@@ -155,7 +155,7 @@ class _Session:
         self._live = Live(place, rules(experiment), tell=watcher.found, say=watcher.say)
         shares = [] if isinstance(prepared.evaluate, Trainer) else [Shares(watcher.say)]
         self._loop = Loop(
-            ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment),
+            ledger, prepared.priced_space, proposer, budget=budget, rules=rules(experiment),
             listeners=[watcher, _Projection(self._tracker, ledger), self._live, *shares], patience=config.seconds(experiment.resources.patience),
             halving=halving(experiment),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from search.loop import Budget, Loop
 from search.model import posterior as surrogate
 from search.model.posterior import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Front, Rules
@@ -54,7 +54,7 @@ def _search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
     proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings)
     rules = Rules(DEFAULT)
     loop = Loop(
-        ledger, Candidates(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules
+        ledger, PricedSpace(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules
     )
     began = time.perf_counter()
     while (assignment := loop.next()) is not None:

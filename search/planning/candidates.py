@@ -1,29 +1,33 @@
-"""The architectures that a model can speak of: all members of a space that can be listed, else a neighbourhood."""
+"""The architectures among which a model chooses: the whole space, or if it is large, a neighbourhood of the best."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.posterior import Features, describe
+from search.model.features import Features, describe
+from search.planning.priced_space import Price
 from spaces.architecture import Architecture
 from spaces.space import Space
 
 Array = NDArray[np.float64]
-Price = Callable[[Architecture], Mapping[str, float]]
 
-# Spaces up to this size are listed whole.
+# Spaces of at most this size are listed completely.
 LISTED = 20_000
-# A larger one is looked at around the best that is known, and in so many places at random.
-SAMPLED, AROUND = 500, 8
+# In a larger space: the number of random members, and of the best known architectures whose neighbours are listed.
+SAMPLED = 500
+AROUND = 8
 
 
 @dataclass(frozen=True)
-class Catalogue:
-    """Members with their features and overheads: ``costs[i, k]`` percent over plain in the k-th overhead. Plain is first."""
+class Candidates:
+    """Architectures with their features and overheads; plain is the first.
+
+    ``costs[i, k]`` is the k-th overhead of the i-th member, in percent over plain.
+    """
 
     members: tuple[Architecture, ...]
     features: Features
@@ -31,27 +35,32 @@ class Catalogue:
 
     @cached_property
     def index(self) -> dict[str, int]:
+        """The place of each member by its key."""
         return {member.key: i for i, member in enumerate(self.members)}
 
 
-def whole(space: Space, price: Price, columns: Sequence[str]) -> Catalogue:
+def whole(space: Space, price: Price, columns: Sequence[str]) -> Candidates:
     """All members of a space."""
-    return _catalogue(list(space), space, price, columns)
+    return _described(list(space), space, price, columns)
 
 
 def near(
-    space: Space, price: Price, columns: Sequence[str], known: Sequence[Architecture], best: Sequence[Architecture],
+    space: Space,
+    price: Price,
+    columns: Sequence[str],
+    known: Sequence[Architecture],
+    best: Sequence[Architecture],
     rng: random.Random,
-) -> Catalogue:  # fmt: skip
-    """What is known, local moves from the best of it, and a sample of the rest."""
+) -> Candidates:
+    """The known architectures, the neighbours of the ``best`` of them, and random members of the space."""
     plain = Architecture.plain(space.backbone, len(space.sites))
     around = [neighbour for architecture in best[:AROUND] for neighbour in space.neighbours(architecture)]
     drawn = [space.sample(rng) for _ in range(SAMPLED)]
-    return _catalogue(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns)
+    return _described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns)
 
 
-def _catalogue(members: list[Architecture], space: Space, price: Price, columns: Sequence[str]) -> Catalogue:
+def _described(members: list[Architecture], space: Space, price: Price, columns: Sequence[str]) -> Candidates:
     plain = next(i for i, member in enumerate(members) if member.is_plain)
     members.insert(0, members.pop(plain))
     costs = np.array([[price(member)[column] for column in columns] for member in members])
-    return Catalogue(tuple(members), describe(members, space.sites), costs)
+    return Candidates(tuple(members), describe(members, space.sites), costs)

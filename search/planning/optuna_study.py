@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from search.planning.candidates import Catalogue
+    from search.planning.candidates import Candidates
 
 __all__ = ["SAMPLERS", "Proposer"]
 
@@ -142,14 +142,14 @@ class Proposer:
         return trial
 
     @cached_property
-    def _listed(self) -> Catalogue | None:
+    def _listed(self) -> Candidates | None:
         """The space as the model sees it, made once; None where nobody asks for it or it is too large."""
-        from search.planning import candidates as catalogue
+        from search.planning import candidates
 
-        if not self._sampler.replicates or self._space.size > catalogue.LISTED:
+        if not self._sampler.replicates or self._space.size > candidates.LISTED:
             return None
         columns = [o.column for o in self._objectives if not o.is_accuracy]
-        return catalogue.whole(self._space, self._price, columns)
+        return candidates.whole(self._space, self._price, columns)
 
     def _proposed(self, training: int, number: int, first: int, arch: Architecture) -> tuple[Architecture, Proposal]:
         self._trial_of[training] = number

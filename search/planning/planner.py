@@ -5,11 +5,12 @@ fixed points. Plain is in every comparison and is trained most often: sqrt(n) ti
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from search.planning.optuna_study import Proposer
+from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results import confirmation as confirm
 from search.results.confirmation import Sizes
@@ -21,7 +22,6 @@ from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.failpoints import failpoint
 from spaces.placements import baselines, words
-from spaces.space import Space
 
 # A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3). Large budgets have
 # larger blocks: more than so many average nothing out any more, and each is a column of the model.
@@ -29,18 +29,7 @@ BLOCK_SIZE, SMALLEST_BLOCK, MOST_BLOCKS = 32, 8, 32
 SEARCH: tuple[Role, ...] = ("baseline", "search")
 ROLES: tuple[Role, ...] = (*SEARCH, "confirm")
 
-Price = Callable[[Architecture], Mapping[str, float]]
-Seeds = Callable[[Architecture], Sequence[Seed]]
 Row = tuple[Entry, Seed]
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What may be trained: the space, what each member costs, and, for a table of results, the seeds it holds."""
-
-    space: Space
-    price: Price
-    seeds: Seeds | None = None
 
 
 def used(ledger: Ledger, *roles: Role) -> int:
@@ -51,12 +40,12 @@ def used(ledger: Ledger, *roles: Role) -> int:
     return sum(census.counted[role] for role in roles) - len(stopped) + math.ceil(round(sum(stopped), 6))
 
 
-class Agenda:
+class Planner:
     """Plans trainings in the ledger, one or a few at a time; ``budget`` counts all that do not fail, and of those that
     were stopped early the part that they had."""
 
     def __init__(
-        self, ledger: Ledger, candidates: Candidates, proposer: Proposer, *, budget: int, rules: Rules
+        self, ledger: Ledger, candidates: PricedSpace, proposer: Proposer, *, budget: int, rules: Rules
     ) -> None:
         self._ledger, self._candidates, self._proposer = ledger, candidates, proposer
         self._budget, self._rules = budget, rules

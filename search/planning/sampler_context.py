@@ -1,27 +1,31 @@
-"""What a sampler may know besides the study."""
+"""What a sampler knows besides the Optuna study: space, overheads, block, and a memory between proposals."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from search.planning.priced_space import Price
 from spaces.architecture import Architecture
 from spaces.space import Space
 
 if TYPE_CHECKING:
     from search.model.posterior import Posterior
-    from search.planning.candidates import Catalogue
+    from search.planning.candidates import Candidates
 
 Avoid = Callable[[Architecture], bool]
-# The user attribute of a trial that says which initial weights the training had; 0 where there is none.
+# The user attribute of a trial with the number of its seed block; a trial without it belongs to block 0.
 BLOCK = "block"
 
 
 @dataclass
 class Memory:
-    """What a sampler need not find out again at the next ask: architecture and block of a trial, by its number, the
-    posterior of the trials of these numbers, and whatever a sampler from elsewhere keeps, by name."""
+    """Results that a sampler keeps from one proposal to the next, only to save time.
+
+    ``places``: index of the architecture and block of a trial, by the trial's number. ``fitted``: trial numbers and the
+    posterior that was fitted to them. ``kept``: results of samplers from elsewhere, by name.
+    """
 
     places: dict[int, tuple[int, int]] = field(default_factory=dict)
     fitted: tuple[tuple[int, ...], Posterior] | None = None
@@ -30,14 +34,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class SamplerContext:
-    """What a sampler may know besides the study: the space, overheads in percent (``columns`` of ``price``), the block of
-    the next training, what must not be proposed, the listed members, where the space is small enough, and a memory that is
-    the same at every ask."""
+    """What a sampler knows besides the study.
+
+    ``columns`` names the overheads (percent over plain) that ``price`` gives and that the report is judged by.
+    ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
+    holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
+    """
 
     space: Space
-    price: Callable[[Architecture], Mapping[str, float]]
+    price: Price
     columns: Sequence[str]
     block: int
     avoid: Avoid
-    listed: Catalogue | None
+    listed: Candidates | None
     memory: Memory = field(default_factory=Memory)

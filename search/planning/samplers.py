@@ -56,15 +56,15 @@ def _tpe(seed: int, context: SamplerContext) -> BaseSampler:
 
 
 def _knowledge_gradient(seed: int, context: SamplerContext) -> BaseSampler:
-    from search.planning import acquisition as lookahead
+    from search.planning import acquisition
 
-    return _posterior(seed, context, lookahead.knowledge_gradient)
+    return _posterior(seed, context, acquisition.knowledge_gradient)
 
 
 def _thompson(seed: int, context: SamplerContext) -> BaseSampler:
-    from search.planning import acquisition as lookahead
+    from search.planning import acquisition
 
-    return _posterior(seed, context, lookahead.thompson)
+    return _posterior(seed, context, acquisition.thompson)
 
 
 def _posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:

@@ -13,7 +13,7 @@ from search.execute import remote_store as storage
 from search.execute.evaluators import Custom, Evaluator, Table, Trainer
 from search.execute.ray.resources import Slots
 from search.planning.early_stopping import Halving
-from search.planning.planner import Candidates, Price
+from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import excess
 from search.results.result import Rules
 from search.state import run_folder as folder
@@ -44,9 +44,9 @@ class Prepared:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def candidates(self) -> Candidates:
+    def priced_space(self) -> PricedSpace:
         seeds = self.evaluate.seeds if isinstance(self.evaluate, Table) else None
-        return Candidates(self.space, self.price, seeds)
+        return PricedSpace(self.space, self.price, seeds)
 
 
 def rules(experiment: Experiment) -> Rules:

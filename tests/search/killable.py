@@ -18,7 +18,7 @@ from pathlib import Path
 from search.execute import worker
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -50,7 +50,7 @@ def main(path: Path, trainings: int, sampler: str) -> None:
     with place.lock():
         ledger = Ledger(place.ledger)
         proposer = Proposer(SPACE, DEFAULT, price, sampler=sampler, seed=0)
-        loop = Loop(ledger, Candidates(SPACE, price), proposer, budget=Budget(trainings), rules=RULES)
+        loop = Loop(ledger, PricedSpace(SPACE, price), proposer, budget=Budget(trainings), rules=RULES)
         loop.recover(lambda uid: worker.adopt(place.trainings, uid))
         while (assignment := loop.next()) is not None:
             with (path / "executed.txt").open("a") as log:

@@ -9,7 +9,7 @@ import pytest
 from search.execute import worker
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
@@ -47,7 +47,7 @@ def train(loop, trainings, count):
 def test_many_trainings_leave_no_open_files_and_little_memory(count, make_space, tmp_path):
     space, ledger = make_space(blocks=3), Ledger(tmp_path / "ledger.sqlite")
     proposer = Proposer(space, DEFAULT, price, sampler="random", seed=0)
-    loop = Loop(ledger, Candidates(space, price), proposer, budget=Budget(1000), rules=Rules(DEFAULT))
+    loop = Loop(ledger, PricedSpace(space, price), proposer, budget=Budget(1000), rules=Rules(DEFAULT))
     tracemalloc.start()
     try:
         early, files = train(loop, tmp_path, count // 5)

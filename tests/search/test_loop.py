@@ -9,7 +9,8 @@ import pytest
 
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import BLOCK_SIZE, Candidates
+from search.planning.planner import BLOCK_SIZE
+from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results.confirmation import Sizes, smallest_provable
 from search.results.objectives import Objective
@@ -49,7 +50,7 @@ def make_loop(make_space):
         ledger = Ledger(path)
         proposer = Proposer(space, objectives, price, sampler=sampler, seed=0)
         budget = Budget(trainings, more.pop("seconds", None))
-        loop = Loop(ledger, Candidates(space, price, seeds), proposer, budget=budget, rules=Rules(objectives), **more)
+        loop = Loop(ledger, PricedSpace(space, price, seeds), proposer, budget=budget, rules=Rules(objectives), **more)
         loop.recover()
         return loop, ledger
 
@@ -369,7 +370,7 @@ def test_listeners_hear_of_it_after_the_ledger_has_it(make_loop):
 def test_the_search_needs_no_ray_torch_or_mlflow(tmp_path):
     program = f"""
 import sys
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results.result import Rules
 from search.results.compute import compute
 from search.state.ledger import Ledger
@@ -382,7 +383,7 @@ sites = [Site(f"{{s}}.0", s, {{"pre_addition": 16, "post_addition": 16}}) for s 
 space = Space("net", sites, SpaceSpec())
 price = lambda a: {{"params": 1.0, "params_overhead": float(sum(map(bool, a.blocks))), "macs": 1.0, "macs_overhead": 0.0}}
 ledger = Ledger({str(tmp_path / "ledger")!r})
-loop = Loop(ledger, Candidates(space, price), Proposer(space, DEFAULT, price, sampler="tpe", seed=0),
+loop = Loop(ledger, PricedSpace(space, price), Proposer(space, DEFAULT, price, sampler="tpe", seed=0),
             budget=Budget(24), rules=Rules(DEFAULT))
 while (assignment := loop.next()) is not None:
     loop.finish(assignment.uid, Outcome({{"val_accuracy": 90.0 + assignment.number % 3}}))

@@ -3,7 +3,7 @@ import pytest
 
 from search.bench.problems import named
 from search.model.posterior import Observation, describe, fit
-from search.planning.acquisition import Scene, knowledge_gradient, on_front, thompson, value
+from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson, value
 from search.planning.candidates import near, whole
 from spaces.architecture import Architecture
 
@@ -29,14 +29,14 @@ def test_of_what_costs_the_same_the_best_is_a_member_wherever_it_stands():
 
 
 @pytest.fixture
-def scene():
+def inputs():
     """A synthetic world after twenty trainings, plain well known."""
     world = named("synthetic:113:1")(0)
     listed = whole(world.space, world.price, COLUMNS)
     rng = np.random.default_rng(0)
     known = [0] * 6 + rng.choice(np.arange(1, 113), 20, replace=False).tolist()
     seen = [Observation(a, 0, world.accuracy(listed.members[a], _seed(i))) for i, a in enumerate(known)]
-    return Scene(fit(seen, listed.features, draws=256), listed.costs, np.ones(113, dtype=bool), [], 0)
+    return AcquisitionInputs(fit(seen, listed.features, draws=256), listed.costs, np.ones(113, dtype=bool), [], 0)
 
 
 def _seed(i):
@@ -46,46 +46,46 @@ def _seed(i):
 
 
 @pytest.mark.parametrize("rule", [knowledge_gradient, thompson])
-def test_only_what_is_allowed_is_chosen(scene, rule):
+def test_only_what_is_allowed_is_chosen(inputs, rule):
     only = np.zeros(113, dtype=bool)
     only[[3, 77]] = True
-    limited = Scene(scene.posterior, scene.costs, only, [], 0)
+    limited = AcquisitionInputs(inputs.posterior, inputs.costs, only, [], 0)
     assert {rule(limited, np.random.default_rng(seed)) for seed in range(10)} <= {3, 77}
 
 
 @pytest.mark.parametrize("rule", [knowledge_gradient, thompson])
-def test_the_same_seed_chooses_the_same(scene, rule):
-    assert rule(scene, np.random.default_rng(1)) == rule(scene, np.random.default_rng(1))
+def test_the_same_seed_chooses_the_same(inputs, rule):
+    assert rule(inputs, np.random.default_rng(1)) == rule(inputs, np.random.default_rng(1))
 
 
-def test_what_runs_already_is_not_chosen_again_and_again(scene):
+def test_what_runs_already_is_not_chosen_again_and_again(inputs):
     """64 slots: each choice sees the others as running."""
     pending, chosen = [], []
     for number in range(64):
-        now = Scene(scene.posterior, scene.costs, scene.allowed, pending, 0)
+        now = AcquisitionInputs(inputs.posterior, inputs.costs, inputs.allowed, pending, 0)
         chosen.append(knowledge_gradient(now, np.random.default_rng(number)))
         pending.append((chosen[-1], 0))
     assert len(set(chosen)) > 12
 
 
-def test_what_cannot_be_on_the_front_teaches_less_than_what_can(scene):
+def test_what_cannot_be_on_the_front_teaches_less_than_what_can(inputs):
     """The expected rise is largest for members of likely fronts, not for what is known to be poor."""
-    draws = scene.posterior.everywhere(256)
-    chances = on_front(draws, scene.costs)
-    chosen = knowledge_gradient(scene, np.random.default_rng(0))
+    draws = inputs.posterior.everywhere(256)
+    chances = on_front(draws, inputs.costs)
+    chosen = knowledge_gradient(inputs, np.random.default_rng(0))
     assert chances[chosen] > np.median(chances)
 
 
-def test_where_nothing_more_can_be_learnt_something_is_chosen_all_the_same(scene, monkeypatch):
+def test_where_nothing_more_can_be_learnt_something_is_chosen_all_the_same(inputs, monkeypatch):
     """Rises are then rounding, of either sign."""
     monkeypatch.setattr(
         "search.planning.acquisition._rise", lambda means, reach, costs: np.full(reach.shape[:-1], -1e-9)
     )
-    assert 0 <= knowledge_gradient(scene, np.random.default_rng(0)) < 113
+    assert 0 <= knowledge_gradient(inputs, np.random.default_rng(0)) < 113
 
 
-def test_a_block_that_nobody_has_seen_is_no_obstacle(scene):
-    new = Scene(scene.posterior, scene.costs, scene.allowed, [(5, 8)], 9)
+def test_a_block_that_nobody_has_seen_is_no_obstacle(inputs):
+    new = AcquisitionInputs(inputs.posterior, inputs.costs, inputs.allowed, [(5, 8)], 9)
     assert 0 <= knowledge_gradient(new, np.random.default_rng(0)) < 113
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search.loop import Budget, Loop
 from search.planning.early_stopping import Halving, Rung, rungs
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results import pareto
 from search.results.objectives import DEFAULT
@@ -107,7 +107,7 @@ class Search:
         self.ledger = Ledger(path)
         self.proposer = Proposer(space, DEFAULT, price, sampler=sampler, seed=0)
         self.loop = Loop(
-            self.ledger, Candidates(space, price), self.proposer, budget=Budget(trainings), rules=Rules(DEFAULT),
+            self.ledger, PricedSpace(space, price), self.proposer, budget=Budget(trainings), rules=Rules(DEFAULT),
             halving=Halving(EPOCHS, REDUCTION) if halving else None,
         )  # fmt: skip
         self.loop.recover()
@@ -152,14 +152,14 @@ def space(make_space):
 @pytest.mark.parametrize("slots", [1, 5])
 def test_stopped_trainings_are_of_the_search_alone_dominated_and_no_result(space, slots):
     search = Search(space).run(slots)
-    stopped = [t for t in search.state.ledger.trainings if t.state == "stopped"]
+    stopped = [t for t in search.ledger.trainings if t.state == "stopped"]
     assert len(stopped) > 10
     assert {t.role for t in stopped} == {"search"}
     assert {t.epoch for t in stopped} <= {1, 3}
     assert all("val_accuracy" not in t.metrics and t.curve[-1]["epoch"] == t.epoch for t in stopped)
-    found = front.compute("run", search.state.ledger, Rules(DEFAULT))
+    found = front.compute("run", search.ledger, Rules(DEFAULT))
     assert found.counts["stopped"] == len(stopped)
-    finished = {f"a{t.architecture}" for t in search.state.ledger.trainings if t.state == "finished"}
+    finished = {f"a{t.architecture}" for t in search.ledger.trainings if t.state == "finished"}
     assert {point.id for point in found.points} == finished
     assert search.loop.is_complete
 
@@ -167,7 +167,7 @@ def test_stopped_trainings_are_of_the_search_alone_dominated_and_no_result(space
 def test_of_the_budget_a_stopped_training_takes_the_epochs_that_it_had(space):
     search, whole = Search(space).run(), Search(space, halving=False).run()
     assert 63 * EPOCHS < search.epochs <= 64 * EPOCHS == whole.epochs
-    assert len(search.state.ledger.trainings) > len(whole.ledger.trainings) == 64
+    assert len(search.ledger.trainings) > len(whole.ledger.trainings) == 64
 
 
 def test_a_stopped_architecture_is_not_proposed_again(space):
@@ -175,7 +175,7 @@ def test_a_stopped_architecture_is_not_proposed_again(space):
         search = Search(space, sampler=sampler, trainings=40).run()
         after = Counter()
         stopped = set()
-        for training in search.state.ledger.trainings:
+        for training in search.ledger.trainings:
             after[training.architecture] += training.role == "search" and training.architecture in stopped
             stopped |= {training.architecture} if training.state == "stopped" else set()
         assert stopped
@@ -185,7 +185,7 @@ def test_a_stopped_architecture_is_not_proposed_again(space):
 def test_optuna_hears_that_it_was_pruned(space):
     search = Search(space).run()
     told = Counter(trial.state.name for trial in search.proposer.study.trials)
-    assert told["PRUNED"] == sum(t.state == "stopped" for t in search.state.ledger.trainings) > 0
+    assert told["PRUNED"] == sum(t.state == "stopped" for t in search.ledger.trainings) > 0
     assert told["RUNNING"] == 0
     search.proposer.study.best_trials  # noqa: B018  raises where a pruned trial counted as complete without values
 
@@ -212,13 +212,13 @@ def test_without_an_accuracy_or_with_one_that_is_no_number_a_training_goes_on(sp
 
 def test_off_nothing_is_stopped(space):
     search = Search(space, halving=False).run()
-    assert {t.state for t in search.state.ledger.trainings} == {"finished"}
+    assert {t.state for t in search.ledger.trainings} == {"finished"}
 
 
 def test_the_ledger_keeps_it_over_a_restart(space, tmp_path):
     search = Search(space, tmp_path / "ledger", trainings=24).run()
     rows = search.states()
-    search.state.ledger.close()
+    search.ledger.close()
     again = Ledger(tmp_path / "ledger", read_only=True)
     stopped = next(t for t in again.trainings if t.state == "stopped")
     assert rows == Search(space, tmp_path / "ledger", trainings=24).states()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from search.model.posterior import Observation, fit
-from search.planning import acquisition as lookahead
+from search.planning import acquisition
 from search.report import growth
 from search.results import compute as front
 from search.results import history
@@ -20,7 +20,7 @@ def test_the_worth_of_a_front_that_is_known_is_its_area_over_the_overheads():
 def test_it_is_what_following_the_means_is_expected_to_earn():
     seen = [Observation(a, 0, 90 + 0.3 * a + 0.1 * (i % 3)) for a in range(5) for i in range(4)]
     posterior, costs = fit(seen), [0.0, 3.0, 1.0, 2.0, 7.0]
-    expected = lookahead.value(posterior.gains.mean(axis=0), np.array(costs))
+    expected = acquisition.value(posterior.gains.mean(axis=0), np.array(costs))
     assert history.hypervolume(posterior, costs).mean() == pytest.approx(float(expected), rel=1e-6)
 
 

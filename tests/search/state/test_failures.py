@@ -9,7 +9,7 @@ import pytest
 from search.execute import worker
 from search.loop import LEAST_PATIENCE, Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Candidates
+from search.planning.priced_space import PricedSpace
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import failures
@@ -30,7 +30,7 @@ def make_loop(make_space):
     def make(path=":memory:", **more):
         space, ledger = make_space(), Ledger(path)
         proposer = Proposer(space, DEFAULT, price, sampler="random", seed=0)
-        loop = Loop(ledger, Candidates(space, price), proposer, budget=Budget(24), rules=Rules(DEFAULT), **more)
+        loop = Loop(ledger, PricedSpace(space, price), proposer, budget=Budget(24), rules=Rules(DEFAULT), **more)
         return loop, ledger
 
     return make

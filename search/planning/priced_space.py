@@ -1,0 +1,24 @@
+"""What may be trained: the space, the costs of each member, and the seeds that a table of results holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
+from spaces.space import Space
+
+Price = Callable[[Architecture], Mapping[str, float]]
+Seeds = Callable[[Architecture], Sequence[Seed]]
+
+
+@dataclass(frozen=True)
+class PricedSpace:
+    """A space with the costs of its members.
+
+    ``price`` gives the costs and overheads of an architecture by column name. ``seeds`` gives the seeds that a table of
+    results holds for an architecture; without it, any seed can be trained.
+    """
+
+    space: Space
+    price: Price
+    seeds: Seeds | None = None
