@@ -15,8 +15,8 @@ from search.session import Silent, _agreed, _Session, result
 from search.setup.experiment_setup import kept, prepare
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from senet_nas.recipe import Seed
 from spaces import UserError
+from tests.search import ledgers
 
 CONFIG = {"data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"}}
 
@@ -73,12 +73,7 @@ def test_paths_of_a_run_start_where_its_config_was_whoever_asks_from_wherever(tm
 
 def test_a_run_is_trained_in_full_on_the_images_that_lie_beside_its_config(tmp_path, monkeypatch):
     project, place, ledger = begun(tmp_path)
-    plain = ledger.enter(
-        "cifar_resnet8/-/-/-", "plain", {"params": 1e5, "params_overhead": 0.0, "macs": 1.0, "macs_overhead": 0.0}
-    )
-    (training,) = ledger.plan([(plain, Seed(0))], role="baseline", origin="baseline 0")
-    ledger.start(training.uid)
-    ledger.finish(training.uid, metrics={"val_accuracy": 90.0}, curve=[], correct=None)
+    finished(ledger)
     monkeypatch.chdir(tmp_path)
     usual = {"config_path": None, "pick": "a0", "start": "scratch", "seed": "0", "runs": place.path.parent}
     for overrides in ((), ("train.epochs=1",)):
@@ -86,19 +81,15 @@ def test_a_run_is_trained_in_full_on_the_images_that_lie_beside_its_config(tmp_p
         assert planned.experiment.base == project
 
 
-def finished(place, ledger):
-    """A finished training of plain, and that it is recommended."""
-    price = {"params": 1e5, "params_overhead": 0.0, "macs": 1.0, "macs_overhead": 0.0}
-    (training,) = ledger.plan(
-        [(ledger.enter("cifar_resnet8/-/-/-", "plain", price), Seed(0))], role="baseline", origin="baseline 0"
-    )
-    ledger.start(training.uid)
-    ledger.finish(training.uid, metrics={"val_accuracy": 90.0}, curve=[], correct=None)
+def finished(ledger):
+    """A finished training of plain, so that plain is recommended."""
+    (plain,) = ledgers.enter(ledger, [0.0], keys=["cifar_resnet8/-/-/-"])
+    ledgers.train(ledger, plain, [90.0], role="baseline", origin="baseline 0")
 
 
 def test_images_that_were_moved_are_asked_for(tmp_path):
     project, place, ledger = begun(tmp_path)
-    finished(place, ledger)
+    finished(ledger)
     (project / "images").rmdir()
     usual = {"overrides": (), "pick": "a0", "start": "scratch", "seed": "0", "runs": place.path.parent}
     with pytest.raises(UserError, match=str(project / "images")) as caught:
@@ -145,7 +136,7 @@ def following(place, ledger, **facts):
 
 def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, monkeypatch):
     _, place, ledger = begun(tmp_path)
-    finished(place, ledger)
+    finished(ledger)
     monkeypatch.chdir(tmp_path)
     runs = "--runs elsewhere/runs"
     look, then = following(place, ledger)
@@ -165,7 +156,7 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
 )  # fmt: skip
 def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, complete, says):
     _, place, ledger = begun(tmp_path)
-    finished(place, ledger)
+    finished(ledger)
     experiment = kept(place, ledger)
     experiment = replace(experiment, budget=replace(experiment.budget, trainings=budget))
     if complete:

@@ -25,6 +25,7 @@ from search.state.records import Outcome
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from spaces import durable
+from tests.search import ledgers
 
 KEYS = {"cifar_resnet8/-/-/-": "plain", "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition": "stage 3"}
 EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 8}}
@@ -34,18 +35,13 @@ ROLES = ["search"] * 2 + ["confirm"] * 2
 def end(place, ledger, training, outcome):
     (place.trainings / training.uid).mkdir()
     worker.save(place.trainings / training.uid / worker.RESULT, training.uid, outcome)
-    if outcome.failure:
-        ledger.fail(training.uid, reason=outcome.failure, detail="", curve=outcome.curve)
-    else:
-        ledger.finish(training.uid, metrics=outcome.metrics, curve=outcome.curve, correct=outcome.correct)
+    ledgers.end(ledger, training, outcome)
 
 
 def fill(place):
     """Nine trainings of two architectures, the last of them failed, four of them of a confirmation."""
     ledger = Ledger(place.ledger)
-    for number, (key, words) in enumerate(KEYS.items()):
-        price = {"params": 100.0 + number, "params_overhead": 1.0 * number, "macs": 1e6, "macs_overhead": 0.1 * number}
-        ledger.enter(key, words, price)
+    ledgers.enter(ledger, [0.0, 1.0], keys=list(KEYS), names=list(KEYS.values()))
     for block, role in enumerate(ROLES):
         rows = [(entry, Seed(block)) for entry in ledger.entries]
         ledger.plan(rows, role=role, origin="confirmation 1" if role == "confirm" else "sampler")

@@ -10,8 +10,8 @@ from search.report.compare import compare
 from search.results.objectives import Objective
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from senet_nas.recipe import Seed
 from spaces import UserError
+from tests.search import ledgers
 
 
 def make_run(runs, name, *, gains=(0.0, 0.5), fingerprint="f", epochs=3):
@@ -23,13 +23,8 @@ def make_run(runs, name, *, gains=(0.0, 0.5), fingerprint="f", epochs=3):
     )
     place.config.write_text(config.to_yaml(experiment))
     ledger = Ledger(place.ledger)
-    for number, gain in enumerate(gains):
-        price = {"params": 100.0, "params_overhead": float(number), "macs": 1e6, "macs_overhead": 0.1}
-        entry = ledger.enter(f"net/{number}", "plain" if number == 0 else f"words {number}", price)
-        for training in ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler"):
-            ledger.start(training.uid)
-            accuracy = 90 + gain + training.seed.replicate / 100
-            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    for entry, gain in zip(ledgers.enter(ledger, range(len(gains))), gains, strict=True):
+        ledgers.train(ledger, entry, [90 + gain + replicate / 100 for replicate in range(8)])
     ledger.note(data={"fingerprint": fingerprint})
     ledger.close()
 

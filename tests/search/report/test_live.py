@@ -19,9 +19,9 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from spaces import durable, failpoints
+from tests.search import ledgers
 
 EXPERIMENT = Experiment.from_dict({"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
-PRICE = {"params": 100.0, "params_overhead": 0.0, "macs": 1e6, "macs_overhead": 0.0}
 
 
 @pytest.fixture
@@ -31,13 +31,8 @@ def place(tmp_path):
     place.create()
     durable.write(place.config, config.to_yaml(EXPERIMENT))
     with closing(Ledger(place.ledger)) as ledger:
-        for key, words, over in (("net/-", "plain", 0.0), ("net/avg:fc2:sigmoid@pre_addition", "all stages", 3.0)):
-            ledger.enter(key, words, {**PRICE, "params_overhead": over})
-        rows = [(ledger.entries[i], Seed(0, r)) for i in (0, 1) for r in range(8)]
-        for training in ledger.plan(rows, role="search", origin="sampler"):
-            ledger.start(training.uid)
-            accuracy = 90 + 1.0 * training.architecture + training.seed.replicate / 50
-            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+        for entry in ledgers.enter(ledger, [0.0, 3.0], names=["plain", "all stages"]):
+            ledgers.train(ledger, entry, [90.0 + entry.number + replicate / 50 for replicate in range(8)])
     with place.lock():
         yield place
 
@@ -107,10 +102,8 @@ def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
     place.create()
     durable.write(place.config, config.to_yaml(EXPERIMENT))
     with closing(Ledger(place.ledger)) as ledger:
-        entry = ledger.enter("net/-", "plain", PRICE)
-        (training,) = ledger.plan([(entry, Seed(0))], role="baseline", origin="baseline")
-        ledger.start(training.uid)
-        ledger.fail(training.uid, reason="diverged", detail="")
+        (entry,) = ledgers.enter(ledger, [0.0])
+        ledgers.play(ledger, [(entry, Seed(0))], [ledgers.failed()], role="baseline", origin="baseline")
         watcher = Live(place, rules(EXPERIMENT), tell=pytest.fail, say=pytest.fail)
         watcher.changed(ledger.trainings[0], entry)
     watcher.look()

@@ -21,6 +21,7 @@ from senet_nas.network.build import sites
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space, SpaceSpec, durable
 from spaces.placements import words
+from tests.search import ledgers
 
 NASTY = '<script>alert("x")</script> & =cmd()'
 FACTS = {"config": f"name: {NASTY}", "versions": {"torch": "2"}, "data": {"train": 10}, "seconds": 3.0}
@@ -31,20 +32,10 @@ def run():
     """A run of four architectures, one of them with a name that would be dangerous if it were not escaped."""
     ledger = Ledger(":memory:")
     names = ["plain", "stages 2-3: avg r=8 pre_addition", NASTY, "all stages: max r=4 post_addition"]
-    for number, called in enumerate(names):
-        price = {"params": 100 + number, "params_overhead": float(number), "macs": 1e6, "macs_overhead": 0.1}
-        entry = ledger.enter(f"net/{number}", called, price)
-        for training in ledger.plan([(entry, Seed(0, r)) for r in range(4)], role="search", origin="sampler"):
-            ledger.start(training.uid)
-            metrics = {
-                "val_accuracy": 95 + number / 2 + training.seed.replicate / 20,
-                "grad_norm": 0.3,
-                "train_seconds": 2.0,
-            }
-            ledger.finish(training.uid, metrics=metrics, curve=[], correct=None)
-    (failed,) = ledger.plan([(ledger.entries[1], Seed(9))], role="search", origin="sampler")
-    ledger.start(failed.uid)
-    ledger.fail(failed.uid, reason="diverged", detail="epoch 2")
+    for entry in ledgers.enter(ledger, range(len(names)), names=names, macs_overhead=0.1):
+        accuracies = [95 + entry.number / 2 + replicate / 20 for replicate in range(4)]
+        ledgers.train(ledger, entry, accuracies, grad_norm=0.3, train_seconds=2.0)
+    ledgers.play(ledger, [(ledger.entries[1], Seed(9))], [ledgers.failed("diverged", "epoch 2")])
     found = front.compute("run", ledger, Rules(DEFAULT))
     return found, ledger
 
@@ -217,24 +208,20 @@ def scripted(n):
     networks = [Architecture.plain("resnet50", len(listed)), *(space.sample(rng) for _ in range(n // 2))]
     ledger = Ledger(":memory:")
     ledger.note(sites=[{"name": site.name, "stage": site.stage, "channels": dict(site.channels)} for site in listed])
-    for network in networks:
-        used = sum(se is not None for se in network.blocks)
-        price = {"params": 1e6, "params_overhead": float(used), "macs": 1e9, "macs_overhead": used / 10}
-        ledger.enter(network.key, words(network, listed), price)
+    ledgers.enter(
+        ledger,
+        [sum(se is not None for se in network.blocks) for network in networks],
+        keys=[network.key for network in networks],
+        names=[words(network, listed) for network in networks],
+    )
     rows = [(ledger.entries[0 if i % 8 == 0 else i % len(ledger.entries)], Seed(i % 3, i)) for i in range(n)]
-    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
-        ledger.start(training.uid)
-        if i % 50 == 49:
-            ledger.fail(training.uid, reason="diverged", detail="")
-        else:
-            metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)
-            accuracy = 90 + training.architecture % 7 / 10 + rng.gauss(0, 0.3)
-            ledger.finish(
-                training.uid,
-                metrics={**metrics, "val_accuracy": accuracy, "train_seconds": 60.0},
-                curve=[],
-                correct=None,
-            )
+    metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)
+    outcomes = [
+        ledgers.ended(90 + entry.number % 7 / 10 + rng.gauss(0, 0.3), **metrics, train_seconds=60.0)
+        for entry, _ in rows
+    ]
+    outcomes[49::50] = [ledgers.failed() for _ in outcomes[49::50]]
+    ledgers.play(ledger, rows, outcomes)
     return ledger
 
 

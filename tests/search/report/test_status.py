@@ -12,6 +12,7 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from spaces import durable
+from tests.search import ledgers
 
 EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "train": {"epochs": 7}}
 
@@ -21,9 +22,8 @@ def place(tmp_path):
     place = RunFolder(tmp_path / "run")
     place.create()
     with closing(Ledger(place.ledger)) as ledger:
-        plain = ledger.enter("net/-", "plain", {"params": 1.0})
-        (training,) = ledger.plan([(plain, Seed(0))], role="baseline", origin="baseline")
-        ledger.start(training.uid)
+        (plain,) = ledgers.enter(ledger, [0.0])
+        ledgers.play(ledger, [(plain, Seed(0))], [None], role="baseline", origin="baseline")
     return place
 
 

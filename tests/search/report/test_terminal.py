@@ -14,9 +14,9 @@ from search.results.result import Rules
 from search.setup.experiment_setup import prepare
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
+from tests.search import ledgers
 
 EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 20}}
-PRICE = {"params": 100.0, "params_overhead": 0.0, "macs": 1e6, "macs_overhead": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def shown(prepared, monkeypatch, *, is_terminal):
     made = Console(file=out, force_terminal=is_terminal, width=120, no_color=True)
     monkeypatch.setattr(console, "console", lambda **_: made)
     ledger = Ledger(":memory:")
-    entry = ledger.enter("net/-", "plain", PRICE)
+    (entry,) = ledgers.enter(ledger, [0.0])
     terminal = Terminal()
     terminal.plan(prepared, 0)
     first, second, third = ledger.plan([(entry, Seed(0, r)) for r in range(3)], role="search", origin="sampler")
@@ -69,7 +69,7 @@ def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_lin
     out = io.StringIO()
     monkeypatch.setattr(console, "console", lambda **_: Console(file=out, width=120, no_color=True))
     ledger = Ledger(":memory:")
-    entry = ledger.enter("net/-", "plain", PRICE)
+    (entry,) = ledgers.enter(ledger, [0.0])
     first, second = ledger.plan([(entry, Seed(0, r)) for r in range(2)], role="search", origin="sampler")
     terminal = Terminal()
     terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)

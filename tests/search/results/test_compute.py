@@ -10,8 +10,8 @@ from search.results.confirmation import Sizes
 from search.results.objectives import Objective
 from search.results.result import Rules
 from search.state.ledger import Ledger
-from senet_nas.recipe import Seed
 from spaces import UserError
+from tests.search import ledgers
 
 RULES = Rules((Objective(metric="accuracy"), Objective(metric="params", limit=50.0)))
 
@@ -19,28 +19,16 @@ RULES = Rules((Objective(metric="accuracy"), Objective(metric="params", limit=50
 def make_ledger(accuracies, fresh=None, overheads=None):
     """A ledger with these accuracies for each architecture (0 is plain), all in block 0; fresh ones in block 1."""
     ledger = Ledger(":memory:")
-    for number, values in enumerate(accuracies):
-        over = (overheads or {}).get(number, 5.0 * number)
-        price = {"params": 1000 + 10 * over, "params_overhead": over, "macs": 1e6, "macs_overhead": 0.0}
-        entry = ledger.enter(f"net/{number}", "plain" if number == 0 else f"placement {number}", price)
-        add(ledger, entry, values, 0, "search", "sampler")
+    costs = [(overheads or {}).get(number, 5.0 * number) for number in range(len(accuracies))]
+    for entry, values in zip(ledgers.enter(ledger, costs, macs_overhead=0.0), accuracies, strict=True):
+        ledgers.train(ledger, entry, values, grad_norm=0.5)
     for number, values in (fresh or {}).items():
-        add(ledger, ledger.entries[number], values, 1, "confirm", "confirmation 1")
+        confirmed = {"block": 1, "role": "confirm", "origin": "confirmation 1"}
+        ledgers.train(ledger, ledger.entries[number], values, **confirmed, grad_norm=0.5)
     if fresh:
         sizes = vars(Sizes(len(fresh) - 1, len(next(iter(fresh.values()))), len(fresh[0]), 1))
         ledger.note(confirmations=[{"sizes": sizes, "finalists": [n for n in fresh if n], "budget": 99}])
     return ledger
-
-
-def add(ledger, entry, values, block, role, origin):
-    for training in ledger.plan([(entry, Seed(block, r)) for r in range(len(values))], role=role, origin=origin):
-        ledger.start(training.uid)
-        ledger.finish(
-            training.uid,
-            metrics={"val_accuracy": values[training.seed.replicate], "grad_norm": 0.5},
-            curve=[],
-            correct=None,
-        )
 
 
 def spread(mean, n=4, width=0.1):

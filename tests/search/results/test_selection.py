@@ -9,8 +9,8 @@ from search.results import selection as choice
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
-from senet_nas.recipe import Seed
 from spaces import UserError
+from tests.search import ledgers
 
 # Accuracy over plain and overhead in percent of a0, a1, ...: a2 is the knee, a3 the most accurate, a4 is dominated.
 POINTS = [(0.0, 0.0), (0.2, 1.0), (1.8, 2.0), (2.0, 4.0), (-1.0, 3.0)]
@@ -19,13 +19,9 @@ POINTS = [(0.0, 0.0), (0.2, 1.0), (1.8, 2.0), (2.0, 4.0), (-1.0, 3.0)]
 @pytest.fixture(scope="module")
 def found():
     ledger = Ledger(":memory:")
-    for number, (gain, overhead) in enumerate(POINTS):
-        price = {"params": 100 + number, "params_overhead": overhead, "macs": 1e6, "macs_overhead": overhead / 10}
-        entry = ledger.enter(f"net/{number}", f"words {number}", price)
-        for training in ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler"):
-            ledger.start(training.uid)
-            accuracy = 90 + gain + (-1) ** training.seed.replicate / 100
-            ledger.finish(training.uid, metrics={"val_accuracy": accuracy}, curve=[], correct=None)
+    entries = ledgers.enter(ledger, [overhead for _, overhead in POINTS])
+    for entry, (gain, _) in zip(entries, POINTS, strict=True):
+        ledgers.train(ledger, entry, [90 + gain + (-1) ** replicate / 100 for replicate in range(8)])
     return front.compute("run", ledger, Rules(DEFAULT))
 
 

@@ -12,8 +12,8 @@ from search.setup import latency_setup as latency
 from search.setup.experiment_setup import prepare, rules
 from search.state.ledger import Ledger
 from senet_nas.costs.timing import Comparison
-from senet_nas.recipe import Seed
 from spaces import UserError
+from tests.search import ledgers
 
 CONFIG = {
     "data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"},
@@ -71,15 +71,8 @@ def trained(ledger, prepared, accuracies):
     """Architectures with so many SE, each with the accuracy of its place."""
     for blocks, accuracy in enumerate(accuracies):
         member = next(a for a in prepared.space if sum(se is not None for se in a.blocks) == blocks)
-        entry = ledger.enter(member.key, f"{blocks} SE", prepared.price(member))
-        for training in ledger.plan([(entry, Seed(0, i)) for i in range(4)], role="search", origin="sampler"):
-            ledger.start(training.uid)
-            ledger.finish(
-                training.uid,
-                metrics={"val_accuracy": accuracy + 0.01 * training.seed.replicate},
-                curve=[],
-                correct=None,
-            )
+        (entry,) = ledgers.enter(ledger, [0.0], keys=[member.key], names=[f"{blocks} SE"], **prepared.price(member))
+        ledgers.train(ledger, entry, [accuracy + 0.01 * replicate for replicate in range(4)])
 
 
 def test_what_is_reported_is_timed_again_once(prepared, ledger, timed):

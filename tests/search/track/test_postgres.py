@@ -8,6 +8,7 @@ from search.results.result import Rules
 from search.state.ledger import Ledger
 from search.track.tracker import Tracker, read
 from senet_nas.recipe import Seed
+from tests.search import ledgers
 from tests.search.servers import Postgres, Server, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason="needs PostgreSQL (apt-get install postgresql)")
@@ -29,16 +30,9 @@ def server(tmp_path):
 def ledger():
     """Plain and one other in turns; the last training failed."""
     ledger = Ledger(":memory:")
-    for number, key in enumerate(("net/-", "net/avg:fc2:sigmoid@pre_addition")):
-        price = {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1}
-        ledger.enter(key, f"words {number}", price)
-    rows = [(ledger.entries[i % 2], Seed(0, i // 2)) for i in range(9)]
-    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
-        ledger.start(training.uid)
-        if i == 8:
-            ledger.fail(training.uid, reason="error", detail="on purpose")
-        else:
-            ledger.finish(training.uid, metrics={"val_accuracy": 95.0 + i / 10}, curve=[], correct=None)
+    entries = ledgers.enter(ledger)
+    outcomes = [*(ledgers.ended(95.0 + i / 10) for i in range(8)), ledgers.failed("error", "on purpose")]
+    ledgers.play(ledger, [(entries[i % 2], Seed(0, i // 2)) for i in range(9)], outcomes)
     return ledger
 
 

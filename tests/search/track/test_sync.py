@@ -24,6 +24,7 @@ from search.track import views as mlflow_ui
 from search.track.views import UID
 from senet_nas.recipe import Seed
 from spaces import UserError, durable
+from tests.search import ledgers
 
 KEYS = {"cifar_resnet8/-/-/-": "plain", "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition": "stage 3"}
 EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 6}}
@@ -32,19 +33,17 @@ FACTS = {"data": {"fingerprint": "abc"}, "space": {"size": 57, "nominal": 64}, "
 
 def fill(ledger):
     """Finished ones, a failed one, one that was interrupted, and one that was never started."""
-    for number, (key, words) in enumerate(KEYS.items()):
-        price = {"params": 100.0, "params_overhead": 1.0 * number, "macs": 1e6, "macs_overhead": 0.1}
-        ledger.enter(key, words, price)
-    rows = [(entry, Seed(0, replicate)) for entry in ledger.entries for replicate in range(4)]
-    for number, training in enumerate(ledger.plan(rows, role="search", origin="sampler")[:-1]):
-        ledger.start(training.uid)
-        curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch} for epoch in (1, 2)]
-        if number == 5:
-            ledger.fail(training.uid, reason="diverged", detail="", curve=curve[:1])
-        elif number == 6:
-            ledger.wait(training.uid)
-        else:
-            ledger.finish(training.uid, metrics={"val_accuracy": 90.0 + number / 3}, curve=curve, correct=None)
+    entries = ledgers.enter(ledger, [0.0, 1.0], keys=list(KEYS), names=list(KEYS.values()))
+    curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch} for epoch in (1, 2)]
+    outcomes = [
+        *(ledgers.ended(90.0 + number / 3, curve) for number in range(5)),
+        ledgers.failed(curve=curve[:1]),
+        None,
+    ]
+    rows = [(entry, Seed(0, replicate)) for entry in entries for replicate in range(4)]
+    *_, interrupted = ledgers.play(ledger, rows[:-1], outcomes)
+    ledger.wait(interrupted.uid)
+    ledger.plan(rows[-1:], role="search", origin="sampler")
 
 
 def make(place, **experiment):

@@ -14,6 +14,7 @@ from search.track import views as mlflow_ui
 from search.track.projection import is_told
 from search.track.tracker import Tracker, read, unreachable
 from senet_nas.recipe import Seed
+from tests.search import ledgers
 from tests.search.servers import Server
 
 N = 12
@@ -25,13 +26,9 @@ PATIENCE = 1.0
 def ledger():
     """Plain and one other, six trainings each, all finished."""
     ledger = Ledger(":memory:")
-    for number, key in enumerate(("net/-", "net/avg:fc2:sigmoid@pre_addition")):
-        price = {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1}
-        ledger.enter(key, f"words {number}", price)
-    rows = [(ledger.entries[i % 2], Seed(0, i // 2)) for i in range(N)]
-    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
-        ledger.start(training.uid)
-        ledger.finish(training.uid, metrics={"val_accuracy": 95.0 + i / 10}, curve=[], correct=None)
+    entries = ledgers.enter(ledger)
+    rows = [(entries[i % 2], Seed(0, i // 2)) for i in range(N)]
+    ledgers.play(ledger, rows, [ledgers.ended(95.0 + i / 10) for i in range(N)])
     return ledger
 
 

@@ -20,6 +20,7 @@ from search.track import views as mlflow_ui
 from search.track.tracker import Tracker, connect, store
 from senet_nas.recipe import Seed
 from spaces.spec import Site
+from tests.search import ledgers
 
 DESCRIBE = {"backbone": "net", "config": "name: run\n"}
 SITES = [Site("1.0", 1, {"pre_addition": 16}), Site("2.0", 2, {"pre_addition": 32})]
@@ -44,17 +45,13 @@ def runs(template, tmp_path):
 def ledger():
     """Plain and another architecture; finished, failed, and one that was interrupted."""
     ledger = Ledger(":memory:")
-    for number, (key, words) in enumerate(KEYS.items()):
-        ledger.enter(key, words, {"params": 100.0, "params_overhead": 5.0 * number, "macs": 1e6, "macs_overhead": 0.1})
-    rows = [(ledger.entries[i], Seed(0, r)) for i in (0, 1) for r in range(3)]
-    for i, training in enumerate(ledger.plan(rows, role="search", origin="sampler")):
-        ledger.start(training.uid)
-        if i == 4:
-            ledger.fail(training.uid, reason="diverged", detail="")
-        elif i != 5:
-            metrics = {"val_accuracy": 95.0 + i / 10, "train_loss": math.inf if i == 1 else 0.1, "grad_norm": 0.2}
-            curve = [{"epoch": e, "val_accuracy": 90.0 + e, "train_loss": math.nan, "lr": 0.1} for e in (1, 2)]
-            ledger.finish(training.uid, metrics=metrics, curve=curve, correct=None)
+    entries = ledgers.enter(ledger, keys=list(KEYS), names=list(KEYS.values()))
+    curve = [{"epoch": e, "val_accuracy": 90.0 + e, "train_loss": math.nan, "lr": 0.1} for e in (1, 2)]
+    ended = [
+        ledgers.ended(95.0 + i / 10, curve, train_loss=math.inf if i == 1 else 0.1, grad_norm=0.2) for i in range(4)
+    ]
+    rows = [(entry, Seed(0, replicate)) for entry in entries for replicate in range(3)]
+    ledgers.play(ledger, rows, [*ended, ledgers.failed(), None])
     return ledger
 
 

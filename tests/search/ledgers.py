@@ -1,0 +1,103 @@
+"""Gives every test its ledgers: architectures with what they cost, and trainings that ended as the test says.
+
+All tests write ledgers through these functions, so a change of the ledger changes this file and no test. Architecture 0
+is plain; the others have one SE block each, on two sites of a network called ``net``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from search.state.ledger import Ledger
+from search.state.records import Entry, Outcome, Role, Training
+from senet_nas.recipe import Seed
+
+PLAIN = "net/-/-"
+
+
+def key(number: int) -> str:
+    """The text of architecture ``number``: plain for 0, else an SE block of that hidden width on the second site."""
+    return PLAIN if number == 0 else f"net/-/avg:fc{number}:sigmoid@pre_addition"
+
+
+def price(overhead: float = 0.0, **measures: float) -> dict[str, float]:
+    """What an architecture costs: ``overhead`` is in percent of plain's parameters, ``measures`` replaces the rest."""
+    usual = {"params": 100.0 + overhead, "params_overhead": overhead, "macs": 1e6, "macs_overhead": overhead / 10}
+    return {**usual, **measures}
+
+
+def enter(
+    ledger: Ledger,
+    overheads: Sequence[float] = (0.0, 5.0),
+    *,
+    keys: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    **measures: float,
+) -> list[Entry]:
+    """New entries, one for each overhead, with these keys and names or with their own; plain is the first of a run."""
+    entries = []
+    for place, overhead in enumerate(overheads):
+        number = len(ledger.entries)
+        name = "plain" if number == 0 else f"placement {number}"
+        entry = ledger.enter(
+            keys[place] if keys else key(number),
+            names[place] if names else name,
+            price(overhead, **measures),
+        )
+        entries.append(entry)
+    return entries
+
+
+def ended(accuracy: float, curve: Sequence[Mapping[str, float]] = (), **metrics: float) -> Outcome:
+    """The outcome of a training that finished with ``accuracy`` percent and logged ``metrics``."""
+    return Outcome({"val_accuracy": accuracy, **metrics}, curve)
+
+
+def failed(reason: str = "diverged", detail: str = "", curve: Sequence[Mapping[str, float]] = ()) -> Outcome:
+    """The outcome of a training that failed."""
+    return Outcome(curve=curve, failure=reason, detail=detail)
+
+
+def end(ledger: Ledger, training: Training, outcome: Outcome) -> Training:
+    """Writes the outcome of a running training, as the loop does."""
+    if outcome.failure:
+        return ledger.fail(training.uid, reason=outcome.failure, detail=outcome.detail, curve=outcome.curve)
+    return ledger.finish(
+        training.uid,
+        metrics=outcome.metrics,
+        curve=outcome.curve,
+        correct=outcome.correct,
+        weights=outcome.weights,
+    )
+
+
+def play(
+    ledger: Ledger,
+    rows: Iterable[tuple[Entry, Seed]],
+    outcomes: Iterable[Outcome | None],
+    *,
+    role: Role = "search",
+    origin: str = "sampler",
+) -> list[Training]:
+    """Plans a training for each row, starts and ends it as its outcome says; None leaves it running."""
+    planned = ledger.plan(list(rows), role=role, origin=origin)
+    for training, outcome in zip(planned, outcomes, strict=True):
+        ledger.start(training.uid)
+        if outcome is not None:
+            end(ledger, training, outcome)
+    return [ledger.get(training.uid) for training in planned]
+
+
+def train(
+    ledger: Ledger,
+    entry: Entry,
+    accuracies: Iterable[float],
+    *,
+    block: int = 0,
+    role: Role = "search",
+    origin: str = "sampler",
+    **metrics: float,
+) -> list[Training]:
+    """Finished trainings of an architecture, one for each accuracy in percent, with new seeds of one seed block."""
+    outcomes = [ended(accuracy, **metrics) for accuracy in accuracies]
+    used = [t.seed for t in ledger.trainings if t.architecture == entry.number and t.seed.block == block]
+    rows = [(entry, Seed(block, len(used) + i)) for i in range(len(outcomes))]
+    return play(ledger, rows, outcomes, role=role, origin=origin)
