@@ -41,13 +41,22 @@ _ALIKE = 16
 def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: int, own: Array) -> Sums:
     """Reduces the trainings to what is needed of them."""
     weighted = x * w[:, None]
-    rows = np.zeros((n_architectures, x.shape[1]))
-    np.add.at(rows, architecture, weighted)
+    rows = _summed(weighted, architecture, n_architectures)
     weight: Array = np.bincount(architecture, w, n_architectures).astype(float)
     response: Array = np.bincount(architecture, w * y, n_architectures).astype(float)
     alike, others = _grouped(rows, weight * own)
     power = float(y @ (w * y))
     return Sums(len(y), x.T @ weighted, weighted.T @ y, power, rows, weight, response, own, alike, others)
+
+
+def _summed(weighted: Array, architecture: Integers, n_architectures: int) -> Array:
+    """The rows of each architecture, added up: (architectures, columns). Every number below the count must occur, or
+    its row is zero."""
+    order = np.argsort(architecture, kind="stable")
+    present, first = np.unique(architecture[order], return_index=True)
+    rows = np.zeros((n_architectures, weighted.shape[1]))
+    rows[present] = np.add.reduceat(weighted[order], first, axis=0)
+    return rows
 
 
 def _grouped(rows: Array, weight: Array) -> tuple[tuple[tuple[float, Array], ...], Integers]:
@@ -110,11 +119,18 @@ def _explained(found: Sums, variance: float, shrink: Array) -> Array:
     return explained
 
 
-def draw(cell: Cell, found: Sums, sigmas: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A draw for each sigma given: coefficients (draws, columns), and own terms (draws, architectures)."""
+def draw(cell: Cell, found: Sums, direct: Array, sigmas: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """A draw for each sigma given: coefficients (draws, columns), and effects of architectures (draws, architectures).
+
+    The effect of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), and its own term.
+    """
     noise = rng.standard_normal((len(cell.mean), len(sigmas)))
     scaled = cell.mean[:, None] + np.linalg.solve(cell.lower.T, noise) * sigmas
     coefficients = (cell.scale[:, None] * scaled).T
-    residual = found.response - coefficients @ found.per_architecture.T
-    spread = np.sqrt(cell.shrink) * sigmas[:, None]
-    return coefficients, cell.shrink * residual + spread * rng.standard_normal(residual.shape)
+    # An own term follows shrink * (response - per_architecture @ coefficients): one product of matrices serves both.
+    own = rng.standard_normal((len(sigmas), len(cell.shrink)))
+    own *= sigmas[:, None]
+    own *= np.sqrt(cell.shrink)
+    own += cell.shrink * found.response
+    own += coefficients @ (direct - cell.shrink[:, None] * found.per_architecture).T
+    return coefficients, own

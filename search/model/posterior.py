@@ -143,11 +143,18 @@ class Posterior:
         of the gains of two of its members, taken over those that were trained (the participation ratio of the prior)."""
         rows = self.features.matrix[[number for number in self.architectures if number]]
         share = float(self.shares.mean())
-        common = (1 - share) * rows @ rows.T
-        power = np.diag(common) + share
-        different = ~np.eye(len(rows), dtype=bool)
-        alike = float((common**2 / np.outer(power, power))[different].mean()) if len(rows) > 1 else 0.0
+        alike = _mean_squared_correlation(np.sqrt(1 - share) * rows, share)
         return 1 / (alike + (1 - alike) / max(size, 1))
+
+    def intervals(self, level: float) -> tuple[Array, Array, Array]:
+        """Mean and the two ends of the central interval of every gain: three arrays in the order of ``architectures``."""
+        low, high = quantiles(self.gains, level)
+        return self.gains.mean(axis=0), low, high
+
+    def probabilities(self, above: float) -> Array:
+        """Posterior probability of every architecture that its gain exceeds ``above`` points."""
+        found: Array = (self.gains > above).mean(axis=0)
+        return found
 
     def interval(self, architecture: int, level: float) -> tuple[float, float, float]:
         """Mean and the two ends of the central interval of the gain."""
@@ -173,6 +180,28 @@ class Posterior:
         _, here, there = np.intersect1d(chosen, self.architectures, assume_unique=True, return_indices=True)
         gains[:, here] = self.gains[:count, there]
         return gains
+
+
+def quantiles(draws: Array, level: float) -> tuple[Array, Array]:
+    """The two ends of the central interval of each column of ``draws`` (draws, columns)."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _mean_squared_correlation(common: Array, own: float) -> float:
+    """Over all pairs of different rows, for a covariance ``common @ common.T`` with ``own`` added on its diagonal.
+
+    The sum over pairs is the square of the Frobenius norm of a matrix as large as the number of columns: no matrix of all
+    pairs is made.
+    """
+    n = len(common)
+    if n < 2:
+        return 0.0
+    power = (common**2).sum(axis=1)
+    scaled = common / np.sqrt(power + own)[:, None]
+    with_itself = (power / (power + own)) ** 2
+    total = float(((scaled.T @ scaled) ** 2).sum() - with_itself.sum())
+    return max(total, 0.0) / (n * (n - 1))
 
 
 def fit(
@@ -261,21 +290,29 @@ class _Model:
         picked = rng.choice(grid.weights.size, draws, p=grid.weights.ravel())
         cell_of, sigma_of = np.divmod(picked, len(self._sigmas))
         sigmas = self._sigmas[sigma_of]
+        direct = self._direct()
         coefficients = np.empty((draws, self._x.shape[1]))
-        own = np.empty((draws, len(self._numbers)))
+        gains = np.empty((draws, len(self._numbers)))
         for i in np.unique(cell_of):
             mine = cell_of == i
-            coefficients[mine], own[mine] = draw(grid.cells[i], grid.found, sigmas[mine], rng)
-        n_blocks, n_effects = len(self._blocks), 1 + self._features.matrix.shape[1]
+            coefficients[mine], gains[mine] = draw(grid.cells[i], grid.found, direct, sigmas[mine], rng)
+        n_blocks = len(self._blocks)
+        n_effects = 1 + self._features.matrix.shape[1]
         effects = coefficients[:, n_blocks : n_blocks + n_effects]
-        rows = self._features.matrix[self._numbers]
-        se = np.array(self._numbers) != 0
         ratios, shares = (np.array([getattr(c.hyper, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
         return Posterior(
-            architectures=tuple(self._numbers), gains=effects @ np.column_stack([se, rows]).T + own,
+            architectures=tuple(self._numbers), gains=gains,
             blocks=tuple(self._blocks), levels=coefficients[:, :n_blocks] + self._level, sigmas=sigmas,
             taus=ratios * sigmas, shares=shares, features=self._features, _effects=effects, _seed=seed,
         )  # fmt: skip
+
+    def _direct(self) -> Array:
+        """What the coefficients say of the gain of each architecture: (architectures, columns); its level is no gain."""
+        n_blocks = len(self._blocks)
+        direct = np.zeros((len(self._numbers), self._x.shape[1]))
+        direct[:, n_blocks] = np.array(self._numbers) != 0
+        direct[:, n_blocks + 1 : n_blocks + 1 + self._features.matrix.shape[1]] = self._features.matrix[self._numbers]
+        return direct
 
     def _columns(self, architectures: Integers) -> Array:
         blocks = np.eye(len(self._blocks))[self._block]
