@@ -183,7 +183,7 @@ def _about(choice: _Choice) -> dict[str, Any]:
         "run": choice.place.name, "training": training.name, "seed": str(training.seed), "words": point.words,
         "verdict": point.verdict, "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
         "val_accuracy": point.val_accuracy, "gain": point.gain, "gain_low": point.gain_low, "gain_high": point.gain_high,
-        "params_overhead": point.params_overhead, "macs_overhead": point.macs_overhead,
+        **{measure.overhead: point.costs[measure.overhead] for measure in choice.front.measures if measure.is_counted},
         "versions": choice.facts.get("versions"), "data_fingerprint": choice.facts["data"].get("fingerprint"),
     }  # fmt: skip
 
@@ -198,8 +198,10 @@ def _card(choice: _Choice) -> str:
         (f"gain over plain [{level} interval]",
          "-" if point.is_plain else f"{point.gain:+.2f} points [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"),
         ("verdict", point.verdict),
-        ("parameters", f"{point.params:,.0f} ({point.params_overhead:+.3g} %)"),
-        ("MACs of convolutions and linear layers, one sample", f"{point.macs:,.0f} ({point.macs_overhead:+.3g} %)"),
+        *(
+            (f"{m.title} ({m.description})", f"{m.shown(point.costs[m.column])} ({point.costs[m.overhead]:+.3g} %)")
+            for m in choice.front.measures if m.is_counted
+        ),
     ]  # fmt: skip
     recipe, samples = experiment.train, "images" if len(data.get("shape", "CHW")) == 3 else "signals"
     return "\n".join([

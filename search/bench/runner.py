@@ -14,6 +14,7 @@ from search.bench.estimators import REPORTS
 from search.bench.problems import World
 from search.bench.score import Offer, Tally
 from search.bench.searches import Searched, search, searchers
+from senet_nas.costs.measures import USUAL
 from spaces import Architecture
 from spaces.errors import UserError, unknown
 
@@ -137,14 +138,14 @@ def _oracle(table: str, number: int) -> tuple[list[Offer], float]:
 
 def _own(found: Searched, world: World) -> list[Offer]:
     members = [p for p in found.front.members if not p.is_plain]
-    return [Offer(p.params_overhead, p.gain, world.truth(Architecture.parse(p.architecture))) for p in members]
+    return [Offer(p.costs[USUAL.overhead], p.gain, world.truth(Architecture.parse(p.architecture))) for p in members]
 
 
 def _read(found: Searched, world: World, report: str) -> list[Offer]:
     """All architectures as another way of reporting sees them; what is dominated is never followed."""
     gains = REPORTS[report](found.observations)
     trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
-    return [Offer(world.price(a)["params_overhead"], gain, world.truth(a)) for a, gain in trained]
+    return [Offer(world.price(a)[USUAL.overhead], gain, world.truth(a)) for a, gain in trained]
 
 
 # -- summing up -----------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from search.bench.problems import World
 from search.results.result import Front, Point
+from senet_nas.costs.measures import USUAL
 from spaces import Architecture
 
 Array = NDArray[np.float64]
@@ -46,7 +47,7 @@ def points(offers: Sequence[Offer], most: float) -> float:
 def oracle(world: World) -> tuple[list[Offer], float]:
     """The true front as offers that claim what they hold, and the largest overhead of the space."""
     members = [a for a in world.space if not a.is_plain]
-    offers = [Offer(world.price(a)["params_overhead"], world.truth(a), world.truth(a)) for a in members]
+    offers = [Offer(world.price(a)[USUAL.overhead], world.truth(a), world.truth(a)) for a in members]
     return offers, max(offer.cost for offer in offers)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.planning.sampler_context import BLOCK, Avoid, Memory, SamplerContext
 from search.planning.samplers import SAMPLERS, chosen
-from search.results.objectives import Objective, losses
+from search.results.objectives import Objective, objective_values
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space
@@ -195,8 +195,7 @@ class Proposer:
         )
 
     def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
-        raw = losses(self._objectives, accuracy, self._price(architecture))
-        return [objective.loss(value) for objective, value in zip(self._objectives, raw, strict=True)]
+        return list(objective_values(self._objectives, accuracy, self._price(architecture)))
 
     def _constraints(self, architecture: Architecture) -> dict[str, float]:
         price = self._price(architecture)

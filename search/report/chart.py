@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from search.report.tables import escape
-from search.report.verdict_styles import COSTS, LOOKS
+from search.report.verdict_styles import LOOKS
 from search.results.result import Front, Point
+from senet_nas.costs.measures import MEASURES, of_overhead
 
 WIDTH, HEIGHT = 860, 430
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 16, 44
@@ -41,11 +42,11 @@ class Scale:
 
 def charts(front: Front) -> str:
     """A drawing against the first overhead of the objectives, and against every other one behind a fold."""
-    columns = [*front.costs, *(column for column in COSTS if column not in front.costs)]
-    known = [c for c in columns if all(getattr(p, c, None) is not None for p in front.points)]
+    columns = dict.fromkeys([*front.costs, *(measure.overhead for measure in MEASURES.values())])
+    known = [column for column in columns if all(column in p.costs for p in front.points)]
     first, *others = known
     folded = "".join(
-        f"<details><summary>The same against {COSTS[column]}</summary>{chart(front, column)}</details>"
+        f"<details><summary>The same against {of_overhead(column).title}</summary>{chart(front, column)}</details>"
         for column in others
     )
     drawn, n = len(_drawn(front)), len(front.points)
@@ -81,7 +82,7 @@ def _drawn(front: Front) -> list[Point]:
 
 
 def _scales(front: Front, column: str) -> tuple[Scale, Scale]:
-    costs = [getattr(p, column) for p in front.points]
+    costs = [p.costs[column] for p in front.points]
     gains = [value for p in front.points for value in (p.gain_low, p.gain_high, p.gain)]
     gains += [-_noise(front), _noise(front)]
     left, right = _padded(min(costs), max(costs))
@@ -111,7 +112,7 @@ def _frame(x: Scale, y: Scale, column: str, front: Front) -> Iterable[str]:
     for value in y.ticks():
         yield f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
         yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{signed(value)}</text>'
-    yield f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{COSTS[column]} over plain, percent</text>'
+    yield f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">{of_overhead(column).title} over plain, percent</text>'
     middle = (TOP + bottom) / 2
     said = f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)"
     yield f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{said}</text>'
@@ -130,7 +131,7 @@ def _band(front: Front, x: Scale, y: Scale) -> Iterable[str]:
 
 def _staircase(members: Sequence[Point], column: str, x: Scale, y: Scale) -> str:
     """What is reached with at most so much overhead: a step at each member of the front."""
-    at = sorted((getattr(p, column), p.gain) for p in members)
+    at = sorted((p.costs[column], p.gain) for p in members)
     steps: list[str] = []
     best = -math.inf
     for cost, gain in at:
@@ -141,7 +142,7 @@ def _staircase(members: Sequence[Point], column: str, x: Scale, y: Scale) -> str
 
 
 def _point(front: Front, point: Point, column: str, x: Scale, y: Scale) -> str:
-    at, gain = x(getattr(point, column)), y(point.gain)
+    at, gain = x(point.costs[column]), y(point.gain)
     kinds = ["point", *(["member"] if point.on_front else []), *(["finalist"] if point.role == "finalist" else [])]
     seeds = "".join(
         f'<circle class="seed" cx="{at}" cy="{y(value)}" r="2"/>'
@@ -174,7 +175,7 @@ def _said(point: Point, column: str) -> str:
     seeds = ", ".join(f"{value:.2f}" for value in point.seeds.values())
     return (
         f"{point.id}, {point.words} ({point.verdict})\n{point.gain:+.2f} points [{point.gain_low:+.2f}, "
-        f"{point.gain_high:+.2f}], {COSTS[column]} {getattr(point, column):+.2f} %\nseeds: {seeds} %"
+        f"{point.gain_high:+.2f}], {of_overhead(column).title} {point.costs[column]:+.2f} %\nseeds: {seeds} %"
     )
 
 
@@ -214,7 +215,7 @@ def _names(front: Front, column: str, x: Scale, y: Scale) -> Iterable[str]:
     taken: list[tuple[float, float]] = []
     named = [front[front.recommended], *(p for p in front.points if p.role == "finalist"), *front.members]
     for point in dict.fromkeys(p.id for p in named):
-        at, gain = x(getattr(front[point], column)), y(front[point].gain)
+        at, gain = x(front[point].costs[column]), y(front[point].gain)
         if all(abs(at - ax) > _NAME or abs(gain - ay) > _NAME / 2 for ax, ay in taken):
             taken.append((at, gain))
             yield f'<text class="name" x="{at + 9}" y="{gain - 8}">{escape(point)}</text>'
@@ -234,5 +235,5 @@ def _legend(front: Front) -> str:
 
 
 def _alt(front: Front, column: str) -> str:
-    said = [f"{p.words}: {p.gain:+.2f} points at {getattr(p, column):+.2f} %" for p in front.members]
-    return f"Gain over plain against {COSTS[column]}. On the front: {'; '.join(said)}"
+    said = [f"{p.words}: {p.gain:+.2f} points at {p.costs[column]:+.2f} %" for p in front.members]
+    return f"Gain over plain against {of_overhead(column).title}. On the front: {'; '.join(said)}"

@@ -12,6 +12,7 @@ from search.results.result import Front
 from search.setup.experiment_setup import kept, rules
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
+from senet_nas.costs.measures import USUAL
 from spaces.errors import UserError
 
 
@@ -38,7 +39,7 @@ class Comparison:
         }  # fmt: skip
 
     def lines(self) -> list[str]:
-        head = f"{'run':<20} {'backbone':<20} {'plain':>7}  {'take home':<44} {'gain':>22}  {'parameters':>10}"
+        head = f"{'run':<20} {'backbone':<20} {'plain':>7}  {'take home':<44} {'gain':>22}  {USUAL.title:>10}"
         return [
             head,
             *(_line(side) for side in self.sides),
@@ -86,7 +87,7 @@ def _summary(found: Front) -> dict[str, Any]:
     best = found[found.recommended]
     return {
         "verdict": found.verdict, "recommended": best.id, "words": best.words, "plain_accuracy": found.plain.val_accuracy,
-        "gain": best.gain, "gain_low": best.gain_low, "gain_high": best.gain_high, "params_overhead": best.params_overhead,
+        "gain": best.gain, "gain_low": best.gain_low, "gain_high": best.gain_high, USUAL.overhead: best.costs[USUAL.overhead],
         "likely": found.likely, "front": [point.id for point in found.members],
     }  # fmt: skip
 
@@ -98,5 +99,5 @@ def _line(side: Side) -> str:
     name = f"{best.id} {best.words}{likely}"
     return (
         f"{found.run:<20} {side.conditions['backbone']:<20} {found.plain.val_accuracy:>7.2f}  {name:<44} {gain:>22}  "
-        f"{best.params_overhead:>+8.2f} %"
+        f"{best.costs[USUAL.overhead]:>+8.2f} %"
     )

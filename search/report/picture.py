@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from search.report.verdict_styles import COSTS, LOOKS
+from search.report.verdict_styles import LOOKS
 from search.results.result import Front, Point
+from senet_nas.costs.measures import USUAL, of_overhead
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,12 +46,12 @@ def _draw(axes: "Axes", front: Front) -> None:
             points = [p for p in front.points if p.verdict == verdict and p.on_front is on_front]
             if points:
                 _scatter(axes, points, cost, verdict, alpha=1.0 if on_front else 0.5)
-    axes.plot([getattr(p, cost) for p in front.members], [p.gain for p in front.members], color="#222222", linewidth=1.2,
+    axes.plot([p.costs[cost] for p in front.members], [p.gain for p in front.members], color="#222222", linewidth=1.2,
               zorder=2, label="front (paler: behind it)", drawstyle="steps-post")  # fmt: skip
     best = front[front.recommended]
-    axes.scatter([getattr(best, cost)], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
+    axes.scatter([best.costs[cost]], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
                  zorder=5, label="recommended")  # fmt: skip
-    axes.set_xlabel(f"{COSTS.get(cost, cost)} over plain, percent")
+    axes.set_xlabel(f"{of_overhead(cost).title} over plain, percent")
     axes.set_ylabel(f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)")
     axes.set_title("\n".join(textwrap.wrap(front.verdict, 88)), fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
@@ -62,7 +63,7 @@ def _draw(axes: "Axes", front: Front) -> None:
 
 def _scatter(axes: "Axes", points: Sequence[Point], cost: str, verdict: str, *, alpha: float) -> None:
     marker, colour, filling = LOOKS[verdict]
-    x, y = [getattr(p, cost) for p in points], [p.gain for p in points]
+    x, y = [p.costs[cost] for p in points], [p.gain for p in points]
     # The mean of a skewed posterior may lie outside its interval; a bar is never drawn inside out.
     spread = [[max(0.0, p.gain - p.gain_low) for p in points], [max(0.0, p.gain_high - p.gain) for p in points]]
     size = 12 if marker == "*" else 7
@@ -76,7 +77,7 @@ def _label(axes: "Axes", front: Front) -> None:
 
     cost, frame = front.costs[0], axes.get_window_extent()
     finalists = [p for p in front.points if p.role == "finalist"]
-    at = {p.id: (getattr(p, cost), p.gain) for p in front.points}
+    at = {p.id: (p.costs[cost], p.gain) for p in front.points}
     spots = dict(zip(at, axes.transData.transform(list(at.values())), strict=True))
     taken = {name: [Bbox.from_bounds(x - 6, y - 9, 12, 18)] for name, (x, y) in spots.items()}
     for name in dict.fromkeys([front.recommended, *(p.id for p in (*finalists, *front.members))]):
@@ -108,15 +109,15 @@ def fronts_figure(fronts: Sequence[Front]) -> "Figure":
     made = Figure(figsize=(8, 5), dpi=72, layout="constrained")
     FigureCanvasAgg(made)
     axes = made.add_subplot()
-    cost = next(cost for cost in (*fronts[0].costs, "params_overhead") if all(_knows(front, cost) for front in fronts))
-    end = max(getattr(point, cost) for front in fronts for point in front.points)
+    cost = next(cost for cost in (*fronts[0].costs, USUAL.overhead) if all(_knows(front, cost) for front in fronts))
+    end = max(point.costs[cost] for front in fronts for point in front.points)
     axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
     for number, front in enumerate(fronts):
         _draw_front(axes, front, cost, end, number)
     best = [front[front.recommended] for front in fronts]
-    x, y = [getattr(point, cost) for point in best], [point.gain for point in best]
+    x, y = [point.costs[cost] for point in best], [point.gain for point in best]
     axes.scatter(x, y, s=200, facecolors="none", edgecolors="#d1495b", linewidths=2, label="recommended")
-    axes.set_xlabel(f"{COSTS.get(cost, cost)} over plain, percent")
+    axes.set_xlabel(f"{of_overhead(cost).title} over plain, percent")
     axes.set_ylabel("gain over the plain network of the same run, points")
     axes.set_title("Fronts with their intervals; pale: behind the front", fontsize=10, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
@@ -125,12 +126,12 @@ def fronts_figure(fronts: Sequence[Front]) -> "Figure":
 
 
 def _knows(front: Front, cost: str) -> bool:
-    return all(getattr(point, cost) is not None for point in front.points)
+    return all(cost in point.costs for point in front.points)
 
 
 def _draw_front(axes: "Axes", front: Front, cost: str, end: float, number: int) -> None:
-    members = sorted(front.members, key=lambda p: getattr(p, cost))
-    x, y = [getattr(p, cost) for p in members], [p.gain for p in members]
+    members = sorted(front.members, key=lambda p: p.costs[cost])
+    x, y = [p.costs[cost] for p in members], [p.gain for p in members]
     spread = [[max(0.0, p.gain - p.gain_low) for p in members], [max(0.0, p.gain_high - p.gain) for p in members]]
     # Colour, marker and dash differ, so that the picture also reads in grey.
     marker, dash = "osv^D*"[number % 6], ("-", "--", ":", "-.")[number % 4]
@@ -139,4 +140,4 @@ def _draw_front(axes: "Axes", front: Front, cost: str, end: float, number: int) 
     axes.plot([x[-1], end], [y[-1], y[-1]], dash, linewidth=1.4, color=colour)  # what costs more brings no more
     axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
     rest = [p for p in front.points if not p.on_front]
-    axes.plot([getattr(p, cost) for p in rest], [p.gain for p in rest], marker, color=colour, alpha=0.3, markersize=4)
+    axes.plot([p.costs[cost] for p in rest], [p.gain for p in rest], marker, color=colour, alpha=0.3, markersize=4)

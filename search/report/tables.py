@@ -10,6 +10,7 @@ from typing import Any
 from search.results.result import Front, Point
 from search.state import failures
 from search.state.records import Entry, Training
+from senet_nas.costs.measures import Measure
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -32,20 +33,25 @@ def ordered(front: Front) -> list[Point]:
 
 
 def row(point: Point, front: Front) -> list[str]:
-    """One architecture in eight cells: id, words, accuracy, gain, seeds, two overheads, verdict."""
+    """One architecture in cells: id, words, accuracy, gain, seeds, the overhead of every counted cost, verdict."""
     gain = "-" if point.is_plain else f"{point.gain:+.2f} [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"
     mark = " (recommended)" if point.id == front.recommended else ""
     verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
     return [
         point.id + mark, point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
-        f"{point.params_overhead:+.2f}", f"{point.macs_overhead:+.2f}", verdict,
+        *(f"{point.costs[measure.overhead]:+.2f}" for measure in exact(front)), verdict,
     ]  # fmt: skip
+
+
+def exact(front: Front) -> list[Measure]:
+    """The counted costs that a run knows: those of the tables. What was timed has a table of its own."""
+    return [measure for measure in front.measures if measure.is_counted]
 
 
 def points(front: Front) -> str:
     """All architectures, the front in bold."""
     head = ("id", "SE placement", "validation accuracy, %", f"gain over plain, points [{100 * front.rules.level:.0f} %]",
-            "seeds", "parameters over plain, %", "MACs over plain, %", "verdict", "each seed, %")  # fmt: skip
+            "seeds", *(f"{measure.title} over plain, %" for measure in exact(front)), "verdict", "each seed, %")  # fmt: skip
     rows = []
     for point in ordered(front):
         cells = [*row(point, front), ", ".join(f"{value:.2f}" for value in point.seeds.values())]

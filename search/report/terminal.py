@@ -12,6 +12,7 @@ from search.results.result import Front, Point
 from search.state.failures import kind
 from search.state.records import OPEN
 from search.state.run_folder import RunFolder, shown
+from senet_nas.costs.measures import Measure
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,11 +180,13 @@ def _table(front: Front, width: int) -> Any:
     title = "estimated validation accuracy in percent, gain over plain in points, costs over plain"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     level = f"{100 * front.rules.level:.0f} %"
-    columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", "params", _dear(front.plain)[0], "verdict")
-    shown_columns = _columns(width)
+    costs = [measure.short for measure in shown_costs(front)]
+    columns = ("id", "SE placement", "accuracy", f"gain [{level}]", "seeds", *costs, "verdict")
+    shown_columns = _columns(width, len(columns))
+    left = (0, 1, len(columns) - 1)
     for i in shown_columns:
         table.add_column(
-            columns[i], justify="left" if i in (0, 1, 7) else "right", no_wrap=i != 1, min_width=18 if i == 1 else None
+            columns[i], justify="left" if i in left else "right", no_wrap=i != 1, min_width=18 if i == 1 else None
         )
     rows = _rows(front)
     for point in rows:
@@ -194,11 +197,21 @@ def _table(front: Front, width: int) -> Any:
     return table
 
 
-def _columns(width: int) -> list[int]:
-    """Which columns fit: id, placement, gain and verdict always do; the rest is in front.csv."""
+def _columns(width: int, count: int) -> list[int]:
+    """Which of ``count`` columns fit: id, placement, gain and verdict always do; the rest is in front.csv."""
     if width >= 110:
-        return [0, 1, 2, 3, 4, 5, 6, 7]
-    return [0, 1, 2, 3, 5, 7] if width >= 95 else [0, 1, 3, 7]
+        return list(range(count))
+    if width >= 95:
+        return [0, 1, 2, 3, 5, count - 1]
+    return [0, 1, 3, count - 1]
+
+
+def shown_costs(front: Front) -> list[Measure]:
+    """The costs that are objectives, filled up to two with others that the run knows; in the order of the table of costs."""
+    wanted = [measure for measure in front.measures if measure.overhead in front.costs]
+    others = [measure for measure in front.measures if measure not in wanted]
+    chosen = wanted + others[: max(0, 2 - len(wanted))]
+    return [measure for measure in front.measures if measure in chosen]
 
 
 def _rows(front: Front) -> list[Point]:
@@ -216,16 +229,16 @@ def _row(point: Point, front: Front) -> list[str]:
     verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
     return [
         f"{mark} {point.id}", point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
-        percent(point.params_overhead), _dear(point)[1], verdict,
+        *(_cost_cell(point, measure) for measure in shown_costs(front)), verdict,
     ]  # fmt: skip
 
 
-def _dear(point: Point) -> tuple[str, str]:
-    """The cost beside parameters that says most, and its name: time where it is known; ~ where it is predicted."""
-    if point.latency_overhead is None:
-        return "MACs", percent(point.macs_overhead)
-    sign = "~" if point.latency_low is None and not point.is_plain else ""
-    return "latency", sign + percent(point.latency_overhead)
+def _cost_cell(point: Point, measure: Measure) -> str:
+    """An overhead; ~ marks one that was predicted and not measured."""
+    if measure.overhead not in point.costs:
+        return "?"
+    is_predicted = not measure.is_counted and measure.interval[0] not in point.costs and not point.is_plain
+    return ("~" if is_predicted else "") + percent(point.costs[measure.overhead])
 
 
 def _test_lines(front: Front) -> list[str]:

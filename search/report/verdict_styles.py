@@ -5,4 +5,3 @@ LOOKS = {
     "plain": ("s", "#222222", "#222222"), "proven": ("*", "#0b6e4f", "#0b6e4f"), "likely": ("o", "#2a9d8f", "#2a9d8f"),
     "open": ("o", "#7b8794", "white"), "likely worse": ("v", "#c8553d", "#c8553d"),
 }  # fmt: skip
-COSTS = {"params_overhead": "parameters", "macs_overhead": "MACs", "latency_overhead": "latency"}

@@ -6,7 +6,7 @@ from typing import Any
 
 from search.report.page import html
 from search.report.picture import front_png
-from search.report.tables import ordered, row
+from search.report.tables import exact, ordered, row
 from search.results.result import Front
 from search.state.records import Entry, Training
 from spaces import durable
@@ -31,7 +31,7 @@ def markdown(front: Front) -> str:
     """Verdict and table for places that read markdown."""
     rows = [row(point, front) for point in ordered(front)[:12]]
     head = ["id", "SE placement", "accuracy %", f"gain, points [{100 * front.rules.level:.0f} %]", "seeds",
-            "parameters, %", "MACs, %", "verdict"]  # fmt: skip
+            *(f"{measure.title}, %" for measure in exact(front)), "verdict"]  # fmt: skip
     table = [head, ["---"] * len(head), *rows]
     lines = ["| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |" for cells in table]
     best = front[front.recommended]

@@ -6,7 +6,7 @@ posterior of :mod:`search.model.posterior`, never on observed maxima; *proven* c
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from search.model import posterior as surrogate
 from search.model.posterior import Observation, Posterior
@@ -16,6 +16,7 @@ from search.results.objectives import excess, losses
 from search.results.result import COLUMNS, Front, Point, Rules
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Training
+from senet_nas.costs.measures import USUAL, cost_columns
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -58,7 +59,7 @@ def finalists(ledger: Ledger, rules: Rules, at_most: int) -> list[int]:
     """Who is worth confirming: architectures within all limits that are most surely better than plain, those on the
     front before those behind it."""
     points = [p for p in compute("", ledger, rules).points if not p.is_plain and p.allowed]
-    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.params_overhead, int(p.id[1:])))
+    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], int(p.id[1:])))
     return [int(p.id[1:]) for p in chosen[:at_most]]
 
 
@@ -111,13 +112,11 @@ def _point(
     return Point(
         id=entry.name, architecture=entry.key, words=entry.words, role=_role(number, done), on_front=False,
         val_accuracy=min(100.0, posterior.plain_accuracy + gain), gain=gain, gain_low=low, gain_high=high, p_gain=p_gain,
-        n_seeds=len(done), params=entry.price["params"], params_overhead=entry.price["params_overhead"],
-        macs=entry.price["macs"], macs_overhead=entry.price["macs_overhead"],
+        n_seeds=len(done), costs={column: price[column] for column in cost_columns() if column in price},
         verdict=_verdict(number, p_gain, p_loss, fresh, rules.level),
         seeds={str(t.seed): t.metrics["val_accuracy"] for t in done},
         allowed=excess(rules.objectives, price) <= 0,
         p_value=fresh.p_value if fresh else None, fresh_gain=fresh.gain if fresh else None, logged=_logged(done),
-        **{name: value for name, value in price.items() if name.startswith("latency_")},
     )  # fmt: skip
 
 
@@ -148,7 +147,7 @@ def _logged(done: Sequence[Training]) -> dict[str, float]:
 def _marked(points: list[Point], rules: Rules) -> list[Point]:
     """Marks the front: estimated accuracy against overheads, among what the limits allow. Plain is always allowed."""
     allowed = [i for i, p in enumerate(points) if p.allowed or p.is_plain]
-    values = [losses(rules.objectives, points[i].val_accuracy, asdict(points[i])) for i in allowed]
+    values = [losses(rules.objectives, points[i].val_accuracy, points[i].costs) for i in allowed]
     members = {allowed[i] for i in pareto.front(values)}
     return [replace(point, on_front=i in members) for i, point in enumerate(points)]
 
@@ -156,7 +155,7 @@ def _marked(points: list[Point], rules: Rules) -> list[Point]:
 def _compared(points: list[Point], posterior: Posterior, rules: Rules) -> list[Point]:
     """Names, for each member of the front, the cheapest one that it does not likely beat by ``min_gain``."""
     cost = next(o.column for o in rules.objectives if not o.is_accuracy)
-    members = sorted((p for p in points if p.on_front), key=lambda p: getattr(p, cost))
+    members = sorted((p for p in points if p.on_front), key=lambda p: p.costs[cost])
     found: dict[str, str] = {}
     for i, point in enumerate(members):
         for cheaper in members[:i]:
@@ -171,7 +170,7 @@ def _choose(points: Sequence[Point], posterior: Posterior, rules: Rules) -> tupl
     """The recommendation, and the likely one to name beside plain where nothing is proven."""
     cost = next(o.column for o in rules.objectives if not o.is_accuracy)
     allowed = [p for p in points if p.allowed and not p.is_plain]
-    proven = sorted((p for p in allowed if p.verdict == "proven"), key=lambda p: getattr(p, cost))
+    proven = sorted((p for p in allowed if p.verdict == "proven"), key=lambda p: p.costs[cost])
     if proven:
         best = max(proven, key=lambda p: p.gain)
         shortfall = posterior.of(int(best.id[1:]))

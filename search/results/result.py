@@ -12,13 +12,19 @@ from typing import Any
 from search.results import confirmation as confirm
 from search.results.insights import Insights
 from search.results.objectives import Objective
+from senet_nas.costs.measures import MEASURES, USUAL, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
 
-COLUMNS = (
+_HEAD = (
     "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
-    "n_seeds", "params", "params_overhead", "macs", "macs_overhead", "latency_ms",
-    "latency_overhead", "verdict",
+    "n_seeds",
 )  # fmt: skip
+# Of front.csv. The interval of a measured cost is in front.json alone.
+COLUMNS = (
+    *_HEAD,
+    *(column for measure in MEASURES.values() for column in (measure.column, measure.overhead)),
+    "verdict",
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Point:
-    """One architecture. Accuracy in percent, gain over plain in points, overhead in percent."""
+    """One architecture. Accuracy in percent, gain over plain in points, overhead in percent.
+
+    ``costs`` maps the columns of :data:`~senet_nas.costs.measures.MEASURES` to values, without those that the run does
+    not know. A predicted cost has no interval: only a measured one has. Each cost is an attribute, too: ``point.params``.
+    """
 
     id: str
     architecture: str
@@ -46,27 +56,35 @@ class Point:
     gain_high: float
     p_gain: float
     n_seeds: int
-    params: float
-    params_overhead: float
-    macs: float
-    macs_overhead: float
+    costs: Mapping[str, float]
     verdict: str
     seeds: Mapping[str, float] = field(default_factory=dict)
     allowed: bool = True
     p_value: float | None = None
     fresh_gain: float | None = None
     logged: Mapping[str, float] = field(default_factory=dict)
-    # Predicted, unless there is an interval: then it was timed alone, at the end.
-    latency_ms: float | None = None
-    latency_overhead: float | None = None
-    latency_low: float | None = None
-    latency_high: float | None = None
     # A member of the front that is not likely better than another, which costs less: the cheapest such.
     alike: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """A cost by its column, None where the run does not know it. Raises AttributeError for any other name."""
+        if name not in cost_columns():
+            raise AttributeError(f"a point has no attribute `{name}`")
+        return self.costs.get(name)
 
     @property
     def is_plain(self) -> bool:
         return self.role == "plain"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every column by name, in the order that front.json has always had; None for costs that are not known."""
+        own = asdict(self)
+        costs = own.pop("costs")
+        alike = own.pop("alike")
+        head = {name: own.pop(name) for name in _HEAD}
+        exact = {column: costs.get(column) for measure in counted() for column in measure.columns}
+        measured = {column: costs.get(column) for measure in timed() for column in measure.columns}
+        return {**head, **exact, **own, **measured, "alike": alike}
 
 
 @dataclass(frozen=True)
@@ -104,11 +122,16 @@ class Front:
     def members(self) -> tuple[Point, ...]:
         """The front, from the cheapest on."""
         cost = self.costs[0]
-        return tuple(sorted((p for p in self.points if p.on_front), key=lambda p: getattr(p, cost)))
+        return tuple(sorted((p for p in self.points if p.on_front), key=lambda p: p.costs[cost]))
 
     @property
     def costs(self) -> tuple[str, ...]:
         return tuple(o.column for o in self.rules.objectives if not o.is_accuracy)
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The rows of the table of costs that this run knows."""
+        return [measure for measure in MEASURES.values() if measure.overhead in self.plain.costs]
 
     def pick(self, name: str = "best") -> Point:
         """``best`` is the recommendation; ``aN`` any architecture. Raises UserError."""
@@ -121,7 +144,7 @@ class Front:
         if not best.is_plain:
             return (
                 f"Proven: {best.words} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
-                f"({best.params_overhead:+.2f} % parameters)."
+                f"({best.costs[USUAL.overhead]:+.2f} % {USUAL.title})."
             )
         if self.likely is None:
             return "No placement of SE is proven or even likely better than the plain network."
@@ -183,7 +206,7 @@ class Front:
             "trainings": dict(self.counts), "test": self.test, "findings": self.findings,
             "insights": self.insights.to_dict() if self.insights else None,
             "objectives": [asdict(o) for o in self.rules.objectives],
-            "points": [asdict(point) for point in self.points],
+            "points": [point.to_dict() for point in self.points],
         }  # fmt: skip
 
     def to_json(self) -> str:
@@ -194,7 +217,7 @@ class Front:
         out = io.StringIO()
         writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in asdict(point).items()} for point in self.points)
+        writer.writerows({key: _cell(value) for key, value in point.to_dict().items()} for point in self.points)
         return out.getvalue()
 
 

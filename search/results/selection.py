@@ -24,14 +24,13 @@ def choose(front: Front, pick: str = "best", limits: Mapping[str, float] | None 
 
 
 def _within(point: Point, limits: Mapping[str, float]) -> bool:
-    costs = {column: getattr(point, column) for column in limits}
-    unknown_cost = [column for column, cost in costs.items() if cost is None]
-    if unknown_cost:
-        raise UserError(
-            f"{unknown_cost[0].replace('_', ' ')} was not measured in this run",
-            hint="make it an objective of the search, or limit another cost",
-        )
-    return all(cost <= limits[column] for column, cost in costs.items())
+    for column in limits:
+        if column not in point.costs:
+            raise UserError(
+                f"{column.replace('_', ' ')} was not measured in this run",
+                hint="make it an objective of the search, or limit another cost",
+            )
+    return all(point.costs[column] <= limit for column, limit in limits.items())
 
 
 def best(front: Front, allowed: Sequence[Point]) -> Point:
@@ -85,7 +84,7 @@ def _members(front: Front, allowed: Sequence[Point]) -> list[Point]:
 
 
 def _cost(front: Front, point: Point) -> float:
-    return float(getattr(point, front.costs[0]))
+    return point.costs[front.costs[0]]
 
 
 # Add a rule here.

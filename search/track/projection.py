@@ -12,6 +12,7 @@ from search.report.write import markdown
 from search.results.result import Front
 from search.state.records import Entry, Training
 from search.track.views import REPRESENTATIVE
+from senet_nas.costs.measures import MEASURES, USUAL, timed
 from spaces.architecture import Architecture
 from spaces.placements import words
 from spaces.spec import Site
@@ -19,10 +20,9 @@ from spaces.spec import Site
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 # With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
 _FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
-_COSTS = ("params_overhead", "macs_overhead", "latency_ms", "latency_overhead")
 _TABLE = (
-    "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy", "params_overhead",
-    "macs_overhead", "latency_overhead", "architecture",
+    "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy",
+    *(measure.overhead for measure in MEASURES.values()), "architecture",
 )  # fmt: skip
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
@@ -104,7 +104,17 @@ def stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
 def figures(training: Training, entry: Entry) -> dict[str, float]:
     """The last metrics of a training and what its architecture costs."""
     found = {name: training.metrics[name] for name in _FIGURES if name in training.metrics}
-    return found | {name: entry.price[name] for name in _COSTS if name in entry.price}
+    return found | {column: entry.price[column] for column in _cost_columns() if column in entry.price}
+
+
+def _cost_columns() -> list[str]:
+    """Overheads, and the value of what is timed: that of what is counted says nothing more."""
+    return [
+        column
+        for measure in MEASURES.values()
+        for column in (measure.column, measure.overhead)
+        if column == measure.overhead or not measure.is_counted
+    ]
 
 
 def curve(training: Training) -> list[tuple[int, str, float]]:
@@ -139,7 +149,7 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
 
 def table(front: Front) -> dict[str, list[Any]]:
     """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
-    members = sorted(front.members, key=lambda point: point.params)
+    members = sorted(front.members, key=lambda point: point.costs[USUAL.column])
     return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
 
 
@@ -171,9 +181,9 @@ def median(trainings: Sequence[Training]) -> Training:
 
 
 def charted_cost(front: Front) -> str:
-    """The overhead that a chart shows: latency where it was measured, else parameters."""
-    has_latency = any(point.latency_overhead is not None for point in front.points)
-    return "latency_overhead" if has_latency else "params_overhead"
+    """The overhead that a chart shows: of a timed cost where the run has one, else of parameters."""
+    known = (m.overhead for m in timed() if any(m.overhead in point.costs for point in front.points))
+    return next(known, USUAL.overhead)
 
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:

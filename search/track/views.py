@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from senet_nas.costs.measures import USUAL, counted, of_overhead
+
 UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
-_COSTS = {"latency_overhead": "latency", "params_overhead": "parameters"}
 # Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -77,19 +78,20 @@ def free_port(preferred: int) -> int:
     raise OSError(f"no free port from {preferred} to {preferred + 99}")
 
 
-def view(parent: str, cost: str = "params_overhead") -> dict[str, Any]:
+def view(parent: str, cost: str = USUAL.overhead) -> dict[str, Any]:
     """What MLflow's own page reads from a shared view: a scatter of gain against ``cost``, the safest gain first.
 
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
-    section = {"uuid": "senet", "name": f"Gain (points) against {_COSTS[cost]} (%)", "display": True, "isReordered": False,
+    title = of_overhead(cost).title
+    section = {"uuid": "senet", "name": f"Gain (points) against {title} (%)", "display": True, "isReordered": False,
                "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
     chart = {
         "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
-        "displayName": f"Gain over plain (points) against {_COSTS[cost]} (percent)", "runsCountToCompare": 100,
+        "displayName": f"Gain over plain (points) against {title} (percent)", "runsCountToCompare": 100,
         "xaxis": {"key": cost, "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
     }  # fmt: skip
-    costs = dict.fromkeys([cost, "params_overhead", "macs_overhead"])
+    costs = dict.fromkeys([cost, *(measure.overhead for measure in counted())])
     shown = ["gain", "gain_low", "gain_high", *costs, "val_accuracy", "n_seeds"]
     return {
         "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",

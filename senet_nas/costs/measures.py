@@ -133,6 +133,11 @@ def overhead_column(name: str) -> str:
     return f"{name}_overhead"
 
 
+def cost_columns() -> list[str]:
+    """The columns of all measures: value, overhead, and the interval of what is measured."""
+    return [column for measure in MEASURES.values() for column in measure.columns]
+
+
 def counted() -> list[Measure]:
     """The measures that are known exactly before anything runs."""
     return [measure for measure in MEASURES.values() if measure.is_counted]

@@ -160,7 +160,7 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
         (ROWS.replace("net/-,", "net,"), None, "is no architecture"),
         (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
         (ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
-         {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "lacks the columns params and macs"),
+         {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "add the columns params and macs"),
     ],
 )  # fmt: skip
 def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):

@@ -66,7 +66,7 @@ def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
     timed = replace(
         one,
         rules=replace(one.rules, objectives=(Objective("accuracy"), Objective("latency"))),
-        points=tuple(replace(point, latency_overhead=1.0) for point in one.points),
+        points=tuple(replace(point, costs={**point.costs, "latency_overhead": 1.0}) for point in one.points),
     )
     said = [picture.fronts_figure(fronts).axes[0].get_xlabel() for fronts in ((timed, timed), (timed, two))]
     assert said == ["latency over plain, percent", "parameters over plain, percent"]

@@ -251,7 +251,10 @@ def crowded(found, n):
     """A front of n members, so close together that their names must find places."""
     point = replace(found.points[1], on_front=True, gain_low=0.0, gain_high=1.0, fresh_gain=1.0)
     costs = [i / n + 5 * (i == n - 1) for i in range(1, n)]
-    points = [replace(point, id=f"a{i}", gain=i / n, params_overhead=cost) for i, cost in enumerate(costs, 1)]
+    points = [
+        replace(point, id=f"a{i}", gain=i / n, costs={**point.costs, "params_overhead": cost})
+        for i, cost in enumerate(costs, 1)
+    ]
     return replace(found, points=(replace(found.plain, on_front=True), *points), recommended=f"a{n // 2}", likely=None)
 
 

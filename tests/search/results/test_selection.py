@@ -69,7 +69,7 @@ def test_knee_and_accurate_are_members_of_the_front(found):
 def test_latency_is_a_limit_where_the_search_knew_it(found):
     with pytest.raises(UserError, match="latency overhead was not measured in this run"):
         choice.choose(found, "accurate", {"latency_overhead": 5})
-    timed = [replace(p, latency_overhead=3.0 * n) for n, p in enumerate(found.points)]
+    timed = [replace(p, costs={**p.costs, "latency_overhead": 3.0 * n}) for n, p in enumerate(found.points)]
     assert choice.choose(replace(found, points=tuple(timed)), "accurate", {"latency_overhead": 6}).id == "a2"
 
 

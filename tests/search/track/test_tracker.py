@@ -317,7 +317,9 @@ def test_the_parent_has_the_hypervolume_as_a_series_that_is_the_same_when_it_is_
 def test_the_prepared_chart_shows_latency_where_it_was_measured(ledger):
     found = front.compute("run", ledger, Rules(DEFAULT))
     assert projection.charted_cost(found) == "params_overhead"
-    timed = replace(found, points=tuple(replace(point, latency_overhead=1.0) for point in found.points))
+    timed = replace(
+        found, points=tuple(replace(point, costs={**point.costs, "latency_overhead": 1.0}) for point in found.points)
+    )
     state = mlflow_ui.view("abc", projection.charted_cost(timed))
     assert state["compareRunCharts"][0]["xaxis"]["key"] == "latency_overhead"
     assert "metrics.`latency_overhead`" in state["selectedColumns"]
