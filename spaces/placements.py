@@ -48,19 +48,17 @@ def baselines(space: Space) -> list[Architecture]:
     stages = sorted({space.sites[i].stage for i in allowed})
 
     def only(wanted: Sequence[int]) -> Architecture:
-        return Architecture(
-            space.backbone,
-            tuple(
-                fill(site, values, spec.min_hidden) if i in allowed and site.stage in wanted else None
-                for i, site in enumerate(space.sites)
-            ),
+        blocks = tuple(
+            fill(site, values, spec.min_hidden) if i in allowed and site.stage in wanted else None
+            for i, site in enumerate(space.sites)
         )
+        return space.ratios.annotate(Architecture(space.backbone, blocks), space.sites)
 
     return list(dict.fromkeys([only([]), only(stages), *(only([stage]) for stage in stages)]))
 
 
-def words(architecture: Architecture, sites: Sequence[Site]) -> str:
-    """The architecture for people: ``stages 2-3: avg r=8 pre_addition``. ``plain`` where it has no SE."""
+def label(architecture: Architecture, sites: Sequence[Site]) -> str:
+    """The architecture's name for people: ``stages 2-3: avg r=8 pre_addition``; ``plain`` without SE."""
     if architecture.is_plain:
         return "plain"
     by_kind: dict[str, list[Site]] = {}
@@ -71,14 +69,27 @@ def words(architecture: Architecture, sites: Sequence[Site]) -> str:
 
 
 def ratio(se: SE, site: Site) -> int | None:
-    """The reduction ratio as a person would write it; None where the excitation has no hidden width."""
-    return max(1, round(site.channels[se.position] / se.hidden)) if se.hidden else None
+    """The reduction ratio that was asked for, else the nominal one, C / hidden width; None without a hidden width."""
+    if not se.hidden:
+        return None
+    return se.ratio or max(1, round(site.channels[se.position] / se.hidden))
+
+
+def width(se: SE, site: Site) -> str:
+    """How wide the excitation is, as people, the model and the contrasts name it: ``r=16``, ``eca3`` or ``diag``.
+
+    It is the ratio, since a hidden width means another thing in every stage.
+    """
+    return f"r={ratio(se, site)}" if se.hidden else se.excitation
 
 
 def _kind(se: SE, site: Site) -> str:
-    how = f"r={ratio(se, site)}" if se.hidden else se.excitation
-    extras = ("" if se.gate == "sigmoid" else f" {se.gate}") + (" no bias" if se.form == "fcnb" else "")
-    return f"{se.squeeze} {how} {se.position}{extras}"
+    kind = f"{se.squeeze} {width(se, site)} {se.position}"
+    if se.gate != "sigmoid":
+        kind += f" {se.gate}"
+    if se.form == "fcnb":
+        kind += " no bias"
+    return kind
 
 
 def _where(chosen: Sequence[Site], sites: Sequence[Site]) -> str:

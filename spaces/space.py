@@ -15,6 +15,7 @@ from functools import cached_property, lru_cache
 
 from spaces.architecture import SE, Architecture
 from spaces.errors import UserError
+from spaces.ratios import Ratios
 from spaces.spec import FACTORS, Site, SpaceSpec, fill
 
 Blocks = tuple[SE | None, ...]
@@ -27,7 +28,10 @@ class Space:
     """
 
     def __init__(self, backbone: str, sites: Sequence[Site], spec: SpaceSpec) -> None:
-        self.backbone, self.sites, self.spec = backbone, tuple(sites), spec
+        self.backbone = backbone
+        self.sites = tuple(sites)
+        self.spec = spec
+        self.ratios = Ratios.of(spec)
         self.groups = _groups(self.sites, spec)
         self._tied = tuple(name for name in spec.tied() if len(spec.values(name)) > 1)
         self._free = tuple(name for name in FACTORS if name not in spec.tied() and len(spec.values(name)) > 1)
@@ -110,7 +114,7 @@ class Space:
         for plan in (number for number in range(len(self.plans)) if plans >> number & 1):
             for group, options in enumerate(self._options[plan]):
                 for blocks in options:
-                    found[self._join([*split[:group], blocks, *split[group + 1 :]])] = None
+                    found[self._named([*split[:group], blocks, *split[group + 1 :]])] = None
             parameters = self._encode(plan, split)
             for name in self._tied:
                 for value in self.spec.values(name):
@@ -137,7 +141,7 @@ class Space:
             free = {name: parameters[f"{group}.{name}"] for name in self._free}
             on = parameters[group] == "on"
             chosen.append(self._fill_group(sites, tied | free) if on else (None,) * len(sites))
-        return self._join(chosen)
+        return self._named(chosen)
 
     def encode(self, architecture: Architecture) -> dict[str, str]:
         """Parameters that spell a member: the first such spelling. Raises ValueError where it is not a member."""
@@ -190,6 +194,10 @@ class Space:
             for i, se in zip(sites, group, strict=True):
                 blocks[i] = se
         return Architecture(self.backbone, tuple(blocks))
+
+    def _named(self, chosen: Sequence[Blocks]) -> Architecture:
+        """The architecture with the ratios of the first setting that spells it, as :meth:`__getitem__` gives it."""
+        return self.ratios.annotate(self._join(chosen), self.sites)
 
     def _encode(self, plan: int, split: Sequence[Blocks]) -> dict[str, str]:
         tied = dict(zip(self._tied, self.plans[plan], strict=True))

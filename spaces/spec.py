@@ -1,10 +1,11 @@
-"""What a config allows: the sites of a backbone, the factors with their values, and the SE block that values mean at a site."""
+"""What a config allows: the sites of a backbone, the factors with their values, and the SE that values mean at a site."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spaces.architecture import EXCITATIONS, REDUCING, SE, spelled
+from spaces.architecture import REDUCING, SE, Form
 from spaces.errors import UserError, unknown
 from spaces.options import STRICT, option
 
@@ -12,6 +13,17 @@ FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
 Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
 Position = Literal["pre_addition", "post_addition", "pre_unit", "identity", "mid", "output"]
 Excitation = Literal["fc", "fcnb", "eca", "eca3", "eca5", "eca7", "eca9", "diag"]
+# Every excitation that a config may name: its form, and its kernel where the name gives it.
+EXCITATIONS: dict[str, tuple[Form, int | None]] = {
+    "fc": ("fc", None),
+    "fcnb": ("fcnb", None),
+    "eca": ("eca", None),
+    "eca3": ("eca", 3),
+    "eca5": ("eca", 5),
+    "eca7": ("eca", 7),
+    "eca9": ("eca", 9),
+    "diag": ("diag", None),
+}
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,9 @@ class SpaceSpec:
 
 
 def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -> SE:
-    """The SE block that factor values mean at a site. Raises UserError where the site cannot hold it.
+    """The SE that factor values mean at a site, with the ratio that was asked for. Raises UserError.
 
-    The reduction says nothing where the excitation has no hidden width, so all ratios are then the same block.
+    An excitation without a hidden width has no ratio: all values of ``reduction`` are then the same SE.
     """
     position, excitation = values["position"], values["excitation"]
     if position not in site.channels:
@@ -75,27 +87,44 @@ def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -
         )
     if excitation not in EXCITATIONS:
         raise unknown("excitation", excitation, EXCITATIONS, key="space.excitation")
-    channels = site.channels[position]
-    hidden = _hidden(site, position, int(values["reduction"]), min_hidden) if excitation in REDUCING else 0
-    return SE(values["squeeze"], spelled(excitation, channels, hidden), values["gate"], position)
+    form, kernel = EXCITATIONS[excitation]
+    ratio = int(values["reduction"]) if form in REDUCING else None
+    if ratio is not None:
+        size = _checked_width(site, position, ratio, min_hidden)
+    elif form == "eca":
+        size = kernel or eca_kernel(site.channels[position])
+    else:
+        size = 0
+    return SE(values["squeeze"], form, size, values["gate"], position, ratio)
+
+
+def hidden_width(channels: int, ratio: int, min_hidden: int | None) -> int:
+    """max(C // r, min_hidden): the hidden width that a ratio means; 0 if it leaves none."""
+    return max(channels // ratio, min_hidden or 0)
+
+
+def eca_kernel(channels: int) -> int:
+    """The kernel for C channels: (log2 C + 1) / 2 rounded down, and up to an odd number (ECA-Net, arXiv 1910.03151)."""
+    return int((math.log2(channels) + 1) / 2) | 1
 
 
 def _position_hint(site: Site) -> str:
-    """What to write instead of a position that a unit has not."""
-    return f"write `position: [{next(iter(site.channels))}]`" + (
-        ": the unit adds nothing, SE acts on what comes out of it" if "output" in site.channels else ""
-    )
+    """What to write instead of a position that the unit does not have."""
+    hint = f"write `position: [{next(iter(site.channels))}]`"
+    if "output" in site.channels:
+        hint += ": the unit adds nothing, SE acts on its output"
+    return hint
 
 
-def _hidden(site: Site, position: str, reduction: int, min_hidden: int | None) -> int:
-    """max(C // r, min_hidden). Raises UserError where nothing would be left."""
+def _checked_width(site: Site, position: str, ratio: int, min_hidden: int | None) -> int:
+    """The hidden width of a ratio at a site. Raises UserError if none is left."""
+    if ratio < 1:
+        raise UserError(f"reduction {ratio} is not a ratio; it must be at least 1", key="space.reduction")
     channels = site.channels[position]
-    if reduction < 1:
-        raise UserError(f"reduction {reduction} is not a ratio; it must be at least 1", key="space.reduction")
-    hidden = max(channels // reduction, min_hidden or 0)
+    hidden = hidden_width(channels, ratio, min_hidden)
     if hidden == 0:
         raise UserError(
-            f"reduction {reduction} leaves no channel at site {site.name} ({channels} channels at {position})",
+            f"reduction {ratio} leaves no channel at site {site.name} ({channels} channels at {position})",
             hint=f"use at most {channels}, or set space.min_hidden: 1",
             key="space.reduction",
         )

@@ -11,9 +11,8 @@ from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones import table as backbones
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.published import NETWORKS
-from spaces.architecture import EXCITATIONS
 from spaces.errors import unknown
-from spaces.spec import Position
+from spaces.spec import EXCITATIONS, Position
 
 TABLES: dict[str, Callable[[], list[str]]] = {
     "backbones": lambda: list(backbones.names()),

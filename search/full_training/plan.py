@@ -19,7 +19,7 @@ from senet_nas.data import image_folder
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.errors import UserError
-from spaces.placements import words
+from spaces.placements import label
 
 Start = Literal["scratch", "search"]
 
@@ -78,7 +78,7 @@ def _plan_of_key(
     architecture = networks.find(what, "none", {}) if what in networks.names() else Architecture.parse(what)
     experiment = load(config_path, overrides)
     _check_backbone(architecture.key, experiment)
-    named = words(architecture, build.sites(architecture.backbone))
+    named = label(architecture, build.sites(architecture.backbone))
     return Plan(architecture.key, named, experiment, None, seed, runs), Path(f"{config_path.stem}-trained")
 
 

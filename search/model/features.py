@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spaces.architecture import SE, Architecture
-from spaces.placements import ratio
+from spaces.placements import width
 from spaces.spec import Site
 
 Array = NDArray[np.float64]
@@ -64,22 +64,18 @@ def describe(architectures: Sequence[Architecture], sites: Sequence[Site]) -> Fe
 
 
 def _columns(site: Site, se: SE) -> Iterator[Column]:
-    stage, width = str(site.stage), _width(se, site)
+    stage = str(site.stage)
+    how_wide = width(se, site)
     yield "stage", stage
     yield "unit", site.name
     yield "position", se.position
     yield "stage x position", stage, se.position
-    yield "width", width
-    yield "stage x width", stage, width
-    yield "position x width", se.position, width
+    yield "width", how_wide
+    yield "stage x width", stage, how_wide
+    yield "position x width", se.position, how_wide
     yield "squeeze", se.squeeze
     yield "stage x squeeze", stage, se.squeeze
     yield "gate", se.gate
-
-
-def _width(se: SE, site: Site) -> str:
-    """The reduction ratio, since a hidden width means another thing in every stage; else the kind of excitation."""
-    return f"r={ratio(se, site)}" if se.excitation.startswith("fc") else se.excitation
 
 
 def _scaled(matrix: Array, names: Sequence[Column]) -> Features:

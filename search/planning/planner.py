@@ -21,7 +21,7 @@ from search.state.records import SHARE, Entry, Role, Training
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.failpoints import failpoint
-from spaces.placements import baselines, words
+from spaces.placements import baselines, label
 
 # A fresh block is opened after so many trainings, and none smaller than that (DESIGN, section 6.3). Large budgets have
 # larger blocks: more than so many average nothing out any more, and each is a column of the model.
@@ -263,5 +263,5 @@ class Planner:
 
     def _enter(self, architecture: Architecture) -> Entry:
         return self._ledger.enter(
-            architecture.key, words(architecture, self._candidates.space.sites), self._candidates.price(architecture)
+            architecture.key, label(architecture, self._candidates.space.sites), self._candidates.price(architecture)
         )

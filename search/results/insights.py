@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from search.model.posterior import Posterior
 from search.state.ledger import Ledger
 from spaces.architecture import SE, Architecture
-from spaces.placements import ratio
+from spaces.placements import width
 from spaces.spec import Site
 
 Array = NDArray[np.float64]
@@ -81,8 +81,7 @@ def _shares(architecture: Architecture, where: Sequence[Site]) -> dict[tuple[str
 
 
 def _levels(site: Site, se: SE) -> list[tuple[str, str]]:
-    width = f"r={ratio(se, site)}" if se.hidden else se.excitation
-    return [("position", se.position), ("width", width), ("squeeze", se.squeeze), ("gate", se.gate)]
+    return [("position", se.position), ("width", width(se, site)), ("squeeze", se.squeeze), ("gate", se.gate)]
 
 
 def _against(effects: Array, j: int, mine: Sequence[int], factor: str) -> Array:

@@ -14,7 +14,7 @@ from search.state.records import Entry, Training
 from search.track.views import REPRESENTATIVE
 from senet_nas.costs.measures import MEASURES, USUAL, timed
 from spaces.architecture import Architecture
-from spaces.placements import words
+from spaces.placements import label
 from spaces.spec import Site
 
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
@@ -96,7 +96,7 @@ def stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
         whole = Architecture.parse(key)
         own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
         part = Architecture(whole.backbone, tuple(se for _, se in own))
-        said = "-" if part.is_plain else words(part, [site for site, _ in own])
+        said = "-" if part.is_plain else label(part, [site for site, _ in own])
         found[f"stage{stage}"] = said.removeprefix(f"stage {stage}: ")
     return found
 

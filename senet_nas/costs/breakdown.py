@@ -6,20 +6,24 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from spaces.architecture import SE, Architecture
-from spaces.placements import ratio, words
+from spaces.placements import label, ratio, width
 from spaces.spec import Site
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One unit of the network: what it has between its ends, and what its SE costs; ``se`` is None without any."""
+    """One unit of the network, its SE or None, and what that costs.
+
+    ``positions`` are those that the unit offers; SE acts on ``channels`` channels of ``places`` pixels each. ``kind`` is
+    the SE in short, ``avg r=16``.
+    """
 
     name: str
     stage: int
     positions: tuple[str, ...]
-    se: str | None
-    position: str | None
+    se: SE | None
     ratio: int | None
+    kind: str
     channels: int
     places: int
     params: int
@@ -27,13 +31,24 @@ class Unit:
 
     @property
     def labels(self) -> list[str]:
-        """The SE in short: ``avg r=16``, and its gate where that is not the paper's; nothing where there is no SE."""
+        """The SE in short and, unless it is the paper's, its gate: ``["avg r=16"]``. Empty without SE."""
         if self.se is None:
             return []
-        squeeze, excitation, gate = self.se.partition("@")[0].split(":")
-        how = f"r={self.ratio}" if self.ratio else excitation
-        kind = f"{squeeze} {how}" + (" nb" if excitation.endswith("nb") else "")
-        return [kind] if gate == "sigmoid" else [kind, gate]
+        return [self.kind] if self.se.gate == "sigmoid" else [self.kind, self.se.gate]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "stage": self.stage,
+            "positions": self.positions,
+            "se": str(self.se) if self.se else None,
+            "position": self.se.position if self.se else None,
+            "ratio": self.ratio,
+            "channels": self.channels,
+            "places": self.places,
+            "params": self.params,
+            "macs": self.macs,
+        }
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ class Shown:
     macs_overhead: float
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"units": [unit.to_dict() for unit in self.units]}
 
     @property
     def stages(self) -> list[tuple[int, list[Unit]]]:
@@ -97,7 +112,7 @@ class Shown:
         each = " each" if len(alike) > 1 else ""
         where = f"on {first.channels} channels of {first.places} places"
         return (
-            f"  {name:<14} {first.se:<36} {where:<32} {first.params:>9,} params {100 * first.params / self.params_plain:+.2f} %"
+            f"  {name:<14} {first.se!s:<36} {where:<32} {first.params:>9,} params {100 * first.params / self.params_plain:+.2f} %"
             f"  {first.macs:>9,} MACs{each}"
         )
 
@@ -119,7 +134,7 @@ def show(
     prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
     cost = prices.of(architecture)
     return Shown(
-        architecture=architecture.key, words=words(architecture, sites), image=image,
+        architecture=architecture.key, words=label(architecture, sites), image=image,
         classes=data.classes, units=_units(architecture, prices), params_plain=prices.plain["params"],
         params=int(cost["params"]), params_overhead=cost["params_overhead"], macs_plain=prices.plain["macs"],
         macs=int(cost["macs"]), macs_overhead=cost["macs_overhead"],
@@ -140,6 +155,19 @@ def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
     channels, size = site.channels[at], places[at]
     cost = se_cost(channels, size, se) if se else {"params": 0, "macs": 0}
     return Unit(
-        site.name, site.stage, tuple(site.channels), str(se) if se else None, se.position if se else None,
-        ratio(se, site) if se else None, channels, size, cost["params"], cost["macs"],
-    )  # fmt: skip
+        name=site.name,
+        stage=site.stage,
+        positions=tuple(site.channels),
+        se=se,
+        ratio=ratio(se, site) if se else None,
+        kind=_kind(se, site) if se else "",
+        channels=channels,
+        places=size,
+        params=cost["params"],
+        macs=cost["macs"],
+    )
+
+
+def _kind(se: SE, site: Site) -> str:
+    kind = f"{se.squeeze} {width(se, site)}"
+    return f"{kind} nb" if se.form == "fcnb" else kind

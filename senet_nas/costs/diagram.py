@@ -69,11 +69,11 @@ def _unit(unit: Unit, left: int, top: int) -> Iterator[str]:
     for start, end in BOXES:
         yield f'<rect class="box" x="{left + start}" y="{y - 8}" width="{end - start}" height="16" rx="2"/>'
     yield _text(left + 5, top + 12, unit.name, "pale")
-    if unit.se is not None and unit.position is not None:
-        x, dy = SPOTS[unit.position]
+    if unit.se is not None:
+        x, dy = SPOTS[unit.se.position]
         yield (
-            f'<rect x="{left + x - 6}" y="{top + dy - 9}" width="12" height="18" rx="4" fill="{COLOURS[unit.position]}">'
-            f"<title>{escape(unit.se)} on {unit.channels} channels: {unit.params:,} params, {unit.macs:,} MACs</title></rect>"
+            f'<rect x="{left + x - 6}" y="{top + dy - 9}" width="12" height="18" rx="4" fill="{COLOURS[unit.se.position]}">'
+            f"<title>{escape(str(unit.se))} on {unit.channels} channels: {unit.params:,} params, {unit.macs:,} MACs</title></rect>"
         )
         for line, text in enumerate([*unit.labels, f"+{short(unit.params)}"]):
             yield _text(left + 5, top + 68 + 13 * line, text, "pale" if text[0] == "+" else "")
@@ -82,7 +82,7 @@ def _unit(unit: Unit, left: int, top: int) -> Iterator[str]:
 def _legend(shown: Shown, y: int) -> Iterator[str]:
     """The positions that occur."""
     x = 16
-    for position in dict.fromkeys(unit.position for unit in shown.units if unit.position):
+    for position in dict.fromkeys(unit.se.position for unit in shown.units if unit.se):
         yield f'<rect x="{x}" y="{y - 9}" width="10" height="14" rx="3" fill="{COLOURS[position]}"/>'
         yield _text(x + 16, y + 2, position, "")
         x += 40 + 7 * len(position)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
-from spaces.placements import words
+from spaces.placements import label
 
 if TYPE_CHECKING:
     from senet_nas.costs.timing import Comparison
@@ -99,7 +99,7 @@ def profile(
     prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
     cost = prices.of(architecture)
     return Profile(
-        architecture=architecture.key, words=words(architecture, sites), image=image,
+        architecture=architecture.key, words=label(architecture, sites), image=image,
         classes=data.classes, params=int(cost["params"]), params_plain=prices.plain["params"],
         params_overhead=cost["params_overhead"], macs=int(cost["macs"]), macs_plain=prices.plain["macs"],
         macs_overhead=cost["macs_overhead"], macs_paper=int(cost["macs_paper"]),

@@ -10,17 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from senet_nas.network.backbones import table as backbones
-from spaces import SE, Architecture, Site, placements
+from spaces import SE, Architecture, Site
 from spaces.errors import UserError, unknown
+from spaces.placements import PAPER as PAPER_SE
 from spaces.placements import place
+from spaces.spec import fill
 
 PAPER = "Hu et al., arXiv 1709.01507"
 Hidden = Callable[[Site], int]
-
-
-def sixteenth(position: str) -> Hidden:
-    """C / 16 of the channels at a position: the reduction of Hu et al."""
-    return lambda site: site.channels[position] // 16
 
 
 def quarter_of_8(site: Site) -> int:
@@ -37,7 +34,10 @@ def quarter_of_input(site: Site) -> int:
 
 @dataclass(frozen=True)
 class Network:
-    """A named placement: SE at ``position`` of every unit, or of those of ``stages``. ``note`` says what is not in print."""
+    """A named placement: SE at ``position`` of every unit, or of the units of ``stages``.
+
+    ``hidden`` gives the hidden width at a site; None is the paper's reduction of 16. ``note`` says what is not in print.
+    """
 
     backbone: str
     params: int
@@ -62,8 +62,9 @@ class Network:
     def _block(self, site: Site) -> SE | None:
         if self.stages is not None and site.stage not in self.stages:
             return None
-        hidden = (self.hidden or sixteenth(self.position))(site)
-        return SE("avg", f"fc{hidden}", self.gate, self.position)
+        if self.hidden is None:
+            return fill(site, {**PAPER_SE, "position": self.position, "gate": self.gate})
+        return SE("avg", "fc", self.hidden(site), self.gate, self.position)
 
     def to_dict(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if key not in ("hidden", "stages")}
@@ -213,7 +214,7 @@ def find(target: str, placement: str, values: Mapping[str, str], min_hidden: int
 def _usual(sites: Sequence[Site]) -> str:
     """Where SE acts unless it is said: the paper's position where all units offer it, else the first that all offer."""
     common = [position for position in sites[0].channels if all(position in site.channels for site in sites)]
-    papers = placements.PAPER["position"]
+    papers = PAPER_SE["position"]
     return papers if papers in common or not common else common[0]
 
 

@@ -19,9 +19,9 @@ from senet_nas.network.backbones import table as backbones
 from senet_nas.network.build import build
 from senet_nas.network.operators import EXCITATIONS, GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
-from spaces import SE, Architecture, Space, UserError
-from spaces.architecture import spelled
-from spaces.placements import baselines
+from spaces import SE, Architecture, Site, Space, UserError
+from spaces.placements import PAPER, baselines
+from spaces.spec import fill
 
 Image = tuple[int, ...]  # channels and sides of one image
 DOUBLED = "pre_addition"
@@ -41,7 +41,8 @@ def check(space: Space, init: str, image: Image, num_classes: int) -> None:
         return
     spec = space.spec
     for excitation, gate, position in itertools.product(spec.excitation, spec.gate, spec.position):
-        check_block(SE("avg", spelled(excitation, channels=1, hidden=1), gate, position))
+        values = {**PAPER, "reduction": "1", "position": position, "excitation": excitation, "gate": gate}
+        check_block(fill(Site("any", 1, {position: 1}), values))
     for architecture in baselines(space)[:2]:
         apply(build(architecture, in_channels=image[0], num_classes=num_classes), architecture, init, image)
 

@@ -30,6 +30,11 @@ def _met(row: dict[int, str]) -> set[tuple[int, str, int, str]]:
     return {(i, row[i], j, row[j]) for i, j in itertools.combinations(sorted(row), 2)}
 
 
+def spelt(squeeze: str, excitation: str, gate: str, position: str) -> SE:
+    """The SE block of which the key names these four parts, for example ``fc4nb`` as the excitation."""
+    return SE.parse(f"{squeeze}:{excitation}:{gate}@{position}")
+
+
 def positions(backbone: str) -> tuple[str, ...]:
     """Every position that some site of the backbone offers."""
     return tuple(dict.fromkeys(position for site in sites(backbone) for position in site.channels))
@@ -38,7 +43,7 @@ def positions(backbone: str) -> tuple[str, ...]:
 def covering(backbone: str) -> list[Architecture]:
     """As few networks as hold every pair of squeeze, excitation, gate and position that the backbone offers."""
     return packed(
-        backbone, [SE(*row) for row in pairwise(list(SQUEEZES), EXCITATIONS, list(GATES), positions(backbone))]
+        backbone, [spelt(*row) for row in pairwise(list(SQUEEZES), EXCITATIONS, list(GATES), positions(backbone))]
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from spaces import Architecture, UserError
-from spaces.placements import baselines, place, ratio, words
+from spaces.placements import baselines, label, place, ratio
 
 
 def on(architecture):
@@ -56,18 +56,18 @@ def test_baselines_keep_to_what_the_space_allows(make_space):
     assert everywhere in space
 
 
-def test_words(make_space):
+def test_labels(make_space):
     space = make_space()
     sites = space.sites
-    assert words(place("net", sites, "none"), sites) == "plain"
-    assert words(place("net", sites, "all"), sites) == "all stages: avg r=16 pre_addition"
-    assert words(place("net", sites, "stages:2-3"), sites) == "stages 2-3: avg r=16 pre_addition"
-    assert words(place("net", sites, "blocks:1.0,3.1"), sites) == "blocks 1.0, 3.1: avg r=16 pre_addition"
+    assert label(place("net", sites, "none"), sites) == "plain"
+    assert label(place("net", sites, "all"), sites) == "all stages: avg r=16 pre_addition"
+    assert label(place("net", sites, "stages:2-3"), sites) == "stages 2-3: avg r=16 pre_addition"
+    assert label(place("net", sites, "blocks:1.0,3.1"), sites) == "blocks 1.0, 3.1: avg r=16 pre_addition"
 
 
-def test_different_members_have_different_words(make_space):
+def test_different_members_have_different_labels(make_space):
     space = make_space(excitation=("fc", "fcnb"), gate=("sigmoid", "hard_sigmoid"))
-    assert len({words(architecture, space.sites) for architecture in space}) == space.size
+    assert len({label(architecture, space.sites) for architecture in space}) == space.size
 
 
 def test_ratio_is_what_a_person_wrote(make_space):

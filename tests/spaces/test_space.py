@@ -107,10 +107,10 @@ def test_stages_and_sites_confine_se(make_space):
 
 def test_an_architecture_of_another_shape_is_no_member(make_space):
     space = make_space(squeeze=("avg",), reduction=(4,))
-    se = SE("max", "fc4", "sigmoid", "pre_addition")
+    se = SE("max", "fc", 4, "sigmoid", "pre_addition")
     others = [
         Architecture.plain("other", 6), Architecture.plain("net", 5), Architecture("net", (se, se, *[None] * 4)),
-        Architecture("net", (SE("avg", "fc4", "sigmoid", "pre_addition"), *[None] * 5)),
+        Architecture("net", (SE("avg", "fc", 4, "sigmoid", "pre_addition"), *[None] * 5)),
     ]  # fmt: skip
     for other in others:
         assert other not in space
@@ -157,4 +157,4 @@ def test_a_position_that_a_unit_has_not_says_what_to_write():
     with pytest.raises(UserError) as caught:
         Space("net", [Site("1.0", 1, {"output": 8})], SpaceSpec())
     assert "offers no position `pre_addition`; it offers output" in caught.value.message
-    assert caught.value.hint == "write `position: [output]`: the unit adds nothing, SE acts on what comes out of it"
+    assert caught.value.hint == "write `position: [output]`: the unit adds nothing, SE acts on its output"

@@ -157,7 +157,7 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("text", "about", "says"),
     [
-        (ROWS.replace("net/-,", "net,"), None, "is no architecture"),
+        (ROWS.replace("net/-,", "net,"), None, "is not an architecture"),
         (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
         (ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
          {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "add the columns params and macs"),

@@ -20,7 +20,7 @@ from search.state.ledger import Ledger
 from senet_nas.network.build import sites
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space, SpaceSpec, durable
-from spaces.placements import words
+from spaces.placements import label
 from tests.search import ledgers
 
 NASTY = '<script>alert("x")</script> & =cmd()'
@@ -212,7 +212,7 @@ def scripted(n):
         ledger,
         [sum(se is not None for se in network.blocks) for network in networks],
         keys=[network.key for network in networks],
-        names=[words(network, listed) for network in networks],
+        names=[label(network, listed) for network in networks],
     )
     rows = [(ledger.entries[0 if i % 8 == 0 else i % len(ledger.entries)], Seed(i % 3, i)) for i in range(n)]
     metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)

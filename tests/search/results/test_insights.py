@@ -111,3 +111,10 @@ def test_without_repeated_trainings_there_is_no_decomposition(groups):
 def test_doubling_the_images_is_priced_in_trainings():
     """Half of the variance from images: twice as many leave 3/4 of it, as 4/3 of the trainings would."""
     assert "33 % more trainings" in Validation(1000, 1.0, np.sqrt(0.5)).words
+
+
+def test_a_ratio_is_one_level_of_the_contrasts_at_every_width(make_space):
+    space = make_space((64, 128, 256, 512), reduction=(4, 24), position=("pre_addition",), squeeze=("avg",))
+    posterior, members = searched(space, lambda a: 0.0)
+    found = insights.contrasts(posterior, members, space.sites, 0.9)
+    assert {c.level for c in found if c.factor == "width"} == {"r=4", "r=24"}

@@ -24,7 +24,7 @@ def shown(target: str, placement: str = "all"):
 def test_every_site_has_its_price_and_they_add_up():
     found = shown(KEY)
     first, none, last = found.units
-    assert (first.se, first.channels, first.places, first.params, first.ratio) == (
+    assert (str(first.se), first.channels, first.places, first.params, first.ratio) == (
         "avg:fc4:sigmoid@mid",
         16,
         1024,
@@ -91,7 +91,7 @@ def test_the_command_prints_json_and_writes_the_drawing(tmp_path):
     [
         ("resnet51", "unknown backbone or network `resnet51`"),
         ("cifar_resnet8/-", "which has 3 sites"),
-        ("resnet18/x", "is no SE block"),
+        ("resnet18/x", "is not an SE block"),
     ],
 )
 def test_what_cannot_be_shown_says_why(target, message):

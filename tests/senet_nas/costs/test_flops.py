@@ -16,8 +16,8 @@ from senet_nas.costs.overhead import made_for, price_list
 from senet_nas.network.backbones.table import names
 from senet_nas.network.build import fill, sites, skeleton
 from senet_nas.network.operators import GATES, SQUEEZES
-from spaces import SE, Architecture
-from tests.senet_nas.covering import EXCITATIONS
+from spaces import Architecture
+from tests.senet_nas.covering import EXCITATIONS, spelt
 
 SIDE, CLASSES = 96, 7
 CHEAP = {
@@ -32,7 +32,7 @@ def everywhere(backbone: str) -> Architecture:
     """SE at every site, all operators in turn."""
     rows = zip(itertools.cycle(SQUEEZES), itertools.cycle(EXCITATIONS), itertools.cycle(GATES), strict=False)
     places = [list(site.channels) for site in sites(backbone)]
-    blocks = [SE(*row, found[i % len(found)]) for i, (found, row) in enumerate(zip(places, rows, strict=False))]
+    blocks = [spelt(*row, found[i % len(found)]) for i, (found, row) in enumerate(zip(places, rows, strict=False))]
     return Architecture(backbone, tuple(blocks))
 
 

@@ -7,8 +7,9 @@ import torch
 from senet_nas.costs.measures import MEASURES, counted
 from senet_nas.costs.overhead import count, price_list, se_cost
 from senet_nas.network.build import build, skeleton
-from spaces import SE, Architecture, UserError
+from spaces import Architecture, UserError
 from spaces.placements import place
+from tests.senet_nas.covering import spelt
 
 KEYS = ("params", "macs", "macs_paper")
 
@@ -66,11 +67,11 @@ def test_every_measure_is_priced_and_plain_is_free() -> None:
 
 
 def test_cost_of_one_block() -> None:
-    assert se_cost(10, 25, SE("avg", "fc2", "sigmoid", "identity")) == {"params": 52, "macs": 40, "macs_paper": 540}
-    assert se_cost(10, 25, SE("avg", "fc2nb", "sigmoid", "identity"))["params"] == 40
-    assert se_cost(10, 25, SE("std", "eca3", "tanh", "mid")) == {"params": 3, "macs": 30, "macs_paper": 530}
-    assert se_cost(10, 25, SE("gem", "diag", "relu", "mid")) == {"params": 11, "macs": 10, "macs_paper": 510}
-    assert se_cost(10, 25, SE("attention", "diag", "relu", "mid")) == {"params": 20, "macs": 260, "macs_paper": 760}
+    assert se_cost(10, 25, spelt("avg", "fc2", "sigmoid", "identity")) == {"params": 52, "macs": 40, "macs_paper": 540}
+    assert se_cost(10, 25, spelt("avg", "fc2nb", "sigmoid", "identity"))["params"] == 40
+    assert se_cost(10, 25, spelt("std", "eca3", "tanh", "mid")) == {"params": 3, "macs": 30, "macs_paper": 530}
+    assert se_cost(10, 25, spelt("gem", "diag", "relu", "mid")) == {"params": 11, "macs": 10, "macs_paper": 510}
+    assert se_cost(10, 25, spelt("attention", "diag", "relu", "mid")) == {"params": 20, "macs": 260, "macs_paper": 760}
 
 
 def test_counting_leaves_the_network_as_it_is() -> None:

@@ -9,9 +9,9 @@ from torch import nn
 from senet_nas.network.build import build, sites, units
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
-from spaces import SE, Architecture, UserError
+from spaces import Architecture, UserError
 from spaces.placements import place
-from tests.senet_nas.covering import covering
+from tests.senet_nas.covering import covering, spelt
 
 POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
 SMALL = "cifar_resnet8"
@@ -118,7 +118,7 @@ def test_start_is_that_of_torchvision_and_torch() -> None:
         (f"{SMALL}/-/-/av:fc4:sigmoid@identity", "unknown squeeze `av`"),
         (f"{SMALL}/-/-/avg:fc4:sigmoid@output", "unknown position at site 3.0 `output`"),
         ("resnet19/-", "unknown backbone `resnet19`"),
-        ("resnet18", "`resnet18` is no architecture"),
+        ("resnet18", "`resnet18` is not an architecture"),
     ],
 )
 def test_what_cannot_be_built_says_why(text: str, message: str) -> None:
@@ -127,7 +127,7 @@ def test_what_cannot_be_built_says_why(text: str, message: str) -> None:
 
 
 FIELDS = st.none() | st.builds(
-    SE, st.sampled_from(list(SQUEEZES)), st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]), st.sampled_from(list(GATES)),
+    spelt, st.sampled_from(list(SQUEEZES)), st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]), st.sampled_from(list(GATES)),
     st.sampled_from(POSITIONS),
 )  # fmt: skip
 

@@ -16,8 +16,8 @@ from senet_nas.network.build import build
 from senet_nas.network.operators import EXCITATIONS as FORMS
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
-from spaces import SE, Architecture
-from tests.senet_nas.covering import EXCITATIONS, covering, packed, pairwise, positions
+from spaces import Architecture
+from tests.senet_nas.covering import EXCITATIONS, covering, packed, pairwise, positions, spelt
 
 # One backbone of each kind of unit.
 BACKBONES = ("cifar_resnet8", "cifar_preact_resnet20", "resnet18", "resnet50", "mobilenet_v1")
@@ -29,7 +29,7 @@ slow = pytest.mark.slow
 def every(backbone: str) -> list[Architecture]:
     """Networks that hold the full product."""
     product = itertools.product(SQUEEZES, EXCITATIONS, GATES, positions(backbone))
-    return packed(backbone, [SE(*row) for row in product])
+    return packed(backbone, [spelt(*row) for row in product])
 
 
 SAMPLE = {name: covering(name) for name in BACKBONES}
@@ -51,7 +51,7 @@ def images(number: int, memory: torch.memory_format = torch.contiguous_format) -
 
 
 def test_every_operator_has_a_place_in_the_design() -> None:
-    assert {SE("avg", name, "sigmoid", "mid").form for name in EXCITATIONS} == set(FORMS)
+    assert {spelt("avg", name, "sigmoid", "mid").form for name in EXCITATIONS} == set(FORMS)
     for networks in SAMPLE.values():
         blocks = [se for network in networks for se in network.blocks if se]
         for one, two in itertools.combinations(("squeeze", "excitation", "gate", "position"), 2):
@@ -87,7 +87,7 @@ def test_a_block_is_the_same_in_every_layout_precision_and_number_of_dimensions(
     row: tuple[str, str, str], spatial: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
-    block, x = SqueezeExcitation(12, SE(*row, "mid")), torch.randn(2, 12, *spatial)
+    block, x = SqueezeExcitation(12, spelt(*row, "mid")), torch.randn(2, 12, *spatial)
     y = block(x)
     assert y.shape == x.shape
     if len(spatial) == 2:
@@ -100,7 +100,7 @@ def test_a_block_is_the_same_in_every_layout_precision_and_number_of_dimensions(
 
 @pytest.mark.parametrize("row", ROWS, ids=":".join)
 def test_a_block_is_exported_with_any_batch_size(row: tuple[str, str, str]) -> None:
-    block, x_NCHW = SqueezeExcitation(12, SE(*row, "mid")).eval(), torch.randn(3, 12, 4, 5)
+    block, x_NCHW = SqueezeExcitation(12, spelt(*row, "mid")).eval(), torch.randn(3, 12, 4, 5)
     program = torch.export.export(block, (x_NCHW[:2],), dynamic_shapes=({0: torch.export.Dim("batch", min=1)},))
     torch.testing.assert_close(program.module()(x_NCHW), block(x_NCHW))
 
@@ -114,7 +114,7 @@ def test_a_network_is_exported(backbone: str) -> None:
 
 def test_field_embeddings_are_channels_of_places() -> None:
     """FiBiNET (arXiv 1905.09433) gates fields: (N, F, E), one factor for each field."""
-    block, x_NFE = SqueezeExcitation(7, SE("avg", "fc3", "relu", "output")), torch.randn(4, 7, 16)
+    block, x_NFE = SqueezeExcitation(7, spelt("avg", "fc3", "relu", "output")), torch.randn(4, 7, 16)
     s_NF = block.gate(block.fc2(block.fc1(x_NFE.mean(2)).relu()))
     torch.testing.assert_close(block(x_NFE), x_NFE * s_NF.unsqueeze(2))
 

@@ -6,13 +6,14 @@ from torch import nn
 
 from senet_nas.costs.overhead import price_list
 from senet_nas.network.build import build, sites
-from spaces import SE, Architecture
+from spaces import Architecture
+from tests.senet_nas.covering import spelt
 
 
 def everywhere(backbone: str, position: str, *, bias: bool = True) -> Architecture:
     """SE as in the paper, r = 16, in every unit."""
     blocks = (
-        SE("avg", f"fc{site.channels[position] // 16}{'' if bias else 'nb'}", "sigmoid", position)
+        spelt("avg", f"fc{site.channels[position] // 16}{'' if bias else 'nb'}", "sigmoid", position)
         for site in sites(backbone)
     )
     return Architecture(backbone, tuple(blocks))

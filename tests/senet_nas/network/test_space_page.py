@@ -7,8 +7,8 @@ import pytest
 
 from senet_nas.costs.overhead import price_list
 from senet_nas.network.operators import GATES, SQUEEZES
-from spaces.architecture import EXCITATIONS
 from spaces.placements import place
+from spaces.spec import EXCITATIONS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "space.md").read_text()
 ROW = re.compile(r"\| \d* ?\| `--(\w+) ([\w:]+)` \| [\d.]+ \| ([\d.]*) ?\| ([\d,]+) \| \+([\d.]+) % \|")

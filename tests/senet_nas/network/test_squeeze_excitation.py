@@ -7,14 +7,14 @@ from torch import nn
 
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation, add_output
-from spaces import SE
+from tests.senet_nas.covering import spelt
 
 POSITION = "pre_addition"
 
 
 def block(channels: int = 6, squeeze: str = "avg", excitation: str = "fc2", gate: str = "sigmoid") -> SqueezeExcitation:
     torch.manual_seed(0)
-    return SqueezeExcitation(channels, SE(squeeze, excitation, gate, POSITION))
+    return SqueezeExcitation(channels, spelt(squeeze, excitation, gate, POSITION))
 
 
 @pytest.mark.parametrize("spatial", [(7,), (4, 5), (2, 3, 4), (1, 1)])
@@ -83,7 +83,7 @@ def test_any_module_of_one_tensor_takes_se_behind_it(unit: nn.Module) -> None:
     assert isinstance(unit, kind)
     assert torch.equal(unit(x_NCHW), before)
     assert list(unit.state_dict()) == keys
-    unit.output = SqueezeExcitation(3, SE("avg", "fc2", "sigmoid", "output"))
+    unit.output = SqueezeExcitation(3, spelt("avg", "fc2", "sigmoid", "output"))
     expected = unit.output(before)
     torch.testing.assert_close(copy.deepcopy(unit)(x_NCHW), expected)
     torch.testing.assert_close(torch.export.export(unit.eval(), (x_NCHW,)).module()(x_NCHW), expected)

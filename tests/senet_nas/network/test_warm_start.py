@@ -10,7 +10,7 @@ from senet_nas.network.build import build, sites
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from spaces import SE, Architecture, Space, SpaceSpec, UserError
-from tests.senet_nas.covering import EXCITATIONS, positions
+from tests.senet_nas.covering import EXCITATIONS, positions, spelt
 
 SMALL = "cifar_resnet8"
 IMAGE = (3, 16, 16)
@@ -49,11 +49,11 @@ COMBINATIONS = list(
 )
 
 
-@pytest.mark.parametrize(("excitation", "gate", "position"), [c for c in COMBINATIONS if allowed(SE("avg", *c))])
+@pytest.mark.parametrize(("excitation", "gate", "position"), [c for c in COMBINATIONS if allowed(spelt("avg", *c))])
 def test_outputs_are_bit_identical_at_every_position_with_every_gate_that_allows_it(
     excitation: str, gate: str, position: str
 ) -> None:
-    architecture = with_se(SMALL, SE("avg", excitation, gate, position))
+    architecture = with_se(SMALL, spelt("avg", excitation, gate, position))
     plain, network = drawn(build(Architecture.plain(SMALL, 3), num_classes=5)), build(architecture, num_classes=5)
     network.load_state_dict(plain.state_dict(), strict=False)
     warm_start.apply(network, architecture, "identity", IMAGE)
@@ -64,7 +64,7 @@ def test_outputs_are_bit_identical_at_every_position_with_every_gate_that_allows
 @pytest.mark.parametrize("squeeze", SQUEEZES)
 @pytest.mark.parametrize("gate", ["sigmoid", "sigmoid2", "relu"])
 def test_no_squeeze_disturbs_it(squeeze: str, gate: str) -> None:
-    architecture = with_se(SMALL, SE(squeeze, "fc4", gate, "pre_addition"))
+    architecture = with_se(SMALL, spelt(squeeze, "fc4", gate, "pre_addition"))
     network = build(architecture, num_classes=5)
     warm_start.apply(network, architecture, "identity", IMAGE)
     assert same(network, build(Architecture.plain(SMALL, 3), num_classes=5), training=True)
@@ -73,14 +73,14 @@ def test_no_squeeze_disturbs_it(squeeze: str, gate: str) -> None:
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 @pytest.mark.parametrize("gate", ["sigmoid", "hard_sigmoid2"])
 def test_it_holds_in_networks_of_torchvision(backbone: str, gate: str) -> None:
-    architecture = with_se(backbone, SE("avg", "fc4", gate, "pre_addition"))
+    architecture = with_se(backbone, spelt("avg", "fc4", gate, "pre_addition"))
     network = build(architecture, num_classes=5)
     warm_start.apply(network, architecture, "identity", IMAGE)
     assert same(network, build(Architecture.plain(backbone, len(sites(backbone))), num_classes=5), training=True)
 
 
 def test_the_networks_part_ways_with_the_first_steps() -> None:
-    architecture = with_se(SMALL, SE("avg", "fc4", "sigmoid2", "mid"))
+    architecture = with_se(SMALL, spelt("avg", "fc4", "sigmoid2", "mid"))
     network = build(architecture, num_classes=5)
     warm_start.apply(network, architecture, "identity", IMAGE)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
@@ -94,7 +94,7 @@ def test_the_networks_part_ways_with_the_first_steps() -> None:
 
 
 def test_the_block_seed_still_draws_all_else() -> None:
-    architecture = with_se(SMALL, SE("avg", "fc4", "sigmoid2", "mid"))
+    architecture = with_se(SMALL, spelt("avg", "fc4", "sigmoid2", "mid"))
     one, other = build(architecture, block_seed=1), build(architecture, block_seed=2)
     for network in (one, other):
         warm_start.apply(network, architecture, "identity", IMAGE)
@@ -124,7 +124,7 @@ def test_a_space_that_cannot_start_so_says_what_to_write(
 
 def test_every_position_has_a_gate_that_allows_it() -> None:
     for position in (*positions("resnet50"), "output"):
-        assert {gate for gate in GATES if allowed(SE("avg", "fc4", gate, position))} >= {"sigmoid2", "tanh", "relu"}
+        assert {gate for gate in GATES if allowed(spelt("avg", "fc4", gate, position))} >= {"sigmoid2", "tanh", "relu"}
 
 
 @pytest.mark.parametrize("num_classes", [1000, 7])
@@ -133,7 +133,7 @@ def test_pretrained_weights_are_those_of_torchvision_with_se_that_changes_nothin
 ) -> None:
     theirs = drawn(build(Architecture.plain("resnet18", 8)))
     monkeypatch.setattr(backbones, "pretrained", lambda name: dict(theirs.state_dict()))
-    architecture = with_se("resnet18", SE("avg", "fc4", "sigmoid", "pre_addition"))
+    architecture = with_se("resnet18", spelt("avg", "fc4", "sigmoid", "pre_addition"))
     network = build(architecture, num_classes=num_classes, block_seed=3)
     head = network.fc.weight.clone()
     warm_start.apply(network, architecture, "pretrained", IMAGE)
