@@ -1,0 +1,105 @@
+"""One image file as uint8 pixels: the only reading of images, for training, test and the exported `predict.py`.
+
+The export copies this file into `predict.py`, so it imports Pillow and numpy alone.
+"""
+
+import numpy as np
+from PIL import Image
+
+# Modes of one byte per value that Pillow converts to grey and to colour as they are meant.
+BYTES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV")
+# Grey levels of more than one byte. Pillow would clip them at 255 instead of scaling them.
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+# Modes that show no colour.
+GREY = ("1", "L", "LA", *DEEP)
+# White of deep images: shares of 1, or all bits of 8, 10, 12, 14, 16, 24 or 32.
+WHITES = (1.0, *(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)))
+ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadablePixels(ValueError):
+    """The file is an image, but its values have no meaning as grey levels or colours; the message says why."""
+
+
+def read_pixels(path, side, *, channels, white):
+    """Pixels (side, side, channels) uint8 of an image file: upright, the shorter side resized to ``side``, centre crop.
+
+    ``channels`` is 1 (grey) or 3 (RGB). ``white`` is the level of deep images that becomes 255, the same for all images
+    of a data set (:func:`white_of`). Raises UnreadablePixels, and whatever Pillow raises for a damaged file.
+    """
+    _check_sums(path)
+    with Image.open(path) as image:
+        shallow = _eight_bits(image, white) if image.mode in DEEP else image
+        colours = _upright(_checked(shallow), _orientation(image)).convert("L" if channels == 1 else "RGB")
+    return np.atleast_3d(np.asarray(_fitted(colours, side), dtype=np.uint8))
+
+
+def deepest(path):
+    """The largest level of a deep image; 0.0 for images of one byte per value. Raises UnreadablePixels."""
+    with Image.open(path) as image:
+        return float(_levels(image).max()) if image.mode in DEEP else 0.0
+
+
+def white_of(largest):
+    """The white that holds a data set's largest level: 1, or the next of 8, 10, 12, 14, 16, 24 and 32 bits."""
+    return next((white for white in WHITES if largest <= white), WHITES[-1])
+
+
+def _check_sums(path):
+    """PNG files carry checksums, which Pillow ignores while it decodes pixels: a flipped byte would go unnoticed."""
+    with Image.open(path) as image:
+        if image.format == "PNG":
+            image.verify()
+
+
+def _levels(image):
+    levels = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(levels).all():
+        raise UnreadablePixels("holds NaN or infinite values")
+    if levels.min() < 0:
+        raise UnreadablePixels(f"holds negative values, down to {levels.min():g}")
+    return levels
+
+
+def _eight_bits(image, white):
+    levels = _levels(image)
+    if levels.max() > white:
+        raise UnreadablePixels(f"holds values up to {levels.max():g}, above the white of the data set, {white:g}")
+    return Image.fromarray(np.rint(levels * (255.0 / white)).astype(np.uint8))
+
+
+def _checked(image):
+    if image.mode not in BYTES:
+        raise UnreadablePixels(f"has the mode {image.mode}, which has no defined conversion to grey or RGB")
+    return image
+
+
+def _orientation(image):
+    """The value of the EXIF tag; 1 (upright) without one or with metadata that cannot be read."""
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # metadata are read by many parsers; damaged ones do not make the pixels unreadable
+        return 1
+
+
+def _upright(image, orientation):
+    return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
+
+
+def _fitted(image, side):
+    """The shorter side resized, then the centre: what PIL.ImageOps.fit does, without a detour through metadata."""
+    width, height = image.size
+    shorter = min(width, height)
+    left = (width - shorter) / 2
+    top = (height - shorter) / 2
+    box = (left, top, left + shorter, top + shorter)
+    return image.resize((side, side), Image.Resampling.BILINEAR, box=box)

@@ -1,0 +1,43 @@
+"""Every odd image is read as it is meant, or refused by name."""
+
+import numpy as np
+import pytest
+
+from senet_nas.data import pixels
+from tests.senet_nas.data.odd_images import ODD, SIDE
+
+
+def test_there_are_200_of_them_and_no_two_alike():
+    assert len(ODD) >= 200
+    assert len({odd.name for odd in ODD}) == len(ODD)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.name)
+def test_an_odd_image_is_read_right_or_refused(odd, tmp_path):
+    path = tmp_path / "image"
+    path.write_bytes(odd.content)
+    if odd.refused:
+        with pytest.raises(Exception) as caught:
+            pixels.read_pixels(path, SIDE, channels=1, white=odd.white)
+        assert isinstance(caught.value, pixels.UnreadablePixels) == (odd.refused != " ")
+        assert odd.refused in f" {caught.value}"
+        return
+    found = pixels.read_pixels(path, SIDE, channels=1, white=odd.white)
+    assert found.shape == (SIDE, SIDE, 1)
+    assert np.abs(found[..., 0].astype(int) - odd.grey.astype(int)).max() <= odd.tolerance
+    assert pixels.read_pixels(path, SIDE, channels=3, white=odd.white).shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"), [(0, 1), (0.7, 1), (1, 1), (1.5, 255), (255, 255), (256, 1023), (4095, 4095), (65535, 65535)]
+)
+def test_the_white_of_a_data_set_is_that_of_its_bits(largest, white):
+    assert pixels.white_of(largest) == white
+
+
+def test_the_deepest_level_of_an_image_of_bytes_is_none(tmp_path):
+    for odd in ODD:
+        if odd.name in ("L PNG", "12 bit TIFF <", "shares <"):
+            (tmp_path / "image").write_bytes(odd.content)
+            expected = {"L PNG": 0.0, "12 bit TIFF <": np.rint(240 / 255 * 4095), "shares <": 240 / 255}
+            assert pixels.deepest(tmp_path / "image") == pytest.approx(expected[odd.name])
