@@ -108,7 +108,7 @@ def test_short_epochs_leave_ten_minutes_and_a_silent_function_the_time_of_all_of
 HANGING = """
 import sys, threading
 from pathlib import Path
-from search import worker
+from search.execute import worker
 from search.state.records import Assignment, Progress
 from senet_nas.recipe import Report, Seed
 

@@ -58,7 +58,7 @@ def test_without_room_every_worker_reads_the_images_itself(tmp_path, caplog):
 WORKER = """
 import sys
 from pathlib import Path
-from senet_nas import shared_data
+from senet_nas.data import shared as shared_data
 from senet_nas.recipe import DataSpec
 
 real = shared_data.load

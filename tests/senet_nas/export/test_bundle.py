@@ -242,9 +242,9 @@ def test_a_manifest_that_cannot_be_read_is_named(folder: Path, tmp_path: Path) -
 
 KILLED = """
 import sys
-from senet_nas import export
+from senet_nas.export import bundle
 from senet_nas.network.build import build
-export.export(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=3), "cifar_resnet8/-/-/-", sys.argv[1],
+bundle.export(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=3), "cifar_resnet8/-/-/-", sys.argv[1],
               input_shape=(1, 8, 8), mean=[0.3], std=[0.2], classes=list("abc"), forms=["model.py"])
 """
 

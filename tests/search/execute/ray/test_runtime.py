@@ -20,8 +20,8 @@ from spaces import UserError
 
 LISTENING = """
 import json, os, pathlib, socket, struct
-from search import schedule
-from search.execute.ray.runtime import reaper
+from search.execute.ray import runtime as schedule
+from search.execute.ray import reaper
 from search.execute.ray.resources import Slots
 from search.execute.signals import Signals
 
@@ -92,8 +92,8 @@ def test_a_token_that_others_could_read_is_closed(tmp_path):
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     program = """
-from search import schedule
-from search.execute.ray.runtime import reaper
+from search.execute.ray import runtime as schedule
+from search.execute.ray import reaper
 from spaces import UserError
 try:
     schedule._private_token()
@@ -124,8 +124,8 @@ def test_what_a_killed_driver_started_ends_and_its_scratch_goes(tmp_path):
     program = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from search import schedule
-from search.execute.ray.runtime import reaper
+from search.execute.ray import runtime as schedule
+from search.execute.ray import reaper
 schedule._short = lambda: sys.argv[1]
 with schedule._scratch() as scratch:
     subprocess.Popen(["sleep", "600"], start_new_session=True)
