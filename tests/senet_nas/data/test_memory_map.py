@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 
 from senet_nas.data import image_folder
+from senet_nas.data import load as loading
 from senet_nas.data import memory_map as streaming
 from senet_nas.data import shared as shared_data
 from senet_nas.data.load import Data, batches, load
-from senet_nas.data import load as loading
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import evaluate as evaluation
 from spaces import UserError

@@ -17,10 +17,10 @@ def test_an_odd_image_is_read_right_or_refused(odd, tmp_path):
     path = tmp_path / "image"
     path.write_bytes(odd.content)
     if odd.refused:
-        with pytest.raises(Exception) as caught:
+        # Files that are no images are refused by Pillow, in errors of many kinds.
+        kind = Exception if odd.refused == " " else pixels.UnreadablePixels
+        with pytest.raises(kind, match=odd.refused.strip() or "."):
             pixels.read_pixels(path, SIDE, channels=1, white=odd.white)
-        assert isinstance(caught.value, pixels.UnreadablePixels) == (odd.refused != " ")
-        assert odd.refused in f" {caught.value}"
         return
     found = pixels.read_pixels(path, SIDE, channels=1, white=odd.white)
     assert found.shape == (SIDE, SIDE, 1)

@@ -31,7 +31,7 @@ SLOW = """
 import os, time
 from pathlib import Path
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 
 def slow(architecture, seed):
     for name, value in (("where", "NODE"), ("gpus", "CUDA_VISIBLE_DEVICES")):

@@ -22,7 +22,7 @@ SCRIPTED = """
 import os, signal, threading, time
 from pathlib import Path
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parent
 
 def steady(architecture, seed):
     with (HERE / "executed.txt").open("a") as log:
