@@ -45,7 +45,9 @@ def tiff(values: np.ndarray, *, order: str = "<", kind: int = 1, photometric: in
     ]  # fmt: skip
     short = {"<": "<HHIHH", ">": ">HHIHH"}[order]
     entries = [
-        struct.pack(short, tag, typ, count, value, 0) if typ == 3 else struct.pack(f"{order}HHII", tag, typ, count, value)
+        struct.pack(short, tag, typ, count, value, 0)
+        if typ == 3
+        else struct.pack(f"{order}HHII", tag, typ, count, value)
         for tag, typ, count, value in tags
     ]
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", 8 + len(data))
@@ -146,7 +148,11 @@ def metadata() -> Iterator[Odd]:
         exif = Image.Exif()
         exif[0x0112] = orientation
         stored = Image.fromarray(np.ascontiguousarray(stored_as(RAMP)))
-        for form, options, tolerance in (("PNG", {}, 0), ("WEBP", {"lossless": True}, 2), ("JPEG", {"quality": 100}, 4)):
+        for form, options, tolerance in (
+            ("PNG", {}, 0),
+            ("WEBP", {"lossless": True}, 2),
+            ("JPEG", {"quality": 100}, 4),
+        ):
             content = written(stored, form, exif=exif.tobytes(), **options)
             yield Odd(f"orientation {orientation} {form}", content, RAMP, tolerance)
     grey = Image.fromarray(RAMP)
@@ -159,7 +165,11 @@ def metadata() -> Iterator[Odd]:
         entry = struct.pack("<H", tag) + kind + struct.pack("<I", 1) + value
         block = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + b"\0\0\0\0"
         yield Odd(f"EXIF with {name}", written(grey, "JPEG", quality=100, exif=block), RAMP, 4)
-    for name, block in (("empty", b"Exif\0\0"), ("noise", b"Exif\0\0" + bytes(range(200))), ("cut", b"Exif\0\0II*\0\x08")):
+    for name, block in (
+        ("empty", b"Exif\0\0"),
+        ("noise", b"Exif\0\0" + bytes(range(200))),
+        ("cut", b"Exif\0\0II*\0\x08"),
+    ):
         yield Odd(f"EXIF {name} JPEG", written(grey, "JPEG", quality=100, exif=block), RAMP, 4)
         yield Odd(f"EXIF {name} PNG", written(grey, "PNG", exif=block[6:] or b"\0"), RAMP)
     yield Odd("ICC noise", written(grey, "PNG", icc_profile=bytes(range(256))), RAMP)
