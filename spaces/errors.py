@@ -5,7 +5,13 @@ from collections.abc import Iterable
 
 # More names than this are not listed in a message.
 LISTED = 24
-BAD_INPUT, NOTHING_USABLE, ENVIRONMENT = 2, 3, 4
+# Exit status of a command. After a signal it is SIGNALLED plus the number of the signal.
+DONE = 0
+BUG = 1
+BAD_INPUT = 2
+NOTHING_USABLE = 3
+ENVIRONMENT = 4
+SIGNALLED = 128
 
 
 class UserError(Exception):

@@ -106,7 +106,7 @@ HELP = "import sys\nfrom search.cli import app\nsys.argv = ['senet-search', '--h
         "import spaces",
         "import senet_nas",
         "import search.cli",
-        "import search.cli.names",
+        "import search.cli.listing",
         "from search import Experiment",
         "import search.loop",
         HELP,

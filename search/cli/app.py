@@ -1,4 +1,4 @@
-"""The commands. Each only reads its arguments and hands on; heavy libraries are imported inside, where they are used."""
+"""The command line. Each command reads its arguments and hands on; it imports heavy libraries where it uses them."""
 
 import atexit
 import os
@@ -8,25 +8,54 @@ from contextlib import suppress
 
 import click
 
-from search.cli import looking, reviewing, searching, training
-from spaces.errors import UserError
+from search.cli import (
+    bench,
+    check,
+    compare,
+    doctor,
+    export,
+    init,
+    listing,
+    profile,
+    report,
+    run,
+    schema,
+    show,
+    status,
+    sync,
+    train,
+    ui,
+)
+from spaces.errors import BAD_INPUT, BUG, DONE, SIGNALLED, UserError
 
 COMMANDS = (
-    searching.init, searching.check, searching.run, searching.bench,
-    reviewing.status, reviewing.report, reviewing.compare, reviewing.export, reviewing.ui, reviewing.sync, reviewing.doctor,
-    training.train,
-    looking.profile, looking.show, looking.list_, looking.schema,
-)  # fmt: skip
+    init.init,
+    check.check,
+    run.run,
+    bench.bench,
+    status.status,
+    report.report,
+    compare.compare,
+    export.export,
+    ui.ui,
+    sync.sync,
+    doctor.doctor,
+    train.train,
+    profile.profile,
+    show.show,
+    listing.list_,
+    schema.schema,
+)
 
 
 def main() -> None:
-    """Entry point: turns errors that are meant for people into a few lines and an exit status."""
-    status = exit_status()
+    """Entry point: runs a command and ends the process with its exit status."""
+    code = exit_status()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(BrokenPipeError, AttributeError):  # nobody reads any more, or exit_status has put it away
+        with suppress(BrokenPipeError, AttributeError):  # the reader is gone, or exit_status has put the stream away
             stream.flush()
     atexit._run_exitfuncs()
-    os._exit(status)  # sys.exit would look through all that the libraries left for garbage, which took five seconds
+    os._exit(code)  # sys.exit would first search what the libraries left for garbage, which took five seconds
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -52,44 +81,46 @@ for command in COMMANDS:
 
 
 def exit_status() -> int:
+    """Runs the command of ``sys.argv`` and returns its exit status. Errors for people become a few lines on stderr."""
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as done:
         return done.exit_code
     except BrokenPipeError:
-        # The reader of a pipe went away; there is nobody left to tell, and Python must not try at its end.
+        # The reader of a pipe is gone. Python must not write to it at its end either.
         sys.stdout = None
     except (KeyboardInterrupt, click.Abort) as error:
         return _stopped(error)
     except Exception as error:
         if "--debug" in sys.argv and not isinstance(error, click.ClickException):
             raise
-        return _told(error)
-    return 0
+        return _failed(error)
+    return DONE
 
 
 def _stopped(error: BaseException) -> int:
-    """Says how to go on with a run; click turns what stopped it into an Abort of its own."""
+    """Says how to continue a run; click turns what stopped it into an Abort of its own."""
     signalled = error if hasattr(error, "signal_number") else error.__cause__
     number = getattr(signalled, "signal_number", None)
-    how = "" if number is None else " What was finished is kept; type the same command again to go on."
+    how = "" if number is None else " Finished trainings are kept; type the same command again to go on."
     click.echo(f"Stopped.{how}", err=True)
-    status = 128 + int(number or signal.SIGINT)
+    code = SIGNALLED + int(number or signal.SIGINT)
     if getattr(signalled, "twice", False):
-        os._exit(status)  # at once: what Ray started ends when it finds its driver gone
-    return status
+        os._exit(code)  # at once: what Ray started ends when it finds its driver gone
+    return code
 
 
-def _told(error: Exception) -> int:
+def _failed(error: Exception) -> int:
     """Prints an error and returns its exit status."""
     if isinstance(error, click.ClickException):
         error.show()
-        return 2
+        return BAD_INPUT
     if isinstance(error, UserError):
         text = error.message if error.message.startswith("error:") else f"error: {error.message}"
-        click.echo(text + (f"\n  hint: {error.hint}" if error.hint else ""), err=True)
+        hint = f"\n  hint: {error.hint}" if error.hint else ""
+        click.echo(text + hint, err=True)
         return error.code
     click.echo(
         f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True
     )
-    return 1
+    return BUG

@@ -1,6 +1,6 @@
 """``senet-search train``: which architecture is trained in full, on what, from which weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal
@@ -25,9 +25,19 @@ Start = Literal["scratch", "search"]
 
 
 def plan(
-    what: str, *, config_path: Path | None, overrides: Sequence[str], pick: str, start: Start, seed: str, runs: Path
+    what: str,
+    *,
+    config_path: Path | None,
+    overrides: Sequence[str],
+    pick: str,
+    start: Start,
+    seed: str,
+    runs: Path,
+    limits: Mapping[str, float] | None = None,
 ) -> tuple[Plan, Path]:
-    """The training of an architecture of a run (``pick``), of a published network or of a key, and where it goes by default.
+    """The training of an architecture of a run, of a published network or of a key, and where it goes by default.
+
+    ``pick`` and ``limits`` (percent by overhead column) choose among the architectures of a run.
 
     The recipe and the data are those of ``config_path``, of a run its own unless given. Raises UserError.
     """
@@ -37,7 +47,7 @@ def plan(
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
         found = front.compute(place.name, ledger, rules(experiment))
-        point = choice.choose(found, pick)
+        point = choice.choose(found, pick, limits)
         training = take_home.median(point, ledger, place, experiment) if start == "search" else None
     if config_path is not None or overrides:
         experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)

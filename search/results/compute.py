@@ -18,7 +18,7 @@ from search.state.ledger import Ledger
 from search.state.records import OPEN, Training
 from senet_nas.costs.measures import USUAL, cost_columns
 from spaces.architecture import Architecture
-from spaces.errors import UserError
+from spaces.errors import NOTHING_USABLE, UserError
 
 __all__ = ["COLUMNS", "Front", "Point", "Rules", "compute", "features", "finalists", "observations", "resolution"]
 
@@ -34,7 +34,9 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     """The result of what the ledger holds now. Raises UserError (code 3) where plain has no finished training."""
     finished = observations(ledger.trainings)
     if not any(o.architecture == 0 for o in finished):
-        raise UserError("the plain network has no finished training yet, so there is nothing to compare with", code=3)
+        raise UserError(
+            "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
+        )
     posterior = surrogate.fit(finished, features(ledger), resolution=resolution(ledger))
     rounds, ended = _rounds(ledger), int(ledger.fact("confirmations_ended") or 0)
     # What is under way is not looked at: a test at every step would be a test at a larger level.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from search.cli.check_run import check
+from search.cli.check import examine as check
 from search.config import Experiment
 from search.execute.ray import cluster, reaper
 from search.execute.ray import runtime as schedule

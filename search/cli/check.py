@@ -1,0 +1,165 @@
+"""``senet-search check``: checks config, data, network and machine, and estimates what the run takes."""
+
+import shlex
+import shutil
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from search.cli.options import CONFIG, JSON, SET, load, print_json
+
+if TYPE_CHECKING:
+    from search.config import Experiment
+    from search.setup.experiment_setup import Prepared
+
+# Enough batches for a steady rate, few enough to wait for.
+BATCHES = 12
+
+
+@click.command()
+@CONFIG
+@SET
+@JSON
+def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check config, data, network and machine, and estimate the time. Keeps nothing that it trains."""
+    experiment = load(config, overrides)
+    found = examine(experiment)
+    if as_json:
+        print_json("check", experiment.name, found.to_dict())
+        return
+    sets = [word for text in overrides for word in ("--set", text)]
+    command = shlex.join(["senet-search", "run", str(config), *sets])
+    click.echo("\n".join([*found.lines(), f"Nothing was started. Next: {command}"]))
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A run that can start, and what it takes.
+
+    ``seconds_per_training`` is measured on a few batches; None if the user's own code or a table gives the results.
+    ``silent_store`` says why the MLflow server does not answer, and ``silent_cluster`` why the Ray cluster does not.
+    Neither stops a run: the ledger keeps everything, and the cluster may be started later.
+    """
+
+    prepared: "Prepared"
+    seconds_per_training: float | None
+    free_bytes: int
+    silent_store: str = ""
+    silent_cluster: str = ""
+
+    @property
+    def seconds(self) -> float | None:
+        """The time of the whole run in seconds."""
+        if self.seconds_per_training is None:
+            return None
+        slots = self.prepared.slots.count or 1  # a cluster may hold any number
+        return self.seconds_per_training * self.prepared.experiment.budget.trainings / slots
+
+    def to_dict(self) -> dict[str, Any]:
+        space = self.prepared.space
+        return {
+            "data": dict(self.prepared.data),
+            "space": {"size": space.size, "nominal": space.nominal_size},
+            "sites": [site.name for site in space.sites],
+            "slots": asdict(self.prepared.slots),
+            "device": self.prepared.device,
+            "trainings": self.prepared.experiment.budget.trainings,
+            "seconds_per_training": self.seconds_per_training,
+            "seconds": self.seconds,
+            "free_bytes": self.free_bytes,
+            "silent_store": self.silent_store,
+            "silent_cluster": self.silent_cluster,
+        }
+
+    def lines(self) -> list[str]:
+        from search.report.terminal import plan_lines
+
+        return [
+            "ok        config, data, network, machine",
+            *plan_lines(self.prepared),
+            f"time      {self._time()}",
+            f"disk      {self.free_bytes / 1e9:.0f} GB free",
+            *(f"caution   {text}" for text in self._cautions()),
+        ]
+
+    def _time(self) -> str:
+        if self.seconds_per_training is None or self.seconds is None:
+            return "depends on your code or table"
+        one = rough(self.seconds_per_training)
+        return f"one training about {one} (measured on {BATCHES} batches), the run about {rough(self.seconds)}"
+
+    def _cautions(self) -> list[str]:
+        """What does not stop a run, but is hardly meant."""
+        found = []
+        experiment = self.prepared.experiment
+        recipe = experiment.train
+        if experiment.evaluate == "train" and recipe.warmup >= recipe.epochs:
+            found.append(
+                f"train.warmup is {recipe.warmup:g} of {recipe.epochs} epochs, so the learning rate never reaches "
+                "train.lr; lower train.warmup"
+            )
+        if self.silent_store:
+            found.append(f"MLflow does not answer: {self.silent_store}")
+        if self.silent_cluster:
+            found.append(self.silent_cluster)
+        return found
+
+
+def examine(experiment: "Experiment") -> Checked:
+    """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
+    from search.execute.evaluators import Trainer
+    from search.setup.experiment_setup import prepare
+    from search.track import tracker
+
+    prepared = prepare(experiment)
+    seconds = _measure(prepared) if isinstance(prepared.evaluate, Trainer) else None
+    runs = Path("runs")
+    silent_store = tracker.unreachable(tracker.store(experiment.tracking.uri, runs), runs)
+    free = shutil.disk_usage(".").free
+    return Checked(prepared, seconds, free, silent_store, _silent_cluster(prepared.slots.ray))
+
+
+def _silent_cluster(address: str) -> str:
+    from search.execute.ray import cluster
+
+    error = cluster.silent(address)
+    if not error:
+        return ""
+    return f"no Ray cluster answers at {address} yet: {error}; {cluster.HEAD} before the search"
+
+
+def _measure(prepared: "Prepared") -> float:
+    """Seconds for one training: an epoch over a few batches of the real images, on the threads of one slot."""
+    import torch
+
+    from senet_nas.data.load import load as load_images
+    from senet_nas.network.build import build
+    from senet_nas.recipe import Seed
+    from senet_nas.training.train import fit
+
+    experiment = prepared.experiment
+    torch.set_num_threads(prepared.slots.cpus)
+    data = load_images(experiment.data, base=experiment.base)
+    share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
+    plain = "/".join([experiment.model.network, *("-" for _ in prepared.space.sites)])
+    model = build(plain, in_channels=data.channels, num_classes=data.num_classes)
+    recipe = replace(experiment.train, epochs=2)
+    epochs = fit(model, data.share(share), recipe, seed=Seed(0), device=prepared.device)
+    next(epochs)  # the first epoch pays for start-up
+    began = time.perf_counter()
+    next(epochs)
+    return (time.perf_counter() - began) / share * experiment.train.epochs
+
+
+def rough(seconds: float) -> str:
+    """A duration with one unit: ``4.2 s``, ``40 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

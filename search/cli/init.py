@@ -1,0 +1,99 @@
+"""``senet-search init``: writes a commented config to start from, and its schema for editors."""
+
+import itertools
+import json
+import os
+import shlex
+from pathlib import Path
+
+import click
+
+from spaces.errors import ENVIRONMENT, UserError
+
+# A folder with this many files fits the usual batch size; counting further would take long.
+MANY = 5000
+
+
+@click.command()
+@click.option("--data", default="digits", show_default=True, help="A folder of images, or the name of a dataset.")
+@click.option("--backbone", default=None, help="Network to put SE into; `senet-search list backbones` shows names.")
+@click.argument("config", default="config.yaml", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
+def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
+    """Write a commented CONFIG to start from, and its schema for editors."""
+    schema = write_config(data, backbone, config, force=force)
+    click.echo(f"Wrote {config} and {schema}. Next: senet-search check {shlex.quote(str(config))}")
+
+
+def write_config(data: str, backbone: str | None, config: Path, *, force: bool = False) -> Path:
+    """Writes the config and, beside it, the schema; returns the path of the schema.
+
+    ``data`` is the name of a dataset or a folder of images. Raises UserError if the config exists or cannot be written.
+    """
+    from search import config as configs
+    from senet_nas.data.datasets import DATASETS
+
+    if config.exists() and not force:
+        raise UserError(f"{config} exists already", hint="choose another name, or add --force")
+    batch = None
+    dataset = data
+    if data not in _names():
+        data = _folder(Path(data), config)
+        dataset = "image_folder"
+        batch = _batch(_training_images(config.parent / data))
+    text = configs.template(data=data, backbone=backbone or DATASETS[dataset].backbone, batch=batch)
+    schema = config.with_name(configs.SCHEMA_FILE)
+    try:
+        config.write_text(text)
+        schema.write_text(json.dumps(configs.schema(), indent=1) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}: {error.strerror}", code=ENVIRONMENT) from error
+    return schema
+
+
+def _names() -> list[str]:
+    """The datasets that need no path."""
+    from senet_nas.data.datasets import DATASETS
+
+    return [name for name in DATASETS if name != "image_folder"]
+
+
+def _folder(images: Path, config: Path) -> str:
+    """The folder relative to the config, as the config will be read. Raises UserError if it is not a folder."""
+    if not images.is_dir():
+        raise UserError(
+            f"{images} is neither a folder nor a dataset",
+            hint=f"give a folder of images, or one of {', '.join(_names())}",
+        )
+    if images.is_absolute():
+        return str(images)
+    seen = os.path.relpath(images, config.parent)
+    return seen if seen.startswith(".") else f"./{seen}"
+
+
+def _batch(n_train: int | None) -> tuple[int, str] | None:
+    """A batch size and the reason for it, if there are fewer training images than the usual batch size."""
+    from search.setup.experiment_setup import fitting_batch
+    from senet_nas.recipe import Recipe
+
+    if n_train is None or n_train >= Recipe.batch_size:
+        return None
+    why = f"images per step; the usual {Recipe.batch_size} exceed the {n_train} training images"
+    return fitting_batch(n_train), why
+
+
+def _training_images(images: Path) -> int | None:
+    """The number of training images in a folder; None for a large folder, and for one that `check` will refuse."""
+    from senet_nas.data import image_folder
+    from senet_nas.data.split import split
+    from senet_nas.recipe import DataSpec
+
+    if len(list(itertools.islice(images.rglob("*"), MANY))) == MANY:
+        return None
+    try:
+        spec = DataSpec(path=str(images.resolve()), color="rgb")  # a fixed colour, so that no file is opened
+        found = image_folder.listed(spec, Path())
+        parts = split(found.labels, spec, len(found.classes))
+    except UserError:
+        return None
+    return len(parts["train"][1])

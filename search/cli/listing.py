@@ -1,0 +1,87 @@
+"""``senet-search list``: every name that a config may hold, read off the tables that define them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+
+from search.cli.options import JSON, RUNS, print_json
+
+if TYPE_CHECKING:
+    from senet_nas.network.published import Network
+
+
+@click.command(name="list")
+@click.argument(
+    "what",
+    required=False,
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]",
+)
+@RUNS
+@JSON
+def list_(what: str | None, runs: Path, as_json: bool) -> None:
+    """List the names that a config may hold, and the runs."""
+    found = listing(what, runs)
+    if as_json:
+        print_json("list", None, found)
+    else:
+        click.echo("\n".join(lines(found)))
+
+
+def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
+    """Names by kind: of one kind, or of all. Raises UserError for an unknown kind."""
+    from spaces.errors import unknown
+
+    tables = _tables(runs)
+    if what is None:
+        return tables
+    if what not in tables:
+        raise unknown("list", what, tables)
+    return {what: tables[what]}
+
+
+def _tables(runs: Path) -> dict[str, list[str]]:
+    from search.planning.samplers import SAMPLERS
+    from search.state import run_folder
+    from senet_nas.costs.measures import MEASURES
+    from senet_nas.data.datasets import DATASETS
+    from senet_nas.network.backbones import table as backbones
+    from senet_nas.network.operators import GATES, SQUEEZES
+    from senet_nas.network.published import NETWORKS
+    from spaces.spec import EXCITATIONS, Position
+
+    return {
+        "backbones": list(backbones.names()),
+        "networks": list(NETWORKS),
+        "datasets": list(DATASETS),
+        "squeezes": list(SQUEEZES),
+        "excitations": list(EXCITATIONS),
+        "gates": list(GATES),
+        "positions": list(get_args(Position)),
+        "samplers": list(SAMPLERS),
+        "measures": list(MEASURES),
+        "runs": sorted(run_folder.names(runs)),
+    }
+
+
+def lines(found: dict[str, list[str]]) -> list[str]:
+    """A line for each name of a single kind, or for each of several kinds."""
+    if list(found) == ["networks"]:
+        return _networks()
+    if len(found) == 1:
+        return next(iter(found.values()))
+    return [f"{kind:<11} {', '.join(names) or '-'}" for kind, names in found.items()]
+
+
+def _networks() -> list[str]:
+    from senet_nas.network.published import NETWORKS
+
+    head = f"{'network':<25}{'params':>12}{'MACs':>15}{'top-1':>8}{'top-5':>8}  source"
+    return [head, *(_network(name, row) for name, row in NETWORKS.items())]
+
+
+def _network(name: str, row: "Network") -> str:
+    """Counts, errors in percent, where they were published, and a note on what was not."""
+    errors = "".join(f"{'-' if error is None else error:>8}" for error in (row.top1, row.top5))
+    note = f" ({row.note})" if row.note else ""
+    return f"{name:<25}{row.params:>12,}{row.macs:>15,}{errors}  {row.source}{note}; over {row.backbone}"

@@ -1,0 +1,71 @@
+"""``senet-search profile``: what a placement of SE costs."""
+
+from typing import Any
+
+import click
+
+from search.cli.options import JSON, placed, print_answer
+
+
+@click.command()
+@click.argument("target", metavar="BACKBONE|NETWORK|ARCHITECTURE")
+@placed
+@click.option("--latency", is_flag=True, help="Also measure time and memory, side by side with plain, on this machine.")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Device for --latency.",
+)
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass.")
+@click.option(
+    "--dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Type of weights and images.",
+)
+@click.option(
+    "--runtime",
+    default="eager",
+    show_default=True,
+    type=click.Choice(["eager", "compile", "cudagraph", "onnxruntime"]),
+    help="What runs the network.",
+)
+@click.option(
+    "--seconds",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600, min_open=True),
+    help="Longest time for one figure; it ends earlier once the figure is known within 1 %.",
+)
+@JSON
+def profile(
+    target: str,
+    placement: str,
+    image_size: int | None,
+    channels: int | None,
+    classes: int | None,
+    min_hidden: int | None,
+    as_json: bool,
+    latency: bool,
+    device: Any,
+    batch: int,
+    threads: int,
+    dtype: Any,
+    runtime: Any,
+    seconds: float,
+    **se: Any,
+) -> None:
+    """Show what a placement of SE costs over plain: parameters and MACs; with --latency, also time and memory."""
+    from senet_nas.costs.profile import profile as price
+    from senet_nas.recipe import LatencySpec
+
+    values = {name: str(value) for name, value in se.items() if value is not None}
+    spec = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
+    found = price(
+        target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=spec
+    )
+    print_answer("profile", None, found, as_json=as_json)

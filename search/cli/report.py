@@ -1,0 +1,23 @@
+"""``senet-search report``: prints and writes the result of a run."""
+
+from pathlib import Path
+
+import click
+
+from search.cli.options import JSON, RUNS
+
+
+@click.command()
+@click.argument("run")
+@RUNS
+@JSON
+def report(run: str, runs: Path, as_json: bool) -> None:
+    """Print the result of RUN, and rewrite its report, tables and picture."""
+    from search.report import refresh
+    from search.report.terminal import show
+
+    front, folder = refresh.write(run, runs)
+    if as_json:
+        click.echo(front.to_json())
+    else:
+        show(front, folder=folder)
