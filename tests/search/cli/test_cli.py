@@ -387,7 +387,7 @@ def test_init_writes_a_batch_size_that_the_images_fill(tmp_path, typed):
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     (tmp_path / "deep").mkdir()
     assert typed("init", "--data", "images", "deep/config.yaml", "--backbone", "cifar_resnet8").returncode == 0
-    assert "more than the 77 that train" in (tmp_path / "deep" / "config.yaml").read_text()
+    assert "exceed the 77 training images" in (tmp_path / "deep" / "config.yaml").read_text()
     found = typed("check", "deep/config.yaml", "--set", "train.epochs=1", "--set", "data.image_size=8")
     assert found.returncode == 0, found.stderr
     told = typed("check", "deep/config.yaml", "--set", "train.batch_size=128")
