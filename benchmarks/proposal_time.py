@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks import environment
 from search.bench import synthetic
 from search.planning.optuna_study import Proposer
-from search.planning.planner import BLOCK_SIZE, MOST_BLOCKS
+from search.planning.seed_blocks import BLOCK_SIZE, MOST_BLOCKS
 from search.results.objectives import DEFAULT
 from senet_nas.costs.overhead import price_list
 from senet_nas.recipe import stable_hash

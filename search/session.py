@@ -24,7 +24,7 @@ from search.execute.ray.resources import Cluster, Slots
 from search.execute.remote_store import Store
 from search.execute.signals import Interrupted, Signals
 from search.loop import Budget, Loop
-from search.planning import planner as agenda
+from search.planning.budget_split import trainings_used
 from search.planning.optuna_study import Proposer
 from search.report import status as states
 from search.report import write as report
@@ -33,7 +33,7 @@ from search.results import compute as front
 from search.results import history
 from search.results.result import Front
 from search.setup import latency_setup as latency
-from search.setup.experiment_setup import Prepared, halving, kept, prepare, rules
+from search.setup.experiment_setup import Prepared, early_stopping, kept, prepare, rules
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.records import Entry, Outcome, Training
@@ -157,7 +157,7 @@ class _Session:
         self._loop = Loop(
             ledger, prepared.priced_space, proposer, budget=budget, rules=rules(experiment),
             listeners=[watcher, _Projection(self._tracker, ledger), self._live, *shares], patience=config.seconds(experiment.resources.patience),
-            halving=halving(experiment),
+            early_stopping=early_stopping(experiment),
         )  # fmt: skip
 
     def run(self) -> Front:
@@ -364,7 +364,7 @@ def _agreed(
         if trainings is None and old.budget.trainings > experiment.budget.trainings:
             trainings = str(old.budget.trainings)  # an extension stays when the plain command is typed again
     if trainings is not None:
-        used = agenda.used(ledger)
+        used = trainings_used(ledger)
         experiment = config.with_trainings(experiment, trainings, before=used or None)
         if experiment.budget.trainings < used:
             raise UserError(

@@ -4,8 +4,9 @@ The value of a report is what following it earns: at an overhead budget drawn un
 estimated gain that fits, or plain. This value is non-linear but cheap to compute: a running maximum over overheads.
 
 The knowledge gradient of a training is the expected rise of that value (Frazier, Powell and Dayanik, INFORMS J.
-Computing 21, 2009). One noisy training often changes nothing, so batches of equal trainings are evaluated too, by their rise per
-training (Frazier and Powell, Decision Analysis 7, 2010). All expectations are taken over joint draws of the posterior.
+Computing 21, 2009). One noisy training often changes nothing, so batches of equal trainings are evaluated too, by
+their rise per training (Frazier and Powell, Decision Analysis 7, 2010). All expectations are taken over joint draws of
+the posterior.
 """
 
 from collections.abc import Sequence
@@ -152,7 +153,7 @@ def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rn
 
 
 def _rise(means: Array, reach: Array, costs: Array) -> Array:
-    """Expected rise of the value: (...,), if ``means`` (rivals,) move by ``reach`` (..., rivals) times a normal draw."""
+    """Expected rise of the value: (...,), if ``means`` (rivals,) move by ``reach`` (..., rivals) times a normal."""
     rise = np.zeros(reach.shape[:-1])
     for cost in costs.T:
         order = np.argsort(cost, kind="stable")

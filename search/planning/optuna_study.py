@@ -1,17 +1,18 @@
-"""Optuna proposes: ask and tell over a study in memory. The one door to optuna.
+"""Proposals by Optuna: ask and tell over a study in memory. The door to optuna.
 
-The study is rebuilt from the ledger when a run goes on. Its sampler is made anew for every ask, seeded by the search
-seed and the number of the ask, so a resumed run proposes what the uninterrupted one would have.
+The study is rebuilt from the ledger when a run is resumed. Each proposal uses a new sampler, seeded by the search seed
+and the number of the training, so a resumed run proposes what the uninterrupted one would have.
 """
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from search.planning.priced_space import Price
 from search.planning.sampler_context import BLOCK, Avoid, Memory, SamplerContext
 from search.planning.samplers import SAMPLERS, chosen
 from search.results.objectives import Objective, objective_values
@@ -27,28 +28,30 @@ if TYPE_CHECKING:
 
 __all__ = ["SAMPLERS", "Proposer"]
 
-# How often the sampler may repeat itself before we pick an architecture for it, uniformly among the rest.
+# How often the sampler may propose what must be avoided, before a random architecture is taken.
 TRIES = 8
-# Spaces up to this size are listed to find what is left; larger ones are sampled.
-LISTED, DRAWS = 100_000, 64
+# To find an architecture that is left: spaces up to LISTED are listed after DRAWS draws, larger ones sampled
+# LARGE_DRAWS times.
+LISTED = 100_000
+DRAWS = 64
+LARGE_DRAWS = 1000
 
 Proposal = list[dict[str, Any]]
 Known = Callable[[Architecture], float | None]
 
 
 class Proposer:
-    """Asks an Optuna sampler for architectures, and tells it what became of them.
+    """Asks an Optuna sampler for architectures, and tells it how their trainings ended.
 
-    ``avoid`` says what must not be proposed (over a limit, or trained already), ``known`` the accuracy of what was
-    trained already: a sampler that repeats itself is told the known values and asked again. ``budget``, the trainings of
-    the whole run, matters to ``auto`` alone.
+    ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, matters only to the
+    sampler ``auto``.
     """
 
     def __init__(
         self,
         space: Space,
         objectives: Sequence[Objective],
-        price: Callable[[Architecture], Mapping[str, float]],
+        price: Price,
         *,
         sampler: str,
         seed: int,
@@ -57,9 +60,11 @@ class Proposer:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self._space, self._objectives, self._price = space, tuple(objectives), price
-        self._sampler, self._seed = chosen(sampler, space, budget), seed
-        _share_distributions()
+        self._space = space
+        self._objectives = tuple(objectives)
+        self._price = price
+        self._sampler = chosen(sampler, space, budget)
+        self._seed = seed
         categorical = optuna.distributions.CategoricalDistribution
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
@@ -77,25 +82,24 @@ class Proposer:
         return self._sampler.replicates
 
     def ask(self, training: int, avoid: Avoid, known: Known, block: int = 0) -> tuple[Architecture, Proposal] | None:
-        """An architecture for the training of this number in a block, with the record that :meth:`restore` needs; None
-        when the space holds nothing that need not be avoided."""
-        columns = [o.column for o in self._objectives if not o.is_accuracy]
-        context = SamplerContext(self._space, self._price, columns, block, avoid, self._listed, self._memory)
-        self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, context)
-        self._asked_in = block
+        """An architecture for the training of this number in a block, and the record that :meth:`restore` needs.
+
+        ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
+        accuracy of an architecture that was trained: a sampler that repeats itself is told that value and asked again.
+        """
+        self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, self._context(block, avoid))
         first = len(self._study.get_trials(deepcopy=False))
         for _ in range(TRIES):
-            trial = self._ask_study()
-            architecture = self._space.decode(trial.params)
+            trial, architecture = self._ask_study(block)
             if not avoid(architecture):
-                return self._proposed(training, trial.number, first, architecture)
+                return self._proposed(training, trial, first, architecture)
             self._discard(trial, architecture, known)
         rest = self._pick(random.Random(stable_hash(self._seed, training, "pick")), avoid)
         if rest is None:
             return None
         self._study.enqueue_trial(self._space.encode(rest))
-        trial = self._ask_study()
-        return self._proposed(training, trial.number, first, rest)
+        trial, _ = self._ask_study(block)
+        return self._proposed(training, trial, first, rest)
 
     def tell(
         self,
@@ -106,115 +110,107 @@ class Proposer:
         stopped: bool = False,
         block: int = 0,
     ) -> None:
-        """What became of a training: finished with an accuracy, stopped early (PRUNED), or failed (FAIL)."""
+        """Tells Optuna how a training ended: finished with an accuracy, stopped early (PRUNED), or failed (FAIL).
+
+        A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished.
+        """
         from optuna.trial import TrialState
 
         number = self._trial_of.get(training)
         if number is None:
-            self._add(architecture, accuracy, block)
+            self._add_finished(architecture, accuracy, block)
         elif accuracy is None:
             self._study.tell(number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
         else:
-            self._constrain(number, architecture)
             self._study.tell(number, self._values(architecture, accuracy))
 
     def restore(self, training: int, proposal: Proposal) -> None:
-        """Put back what :meth:`ask` did for a training, from the record in the ledger; it is running again."""
-        import optuna
+        """Restores the trials that :meth:`ask` made for a training, from their record; the last one runs again."""
+        from search.planning import study_trials
 
         for record in proposal:
-            trial = optuna.trial.create_trial(
-                state=optuna.trial.TrialState[record["state"]],
-                values=record["values"],
-                params=record["params"],
-                distributions=self._distributions,
-                system_attrs=record["system_attrs"],
-                user_attrs=record.get("user_attrs", {}),
-            )
-            self._study.add_trial(trial)
+            constraints = self._constraints(self._space.decode(record["params"]))
+            self._study.add_trial(study_trials.recorded(record, self._distributions, constraints))
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    # -- inside -------------------------------------------------------------------------------------------------------
+    def _context(self, block: int, avoid: Avoid) -> SamplerContext:
+        return SamplerContext(self._space, self._price, self._columns, block, avoid, self._listed, self._memory)
 
-    def _ask_study(self) -> optuna.Trial:
+    def _ask_study(self, block: int) -> tuple[optuna.Trial, Architecture]:
         trial = self._study.ask(self._distributions)
-        trial.set_user_attr(BLOCK, self._asked_in)
-        return trial
+        trial.set_user_attr(BLOCK, block)
+        architecture = self._space.decode(trial.params)
+        for name, value in self._constraints(architecture).items():
+            trial.set_constraint(name, value)
+        return trial, architecture
+
+    @property
+    def _columns(self) -> list[str]:
+        return [o.column for o in self._objectives if not o.is_accuracy]
 
     @cached_property
     def _listed(self) -> Candidates | None:
-        """The space as the model sees it, made once; None where nobody asks for it or it is too large."""
+        """All members of the space; None if the sampler does not use them or the space is too large."""
         from search.planning import candidates
 
         if not self._sampler.replicates or self._space.size > candidates.LISTED:
             return None
-        columns = [o.column for o in self._objectives if not o.is_accuracy]
-        return candidates.whole(self._space, self._price, columns)
+        return candidates.whole(self._space, self._price, self._columns)
 
-    def _proposed(self, training: int, number: int, first: int, arch: Architecture) -> tuple[Architecture, Proposal]:
-        self._trial_of[training] = number
-        return arch, [_record(trial) for trial in self._study.get_trials(deepcopy=False)[first:]]
+    def _proposed(
+        self, training: int, trial: optuna.Trial, first: int, architecture: Architecture
+    ) -> tuple[Architecture, Proposal]:
+        self._trial_of[training] = trial.number
+        return architecture, [_record(trial) for trial in self._study.get_trials(deepcopy=False)[first:]]
 
     def _discard(self, trial: optuna.Trial, architecture: Architecture, known: Known) -> None:
+        """Ends a trial that must be avoided.
+
+        A genetic algorithm counts the members of a generation, so a repeated architecture is told with its known value.
+        """
         from optuna.trial import TrialState
 
         accuracy = known(architecture)
         if accuracy is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
-            # Genetic algorithms count members of a generation: a repeat is one, with the value we know.
-            self._constrain(trial.number, architecture)
             self._study.tell(trial, self._values(architecture, accuracy))
 
     def _pick(self, rng: random.Random, avoid: Avoid) -> Architecture | None:
+        """A random architecture that need not be avoided; None if none was found."""
         if self._space.size > LISTED:
-            drawn = (self._space.sample(rng) for _ in itertools.repeat(None, 1000))
+            drawn = (self._space.sample(rng) for _ in itertools.repeat(None, LARGE_DRAWS))
             return next((architecture for architecture in drawn if not avoid(architecture)), None)
-        # Listing takes its time, and is needed only where little is left.
         drawn = (self._space[rng.randrange(self._space.size)] for _ in range(DRAWS))
         found = next((architecture for architecture in drawn if not avoid(architecture)), None)
         if found is not None:
             return found
+        # Listing takes time, and is needed only if little is left.
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 
-    def _add(self, architecture: Architecture, accuracy: float | None, block: int) -> None:
-        """A training that no sampler asked for (a baseline, a replicate) is worth knowing to it all the same."""
-        import optuna
+    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> None:
+        from search.planning import study_trials
 
         if accuracy is None or architecture not in self._space:
             return
-        self._study.add_trial(
-            optuna.trial.create_trial(
-                params=self._space.encode(architecture),
-                distributions=self._distributions,
-                values=self._values(architecture, accuracy),
-                constraints=self._constraints(architecture),
-                user_attrs={BLOCK: block},
-            )
+        trial = study_trials.finished(
+            self._space.encode(architecture),
+            self._distributions,
+            values=self._values(architecture, accuracy),
+            constraints=self._constraints(architecture),
+            user_attrs={BLOCK: block},
         )
+        self._study.add_trial(trial)
 
     def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
+        """The value of each objective, as the study optimises it."""
         return list(objective_values(self._objectives, accuracy, self._price(architecture)))
 
     def _constraints(self, architecture: Architecture) -> dict[str, float]:
+        """By how much each limit is exceeded; Optuna takes 0 or less as feasible."""
         price = self._price(architecture)
         return {o.column: price[o.column] - o.limit for o in self._objectives if o.limit is not None}
-
-    def _constrain(self, number: int, architecture: Architecture) -> None:
-        import optuna
-
-        trial = optuna.trial.Trial(self._study, self._study.get_trials(deepcopy=False)[number]._trial_id)
-        for name, value in self._constraints(architecture).items():
-            trial.set_constraint(name, value)
-
-
-def _share_distributions() -> None:
-    """Optuna copies a trial with all of its distributions at each step, which was most of the time that a resume took. A
-    distribution is a value that nobody changes: its copy may be itself."""
-    from optuna.distributions import CategoricalDistribution
-
-    CategoricalDistribution.__deepcopy__ = lambda self, memo: self
 
 
 def _record(trial: FrozenTrial) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The samplers that a config can name. Optuna's own, and ours, which know the model and the exact overheads."""
+"""The samplers that a config can name: Optuna's own, and ours, which know the model and the exact overheads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How to make an Optuna sampler from a seed. One that ``replicates`` may propose again what was trained already;
-    ``covering`` names the sampler that takes its place where the budget covers the space."""
+    """How an Optuna sampler is made from a seed.
+
+    ``replicates``: it may propose again what was trained already. ``covering``: the name of the sampler that replaces
+    it if the budget covers the whole space.
+    """
 
     make: Callable[[int, SamplerContext], BaseSampler]
     replicates: bool = False
     covering: str = ""
+
+
+def chosen(name: str, space: Space, budget: int | None) -> Sampler:
+    """The sampler of a name for a run with a budget of trainings, of which a quarter belongs to the confirmation."""
+    sampler = SAMPLERS[name]
+    covers = budget is not None and space.size <= budget * 3 // 4
+    return SAMPLERS[sampler.covering] if sampler.covering and covers else sampler
 
 
 def _random(seed: int, context: SamplerContext) -> BaseSampler:
@@ -32,20 +43,49 @@ def _random(seed: int, context: SamplerContext) -> BaseSampler:
 
 
 def _grid(seed: int, context: SamplerContext) -> BaseSampler:
-    return _even_order(context.space)
+    """Every architecture once, in golden-section steps through the space, so that any part of them is spread evenly."""
+    from optuna.samplers import BaseSampler
+
+    space = context.space
+
+    class EvenOrder(BaseSampler):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._step = _coprime_step(space.size)
+
+        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+            return {}
+
+        def sample_independent(self, study: Any, trial: FrozenTrial, name: str, distribution: Any) -> Any:
+            return space.encode(space[trial.number * self._step % space.size])[name]
+
+    return EvenOrder()
+
+
+def _coprime_step(size: int) -> int:
+    """The first number from the golden section of ``size`` on that has no common divisor with it."""
+    step = max(1, round(size * 0.618))
+    while math.gcd(step, size) != 1:
+        step += 1
+    return step
 
 
 def _nsga2(seed: int, context: SamplerContext) -> BaseSampler:
     import optuna
 
     class Nsga2(optuna.samplers.NSGAIISampler):  # type: ignore[misc]
-        """Parents in the order of their trials. Optuna returns them in another order when it has just selected them
-        than when it remembers them, so a resumed run would draw other children."""
+        """NSGA-II with parents in the order of their trials.
+
+        Optuna returns newly selected parents in another order than remembered ones, so a resumed run would draw other
+        children.
+        """
 
         def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
             return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
 
-    # Deb et al. 2002 with small generations: tens of trainings, not thousands.
+    # Deb et al. 2002, with generations small enough for tens of trainings.
     return Nsga2(seed=seed, population_size=12)
 
 
@@ -56,31 +96,31 @@ def _tpe(seed: int, context: SamplerContext) -> BaseSampler:
 
 
 def _knowledge_gradient(seed: int, context: SamplerContext) -> BaseSampler:
-    from search.planning import acquisition
+    from search.planning.acquisition import knowledge_gradient
 
-    return _posterior(seed, context, acquisition.knowledge_gradient)
+    return _by_posterior(seed, context, knowledge_gradient)
 
 
 def _thompson(seed: int, context: SamplerContext) -> BaseSampler:
-    from search.planning import acquisition
+    from search.planning.acquisition import thompson
 
-    return _posterior(seed, context, acquisition.thompson)
+    return _by_posterior(seed, context, thompson)
 
 
-def _posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
+def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
     from search.planning.model_sampler import PosteriorSampler
 
     return PosteriorSampler(
-        context.space, context.price, context.columns, rule, seed=seed, block=context.block, avoid=context.avoid,
-        listed=context.listed, memory=context.memory,
-    )  # fmt: skip
-
-
-def chosen(name: str, space: Space, budget: int | None) -> Sampler:
-    """The sampler of a name for a run of so many trainings; a quarter of these go into the confirmation."""
-    sampler = SAMPLERS[name]
-    covers = budget is not None and space.size <= budget * 3 // 4
-    return SAMPLERS[sampler.covering] if sampler.covering and covers else sampler
+        context.space,
+        context.price,
+        context.columns,
+        rule,
+        seed=seed,
+        block=context.block,
+        avoid=context.avoid,
+        listed=context.listed,
+        memory=context.memory,
+    )
 
 
 # Add a sampler here.
@@ -93,28 +133,3 @@ SAMPLERS: dict[str, Sampler] = {
     "knowledge_gradient": Sampler(_knowledge_gradient, replicates=True),
     "auto": Sampler(_knowledge_gradient, replicates=True, covering="grid"),
 }
-
-
-def _even_order(space: Space) -> BaseSampler:
-    """Every architecture once, in steps near the golden section of the space, so that a part of it is spread evenly."""
-    import math
-
-    from optuna.samplers import BaseSampler, RandomSampler
-
-    class EvenOrder(BaseSampler):  # type: ignore[misc]
-        def __init__(self) -> None:
-            step = max(1, round(space.size * 0.618))
-            while math.gcd(step, space.size) != 1:
-                step += 1
-            self._step, self._random = step, RandomSampler(seed=0)
-
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
-            return {}
-
-        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
-            return {}
-
-        def sample_independent(self, study: Any, trial: FrozenTrial, name: str, distribution: Any) -> Any:
-            return space.encode(space[trial.number * self._step % space.size])[name]
-
-    return EvenOrder()

@@ -12,7 +12,7 @@ from search.config import ConfigError, Experiment, Problem
 from search.execute import remote_store as storage
 from search.execute.evaluators import Custom, Evaluator, Table, Trainer
 from search.execute.ray.resources import Slots
-from search.planning.early_stopping import Halving
+from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import excess
 from search.results.result import Rules
@@ -55,10 +55,10 @@ def rules(experiment: Experiment) -> Rules:
     return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
 
 
-def halving(experiment: Experiment) -> Halving | None:
+def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
     """The early stopping of an experiment, where it asks for one; the config is checked to have epochs for it."""
     reduction = experiment.search.halving
-    return None if reduction is None else Halving(experiment.train.epochs, reduction)
+    return None if reduction is None else SuccessiveHalving(experiment.train.epochs, reduction)
 
 
 def kept(place: RunFolder, ledger: Ledger) -> Experiment:

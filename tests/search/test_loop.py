@@ -9,8 +9,8 @@ import pytest
 
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.planning.planner import BLOCK_SIZE
 from search.planning.priced_space import PricedSpace
+from search.planning.seed_blocks import BLOCK_SIZE
 from search.results import compute as front
 from search.results.confirmation import Sizes, smallest_provable
 from search.results.objectives import Objective

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from search.loop import Budget, Loop
-from search.planning.early_stopping import Halving, Rung, rungs
+from search.planning.early_stopping import Rung, SuccessiveHalving, rungs
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.results import compute as front
@@ -75,7 +75,7 @@ def test_rungs_lie_at_shares_of_the_epochs(epochs, reduction, expected):
 
 
 def test_trainings_of_other_blocks_and_other_epochs_are_no_measure():
-    halving = Halving(EPOCHS, REDUCTION)
+    halving = SuccessiveHalving(EPOCHS, REDUCTION)
     for i in range(6):
         halving.enter(f"good{i}", 0, 3, (-95.0, 0.0))
     for uid, block, epoch in (("other block", 1, 3), ("other rung", 0, 1), ("no rung", 0, 2)):
@@ -108,7 +108,7 @@ class Search:
         self.proposer = Proposer(space, DEFAULT, price, sampler=sampler, seed=0)
         self.loop = Loop(
             self.ledger, PricedSpace(space, price), self.proposer, budget=Budget(trainings), rules=Rules(DEFAULT),
-            halving=Halving(EPOCHS, REDUCTION) if halving else None,
+            early_stopping=SuccessiveHalving(EPOCHS, REDUCTION) if halving else None,
         )  # fmt: skip
         self.loop.recover()
         self.epochs = 0

@@ -1,5 +1,6 @@
 """A contract that every member of SAMPLERS joins."""
 
+import copy
 import json
 import random
 
@@ -155,3 +156,33 @@ def test_auto_lists_a_space_that_the_budget_covers_and_looks_ahead_in_a_larger_o
     assert larger.make is SAMPLERS["knowledge_gradient"].make
     assert chosen("auto", space, None) is SAMPLERS["auto"]
     assert chosen("tpe", space, 10**6) is SAMPLERS["tpe"]
+
+
+def test_a_trial_that_is_added_shares_its_distributions_and_optuna_stays_as_it_is(space):
+    from optuna.distributions import CategoricalDistribution
+    from optuna.trial import FrozenTrial
+
+    search = Search(space, "random")
+    search.proposer.tell(-1, 91.0, space[0])  # a baseline
+    search.run(1)
+    (record,) = search.records
+    resumed = Search(space, "random").resume([record])
+    for proposer in (search.proposer, resumed.proposer):
+        for trial in proposer.study.get_trials(deepcopy=False):
+            assert type(trial) is FrozenTrial
+            assert all(trial.distributions[name] is proposer._distributions[name] for name in trial.distributions)
+    distribution = CategoricalDistribution(("a", "b"))
+    assert copy.deepcopy(distribution) is not distribution
+
+
+def test_an_open_training_of_an_older_version_gets_its_constraints(space):
+    whole = Search(space, "tpe")
+    whole.ask()
+    architecture, proposal, _ = whole.records[0]
+    for record in proposal:
+        record["system_attrs"] = {}  # constraints were noted when a training ended
+    resumed = Search(space, "tpe")
+    resumed.proposer.restore(0, proposal)
+    resumed.proposer.tell(0, 91.0, architecture)
+    (trial,) = resumed.proposer.study.trials
+    assert trial.constraints == {"params_overhead": pytest.approx(trial.values[1] - LIMIT)}

@@ -7,9 +7,10 @@ import sys
 import pytest
 
 from search.execute import worker
-from search.loop import LEAST_PATIENCE, Budget, Loop
+from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
+from search.planning.time_budget import LEAST_PATIENCE
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import failures

@@ -1,0 +1,104 @@
+"""The trainings of the search phase: what the sampler proposes, or replicates when the space is used up."""
+
+from collections.abc import Callable, Sequence
+
+from search.planning.optuna_study import Proposer
+from search.planning.priced_space import PricedSpace
+from search.planning.training_rows import TrainingRows
+from search.results.objectives import Objective, excess
+from search.state.ledger import Ledger
+from search.state.records import Training
+from spaces.architecture import Architecture
+from spaces.failpoints import failpoint
+
+
+class SearchPlan:
+    """Plans the trainings of the search phase in the ledger, one at a time."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        space: PricedSpace,
+        proposer: Proposer,
+        rows: TrainingRows,
+        objectives: Sequence[Objective],
+    ) -> None:
+        self._ledger = ledger
+        self._space = space
+        self._proposer = proposer
+        self._rows = rows
+        self._objectives = objectives
+        self._has_limits = any(objective.limit is not None for objective in objectives)
+
+    def plan(self, block: int) -> Training | None:
+        """The next training in a seed block, new in the ledger; None if nothing is left to train."""
+        number = len(self._ledger.trainings)
+        found = self._proposer.ask(number, self._avoid(block), self._mean_accuracy, block)
+        if found is None:
+            return self._plan_replicate(block)
+        architecture, proposal = found
+        failpoint("after_ask")
+        rows = self._rows.of([architecture], block)
+        return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
+
+    def _plan_replicate(self, block: int) -> Training | None:
+        """Another training of the architecture with the fewest, to average out noise: all of the space is trained."""
+        census = self._ledger.census
+        usable = [entry for entry in self._ledger.entries if not census.given_up[entry.number]]
+        for entry in sorted(usable, key=lambda entry: (len(census.of.get(entry.number, ())), entry.number)):
+            architecture = Architecture.parse(entry.key)
+            rows = self._rows.of([architecture], block) if self._is_allowed(architecture) else []
+            if rows:
+                return self._ledger.plan(rows, role="search", origin="replicate")[0]
+        return None
+
+    def _avoid(self, block: int) -> Callable[[Architecture], bool]:
+        """Whether an architecture must not be proposed.
+
+        Barred are architectures over a limit, without a seed in the table, or with a failed or stopped training; and
+        all that were trained, unless the sampler replicates.
+        """
+        is_tried = self._is_spoilt() if self._proposer.replicates else self._is_trained
+        if self._space.seeds is None and not self._has_limits:
+            return is_tried  # shorter, because it is asked for every member of the space at every proposal
+
+        def avoid(architecture: Architecture) -> bool:
+            if is_tried(architecture) or self._is_barred(architecture):
+                return True
+            return self._proposer.replicates and self._is_used_up(architecture, block)
+
+        return avoid
+
+    def _is_spoilt(self) -> Callable[[Architecture], bool]:
+        entries = self._ledger.entries
+        spoilt = {entries[number].key for number in +self._ledger.census.given_up}
+        return lambda architecture: architecture.key in spoilt
+
+    def _is_trained(self, architecture: Architecture) -> bool:
+        entry = self._ledger.find(architecture.key)
+        return entry is not None and entry.number in self._ledger.census.of
+
+    def _is_barred(self, architecture: Architecture) -> bool:
+        """Whether it is over a limit, or the table holds no seed of it."""
+        if not self._is_allowed(architecture):
+            return True
+        return self._space.seeds is not None and not self._space.seeds(architecture)
+
+    def _is_used_up(self, architecture: Architecture, block: int) -> bool:
+        """Whether the table holds no further training that could be compared.
+
+        Of a block that the table knows, only seeds of that block count: the baselines of the block are its comparison.
+        """
+        if self._space.seeds is None:
+            return False
+        free = self._rows.free_seed(architecture, block)
+        is_known_block = any(seed.block == block for seed in self._space.seeds(architecture))
+        return free is None or (is_known_block and free.block != block)
+
+    def _is_allowed(self, architecture: Architecture) -> bool:
+        return not self._has_limits or excess(self._objectives, self._space.price(architecture)) <= 0
+
+    def _mean_accuracy(self, architecture: Architecture) -> float | None:
+        """Mean validation accuracy of the finished trainings of an architecture, in percent."""
+        done = [t for t in self._rows.trainings_of(architecture) if t.state == "finished"]
+        return sum(t.metrics["val_accuracy"] for t in done) / len(done) if done else None
