@@ -122,6 +122,15 @@ def test_help_loads_not_even_numpy():
 
 
 @BY_NAME
+def test_exit_codes_have_names(path):
+    """A number for an exit status says nothing; spaces/errors.py names each."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    given = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "code"]
+    given += [value for call in calls if ast.unparse(call.func) in ("os._exit", "sys.exit") for value in call.args]
+    assert not [ast.unparse(value) for value in given if isinstance(value, ast.Constant)]
+
+
+@BY_NAME
 def test_no_pickle_and_no_unsafe_load(path):
     imported = {module.split(".")[0] for module in imported_modules(path)}
     assert not {"pickle", "cloudpickle", "dill", "shelve", "marshal"} & imported
