@@ -12,6 +12,7 @@ from search.model.posterior import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.priced_space import PricedSpace
 from search.results import compute as front
+from search.results.evidence import observations
 from search.results.objectives import DEFAULT
 from search.results.result import Front, Rules
 from search.state.ledger import Ledger
@@ -60,7 +61,7 @@ def _search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, Outcome(_train(world, assignment)))
     seconds = (time.perf_counter() - began) / trainings
-    observed = front.observations(ledger.trainings)
+    observed = observations(ledger.trainings)
     return Searched(front.compute("bench", ledger, rules), observed, [e.key for e in ledger.entries], seconds)
 
 

@@ -81,6 +81,10 @@ class Observations:
         architecture, block, accuracy = np.array(rows, dtype=np.float64).T
         return cls(architecture.astype(np.int64), block.astype(np.int64), accuracy)
 
+    def first(self, count: int) -> "Observations":
+        """The first ``count`` of them."""
+        return Observations(self.architecture[:count], self.block[:count], self.accuracy[:count])
+
 
 @dataclass(frozen=True)
 class Known:

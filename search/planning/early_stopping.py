@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from search.results import pareto
 from search.results.objectives import Objective, losses
-from search.results.pareto import Point
+from search.results.pareto import Vector
 from search.state.records import Progress, Training
 
-Rank = Callable[[Sequence[Point]], Sequence[int]]
+Rank = Callable[[Sequence[Vector]], Sequence[int]]
 Curve = list[Mapping[str, float]]
 
 
@@ -25,9 +25,9 @@ class Rung:
     def __init__(self, reduction: int, rank: Rank) -> None:
         self._reduction = reduction
         self._rank = rank
-        self._points: dict[str, Point] = {}
+        self._points: dict[str, Vector] = {}
 
-    def enter(self, uid: str, point: Point) -> None:
+    def enter(self, uid: str, point: Vector) -> None:
         """Notes that a training reached the rung; one that reaches it again after an interruption counts once."""
         self._points[uid] = point
 
@@ -52,7 +52,7 @@ class SuccessiveHalving:
         # Trainings of a block share their initial weights, and with these most of their seed noise.
         self._rungs: defaultdict[tuple[int, int], Rung] = defaultdict(lambda: Rung(reduction, rank))
 
-    def enter(self, uid: str, block: int, epoch: int, point: Point) -> None:
+    def enter(self, uid: str, block: int, epoch: int, point: Vector) -> None:
         """Notes the ``point``, to be minimised, of a training after an epoch. Epochs between rungs are ignored."""
         if epoch in self.at:
             self._rungs[block, epoch].enter(uid, point)

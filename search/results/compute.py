@@ -1,190 +1,278 @@
 """The result of a run: how the front, the verdicts and the recommendation come about.
 
 Everything is computed from the ledger, so the same run always gives the same result. The front is judged on the
-posterior of :mod:`search.model.posterior`, never on observed maxima; *proven* comes from :mod:`search.results.confirmation` alone.
+posterior of :mod:`search.model.posterior`, never on observed maxima; only :mod:`search.results.confirmation` can find
+that a gain is *proven*.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
-from search.model import posterior as surrogate
-from search.model.posterior import Observation, Posterior
-from search.results import confirmation as confirm
-from search.results import insights, pareto
+import numpy as np
+from numpy.typing import NDArray
+
+from search.model.posterior import Posterior, fit
+from search.results import confirmation, insights, pareto
+from search.results.confirmation import Comparison, Sizes
+from search.results.evidence import Evidence, observations
 from search.results.objectives import excess, losses
-from search.results.result import COLUMNS, Front, Point, Rules
+from search.results.result import Front, Point, Rules
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Training
 from senet_nas.costs.measures import USUAL, cost_columns
-from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 
-__all__ = ["COLUMNS", "Front", "Point", "Rules", "compute", "features", "finalists", "observations", "resolution"]
-
-
-def observations(trainings: Sequence[Training]) -> list[Observation]:
-    """What the finished trainings say."""
-    return [
-        Observation(t.architecture, t.seed.block, t.metrics["val_accuracy"]) for t in trainings if t.state == "finished"
-    ]
+Array = NDArray[np.float64]
+# What every training logs at its last epoch, beside its accuracy.
+_LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
 def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
-    """The result of what the ledger holds now. Raises UserError (code 3) where plain has no finished training."""
-    finished = observations(ledger.trainings)
-    if not any(o.architecture == 0 for o in finished):
+    """The result of what the ledger holds now. Raises UserError (NOTHING_USABLE) before plain has a finished training."""
+    evidence = Evidence.of(ledger)
+    if 0 not in evidence.by_architecture:
         raise UserError(
             "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
         )
-    posterior = surrogate.fit(finished, features(ledger), resolution=resolution(ledger))
-    rounds, ended = _rounds(ledger), int(ledger.fact("confirmations_ended") or 0)
-    # What is under way is not looked at: a test at every step would be a test at a larger level.
-    tested = [
-        number for number in rounds if number <= ended or not any(t.state in OPEN for t in _round(ledger, number))
-    ]
-    fresh = [observations(_round(ledger, number)) for number in tested]
-    unstable = {t.architecture for t in ledger.trainings if t.role == "confirm" and t.state == "failed"}
-    comparisons = confirm.compare(fresh, rules.min_gain, unstable=unstable)
-    points = [_point(ledger, number, posterior, comparisons, rules) for number in posterior.architectures]
-    points = _compared(_marked(points, rules), posterior, rules)
-    recommended, likely = _choose(points, posterior, rules)
+    posterior = fit(observations(evidence.finished), evidence.features, resolution=evidence.resolution)
+    confirmed = _confirm(evidence, ledger.trainings, rules)
+    judged = _judge(posterior, confirmed.comparisons, rules)
+    points = _points(evidence, judged, confirmed.comparisons, rules)
+    recommended, likely = _choose(points, judged, rules)
     return Front(
-        run=run, rules=rules, points=tuple(points), sigma=posterior.sigma, confirmed=bool(comparisons),
-        under_way=len(tested) < len(rounds), provable=_provable(rounds, posterior.sigma, rules), recommended=recommended, likely=likely,
-        counts=_counts(ledger), test=ledger.fact("test"),
-        insights=insights.of(ledger, posterior, rules.level),
-    )  # fmt: skip
+        run=run,
+        rules=rules,
+        points=tuple(points),
+        sigma=posterior.sigma,
+        confirmed=bool(confirmed.comparisons),
+        under_way=confirmed.under_way,
+        provable=_provable(confirmed.rounds, posterior.sigma, rules),
+        recommended=recommended,
+        likely=likely,
+        counts=_counts(ledger.trainings),
+        test=evidence.facts.get("test"),
+        insights=insights.gather(evidence, posterior, rules.level),
+    )
 
 
 def finalists(ledger: Ledger, rules: Rules, at_most: int) -> list[int]:
-    """Who is worth confirming: architectures within all limits that are most surely better than plain, those on the
-    front before those behind it."""
+    """The numbers of at most ``at_most`` architectures to confirm: those within all limits that most surely beat plain.
+
+    Members of the front come before all others.
+    """
     points = [p for p in compute("", ledger, rules).points if not p.is_plain and p.allowed]
-    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], int(p.id[1:])))
-    return [int(p.id[1:]) for p in chosen[:at_most]]
+    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], _number(p)))
+    return [_number(p) for p in chosen[:at_most]]
 
 
-def resolution(ledger: Ledger) -> float:
-    """What one validation image is worth, in points; 0 where that is not known."""
-    images = (ledger.fact("data") or {}).get("validation")
-    return 100 / images if images else 0.0
+# -- confirmations ----------------------------------------------------------------------------------------------------
 
 
-def features(ledger: Ledger) -> surrogate.Features:
-    """What the architectures of a run have in common; nothing where its sites are not known."""
-    sites = insights.sites(ledger)
-    if not sites:
-        return surrogate.Features.none(len(ledger.entries))
-    return surrogate.describe([Architecture.parse(entry.key) for entry in ledger.entries], sites)
+@dataclass(frozen=True)
+class _Confirmed:
+    """The confirmations of a run: sizes by round, what was tested, and whether fresh trainings are still under way."""
+
+    rounds: Mapping[int, Sizes]
+    comparisons: Mapping[int, Comparison]
+    under_way: bool
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
+def _confirm(evidence: Evidence, trainings: Sequence[Training], rules: Rules) -> _Confirmed:
+    """Tests the rounds that have ended: a test at every step would be a test at a larger level."""
+    rounds = _rounds(evidence)
+    ended = int(evidence.facts.get("confirmations_ended") or 0)
+    of_round = {number: [t for t in trainings if t.origin == f"confirmation {number}"] for number in rounds}
+    tested = [n for n in rounds if n <= ended or not any(t.state in OPEN for t in of_round[n])]
+    unstable = {t.architecture for t in trainings if t.role == "confirm" and t.state == "failed"}
+    fresh = [observations(of_round[number]) for number in tested]
+    comparisons = confirmation.compare(fresh, rules.min_gain, unstable=unstable)
+    return _Confirmed(rounds, comparisons, under_way=len(tested) < len(rounds))
 
 
-def _rounds(ledger: Ledger) -> dict[int, confirm.Sizes]:
-    """The confirmations that have finalists, by number: one that has none spends nothing of the level."""
-    noted = enumerate(ledger.fact("confirmations") or [], start=1)
-    return {number: confirm.Sizes(**r["sizes"]) for number, r in noted if r["finalists"]}
+def _rounds(evidence: Evidence) -> dict[int, Sizes]:
+    """The confirmations that have finalists, by number: one without finalists spends nothing of the level."""
+    noted = enumerate(evidence.facts.get("confirmations") or [], start=1)
+    return {number: Sizes(**r["sizes"]) for number, r in noted if r["finalists"]}
 
 
-def _provable(rounds: Mapping[int, confirm.Sizes], sigma: float, rules: Rules) -> float:
-    """The smallest gain that the latest confirmation would usually prove."""
+def _provable(rounds: Mapping[int, Sizes], sigma: float, rules: Rules) -> float:
+    """The smallest gain in points that the latest confirmation would usually prove; inf without a confirmation."""
     if not rounds:
         return math.inf
-    return confirm.smallest_provable(sigma, [*rounds.values()][-1], rules.min_gain, len(rounds) - 1)
+    latest = [*rounds.values()][-1]
+    return confirmation.smallest_provable(sigma, latest, rules.min_gain, len(rounds) - 1)
 
 
-def _round(ledger: Ledger, number: int) -> list[Training]:
-    return [t for t in ledger.trainings if t.origin == f"confirmation {number}"]
+# -- points -----------------------------------------------------------------------------------------------------------
 
 
-def _point(
-    ledger: Ledger, number: int, posterior: Posterior, comparisons: Mapping[int, confirm.Comparison], rules: Rules
-) -> Point:
-    entry, done = (
-        ledger.entries[number],
-        [t for t in ledger.trainings if t.architecture == number and t.state == "finished"],
+@dataclass(frozen=True)
+class _Judged:
+    """What the posterior says of every trained architecture, as arrays in the order of ``posterior.architectures``."""
+
+    posterior: Posterior
+    index: Mapping[int, int]
+    accuracy: Array
+    gain: Array
+    low: Array
+    high: Array
+    p_gain: Array
+    verdicts: Sequence[str]
+
+    def draws(self, point: Point) -> Array:
+        """Draws of the gain of an architecture, in points."""
+        return self.posterior.gains[:, self.index[_number(point)]]
+
+
+def _judge(posterior: Posterior, comparisons: Mapping[int, Comparison], rules: Rules) -> _Judged:
+    numbers = posterior.architectures
+    gain, low, high = posterior.intervals(rules.level)
+    p_gain = posterior.probabilities(rules.min_gain)
+    p_loss = 1 - posterior.probabilities(-rules.min_gain)
+    chances = zip(numbers, p_gain.tolist(), p_loss.tolist(), strict=True)
+    return _Judged(
+        posterior=posterior,
+        index={number: i for i, number in enumerate(numbers)},
+        accuracy=np.minimum(100.0, posterior.plain_accuracy + gain),
+        gain=gain,
+        low=low,
+        high=high,
+        p_gain=p_gain,
+        verdicts=[_verdict(n, chance, loss, comparisons.get(n), rules.level) for n, chance, loss in chances],
     )
-    price = {**entry.price, **(ledger.fact("latency") or {}).get(entry.name, {})}
-    gain, low, high = posterior.interval(number, rules.level)
-    p_gain = posterior.probability(number, rules.min_gain)
-    p_loss = 1 - posterior.probability(number, -rules.min_gain)
-    fresh = comparisons.get(number)
-    return Point(
-        id=entry.name, architecture=entry.key, words=entry.words, role=_role(number, done), on_front=False,
-        val_accuracy=min(100.0, posterior.plain_accuracy + gain), gain=gain, gain_low=low, gain_high=high, p_gain=p_gain,
-        n_seeds=len(done), costs={column: price[column] for column in cost_columns() if column in price},
-        verdict=_verdict(number, p_gain, p_loss, fresh, rules.level),
-        seeds={str(t.seed): t.metrics["val_accuracy"] for t in done},
-        allowed=excess(rules.objectives, price) <= 0,
-        p_value=fresh.p_value if fresh else None, fresh_gain=fresh.gain if fresh else None, logged=_logged(done),
-    )  # fmt: skip
 
 
-def _role(number: int, done: Sequence[Training]) -> str:
-    if number == 0:
-        return "plain"
-    roles = {t.role for t in done}
-    return "finalist" if "confirm" in roles else "baseline" if "baseline" in roles else "candidate"
-
-
-def _verdict(number: int, p_gain: float, p_loss: float, fresh: confirm.Comparison | None, level: float) -> str:
+def _verdict(number: int, p_gain: float, p_loss: float, fresh: Comparison | None, level: float) -> str:
     if number == 0:
         return "plain"
     if fresh is not None and fresh.proven:
         return "proven"
     if p_gain >= level:
         return "likely"
-    return "likely worse" if p_loss >= level else "open"
+    if p_loss >= level:
+        return "likely worse"
+    return "open"
+
+
+def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Comparison], rules: Rules) -> list[Point]:
+    """A point for every trained architecture, plain first."""
+    numbers = judged.posterior.architectures
+    prices = [evidence.price(number) for number in numbers]
+    allowed = [excess(rules.objectives, price) <= 0 for price in prices]
+    members = _members(judged, prices, allowed, rules)
+    alike = _alike(judged, members, prices, rules)
+    columns = cost_columns()
+    points = []
+    for i, number in enumerate(numbers):
+        entry = evidence.entries[number]
+        done = evidence.by_architecture.get(number, ())
+        fresh = comparisons.get(number)
+        same = alike.get(i)
+        points.append(
+            Point(
+                id=entry.name,
+                architecture=entry.key,
+                words=entry.words,
+                role=_role(number, done),
+                on_front=i in members,
+                val_accuracy=float(judged.accuracy[i]),
+                gain=float(judged.gain[i]),
+                gain_low=float(judged.low[i]),
+                gain_high=float(judged.high[i]),
+                p_gain=float(judged.p_gain[i]),
+                n_seeds=len(done),
+                costs={column: prices[i][column] for column in columns if column in prices[i]},
+                verdict=judged.verdicts[i],
+                seeds={str(t.seed): t.metrics["val_accuracy"] for t in done},
+                allowed=allowed[i],
+                p_value=fresh.p_value if fresh else None,
+                fresh_gain=fresh.gain if fresh else None,
+                logged=_logged(done),
+                alike=None if same is None else evidence.entries[numbers[same]].name,
+            )
+        )
+    return points
+
+
+def _role(number: int, done: Sequence[Training]) -> str:
+    if number == 0:
+        return "plain"
+    roles = {t.role for t in done}
+    if "confirm" in roles:
+        return "finalist"
+    return "baseline" if "baseline" in roles else "candidate"
 
 
 def _logged(done: Sequence[Training]) -> dict[str, float]:
-    """Means over seeds of what else every training logged at its last epoch."""
-    names = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
-    values = {name: [t.metrics[name] for t in done if name in t.metrics] for name in names}
-    return {name: sum(found) / len(found) for name, found in values.items() if found}
+    """The mean over seeds of each metric of _LOGGED that was logged."""
+    means = {}
+    for name in _LOGGED:
+        values = [t.metrics[name] for t in done if name in t.metrics]
+        if values:
+            means[name] = sum(values) / len(values)
+    return means
 
 
-def _marked(points: list[Point], rules: Rules) -> list[Point]:
-    """Marks the front: estimated accuracy against overheads, among what the limits allow. Plain is always allowed."""
-    allowed = [i for i, p in enumerate(points) if p.allowed or p.is_plain]
-    values = [losses(rules.objectives, points[i].val_accuracy, points[i].costs) for i in allowed]
-    members = {allowed[i] for i in pareto.front(values)}
-    return [replace(point, on_front=i in members) for i, point in enumerate(points)]
+def _members(
+    judged: _Judged, prices: Sequence[Mapping[str, float]], allowed: Sequence[bool], rules: Rules
+) -> list[int]:
+    """The indices of the front: estimated accuracy against overheads, within the limits. Plain is always allowed."""
+    competing = [i for i, within in enumerate(allowed) if within or i == 0]
+    values = [losses(rules.objectives, float(judged.accuracy[i]), prices[i]) for i in competing]
+    return [competing[i] for i in pareto.front(values)]
 
 
-def _compared(points: list[Point], posterior: Posterior, rules: Rules) -> list[Point]:
-    """Names, for each member of the front, the cheapest one that it does not likely beat by ``min_gain``."""
-    cost = next(o.column for o in rules.objectives if not o.is_accuracy)
-    members = sorted((p for p in points if p.on_front), key=lambda p: p.costs[cost])
-    found: dict[str, str] = {}
-    for i, point in enumerate(members):
-        for cheaper in members[:i]:
-            more = posterior.of(int(point.id[1:])) - posterior.of(int(cheaper.id[1:]))
-            if (more > rules.min_gain).mean() < rules.level:
-                found[point.id] = cheaper.id
-                break
-    return [replace(point, alike=found.get(point.id)) for point in points]
+def _alike(
+    judged: _Judged, members: Sequence[int], prices: Sequence[Mapping[str, float]], rules: Rules
+) -> dict[int, int]:
+    """For members of the front, by index: the cheapest one that they do not likely beat by ``min_gain``."""
+    cost = _cost_column(rules)
+    order = sorted(members, key=lambda i: prices[i][cost])
+    gains = judged.posterior.gains[:, order].T.copy()
+    found = {}
+    for place in range(1, len(order)):
+        beaten = (gains[place] - gains[:place] > rules.min_gain).mean(axis=1) >= rules.level
+        if not beaten.all():
+            found[order[place]] = order[int(beaten.argmin())]
+    return found
 
 
-def _choose(points: Sequence[Point], posterior: Posterior, rules: Rules) -> tuple[str, str | None]:
-    """The recommendation, and the likely one to name beside plain where nothing is proven."""
-    cost = next(o.column for o in rules.objectives if not o.is_accuracy)
+# -- the recommendation -----------------------------------------------------------------------------------------------
+
+
+def _choose(points: Sequence[Point], judged: _Judged, rules: Rules) -> tuple[str, str | None]:
+    """The ids of the recommendation, and of the likely one to name beside plain if nothing is proven."""
     allowed = [p for p in points if p.allowed and not p.is_plain]
-    proven = sorted((p for p in allowed if p.verdict == "proven"), key=lambda p: p.costs[cost])
+    proven = [p for p in allowed if p.verdict == "proven"]
     if proven:
-        best = max(proven, key=lambda p: p.gain)
-        shortfall = posterior.of(int(best.id[1:]))
-        for point in proven:
-            behind = shortfall - posterior.of(int(point.id[1:])) > rules.tolerance
-            if behind.mean() < 1 - rules.level:
-                return point.id, None
-        return best.id, None
-    likely = [p for p in allowed if p.verdict == "likely"]
-    return points[0].id, max(likely, key=lambda p: p.p_gain).id if likely else None
+        return _cheapest_of_the_best(proven, judged, rules).id, None
+    likely = max((p for p in allowed if p.verdict == "likely"), key=lambda p: p.p_gain, default=None)
+    return points[0].id, None if likely is None else likely.id
 
 
-def _counts(ledger: Ledger) -> dict[str, int]:
-    states = [t.state for t in ledger.trainings]
-    return {state: states.count(state) for state in dict.fromkeys(states)}
+def _cheapest_of_the_best(proven: Sequence[Point], judged: _Judged, rules: Rules) -> Point:
+    """The cheapest whose chance of being worse than the best by more than the tolerance is below 1 - level."""
+    cost = _cost_column(rules)
+    ordered = sorted(proven, key=lambda p: p.costs[cost])
+    best = max(ordered, key=lambda p: p.gain)
+    for point in ordered:
+        behind = judged.draws(best) - judged.draws(point) > rules.tolerance
+        if behind.mean() < 1 - rules.level:
+            return point
+    return best
+
+
+def _cost_column(rules: Rules) -> str:
+    """The column of the first cost among the objectives."""
+    return next(o.column for o in rules.objectives if not o.is_accuracy)
+
+
+def _number(point: Point) -> int:
+    return int(point.id[1:])
+
+
+def _counts(trainings: Sequence[Training]) -> dict[str, int]:
+    """How many trainings are in each state, in the order in which states first occur."""
+    return dict(Counter(training.state for training in trainings))

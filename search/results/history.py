@@ -1,8 +1,7 @@
-"""How the result of a run grew: what its front was worth after so many trainings, and whether more would help.
+"""How the result of a run grew: what its front was worth after each number of trainings, and whether more would help.
 
-The worth of a front is its hypervolume over plain, divided by the range of overheads: at an overhead budget drawn uniformly,
-the member with the largest estimated gain that fits is taken, or plain. It is that of the posterior, with an interval: the
-hypervolume of observed maxima only grows, by luck too.
+The worth of a front is what following it earns (:mod:`search.results.front_value`), by the posterior and with an
+interval: a hypervolume of observed maxima only grows, by luck too.
 """
 
 from collections.abc import Sequence
@@ -11,23 +10,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model import posterior as surrogate
-from search.model.posterior import Posterior
-from search.results import compute as front
+from search.model.posterior import Observations, Posterior, fit
 from search.results import insights, pareto
+from search.results.evidence import Evidence, observations
+from search.results.front_value import shares_followed
 from search.results.objectives import excess, losses
 from search.results.result import Rules
 from search.state.ledger import Ledger
+from search.state.records import Training
 
 Array = NDArray[np.float64]
-# As many points as a curve needs, and as many draws as an interval does.
-POINTS, DRAWS = 24, 1000
+# A curve needs no more points, an interval no more draws.
+POINTS = 24
+DRAWS = 1000
 
 
 @dataclass(frozen=True)
 class Step:
-    """After ``trainings`` finished, at second ``at``: the hypervolume in points, its interval, the S expected, and how many
-    architectures were on the front, plain included."""
+    """After ``trainings`` finished, at second ``at``: the worth of the front in points (``hypervolume``) and its
+    interval, the S to expect, and how many architectures were on the front, plain included."""
 
     trainings: int
     at: float
@@ -39,59 +40,61 @@ class Step:
 
 
 def steps(ledger: Ledger, rules: Rules) -> list[Step]:
-    """At most POINTS steps, evenly spaced, the last one with all that finished. None before plain has finished."""
-    done = sorted((t for t in ledger.trainings if t.state == "finished"), key=lambda t: (t.ended or 0.0, t.number))
-    first = next((n for n, t in enumerate(done, start=1) if t.architecture == 0), len(done) + 1)
-    counts = sorted({int(n) for n in np.linspace(first, len(done), POINTS)}) if first <= len(done) else []
-    column = next(o.column for o in rules.objectives if not o.is_accuracy)
-    features, resolution = front.features(ledger), front.resolution(ledger)
-    size_of_space = insights.space_size(ledger)
-    found = []
-    for n in counts:
-        seen = front.observations(done[:n])
-        posterior = surrogate.fit(seen, features, resolution=resolution, draws=DRAWS)
-        costs = [_cost(ledger, number, column) for number in posterior.architectures]
-        worth = hypervolume(posterior, costs)
-        low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
-        score = insights.progress(posterior, n, rules.level, size_of_space).score
-        at, size = done[n - 1].ended or 0.0, _members(ledger, posterior, rules)
-        found.append(Step(n, at, float(worth.mean()), float(low), float(high), score, size))
-    return found
+    """At most POINTS steps, evenly spaced, the last one with all finished trainings. Empty before plain has finished."""
+    evidence = Evidence.of(ledger)
+    done = sorted(evidence.finished, key=lambda t: (t.ended or 0.0, t.number))
+    counts = _counts(done)
+    if not counts:
+        return []
+    seen = Observations.of(observations(done))
+    costs = _Costs(evidence, rules)
+    return [_step(evidence, costs, seen.first(n), done[n - 1].ended or 0.0, rules) for n in counts]
 
 
-def _members(ledger: Ledger, posterior: Posterior, rules: Rules) -> int:
-    """How many architectures nothing dominates, among what the limits allow; plain is always allowed."""
-    gains = posterior.gains.mean(axis=0)
-    prices = [_price(ledger, number) for number in posterior.architectures]
-    values = [
-        losses(rules.objectives, posterior.plain_accuracy + float(gain), price)
-        for number, gain, price in zip(posterior.architectures, gains, prices, strict=True)
-        if number == 0 or excess(rules.objectives, price) <= 0
-    ]
-    return len(pareto.front(values))
+def hypervolume(posterior: Posterior, costs: Sequence[float] | Array) -> Array:
+    """Draws (draws,) of what following the front of posterior means earns, in points; ``costs`` by architecture."""
+    means = posterior.gains.mean(axis=0)
+    earned: Array = posterior.gains @ shares_followed(means, np.asarray(costs, dtype=np.float64))
+    return earned
 
 
-def hypervolume(posterior: Posterior, costs: Sequence[float]) -> Array:
-    """Draws of what following the front of posterior means earns, in points; ``costs`` in the order of architectures."""
-    order = np.argsort(costs, kind="stable")
-    reach, means = np.asarray(costs)[order], posterior.gains.mean(axis=0)[order]
-    followed = np.maximum.accumulate(np.where(means > 0, means, 0.0))
-    taken = [-1 if best <= 0 else int(order[int(np.argmax(means == best))]) for best in followed]
-    widths = np.diff(np.append(reach, reach[-1]))
-    total = max(float(reach[-1] - reach[0]), 1e-12)
-    worth: Array = np.zeros(len(posterior.gains))
-    for architecture, width in zip(taken, widths, strict=True):
-        if architecture >= 0:
-            worth += posterior.gains[:, architecture] * width / total
-    return worth
+def _counts(done: Sequence[Training]) -> list[int]:
+    """After which numbers of finished trainings there is a step; the first is with the first one of plain."""
+    first = next((n for n, training in enumerate(done, start=1) if training.architecture == 0), None)
+    return [] if first is None else sorted({int(n) for n in np.linspace(first, len(done), POINTS)})
 
 
-def _cost(ledger: Ledger, number: int, column: str) -> float:
-    """The overhead of an entry in percent."""
-    return float(_price(ledger, number).get(column, 0.0))
+class _Costs:
+    """What the trained architectures cost, as arrays over all numbers of the run."""
+
+    def __init__(self, evidence: Evidence, rules: Rules) -> None:
+        n = len(evidence.entries)
+        column = next(o.column for o in rules.objectives if not o.is_accuracy)
+        self._objectives = rules.objectives
+        self.overhead = np.zeros(n)
+        self._allowed = np.zeros(n, dtype=bool)
+        self._losses = np.zeros((n, len(rules.objectives)))
+        for number in {0, *evidence.by_architecture}:
+            price = evidence.price(number)
+            self.overhead[number] = price.get(column, 0.0)
+            self._allowed[number] = number == 0 or excess(rules.objectives, price) <= 0
+            self._losses[number] = losses(rules.objectives, 0.0, price)
+
+    def members(self, posterior: Posterior, means: Array) -> int:
+        """How many architectures nothing dominates, within the limits; plain is always allowed."""
+        numbers = np.array(posterior.architectures)
+        values = self._losses[numbers]
+        for i, objective in enumerate(self._objectives):
+            if objective.is_accuracy:
+                values[:, i] = [objective.loss(accuracy) for accuracy in posterior.plain_accuracy + means]
+        return len(pareto.front(values[self._allowed[numbers]]))
 
 
-def _price(ledger: Ledger, number: int) -> dict[str, float]:
-    """What an entry costs; latency as measured at the end, where it was."""
-    entry = ledger.entries[number]
-    return {**entry.price, **(ledger.fact("latency") or {}).get(entry.name, {})}
+def _step(evidence: Evidence, costs: _Costs, seen: Observations, at: float, rules: Rules) -> Step:
+    posterior = fit(seen, evidence.features, resolution=evidence.resolution, draws=DRAWS)
+    worth = hypervolume(posterior, costs.overhead[list(posterior.architectures)])
+    low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
+    n = len(seen.accuracy)
+    progress = insights.progress(posterior, n, rules.level, evidence.space_size)
+    members = costs.members(posterior, posterior.gains.mean(axis=0))
+    return Step(n, at, float(worth.mean()), float(low), float(high), progress.score, members)

@@ -3,6 +3,8 @@ whether more trainings or more validation images would find more.
 """
 
 import math
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.posterior import Posterior
-from search.state.ledger import Ledger
+from search.results.evidence import Evidence
 from spaces.architecture import SE, Architecture
 from spaces.placements import width
 from spaces.spec import Site
@@ -61,7 +63,9 @@ def contrasts(
     redundant = sum(factor != "stage" for factor in factors)
     if not rows or np.linalg.matrix_rank(design) < design.shape[1] - redundant:
         return ()
-    effects = (np.linalg.pinv(design) @ posterior.gains[:, rows].T)[1:]
+    fitted = np.zeros((posterior.gains.shape[1], design.shape[1]))
+    fitted[rows] = np.linalg.pinv(design).T
+    effects = (posterior.gains @ fitted).T[1:]
     found = []
     for factor, mine in factors.items():
         if factor == "stage" or len(mine) > 1:
@@ -70,13 +74,15 @@ def contrasts(
 
 
 def _shares(architecture: Architecture, where: Sequence[Site]) -> dict[tuple[str, str], float]:
-    """For a stage the share of its units that have SE, for every other level the share of the SE blocks that have it."""
+    """For a stage the share of its units that have SE, for every other level the share of the SE units that have it."""
+    units = Counter(site.stage for site in where)
     on = [(site, se) for site, se in zip(where, architecture.blocks, strict=True) if se is not None]
     found: dict[tuple[str, str], float] = {}
     for site, se in on:
-        units = sum(other.stage == site.stage for other in where)
-        for name, share in [(("stage", str(site.stage)), 1 / units), *((n, 1 / len(on)) for n in _levels(site, se))]:
-            found[name] = found.get(name, 0.0) + share
+        stage = ("stage", str(site.stage))
+        found[stage] = found.get(stage, 0.0) + 1 / units[site.stage]
+        for level in _levels(site, se):
+            found[level] = found.get(level, 0.0) + 1 / len(on)
     return found
 
 
@@ -144,9 +150,11 @@ def progress(posterior: Posterior, trainings: int, level: float, size: int) -> P
     order = np.argsort(found)
     low, high = np.interp([(1 - level) / 2, (1 + level) / 2], np.cumsum(weights[order]) / weights.sum(), found[order])
     counts = np.geomspace(1, 1e6, 241)
-    enough = (float(n) for n in counts if np.average(scores(n, n), weights=weights) >= ENOUGH)
     mean = float(np.average(found, weights=weights))
-    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, next(enough, np.inf))
+    # More trainings never find less: the first count that finds enough is looked for by halves.
+    first = bisect_left(counts, True, key=lambda n: bool(np.average(scores(n, n), weights=weights) >= ENOUGH))
+    enough = float(counts[first]) if first < len(counts) else math.inf
+    return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, enough)
 
 
 def _within_reach(shares: Array, tried: float, others: int) -> Array:
@@ -237,11 +245,10 @@ class Learned:
         return ""
 
 
-def learned(ledger: Ledger) -> Learned | None:
-    """None where the number of classes is not known, or plain has no result."""
-    classes = (ledger.fact("data") or {}).get("classes")
-    seen = [t.metrics["val_accuracy"] for t in ledger.trainings if t.architecture == 0 and t.state == "finished"]
-    return Learned(sum(seen) / len(seen), 100 / len(classes)) if classes and seen else None
+def learned(evidence: Evidence) -> Learned | None:
+    """None if the number of classes is not known, or plain has no result."""
+    seen = [training.metrics["val_accuracy"] for training in evidence.by_architecture.get(0, ())]
+    return Learned(sum(seen) / len(seen), 100 / evidence.classes) if evidence.classes and seen else None
 
 
 @dataclass(frozen=True)
@@ -273,28 +280,26 @@ class Insights:
                 "learned": asdict(self.learned) if self.learned else None}  # fmt: skip
 
 
-def of(ledger: Ledger, posterior: Posterior, level: float) -> Insights:
-    """What a run's posterior and its stored bits say; trainings of one block share their initial weights."""
-    done = [t for t in ledger.trainings if t.state == "finished"]
-    groups: dict[tuple[int, int], list[bytes]] = {}
-    for t in done:
-        if t.correct:
-            groups.setdefault((t.architecture, t.seed.block), []).append(t.correct)
-    images = (ledger.fact("data") or {}).get("validation")
-    where = sites(ledger)
-    members = [Architecture.parse(ledger.entries[number].key) for number in posterior.architectures if where]
+def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
+    """What a run's posterior and its stored bits say."""
+    effects: tuple[Contrast, ...] = ()
+    if evidence.sites:
+        members = [evidence.architectures[number] for number in posterior.architectures]
+        effects = contrasts(posterior, members, evidence.sites, level)
     return Insights(
-        contrasts(posterior, members, where, level) if where else (),
-        progress(posterior, len(done), level, space_size(ledger)),
-        validation(list(groups.values()), images, posterior.sigma) if images else None, learned(ledger),
-    )  # fmt: skip
+        effects,
+        progress(posterior, len(evidence.finished), level, evidence.space_size),
+        _validation_of(evidence, posterior.sigma),
+        learned(evidence),
+    )
 
 
-def space_size(ledger: Ledger) -> int:
-    """How many architectures could be trained; where an older ledger does not say, how many were."""
-    return ledger.fact("space_size") or len(ledger.entries)
-
-
-def sites(ledger: Ledger) -> list[Site]:
-    """The sites of a run's backbone; none where an older ledger does not say."""
-    return [Site(s["name"], s["stage"], s["channels"]) for s in ledger.fact("sites") or ()]
+def _validation_of(evidence: Evidence, sigma: float) -> Validation | None:
+    """Trainings of one block share their initial weights, so they are compared within it."""
+    if not evidence.images:
+        return None
+    groups: dict[tuple[int, int], list[bytes]] = {}
+    for training in evidence.finished:
+        if training.correct:
+            groups.setdefault((training.architecture, training.seed.block), []).append(training.correct)
+    return validation(list(groups.values()), evidence.images, sigma)

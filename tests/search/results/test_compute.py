@@ -97,7 +97,7 @@ def test_csv_has_the_columns_of_the_design_and_no_formulas():
     ledger = make_ledger([spread(95), [95.2]])
     ledger.enter("x", "y", {})
     rows = list(csv.DictReader(io.StringIO(front.compute("run", ledger, RULES).to_csv())))
-    assert set(front.COLUMNS) == set(rows[0])
+    assert set(verdict.COLUMNS) == set(rows[0])
     assert rows[0]["id"] == "a0"
     assert verdict._cell("=cmd()") == "'=cmd()"
 

@@ -1,4 +1,4 @@
-import itertools
+import math
 
 import numpy as np
 import pytest
@@ -30,16 +30,6 @@ def test_ranks_are_those_of_pymoo(values):
     assert sorted(pareto.front(values)) == sorted(int(i) for i in fronts[0])
 
 
-@given(points(2) | points(3) | points(4))
-def test_hypervolume_is_that_of_pymoo(values):
-    from pymoo.indicators.hv import HV
-
-    reference = np.full(len(values[0]), 6.5)
-    assert pareto.hypervolume(values, reference.tolist()) == pytest.approx(
-        float(HV(ref_point=reference)(np.array(values, float)))
-    )
-
-
 @given(points(3))
 def test_ranks_peel_one_front_after_the_other(values):
     ranks = pareto.ranks(values)
@@ -48,17 +38,21 @@ def test_ranks_peel_one_front_after_the_other(values):
         assert [left[j] for j in pareto.front([values[i] for i in left])] == [i for i in left if ranks[i] == rank]
 
 
-@given(points(2) | points(3) | points(4))
-def test_hypervolume_counts_the_dominated_unit_cells(values):
-    """On an integer grid the volume is the number of cells that some point dominates."""
-    dimensions = len(values[0])
-    cells = itertools.product(range(7), repeat=dimensions)
-    dominated = sum(any(all(x <= c for x, c in zip(p, cell, strict=True)) for p in values) for cell in cells)
-    assert pareto.hypervolume(values, (7,) * dimensions) == pytest.approx(dominated)
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_many_points_have_the_front_that_comparing_all_pairs_finds(dimensions):
+    values = np.random.default_rng(dimensions).integers(0, 40, (400, dimensions)).tolist()
+    expected = [i for i, p in enumerate(values) if not any(pareto.dominates(q, p) for q in values)]
+    assert pareto.front(values) == expected
 
 
-def test_points_beyond_the_reference_add_nothing():
-    assert pareto.hypervolume([(8, 0), (7, 7)], (7, 7)) == 0.0
+def test_a_value_that_is_no_number_neither_dominates_nor_is_dominated():
+    assert pareto.front([(1.0, 1.0), (math.nan, 0.0), (2.0, 2.0)]) == [0, 1]
+    assert pareto.ranks([(1.0, 1.0), (math.nan, 0.0), (2.0, 2.0)]) == [0, 0, 1]
+
+
+def test_without_points_there_is_no_front():
+    assert pareto.front([]) == []
+    assert pareto.ranks([]) == []
 
 
 def test_a_point_does_not_dominate_its_equal():

@@ -1,0 +1,90 @@
+"""What a ledger says, in the form that the model and the result take. Every fact is read once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from search.model.features import Features, describe
+from search.model.posterior import Observation
+from search.state.ledger import Ledger
+from search.state.records import Entry, Training
+from spaces.architecture import Architecture
+from spaces.spec import Site
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The finished trainings of a run and what is known about its architectures, as they are at one moment."""
+
+    entries: Sequence[Entry]
+    finished: Sequence[Training]
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> "Evidence":
+        finished = [training for training in ledger.trainings if training.state == "finished"]
+        return cls(ledger.entries, finished, ledger.facts())
+
+    @cached_property
+    def by_architecture(self) -> Mapping[int, Sequence[Training]]:
+        """The finished trainings of every architecture that has some, in the order of the ledger."""
+        found: dict[int, list[Training]] = {}
+        for training in self.finished:
+            found.setdefault(training.architecture, []).append(training)
+        return found
+
+    @cached_property
+    def sites(self) -> Sequence[Site]:
+        """The sites of the backbone; empty for older ledgers, which do not hold them."""
+        return [Site(site["name"], site["stage"], site["channels"]) for site in self.facts.get("sites") or ()]
+
+    @cached_property
+    def architectures(self) -> Sequence[Architecture]:
+        """Every architecture of the run, by number."""
+        return [Architecture.parse(entry.key) for entry in self.entries]
+
+    @cached_property
+    def features(self) -> Features:
+        """What the architectures of the run have in common; no columns if the sites are not known."""
+        return describe(self.architectures, self.sites) if self.sites else Features.none(len(self.entries))
+
+    @property
+    def space_size(self) -> int:
+        """How many architectures could be trained; older ledgers do not say, then how many they hold."""
+        return self.facts.get("space_size") or len(self.entries)
+
+    @property
+    def images(self) -> int:
+        """The number of validation images; 0 if it is not known."""
+        return self._data.get("validation") or 0
+
+    @property
+    def classes(self) -> int:
+        """The number of classes; 0 if it is not known."""
+        return len(self._data.get("classes") or ())
+
+    @property
+    def resolution(self) -> float:
+        """What one validation image is worth, in points; 0 if their number is not known."""
+        return 100 / self.images if self.images else 0.0
+
+    def price(self, number: int) -> dict[str, float]:
+        """What an architecture costs. A cost that was measured at the end replaces the predicted one."""
+        entry = self.entries[number]
+        return {**entry.price, **self._measured.get(entry.name, {})}
+
+    @property
+    def _data(self) -> Mapping[str, Any]:
+        return self.facts.get("data") or {}
+
+    @cached_property
+    def _measured(self) -> Mapping[str, Mapping[str, float]]:
+        return self.facts.get("latency") or {}
+
+
+def observations(trainings: Sequence[Training]) -> list[Observation]:
+    """What the model takes of the finished ones among ``trainings``."""
+    return [
+        Observation(t.architecture, t.seed.block, t.metrics["val_accuracy"]) for t in trainings if t.state == "finished"
+    ]
