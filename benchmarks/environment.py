@@ -2,11 +2,12 @@
 
 import datetime
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from senet_nas import hardware
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -15,8 +16,8 @@ def describe() -> dict[str, Any]:
     packages = ("torch", "torchvision", "ray", "optuna", "mlflow", "click", "pydantic")
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cpu": hardware.processor(),
+        "cores": hardware.cores(),
         "python": platform.python_version(),
         **{name: version(name) for name in packages},
     }
@@ -33,10 +34,3 @@ def write(name: str, result: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps({"environment": describe(), **result}, indent=1) + "\n")
     return path
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

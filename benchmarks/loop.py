@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment
+from senet_nas import hardware
 
-SLOTS = len(os.sched_getaffinity(0))
+SLOTS = hardware.cores()
 BACKBONE, SIZE, TRAIN, BATCH = "cifar_resnet8", 16, 1000, 100
 COMMAND = [sys.executable, "-c", "from search.cli.app import main; main()"]
 
@@ -132,7 +133,8 @@ def bare_loop(architectures: list[str], epochs: int) -> list[Span]:
     import torch
     from torch.nn import functional as F
 
-    from senet_nas.data.load import batches, load, normalise
+    from senet_nas.data.batches import batches, normalise
+    from senet_nas.data.load import load
     from senet_nas.network.build import build
     from senet_nas.recipe import DataSpec, Recipe
 

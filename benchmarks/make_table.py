@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from senet_nas import hardware
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import Space, SpaceSpec
 
@@ -253,7 +254,7 @@ def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, An
                  "validation": len(data.y_val), "validation_before_the_last_epoch": min(CURVE_IMAGES, len(data.y_val))},
         "recipe": asdict(plan.recipe), "space": asdict(plan.space), "architectures": len(final), "blocks": len(first[0]),
         "trainings_of_plain_in_a_block": plan.plain, "variance": components(first),
-        "hardware": {"processor": _processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
+        "hardware": {"processor": hardware.processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "date": time.strftime("%Y-%m-%d", time.gmtime()), "seconds_in_all": round(sum(result["seconds"] for result in results)),
     }  # fmt: skip
@@ -287,13 +288,6 @@ def components(final: list[list[float]], level: float = 0.9) -> dict[str, Any]:
         "tau_over_sigma_interval": [round(bound, 3) for bound in share], "level": level,
         "reliability": round(tau_sq / (tau_sq + noise / blocks), 3),
     }  # fmt: skip
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ BEGIN, END = "<!-- file tree: python -m tests.house -->\n", "<!-- end of the fil
 # From the ground up. A room may import from its own and from the rooms before it.
 ORDER = (
     "spaces",
-    "senet_nas/recipe.py", "senet_nas/user_code.py", "senet_nas/distributed.py", "senet_nas/network", "senet_nas/data",
+    "senet_nas/recipe.py", "senet_nas/hardware.py", "senet_nas/user_code.py", "senet_nas/distributed.py", "senet_nas/network", "senet_nas/data",
     "senet_nas/training", "senet_nas/costs", "senet_nas/export",
     "search/model", "search/state", "search/results", "search/planning", "search/config", "search/loop.py",
     "search/execute", "search/setup", "search/report", "search/track", "search/doctor", "search/export.py",

@@ -1,6 +1,5 @@
 """Everything that can be known before the first training: data, sites, space, prices, machine."""
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from search.results.result import Rules
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from senet_nas import hardware
 from senet_nas import user_code as foreign
 from senet_nas.costs.measures import counted
 from senet_nas.network.backbones import table as backbones
@@ -181,7 +181,7 @@ def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Label
 
 def together(experiment: Experiment, device: str, count: int) -> Slots:
     """So many devices of this machine for one training. Raises UserError where they are not there, or no batch fits them."""
-    batch, cores = experiment.train.batch_size, _cores()
+    batch, cores = experiment.train.batch_size, hardware.cores()
     if count > 1 and experiment.resources.ray != "local":
         hint = "add --set resources.ray=local"
         raise UserError("several devices are those of this machine, not of a cluster", hint=hint, key="resources.ray")
@@ -318,7 +318,7 @@ def _table_price(table: Table) -> Price:
 def _machine(experiment: Experiment) -> tuple[str, Slots]:
     """The device of this machine, and slots. Raises UserError (code 4) where more is asked for than there is."""
     resources = experiment.resources
-    cores = _cores()
+    cores = hardware.cores()
     # A function of the user's gets a GPU where the config says how much of one.
     wanted = resources.device != "cpu" and (experiment.evaluate == "train" or resources.gpus_per_slot != "auto")
     gpus = _gpus() if wanted else 0
@@ -349,10 +349,6 @@ def _machine(experiment: Experiment) -> tuple[str, Slots]:
             code=ENVIRONMENT,
         )
     return ("cuda" if share else "cpu"), Slots(count, cpus, share)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _gpus() -> int:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from senet_nas import hardware
 from senet_nas.costs import onnx_runtime
 from senet_nas.costs.timing import Call
 from senet_nas.recipe import LatencySpec
@@ -57,7 +58,7 @@ def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpe
 def fingerprint(spec: LatencySpec) -> dict[str, object]:
     """On what and how it was measured: milliseconds mean nothing without it."""
     device = device_of(spec)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else hardware.processor()
     settings = {key: getattr(spec, key) for key in ("batch", "threads", "dtype", "runtime")}
     system = {"torch": torch.__version__, "system": platform.system(), "cores": os.cpu_count()}
     return {"device": device.type, "name": name, **settings, **system}
@@ -74,12 +75,6 @@ def device_of(spec: LatencySpec) -> torch.device:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _images(shape: Shape, spec: LatencySpec, device: torch.device) -> Tensor:

@@ -8,7 +8,6 @@ between trainings; a function with reuse can hang the experiment; a fresh actor 
 from __future__ import annotations
 
 import atexit
-import fcntl
 import itertools
 import logging
 import math
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from search.execute.ray.resources import Cluster, Job, Slots
 from search.execute.signals import Interrupted, Signals
 from search.loop import Loop
 from senet_nas.recipe import Report
+from spaces import scratch
 from spaces.errors import ENVIRONMENT, UserError
 
 if TYPE_CHECKING:
@@ -163,19 +163,13 @@ def _where(slots: Slots, scratch: Path) -> dict[str, Any]:
 def _scratch() -> Iterator[Path]:
     """A folder that goes with this process; those that killed ones left go first. A lock tells who lives."""
     where = _short() or tempfile.gettempdir()
-    for lock in Path(where).glob(f"{SCRATCH}*/lock"):
-        with suppress(OSError), lock.open() as file:  # of another user, or in use
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
-    scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=where))
+    scratch.sweep(SCRATCH, where)
+    folder, lock = scratch.create(SCRATCH, where)
     try:
-        with (scratch / "lock.new").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            (scratch / "lock.new").rename(scratch / "lock")  # nobody sees it unlocked
-            with _reaped(scratch):
-                yield scratch
+        with lock, _reaped(folder):
+            yield folder
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from search.setup import experiment_setup as preparing
 from search.setup.experiment_setup import prepare, together
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from senet_nas import hardware
 from spaces.errors import UserError
 
 DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\ntrain: {batch_size: 64}\n"
@@ -95,7 +96,7 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
             Image.new("L", (8, 8), level).save(tmp_path / "images" / name / f"{level}.png")
     (tmp_path / "images" / "cat" / "notes.txt").write_text("x")
     found = prepare(experiment(tmp_path, "data: {path: ./images, image_size: 8}", "train: {batch_size: 2}"))
-    assert any("passed over" in note for note in found.data["notes"])
+    assert any("skipped" in note for note in found.data["notes"])
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
     ],
 )
 def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, device, count, message, hint):
-    monkeypatch.setattr(preparing, "_cores", lambda: 4)
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
     monkeypatch.setattr(preparing, "_gpus", lambda: 2)
     with pytest.raises(UserError, match=message) as caught:
         together(experiment(tmp_path, *lines), device, count)
@@ -116,7 +117,7 @@ def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, devic
 
 
 def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(preparing, "_cores", lambda: 4)
+    monkeypatch.setattr(hardware, "cores", lambda: 4)
     monkeypatch.setattr(preparing, "_gpus", lambda: 2)
     known = experiment(tmp_path)
     slots = [together(known, device, 2) for device in ("cpu", "cuda")]
