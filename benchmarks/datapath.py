@@ -7,7 +7,6 @@ between the two, medians are compared. The DataLoader may use as many workers as
 """
 
 import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +19,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from benchmarks import environment
-from senet_nas.data.load import Data, batches
+from senet_nas import hardware
+from senet_nas.data.batches import batches
+from senet_nas.data.load import Data
 from senet_nas.recipe import Recipe
 
 ROUNDS = 5
@@ -79,7 +80,7 @@ def made(n: int, case: Case) -> Data:
 
 
 def compare(data: Data, recipe: Recipe) -> dict[str, Any]:
-    loaders = {f"DataLoader, {n} workers": loader(data, recipe, n) for n in range(1 + len(os.sched_getaffinity(0)))}
+    loaders = {f"DataLoader, {n} workers": loader(data, recipe, n) for n in range(1 + hardware.cores())}
     ways: dict[str, Callable[[], Iterable[Any]]] = {name: lambda found=found: found for name, found in loaders.items()}  # type: ignore[misc]
     generator = torch.Generator().manual_seed(0)
     ways["senet-search"] = lambda: batches(data.x_train, data.y_train, data, recipe, generator)

@@ -20,7 +20,7 @@ from benchmarks import environment
 from senet_nas.network.build import build, sites
 from senet_nas.network.superset import dress, options, superset
 from senet_nas.recipe import Recipe
-from senet_nas.training.train import optimizer_of
+from senet_nas.training.train import sgd
 from spaces import Space, SpaceSpec
 
 SIZE, BATCH, STEPS, ROUNDS, CLASSES = 32, 128, 1, 5, 10
@@ -59,10 +59,7 @@ def compare(backbone: str, m: int) -> dict[str, float]:
 def in_turn(networks: list[nn.Module], x_MNCHW: Tensor, y_MN: Tensor) -> Callable[[], None]:
     """One step of each network after the other, as trainings of their own do it."""
     found = [network.to(memory_format=torch.channels_last).train() for network in networks]
-    optimizers = [
-        optimizer_of([p for p in n.parameters() if p.ndim > 1], [p for p in n.parameters() if p.ndim <= 1], Recipe())
-        for n in found
-    ]
+    optimizers = [sgd(network, Recipe()) for network in found]
 
     def step() -> None:
         for network, optimizer, x_NCHW, y_N in zip(found, optimizers, x_MNCHW, y_MN, strict=True):

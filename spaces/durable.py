@@ -41,7 +41,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes each as a whole, and at last their checksums, by which :func:`damaged` knows them again."""
     for name, content in files.items():
         write(folder / name, content)
-    write(folder / SUMS, seal({name: hashlib.sha256(content).hexdigest() for name, content in files.items()}))
+    write(folder / SUMS, seal({name: sha256_of(content) for name, content in files.items()}))
 
 
 def damaged(folder: Path) -> list[str]:
@@ -59,6 +59,11 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sha256_of(content: bytes) -> str:
+    """SHA-256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def sha256(path: Path) -> str:
@@ -84,4 +89,4 @@ def unseal(text: str | bytes) -> dict[str, Any] | None:
 
 def digest(body: Mapping[str, Any]) -> str:
     """SHA-256 of what a mapping holds, whatever the order of its names."""
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return sha256_of(json.dumps(body, sort_keys=True).encode())

@@ -1,41 +1,42 @@
-"""What is wrong, or only odd, with images and labels that were read: told before the first training, never after it."""
+"""Checks of images and labels before the first training: errors for what no training survives, notes for what is odd."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spaces.errors import UserError
 
-# A set is an array of images, x_NHWC uint8, and their labels, y_N int64.
-Set = tuple[np.ndarray, np.ndarray]
+if TYPE_CHECKING:
+    from senet_nas.data.datasets import Images, Labelled, Labels
 
-# So many times more images in the largest class than in the smallest make accuracy say little about the small one.
+# From this ratio of the largest to the smallest class on, accuracy says little about the smallest.
 IMBALANCE = 10
 NAMED_CLASSES = 5
 
 
-def check_labels(sets: Mapping[str, Set | None], classes: Sequence[str]) -> None:
-    """Every image of the sets that the data bring has a label, and every label a class. Raises UserError."""
-    for name, found in sets.items():
-        if found is not None:
-            _check_labels(name, *found, classes)
+def check_labels(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> None:
+    """Raises UserError unless every image of the sets that the data bring has a label, and every label a class."""
+    for name, (x_NHWC, y_N) in sets.items():
+        _check_labels(name, x_NHWC, y_N, classes)
 
 
-def check_split(sets: Mapping[str, Set], classes: Sequence[str]) -> tuple[str, ...]:
-    """Sentences about what is odd, for a person to read. Raises UserError for what no training can be judged by.
+def check_split(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> tuple[str, ...]:
+    """Sentences about what is odd in the sets, for a person to read.
 
-    ``sets`` maps train, validation and test to images and labels, already split.
+    ``sets`` maps train, validation and test to images and labels after the split. Raises UserError where no accuracy
+    could be measured or learnt: an empty set, a class without images, or identical training images.
     """
     for name, (_, y_N) in sets.items():
         if len(y_N) == 0:
             raise UserError(f"no image is left for the {name} set", hint="add images", key="data.path")
     _check_classes(sets, classes)
     _check_contrast(sets["train"][0])
-    return tuple(note for note in (*_leaks(sets), _imbalance(sets["train"][1], classes)) if note)
+    return (*_leaks(sets), *_imbalance(sets["train"][1], classes))
 
 
-def _check_labels(name: str, x_NHWC: np.ndarray, y_N: np.ndarray, classes: Sequence[str]) -> None:
+def _check_labels(name: str, x_NHWC: "Images", y_N: "Labels", classes: Sequence[str]) -> None:
     if len(x_NHWC) != len(y_N):
         raise UserError(f"the {name} set has {len(x_NHWC)} images but {len(y_N)} labels", key="data.path")
     strange = np.flatnonzero((y_N < 0) | (y_N >= len(classes)))
@@ -47,8 +48,8 @@ def _check_labels(name: str, x_NHWC: np.ndarray, y_N: np.ndarray, classes: Seque
         )
 
 
-def _check_classes(sets: Mapping[str, Set], classes: Sequence[str]) -> None:
-    """Every class must train and be validated; a test set may lack one, for it is read but once."""
+def _check_classes(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> None:
+    """Every class must have training and validation images; the test set, which is read only once, may lack a class."""
     counts = {name: np.bincount(y_N, minlength=len(classes)) for name, (_, y_N) in sets.items()}
     total = np.sum(list(counts.values()), axis=0)
     scarce = (counts["train"] == 0) | (counts["validation"] == 0)
@@ -57,40 +58,42 @@ def _check_classes(sets: Mapping[str, Set], classes: Sequence[str]) -> None:
         more = f" and {len(rare) - NAMED_CLASSES} more" if len(rare) > NAMED_CLASSES else ""
         raise UserError(
             f"{len(rare)} of {len(classes)} classes have no image to train or none to validate: "
-            f"{', '.join(rare[:NAMED_CLASSES])}{more} (in brackets: images of the class in all)",
+            f"{', '.join(rare[:NAMED_CLASSES])}{more} (in brackets: all images of the class)",
             hint="add images, leave these classes out, or change data.train and data.validation",
             key="data.path",
         )
 
 
-def _check_contrast(x_NHWC: np.ndarray) -> None:
+def _check_contrast(x_NHWC: "Images") -> None:
     if all(np.array_equal(x_HWC, x_NHWC[0]) for x_HWC in x_NHWC):
         raise UserError("all training images are the same image; nothing can be learnt from them", key="data.path")
 
 
-def _leaks(sets: Mapping[str, Set]) -> list[str]:
-    """Images of the training set that also validate or test: their accuracy is remembered, not learnt."""
-    seen = _rows(sets["train"][0])
-    found = []
+def _leaks(sets: "Mapping[str, Labelled]") -> list[str]:
+    """A sentence for each set that holds training images: its accuracy is remembered, not learnt."""
+    seen = _digests(sets["train"][0])
+    notes = []
     for name in ("validation", "test"):
-        rows = _rows(sets[name][0])
-        known = sum(row in seen for row in rows)
+        digests = _digests(sets[name][0])
+        known = len(digests & seen)
         if known:
-            found.append(f"{known} of {len(rows)} different {name} images are training images, too")
-    return found
+            notes.append(f"{known} of {len(digests)} different {name} images are training images, too")
+    return notes
 
 
-def _rows(x_NHWC: np.ndarray) -> set[bytes]:
-    """A digest of each image: the images themselves may not fit into memory."""
+def _digests(x_NHWC: "Images") -> set[bytes]:
+    """A digest of each image, because the images themselves may not fit into memory twice."""
     return {hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x_NHWC}
 
 
-def _imbalance(y_N: np.ndarray, classes: Sequence[str]) -> str:
+def _imbalance(y_N: "Labels", classes: Sequence[str]) -> list[str]:
+    """A sentence about the smallest class where the classes differ much in size."""
     counts = np.bincount(y_N, minlength=len(classes))
-    most, least = int(counts.argmax()), int(counts.argmin())
+    most = int(counts.argmax())
+    least = int(counts.argmin())
     if counts[most] < IMBALANCE * counts[least]:
-        return ""
-    return (
+        return []
+    return [
         f"class {classes[most]} has {counts[most]} training images, class {classes[least]} has {counts[least]}: "
         "accuracy hardly sees the small one"
-    )
+    ]

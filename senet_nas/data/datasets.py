@@ -1,12 +1,12 @@
-"""Where images and signals come from: uint8 and float32 arrays; nothing is split, scaled or augmented here.
+"""Datasets by name: uint8 images and float32 signals as they are stored. Nothing is split, scaled or augmented here.
 
-Heavy libraries are imported inside the loaders, so that the names can be checked without them.
+Heavy libraries are imported inside the loaders, so that names can be checked without them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from senet_nas.data import image_folder, signal_datasets
 from senet_nas.recipe import DataSpec
@@ -18,27 +18,35 @@ if TYPE_CHECKING:
 
     Images = NDArray[np.uint8] | NDArray[np.float32]
     Labels = NDArray[np.int64]
+    Labelled = tuple[Images, Labels]
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Labelled images as they are: x_NHWC uint8 (signals: x_NLC float32), y_N int64. ``validation`` and ``test`` only where the data bring them.
+    """Labelled images as they are stored: x_NHWC uint8 (signals: x_NLC float32) and labels y_N int64.
 
-    ``notes`` are sentences about what was passed over.
+    ``validation`` and ``test`` are None unless the data bring these sets. ``notes`` are sentences about files that were
+    skipped.
     """
 
-    train: "tuple[Images, Labels]"
+    train: "Labelled"
     classes: tuple[str, ...]
-    validation: "tuple[Images, Labels] | None" = None
-    test: "tuple[Images, Labels] | None" = None
+    validation: "Labelled | None" = None
+    test: "Labelled | None" = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def sets(self) -> "dict[str, Labelled]":
+        """The sets that the data bring, by name: ``train``, and ``validation`` and ``test`` if they are there."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: labelled for name, labelled in found.items() if labelled is not None}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset by name: what it is, how to read it, and which augmentation suits it (crop in pixels of padding).
+    """A dataset by name: how to read it, and the augmentation that suits it (``crop`` in pixels of padding).
 
-    ``backbone`` is the network that a new config begins with.
+    ``backbone`` is the network that a new config for this dataset starts with.
     """
 
     description: str
@@ -60,39 +68,48 @@ def _digits(spec: DataSpec, base: Path) -> Raw:
 
 
 def _torchvision(class_name: str) -> Callable[[DataSpec, Path], Raw]:
+    """The loader of a dataset that torchvision reads from files, such as ``CIFAR10``."""
+
     def load(spec: DataSpec, base: Path) -> Raw:
         import torchvision.datasets
 
         root = image_folder.place(spec.path or "data", base)
         make = getattr(torchvision.datasets, class_name)
         try:
-            train, test = make(root=root, train=True), make(root=root, train=False)
+            train = make(root=root, train=True)
+            test = make(root=root, train=False)
         except Exception as error:  # a damaged archive fails in as many ways as there are formats
-            fetch = f"torchvision.datasets.{class_name}(root, download=True)"
-            if isinstance(error, RuntimeError) and "not found" in str(error):
-                what, hint = f"no {class_name} in {root}", f"set data.path to the folder that {fetch} filled"
-            else:
-                what = f"the {class_name} files in {root} are damaged ({type(error).__name__}: {error})"
-                hint = f"remove them and fetch them again with {fetch}"
-            raise UserError(what, hint=hint, key="data.path") from error
+            raise _unreadable(class_name, root, error) from error
         return Raw(_arrays(train), tuple(train.classes), test=_arrays(test))
 
     return load
 
 
-def _arrays(dataset: "object") -> "tuple[Images, Labels]":
+def _unreadable(class_name: str, root: Path, error: Exception) -> UserError:
+    fetch = f"torchvision.datasets.{class_name}(root, download=True)"
+    if isinstance(error, RuntimeError) and "not found" in str(error):
+        message = f"no {class_name} in {root}"
+        return UserError(message, hint=f"set data.path to the folder that {fetch} filled", key="data.path")
+    message = f"the {class_name} files in {root} are damaged ({type(error).__name__}: {error})"
+    return UserError(message, hint=f"remove them and fetch them again with {fetch}", key="data.path")
+
+
+def _arrays(dataset: Any) -> "Labelled":
+    """x_NHWC and y_N of a dataset of torchvision's, whose classes share no type with ``data`` and ``targets``."""
     import numpy as np
 
-    x = np.asarray(dataset.data, dtype=np.uint8)  # type: ignore[attr-defined]
-    return (x[..., None] if x.ndim == 3 else x), np.asarray(dataset.targets, dtype=np.int64)  # type: ignore[attr-defined]
+    x = np.asarray(dataset.data, dtype=np.uint8)
+    x_NHWC = x[..., None] if x.ndim == 3 else x
+    return x_NHWC, np.asarray(dataset.targets, dtype=np.int64)
 
 
 def _image_folder(spec: DataSpec, base: Path) -> Raw:
-    """A folder with ``train/CLASS/*``, and ``val`` and ``test`` if there are any; or with ``CLASS/*`` alone."""
+    """A folder with ``train/CLASS/*``, and with ``val`` and ``test`` if it has them; or with ``CLASS/*`` alone."""
     import numpy as np
 
     found = image_folder.listed(spec, base)
-    side, sets = image_folder.side(spec), {}
+    side = image_folder.side(spec)
+    sets: dict[str, Labelled] = {}
     for name, files in found.files.items():
         x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
         for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey)):
@@ -103,19 +120,19 @@ def _image_folder(spec: DataSpec, base: Path) -> Raw:
 
 def _waveforms(spec: DataSpec, base: Path) -> Raw:
     found, classes = signal_datasets.waveforms()
-    return _signals_as_they_are(spec, Raw(found, classes))
+    return _with_own_length(spec, Raw(found, classes))
 
 
 def _signals(spec: DataSpec, base: Path) -> Raw:
     if spec.path is None:
         raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
     sets, classes = signal_datasets.read(image_folder.place(spec.path, base))
-    return _signals_as_they_are(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test")))
+    return _with_own_length(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test")))
 
 
-def _signals_as_they_are(spec: DataSpec, raw: Raw) -> Raw:
+def _with_own_length(spec: DataSpec, raw: Raw) -> Raw:
     if spec.image_size is not None:
-        raise UserError("signals keep their length", hint="take data.image_size away", key="data.image_size")
+        raise UserError("signals keep their length", hint="remove data.image_size", key="data.image_size")
     return raw
 
 

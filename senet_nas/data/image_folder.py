@@ -1,6 +1,6 @@
-"""A folder of images, one folder for each class: what lies in it, and one image after the other.
+"""Images in one folder for each class: a list of the files, and the decoded images one after the other.
 
-Listing opens files only to tell grey from colour; decoding is done by threads, in order, a few hundred images ahead at most.
+Listing opens files only to tell grey from colour. Threads decode the images in order, at most CHUNK images ahead.
 """
 
 import os
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas import hardware
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
@@ -20,24 +21,28 @@ if TYPE_CHECKING:
 
 Files = Sequence[tuple[Path, int]]
 
-# Side of an image in pixels, unless a spec says another.
+# Side in pixels to which images are decoded unless the spec gives one.
 SIDE = 64
 ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
-NAMED_FAULTS = 10
-# Folders that systems and unpackers leave beside the classes.
+NAMED_FAULTS = 10  # an error names this many files; it counts the others
+# Pillow's modes of grey images, and those of them with more than eight bits.
+DEEP = ("I", "I;16", "F")
+GREY = ("1", "L", "LA", *DEEP)
+# Folders that operating systems and archive tools leave beside the classes.
 LITTER = ("__MACOSX", "@eaDir")
-# What people call the folder of a set; only the first of each is read as one.
+# Names that people give to the folder of a set. Only the first of each is read; the others are errors.
 SETS = {
-    "train": ("train", "training", "train_set"), "val": ("val", "valid", "validation", "dev"),
+    "train": ("train", "training", "train_set"),
+    "val": ("val", "valid", "validation", "dev"),
     "test": ("test", "testing", "test_set"),
-}  # fmt: skip
-# So many images are decoded together: what is ahead of the reader stays small.
+}
+# Images that are decoded together, which bounds the memory ahead of the reader.
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Files and their classes for each set that the folder brings: train, and validation and test where there are any."""
+    """The files of a folder with their classes: train, and validation and test if the folder has these sets."""
 
     files: Mapping[str, Files]
     classes: tuple[str, ...]
@@ -56,34 +61,34 @@ class Listing:
 
 
 def listed(spec: DataSpec, base: Path) -> Listing:
-    """What a folder holds: ``train/CLASS/*``, and ``val`` and ``test`` if there are any; or ``CLASS/*`` alone. Raises UserError."""
+    """The files of a folder: of ``train/CLASS/*``, ``val`` and ``test``, or of ``CLASS/*`` alone. Raises UserError."""
     root = _root(spec, base)
     try:
         parts = _parts(root)
         classes = _classes(parts)
         files = {part: _files(folder, classes) for part, folder in parts.items()}
     except OSError as error:
-        raise UserError(f"cannot look into {error.filename}: {error.strerror}", key="data.path") from error
+        raise UserError(f"cannot list {error.filename}: {error.strerror}", key="data.path") from error
     grey = spec.color == "grey" or (spec.color == "auto" and _all_grey([path for path, _ in files["train"]]))
     named = {"validation" if part == "val" else part: found for part, found in files.items()}
-    return Listing(named, classes, grey, _passed_over(parts, files))
+    return Listing(named, classes, grey, _skipped(parts, files))
 
 
 def decoded(files: Files, side: int, *, grey: bool) -> "Iterator[NDArray[np.uint8]]":
-    """Every image x_HWC, the shorter side resized to ``side`` and the centre cut out.
+    """Every image x_HWC, its shorter side resized to ``side`` pixels, its centre cropped to a square.
 
-    Raises UserError after the last one, which names those that cannot be read.
+    Raises UserError after the last image; the error names the files that cannot be read.
     """
     import numpy as np
 
     def read(path: Path) -> "NDArray[np.uint8] | Exception":
         try:
             return _read(path, side, grey=grey)
-        except Exception as error:  # PIL raises of many kinds; each means that this file is no image
+        except Exception as error:  # PIL raises many kinds; each means that this file is not an image
             return error
 
     bad: list[str] = []
-    with ThreadPoolExecutor(_cores()) as pool:
+    with ThreadPoolExecutor(hardware.cores()) as pool:
         for begin in range(0, len(files), CHUNK):
             paths = [path for path, _ in files[begin : begin + CHUNK]]
             for path, found in zip(paths, pool.map(read, paths), strict=True):
@@ -96,13 +101,13 @@ def decoded(files: Files, side: int, *, grey: bool) -> "Iterator[NDArray[np.uint
         more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
         raise UserError(
             f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
-            hint="mend or remove them",
+            hint="repair or remove them",
             key="data.path",
         )
 
 
 def side(spec: DataSpec) -> int:
-    """The side in pixels at which images are read."""
+    """The side in pixels to which images are decoded."""
     return spec.resize or spec.image_size or SIDE
 
 
@@ -111,9 +116,10 @@ def place(path: str, base: Path) -> Path:
     filled = os.path.expandvars(path)
     if "$" in filled:
         raise UserError(
-            f"`{path}` names a variable of the environment that is not set",
-            hint="export it, or write the path out", key="data.path",
-        )  # fmt: skip
+            f"`{path}` names an environment variable that is not set",
+            hint="export it, or write the path out",
+            key="data.path",
+        )
     return base / Path(filled).expanduser()
 
 
@@ -136,9 +142,10 @@ def _root(spec: DataSpec, base: Path) -> Path:
 
 
 def _parts(root: Path) -> dict[str, Path]:
-    """The folders of the sets; the root alone where its folders are classes. Raises UserError for misnamed sets."""
-    # A set holds folders, a class holds images: so a class may be called `valid`.
-    sets = {folder.name for folder in root.iterdir() if folder.is_dir() and any(p.is_dir() for p in folder.iterdir())}
+    """The folder of each set; the root as the only set if its folders are classes. Raises UserError for misnamed sets."""
+    # A set holds folders and a class holds images, so a class may be called `valid`.
+    folders = [folder for folder in root.iterdir() if folder.is_dir()]
+    sets = {folder.name for folder in folders if any(inner.is_dir() for inner in folder.iterdir())}
     wrong = {was: name for name, spellings in SETS.items() for was in sets - {name} if was.lower() in spellings}
     if wrong:
         renamed = ", ".join(f"`{was}` to `{name}`" for was, name in sorted(wrong.items()))
@@ -150,19 +157,17 @@ def _parts(root: Path) -> dict[str, Path]:
 
 
 def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
-    """Names of the class folders. Raises UserError where there are none, one, or others in another part."""
-    found = {
-        part: sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "." and p.name not in LITTER)
-        for part, folder in parts.items()
-    }
+    """The names of the class folders. Raises UserError for fewer than two, or if the sets hold different classes."""
+    found = {part: sorted(_class_names(folder)) for part, folder in parts.items()}
     classes = found["train"]
     if len(classes) < 2:
-        loose = sum(p.suffix.lower() in ENDINGS for p in parts["train"].iterdir())
+        n_loose = sum(path.suffix.lower() in ENDINGS for path in parts["train"].iterdir())
+        loose = f" and {n_loose} loose images" if n_loose else ""
         raise UserError(
-            f"{parts['train']} holds {len(classes)} class folders{f' and {loose} loose images' * bool(loose)}; "
-            "a comparison needs at least 2",
-            hint="one folder for each class: CLASS/image.jpg", key="data.path",
-        )  # fmt: skip
+            f"{parts['train']} holds {len(classes)} class folders{loose}; a comparison needs at least 2",
+            hint="make one folder for each class: CLASS/image.jpg",
+            key="data.path",
+        )
     for part, names in found.items():
         if names != classes:
             other = sorted(set(names) ^ set(classes))
@@ -172,6 +177,12 @@ def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
     return tuple(classes)
 
 
+def _class_names(folder: Path) -> Iterator[str]:
+    for path in folder.iterdir():
+        if path.is_dir() and path.name[0] != "." and path.name not in LITTER:
+            yield path.name
+
+
 def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
     found = [
         (path, label)
@@ -179,22 +190,25 @@ def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
         for path in sorted((folder / name).rglob("*"))
         if path.suffix.lower() in ENDINGS and path.name[0] != "." and not path.is_dir()
     ]
-    empty = [name for label, name in enumerate(classes) if label not in {known for _, known in found}]
+    used = {label for _, label in found}
+    empty = [name for label, name in enumerate(classes) if label not in used]
     if empty:
         raise UserError(f"no images of {', '.join(empty)} in {folder}", key="data.path")
     return found
 
 
-def _passed_over(parts: dict[str, Path], files: "dict[str, list[tuple[Path, int]]]") -> tuple[str, ...]:
-    """A sentence about files that are no images by their ending, if there are any."""
+def _skipped(parts: dict[str, Path], files: dict[str, list[tuple[Path, int]]]) -> tuple[str, ...]:
+    """A sentence about the files that were skipped, if there are any."""
     images = {path for found in files.values() for path, _ in found}
     others = sorted(
-        path for folder in parts.values() for path in folder.rglob("*")
+        path
+        for folder in parts.values()
+        for path in folder.rglob("*")
         if path.is_file() and path not in images and path.name[0] != "."
-    )  # fmt: skip
+    )
     if not others:
         return ()
-    return (f"{len(others)} files were passed over, being no images of a class by place and ending: {others[0]}, ...",)
+    return (f"{len(others)} files were skipped: they lie outside the classes or are not images: {others[0]}, ...",)
 
 
 def _all_grey(paths: list[Path]) -> bool:
@@ -203,10 +217,10 @@ def _all_grey(paths: list[Path]) -> bool:
     for path in paths:
         try:
             with Image.open(path) as image:
-                if image.mode not in ("1", "L", "LA", "I", "I;16", "F"):
+                if image.mode not in GREY:
                     return False
         except (OSError, UnidentifiedImageError):
-            continue  # told by decoded(), together with all others
+            continue  # decoded() reports it together with all others
     return True
 
 
@@ -215,21 +229,18 @@ def _read(path: Path, size: int, *, grey: bool) -> "NDArray[np.uint8]":
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image)  # phones turn their pictures by a note in the file
-        shallow = _eight_bits(upright) if upright.mode in ("I", "I;16", "F") else upright
-        fitted = ImageOps.fit(shallow.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
+        shown = ImageOps.exif_transpose(image)  # phones rotate a picture by a tag in the file
+        if shown.mode in DEEP:
+            shown = _eight_bits(shown)
+        fitted = ImageOps.fit(shown.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
     x = np.asarray(fitted, dtype=np.uint8)
     return x[..., None] if grey else x
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """Deep grey levels brought to 0..255 by their own maximum."""
+    """Grey levels of more than eight bits, scaled so that their maximum becomes 255."""
     import numpy as np
     from PIL import Image
 
     levels = np.asarray(image, dtype=np.float32)
     return Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,36 +1,41 @@
-"""Images as tensors: three disjoint sets as uint8, and the batches of an epoch, made on the device that trains."""
+"""Images or signals of a config as tensors: three disjoint sets that train, validate and test."""
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from senet_nas.data import data_checks, image_folder
-from senet_nas.data import memory_map as streaming
-from senet_nas.data.augment import Draws, Policy, centre, crop, cut, draw, flip, jitter, shift, warp
+from senet_nas.data import data_checks, image_folder, memory_map
 from senet_nas.data.datasets import DATASETS, Raw
-from senet_nas.data.sampling import ORDERS
 from senet_nas.data.split import split
-from senet_nas.distributed import ALONE, Group
-from senet_nas.recipe import DataSpec, Recipe
+from senet_nas.recipe import DataSpec
 from spaces.errors import unknown
 
+if TYPE_CHECKING:
+    from senet_nas.data.datasets import Images, Labelled
+
+# Images whose levels are counted at once: bounds the memory that `moments` needs.
 COUNTED_TOGETHER = 4096
-# On a CPU a batch of more numbers than LARGE is augmented in parts of CACHED: what one step writes is still in the cache when
-# the next one reads it. Batches of 128 images of 160 x 160 came 2.0 times as fast so, of 96 x 96 only 0.8 times (busy cores).
-LARGE, CACHED = 5_000_000, 400_000
+# Least deviation of a channel, divided by 255: a constant channel must not divide by zero.
+LEAST_DEVIATION_OF_IMAGES = 1e-6
+LEAST_DEVIATION_OF_SIGNALS = 1e-30  # signals may be measured in volts or in microvolts
+
+# For each of train, validation and test: images x_NCHW (signals: x_NCL) and labels y_N.
+Tensors = Mapping[str, tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
 class Data:
     """uint8 images x_NCHW (signals: float32 x_NCL) and labels y_N of three disjoint sets.
 
-    ``mean`` and ``std`` per channel, both divided by 255: on the scale 0..1 for images.
+    ``mean`` and ``std`` are those of each channel over the training set, divided by 255: for images on the scale 0..1.
     """
 
     x_train: Tensor
@@ -47,9 +52,9 @@ class Data:
     fingerprint: str
     # What is odd about the images, in sentences for a person.
     notes: tuple[str, ...] = ()
-    # What the network sees of images that are larger: the middle, in training any part; all of it where this is None.
+    # Side of the crop that the network sees of larger images; None: the network sees the whole image.
     side: int | None = None
-    # Where the tensors lie if they are mapped from files, because they may not fit into memory.
+    # The folder of the tensors if they are mapped from files, because they may not fit into memory.
     folder: str | None = None
 
     @property
@@ -58,7 +63,7 @@ class Data:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one image (C, H, W) or signal (C, L) as the network sees it."""
+        """(C, H, W) of an image or (C, L) of a signal as the network sees it."""
         channels, *spatial = self.x_train.shape[1:]
         return (channels, *(spatial if self.side is None else [self.side] * len(spatial)))
 
@@ -71,232 +76,220 @@ class Data:
         return len(self.classes)
 
     def share(self, share: float) -> "Data":
-        """A part of the training and validation images, at least one of each, for a quick measurement."""
-        n, m = (max(1, round(share * len(y))) for y in (self.y_train, self.y_val))
+        """The first ``share`` of the training and validation images, at least one of each, for a quick measurement."""
+        n_train = max(1, round(share * len(self.y_train)))
+        n_val = max(1, round(share * len(self.y_val)))
         return replace(
-            self, x_train=self.x_train[:n], y_train=self.y_train[:n], x_val=self.x_val[:m], y_val=self.y_val[:m]
+            self,
+            x_train=self.x_train[:n_train],
+            y_train=self.y_train[:n_train],
+            x_val=self.x_val[:n_val],
+            y_val=self.y_val[:n_val],
         )
 
 
 def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) -> Data:
-    """Read, split and describe the images of a spec; paths are relative to ``base``. Images that are decoded into files lie
-    in the folder ``room``, or in one that goes with this process.
+    """The images of a spec: read, checked, split and described. Paths are relative to ``base``.
 
-    A test set that the data bring stays the test set. Of all other labelled images, 80 % train unless the spec says
-    how many, and all the rest validates: validation images are the cheapest accuracy there is. Raises UserError.
+    A test set that the data bring stays the test set. Of all other labelled images, 80 % train unless the spec says how
+    many, and all the rest validates: more validation images are the cheapest way to a more precise accuracy.
+
+    Images that may not fit into memory are decoded into files in the folder ``room``; without ``room`` in a temporary
+    folder, which is removed when this process ends. Raises UserError.
     """
     if spec.dataset not in DATASETS:
         raise unknown("dataset", spec.dataset, DATASETS, key="data.dataset")
-    if streaming.is_wanted(spec, Path(base)):
-        return _streamed(spec, Path(base), room)
-    habit = DATASETS[spec.dataset]
-    raw = habit.load(spec, Path(base))
-    data_checks.check_labels({"train": raw.train, "validation": raw.validation, "test": raw.test}, raw.classes)
-    if spec.image_size is not None:
-        raw = _resized(raw, spec.resize or spec.image_size)
-    labels = {name: y_N for name, y_N in _labels(raw).items() if y_N is not None}
-    train, val, test = (_taken(raw, *place) for place in split(labels, spec, len(raw.classes)).values())
-    notes = data_checks.check_split({"train": train, "validation": val, "test": test}, raw.classes)
-    x_train = _tensor(train[0])
-    mean, std = moments(x_train)
-    return Data(
-        x_train, torch.from_numpy(train[1]), _tensor(val[0]), torch.from_numpy(val[1]), _tensor(test[0]),
-        torch.from_numpy(test[1]), raw.classes, mean, std, habit.flip, habit.crop, _fingerprint(train, val, test),
-        (*raw.notes, *notes), spec.image_size if spec.resize else None,
-    )  # fmt: skip
+    if memory_map.is_wanted(spec, Path(base)):
+        return _load_into_files(spec, Path(base), room)
+    return _load_into_memory(spec, Path(base))
 
 
 def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | str = ".") -> Data:
-    """The same with the test images at another size, read again; where they are read larger, by as much.
+    """The same data with the test images read again at another size.
 
-    They are normalised as the training images were. Of a folder the test images alone are decoded. Raises UserError.
+    Where the spec reads images larger than the network sees them, the new ones are larger by the same factor. They are
+    normalised as the training images were. Of an image folder, only the test images are decoded. Raises UserError.
     """
-    read = spec.resize and round(spec.resize * size / (spec.image_size or size))
-    larger = replace(spec, image_size=size, resize=read)
-    if DATASETS[spec.dataset] is not DATASETS["image_folder"]:
+    larger = _of_size(size, spec)
+    if spec.dataset != "image_folder":
         found = load(larger, base=base)
         return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
-    listing = image_folder.listed(larger, Path(base))
-    origin, index_N = split(listing.labels, larger, len(listing.classes))["test"]
-    files, side = [listing.files[origin][i] for i in index_N], image_folder.side(larger)
-    images, shape = image_folder.decoded(files, side, grey=listing.grey), (len(files), listing.channels, side, side)
-    if streaming.is_wanted(larger, Path(base)):
-        x_test = streaming.write(streaming.room(math.prod(shape)) / "x_test.npy", images, shape)
-    else:
-        x_test = _tensor(np.stack([*images]))
-    return replace(
-        data, x_test=x_test, y_test=torch.from_numpy(listing.labels[origin][index_N]), side=size if read else None
-    )
-
-
-def policy(data: Data, recipe: Recipe) -> Policy:
-    """How a recipe augments these images: as it says, else by the dataset's habit."""
-    flip = data.flip if recipe.flip is None else recipe.flip
-    habit = data.crop if recipe.crop_area == 1 and data.side is None else 0  # these crop in their own way
-    crop = habit if recipe.crop is None else recipe.crop
-    return Policy(
-        flip, crop, recipe.jitter, recipe.cutout, recipe.crop_area, recipe.crop_ratio, recipe.rotation, recipe.shift,
-        data.side,
-    )  # fmt: skip
-
-
-def batches(
-    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator, device: str | None = None, *,
-    group: Group = ALONE,
-) -> Iterator[tuple[Tensor, Tensor]]:  # fmt: skip
-    """One epoch of augmented, normalised images and their labels, in a random order, on ``device`` (else where x is).
-
-    An incomplete last batch is dropped unless it is the only one. All that is random is drawn before the first batch.
-    Images that are mapped from a file are gathered by a thread, a batch ahead. Of every batch a process of a ``group``
-    gets its part.
-    """
-    how, where = policy(data, recipe), torch.device(device) if device else x.device
-    steps = max(1, len(y_N) // recipe.batch_size)
-    order_N = ORDERS[recipe.sampling](y_N.cpu(), generator)[: steps * recipe.batch_size]
-    draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
-    order_N, draws = order_N.to(x.device), {name: values.to(where) for name, values in draws.items()}
-    mean, std = scale(data, where, x.ndim)
-    begins = range(0, len(order_N), recipe.batch_size)
-    parts = [group.part(slice(begin, begin + recipe.batch_size)) for begin in begins]
-    gathered = ((part, x.index_select(0, order_N[part]), y_N[order_N[part]]) for part in parts)
-    for part, x_part, y_part in streaming.ahead(gathered) if data.folder else gathered:
-        drawn = {name: values[part] for name, values in draws.items()}
-        yield augment(x_part.to(where), how, drawn, mean, std), y_part.to(where)
-
-
-def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 samples (N, C, *spatial) to augmented and normalised floats; images lie channels last in memory."""
-    if x.device.type != "cpu" or x.numel() <= LARGE:
-        return _augmented(x, how, draws, mean, std)
-    n = max(1, CACHED // x[0].numel())
-    shape = (len(x), x.shape[1], *how.size(tuple(x.shape[2:])))
-    out = _channels_last(torch.empty(shape))
-    for begin in range(0, len(x), n):
-        part = slice(begin, begin + n)
-        drawn = {name: values[part] for name, values in draws.items()}
-        out[part] = _augmented(x[part], how, drawn, mean, std)
-    return out
-
-
-def normalise(x: Tensor, data: Data) -> Tensor:
-    """uint8 to float, mean 0 and deviation 1 per channel over the training set, channels last in memory.
-
-    Of images that are read larger than the network sees them: the middle.
-    """
-    mean, std = scale(data, x.device, x.ndim)
-    return _channels_last((centre(x, data.side).float() - mean) / std)
-
-
-def scale(data: Data, device: torch.device, ndim: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation per channel on the scale 0..255, ready to broadcast over (N, C, *spatial)."""
-    shape = [1, -1, *[1] * (ndim - 2)]
-    mean, std = (255 * torch.tensor(values, device=device).view(shape) for values in (data.mean, data.std))
-    return mean, std
+    x_test, y_test = _test_images(larger, Path(base))
+    return replace(data, x_test=x_test, y_test=y_test, side=_side(larger))
 
 
 def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of each channel, divided by 255; in double. Of uint8 from counts, some images at a time."""
+    """Mean and standard deviation of each channel of x (N, C, *spatial), divided by 255; computed in double."""
     if x.dtype == torch.uint8:
-        counts_CV = sum(_counts(part) for part in x.split(COUNTED_TOGETHER)).double()  # type: ignore[union-attr]
-        level_V, n = torch.arange(256).double(), counts_CV[0].sum()
-        mean_C = counts_CV @ level_V / n
-        std_C = ((counts_CV * (level_V - mean_C[:, None]).square()).sum(1) / n).sqrt()
-        least = 1e-6
+        mean_C, std_C = _moments_of_levels(x)
+        least = LEAST_DEVIATION_OF_IMAGES
     else:
         flat = x.transpose(0, 1).flatten(1)
-        mean_C = torch.stack([c.double().mean() for c in flat])
-        std_C = torch.stack([c.double().std(correction=0) for c in flat])
-        least = 1e-30  # signals may be measured in volts or in microvolts
+        mean_C = torch.stack([channel.double().mean() for channel in flat])
+        std_C = torch.stack([channel.double().std(correction=0) for channel in flat])
+        least = LEAST_DEVIATION_OF_SIGNALS
     return tuple((mean_C / 255).tolist()), tuple((std_C / 255).clamp(min=least).tolist())
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
+# -- in memory --------------------------------------------------------------------------------------------------------
 
 
-def _streamed(spec: DataSpec, base: Path, room: Path | None) -> Data:
-    """An image folder as files: decoded in the order of the split, described as if it were in memory."""
-    found, habit, side = image_folder.listed(spec, base), DATASETS[spec.dataset], image_folder.side(spec)
-    folder, digest, labels = streaming.room(streaming.size(found, spec), room), hashlib.sha256(), found.labels
-    sets: dict[str, tuple[Tensor, np.ndarray]] = {}
-    for name, (origin, index_N) in split(labels, spec, len(found.classes)).items():
-        files, y_N = [found.files[origin][i] for i in index_N], labels[origin][index_N]
-        digest.update(str((len(files), side, side, found.channels)).encode())
-        images = _digested(image_folder.decoded(files, side, grey=found.grey), digest)
+def _load_into_memory(spec: DataSpec, base: Path) -> Data:
+    raw = DATASETS[spec.dataset].load(spec, base)
+    data_checks.check_labels(raw.sets, raw.classes)
+    if spec.image_size is not None:
+        raw = _resized(raw, spec.resize or spec.image_size)
+    labels = {name: y_N for name, (_, y_N) in raw.sets.items()}
+    sets: dict[str, Labelled] = {}
+    for name, (origin, index_N) in split(labels, spec, len(raw.classes)).items():
+        x, y_N = raw.sets[origin]
+        sets[name] = x[index_N], y_N[index_N]
+    notes = (*raw.notes, *data_checks.check_split(sets, raw.classes))
+    tensors = {name: (_channels_first(x), torch.from_numpy(y_N)) for name, (x, y_N) in sets.items()}
+    return _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes)
+
+
+def _resized(raw: Raw, size: int) -> Raw:
+    resized = {name: _resized_set(labelled, size) for name, labelled in raw.sets.items()}
+    return replace(raw, **resized)
+
+
+def _resized_set(labelled: "Labelled", size: int) -> "Labelled":
+    x_NHWC, y_N = labelled
+    if x_NHWC.shape[1:3] == (size, size):
+        return labelled
+    x_NCHW = torch.from_numpy(x_NHWC).permute(0, 3, 1, 2).float()
+    smooth = torch.nn.functional.interpolate(x_NCHW, (size, size), mode="bilinear", antialias=True)
+    levels: NDArray[np.uint8] = smooth.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return levels, y_N
+
+
+def _fingerprint(sets: "Mapping[str, Labelled]") -> str:
+    digest = hashlib.sha256()
+    for x, y_N in sets.values():
+        digest.update(str(x.shape).encode())
+        digest.update(np.ascontiguousarray(x).data)
+        digest.update(np.ascontiguousarray(y_N).data)
+    return digest.hexdigest()[:16]
+
+
+# -- in files ---------------------------------------------------------------------------------------------------------
+
+
+def _load_into_files(spec: DataSpec, base: Path, room: Path | None) -> Data:
+    """An image folder decoded into files, in the order of the split; the fingerprint is the one of images in memory."""
+    listing = image_folder.listed(spec, base)
+    folder = memory_map.room(memory_map.size(listing, spec), room)
+    side = image_folder.side(spec)
+    digest = hashlib.sha256()
+    sets: dict[str, tuple[Tensor, NDArray[np.int64]]] = {}
+    for name, (origin, index_N) in split(listing.labels, spec, len(listing.classes)).items():
+        files = [listing.files[origin][i] for i in index_N]
+        y_N = listing.labels[origin][index_N]
         short = name.replace("validation", "val")
-        x = streaming.write(folder / f"x_{short}.npy", images, (len(files), found.channels, side, side))
+        digest.update(str((len(files), side, side, listing.channels)).encode())
+        images = _digested(image_folder.decoded(files, side, grey=listing.grey), digest)
+        x_NCHW = memory_map.write(folder / f"x_{short}.npy", images, (len(files), listing.channels, side, side))
         digest.update(y_N.data)
         np.save(folder / f"y_{short}.npy", y_N)
-        sets[name] = x, y_N
-    notes = data_checks.check_split({name: (x.numpy(), y_N) for name, (x, y_N) in sets.items()}, found.classes)
-    mean, std = moments(sets["train"][0])
-    (x_train, y_train), (x_val, y_val), (x_test, y_test) = ((x, torch.from_numpy(y_N)) for x, y_N in sets.values())
-    return Data(
-        x_train, y_train, x_val, y_val, x_test, y_test, found.classes, mean, std, habit.flip, habit.crop,
-        digest.hexdigest()[:16], (*found.notes, *notes), spec.image_size if spec.resize else None, str(folder),
-    )  # fmt: skip
+        sets[name] = x_NCHW, y_N
+    found = {name: (x_NCHW.numpy(), y_N) for name, (x_NCHW, y_N) in sets.items()}
+    notes = (*listing.notes, *data_checks.check_split(found, listing.classes))
+    tensors = {name: (x_NCHW, torch.from_numpy(y_N)) for name, (x_NCHW, y_N) in sets.items()}
+    fingerprint = digest.hexdigest()[:16]
+    return _data(spec, tensors, listing.classes, fingerprint=fingerprint, notes=notes, folder=str(folder))
 
 
-def _augmented(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
-    size = how.size(tuple(x.shape[2:]))
-    x = (flip(x, draws["mirrored"]) if how.flip else x).float()
-    if "offset" in draws:
-        x = crop(x, how.crop, draws["offset"], size)
-    if how.resizes or how.rotation:
-        x = warp(x, draws.get("box"), draws.get("angle"), size)
-    if how.jitter:
-        x = jitter(x, draws["factor"])
-    if how.shift:
-        x = shift(x, draws["shift"])
-    x = (x - mean) / std
-    return _channels_last(cut(x, how.cutout, draws["hole"]) if how.cutout else x)
-
-
-def _digested(images: Iterator[np.ndarray], digest: "hashlib._Hash") -> Iterator[np.ndarray]:
+def _digested(images: Iterator[NDArray[np.uint8]], digest: Any) -> Iterator[NDArray[np.uint8]]:
+    """The same images; each updates ``digest`` (of hashlib) as it passes."""
     for x_HWC in images:
         digest.update(np.ascontiguousarray(x_HWC).data)
         yield x_HWC
 
 
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+# -- test images of another size --------------------------------------------------------------------------------------
 
 
-def _labels(raw: Raw) -> dict[str, np.ndarray | None]:
-    return {name: found and found[1] for name, found in vars(raw).items() if name in ("train", "validation", "test")}
+def _of_size(size: int, spec: DataSpec) -> DataSpec:
+    if spec.resize is None:
+        return replace(spec, image_size=size)
+    factor = size / (spec.image_size or size)
+    return replace(spec, image_size=size, resize=round(spec.resize * factor))
 
 
-def _taken(raw: Raw, name: str, index_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y_N = getattr(raw, name)
-    return x[index_N], y_N[index_N]
+def _test_images(spec: DataSpec, base: Path) -> tuple[Tensor, Tensor]:
+    """x_NCHW and y_N of the test set of an image folder."""
+    listing = image_folder.listed(spec, base)
+    origin, index_N = split(listing.labels, spec, len(listing.classes))["test"]
+    files = [listing.files[origin][i] for i in index_N]
+    y_N = torch.from_numpy(listing.labels[origin][index_N])
+    side = image_folder.side(spec)
+    images = image_folder.decoded(files, side, grey=listing.grey)
+    if not memory_map.is_wanted(spec, base):
+        return _channels_first(np.stack([*images])), y_N
+    shape = (len(files), listing.channels, side, side)
+    return memory_map.write(memory_map.room(math.prod(shape)) / "x_test.npy", images, shape), y_N
 
 
-def _resized(raw: Raw, size: int) -> Raw:
-    def resize(part: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray] | None:
-        if part is None or part[0].shape[1:3] == (size, size):
-            return part
-        x = torch.from_numpy(part[0]).permute(0, 3, 1, 2).float()
-        smooth = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
-        return smooth.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy(), part[1]
-
-    train = resize(raw.train)
-    assert train is not None
-    return replace(raw, train=train, validation=resize(raw.validation), test=resize(raw.test))
+# -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _tensor(x: np.ndarray) -> Tensor:
-    """Channels, which lie last in files, come second."""
+def _data(
+    spec: DataSpec,
+    sets: Tensors,
+    classes: tuple[str, ...],
+    *,
+    fingerprint: str,
+    notes: Sequence[str],
+    folder: str | None = None,
+) -> Data:
+    x_train, y_train = sets["train"]
+    x_val, y_val = sets["validation"]
+    x_test, y_test = sets["test"]
+    mean, std = moments(x_train)
+    habit = DATASETS[spec.dataset]
+    return Data(
+        x_train=x_train,
+        y_train=y_train,
+        x_val=x_val,
+        y_val=y_val,
+        x_test=x_test,
+        y_test=y_test,
+        classes=classes,
+        mean=mean,
+        std=std,
+        flip=habit.flip,
+        crop=habit.crop,
+        fingerprint=fingerprint,
+        notes=tuple(notes),
+        side=_side(spec),
+        folder=folder,
+    )
+
+
+def _side(spec: DataSpec) -> int | None:
+    """What the network sees of images that the spec reads larger; None where it sees all of them."""
+    return spec.image_size if spec.resize else None
+
+
+def _channels_first(x: "Images") -> Tensor:
+    """(N, *spatial, C), as files hold it, to (N, C, *spatial)."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
 
 
-def _counts(x: Tensor) -> Tensor:
-    """How often each of 256 levels occurs in each channel (C, 256)."""
-    return torch.stack([torch.bincount(c, minlength=256) for c in x.transpose(0, 1).flatten(1)])
+def _moments_of_levels(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (C,) of uint8 images on the scale 0..255, from how often each of the 256 levels occurs."""
+    counts_CV = torch.zeros(x_NCHW.shape[1], 256, dtype=torch.int64)
+    for begin in range(0, len(x_NCHW), COUNTED_TOGETHER):
+        counts_CV += _level_counts(x_NCHW[begin : begin + COUNTED_TOGETHER])
+    double_CV = counts_CV.double()
+    level_V = torch.arange(256).double()
+    n = double_CV[0].sum()
+    mean_C = double_CV @ level_V / n
+    variance_C = (double_CV * (level_V - mean_C[:, None]).square()).sum(1) / n
+    return mean_C, variance_C.sqrt()
 
 
-def _fingerprint(*parts: tuple[np.ndarray, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for x, y in parts:
-        digest.update(str(x.shape).encode())
-        digest.update(np.ascontiguousarray(x).data)
-        digest.update(np.ascontiguousarray(y).data)
-    return digest.hexdigest()[:16]
+def _level_counts(x_NCHW: Tensor) -> Tensor:
+    """How often each of the 256 levels occurs in each channel: (C, 256)."""
+    return torch.stack([torch.bincount(channel, minlength=256) for channel in x_NCHW.transpose(0, 1).flatten(1)])

@@ -1,4 +1,4 @@
-"""Which images an epoch holds, and in which order."""
+"""The order of the images in an epoch, and how often each of them occurs."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,16 @@ def shuffled(y_N: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def balanced(y_N: Tensor, generator: torch.Generator) -> Tensor:
-    """Every class as often as the others: indices (N,), of which the first K hold each of the K classes once, the next K
-    again, and so on. The images of a class come in a random order, and again in another one when all were there.
+    """Every class as often as the others: indices (N,).
 
-    Class-aware sampling (Shen et al., arXiv 1512.05830, section 3), as SENets were trained.
+    The first K indices hold each of the K classes once, as do the next K, and so on. The images of a class come in a
+    random order; after the last of them, they come again in a new order.
+
+    Class-aware sampling (Shen et al., arXiv 1512.05830, section 3), with which the published SENets were trained.
     """
-    sizes = torch.bincount(y_N)
-    classes = [members for members in torch.argsort(y_N, stable=True).split(sizes.tolist()) if len(members)]
+    order_N = torch.argsort(y_N, stable=True)
+    sizes = torch.bincount(y_N).tolist()
+    classes = [members for members in torch.split(order_N, sizes) if len(members)]
     rounds = -(-len(y_N) // len(classes))
     table_RK = torch.stack([_repeated(members, rounds, generator) for members in classes], 1)
     turns_RK = torch.rand(table_RK.shape, generator=generator).argsort(1)
@@ -26,7 +29,7 @@ def balanced(y_N: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _repeated(members: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """So many of the members, in one random order after the other."""
+    """``n`` members, in one random order after the other."""
     orders = [torch.randperm(len(members), generator=generator) for _ in range(-(-n // len(members)))]
     return members[torch.cat(orders)[:n]]
 

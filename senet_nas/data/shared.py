@@ -1,11 +1,10 @@
-"""The images of a search as files that its workers map into memory: read once, held once, however many workers."""
+"""The images of a search as files that its workers map into memory: read once and held once, by any number of workers."""
 
 import atexit
 import fcntl
 import json
 import logging
 import os
-import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -13,20 +12,23 @@ from typing import Any, TextIO
 
 from safetensors import SafetensorError
 
-from senet_nas.data import memory_map as streaming
+from senet_nas.data import memory_map
 from senet_nas.data.load import Data, load
 from senet_nas.recipe import DataSpec
+from spaces import scratch
 
 SETS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test")
 DESCRIPTION = "description"
-# In a folder that the processes of a machine share: who holds this one uses the folder, who holds that one fills it.
-USE, FILL, FILLED, FILE = "lock", "filling", "filled", "images.safetensors"
+# Files of a folder that the processes of a machine share, beside the lock of those that use it.
+FILL = "filling"  # locked by the process that fills the folder
+FILLED = "filled"  # there when the folder is complete
+FILE = "images.safetensors"
 
 
 def write(data: Data, path: Path) -> Path:
-    """Leaves all six tensors and what describes them at ``path``. Raises OSError, a full disk above all.
+    """Writes the six tensors and their description to ``path``, and returns where :func:`read` finds them.
 
-    Images that are mapped already stay in their folder, which is returned.
+    Images that are mapped already stay in their folder, which is returned. Raises OSError, for example on a full disk.
     """
     from safetensors.torch import save_file
 
@@ -39,28 +41,29 @@ def write(data: Data, path: Path) -> Path:
 
 
 def read(path: Path) -> Data:
-    """What :func:`write` wrote. Pages are read when they are needed, and shared with every process that maps the file."""
+    """The data that :func:`write` left at ``path``, mapped: pages are read when needed and shared between processes."""
     from safetensors import safe_open
 
     if path.is_dir():
-        known: dict[str, Any] = {name: streaming.read(path / f"{name}.npy") for name in SETS}
+        known: dict[str, Any] = {name: memory_map.read(path / f"{name}.npy") for name in SETS}
         about = (path / DESCRIPTION).read_text()
     else:
         with safe_open(path, "pt") as file:
             known = {name: file.get_tensor(name) for name in SETS}
             about = file.metadata()[DESCRIPTION]
-    known |= {name: tuple(value) if isinstance(value, list) else value for name, value in json.loads(about).items()}
+    for name, value in json.loads(about).items():
+        known[name] = tuple(value) if isinstance(value, list) else value
     return Data(**known)
 
 
 def of_node(spec: DataSpec, base: str, name: str) -> Data:
-    """The images of a spec, which the first process of this machine that asks under ``name`` reads and leaves for the others.
+    """The images of a spec; the first process of this machine that asks for ``name`` reads them for all others.
 
-    They wait for it; where it dies, the next one begins anew. The folder goes with the last process that uses it. Raises
-    UserError; where there is no room for a copy, every process reads for itself.
+    The others wait; if the first process dies, the next one starts over. The last process that uses the folder removes
+    it. Where the disk has no space for a copy, every process reads the images itself. Raises UserError.
     """
-    folder = Path(tempfile.gettempdir(), f"{streaming.PREFIX}{name}")
-    _sweep(folder.parent, but=folder)
+    folder = Path(tempfile.gettempdir(), f"{memory_map.PREFIX}{name}")
+    scratch.sweep(memory_map.PREFIX, folder.parent, but=folder)
     use = _entered(folder)
     atexit.register(_leave, folder, use, os.getpid())
     with (folder / FILL).open("a") as filling:
@@ -78,34 +81,20 @@ def of_node(spec: DataSpec, base: str, name: str) -> Data:
 
 
 def _entered(folder: Path) -> TextIO:
-    """Its lock, held with others: as long as anybody has it, nobody removes the folder."""
+    """The lock of the folder, shared with its other users: nobody removes the folder while one of them holds it."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)
         try:
-            file = (folder / USE).open("a")
-        except FileNotFoundError:  # removed since
+            file = (folder / scratch.LOCK).open("a")
+        except FileNotFoundError:  # another process has just removed the folder
             continue
         fcntl.flock(file, fcntl.LOCK_SH)
         with suppress(FileNotFoundError):
-            if (folder / USE).stat().st_ino == os.fstat(file.fileno()).st_ino:
+            if (folder / scratch.LOCK).stat().st_ino == os.fstat(file.fileno()).st_ino:
                 return file
-        file.close()  # of a folder that was removed while we waited
+        file.close()  # the folder was removed while we waited for this lock
 
 
 def _leave(folder: Path, use: TextIO, owner: int) -> None:
-    if os.getpid() == owner:  # a fork inherits what is to do at exit
-        _remove_unused(folder, use)
-
-
-def _sweep(where: Path, *, but: Path) -> None:
-    """Removes what killed processes left."""
-    for path in where.glob(f"{streaming.PREFIX}*/{USE}"):
-        if path.parent != but:
-            with suppress(OSError), path.open("a") as file:  # of another user, or gone
-                _remove_unused(path.parent, file)
-
-
-def _remove_unused(folder: Path, use: TextIO) -> None:
-    with suppress(BlockingIOError):  # somebody else uses it
-        fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
+    if os.getpid() == owner:  # a fork inherits what runs at exit
+        scratch.remove_unused(folder, use)

@@ -1,4 +1,4 @@
-"""Where one-dimensional signals come from: (N, L, C) float32, as measured. Heavy libraries are imported where used."""
+"""One-dimensional signals as measured: float32 arrays x_NLC and labels y_N. Heavy libraries are imported where used."""
 
 import zipfile
 from pathlib import Path
@@ -19,12 +19,17 @@ WAVES = ("sine", "square", "sawtooth", "triangle")
 
 
 def waveforms(n: int = 2000, length: int = 500) -> "tuple[Labelled, tuple[str, ...]]":
-    """Synthetic signals (n, length, 1) of four shapes; frequency, phase and height at random, with as much noise as signal."""
+    """Synthetic signals (n, length, 1) of four shapes, and the names of the shapes.
+
+    Frequency, phase and height are random; the noise is about as strong as the signal.
+    """
     import numpy as np
 
     rng = np.random.default_rng(0)
     y_N = np.arange(n, dtype=np.int64) % len(WAVES)
-    cycles_N, phase_N, height_N = rng.uniform(4, 16, n), rng.uniform(0, 1, n), rng.uniform(0.5, 2, n)
+    cycles_N = rng.uniform(4, 16, n)
+    phase_N = rng.uniform(0, 1, n)
+    height_N = rng.uniform(0.5, 2, n)
     turn_NL = (cycles_N[:, None] * np.linspace(0, 1, length) + phase_N[:, None]) % 1
     ramp_NL = 2 * turn_NL - 1
     shapes_KNL = np.stack([np.sin(2 * np.pi * turn_NL), np.sign(ramp_NL), ramp_NL, 2 * np.abs(ramp_NL) - 1])
@@ -34,10 +39,10 @@ def waveforms(n: int = 2000, length: int = 500) -> "tuple[Labelled, tuple[str, .
 
 
 def read(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
-    """The sets (train, and val and test if there are any) and the classes of a .npz file or a folder of .npy files.
+    """The sets by name (train, and val and test if they are there) and the classes of a .npz file or of a folder.
 
-    A file holds the arrays ``x`` and ``y`` (or ``x_train``, ``y_train``, ``x_val``, ...), y being classes from 0 on, and
-    names of them as ``classes`` if it likes; a folder holds CLASS.npy for each class. Raises UserError.
+    A file holds the arrays ``x`` and ``y`` (or ``x_train``, ``y_train``, ``x_val``, ...), where y numbers the classes
+    from 0 on, and optionally their names as ``classes``. A folder holds CLASS.npy for each class. Raises UserError.
     """
     if path.is_dir():
         return _folder(path)
@@ -45,7 +50,7 @@ def read(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
         return _file(path)
     raise UserError(
         f"no file or folder {path}",
-        hint="a .npz file with the arrays x and y, or a folder with CLASS.npy for each class",
+        hint="give a .npz file with the arrays x and y, or a folder with CLASS.npy for each class",
         key="data.path",
     )
 
@@ -57,8 +62,9 @@ def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
     if len(files) < 2:
         raise UserError(
             f"{root} holds {len(files)} .npy files; a comparison needs at least 2 classes",
-            hint="one file for each class: CLASS.npy", key="data.path",
-        )  # fmt: skip
+            hint="write one file for each class: CLASS.npy",
+            key="data.path",
+        )
     parts = [_checked(array, name) for path in files for name, array in _load(path).items()]
     if len({part.shape[1:] for part in parts}) > 1:
         found = ", ".join(f"{path.name} {part.shape[:0:-1]}" for path, part in zip(files, parts, strict=True))
@@ -69,22 +75,23 @@ def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
 
 def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
     arrays = _load(path)
-    names = {"train": "_train" if "x_train" in arrays else "", "val": "_val", "test": "_test"}
-    names = {part: end for part, end in names.items() if part == "train" or f"x{end}" in arrays}
-    missing = [f"{letter}{end}" for end in names.values() for letter in "xy" if f"{letter}{end}" not in arrays]
+    endings = {"train": "_train" if "x_train" in arrays else ""}
+    endings |= {part: f"_{part}" for part in ("val", "test") if f"x_{part}" in arrays}
+    wanted = [f"{letter}{end}" for end in endings.values() for letter in "xy"]
+    missing = [name for name in wanted if name not in arrays]
     if missing:
         held = ", ".join(sorted(arrays)) or "nothing"
         raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
     sets = {
         part: (_checked(arrays[f"x{end}"], f"x{end}"), _labels(arrays[f"y{end}"], f"y{end}"))
-        for part, end in names.items()
+        for part, end in endings.items()
     }
     n_classes = 1 + max(int(y_N.max(initial=0)) for _, y_N in sets.values())
     return sets, tuple(str(name) for name in arrays.get("classes", range(n_classes)))
 
 
 def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
-    """The arrays of a file by name; that of a .npy file has the file's name. Raises UserError."""
+    """The arrays of a file by name; the array of a .npy file has the name of the file. Raises UserError."""
     import numpy as np
 
     try:
@@ -97,14 +104,16 @@ def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
 
 
 def _unread(error: Exception) -> str:
-    """What is wrong with a file, without numpy's advice to run what stands in it (allow_pickle)."""
+    """What is wrong with a file, without numpy's advice to set allow_pickle, which would run code from the file."""
     if "Object arrays" in str(error):
         return "it holds Python objects, not numbers"
-    return "it is no file of numpy's" if "pickle" in str(error) else str(error)
+    if "pickle" in str(error):
+        return "it is not a file of numpy"
+    return str(error)
 
 
 def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
-    """Labels (N,) as int64. Raises UserError for what is no class: cut to whole numbers, classes would merge."""
+    """Labels (N,) as int64. Raises UserError for a label that is not a whole number: rounding would merge classes."""
     import numpy as np
 
     hint = "write classes as whole numbers from 0 on"
@@ -116,10 +125,11 @@ def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
     broken = np.flatnonzero(~np.isfinite(y_N) | (y_N != np.floor(y_N)))
     if len(broken):
         raise UserError(
-            f"{len(broken)} of {len(y_N)} labels of {name} are no whole numbers, the first is {y_N[broken[0]]:g} at signal "
-            f"{broken[0]}",
-            hint=hint, key="data.path",
-        )  # fmt: skip
+            f"{len(broken)} of {len(y_N)} labels of {name} are not whole numbers, "
+            f"the first is {y_N[broken[0]]:g} at signal {broken[0]}",
+            hint=hint,
+            key="data.path",
+        )
     return y.astype(np.int64)
 
 
@@ -133,7 +143,8 @@ def _checked(x: "NDArray[np.generic]", name: str) -> "Signals":
     bad = np.flatnonzero(~np.isfinite(x_NLC).all((1, 2)))
     if len(bad):
         raise UserError(
-            f"{len(bad)} of {len(x)} signals of {name} hold values that are no finite numbers, the first is {bad[0]}",
-            hint="mend or remove them", key="data.path",
-        )  # fmt: skip
+            f"{len(bad)} of {len(x)} signals of {name} hold values that are not finite, the first is {bad[0]}",
+            hint="repair or remove them",
+            key="data.path",
+        )
     return x_NLC

@@ -1,19 +1,26 @@
-"""Which image trains, validates and tests: fixed by a seed, classes in the same shares in each set."""
+"""The split into train, validation and test: fixed by a seed, with each class in the same share of every set."""
 
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
+# Share of the labelled images outside the test set that train, unless the config says how many.
 TRAIN_SHARE = 0.8
 
+Labels = NDArray[np.int64]
+Indices = NDArray[np.int64]
 
-def split(labels: Mapping[str, np.ndarray], spec: DataSpec, n_classes: int) -> dict[str, tuple[str, np.ndarray]]:
-    """For train, validation and test: which set of the data, and which of its images; fixed by ``split_seed``.
 
-    ``labels`` of the sets that the data bring. Classes are in the same shares in each. Raises UserError.
+def split(labels: Mapping[str, Labels], spec: DataSpec, n_classes: int) -> dict[str, tuple[str, Indices]]:
+    """For train, validation and test, in this order: the set of the data that its images come from, and their indices.
+
+    ``labels`` are those of the sets that the data bring: ``train``, and ``validation`` and ``test`` if they are there.
+    The split follows from ``spec.split_seed`` alone, and every set holds the classes in the same shares. Raises
+    UserError where the data are too few for the sizes that the spec asks for.
     """
     rng = np.random.default_rng(spec.split_seed)
     order = _stratified(labels["train"], rng)
@@ -21,7 +28,8 @@ def split(labels: Mapping[str, np.ndarray], spec: DataSpec, n_classes: int) -> d
         test = "test", np.arange(len(labels["test"]))
     else:
         n_test = max(1, round(spec.test * len(order)))
-        test, order = ("train", order[:n_test]), order[n_test:]
+        test = "train", order[:n_test]
+        order = order[n_test:]
     own = len(labels["validation"]) if "validation" in labels else None
     n_train = spec.train or (len(order) if own is not None else round(TRAIN_SHARE * len(order)))
     n_val = spec.validation or (len(order) - n_train if own is None else own)
@@ -37,7 +45,8 @@ def split(labels: Mapping[str, np.ndarray], spec: DataSpec, n_classes: int) -> d
 
 
 def _check_sizes(n_train: int, n_val: int, n: int, own: int | None, spec: DataSpec, n_classes: int) -> None:
-    """``n`` images train or validate, besides ``own`` that the data bring for validation."""
+    """Raises UserError for impossible sizes. ``n`` images are left outside the test set, besides the ``own`` ones that
+    the data bring for validation."""
     if n_train > n or (own is None and n_train == n):
         raise UserError(
             f"data.train is {n_train}, but {n} labelled images are left outside the test set, and some must validate",
@@ -50,10 +59,10 @@ def _check_sizes(n_train: int, n_val: int, n: int, own: int | None, spec: DataSp
         raise UserError(f"{n_train} training images are fewer than {n_classes} classes", key="data.train")
 
 
-def _stratified(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """An order of which every prefix holds the classes in their shares, up to one image each."""
-    rank = np.empty(len(y))
-    for label in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == label))
-        rank[members] = (np.arange(len(members)) + rng.random()) / len(members)
-    return np.argsort(rank, kind="stable")
+def _stratified(y_N: Labels, rng: np.random.Generator) -> Indices:
+    """A random order of the images, each prefix of which holds every class in its share, up to one image."""
+    rank_N = np.empty(len(y_N))
+    for label in np.unique(y_N):
+        members = rng.permutation(np.flatnonzero(y_N == label))
+        rank_N[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    return np.argsort(rank_N, kind="stable")

@@ -2,20 +2,20 @@
 
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from safetensors.torch import save as serialised
+from torch import Tensor, nn
 
-from senet_nas import user_code as foreign
-from senet_nas.data import shared as shared_data
+from senet_nas import user_code
+from senet_nas.data import shared
 from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.distributed import ALONE, Group
 from senet_nas.network import warm_start
@@ -23,20 +23,29 @@ from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
 from senet_nas.training.train import Training, validate
-from spaces import Architecture
+from spaces import Architecture, durable
 
 
 def evaluate(
-    architecture: str, seed: Seed, task: Task, *, weights: Path | None = None, checkpoint: Path | None = None,
-    start: Path | None = None, clock: Callable[[], float] = time.monotonic, group: Group = ALONE,
-) -> Iterator[Report]:  # fmt: skip
-    """Train an architecture; a report after each epoch. The last one also carries ``params`` as counted, and which
-    validation images were right. ``weights``: a safetensors file to leave the weights in, durable before that report.
+    architecture: str,
+    seed: Seed,
+    task: Task,
+    *,
+    weights: Path | None = None,
+    checkpoint: Path | None = None,
+    start: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    group: Group = ALONE,
+) -> Iterator[Report]:
+    """Trains an architecture and yields a report after each epoch.
 
-    ``checkpoint``: a folder to go on from where a training of these arguments was interrupted; the epochs before are
-    then not reported again. Its state is left there every CHECKPOINT_SECONDS of ``clock``, until the caller removes it.
-    ``start``: weights to start from, in place of the block's. In a ``group`` of processes every one reports, and the
-    first alone reads and writes files.
+    The last report also carries the counted ``params``, and which validation images were classified correctly.
+
+    ``weights``: a safetensors file for the trained weights, durable before the last report.
+    ``checkpoint``: a folder in which the state is saved every CHECKPOINT_SECONDS of ``clock``, until the caller removes
+    it. An interrupted training with the same arguments resumes from it, and does not report the earlier epochs again.
+    ``start``: a safetensors file of weights to start from, in place of the seed's.
+    ``group``: the processes that train together. Each of them reports; only the first reads and writes files.
 
     The same arguments give the same numbers on a CPU with one thread, interrupted or not. Raises Diverged, UserError.
     """
@@ -48,7 +57,7 @@ def evaluate(
         model.load_state_dict(load_file(start))
     training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
-    keeper = _Keeper(checkpoint, owner, clock, group)
+    keeper = _CheckpointKeeper(checkpoint, owner, clock, group)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
         metrics = training.epoch()
         keeper.keep(training, {"epoch": epoch, **metrics})
@@ -57,22 +66,27 @@ def evaluate(
     if weights is not None and group.is_first:
         save(training.result, weights)
     params = float(sum(p.numel() for p in model.parameters()))
+    assert training.correct_N is not None
     yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
 
 
 def prepare(task: Task) -> Data:
-    """Threads and data of a worker, set once for the process and kept; modules beside the config can be imported."""
-    foreign.look_in(str(task.source.get("base", ".")))
+    """The data of a worker, read once in a process and kept.
+
+    Also sets the number of threads, and lets the process import the modules beside the config.
+    """
+    base = str(task.source.get("base", "."))
+    user_code.look_in(base)
     if torch.get_num_threads() != task.threads:
         torch.set_num_threads(task.threads)
-    return images(task.data, str(task.source.get("base", ".")), task.images, task.node)
+    return images(task.data, base, task.images, task.node)
 
 
 def share(task: Task, folder: Path) -> Task:
-    """The task with its images in a file that all workers of this machine map; where there is no room, as it was."""
+    """The task with its images in a file that all workers of this machine map; unchanged if the disk has no space."""
     path = folder / "images.safetensors"
     try:
-        path = shared_data.write(prepare(task), path)
+        path = shared.write(prepare(task), path)
     except (OSError, SafetensorError) as error:
         logging.getLogger(__name__).warning("every worker reads the images itself: %s", error)
         path.unlink(missing_ok=True)
@@ -80,10 +94,16 @@ def share(task: Task, folder: Path) -> Task:
     return replace(task, images=str(path))
 
 
-def test_accuracy(architecture: str, weights: Path, task: Task, *, size: int | None = None) -> dict[str, float]:  # noqa: PT028 - no test of pytest's
-    """Accuracy (percent) and log-loss on the test set; at another image ``size`` the test images are read again.
+def test_accuracy(
+    architecture: str,
+    weights: Path,
+    task: Task,
+    *,
+    size: int | None = None,  # noqa: PT028 - this is not a test of pytest
+) -> dict[str, float]:
+    """Accuracy (percent), log-loss and size ``n`` of the test set; ``size`` reads the test images at another size.
 
-    The search never calls this; it is looked at once, at the end.
+    The search never calls this: the test set is used once, at the end.
     """
     data = prepare(task)
     model = _network(architecture, data, block_seed=0)
@@ -92,31 +112,28 @@ def test_accuracy(architecture: str, weights: Path, task: Task, *, size: int | N
     if size is not None:
         data = with_test_images_of(size, data, task.data, base=str(task.source.get("base", ".")))
     found = validate(model, data.x_test, data.y_test, data, device=task.device)
-    return {"accuracy": found["accuracy"], "log_loss": found["log_loss"], "n": float(len(data.y_test))}
+    return {"accuracy": found.accuracy, "log_loss": found.log_loss, "n": float(len(data.y_test))}
 
 
 def save(model: nn.Module, path: Path) -> None:
-    """The weights as safetensors; after a power cut there is all of the file or none of it."""
-    from safetensors.torch import save_file
-
-    temporary = path.with_suffix(".tmp")
-    save_file({name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}, temporary)
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    """Writes the weights as safetensors, durably: after a power cut the file is complete or not there. Raises OSError."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    durable.write(path, serialised(tensors))
 
 
-class _Keeper:
-    """The checkpoint of one training: read once, written now and then. Does nothing without a folder."""
+class _CheckpointKeeper:
+    """The checkpoint of one training: read once at the start, then saved at intervals. Without a folder, does nothing."""
 
     def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float], group: Group) -> None:
-        self._folder, self._owner, self._clock = folder if group.is_first else None, owner, clock
+        self._folder = folder if group.is_first else None
+        self._owner = owner
+        self._clock = clock
         self._group = group
         self._curve: list[dict[str, float]] = []
         self._saved = clock()
 
     def resume(self, training: Training) -> int:
-        """Brings a training to where it was interrupted. Returns how many of its epochs are done."""
+        """Loads the checkpoint into ``training``. Returns the number of epochs that are done."""
         kept = checkpoints.load(self._folder, owner=self._owner) if self._folder is not None else None
         found = self._group.from_first(kept)
         if found is None:
@@ -125,31 +142,35 @@ class _Keeper:
         training.load_state(state)
         return int(state["epoch"])
 
-    def keep(self, training: Training, epoch: dict[str, float]) -> None:
-        self._curve.append(epoch)
+    def keep(self, training: Training, metrics: dict[str, float]) -> None:
+        self._curve.append(metrics)
         if self._folder is None or self._clock() - self._saved < checkpoints.CHECKPOINT_SECONDS:
             return
         try:
             checkpoints.save(self._folder, training.state(), self._curve, owner=self._owner)
-        except OSError as error:  # a training is worth more than its checkpoint; a full disk stops it at its result
+        except OSError as error:  # the training is worth more than its checkpoint; a full disk stops it at its result
             logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
         self._saved = self._clock()
 
 
 @functools.lru_cache(maxsize=1)
-def images(spec: DataSpec, base: str, shared: str | None = None, node: str | None = None) -> Data:
-    """The images of a spec, read once in a process and kept; from the file ``shared`` where there is one, or from that of
-    the first process of this machine that needs them under the name ``node``."""
+def images(spec: DataSpec, base: str, file: str | None = None, node: str | None = None) -> Data:
+    """The images of a spec, read once in a process and kept.
+
+    ``file``: read them from where ``share`` left them. ``node``: under this name, the first process of the machine reads
+    them for all others.
+    """
     if node is not None:
-        return shared_data.of_node(spec, base, node)
-    return load(spec, base=base) if shared is None else shared_data.read(Path(shared))
+        return shared.of_node(spec, base, node)
+    if file is not None:
+        return shared.read(Path(file))
+    return load(spec, base=base)
 
 
 def _network(architecture: str, data: Data, block_seed: int) -> nn.Module:
     return build(architecture, in_channels=data.channels, num_classes=data.num_classes, block_seed=block_seed)
 
 
-def _packed(correct_N: Any) -> bytes:
-    import numpy as np
-
+def _packed(correct_N: Tensor) -> bytes:
+    """One bit for each validation image, as numpy.packbits packs them."""
     return np.packbits(correct_N.numpy()).tobytes()

@@ -10,7 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from senet_nas.data.load import batches, load
+from senet_nas.data.batches import batches
+from senet_nas.data.load import load
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import DataSpec, Recipe, Seed
 from tests.senet_nas import together

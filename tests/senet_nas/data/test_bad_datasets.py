@@ -343,7 +343,7 @@ def test_images_that_train_and_validate_are_counted(root):
 def test_other_files_are_counted(root):
     (root / "cat" / "notes.txt").write_text("x")
     (root / "readme.md").write_text("x")
-    assert "2 files were passed over" in notes(root)
+    assert "2 files were skipped" in notes(root)
 
 
 def test_a_rare_class_is_named(root):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from senet_nas.data.augment import Policy
-from senet_nas.data.load import Data, batches, load, normalise, policy, with_test_images_of
+from senet_nas.data.batches import batches, normalise, policy
+from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe
 from spaces import UserError
 from tests.senet_nas.recipes import OPTIONS, chance, covered
@@ -123,9 +124,9 @@ def test_batches_follow_from_the_generator_alone(data, name, resize):
 def test_a_large_batch_is_augmented_in_parts_to_the_same_images(data, name, monkeypatch):
     recipe = Recipe(batch_size=64, **OPTIONS[name])
     ((whole, _), *_) = epoch(data, recipe)
-    monkeypatch.setattr("senet_nas.data.load.LARGE", 0)
+    monkeypatch.setattr("senet_nas.data.batches.LARGE", 0)
     for numbers in (1, 500):
-        monkeypatch.setattr("senet_nas.data.load.CACHED", numbers)
+        monkeypatch.setattr("senet_nas.data.batches.CACHED", numbers)
         ((parts, _), *_) = epoch(data, recipe)
         assert torch.equal(parts, whole)
         assert parts.stride() == whole.stride()

@@ -11,11 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from senet_nas.data import image_folder
-from senet_nas.data import load as loading
-from senet_nas.data import memory_map as streaming
-from senet_nas.data import shared as shared_data
-from senet_nas.data.load import Data, batches, load
+from senet_nas import hardware
+from senet_nas.data import image_folder, memory_map, shared
+from senet_nas.data.batches import batches
+from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import evaluate as evaluation
 from spaces import UserError
@@ -100,17 +99,17 @@ def test_a_training_is_the_same_and_workers_map_the_same_files(
 
 def test_it_is_chosen_by_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = DataSpec(path=str(root), image_size=SIDE)
-    bytes_of_all = streaming.size(image_folder.listed(spec, root), spec)
+    bytes_of_all = memory_map.size(image_folder.listed(spec, root), spec)
     assert bytes_of_all == len(CLASSES) * EACH * 3 * SIDE**2
     for memory, wanted in ((bytes_of_all * 5, False), (bytes_of_all * 3, True)):
-        monkeypatch.setattr(streaming, "_memory", lambda found=memory: found)
-        assert streaming.is_wanted(spec, root) is wanted
-    assert not streaming.is_wanted(DataSpec(dataset="digits", streaming="always"), root)
+        monkeypatch.setattr(hardware, "memory", lambda found=memory: found)
+        assert memory_map.is_wanted(spec, root) is wanted
+    assert not memory_map.is_wanted(DataSpec(dataset="digits", streaming="always"), root)
 
 
 def test_what_is_held_in_memory_does_not_grow_with_the_images(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_folder, "CHUNK", 8)
-    monkeypatch.setattr(loading, "COUNTED_TOGETHER", 8)
+    monkeypatch.setattr("senet_nas.data.load.COUNTED_TOGETHER", 8)
     spec = DataSpec(path=str(root), image_size=128)
 
     def peak(streaming: str) -> int:
@@ -133,7 +132,7 @@ def test_damaged_files_are_named_as_in_memory(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_told_before_anything_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="GB left") as caught:
-        streaming.room(10**18)
+        memory_map.room(10**18)
     assert "TMPDIR" in caught.value.hint
 
 
@@ -143,11 +142,11 @@ def test_items_come_in_order_and_errors_come_through() -> None:
         yield 2
         raise OSError("gone")
 
-    found = streaming.ahead(failing())
+    found = memory_map.ahead(failing())
     assert [next(found), next(found)] == [1, 2]
     with pytest.raises(OSError, match="gone"):
         next(found)
-    assert [*streaming.ahead(iter("abc"))] == ["a", "b", "c"]
+    assert [*memory_map.ahead(iter("abc"))] == ["a", "b", "c"]
 
 
 def test_the_files_go_with_the_process(tmp_path: Path) -> None:
@@ -156,14 +155,14 @@ def test_the_files_go_with_the_process(tmp_path: Path) -> None:
         [sys.executable, "-c", program], env={"TMPDIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    assert printed.startswith(str(tmp_path / streaming.PREFIX))
+    assert printed.startswith(str(tmp_path / memory_map.PREFIX))
     assert not list(tmp_path.iterdir())
 
 
 def test_what_describes_the_images_lies_beside_them(both: tuple[Data, Data], tmp_path: Path) -> None:
-    folder = shared_data.write(both[1], tmp_path / "images")
+    folder = shared.write(both[1], tmp_path / "images")
     assert str(folder) == both[1].folder
-    assert shared_data.read(folder).fingerprint == both[0].fingerprint
+    assert shared.read(folder).fingerprint == both[0].fingerprint
 
 
 @pytest.mark.parametrize("streamed", ["never", "always"])
@@ -173,7 +172,7 @@ def test_test_images_of_another_size_are_those_of_a_load_at_that_size(
 ) -> None:
     spec = DataSpec(path=str(root), image_size=SIDE, resize=resize, streaming=streamed)
     data = load(spec)
-    found = loading.with_test_images_of(24, data, spec)
+    found = with_test_images_of(24, data, spec)
     whole = load(replace(spec, image_size=24, resize=resize and 30))
     assert torch.equal(found.x_test, whole.x_test)
     assert torch.equal(found.y_test, whole.y_test)

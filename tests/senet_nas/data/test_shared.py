@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from senet_nas.data import shared as shared_data
+from senet_nas.data import shared
 from senet_nas.data.load import load
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import evaluate as evaluation
@@ -22,8 +22,8 @@ KEY = "cifar_resnet8/-/-/-"
 def test_what_is_read_is_what_was_written(tmp_path, resize):
     data = load(replace(TASK.data, image_size=10, resize=resize))
     assert data.shape == (1, 10, 10)
-    shared_data.write(data, tmp_path / "images")
-    found = shared_data.read(tmp_path / "images")
+    shared.write(data, tmp_path / "images")
+    found = shared.read(tmp_path / "images")
     for field in fields(data):
         ours, theirs = getattr(found, field.name), getattr(data, field.name)
         assert torch.equal(ours, theirs) if isinstance(theirs, torch.Tensor) else ours == theirs
@@ -32,8 +32,8 @@ def test_what_is_read_is_what_was_written(tmp_path, resize):
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux lists what a process maps")
 def test_the_images_are_mapped_not_copied(tmp_path):
     path = tmp_path / "images"
-    shared_data.write(load(TASK.data), path)
-    found = shared_data.read(path)
+    shared.write(load(TASK.data), path)
+    found = shared.read(path)
     maps = Path("/proc/self/maps").read_text().splitlines()
     spans = [line.split()[0].split("-") for line in maps if line.endswith(str(path))]
     address = found.x_train.data_ptr()
@@ -58,17 +58,17 @@ def test_without_room_every_worker_reads_the_images_itself(tmp_path, caplog):
 WORKER = """
 import sys
 from pathlib import Path
-from senet_nas.data import shared as shared_data
+from senet_nas.data import shared
 from senet_nas.recipe import DataSpec
 
-real = shared_data.load
+real = shared.load
 def counted(*arguments, **more):
     with open(sys.argv[1], "a") as log:
         log.write("read\\n")
     return real(*arguments, **more)
-shared_data.load = counted
+shared.load = counted
 spec = DataSpec("image_folder", sys.argv[2], image_size=16, streaming=sys.argv[3]) if sys.argv[2] else DataSpec("digits")
-data = shared_data.of_node(spec, ".", "name")
+data = shared.of_node(spec, ".", "name")
 print(data.fingerprint, float(data.x_train.double().sum()), flush=True)
 sys.stdin.readline()
 """

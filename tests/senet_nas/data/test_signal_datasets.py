@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from senet_nas.costs.overhead import count, price_list
-from senet_nas.data.load import Data, load, normalise
+from senet_nas.data.batches import normalise
+from senet_nas.data.load import Data, load
 from senet_nas.data.signal_datasets import waveforms
 from senet_nas.export.bundle import export
 from senet_nas.network.build import build, sites
@@ -95,14 +96,14 @@ BROKEN = np.where(np.arange(20)[:, None] == 7, np.nan, signals(20, 8))
         ({"x_train": signals(20, 8), "y_train": np.arange(20) % 2, "x_test": signals(4, 8)}, "lacks y_test"),
         (
             {"x": BROKEN, "y": np.arange(20) % 2},
-            "1 of 20 signals of x hold values that are no finite numbers, the first is 7",
+            "1 of 20 signals of x hold values that are not finite, the first is 7",
         ),
         ({"x": signals(20, 1, 8, 8), "y": np.arange(20) % 2}, "of shape (20, 1, 8, 8)"),
         ({"x": np.array([["a"] * 8] * 20), "y": np.arange(20) % 2}, "x is <U1"),
         ({"x": signals(20, 8), "y": np.arange(19) % 2}, "20 images but 19 labels"),
         (
             {"x": signals(20, 8), "y": np.arange(20) % 4 / 2},
-            "10 of 20 labels of y are no whole numbers, the first is 0.5 at signal 1",
+            "10 of 20 labels of y are not whole numbers, the first is 0.5 at signal 1",
         ),
         ({"x": signals(20, 8), "y": np.full(20, np.nan)}, "20 of 20 labels of y"),
         ({"x": signals(20, 8), "y": np.array(["a", "b"] * 10)}, "y is <U1 of shape (20,)"),
@@ -125,7 +126,7 @@ def test_labels_may_be_whole_numbers_of_any_kind(tmp_path):
 def test_nobody_is_told_to_run_what_stands_in_a_file(tmp_path):
     (tmp_path / "text.npz").write_text("no archive")
     np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), y=np.zeros(1))
-    for name, why in (("text.npz", "no file of numpy's"), ("objects.npz", "Python objects")):
+    for name, why in (("text.npz", "not a file of numpy"), ("objects.npz", "Python objects")):
         with pytest.raises(UserError, match=why) as caught:
             load(DataSpec(dataset="signals", path=name), base=tmp_path)
         assert "pickle" not in caught.value.message + caught.value.hint

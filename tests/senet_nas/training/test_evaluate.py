@@ -11,7 +11,8 @@ from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
 from senet_nas.training import evaluate as evaluation
 from senet_nas.training.evaluate import evaluate
-from senet_nas.training.train import validate
+from senet_nas.training.validate import validate
+from spaces import failpoints
 from tests.senet_nas.recipes import OPTIONS
 
 TASK = Task(DataSpec(dataset="digits", train=300, validation=203), Recipe(epochs=2, batch_size=64))
@@ -59,7 +60,7 @@ def test_weights_are_those_that_were_validated(tmp_path):
     model = build(SE, in_channels=1, num_classes=10)
     model.load_state_dict(load_file(path))
     data = evaluation.prepare(TASK)
-    assert validate(model, data.x_val, data.y_val, data)["accuracy"] == last.metrics["val_accuracy"]
+    assert validate(model, data.x_val, data.y_val, data).accuracy == last.metrics["val_accuracy"]
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -163,3 +164,19 @@ def test_from_a_damaged_checkpoint_it_begins_again(tmp_path, uninterrupted):
 
 def test_a_training_does_not_fail_for_its_checkpoint(tmp_path, uninterrupted):
     assert numbers(begun(tmp_path / "missing", None)[-1]) == numbers(uninterrupted[0][-1])
+
+
+def test_weights_are_saved_whole_or_not_at_all(tmp_path):
+    """As a power cut between writing and renaming would leave them: the earlier file, and a half-written one beside it."""
+    path = tmp_path / "model.safetensors"
+    model = build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10)
+    evaluation.save(model, path)
+    before = path.read_bytes()
+    failpoints.arm("within_model.safetensors:1:full")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            evaluation.save(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10, block_seed=1), path)
+    finally:
+        failpoints.arm("")
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -7,7 +7,8 @@ import torch
 from senet_nas.data.load import load
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Seed
-from senet_nas.training.train import Training, fit, learning_rate, validate
+from senet_nas.training.train import Training, fit, learning_rate
+from senet_nas.training.validate import validate
 from tests.senet_nas.recipes import OPTIONS
 
 PLAIN = "cifar_resnet8/-/-/-"
@@ -136,11 +137,13 @@ def test_biases_and_normalisation_do_not_decay(data):
 def test_validation_counts_every_image_whatever_the_batches(data, monkeypatch, limit, value):
     model = network(SE)
     whole = validate(model, data.x_val, data.y_val, data)
-    monkeypatch.setattr(f"senet_nas.training.train.{limit}", value)
+    monkeypatch.setattr(f"senet_nas.training.validate.{limit}", value)
     parts = validate(model, data.x_val, data.y_val, data)
-    assert torch.equal(whole["correct"], parts["correct"])
-    assert whole["log_loss"] == pytest.approx(parts["log_loss"], rel=1e-4)
-    assert whole["accuracy"] == pytest.approx(100 * whole["correct"].double().mean().item())
+    assert torch.equal(whole.correct, parts.correct)
+    assert whole.log_loss == pytest.approx(parts.log_loss, rel=1e-4)
+    assert whole.brier == pytest.approx(parts.brier, rel=1e-4)
+    assert whole.gates == pytest.approx(parts.gates, rel=0.1)
+    assert whole.accuracy == pytest.approx(100 * whole.correct.double().mean().item())
     assert not any(block._forward_hooks for block in model.modules())
 
 
@@ -185,8 +188,8 @@ def test_a_moving_average_of_the_weights_is_what_is_validated_and_kept(data):
     for name, value in training.result.state_dict().items():
         if value.is_floating_point():
             assert torch.allclose(value, 0.25 * one[name] + 0.25 * two[name] + 0.5 * three[name], atol=1e-6), name
-    assert found["val_accuracy"] == validate(training.result, data.x_val, data.y_val, data)["accuracy"]
-    assert found["val_log_loss"] != validate(training.model, data.x_val, data.y_val, data)["log_loss"]
+    assert found["val_accuracy"] == validate(training.result, data.x_val, data.y_val, data).accuracy
+    assert found["val_log_loss"] != validate(training.model, data.x_val, data.y_val, data).log_loss
 
 
 def test_without_an_average_the_network_that_trains_is_the_result(data):
