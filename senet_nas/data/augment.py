@@ -139,7 +139,7 @@ def warp(x: Tensor, box_N4: Tensor | None, angle_N: Tensor | None, size: tuple[i
         right = _clamped(right, width)
     down = 2 * (top + height / 2 + down) / rows - 1
     right = 2 * (left + width / 2 + right) / columns - 1
-    shape = torch.broadcast_shapes(right.shape, down.shape)
+    shape = (len(x), *size)
     grid_NHW2 = torch.stack([right.expand(shape), down.expand(shape)], -1)
     return F.grid_sample(x, grid_NHW2, mode="bilinear", padding_mode="zeros", align_corners=False)
 

@@ -151,7 +151,7 @@ def _load_into_memory(spec: DataSpec, base: Path) -> Data:
 
 def _resized(raw: Raw, size: int) -> Raw:
     resized = {name: _resized_set(labelled, size) for name, labelled in raw.sets.items()}
-    return replace(raw, **resized)
+    return replace(raw, train=resized["train"], validation=resized.get("validation"), test=resized.get("test"))
 
 
 def _resized_set(labelled: "Labelled", size: int) -> "Labelled":

@@ -3,7 +3,10 @@
 The export copies this file into `predict.py`, so it imports Pillow and numpy alone.
 """
 
+from pathlib import Path
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 # Modes of one byte per value that Pillow converts to grey and to colour as they are meant.
@@ -30,7 +33,7 @@ class UnreadablePixels(ValueError):
     """The file is an image, but its values have no meaning as grey levels or colours; the message says why."""
 
 
-def read_pixels(path, side, *, channels, white):
+def read_pixels(path: Path, side: int, *, channels: int, white: float) -> NDArray[np.uint8]:
     """Pixels (side, side, channels) uint8 of an image file: upright, the shorter side resized to ``side``, centre crop.
 
     ``channels`` is 1 (grey) or 3 (RGB). ``white`` is the level of deep images that becomes 255, the same for all images
@@ -43,25 +46,25 @@ def read_pixels(path, side, *, channels, white):
     return np.atleast_3d(np.asarray(_fitted(colours, side), dtype=np.uint8))
 
 
-def deepest(path):
+def deepest(path: Path) -> float:
     """The largest level of a deep image; 0.0 for images of one byte per value. Raises UnreadablePixels."""
     with Image.open(path) as image:
         return float(_levels(image).max()) if image.mode in DEEP else 0.0
 
 
-def white_of(largest):
+def white_of(largest: float) -> float:
     """The white that holds a data set's largest level: 1, or the next of 8, 10, 12, 14, 16, 24 and 32 bits."""
     return next((white for white in WHITES if largest <= white), WHITES[-1])
 
 
-def _check_sums(path):
+def _check_sums(path: Path) -> None:
     """PNG files carry checksums, which Pillow ignores while it decodes pixels: a flipped byte would go unnoticed."""
     with Image.open(path) as image:
         if image.format == "PNG":
             image.verify()
 
 
-def _levels(image):
+def _levels(image: Image.Image) -> NDArray[np.float64]:
     levels = np.asarray(image, dtype=np.float64)
     if not np.isfinite(levels).all():
         raise UnreadablePixels("holds NaN or infinite values")
@@ -70,32 +73,33 @@ def _levels(image):
     return levels
 
 
-def _eight_bits(image, white):
+def _eight_bits(image: Image.Image, white: float) -> Image.Image:
     levels = _levels(image)
     if levels.max() > white:
         raise UnreadablePixels(f"holds values up to {levels.max():g}, above the white of the data set, {white:g}")
     return Image.fromarray(np.rint(levels * (255.0 / white)).astype(np.uint8))
 
 
-def _checked(image):
+def _checked(image: Image.Image) -> Image.Image:
     if image.mode not in BYTES:
         raise UnreadablePixels(f"has the mode {image.mode}, which has no defined conversion to grey or RGB")
     return image
 
 
-def _orientation(image):
+def _orientation(image: Image.Image) -> int:
     """The value of the EXIF tag; 1 (upright) without one or with metadata that cannot be read."""
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        orientation: int = image.getexif().get(ORIENTATION, 1)
+        return orientation
     except Exception:  # metadata are read by many parsers; damaged ones do not make the pixels unreadable
         return 1
 
 
-def _upright(image, orientation):
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
 
 
-def _fitted(image, side):
+def _fitted(image: Image.Image, side: int) -> Image.Image:
     """The shorter side resized, then the centre: what PIL.ImageOps.fit does, without a detour through metadata."""
     width, height = image.size
     shorter = min(width, height)

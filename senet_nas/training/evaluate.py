@@ -22,7 +22,8 @@ from senet_nas.network import warm_start
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
-from senet_nas.training.train import Training, validate
+from senet_nas.training.train import Training
+from senet_nas.training.validate import validate
 from spaces import Architecture, durable
 
 
