@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
-from search.execute import worker
 from search.results import compute as front
 from search.results import confirmation as confirm
 from search.results import selection as choice
 from search.results.result import Front, Point
 from search.setup.experiment_setup import kept, rules, validation
 from search.setup.opened_run import is_complete
+from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.records import Training
@@ -120,9 +120,11 @@ class _Choice:
 def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experiment) -> Training:
     """The training whose weights to take: the median validation accuracy, neither the lucky nor the unlucky one."""
     kept = [
-        t for t in ledger.trainings if (place.trainings / t.uid / worker.WEIGHTS).exists() and t.state == "finished"
+        t
+        for t in ledger.trainings
+        if (place.trainings / t.uid / result_files.WEIGHTS).exists() and t.state == "finished"
     ]
-    mine = [t for t in kept if f"a{t.architecture}" == point.id]
+    mine = [t for t in kept if t.architecture == point.number]
     if not mine:
         names = ", ".join(sorted({f"a{t.architecture}" for t in kept}))
         raise UserError(
@@ -173,7 +175,7 @@ def _network(choice: _Choice) -> Any:
 
     data = choice.facts["data"]
     model = build(choice.point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
-    model.load_state_dict(load_file(worker.weights(choice.place.trainings, choice.training)))
+    model.load_state_dict(load_file(result_files.weights(choice.place.trainings, choice.training)))
     return model.eval()
 
 

@@ -22,7 +22,6 @@ from search.results.result import Rules
 from search.state import failures
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Assignment, Entry, Outcome, Progress, Training
-from spaces.architecture import Architecture
 from spaces.failpoints import failpoint
 
 # Finds the result that a worker left for a training and that was not committed; None if there is none.
@@ -156,7 +155,7 @@ class Loop:
 
     def close(self, adopt: Adopt = nothing_left) -> None:
         """Ends the session: running trainings wait for the next one, unless ``adopt`` finds their result."""
-        for _, training in sorted(self._ledger.census.running.items()):
+        for _, training in sorted(self._ledger.counts.running.items()):
             outcome = adopt(training.uid)
             if outcome is not None:
                 self.finish(training.uid, outcome)
@@ -181,7 +180,7 @@ class Loop:
 
     @property
     def is_running(self) -> bool:
-        return bool(self._ledger.census.running)
+        return bool(self._ledger.counts.running)
 
     @property
     def is_complete(self) -> bool:
@@ -189,17 +188,17 @@ class Loop:
         if self._time.is_over:
             return not self.is_running and self._next_waiting() is None
         is_confirmed = self._planner.is_confirmed(search_is_over=self._time.search_is_over)
-        return is_confirmed and not self._ledger.census.is_open
+        return is_confirmed and not self._ledger.counts.is_open
 
     # -- inside -----------------------------------------------------------------------------------------------
 
     @property
     def _running(self) -> set[str]:
-        return {training.uid for training in self._ledger.census.running.values()}
+        return {training.uid for training in self._ledger.counts.running.values()}
 
     def _next_waiting(self) -> Training | None:
         """The training that has waited longest. If the time is over, only one that had begun and was interrupted."""
-        waiting = self._ledger.census.waiting
+        waiting = self._ledger.counts.waiting
         if not self._time.is_over:
             return waiting[min(waiting)] if waiting else None
         return next((training for _, training in sorted(waiting.items()) if training.attempts), None)
@@ -219,7 +218,7 @@ class Loop:
     def _remember(self, training: Training) -> None:
         """Takes in a training that ended in an earlier session."""
         if training.state == "failed" and not failures.kind(training.reason).for_good:
-            self._ledger.census.forgive(training.architecture)
+            self._ledger.counts.forgive(training.architecture)
         self._early_stopping.remember(training, self._price(training))
         self._patience.measure(training)
         self._tell(training)
@@ -240,7 +239,7 @@ class Loop:
         """Tells Optuna how a training ended. Fresh trainings belong to the proof alone, so the sampler gets none."""
         if training.role == "confirm":
             return
-        architecture = Architecture.parse(self._ledger.entries[training.architecture].key)
+        architecture = self._ledger.entries[training.architecture].architecture
         accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
         is_stopped = training.state == "stopped"
         self._proposer.tell(training.number, accuracy, architecture, stopped=is_stopped, block=training.seed.block)

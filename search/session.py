@@ -34,6 +34,7 @@ from search.results import history
 from search.results.result import Front
 from search.setup import latency_setup as latency
 from search.setup.experiment_setup import Prepared, early_stopping, kept, prepare, rules
+from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.records import Entry, Outcome, Training
@@ -246,19 +247,19 @@ class _Session:
     def _left(self, uid: str) -> Outcome | None:
         """A result that a worker left here while it was ended; one that cannot be read is looked at when all goes on."""
         try:
-            return worker.adopt(self._place.trainings, uid)
+            return result_files.adopt(self._place.trainings, uid)
         except (OSError, ValueError):
             return None
 
     def _adopt(self, uid: str) -> Outcome | None:
         """A result that a worker left here, or in the store. Raises UserError (code 4) where that does not answer."""
-        outcome = worker.adopt(self._place.trainings, uid)
+        outcome = result_files.adopt(self._place.trainings, uid)
         if outcome is None and self._store is not None:
             try:
-                self._store.fetch(uid, worker.KEPT, self._place.trainings / uid)
+                self._store.fetch(uid, result_files.KEPT, self._place.trainings / uid)
             except (OSError, ValueError) as error:
                 raise storage.unreadable(self._store, error) from error
-            outcome = worker.adopt(self._place.trainings, uid)
+            outcome = result_files.adopt(self._place.trainings, uid)
         return outcome
 
     def _needed(self) -> list[Path]:
@@ -336,7 +337,7 @@ def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
 
 def _check_known(place: RunFolder, ledger: Ledger) -> None:
     """Refuses to go on where results lie on disk that the ledger has forgotten: they would be trained again."""
-    if unknown := worker.uids(place.trainings) - {training.uid for training in ledger.trainings}:
+    if unknown := result_files.uids(place.trainings) - {training.uid for training in ledger.trainings}:
         raise UserError(
             f"the ledger {place.ledger} lost its last entries: it does not know {len(unknown)} results in {place.trainings}",
             hint=f"restore it (with its -wal file) from a copy, or move away {', '.join(sorted(unknown)[:3])}",
@@ -413,7 +414,7 @@ def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> N
         for training in ledger.trainings:
             if f"a{training.architecture}" != point or training.state != "finished":
                 continue
-            if (weights := worker.weights(place.trainings, training)).exists():
+            if (weights := result_files.weights(place.trainings, training)).exists():
                 found = test_accuracy(ledger.entries[training.architecture].key, weights, prepared.evaluate.task)
                 looked.setdefault(point, []).append({"seed": str(training.seed), **found})
     if looked:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
-from search.execute import worker
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.experiment_setup import rules
 from search.setup.opened_run import is_complete
+from search.state import result_files
 from search.state.failures import unusable
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
@@ -63,7 +63,7 @@ class Check:
 def _known(case: Case) -> Findings:
     """Results on disk of trainings that the ledger does not have."""
     known = {training.uid for training in case.ledger.trainings}
-    foreign = [path.parent.name for path in case.place.trainings.glob(f"*/{worker.RESULT}")]
+    foreign = [path.parent.name for path in case.place.trainings.glob(f"*/{result_files.RESULT}")]
     if foreign := sorted(set(foreign) - known):
         yield f"results of trainings that the ledger does not know: {_some(foreign)}", "move them out of the run"
 
@@ -105,7 +105,9 @@ def _within_budget(case: Case) -> Findings:
 
 def _weights_kept(case: Case) -> Findings:
     confirmed = [t for t in case.ledger.trainings if t.role == "confirm" and t.state == "finished"]
-    problems = {t.name: _weights_problem(case.place.trainings / t.uid / worker.WEIGHTS, t.weights) for t in confirmed}
+    problems = {
+        t.name: _weights_problem(case.place.trainings / t.uid / result_files.WEIGHTS, t.weights) for t in confirmed
+    }
     for problem in ("missing", "damaged"):
         if names := [name for name, found in problems.items() if found == problem]:
             remedy = "restore them from a copy; the results stand, only these cannot be exported"
@@ -116,7 +118,7 @@ def _agreeing(case: Case) -> Findings:
     """Results on disk that are damaged, or that say something else than the ledger."""
     damaged, other = [], []
     for training in case.ledger.trainings:
-        if not (case.place.trainings / training.uid / worker.RESULT).exists():
+        if not (case.place.trainings / training.uid / result_files.RESULT).exists():
             continue
         outcome = _outcome(case, training)
         if outcome is None:
@@ -124,9 +126,12 @@ def _agreeing(case: Case) -> Findings:
         elif training.state not in OPEN and not _agrees(training, outcome):
             other.append(training.name)
     if damaged:
-        yield f"{worker.RESULT} is damaged: {_some(damaged)}", f"check the disk; for what has not ended, {AGAIN}"
+        yield f"{result_files.RESULT} is damaged: {_some(damaged)}", f"check the disk; for what has not ended, {AGAIN}"
     if other:
-        yield f"{worker.RESULT} and the ledger differ: {_some(other)}", "find out which is right; restore the other"
+        yield (
+            f"{result_files.RESULT} and the ledger differ: {_some(other)}",
+            "find out which is right; restore the other",
+        )
 
 
 def _front_written(case: Case) -> Findings:
@@ -216,9 +221,9 @@ CHECKS = (
 
 
 def _outcome(case: Case, training: Training) -> Outcome | None:
-    path = case.place.trainings / training.uid / worker.RESULT
+    path = case.place.trainings / training.uid / result_files.RESULT
     try:
-        return worker.decode(training.uid, path.read_bytes())
+        return result_files.decode(training.uid, path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -3,7 +3,6 @@
 A result that is on disk is never lost: whoever starts the run again adopts it. It is JSON with a SHA-256 of its own.
 """
 
-import base64
 import faulthandler
 import gc
 import math
@@ -19,17 +18,13 @@ from typing import Any
 from search.execute.evaluators import Evaluator
 from search.execute.remote_store import Shelf
 from search.state.failures import OUT_OF_MEMORY
-from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress, Training
+from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
+from search.state.result_files import HANG, RESULT, WEIGHTS, discard, save
 from senet_nas.recipe import Diverged, Report
 from senet_nas.training import checkpoint
 from spaces import durable
-from spaces.errors import ENVIRONMENT, UserError
+from spaces.errors import UserError
 
-RESULT, WEIGHTS = "result.json", "model.safetensors"
-# What a training leaves, the result last: where it is, the weights are.
-KEPT = (WEIGHTS, RESULT)
-# Where a training that was ended as hung stood: the traceback of each thread.
-HANG = "hang.txt"
 Curve = list[Mapping[str, float]]
 
 
@@ -83,89 +78,10 @@ def work(
     yield outcome
 
 
-def save(path: Path, uid: str, outcome: Outcome) -> None:
-    """Makes a result durable: after a power cut there is all of it or none of it."""
-    durable.write(path, encode(uid, outcome))
-
-
 def clear(trainings: Path, ended: Iterable[str]) -> None:
     """Removes checkpoints of trainings that have ended: a kill between result and removal leaves them behind."""
     for uid in ended:
         checkpoint.remove(trainings / uid)
-
-
-def adopt(trainings: Path, uid: str) -> Outcome | None:
-    """The result that a worker left for a training, if it left a whole one, with the weights that it tells of."""
-    path = trainings / uid / RESULT
-    outcome = decode(uid, path.read_bytes()) if path.exists() else None
-    return outcome if outcome is not None and has_weights(trainings, uid, outcome) else None
-
-
-def has_weights(trainings: Path, uid: str, outcome: Outcome) -> bool:
-    """Whether the weights that an outcome tells of are here, whole; or it tells of none."""
-    path = trainings / uid / WEIGHTS
-    return not outcome.weights or (path.exists() and durable.sha256(path) == outcome.weights)
-
-
-def discard(trainings: Path, uid: str) -> None:
-    """Removes the result of an attempt that does not count: it would pass for that of the next one."""
-    (trainings / uid / RESULT).unlink(missing_ok=True)
-
-
-def carry(trainings: Path, uid: str, names: Iterable[str] = KEPT) -> dict[str, bytes]:
-    """What a training left, as a driver that does not see the folder needs it."""
-    paths = [trainings / uid / name for name in names]
-    return {path.name: path.read_bytes() for path in paths if path.exists()}
-
-
-def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
-    """Makes what :func:`carry` read durable here, the result last: where it is, the weights are."""
-    for name in KEPT:  # no other name, whatever a node of the cluster says
-        if name in files:
-            (trainings / uid).mkdir(parents=True, exist_ok=True)
-            durable.write(trainings / uid / name, files[name])
-
-
-def hung(trainings: Path, uid: str) -> str:
-    """Where a training stood when it was ended as hung; empty where it was not."""
-    path = trainings / uid / HANG
-    return path.read_text(errors="replace")[-4000:] if path.exists() else ""
-
-
-def weights(trainings: Path, training: Training) -> Path:
-    """The weights that a training kept. Raises UserError (code 4) where they are not those that it left."""
-    path = trainings / training.uid / WEIGHTS
-    if training.weights and (not path.exists() or durable.sha256(path) != training.weights):
-        raise UserError(
-            f"the weights of {training.name}, {path}, are {'damaged' if path.exists() else 'missing'}",
-            hint="restore them from a copy, or take another architecture with --pick", code=ENVIRONMENT,
-        )  # fmt: skip
-    return path
-
-
-def uids(trainings: Path) -> set[str]:
-    """The trainings that left a result."""
-    return {path.parent.name for path in trainings.glob(f"*/{RESULT}")}
-
-
-def encode(uid: str, outcome: Outcome) -> str:
-    """An outcome as JSON text with its checksum."""
-    body = {
-        "uid": uid, "metrics": dict(outcome.metrics), "curve": [dict(c) for c in outcome.curve],
-        "correct": base64.b64encode(outcome.correct).decode() if outcome.correct is not None else None,
-        "failure": outcome.failure, "detail": outcome.detail, "weights": outcome.weights,
-    }  # fmt: skip
-    return durable.seal(body)
-
-
-def decode(uid: str, text: str | bytes) -> Outcome | None:
-    """The outcome that :func:`encode` wrote for this training; None where it is damaged or another's."""
-    body = durable.unseal(text)
-    if body is None or body.get("uid") != uid:
-        return None
-    correct = base64.b64decode(body["correct"]) if body["correct"] is not None else None
-    kept = body.get("weights", "")  # results of before had none
-    return Outcome(body["metrics"], body["curve"], correct, body["failure"], body["detail"], kept)
 
 
 def _watched(reports: Iterator[Report], folder: Path, patience: float | None) -> Iterator[Report]:

@@ -7,11 +7,11 @@ from typing import Literal
 
 from search import export as take_home
 from search.config import Experiment
-from search.execute import worker
 from search.full_training.run import Plan
 from search.results import compute as front
 from search.results import selection as choice
 from search.setup.experiment_setup import kept, load, rules
+from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -54,7 +54,7 @@ def plan(
     _check_backbone(point.architecture, experiment)
     if config_path is None:
         _check_images(place, experiment)
-    weights = worker.weights(place.trainings, training) if training else None
+    weights = result_files.weights(place.trainings, training) if training else None
     named = f"{point.id}: {point.words}"
     made = Plan(point.architecture, named, experiment, weights, _seed(seed), place.path.parent)
     return made, place.path / "train" / point.id

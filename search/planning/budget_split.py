@@ -19,10 +19,10 @@ def trainings_used(ledger: Ledger, *roles: Role) -> int:
     A failed training does not count. A training that was stopped early counts as the share of it that was done; the
     sum of these shares is rounded up.
     """
-    census = ledger.census
+    counts = ledger.counts
     roles = roles or ROLES
-    shares = [training.metrics[SHARE] for role in roles for training in census.stopped[role].values()]
-    whole = sum(census.counted[role] for role in roles) - len(shares)
+    shares = [training.metrics[SHARE] for role in roles for training in counts.stopped[role].values()]
+    whole = sum(counts.counted[role] for role in roles) - len(shares)
     return whole + math.ceil(round(sum(shares), 6))
 
 

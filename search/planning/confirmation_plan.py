@@ -12,7 +12,6 @@ from search.results.confirmation import Sizes
 from search.results.result import Rules
 from search.state.ledger import Ledger
 from search.state.records import Training
-from spaces.architecture import Architecture
 
 # What ended a search before its budget was used: the time of the run, or an exhausted space. Empty: nothing.
 EarlyEnd = Literal["", "time", "exhausted"]
@@ -66,12 +65,12 @@ class ConfirmationPlan:
         """Each finalist beside plain in each fresh block, interleaved so that an early end leaves comparisons."""
         if not finalists:
             return []
-        first_block = 1 + max(self._ledger.census.last_block.values())
+        first_block = 1 + max(self._ledger.counts.last_block.values())
         numbers = [0] * sizes.plain + [number for number in finalists for _ in range(sizes.each)]
         planned: Counter[int] = Counter()
         rows: list[Row] = []
         for number in numbers:
-            architecture = Architecture.parse(self._ledger.entries[number].key)
+            architecture = self._ledger.entries[number].architecture
             block = first_block + planned[number] % sizes.blocks
             rows += self._rows.of([architecture], block, rows)
             planned[number] += 1

@@ -40,7 +40,7 @@ class Planner:
             planned = self._blocks.plan_baselines() or self._search.plan(self._blocks.current)
             if planned is not None:
                 return planned
-        if self._ledger.census.is_open:
+        if self._ledger.counts.is_open:
             return None
         return self._confirmation.freeze(_early_end(has_budget, search_is_over))
 

@@ -43,10 +43,12 @@ class SearchPlan:
 
     def _plan_replicate(self, block: int) -> Training | None:
         """Another training of the architecture with the fewest, to average out noise: all of the space is trained."""
-        census = self._ledger.census
-        usable = [entry for entry in self._ledger.entries if not census.given_up[entry.number]]
-        for entry in sorted(usable, key=lambda entry: (len(census.of.get(entry.number, ())), entry.number)):
-            architecture = Architecture.parse(entry.key)
+        counts = self._ledger.counts
+        usable = [entry for entry in self._ledger.entries if not counts.given_up[entry.number]]
+        for entry in sorted(
+            usable, key=lambda entry: (len(counts.by_architecture.get(entry.number, ())), entry.number)
+        ):
+            architecture = entry.architecture
             rows = self._rows.of([architecture], block) if self._is_allowed(architecture) else []
             if rows:
                 return self._ledger.plan(rows, role="search", origin="replicate")[0]
@@ -71,12 +73,12 @@ class SearchPlan:
 
     def _is_spoilt(self) -> Callable[[Architecture], bool]:
         entries = self._ledger.entries
-        spoilt = {entries[number].key for number in +self._ledger.census.given_up}
+        spoilt = {entries[number].key for number in +self._ledger.counts.given_up}
         return lambda architecture: architecture.key in spoilt
 
     def _is_trained(self, architecture: Architecture) -> bool:
         entry = self._ledger.find(architecture.key)
-        return entry is not None and entry.number in self._ledger.census.of
+        return entry is not None and entry.number in self._ledger.counts.by_architecture
 
     def _is_barred(self, architecture: Architecture) -> bool:
         """Whether it is over a limit, or the table holds no seed of it."""

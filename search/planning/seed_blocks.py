@@ -46,7 +46,7 @@ class SeedBlocks:
         the block failed, plain is planned again: without it, nothing in the block could be compared.
         """
         block = self.current
-        is_open = self._ledger.census.planned[_origin(block)] > 0
+        is_open = self._ledger.counts.planned[_origin(block)] > 0
         plain, *others = baselines(self._space.space)
         if is_open and self._is_trained(plain, block):
             return None
@@ -63,7 +63,7 @@ class SeedBlocks:
     @property
     def _blocks_before(self) -> int:
         """The first block after a confirmation: a run that was extended continues in a fresh one."""
-        last_block = self._ledger.census.last_block
+        last_block = self._ledger.counts.last_block
         return 1 + last_block["confirm"] if "confirm" in last_block else 0
 
     def _is_trained(self, architecture: Architecture, block: int) -> bool:

@@ -50,8 +50,8 @@ class TrainingRows:
         entry = self._ledger.find(architecture.key)
         if entry is None:
             return []
-        return [self._ledger.trainings[number] for number in self._ledger.census.of.get(entry.number, ())]
+        return [self._ledger.trainings[number] for number in self._ledger.counts.by_architecture.get(entry.number, ())]
 
     def _enter(self, architecture: Architecture) -> Entry:
         name = label(architecture, self._space.space.sites)
-        return self._ledger.enter(architecture.key, name, self._space.price(architecture))
+        return self._ledger.enter(architecture, name, self._space.price(architecture))

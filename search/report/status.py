@@ -76,7 +76,7 @@ def here(place: RunFolder) -> Status:
         finished = counts.get("finished", 0)
         left = seconds / finished * (budget - finished) if is_live and finished else None
         running = [
-            f"{t.name} {ledger.entries[t.architecture].words}{_epoch(t, experiment)}"
+            f"{t.name} {ledger.entries[t.architecture].label}{_epoch(t, experiment)}"
             for t in ledger.trainings if t.state == "running" and is_live
         ]  # fmt: skip
         return Status(

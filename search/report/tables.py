@@ -201,7 +201,7 @@ def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> st
         seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
         why = f"{t.state}: {t.reason}" if t.reason else t.state
         what = entries[t.architecture]
-        rows.append(("", [t.name, what.name, what.words, str(t.seed), t.role, why, accuracy, seconds]))
+        rows.append(("", [t.name, what.name, what.label, str(t.seed), t.role, why, accuracy, seconds]))
     head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
     return (
         f"<h2>Trainings</h2><details><summary>All {len(trainings)} trainings</summary>"

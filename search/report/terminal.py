@@ -259,7 +259,7 @@ def _counted(front: Front) -> str:
 
 
 def _line(training: Training, entry: Entry) -> str:
-    what = f"{training.name:<5}{entry.name:<5}{entry.words[:52]:<54}"
+    what = f"{training.name:<5}{entry.name:<5}{entry.label[:52]:<54}"
     if training.state == "failed":
         return f"{what}FAILED: {training.reason}"
     if training.state == "stopped":

@@ -63,8 +63,8 @@ def finalists(ledger: Ledger, rules: Rules, at_most: int) -> list[int]:
     Members of the front come before all others.
     """
     points = [p for p in compute("", ledger, rules).points if not p.is_plain and p.allowed]
-    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], _number(p)))
-    return [_number(p) for p in chosen[:at_most]]
+    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], p.number))
+    return [p.number for p in chosen[:at_most]]
 
 
 # -- confirmations ----------------------------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class _Judged:
 
     def draws(self, point: Point) -> Array:
         """Draws of the gain of an architecture, in points."""
-        return self.posterior.gains[:, self.index[_number(point)]]
+        return self.posterior.gains[:, self.index[point.number]]
 
 
 def _judge(posterior: Posterior, comparisons: Mapping[int, Comparison], rules: Rules) -> _Judged:
@@ -172,9 +172,9 @@ def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Compa
         same = alike.get(i)
         points.append(
             Point(
-                id=entry.name,
+                number=entry.number,
                 architecture=entry.key,
-                words=entry.words,
+                words=entry.label,
                 role=_role(number, done),
                 on_front=i in members,
                 val_accuracy=float(judged.accuracy[i]),
@@ -267,10 +267,6 @@ def _cheapest_of_the_best(proven: Sequence[Point], judged: _Judged, rules: Rules
 def _cost_column(rules: Rules) -> str:
     """The column of the first cost among the objectives."""
     return next(o.column for o in rules.objectives if not o.is_accuracy)
-
-
-def _number(point: Point) -> int:
-    return int(point.id[1:])
 
 
 def _counts(trainings: Sequence[Training]) -> dict[str, int]:

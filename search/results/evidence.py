@@ -42,7 +42,7 @@ class Evidence:
     @cached_property
     def architectures(self) -> Sequence[Architecture]:
         """Every architecture of the run, by number."""
-        return [Architecture.parse(entry.key) for entry in self.entries]
+        return [entry.architecture for entry in self.entries]
 
     @cached_property
     def features(self) -> Features:

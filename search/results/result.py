@@ -45,7 +45,7 @@ class Point:
     not know. A predicted cost has no interval: only a measured one has. Each cost is an attribute, too: ``point.params``.
     """
 
-    id: str
+    number: int
     architecture: str
     words: str
     role: str
@@ -73,12 +73,18 @@ class Point:
         return self.costs.get(name)
 
     @property
+    def id(self) -> str:
+        """How people name it: ``a0``, ``a1``, ..."""
+        return f"a{self.number}"
+
+    @property
     def is_plain(self) -> bool:
         return self.role == "plain"
 
     def to_dict(self) -> dict[str, Any]:
         """Every column by name, in the order that front.json has always had; None for costs that are not known."""
-        own = asdict(self)
+        own = {"id": self.id, **asdict(self)}
+        del own["number"]
         costs = own.pop("costs")
         alike = own.pop("alike")
         head = {name: own.pop(name) for name in _HEAD}

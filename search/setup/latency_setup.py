@@ -63,7 +63,7 @@ def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[st
     if missing:
         say(f"timing {len(missing)} reported architectures, each alone beside plain")
     for name in missing:
-        found[name] = _figures(_compare(prepared, Architecture.parse(front[name].architecture), PATIENCE))
+        found[name] = _figures(_compare(prepared, ledger.entries[front[name].number].architecture, PATIENCE))
         ledger.note(latency=found)
 
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from search.state import schema as ledger_file
-from search.state.counts import Census
+from search.state.counts import TrainingCounts
 from search.state.records import SHARE, Entry, Role, Training
 from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.failpoints import failpoint
 
@@ -42,9 +43,9 @@ class Ledger:
                 _check_numbers(self.entries, self.trainings)
         self._by_key = {entry.key: entry for entry in self.entries}
         self._by_uid = {training.uid: training.number for training in self.trainings}
-        self.census = Census()
+        self.counts = TrainingCounts()
         for training in self.trainings:
-            self.census.enter(training)
+            self.counts.add(training)
         self._progress_saved: dict[str, float] = {}
 
     def close(self) -> None:
@@ -70,11 +71,12 @@ class Ledger:
     def find(self, key: str) -> Entry | None:
         return self._by_key.get(key)
 
-    def enter(self, key: str, words: str, price: Mapping[str, float]) -> Entry:
+    def enter(self, architecture: Architecture, label: str, price: Mapping[str, float]) -> Entry:
         """The entry of an architecture, made if it is new."""
+        key = architecture.key
         if key not in self._by_key:
-            entry = Entry(len(self.entries), key, words, dict(price))
-            row = (entry.number, key, words, json.dumps(entry.price))
+            entry = Entry(len(self.entries), architecture, label, dict(price))
+            row = (entry.number, key, label, json.dumps(entry.price))
             with self._write("enter"):
                 self._db.execute("INSERT INTO architectures (number, key, words, price) VALUES (?, ?, ?, ?)", row)
                 ledger_file.sign(self._db, "architectures", entry.number)
@@ -105,7 +107,7 @@ class Ledger:
         self.trainings += planned
         self._by_uid |= {training.uid: training.number for training in planned}
         for training in planned:
-            self.census.enter(training)
+            self.counts.add(training)
         return planned
 
     def start(self, uid: str) -> Training:
@@ -188,9 +190,9 @@ class Ledger:
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
             ledger_file.sign(self._db, "trainings", number)
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
-        self.census.leave(self.trainings[number])
+        self.counts.remove(self.trainings[number])
         self.trainings[number] = _training(row)
-        self.census.enter(self.trainings[number])
+        self.counts.add(self.trainings[number])
         return self.trainings[number]
 
 
@@ -212,7 +214,11 @@ def _check_numbers(*tables: Sequence[Entry] | Sequence[Training]) -> None:
 
 
 def _entry(row: sqlite3.Row) -> Entry:
-    return Entry(row["number"], row["key"], row["words"], json.loads(row["price"]))
+    try:
+        architecture = Architecture.parse(row["key"])
+    except UserError as error:
+        raise ValueError(error.message) from error
+    return Entry(row["number"], architecture, row["words"], json.loads(row["price"]))
 
 
 def _training(row: sqlite3.Row) -> Training:

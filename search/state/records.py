@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
 
 Role = Literal["baseline", "search", "confirm"]
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
@@ -47,15 +48,21 @@ class Training:
 
 @dataclass(frozen=True)
 class Entry:
-    """An architecture of the run: its number, its key, its name in words, and what it costs."""
+    """An architecture of the run: its number, the network, its label for people, and what it costs."""
 
     number: int
-    key: str
-    words: str
+    architecture: Architecture
+    label: str
     price: Mapping[str, float]
 
     @property
+    def key(self) -> str:
+        """The architecture as text."""
+        return self.architecture.key
+
+    @property
     def name(self) -> str:
+        """How people name it: ``a0``, ``a1``, ..."""
         return f"a{self.number}"
 
 

@@ -85,15 +85,14 @@ def dataset(experiment: Experiment, data: Mapping[str, Any]) -> dict[str, str]:
 
 def params(training: Training, entry: Entry, sites: Sequence[Site]) -> dict[str, str]:
     """The parameters of a child: what was trained."""
-    found = {"architecture": entry.name, "placement": entry.words, **stages(entry.key, sites)}
+    found = {"architecture": entry.name, "placement": entry.label, **stages(entry.architecture, sites)}
     return found | {"seed": str(training.seed), "role": training.role}
 
 
-def stages(key: str, sites: Sequence[Site]) -> dict[str, str]:
+def stages(whole: Architecture, sites: Sequence[Site]) -> dict[str, str]:
     """What each stage has, in words: ``{"stage1": "-", "stage2": "avg r=8 pre_addition"}``."""
     found = {}
     for stage in sorted({site.stage for site in sites}):
-        whole = Architecture.parse(key)
         own = [(site, se) for site, se in zip(sites, whole.blocks, strict=True) if site.stage == stage]
         part = Architecture(whole.backbone, tuple(se for _, se in own))
         said = "-" if part.is_plain else label(part, [site for site, _ in own])
@@ -127,7 +126,7 @@ def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Traini
     for point in front.points:
         # Rounded to fit the columns of MLflow's table; front.json has every digit.
         numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
-        mine = [t for t in trainings if f"a{t.architecture}" == point.id]
+        mine = [t for t in trainings if t.architecture == point.number]
         shown = next((t for t in mine if t.state == "finished"), None)
         for training in mine:
             yield training, {"senet.verdict": point.verdict, REPRESENTATIVE: str(int(training is shown))}, numbers
@@ -168,9 +167,9 @@ def worth(step: Mapping[str, float]) -> dict[str, float]:
 
 def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
     """Whose weights MLflow has too: of each member of the front the training that ``export`` takes, where one kept any."""
-    members, found = {point.id for point in front.members}, defaultdict(list)
+    members, found = {point.number for point in front.members}, defaultdict(list)
     for training in trainings:
-        if training.state == "finished" and training.weights and f"a{training.architecture}" in members:
+        if training.state == "finished" and training.weights and training.architecture in members:
             found[training.architecture].append(training)
     return [median(mine) for _, mine in sorted(found.items())]
 

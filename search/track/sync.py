@@ -19,7 +19,6 @@ from search.track import projection
 from search.track import tracker as track
 from search.track.tracker import Tracker
 from spaces import durable
-from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.spec import Site
 
@@ -97,7 +96,7 @@ def _sites(experiment: Experiment, ledger: Ledger) -> tuple[Site, ...]:
         sites = build.sites(experiment.model.network)
     except UserError:
         return ()
-    is_ours = all(len(Architecture.parse(entry.key).blocks) == len(sites) for entry in ledger.entries)
+    is_ours = all(len(entry.architecture.blocks) == len(sites) for entry in ledger.entries)
     return sites if is_ours else ()
 
 

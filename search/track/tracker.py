@@ -229,7 +229,7 @@ class Tracker:
         tags = self._tags("training") | {
             UID: training.uid, PARENT: self._parent, "senet.role": training.role, "senet.architecture": entry.key,
         }  # fmt: skip
-        name = f"{entry.name} {entry.words} ({training.name})"[:250]
+        name = f"{entry.name} {entry.label} ({training.name})"[:250]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
         params = projection.params(training, entry, self._sites)
         self._api.log_batch(created.info.run_id, params=[Param(k, v[:500]) for k, v in params.items()])

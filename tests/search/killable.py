@@ -22,6 +22,7 @@ from search.planning.priced_space import PricedSpace
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -51,7 +52,7 @@ def main(path: Path, trainings: int, sampler: str) -> None:
         ledger = Ledger(place.ledger)
         proposer = Proposer(SPACE, DEFAULT, price, sampler=sampler, seed=0)
         loop = Loop(ledger, PricedSpace(SPACE, price), proposer, budget=Budget(trainings), rules=RULES)
-        loop.recover(lambda uid: worker.adopt(place.trainings, uid))
+        loop.recover(lambda uid: result_files.adopt(place.trainings, uid))
         while (assignment := loop.next()) is not None:
             with (path / "executed.txt").open("a") as log:
                 log.write(f"{assignment.uid}\n")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from search.state.ledger import Ledger
 from search.state.records import Entry, Outcome, Role, Training
 from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
 
 PLAIN = "net/-/-"
 
@@ -38,7 +39,7 @@ def enter(
         number = len(ledger.entries)
         name = "plain" if number == 0 else f"placement {number}"
         entry = ledger.enter(
-            keys[place] if keys else key(number),
+            Architecture.parse(keys[place] if keys else key(number)),
             names[place] if names else name,
             price(overhead, **measures),
         )

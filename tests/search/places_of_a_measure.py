@@ -43,7 +43,7 @@ def found(folder: Path) -> dict[str, Any]:
     architectures = sorted(prepared.space, key=lambda a: sum(se is not None for se in a.blocks))
     with closing(Ledger(folder / "ledger.sqlite")) as ledger:
         for architecture in architectures:
-            entry = ledger.enter(architecture.key, f"placement {len(ledger.entries)}", prepared.price(architecture))
+            entry = ledger.enter(architecture, f"placement {len(ledger.entries)}", prepared.price(architecture))
             ledgers.train(ledger, entry, [90.0 + entry.number, 90.5 + entry.number])
         front = compute("made-up", ledger, Rules(objectives))
         trainings = ledger.trainings

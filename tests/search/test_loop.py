@@ -86,8 +86,8 @@ def test_baselines_come_first_plain_before_all(make_loop):
     drive(loop)
     roles = [t.role for t in ledger.trainings]
     assert roles == sorted(roles, key=["baseline", "search", "confirm"].index) or roles.count("baseline") > 9
-    assert ledger.entries[0].words == "plain"
-    assert ledger.entries[1].words.startswith("all stages")
+    assert ledger.entries[0].label == "plain"
+    assert ledger.entries[1].label.startswith("all stages")
     assert [t.architecture for t in ledger.trainings[:2]] == [0, 0]
 
 

@@ -161,7 +161,7 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
     experiment = replace(experiment, budget=replace(experiment.budget, trainings=budget))
     if complete:
         ledger.note(complete=[budget, None])
-    point = SimpleNamespace(id="a0")
+    point = SimpleNamespace(id="a0", number=0)
     with pytest.raises(UserError, match="only the confirmation's fresh trainings") as caught:
         take_home.median(point, ledger, place, experiment)
     assert says in caught.value.hint

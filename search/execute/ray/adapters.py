@@ -18,7 +18,11 @@ from ray.tune.search import Searcher
 from search.execute.evaluators import Evaluator
 from search.execute.ray.cluster import NODE_ID, Needs, Nodes
 from search.execute.remote_store import Shelf, Store, unreadable
-from search.execute.worker import (
+from search.execute.worker import work
+from search.loop import Loop
+from search.state.failures import HANG, LOST, WORKER_DIED
+from search.state.records import Assignment, Outcome, Progress
+from search.state.result_files import (
     KEPT,
     RESULT,
     WEIGHTS,
@@ -30,11 +34,7 @@ from search.execute.worker import (
     has_weights,
     hung,
     receive,
-    work,
 )
-from search.loop import Loop
-from search.state.failures import HANG, LOST, WORKER_DIED
-from search.state.records import Assignment, Outcome, Progress
 from search.state.run_folder import MAKE_ROOM, RunFolder
 from senet_nas.recipe import Seed
 from senet_nas.training import checkpoint

@@ -15,10 +15,10 @@ from search import config
 from search.cli import app
 from search.config import Experiment
 from search.doctor.examine import examine, results
-from search.execute import worker
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.state import result_files
 from search.state import schema as ledger_file
 from search.state.ledger import Ledger
 from search.state.records import Outcome
@@ -34,7 +34,7 @@ ROLES = ["search"] * 2 + ["confirm"] * 2
 
 def end(place, ledger, training, outcome):
     (place.trainings / training.uid).mkdir()
-    worker.save(place.trainings / training.uid / worker.RESULT, training.uid, outcome)
+    result_files.save(place.trainings / training.uid / result_files.RESULT, training.uid, outcome)
     ledgers.end(ledger, training, outcome)
 
 
@@ -52,7 +52,7 @@ def fill(place):
         failure = "diverged" if number == 8 else ""
         end(place, ledger, training, Outcome({"val_accuracy": 90.0 + number}, curve, b"\xaa", failure))
         if training.role == "confirm":
-            save_file({"x": np.arange(9.0)}, place.trainings / training.uid / worker.WEIGHTS)
+            save_file({"x": np.arange(9.0)}, place.trainings / training.uid / result_files.WEIGHTS)
     return ledger
 
 
@@ -91,7 +91,7 @@ def sql(place, *statements):
 
 def result_of(place, number):
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        return place.trainings / ledger.trainings[number].uid / worker.RESULT
+        return place.trainings / ledger.trainings[number].uid / result_files.RESULT
 
 
 def reword_front(place, **changes):
@@ -103,12 +103,12 @@ def reword_front(place, **changes):
 
 def save_other(place, number, outcome):
     path = result_of(place, number)
-    worker.save(path, path.parent.name, outcome)
+    result_files.save(path, path.parent.name, outcome)
 
 
 def foreign_result(place):
     (place.trainings / "foreign").mkdir()
-    worker.save(place.trainings / "foreign" / worker.RESULT, "foreign", Outcome({"val_accuracy": 1.0}))
+    result_files.save(place.trainings / "foreign" / result_files.RESULT, "foreign", Outcome({"val_accuracy": 1.0}))
 
 
 def lose_architecture(place):
@@ -145,8 +145,8 @@ DAMAGES = {
     "a failure that finished": (["I4"], lambda p: save_other(p, 3, Outcome(failure="diverged"))),
     "damaged result": (["I4"], lambda p: result_of(p, 2).write_text("{}")),
     "budget": (["I5"], smaller_budget),
-    "no weights": (["I7"], lambda p: (result_of(p, 5).parent / worker.WEIGHTS).unlink()),
-    "damaged weights": (["I7"], lambda p: (result_of(p, 6).parent / worker.WEIGHTS).write_bytes(b"\x00" * 40)),
+    "no weights": (["I7"], lambda p: (result_of(p, 5).parent / result_files.WEIGHTS).unlink()),
+    "damaged weights": (["I7"], lambda p: (result_of(p, 6).parent / result_files.WEIGHTS).write_bytes(b"\x00" * 40)),
     "no front": (["I9"], lambda p: (p.path / "front.json").unlink()),
     "damaged front": (["I9"], lambda p: (p.path / "front.json").write_text("[1]")),
     "another verdict": (["I9"], lambda p: reword_front(p, verdict="better than ever")),
@@ -183,12 +183,14 @@ def test_every_damage_is_found_and_has_a_remedy(place, name):
 
 
 def test_what_is_wrong_has_the_name_of_the_training(place):
-    (result_of(place, 6).parent / worker.WEIGHTS).unlink()
+    (result_of(place, 6).parent / result_files.WEIGHTS).unlink()
     (finding,) = examine(place)
     assert finding.problem == "weights are missing: t6"
 
 
-@pytest.mark.parametrize("name", ["ledger.sqlite", "front.json", "config.yaml", worker.RESULT, worker.WEIGHTS])
+@pytest.mark.parametrize(
+    "name", ["ledger.sqlite", "front.json", "config.yaml", result_files.RESULT, result_files.WEIGHTS]
+)
 @pytest.mark.parametrize("tenth", range(10))
 def test_every_file_truncated_anywhere_is_named(place, name, tenth):
     path = place.path / name
@@ -196,11 +198,11 @@ def test_every_file_truncated_anywhere_is_named(place, name, tenth):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * tenth // 10])
     findings = examine(place)
-    assert any(name in f.problem or (name == worker.WEIGHTS and "weights" in f.problem) for f in findings)
+    assert any(name in f.problem or (name == result_files.WEIGHTS and "weights" in f.problem) for f in findings)
 
 
 @pytest.mark.parametrize("tenth", range(10))
-@pytest.mark.parametrize("name", ["ledger.sqlite", worker.RESULT])
+@pytest.mark.parametrize("name", ["ledger.sqlite", result_files.RESULT])
 def test_a_flipped_byte_is_found_or_does_not_matter(place, name, tenth):
     path = place.ledger if name == "ledger.sqlite" else result_of(place, 5)
     content = bytearray(path.read_bytes())
@@ -237,7 +239,7 @@ def test_a_run_of_a_loop_without_a_config_is_examined_as_far_as_it_goes(place):
 
 def test_results_of_others_keep_no_weights(place):
     configure(place, evaluate="python:mine:accuracy")
-    for path in place.trainings.glob(f"*/{worker.WEIGHTS}"):
+    for path in place.trainings.glob(f"*/{result_files.WEIGHTS}"):
         path.unlink()
     assert examine(place) == []
 
@@ -254,7 +256,7 @@ def test_what_the_loop_refused_agrees_with_the_result_on_disk(place):
         (training,) = ledger.plan([(ledger.entries[0], Seed(9))], role="search", origin="sampler")
         (place.trainings / training.uid).mkdir()
         outcome = Outcome({"train_loss": 0.1}, [{"epoch": 1}])
-        worker.save(place.trainings / training.uid / worker.RESULT, training.uid, outcome)
+        result_files.save(place.trainings / training.uid / result_files.RESULT, training.uid, outcome)
         ledger.fail(training.uid, reason="no accuracy", detail="", curve=outcome.curve)
     assert examine(place) == []
 

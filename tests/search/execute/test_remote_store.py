@@ -16,6 +16,7 @@ from search.execute import remote_store as storage
 from search.execute import worker
 from search.execute.remote_store import Shelf, Store
 from search.setup.experiment_setup import prepare
+from search.state import result_files
 from search.state.records import Assignment, Outcome
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import checkpoint, evaluate
@@ -92,7 +93,7 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
         (tmp_path / node).mkdir(exist_ok=True)
         for item in worker.work(given, measured, tmp_path / node, shelf=shelf):
             if isinstance(item, Outcome):
-                assert shelf.end(*worker.KEPT)
+                assert shelf.end(*result_files.KEPT)
                 return item
             if item.epoch == stop:
                 return None
@@ -107,12 +108,12 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
     assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2, 3, 4]
     assert outcome.weights == whole.weights
     (tmp_path / "driver").mkdir()
-    store.fetch("u1", worker.KEPT, tmp_path / "driver" / "u1")
-    assert worker.adopt(tmp_path / "driver", "u1") == outcome
-    assert (tmp_path / "driver" / "u1" / worker.WEIGHTS).exists()
+    store.fetch("u1", result_files.KEPT, tmp_path / "driver" / "u1")
+    assert result_files.adopt(tmp_path / "driver", "u1") == outcome
+    assert (tmp_path / "driver" / "u1" / result_files.WEIGHTS).exists()
     assert store.read(f"u1/{checkpoint.RECORD}") is None  # it is over, so nothing goes on from there
     store.drop("u1")
-    assert store.read(f"u1/{worker.RESULT}") is None
+    assert store.read(f"u1/{result_files.RESULT}") is None
 
 
 def left(folder, epoch, store, *, shelf=None):
@@ -171,7 +172,7 @@ def test_a_place_that_fails_costs_no_training(tmp_path, caplog):
 
     *_, outcome = worker.work(assignment(), measured, tmp_path, shelf=shelf)
     assert outcome.metrics["val_accuracy"] == 91.0
-    assert not shelf.end(*worker.KEPT)  # so that the result travels with the report instead
+    assert not shelf.end(*result_files.KEPT)  # so that the result travels with the report instead
     assert "training u1" in caplog.text
 
 
@@ -221,12 +222,12 @@ def test_weights_that_did_not_come_whole_make_the_training_a_lost_one(tmp_path):
     searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=store)
     searcher._uid["trial"] = "u1"
     outcome = Outcome({"val_accuracy": 90.0}, weights="0" * 64)
-    text = worker.encode("u1", outcome)
-    result = {"outcome": text, "files": [(worker.RESULT, text.encode())], "stored": True}
+    text = result_files.encode("u1", outcome)
+    result = {"outcome": text, "files": [(result_files.RESULT, text.encode())], "stored": True}
     searcher.on_trial_complete("trial", result)
     assert searcher.error is None
     assert told == [("u1", "lost")]
-    assert worker.adopt(tmp_path / "driver", "u1") is None
+    assert result_files.adopt(tmp_path / "driver", "u1") is None
 
 
 def test_a_store_that_does_not_answer_leaves_no_result_without_its_weights(tmp_path):
@@ -237,10 +238,12 @@ def test_a_store_that_does_not_answer_leaves_no_result_without_its_weights(tmp_p
     loop = SimpleNamespace(stop=lambda: None)
     searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=Store(f"file://{tmp_path}/store", "run"))
     searcher._uid["trial"] = "u1"
-    text = worker.encode("u1", Outcome({"val_accuracy": 90.0}, weights="0" * 64))
-    searcher.on_trial_complete("trial", {"outcome": text, "files": [(worker.RESULT, text.encode())], "stored": True})
+    text = result_files.encode("u1", Outcome({"val_accuracy": 90.0}, weights="0" * 64))
+    searcher.on_trial_complete(
+        "trial", {"outcome": text, "files": [(result_files.RESULT, text.encode())], "stored": True}
+    )
     assert isinstance(searcher.error, UserError)
-    assert not (tmp_path / "driver" / "u1" / worker.RESULT).exists()
+    assert not (tmp_path / "driver" / "u1" / result_files.RESULT).exists()
 
 
 def test_a_result_without_its_weights_is_looked_for_in_the_store_when_all_goes_on(tmp_path):
@@ -251,8 +254,8 @@ def test_a_result_without_its_weights_is_looked_for_in_the_store_when_all_goes_o
     session._store = Store(f"file://{tmp_path}/store", "run")
     outcome = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest())
     folder.mkdir(parents=True)
-    worker.save(folder / worker.RESULT, "u1", outcome)
+    result_files.save(folder / result_files.RESULT, "u1", outcome)
     assert session._adopt("u1") is None
-    session._store.write(f"u1/{worker.WEIGHTS}", b"weights")
+    session._store.write(f"u1/{result_files.WEIGHTS}", b"weights")
     assert session._adopt("u1") == outcome
-    assert (folder / worker.WEIGHTS).read_bytes() == b"weights"
+    assert (folder / result_files.WEIGHTS).read_bytes() == b"weights"

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from search.execute.evaluators import Trainer
-from search.execute.worker import RESULT, WEIGHTS, adopt, decode, encode, save, work
+from search.execute.worker import work
 from search.state.records import Assignment, Outcome, Progress
+from search.state.result_files import RESULT, WEIGHTS, adopt, decode, encode, save
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints

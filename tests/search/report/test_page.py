@@ -86,7 +86,7 @@ def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leave
     found, ledger = run
     words = "all stages: avgmax r=16 post_addition, stage 2: std r=8 pre_addition"
     seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
-    many = [replace(found.points[1], id=f"a{n}", words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
+    many = [replace(found.points[1], number=n, words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
     trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
     page = report.html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
     assert len(page.encode()) < 2e6
@@ -252,7 +252,7 @@ def crowded(found, n):
     point = replace(found.points[1], on_front=True, gain_low=0.0, gain_high=1.0, fresh_gain=1.0)
     costs = [i / n + 5 * (i == n - 1) for i in range(1, n)]
     points = [
-        replace(point, id=f"a{i}", gain=i / n, costs={**point.costs, "params_overhead": cost})
+        replace(point, number=i, gain=i / n, costs={**point.costs, "params_overhead": cost})
         for i, cost in enumerate(costs, 1)
     ]
     return replace(found, points=(replace(found.plain, on_front=True), *points), recommended=f"a{n // 2}", likely=None)

@@ -95,7 +95,7 @@ def test_without_plain_there_is_no_result():
 
 def test_csv_has_the_columns_of_the_design_and_no_formulas():
     ledger = make_ledger([spread(95), [95.2]])
-    ledger.enter("x", "y", {})
+    ledgers.enter(ledger, [0.0])
     rows = list(csv.DictReader(io.StringIO(front.compute("run", ledger, RULES).to_csv())))
     assert set(verdict.COLUMNS) == set(rows[0])
     assert rows[0]["id"] == "a0"

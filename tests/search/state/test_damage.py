@@ -16,13 +16,13 @@ import pytest
 from search import config, session
 from search.config import Experiment
 from search.doctor.examine import examine
-from search.execute import worker
 from search.report import refresh as reports
 from search.report import status as states
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.session import Silent
+from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -182,19 +182,19 @@ def test_the_same_command_writes_damaged_pages_anew(place):
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
 def test_a_damaged_result_of_an_ended_training_changes_nothing_and_is_found(place, damage):
     expected = asked(place)
-    path = sorted(place.trainings.glob(f"*/{worker.RESULT}"))[3]
+    path = sorted(place.trainings.glob(f"*/{result_files.RESULT}"))[3]
     spoil(path, damage)
     assert asked(place) == expected
     (finding,) = examine(place)
-    assert (finding.invariant, worker.RESULT in finding.problem) == ("I4", True)
+    assert (finding.invariant, result_files.RESULT in finding.problem) == ("I4", True)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
-@pytest.mark.parametrize("name", ["ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite", worker.RESULT])
+@pytest.mark.parametrize("name", ["ledger.sqlite-wal", "ledger.sqlite-shm", "ledger.sqlite", result_files.RESULT])
 def test_a_killed_run_with_a_damaged_file_ends_the_same_or_is_refused(killed, finished, tmp_path, name, damage):
     place = RunFolder(tmp_path / "run")
     shutil.copytree(killed.path, place.path)
-    path = place.path / name if name != worker.RESULT else last_result(place)
+    path = place.path / name if name != result_files.RESULT else last_result(place)
     spoil(path, damage)
     _, error = attempt(lambda: open_and_check(place))
     if error is not None:
@@ -206,7 +206,7 @@ def test_a_killed_run_with_a_damaged_file_ends_the_same_or_is_refused(killed, fi
 
 def last_result(place):
     """The result that was on disk, and not yet in the ledger, when the driver was killed."""
-    return max(place.trainings.glob(f"*/{worker.RESULT}"), key=lambda path: path.stat().st_mtime_ns)
+    return max(place.trainings.glob(f"*/{result_files.RESULT}"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def test_an_emptied_ledger_is_not_begun_anew(place):
@@ -221,13 +221,13 @@ def test_an_emptied_ledger_is_not_begun_anew(place):
 def test_weights_that_are_not_those_of_the_training_are_refused_by_name(place, damage):
     with closing(Ledger(place.ledger)) as ledger:
         training = ledger.trainings[-1]
-        path = place.trainings / training.uid / worker.WEIGHTS
+        path = place.trainings / training.uid / result_files.WEIGHTS
         path.write_bytes(bytes(range(256)) * 40)
         sha256 = durable.sha256(path)
         kept = ledger.finish(training.uid, metrics=training.metrics, curve=training.curve, correct=training.correct,
                              weights=sha256)  # fmt: skip
-    assert worker.weights(place.trainings, kept) == path
+    assert result_files.weights(place.trainings, kept) == path
     spoil(path, damage)
     with pytest.raises(UserError, match="damaged") as caught:
-        worker.weights(place.trainings, kept)
+        result_files.weights(place.trainings, kept)
     assert str(path) in caught.value.message

@@ -6,14 +6,13 @@ import sys
 
 import pytest
 
-from search.execute import worker
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.planning.time_budget import LEAST_PATIENCE
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
-from search.state import failures
+from search.state import failures, result_files
 from search.state.failures import KINDS
 from search.state.ledger import Ledger
 from search.state.records import FIRST_PATIENCE, Outcome
@@ -134,12 +133,12 @@ def test_a_worker_that_hangs_ends_itself_and_leaves_where_it_stood(tmp_path, wha
     done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
     if what == "hang":
         assert (done.returncode, done.stdout.split()) == (1, ["1"]), done.stderr
-        assert "in stuck" in worker.hung(tmp_path, "abc")
-        assert worker.adopt(tmp_path, "abc") is None
+        assert "in stuck" in result_files.hung(tmp_path, "abc")
+        assert result_files.adopt(tmp_path, "abc") is None
     else:
         assert (done.returncode, done.stdout.split()) == (0, ["1", "90.0"]), done.stderr
-        assert worker.hung(tmp_path, "abc") == ""
-        assert [path.name for path in (tmp_path / "abc").iterdir()] == [worker.RESULT]
+        assert result_files.hung(tmp_path, "abc") == ""
+        assert [path.name for path in (tmp_path / "abc").iterdir()] == [result_files.RESULT]
 
 
 @pytest.mark.parametrize(

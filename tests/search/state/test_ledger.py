@@ -8,9 +8,13 @@ from search.state import ledger
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
+from spaces.architecture import Architecture
 
 FIRST = Path(__file__).parents[1] / "fixtures" / "ledger-1.sqlite"
 PRICE = {"params": 10.0, "params_overhead": 0.0}
+PLAIN = Architecture.parse("net/-")
+OTHER = Architecture.parse("net/avg:fc8:sigmoid@pre_addition")
+THIRD = Architecture.parse("net/avg:eca3:sigmoid@pre_addition")
 
 
 @pytest.fixture
@@ -20,7 +24,7 @@ def path(tmp_path):
 
 def filled(path):
     ledger = Ledger(path)
-    plain, other = ledger.enter("net/-", "plain", PRICE), ledger.enter("net/x", "other", PRICE)
+    plain, other = ledger.enter(PLAIN, "plain", PRICE), ledger.enter(OTHER, "other", PRICE)
     ledger.plan([(plain, Seed(0)), (other, Seed(0))], role="baseline", origin="baseline", frozen=[1, 2])
     return ledger
 
@@ -42,7 +46,7 @@ def test_what_was_written_is_there_when_it_is_opened_again(path):
 
 def test_numbers_have_no_gaps_and_an_architecture_is_entered_once(path):
     ledger = filled(path)
-    assert ledger.enter("net/x", "other", PRICE).name == "a1"
+    assert ledger.enter(OTHER, "other", PRICE).name == "a1"
     ledger.plan([(ledger.entries[1], Seed(1))], role="search", origin="sampler", proposal=[{"params": {}}])
     assert [t.name for t in ledger.trainings] == ["t0", "t1", "t2"]
     assert [e.name for e in ledger.entries] == ["a0", "a1"]
@@ -101,7 +105,7 @@ def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_t
     assert [t.metrics.get("val_accuracy") for t in ledger.trainings] == [90.5, 91.5, None, None]
     assert (ledger.trainings[0].correct, ledger.trainings[0].weights) == (b"\xa0\x01", "")
     assert ledger.trainings[3].proposal == [{"params": {"x": 1}}]
-    assert [entry.words for entry in ledger.entries] == ["plain", "stage 3: avg r=8 pre_addition"]
+    assert [entry.label for entry in ledger.entries] == ["plain", "stage 3: avg r=8 pre_addition"]
     assert (ledger.fact("seconds"), ledger.fact("frozen")) == (12.5, [1, 2])
     ledger.close()
     assert (path.read_bytes() == FIRST.read_bytes()) == read_only
@@ -142,7 +146,7 @@ def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_line
 
     def write_meanwhile(row):
         if len(writer.entries) == 2:
-            writer.plan([(writer.enter("net/y", "new", PRICE), Seed(0))], role="search", origin="sampler")
+            writer.plan([(writer.enter(THIRD, "new", PRICE), Seed(0))], role="search", origin="sampler")
         return read(row)
 
     monkeypatch.setattr(ledger, "_entry", write_meanwhile)

@@ -92,7 +92,7 @@ def test_one_parent_and_one_child_for_each_training_with_true_states(runs, ledge
         assert child.info.status == expected[training.state]
         assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert child.data.tags.get("senet.reason", "") == training.reason
-        assert child.data.params["placement"] == ledger.entries[training.architecture].words
+        assert child.data.params["placement"] == ledger.entries[training.architecture].label
     assert parent.info.status == "FINISHED"
     assert parent.data.params["backbone"] == "net"
 

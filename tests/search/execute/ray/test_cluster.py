@@ -17,10 +17,10 @@ import pytest
 from search.config import ConfigError, Experiment
 from search.doctor.examine import examine
 from search.execute import environment as surroundings
-from search.execute import worker
 from search.execute.ray import cluster as joined
+from search.state import result_files
 from search.state.ledger import Ledger
-from search.state.records import Assignment
+from search.state.records import Assignment, Outcome
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from senet_nas.training import checkpoint
@@ -96,13 +96,13 @@ def test_a_node_says_what_it_lacks_and_whether_it_sees_the_folder_of_the_run(tmp
 
 def test_what_a_node_with_a_folder_of_its_own_left_reaches_the_driver(tmp_path):
     (tmp_path / "node" / "u1").mkdir(parents=True)
-    (tmp_path / "node" / "u1" / worker.WEIGHTS).write_bytes(b"weights")
-    outcome = worker.Outcome({"val_accuracy": 90.0}, [])
-    worker.save(tmp_path / "node" / "u1" / worker.RESULT, "u1", outcome)
+    (tmp_path / "node" / "u1" / result_files.WEIGHTS).write_bytes(b"weights")
+    outcome = Outcome({"val_accuracy": 90.0}, [])
+    result_files.save(tmp_path / "node" / "u1" / result_files.RESULT, "u1", outcome)
     (tmp_path / "driver").mkdir()
-    worker.receive(tmp_path / "driver", "u1", worker.carry(tmp_path / "node", "u1"))
-    assert worker.adopt(tmp_path / "driver", "u1") == outcome
-    assert (tmp_path / "driver" / "u1" / worker.WEIGHTS).read_bytes() == b"weights"
+    result_files.receive(tmp_path / "driver", "u1", result_files.carry(tmp_path / "node", "u1"))
+    assert result_files.adopt(tmp_path / "driver", "u1") == outcome
+    assert (tmp_path / "driver" / "u1" / result_files.WEIGHTS).read_bytes() == b"weights"
 
 
 def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apart(tmp_path):
@@ -111,29 +111,34 @@ def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apar
     from search.execute.ray.adapters import LoopSearcher
 
     (tmp_path / "node" / "u1").mkdir(parents=True)
-    (tmp_path / "node" / "u1" / worker.WEIGHTS).write_bytes(b"weights")
-    outcome, ended = worker.Outcome({"val_accuracy": 90.0}, []), {}
-    worker.save(tmp_path / "node" / "u1" / worker.RESULT, "u1", outcome)
-    left = {"outcome": worker.encode("u1", outcome), "files": [*worker.carry(tmp_path / "node", "u1").items()]}
+    (tmp_path / "node" / "u1" / result_files.WEIGHTS).write_bytes(b"weights")
+    outcome, ended = Outcome({"val_accuracy": 90.0}, []), {}
+    result_files.save(tmp_path / "node" / "u1" / result_files.RESULT, "u1", outcome)
+    left = {
+        "outcome": result_files.encode("u1", outcome),
+        "files": [*result_files.carry(tmp_path / "node", "u1").items()],
+    }
     searcher = LoopSearcher(SimpleNamespace(finish=ended.__setitem__), tmp_path / "run", 1)
     searcher._uid["trial"] = "u1"
     searcher.on_trial_complete("trial", flatten_dict(left))
     assert (searcher.error, ended) == (None, {"u1": outcome})
-    assert (tmp_path / "run" / "u1" / worker.WEIGHTS).read_bytes() == b"weights"
-    assert worker.adopt(tmp_path / "run", "u1") == outcome
+    assert (tmp_path / "run" / "u1" / result_files.WEIGHTS).read_bytes() == b"weights"
+    assert result_files.adopt(tmp_path / "run", "u1") == outcome
 
 
 def test_weights_that_come_cut_off_from_a_node_make_the_training_a_lost_one(tmp_path):
     from search.execute.ray.adapters import LoopSearcher
 
-    outcome, told = worker.Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest()), []
-    text = worker.encode("u1", outcome)
+    outcome, told = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest()), []
+    text = result_files.encode("u1", outcome)
     loop = SimpleNamespace(lost=lambda uid, detail, reason: told.append((uid, reason)))
     searcher = LoopSearcher(loop, tmp_path / "run", 1)
     searcher._uid["trial"] = "u1"
-    searcher.on_trial_complete("trial", {"outcome": text, "files": [(worker.WEIGHTS, b"weigh"), (worker.RESULT, text)]})
+    searcher.on_trial_complete(
+        "trial", {"outcome": text, "files": [(result_files.WEIGHTS, b"weigh"), (result_files.RESULT, text)]}
+    )
     assert (searcher.error, told) == (None, [("u1", "lost")])
-    assert not (tmp_path / "run" / "u1" / worker.RESULT).exists()
+    assert not (tmp_path / "run" / "u1" / result_files.RESULT).exists()
 
 
 def test_what_an_attempt_sent_does_not_pass_for_the_result_of_the_next_whose_node_goes(tmp_path):
@@ -141,7 +146,7 @@ def test_what_an_attempt_sent_does_not_pass_for_the_result_of_the_next_whose_nod
     from search.execute.ray.adapters import LoopSearcher
 
     (tmp_path / "u1").mkdir()
-    worker.save(tmp_path / "u1" / worker.RESULT, "u1", worker.Outcome(failure="out of memory"))
+    result_files.save(tmp_path / "u1" / result_files.RESULT, "u1", Outcome(failure="out of memory"))
     told = []
     loop = SimpleNamespace(next=lambda: Assignment("u1", 0, "net/-", Seed(0), 1.0, keep_weights=False),
                            lost=lambda uid, detail, reason: told.append((uid, reason)))  # fmt: skip
@@ -380,7 +385,7 @@ def test_two_nodes_with_folders_of_their_own_lose_nothing(cluster, apart, tmp_pa
     assert ended(process, said) == 0, "".join(said)
     fresh = [t for t in finished(place, 28) if t.role == "confirm"]
     assert fresh
-    assert all((place.trainings / t.uid / worker.WEIGHTS).exists() for t in fresh)
+    assert all((place.trainings / t.uid / result_files.WEIGHTS).exists() for t in fresh)
 
 
 @pytest.mark.ray
@@ -408,7 +413,7 @@ def test_with_a_store_a_training_whose_node_goes_goes_on_from_its_last_epoch(clu
     earlier = sum(epoch["seconds"] for epoch in training.curve[:done])
     assert earlier > 5
     assert training.ended - training.started < sum(epoch["seconds"] for epoch in training.curve) - earlier / 2
-    assert list(store.glob(f"run-*/*/{worker.RESULT}"))
+    assert list(store.glob(f"run-*/*/{result_files.RESULT}"))
     assert not list(store.glob(f"run-*/*/{checkpoint.RECORD}"))
 
 
