@@ -113,7 +113,7 @@ def test_an_old_run_that_was_stopped_goes_on_as_it_did(runs):
             seed=experiment.search.seed, budget=experiment.budget.trainings,
         )  # fmt: skip
         budget = Budget(experiment.budget.trainings)
-        loop = Loop(ledger, prepared.candidates, proposer, budget=budget, rules=rules(experiment))
+        loop = Loop(ledger, prepared.priced_space, proposer, budget=budget, rules=rules(experiment))
         finished = [t for t in ledger.trainings if t.state == "finished"]
         loop.recover()
         while (assignment := loop.next()) is not None:
