@@ -11,7 +11,7 @@ from typing import Protocol
 from search.bench import synthetic
 from search.bench.real import Real
 from search.execute.evaluators import Table
-from search.model.posterior import Known
+from search.model.hyperparameters import HyperparameterGrid
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space
 from spaces.errors import UserError
@@ -40,8 +40,8 @@ class World(Protocol):
         ...
 
     @property
-    def known(self) -> Known | None:
-        """The hyperparameters that the world was made with; None where nobody knows them."""
+    def known(self) -> HyperparameterGrid | None:
+        """The hyperparameters that the world was made with, as a grid of one point; None if they are unknown."""
         ...
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from search.bench.problems import World
 from search.loop import Budget, Loop
-from search.model import posterior as surrogate
+from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.priced_space import PricedSpace
@@ -46,13 +46,12 @@ def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
         return _search(world, sampler, trainings, seed)
     if world.known is None:
         raise UserError("only a synthetic world has a reference: nobody knows the hyperparameters of a real table")
-    with surrogate.told(world.known):
-        return _search(world, "knowledge_gradient", trainings, seed)
+    return _search(world, "knowledge_gradient", trainings, seed, world.known)
 
 
-def _search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
+def _search(world: World, sampler: str, trainings: int, seed: int, grid: HyperparameterGrid | None = None) -> Searched:
     ledger = Ledger(":memory:")
-    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings)
+    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings, grid=grid)
     rules = Rules(DEFAULT)
     loop = Loop(
         ledger, PricedSpace(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules
@@ -61,8 +60,8 @@ def _search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, Outcome(_train(world, assignment)))
     seconds = (time.perf_counter() - began) / trainings
-    observed = observations(ledger.trainings)
-    return Searched(front.compute("bench", ledger, rules), observed, [e.key for e in ledger.entries], seconds)
+    found = front.compute("bench", ledger, rules, grid=grid)
+    return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds)
 
 
 def _train(world: World, assignment: Assignment) -> dict[str, Any]:

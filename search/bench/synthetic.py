@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from search.model.posterior import Known
+from search.model.hyperparameters import HyperparameterGrid
 from senet_nas.costs.overhead import se_cost
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Site, Space, SpaceSpec
@@ -46,8 +46,9 @@ class Synthetic:
         self._twist = TWISTS[kind.twist]
 
     @property
-    def known(self) -> Known:
-        return Known(self._twist.sigma, 0.0 if self._twist.none else self._kind.tau, self._twist.unstructured)
+    def known(self) -> HyperparameterGrid:
+        tau_ratio = 0.0 if self._twist.none else self._kind.tau
+        return HyperparameterGrid.known(self._twist.sigma, tau_ratio, self._twist.unstructured)
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         return _price(architecture, self.space.sites)

@@ -1,8 +1,8 @@
-"""The linear model for one cell of the grid of hyperparameters, with the architectures' own terms integrated out.
+"""The linear model at given hyperparameters, with the architectures' own terms integrated out.
 
     y = X beta + delta(architecture) + noise,   noise ~ N(0, sigma^2 / w),   delta ~ N(0, u r^2 sigma^2),   beta ~ N(0, sigma^2 I)
 
-All prior deviations are multiples of sigma, so a cell is factorised once for every sigma of the grid. Terms of single
+All prior deviations are multiples of sigma, so one factorisation serves every sigma of the grid. Terms of single
 architectures are eliminated by Woodbury's identity: what is factorised is as large as the number of columns, whatever
 the number of trainings (Rasmussen and Williams, Gaussian Processes, 2006, section 2.7 and appendix A.3).
 """
@@ -13,14 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.model.hyperparameters import Hyperparameters
+
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Everything that the cells need of the trainings. ``own`` says which architectures have a term of their own."""
+    """Everything that the model needs of the trainings. ``own`` says which architectures have a term of their own."""
 
     n: int
     gram: Array  # X' W X
@@ -67,32 +68,28 @@ def _grouped(rows: Array, weight: Array) -> tuple[tuple[tuple[float, Array], ...
 
 
 @dataclass(frozen=True)
-class Hyper:
-    """One setting of the hyperparameters but sigma: tau in multiples of sigma, the share of tau^2 that is architectures'
-    own, the prior deviation of the mean gain in multiples of sigma, and the prior weight of all this."""
+class Solution:
+    """The posterior at one setting: scaled coefficients ~ N(mean, sigma^2 (L L')^-1); ``log_evidence`` by sigma.
 
-    ratio: float
-    own: float
-    mean: float
-    prior: float
+    ``shrink`` (architectures,) is the share of its residuals that an architecture's own term follows. Coefficients are
+    ``scale`` times the scaled ones.
+    """
 
-
-@dataclass(frozen=True)
-class Cell:
-    """The posterior of one cell: scaled coefficients ~ N(mean, sigma^2 (L L')^-1); ``log_evidence`` by sigma."""
-
-    hyper: Hyper
+    setting: Hyperparameters
     scale: Array
-    shrink: Array  # by which share of its own residuals an architecture's term follows them
+    shrink: Array
     lower: Array
     mean: Array
     log_evidence: Array
 
 
-def solve(found: Sums, hypers: Sequence[Hyper], scales: Array, sigmas: Array) -> list[Cell]:
-    """The cells of ``hypers``, all in one: ``scales`` (cells, columns) are the prior deviations of the columns in sigma,
-    and ``own * ratio^2`` is the variance of own terms."""
-    own = np.array([h.own * h.ratio**2 for h in hypers])
+def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigmas: Array) -> list[Solution]:
+    """The model solved for each setting.
+
+    ``scales`` (settings, columns) are the prior deviations of the columns in multiples of sigma; ``sigmas`` are in
+    points. The variance of own terms is ``own_share * tau_ratio^2`` in multiples of sigma^2.
+    """
+    own = np.array([setting.own_share * setting.tau_ratio**2 for setting in settings])
     variance = own[:, None] * found.own
     shrink = variance / (1 + variance * found.weight)
     explained = np.stack([_explained(found, v, s) for v, s in zip(own, shrink, strict=True)])
@@ -106,12 +103,12 @@ def solve(found: Sums, hypers: Sequence[Hyper], scales: Array, sigmas: Array) ->
     evidence = (
         -found.n * np.log(sigmas) - 0.5 * np.outer(np.maximum(misfit, 0.0), 1 / sigmas**2) - 0.5 * log_det[:, None]
     )
-    parts = zip(hypers, scales, shrink, lower, mean, evidence, strict=True)
-    return [Cell(*part) for part in parts]
+    parts = zip(settings, scales, shrink, lower, mean, evidence, strict=True)
+    return [Solution(*part) for part in parts]
 
 
 def _explained(found: Sums, variance: float, shrink: Array) -> Array:
-    """The Gram matrix of the columns when own terms of this variance have taken their part of it."""
+    """The Gram matrix (columns, columns) that is left after own terms of this variance have taken their part."""
     alone = found.per_architecture[found.others]
     explained = found.gram - alone.T @ (alone * shrink[found.others, None])
     for weight, gram in found.alike:
@@ -119,18 +116,20 @@ def _explained(found: Sums, variance: float, shrink: Array) -> Array:
     return explained
 
 
-def draw(cell: Cell, found: Sums, direct: Array, sigmas: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A draw for each sigma given: coefficients (draws, columns), and effects of architectures (draws, architectures).
+def draw(
+    solution: Solution, found: Sums, direct: Array, sigmas: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """One draw for each of ``sigmas``: coefficients (draws, columns) and gains (draws, architectures).
 
-    The effect of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), and its own term.
+    The gain of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), plus its own term.
     """
-    noise = rng.standard_normal((len(cell.mean), len(sigmas)))
-    scaled = cell.mean[:, None] + np.linalg.solve(cell.lower.T, noise) * sigmas
-    coefficients = (cell.scale[:, None] * scaled).T
+    noise = rng.standard_normal((len(solution.mean), len(sigmas)))
+    scaled = solution.mean[:, None] + np.linalg.solve(solution.lower.T, noise) * sigmas
+    coefficients = (solution.scale[:, None] * scaled).T
     # An own term follows shrink * (response - per_architecture @ coefficients): one product of matrices serves both.
-    own = rng.standard_normal((len(sigmas), len(cell.shrink)))
+    own = rng.standard_normal((len(sigmas), len(solution.shrink)))
     own *= sigmas[:, None]
-    own *= np.sqrt(cell.shrink)
-    own += cell.shrink * found.response
-    own += coefficients @ (direct - cell.shrink[:, None] * found.per_architecture).T
+    own *= np.sqrt(solution.shrink)
+    own += solution.shrink * found.response
+    own += coefficients @ (direct - solution.shrink[:, None] * found.per_architecture).T
     return coefficients, own

@@ -12,44 +12,28 @@ Noise has heavy tails: now and then a training collapses. Its weight falls with 
 in a robust regression (Huber 1981), so that one collapsed plain training does not make all others look good.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from search.model.features import Features, Singles, describe
-from search.model.linear_model import Array, Booleans, Cell, Hyper, Integers, Sums, draw, solve, sums
+from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
+from search.model.linear_model import Array, Integers, Solution, Sums, draw, solve, sums
 
-__all__ = ["Features", "Known", "Observation", "Observations", "Posterior", "Row", "describe", "fit", "told"]
+__all__ = ["Features", "Observation", "Observations", "Posterior", "Row", "describe", "fit"]
 
-# Sigma in points; its grid reaches as far as the spread of the data. Tau in multiples of sigma, and the share of it that is
-# architectures' own (all of it where nothing is known that they have in common).
-SIGMA_LOW, SIGMA_HIGH, SIGMA_STEPS = 0.02, 5.0, 28
-TAU_RATIOS = (0.2, 0.4, 0.7, 1.1, 1.8, 3.0)
-OWN_SHARES = (0.3, 0.8)
-# Prior weight of "placements do not differ" (tau = 0), in that of one of the ratios.
-NO_DIFFERENCE = 0.5
-# Prior deviations: the level of a block around the median of all, in sigma; the change of a stage's effect from block to
-# block, in tau; the mean gain of SE, in the root of sigma^2 + tau^2.
-BLOCK_SCALE, BLOCK_STAGE_SCALE, MEAN_SCALE = 100.0, 0.25, 1.0
-# In so many blocks stages may have an effect of their own; over more of them it averages out, and costs columns.
+# Prior deviation of the level of a block around the median of all accuracies, in multiples of sigma.
+BLOCK_SCALE = 100.0
+# Prior deviation of the change of a stage's effect from block to block, in multiples of tau.
+BLOCK_STAGE_SCALE = 0.25
+# Stages have effects of their own in this many blocks: over more blocks they average out, and each costs columns.
 BLOCKS_APART = 8
 DRAWS = 4000
-# Cells of less weight than this in a first pass are not looked at in the second.
+# The second pass leaves out settings with less weight than this in the first.
 HOPELESS = 1e-4
-# So many robust standard deviations from what is expected are taken at full weight.
+# Up to this many robust standard deviations from its expectation a training has full weight.
 FULL_WEIGHT = 3.0
-
-
-def _hyper(ratio: float, own: float, prior: float = 1.0) -> Hyper:
-    return Hyper(ratio, own, MEAN_SCALE * float(np.hypot(1.0, ratio)), prior)
-
-
-def _hypers(shares: Sequence[float]) -> list[Hyper]:
-    """All settings: each ratio has the same prior weight, whatever its shares; "no difference" is one of them."""
-    return [_hyper(0.0, 1.0, NO_DIFFERENCE), *(_hyper(r, u, 1 / len(shares)) for r in TAU_RATIOS for u in shares)]
 
 
 Row = tuple[int, int, float]
@@ -84,28 +68,6 @@ class Observations:
     def first(self, count: int) -> "Observations":
         """The first ``count`` of them."""
         return Observations(self.architecture[:count], self.block[:count], self.accuracy[:count])
-
-
-@dataclass(frozen=True)
-class Known:
-    """Hyperparameters that somebody knows: sigma in points, tau in multiples of it, the share of tau^2 that is own terms."""
-
-    sigma: float
-    ratio: float
-    own: float
-
-
-_KNOWN: ContextVar[Known | None] = ContextVar("known", default=None)
-
-
-@contextmanager
-def told(known: Known | None) -> Iterator[None]:
-    """Every :func:`fit` in here uses these in place of its grid. For benchmarks: what could be achieved if they were known."""
-    token = _KNOWN.set(known)
-    try:
-        yield
-    finally:
-        _KNOWN.reset(token)
 
 
 @dataclass(frozen=True)
@@ -209,60 +171,70 @@ def _mean_squared_correlation(common: Array, own: float) -> float:
 
 
 def fit(
-    observations: Sequence[Observation] | Observations, features: Features | None = None, *, resolution: float = 0.0,
-    seed: int = 0, draws: int = DRAWS,
-) -> Posterior:  # fmt: skip
+    observations: Sequence[Observation] | Observations,
+    features: Features | None = None,
+    *,
+    resolution: float = 0.0,
+    grid: HyperparameterGrid | None = None,
+    seed: int = 0,
+    draws: int = DRAWS,
+) -> Posterior:
     """The posterior given all finished trainings; needs at least one.
 
-    ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it architectures
-    have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise smaller than half of
-    it is believed.
+    ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it
+    architectures have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise
+    smaller than half of it is believed. ``grid`` is what the posterior is averaged over, unless given
+    :meth:`HyperparameterGrid.default` of the data.
     """
     seen = observations if isinstance(observations, Observations) else Observations.of(observations)
-    model = _Model(seen, features or Features.none(1 + int(seen.architecture.max())), resolution)
+    features = features or Features.none(1 + int(seen.architecture.max()))
+    if grid is None:
+        spread = float(seen.accuracy.std())
+        grid = HyperparameterGrid.default(spread, resolution=resolution, structured=bool(features.columns))
+    model = _Model(seen, features, grid)
     first = model.weights_from(model.residual_from_blocks())
-    rough = model.grid(first)
-    # Far from the block, or far from what the model expects. Cells that were hopeless stay out.
+    rough = model.average(first, grid.settings)
+    # A training loses weight where it is far from its block or far from what the model expects.
     both = np.minimum(first, model.weights_from(model.residual(rough)))
-    grid = rough if np.array_equal(both, first) else model.grid(both, rough.weights.sum(axis=1) > HOPELESS)
-    return model.posterior(grid, draws, seed)
+    if np.array_equal(both, first):
+        return model.posterior(rough, draws, seed)
+    likely = rough.weights.sum(axis=1) > HOPELESS
+    settings = [setting for setting, is_likely in zip(grid.settings, likely, strict=True) if is_likely]
+    return model.posterior(model.average(both, settings), draws, seed)
 
 
 @dataclass(frozen=True)
-class _Grid:
-    cells: Sequence[Cell]
+class _Average:
+    """The model solved for some settings. ``weights`` (settings, sigmas) are posterior weights and sum to 1."""
+
+    solutions: Sequence[Solution]
     found: Sums
-    weights: Array  # (cells, sigmas), sums to 1
+    weights: Array
 
 
 class _Model:
     """The trainings as arrays, and the columns of the linear model: blocks, mean gain, features, block x stage."""
 
-    def __init__(self, seen: Observations, features: Features, resolution: float) -> None:
-        accuracy = seen.accuracy
-        self._features, self._level = features, float(np.median(accuracy))
-        self._y = accuracy - self._level
+    def __init__(self, seen: Observations, features: Features, grid: HyperparameterGrid) -> None:
+        self._features = features
+        self._sigmas: Array = np.array(grid.sigmas)
+        self._level = float(np.median(seen.accuracy))
+        self._y = seen.accuracy - self._level
         numbers: Integers = np.unique(np.append(seen.architecture, 0))
         self._numbers = numbers.tolist()
         self._architecture: Integers = np.searchsorted(numbers, seen.architecture)
         blocks, self._block = np.unique(seen.block, return_inverse=True)
         self._blocks = blocks.tolist()
         self._x = self._columns(seen.architecture)
-        low = max(SIGMA_LOW, resolution / 2)
-        self._sigmas: Array = np.geomspace(low, max(SIGMA_HIGH, 4 * low, 2 * float(accuracy.std())), SIGMA_STEPS)
-        self._hypers = _hypers(OWN_SHARES if features.columns else (1.0,))
-        if known := _KNOWN.get():
-            self._sigmas, self._hypers = np.array([known.sigma]), [_hyper(known.ratio, known.own)]
 
-    def grid(self, w: Array, wanted: Booleans | None = None) -> _Grid:
-        """Every wanted cell solved, with weights by evidence; each tau has the same prior weight, whatever its shares."""
+    def average(self, w: Array, settings: Sequence[Hyperparameters]) -> _Average:
+        """The settings solved for trainings of the weights ``w``, and weighted by prior and evidence."""
         own = (np.array(self._numbers) != 0).astype(float)
         found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
-        hypers = [h for i, h in enumerate(self._hypers) if wanted is None or wanted[i]]
-        cells = solve(found, hypers, np.stack([self._scale(h) for h in hypers]), self._sigmas)
-        log = np.array([cell.log_evidence + np.log(cell.hyper.prior) for cell in cells])
+        solutions = solve(found, settings, np.stack([self._scale(s) for s in settings]), self._sigmas)
+        log = np.array([s.log_evidence + np.log(s.setting.prior) for s in solutions])
         weights = np.exp(log - log.max())
-        return _Grid(cells, found, weights / weights.sum())
+        return _Average(solutions, found, weights / weights.sum())
 
     def residual_from_blocks(self) -> Array:
         """Distances from the median of the block: a start that no collapsed training can move."""
@@ -270,12 +242,13 @@ class _Model:
         residual: Array = self._y - centre[self._block]
         return residual
 
-    def residual(self, grid: _Grid) -> Array:
+    def residual(self, average: _Average) -> Array:
         """Distances from the posterior mean."""
         expected = np.zeros(len(self._y))
-        for cell, weight in zip(grid.cells, grid.weights.sum(axis=1), strict=True):
-            coefficients = cell.scale * cell.mean
-            own = cell.shrink * (grid.found.response - grid.found.per_architecture @ coefficients)
+        found = average.found
+        for solution, weight in zip(average.solutions, average.weights.sum(axis=1), strict=True):
+            coefficients = solution.scale * solution.mean
+            own = solution.shrink * (found.response - found.per_architecture @ coefficients)
             expected += weight * (self._x @ coefficients + own[self._architecture])
         return self._y - expected
 
@@ -288,30 +261,37 @@ class _Model:
         weights: Array = np.minimum(1.0, (FULL_WEIGHT * scale / np.maximum(distance, 1e-12)) ** 2)
         return weights
 
-    def posterior(self, grid: _Grid, draws: int, seed: int) -> Posterior:
-        """Draws from the average over the grid: each cell gives draws in proportion to its weight, then all are mixed."""
+    def posterior(self, average: _Average, draws: int, seed: int) -> Posterior:
+        """Draws from the average: each setting gives draws in proportion to its weight, in random order."""
         rng = np.random.default_rng(seed)
-        picked = rng.choice(grid.weights.size, draws, p=grid.weights.ravel())
-        cell_of, sigma_of = np.divmod(picked, len(self._sigmas))
+        picked = rng.choice(average.weights.size, draws, p=average.weights.ravel())
+        setting_of, sigma_of = np.divmod(picked, len(self._sigmas))
         sigmas = self._sigmas[sigma_of]
         direct = self._direct()
         coefficients = np.empty((draws, self._x.shape[1]))
         gains = np.empty((draws, len(self._numbers)))
-        for i in np.unique(cell_of):
-            mine = cell_of == i
-            coefficients[mine], gains[mine] = draw(grid.cells[i], grid.found, direct, sigmas[mine], rng)
+        for i in np.unique(setting_of):
+            mine = setting_of == i
+            coefficients[mine], gains[mine] = draw(average.solutions[i], average.found, direct, sigmas[mine], rng)
         n_blocks = len(self._blocks)
         n_effects = 1 + self._features.matrix.shape[1]
         effects = coefficients[:, n_blocks : n_blocks + n_effects]
-        ratios, shares = (np.array([getattr(c.hyper, name) for c in grid.cells])[cell_of] for name in ("ratio", "own"))
+        settings = [solution.setting for solution in average.solutions]
         return Posterior(
-            architectures=tuple(self._numbers), gains=gains,
-            blocks=tuple(self._blocks), levels=coefficients[:, :n_blocks] + self._level, sigmas=sigmas,
-            taus=ratios * sigmas, shares=shares, features=self._features, _effects=effects, _seed=seed,
-        )  # fmt: skip
+            architectures=tuple(self._numbers),
+            gains=gains,
+            blocks=tuple(self._blocks),
+            levels=coefficients[:, :n_blocks] + self._level,
+            sigmas=sigmas,
+            taus=np.array([setting.tau_ratio for setting in settings])[setting_of] * sigmas,
+            shares=np.array([setting.own_share for setting in settings])[setting_of],
+            features=self._features,
+            _effects=effects,
+            _seed=seed,
+        )
 
     def _direct(self) -> Array:
-        """What the coefficients say of the gain of each architecture: (architectures, columns); its level is no gain."""
+        """The matrix (architectures, columns) from coefficients to gains; levels of blocks have no part in a gain."""
         n_blocks = len(self._blocks)
         direct = np.zeros((len(self._numbers), self._x.shape[1]))
         direct[:, n_blocks] = np.array(self._numbers) != 0
@@ -331,11 +311,16 @@ class _Model:
         rows = self._features.matrix[architectures][:, stages]
         return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))[:BLOCKS_APART]]
 
-    def _scale(self, hyper: Hyper) -> Array:
+    def _scale(self, setting: Hyperparameters) -> Array:
+        """Prior deviations (columns,) of the coefficients, in multiples of sigma."""
+        n_blocks = len(self._blocks)
         n_effects = self._features.matrix.shape[1]
-        n_rest = self._x.shape[1] - len(self._blocks) - 1 - n_effects
-        structured = hyper.ratio * np.sqrt(1 - hyper.own)
-        return np.concatenate([
-            np.full(len(self._blocks), BLOCK_SCALE), [hyper.mean], np.full(n_effects, structured),
-            np.full(n_rest, BLOCK_STAGE_SCALE * hyper.ratio),
-        ])  # fmt: skip
+        n_rest = self._x.shape[1] - n_blocks - 1 - n_effects
+        structured = setting.tau_ratio * np.sqrt(1 - setting.own_share)
+        parts = [
+            np.full(n_blocks, BLOCK_SCALE),
+            np.array([setting.mean_scale]),
+            np.full(n_effects, structured),
+            np.full(n_rest, BLOCK_STAGE_SCALE * setting.tau_ratio),
+        ]
+        return np.concatenate(parts)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
+from search.model.hyperparameters import HyperparameterGrid
 from search.planning.budget_split import BudgetSplit
 from search.planning.training_rows import Row, TrainingRows
 from search.results import compute as front
@@ -18,13 +19,21 @@ EarlyEnd = Literal["", "time", "exhausted"]
 
 
 class ConfirmationPlan:
-    """Plans the confirmations of a run in the ledger."""
+    """Plans the confirmations of a run in the ledger. ``grid`` replaces the default hyperparameter grid of the model."""
 
-    def __init__(self, ledger: Ledger, split: BudgetSplit, rows: TrainingRows, rules: Rules) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        split: BudgetSplit,
+        rows: TrainingRows,
+        rules: Rules,
+        grid: HyperparameterGrid | None = None,
+    ) -> None:
         self._ledger = ledger
         self._split = split
         self._rows = rows
         self._rules = rules
+        self._grid = grid
 
     def is_planned(self, *, search_is_over: bool) -> bool:
         """Whether the finalists of this budget are frozen, so that nothing more will be planned.
@@ -44,7 +53,9 @@ class ConfirmationPlan:
         """Ends the search. The first fresh training, new in the ledger with all others; None without finalists."""
         split = self._split
         sizes = split.sizes_of_early_end if early else split.sizes
-        finalists = front.finalists(self._ledger, self._rules, sizes.finalists) if sizes.total else []
+        finalists: list[int] = []
+        if sizes.total:
+            finalists = front.finalists(self._ledger, self._rules, sizes.finalists, grid=self._grid)
         budget = min(split.budget, split.used() + sizes.total) if early else split.budget
         noted = {
             "sizes": asdict(sizes),

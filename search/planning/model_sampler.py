@@ -10,6 +10,7 @@ import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
+from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Observations, Posterior, Row, fit
 from search.planning import acquisition, candidates
 from search.planning.acquisition import AcquisitionInputs
@@ -40,7 +41,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     proposed.
 
     A ``memory`` that all samplers of a study share saves time: each trial is decoded once. Proposals do not depend on
-    it. Of many finished trials the last hundredth counts as running, with or without a memory.
+    it. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces the
+    default hyperparameter grid of the model.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         avoid: Avoid | None = None,
         listed: Candidates | None = None,
         memory: Memory | None = None,
+        grid: HyperparameterGrid | None = None,
     ) -> None:
         self._space = space
         self._price = price
@@ -65,6 +68,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._avoid = avoid
         self._listed = listed
         self._memory = memory or Memory()
+        self._grid = grid
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -104,7 +108,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         if self._listed is not None and remembered is not None and remembered[0] == numbers:
             return remembered[1]
         rows: list[Row] = [(*self._place(t, listed), t.values[0]) for t in done]
-        posterior = fit(Observations.of_rows(rows), listed.features, seed=len(done), draws=DRAWS)
+        posterior = fit(Observations.of_rows(rows), listed.features, grid=self._grid, seed=len(done), draws=DRAWS)
         self._memory.fitted = (numbers, posterior)
         return posterior
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from search.model.hyperparameters import HyperparameterGrid
     from search.planning.candidates import Candidates
 
 __all__ = ["SAMPLERS", "Proposer"]
@@ -44,7 +45,7 @@ class Proposer:
     """Asks an Optuna sampler for architectures, and tells it how their trainings ended.
 
     ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, matters only to the
-    sampler ``auto``.
+    sampler ``auto``. ``grid`` replaces the default hyperparameter grid of the model.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Proposer:
         sampler: str,
         seed: int,
         budget: int | None = None,
+        grid: HyperparameterGrid | None = None,
     ) -> None:
         import optuna
 
@@ -65,6 +67,7 @@ class Proposer:
         self._price = price
         self._sampler = chosen(sampler, space, budget)
         self._seed = seed
+        self.grid = grid
         categorical = optuna.distributions.CategoricalDistribution
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
@@ -134,7 +137,16 @@ class Proposer:
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
     def _context(self, block: int, avoid: Avoid) -> SamplerContext:
-        return SamplerContext(self._space, self._price, self._columns, block, avoid, self._listed, self._memory)
+        return SamplerContext(
+            space=self._space,
+            price=self._price,
+            columns=self._columns,
+            block=block,
+            avoid=avoid,
+            listed=self._listed,
+            memory=self._memory,
+            grid=self.grid,
+        )
 
     def _ask_study(self, block: int) -> tuple[optuna.Trial, Architecture]:
         trial = self._study.ask(self._distributions)

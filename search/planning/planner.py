@@ -25,7 +25,7 @@ class Planner:
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
         self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives)
-        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules)
+        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, proposer.grid)
         _note_space(ledger, space)
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:

@@ -11,6 +11,7 @@ from spaces.architecture import Architecture
 from spaces.space import Space
 
 if TYPE_CHECKING:
+    from search.model.hyperparameters import HyperparameterGrid
     from search.model.posterior import Posterior
     from search.planning.candidates import Candidates
 
@@ -39,6 +40,7 @@ class SamplerContext:
     ``columns`` names the overheads (percent over plain) that ``price`` gives and that the report is judged by.
     ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
     holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
+    ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
     """
 
     space: Space
@@ -48,3 +50,4 @@ class SamplerContext:
     avoid: Avoid
     listed: Candidates | None
     memory: Memory = field(default_factory=Memory)
+    grid: HyperparameterGrid | None = None

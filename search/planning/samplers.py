@@ -120,6 +120,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         avoid=context.avoid,
         listed=context.listed,
         memory=context.memory,
+        grid=context.grid,
     )
 
 

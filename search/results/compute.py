@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior, fit
 from search.results import confirmation, insights, pareto
 from search.results.confirmation import Comparison, Sizes
@@ -29,14 +30,18 @@ Array = NDArray[np.float64]
 _LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
-def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
-    """The result of what the ledger holds now. Raises UserError (NOTHING_USABLE) before plain has a finished training."""
+def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid | None = None) -> Front:
+    """The result of what the ledger holds now. ``grid`` replaces the default hyperparameter grid of the model.
+
+    Raises UserError (NOTHING_USABLE) before plain has a finished training.
+    """
     evidence = Evidence.of(ledger)
     if 0 not in evidence.by_architecture:
         raise UserError(
             "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
         )
-    posterior = fit(observations(evidence.finished), evidence.features, resolution=evidence.resolution)
+    seen = observations(evidence.finished)
+    posterior = fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)
     confirmed = _confirm(evidence, ledger.trainings, rules)
     judged = _judge(posterior, confirmed.comparisons, rules)
     points = _points(evidence, judged, confirmed.comparisons, rules)
@@ -57,12 +62,12 @@ def compute(run: str, ledger: Ledger, rules: Rules) -> Front:
     )
 
 
-def finalists(ledger: Ledger, rules: Rules, at_most: int) -> list[int]:
+def finalists(ledger: Ledger, rules: Rules, at_most: int, *, grid: HyperparameterGrid | None = None) -> list[int]:
     """The numbers of at most ``at_most`` architectures to confirm: those within all limits that most surely beat plain.
 
     Members of the front come before all others.
     """
-    points = [p for p in compute("", ledger, rules).points if not p.is_plain and p.allowed]
+    points = [p for p in compute("", ledger, rules, grid=grid).points if not p.is_plain and p.allowed]
     chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], p.number))
     return [p.number for p in chosen[:at_most]]
 

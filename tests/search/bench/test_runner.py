@@ -11,6 +11,7 @@ from search.bench.problems import named
 from search.bench.runner import bench
 from search.bench.score import Offer, Tally, points
 from search.bench.searches import search
+from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Observation
 from search.planning.optuna_study import SAMPLERS
 from spaces import UserError
@@ -58,7 +59,7 @@ def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
 
 def test_the_reference_knows_what_a_world_was_made_with():
     world = named("synthetic:113:1")(0)
-    assert (world.known.sigma, world.known.ratio, world.known.own) == (0.3, 1.0, 1 / 3)
+    assert world.known == HyperparameterGrid.known(sigma=0.3, tau_ratio=1.0, own_share=1 / 3)
     found = search(world, "reference", 24, 0)
     assert found.front.sigma == pytest.approx(0.3)
     assert search(world, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
