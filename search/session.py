@@ -17,7 +17,7 @@ from search.config import Experiment
 from search.execute import environment as surroundings
 from search.execute import remote_store as storage
 from search.execute import signals, worker
-from search.execute.evaluators import Evaluator, Shares, Trainer
+from search.execute.evaluator import Evaluator
 from search.execute.ray import cluster
 from search.execute.ray import runtime as schedule
 from search.execute.ray.resources import Cluster, Slots
@@ -154,10 +154,10 @@ class _Session:
         )  # fmt: skip
         budget = Budget(experiment.budget.trainings, config.seconds(experiment.budget.time))
         self._live = Live(place, rules(experiment), tell=watcher.found, say=watcher.say)
-        shares = [] if isinstance(prepared.evaluate, Trainer) else [Shares(watcher.say)]
+        checks = prepared.evaluate.listeners(watcher.say)
         self._loop = Loop(
             ledger, prepared.priced_space, proposer, budget=budget, rules=rules(experiment),
-            listeners=[watcher, _Projection(self._tracker, ledger), self._live, *shares], patience=config.seconds(experiment.resources.patience),
+            listeners=[watcher, _Projection(self._tracker, ledger), self._live, *checks], patience=config.seconds(experiment.resources.patience),
             early_stopping=early_stopping(experiment),
         )  # fmt: skip
 
@@ -200,14 +200,13 @@ class _Session:
         if self._loop.is_complete:
             return
         slots, evaluate = self._prepared.slots, self._prepared.evaluate
-        if isinstance(evaluate, Trainer):
-            evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
+        evaluate = self._with_threads(evaluate)  # before Ray's processes take a share of the machine
         self._watcher.say(f"starting {slots.count} workers" if slots.is_local else f"joining Ray at {slots.ray}")
         joined = None if slots.is_local else self._joined()
         with schedule.running(slots, self._signals, joined) as scratch:
-            if joined is None and isinstance(evaluate, Trainer):
-                evaluate = evaluate.sharing(scratch)
-            elif joined is not None:
+            if joined is None:
+                evaluate = evaluate.shared(scratch)
+            else:
                 slots, evaluate = self._on_cluster(slots, evaluate)
             schedule.drive(self._loop, evaluate, self._place.trainings, slots, scratch, self._signals, joined)
 
@@ -216,15 +215,19 @@ class _Session:
         mark = self._place.path / "session", uuid.uuid4().hex  # which no other folder of this name has
         durable.write(*mark)
         uri = self._prepared.experiment.resources.storage
-        needs = cluster.Needs(surroundings.versions(), tuple(self._needed()), mark, uri)
+        needs = cluster.Needs(
+            surroundings.versions(),
+            tuple(self._prepared.evaluate.needed_paths(self._prepared.experiment.base.resolve())),
+            mark,
+            uri,
+        )
         return Cluster(needs, self._watcher.say, self._abandon, self._store)
 
     def _on_cluster(self, slots: Slots, evaluate: Evaluator) -> tuple[Slots, Evaluator]:
         """With the GPUs that its nodes have, whatever this machine has; noted, as they are known only now."""
         slots = schedule.settled(slots, self._prepared.experiment.resources.device)
         device = "cuda" if slots.gpus else "cpu"
-        if isinstance(evaluate, Trainer):
-            evaluate = evaluate.abroad(device, _uid(self._ledger))
+        evaluate = evaluate.on_cluster(device, _uid(self._ledger))
         self._ledger.note(slots=vars(slots), device=device)
         gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
         self._watcher.say(f"each training takes {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu} of the cluster")
@@ -262,15 +265,7 @@ class _Session:
             outcome = result_files.adopt(self._place.trainings, uid)
         return outcome
 
-    def _needed(self) -> list[Path]:
-        """What every node of a cluster must see: the data, or the folder of the user's function or table."""
-        experiment = self._prepared.experiment
-        base = experiment.base.resolve()
-        if experiment.evaluate != "train":
-            return [base]
-        return [base / experiment.data.path] if experiment.data.path else []
-
-    def _with_threads(self, evaluate: Trainer) -> Trainer:
+    def _with_threads(self, evaluate: Evaluator) -> Evaluator:
         """With as many threads as train fastest, unless the config says how many; a resumed run keeps its number."""
         resources, slots = self._prepared.experiment.resources, self._prepared.slots
         if resources.cpus_per_slot != "auto" or slots.cpus == 1 or slots.gpus:
@@ -279,9 +274,11 @@ class _Session:
         if noted is None:
             plain = Architecture.plain(self._prepared.space.backbone, len(self._prepared.space.sites))
             noted = evaluate.fastest_threads(plain.key)
+            if noted is None:
+                return evaluate
             self._ledger.note(threads=noted)
         self._watcher.say(f"each training uses {noted} of its {slots.cpus} CPU cores, which is fastest")
-        return Trainer(replace(evaluate.task, threads=int(noted)))
+        return evaluate.with_threads(int(noted))
 
     def _conclude(self, status: str) -> Front | None:
         """What can be said is written, however the run ended. None where plain has no result."""
@@ -403,10 +400,8 @@ def _uid(ledger: Ledger) -> str:
 def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> None:
     """Once, at the end: test accuracy of the recommended network and of plain, all fresh seeds. Recorded as done; where an
     extension recommends another network, that one is looked at, too."""
-    if not isinstance(prepared.evaluate, Trainer):
+    if not prepared.evaluate.trains_networks:
         return
-    from senet_nas.training.evaluate import test_accuracy
-
     outcome = front.compute(place.name, ledger, rules(prepared.experiment))
     known = (ledger.fact("test") or {}).get("results", {})
     looked: dict[str, list[dict[str, Any]]] = {}
@@ -415,7 +410,7 @@ def _look_at_test_set(prepared: Prepared, place: RunFolder, ledger: Ledger) -> N
             if f"a{training.architecture}" != point or training.state != "finished":
                 continue
             if (weights := result_files.weights(place.trainings, training)).exists():
-                found = test_accuracy(ledger.entries[training.architecture].key, weights, prepared.evaluate.task)
+                found = prepared.evaluate.test_accuracy(ledger.entries[training.architecture].key, weights)
                 looked.setdefault(point, []).append({"seed": str(training.seed), **found})
     if looked:
         ledger.note(test={"read": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "results": {**known, **looked}})

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from search.bench import synthetic
 from search.bench.real import Real
-from search.execute.evaluators import Table
+from search.execute.result_table import Table
 from search.model.hyperparameters import HyperparameterGrid
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space

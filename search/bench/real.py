@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-from search.execute.evaluators import Table
+from search.execute.result_table import Table
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Space, SpaceSpec
 from spaces.errors import UserError

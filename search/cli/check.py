@@ -110,12 +110,11 @@ class Checked:
 
 def examine(experiment: "Experiment") -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
-    from search.execute.evaluators import Trainer
     from search.setup.experiment_setup import prepare
     from search.track import tracker
 
     prepared = prepare(experiment)
-    seconds = _measure(prepared) if isinstance(prepared.evaluate, Trainer) else None
+    seconds = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")
     silent_store = tracker.unreachable(tracker.store(experiment.tracking.uri, runs), runs)
     free = shutil.disk_usage(".").free

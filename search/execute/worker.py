@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from search.execute.evaluators import Evaluator
+from search.execute.evaluator import Evaluation
 from search.execute.remote_store import Shelf
 from search.state.failures import OUT_OF_MEMORY
 from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
@@ -29,7 +29,7 @@ Curve = list[Mapping[str, float]]
 
 
 def work(
-    assignment: Assignment, evaluate: Evaluator, trainings: Path, *, prepare: Callable[[], None] = lambda: None,
+    assignment: Assignment, evaluate: Evaluation, trainings: Path, *, prepare: Callable[[], None] = lambda: None,
     shelf: Shelf | None = None,
 ) -> Iterator[Progress | Outcome]:  # fmt: skip
     """Yields how it stands after each epoch, and at last the outcome, which is on disk by then.

@@ -13,7 +13,6 @@ from typing import Any
 from search.config import Experiment
 from search.execute import signals
 from search.execute.environment import versions
-from search.execute.evaluators import Trainer
 from search.execute.ray import runtime as schedule
 from search.execute.ray.resources import Job, Slots
 from search.execute.signals import Signals
@@ -192,14 +191,12 @@ def _reports(plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Sign
     from senet_nas.training.evaluate import evaluate
 
     trainer, weights = prepared.evaluate, to / WEIGHTS
-    assert isinstance(trainer, Trainer)
+    task = trainer.training_task
     if plan.devices == 1:
-        yield from evaluate(
-            plan.architecture, plan.seed, trainer.task, weights=weights, checkpoint=to, start=plan.start
-        )
+        yield from evaluate(plan.architecture, plan.seed, task, weights=weights, checkpoint=to, start=plan.start)
         return
     with schedule.running(slots, taken) as scratch:
-        task = replace(trainer.sharing(scratch).task, threads=slots.cpus)
+        task = replace(trainer.shared(scratch).training_task, threads=slots.cpus)
         start = plan.start and plan.start.resolve()
         yield from schedule.together(Job(plan.architecture, plan.seed, task, weights, to, start), slots, scratch)
 
@@ -229,8 +226,7 @@ def _tested(plan: Plan, prepared: Prepared, weights: Path, sizes: Sequence[int])
     """One centre crop at the size of the training, and at others: of the same images, read again."""
     from senet_nas.training.evaluate import test_accuracy
 
-    assert isinstance(prepared.evaluate, Trainer)
-    task, own = prepared.evaluate.task, int(prepared.data["image_size"])
+    task, own = prepared.evaluate.training_task, int(prepared.data["image_size"])
     found = {str(own): test_accuracy(plan.architecture, weights, task)}
     for size in sizes:
         found[str(size)] = test_accuracy(plan.architecture, weights, task, size=size)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from search import config
 from search.config import ConfigError, Experiment, Problem
 from search.execute import remote_store as storage
-from search.execute.evaluators import Custom, Evaluator, Table, Trainer
+from search.execute.evaluator import Evaluator
 from search.execute.ray.resources import Slots
+from search.execute.result_table import Table
+from search.execute.trainer import Trainer
+from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import excess
@@ -23,7 +26,6 @@ from senet_nas import user_code as foreign
 from senet_nas.costs.measures import counted
 from senet_nas.network.backbones import table as backbones
 from senet_nas.recipe import Recipe, Task
-from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError, nearest
 from spaces.space import Space
 
@@ -45,8 +47,7 @@ class Prepared:
 
     @property
     def priced_space(self) -> PricedSpace:
-        seeds = self.evaluate.seeds if isinstance(self.evaluate, Table) else None
-        return PricedSpace(self.space, self.price, seeds)
+        return PricedSpace(self.space, self.price, self.evaluate.known_seeds)
 
 
 def rules(experiment: Experiment) -> Rules:
@@ -209,17 +210,14 @@ def _prepare(experiment: Experiment) -> Prepared:
     from senet_nas.network import build, warm_start
 
     _check_tracking(experiment.tracking.uri)
-    evaluate, table = _evaluator(experiment), None
+    evaluate = _evaluator(experiment)
     device, slots = _machine(experiment)
     if experiment.resources.storage and not slots.is_local:
         storage.check(experiment.resources.storage)
-    if isinstance(evaluate, Table):
-        table = evaluate
-    if table is not None:
-        table.check()
-    if table is not None and table.sites is not None:
-        space = Space(experiment.model.network, table.sites, experiment.space)
-        return Prepared(experiment, space, _table_price(table), evaluate, slots, device)
+    evaluate.check()
+    if evaluate.sites is not None:
+        space = Space(experiment.model.network, evaluate.sites, experiment.space)
+        return Prepared(experiment, space, evaluate.listed_price, evaluate, slots, device)
     space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
     data = _load(experiment)
     _check_batch(experiment, len(data.y_train))
@@ -297,22 +295,11 @@ def _evaluator(experiment: Experiment) -> Evaluator:
     if kind == "table":
         return Table(experiment.base / rest)
     if kind == "python":
-        custom = Custom(rest, str(experiment.base.resolve()))
-        _ = custom.function  # a wrong name is an error now, not in a worker
-        return custom
+        return UserFunction(rest, str(experiment.base.resolve()))
     device, slots = _machine(experiment)
     base = {"base": str(experiment.base.resolve())}
     init = experiment.model.init
     return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base, init=init))
-
-
-def _table_price(table: Table) -> Price:
-    def price(architecture: Architecture) -> Mapping[str, float]:
-        known = table.price(architecture)
-        # What the table lacks is never proposed (it has no seeds); its price only has to be too high.
-        return known or {column: float("inf") for measure in counted() for column in measure.columns}
-
-    return price
 
 
 def _machine(experiment: Experiment) -> tuple[str, Slots]:

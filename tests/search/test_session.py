@@ -7,8 +7,8 @@ import pytest
 
 from search import Experiment
 from search import export as take_home
-from search.execute.evaluators import Trainer
 from search.execute.ray.resources import Slots
+from search.execute.trainer import Trainer
 from search.full_training.plan import plan
 from search.report import next_steps
 from search.session import Silent, _agreed, _Session, result

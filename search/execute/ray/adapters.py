@@ -15,7 +15,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from search.execute.evaluators import Evaluator
+from search.execute.evaluator import Evaluator
 from search.execute.ray.cluster import NODE_ID, Needs, Nodes
 from search.execute.remote_store import Shelf, Store, unreadable
 from search.execute.worker import work

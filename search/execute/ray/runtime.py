@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from search.execute.evaluators import Evaluator
+from search.execute.evaluator import Evaluator
 from search.execute.ray import cluster, reaper
 from search.execute.ray.cluster import Nodes
 from search.execute.ray.resources import Cluster, Job, Slots

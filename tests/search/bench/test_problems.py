@@ -9,7 +9,7 @@ from search.bench import synthetic
 from search.bench.problems import named
 from search.bench.real import Real
 from search.bench.synthetic import SIGMA, TWISTS
-from search.execute.evaluators import Table
+from search.execute.result_table import Table
 from senet_nas.recipe import Seed
 from spaces import UserError
 

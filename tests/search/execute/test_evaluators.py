@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from search.execute.evaluators import Custom, Shares, Table, Trainer
+from search.execute.percent_check import PercentCheck
+from search.execute.result_table import Table
+from search.execute.trainer import Trainer
+from search.execute.user_function import UserFunction
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import checkpoint
 from spaces import Architecture, UserError
@@ -97,7 +100,7 @@ def base(tmp_path):
     ("name", "accuracies"), [("number", [92.0]), ("mapping", [91.0]), ("epochs", [90.0, 91.0, 92.0])]
 )
 def test_a_users_function_may_return_or_yield(base, name, accuracies):
-    reports = list(Custom(f"users_own_code:{name}", base)("net/-", Seed(2)))
+    reports = list(UserFunction(f"users_own_code:{name}", base)("net/-", Seed(2)))
     assert [r.metrics["val_accuracy"] for r in reports] == accuracies
     assert [r.done for r in reports] == [False] * (len(reports) - 1) + [True]
 
@@ -112,33 +115,33 @@ def test_a_users_function_may_return_or_yield(base, name, accuracies):
 )
 def test_a_function_that_cannot_be_called_is_a_users_error(base, target, says):
     with pytest.raises(UserError, match=says):
-        _ = Custom(target, base).function
+        _ = UserFunction(target, base).function
 
 
 def test_a_module_that_cannot_be_read_is_a_users_error(tmp_path):
     (tmp_path / "half_written.py").write_text("def f(:\n")
     with pytest.raises(UserError, match=r"SyntaxError: .*half_written\.py, line 1"):
-        _ = Custom("half_written:f", str(tmp_path)).function
+        _ = UserFunction("half_written:f", str(tmp_path)).function
 
 
 @pytest.mark.parametrize(("accuracies", "times"), [([0.5, 0.9, 0.8], 1), ([0.5, 91.0, 0.8, 0.7], 0), ([0.0, 0.0], 0)])
-def test_shares_are_doubted_once(accuracies, times):
+def test_fractions_are_doubted_once(accuracies, times):
     said = []
-    doubts = Shares(said.append)
+    doubts = PercentCheck(said.append)
     for accuracy in accuracies:
         doubts.changed(SimpleNamespace(state="finished", metrics={"val_accuracy": accuracy}), None)
         doubts.changed(SimpleNamespace(state="failed", metrics={}), None)
     assert len(said) == times
-    assert all("return 100 times a share" in text for text in said)
+    assert all("return 100 times the fraction" in text for text in said)
 
 
 def test_a_function_that_yields_nothing_is_a_users_error(base):
     with pytest.raises(UserError, match="yielded nothing"):
-        list(Custom("users_own_code:nothing", base)("net/-", Seed(0)))
+        list(UserFunction("users_own_code:nothing", base)("net/-", Seed(0)))
 
 
 def test_evaluators_cross_to_workers(base, table):
-    for evaluator in (Custom("users_own_code:number", base), table()):
+    for evaluator in (UserFunction("users_own_code:number", base), table()):
         assert pickle.loads(pickle.dumps(evaluator)) == evaluator
 
 
@@ -146,7 +149,7 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
     folder = tmp_path / "training"
     folder.mkdir()
-    for evaluator in (Custom("users_own_code:epochs", base), table()):
+    for evaluator in (UserFunction("users_own_code:epochs", base), table()):
         list(evaluator("net/-", Seed(0), checkpoint=folder))
         assert not list(folder.iterdir())
     trainer = Trainer(Task(DataSpec(dataset="digits", train=100, validation=50), Recipe(epochs=2, batch_size=50)))
@@ -171,3 +174,32 @@ def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, ab
 
 def test_a_good_table_passes(table):
     table().check()
+
+
+def test_what_a_run_must_know_of_results_from_elsewhere_has_defaults(base, table, tmp_path):
+    for evaluator in (UserFunction("users_own_code:number", base), table()):
+        assert not evaluator.trains_networks
+        assert evaluator.needed_paths(tmp_path) == [tmp_path]
+        assert (
+            evaluator.shared(tmp_path) is evaluator.on_cluster("cuda", "key") is evaluator.with_threads(2) is evaluator
+        )
+        assert evaluator.fastest_threads("net/-") is None
+        assert [type(listener) for listener in evaluator.listeners(print)] == [PercentCheck]
+        with pytest.raises(UserError, match="only our own training"):
+            _ = evaluator.training_task
+
+
+def test_our_own_training_needs_its_data_alone(tmp_path):
+    digits = Trainer(Task(DataSpec(dataset="digits"), Recipe()))
+    assert digits.trains_networks
+    assert digits.needed_paths(tmp_path) == []
+    assert digits.listeners(print) == ()
+    assert digits.with_threads(3).training_task.threads == 3
+    assert digits.on_cluster("cuda", "key").training_task.device == "cuda"
+    folder = Trainer(Task(DataSpec(path="images"), Recipe()))
+    assert folder.needed_paths(tmp_path) == [tmp_path / "images"]
+
+
+def test_what_a_table_lacks_has_an_infinite_price(table):
+    price = table().listed_price(Architecture.parse("net/max:fc2:sigmoid@identity"))
+    assert set(price.values()) == {float("inf")}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from search.execute.evaluators import Trainer
+from search.execute.trainer import Trainer
 from search.execute.worker import work
 from search.state.records import Assignment, Outcome, Progress
 from search.state.result_files import RESULT, WEIGHTS, adopt, decode, encode, save

@@ -1,0 +1,96 @@
+"""Where results come from: our own training, a table of results, or a function of the user's.
+
+An evaluator is a small picklable record that crosses to each worker once. What a run needs of it stands here as methods
+whose defaults hold for results that are not of our own training.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from search.loop import Listener
+from search.planning.priced_space import Seeds
+from senet_nas.recipe import Report, Seed, Task
+from spaces.architecture import Architecture
+from spaces.errors import UserError
+from spaces.spec import Site
+
+
+class Evaluation(Protocol):
+    """What a worker calls: one training, as reports after its epochs."""
+
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
+        """Yields a report after each epoch, the last one with ``done``. Accuracy is in percent.
+
+        ``weights`` is the file to write the weights to, if they are wanted. ``checkpoint`` is the folder from which an
+        interrupted training continues; it does not report its earlier epochs again.
+        """
+        ...
+
+
+class Evaluator:
+    """A source of results, and what a run must know about it."""
+
+    # Whether its trainings are ours and train a network on this machine or a cluster.
+    trains_networks = False
+
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
+        """See :class:`Evaluation`."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Loads what all trainings of a process share."""
+
+    def check(self) -> None:
+        """Raises UserError if a search over it could not work."""
+
+    @property
+    def sites(self) -> tuple[Site, ...] | None:
+        """The sites of the backbone, if the source describes them."""
+        return None
+
+    @property
+    def known_seeds(self) -> Seeds | None:
+        """The seeds that the source holds for an architecture; None if any seed can be trained."""
+        return None
+
+    def listed_price(self, architecture: Architecture) -> Mapping[str, float]:
+        """Costs and overheads of an architecture from a source that describes the sites."""
+        raise NotImplementedError
+
+    def needed_paths(self, base: Path) -> list[Path]:
+        """What every node of a cluster must see; ``base`` is the folder of the config."""
+        return [base]
+
+    def shared(self, scratch: Path) -> "Evaluator":
+        """The same for workers of this machine, which share data in the folder ``scratch``."""
+        return self
+
+    def on_cluster(self, device: str, key: str) -> "Evaluator":
+        """The same for the nodes of a cluster and their device; ``key`` is the same on all of them."""
+        return self
+
+    def fastest_threads(self, architecture: str) -> int | None:
+        """The number of threads with which a training is fastest, measured now; None if it has no choice of them."""
+        return None
+
+    def with_threads(self, threads: int) -> "Evaluator":
+        """The same with a number of threads for each training."""
+        return self
+
+    def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
+        """Listeners of the loop that check its results; they ``say`` what looks wrong."""
+        return ()
+
+    def test_accuracy(self, architecture: str, weights: Path) -> Mapping[str, Any]:
+        """Test accuracy in percent and further figures of a network with its weights, if it ``trains_networks``."""
+        raise NotImplementedError
+
+    @property
+    def training_task(self) -> Task:
+        """What one training of our own needs. Raises UserError if results come from elsewhere."""
+        raise UserError("only our own training trains a network", hint="leave `evaluate` out", key="evaluate")

@@ -1,0 +1,148 @@
+"""The evaluator of results that were measured before: a CSV file with one row for each epoch of each training."""
+
+import csv
+import gzip
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from search.execute.evaluator import Evaluator
+from search.execute.percent_check import PercentCheck
+from search.loop import Listener
+from search.planning.priced_space import Seeds
+from senet_nas.costs.measures import counted, overheads
+from senet_nas.recipe import Report, Seed
+from spaces.architecture import Architecture
+from spaces.errors import UserError
+from spaces.spec import Site
+
+_KEYS = ("architecture", "seed", "epoch")
+
+Epochs = list[tuple[int, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Table(Evaluator):
+    """A CSV or CSV.gz file with unique (architecture, seed, epoch); the last epoch of a training is the final one.
+
+    ``FILE.json`` beside it may hold backbone, sites and provenance. Costs come from the columns of the counted measures
+    if the table has them. Methods raise UserError if the file is missing or malformed.
+    """
+
+    path: Path
+
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
+        epochs = self.results[architecture][seed]
+        for i, (epoch, metrics) in enumerate(epochs, start=1):
+            yield Report(epoch, metrics, done=i == len(epochs))
+
+    def prepare(self) -> None:
+        _ = self.results
+
+    @property
+    def known_seeds(self) -> Seeds:
+        return self.seeds
+
+    def seeds(self, architecture: Architecture) -> Sequence[Seed]:
+        """The seeds that the table holds for an architecture, in order."""
+        return sorted(self.results.get(architecture.key, {}))
+
+    def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
+        return [PercentCheck(say)]
+
+    @cached_property
+    def results(self) -> dict[str, dict[Seed, Epochs]]:
+        """By architecture key and seed: the epochs of a training in order, each with its metrics."""
+        table: dict[str, dict[Seed, dict[int, dict[str, float]]]] = {}
+        for line, row in self._rows():
+            key, seed, epoch, metrics = self._parsed(line, row)
+            epochs = table.setdefault(key, {}).setdefault(seed, {})
+            if epoch in epochs:
+                raise self._malformed(line, "a second row for this architecture, seed and epoch")
+            if "val_accuracy" not in metrics:
+                raise self._malformed(line, "no val_accuracy")
+            epochs[epoch] = metrics
+        return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}
+
+    def check(self) -> None:
+        """Raises UserError if a key is not an architecture, plain is missing, or costs are needed and missing."""
+        architectures = [self._architecture(key) for key in self.results]
+        if not any(architecture.is_plain for architecture in architectures):
+            raise UserError(
+                f"{self.path} holds no plain network, so there is nothing to compare with",
+                hint="its key is the backbone and a `-` for each site: `net/-/-/-`",
+                key="evaluate",
+            )
+        if self.sites is not None and any(self._costs(architecture) is None for architecture in architectures):
+            raise UserError(
+                f"{self.path} lacks the costs of some architectures; add the columns "
+                + " and ".join(measure.column for measure in counted()),
+                key="evaluate",
+            )
+
+    def listed_price(self, architecture: Architecture) -> Mapping[str, float]:
+        """The price of an architecture; infinite if the table lacks it. It then has no seeds and is never proposed."""
+        known = self.price(architecture)
+        if known is not None:
+            return known
+        return {column: float("inf") for measure in counted() for column in measure.columns}
+
+    def price(self, architecture: Architecture) -> dict[str, float] | None:
+        """Costs and overheads from the table's own columns; None if it lacks them."""
+        row = self._costs(architecture)
+        plain = self._costs(Architecture.plain(architecture.backbone, len(architecture.blocks)))
+        if row is None or plain is None:
+            return None
+        return row | overheads(row, plain)
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """What ``FILE.json`` says: backbone, sites, provenance."""
+        beside = self.path.with_name(self.path.name + ".json")
+        return dict(json.loads(beside.read_text())) if beside.exists() else {}
+
+    @property
+    def sites(self) -> tuple[Site, ...] | None:
+        described = self.about.get("sites")
+        return tuple(Site(s["name"], s["stage"], s["channels"]) for s in described) if described else None
+
+    def _architecture(self, key: str) -> Architecture:
+        try:
+            return Architecture.parse(key)
+        except UserError as error:
+            raise UserError(f"{self.path}: {error.message}", hint=error.hint, key="evaluate") from error
+
+    def _costs(self, architecture: Architecture) -> dict[str, float] | None:
+        seeds = self.results.get(architecture.key)
+        if not seeds:
+            return None
+        _, last = next(iter(seeds.values()))[-1]
+        columns = [measure.column for measure in counted()]
+        return {column: last[column] for column in columns} if set(columns) <= last.keys() else None
+
+    def _parsed(self, line: int, row: dict[str, str]) -> tuple[str, Seed, int, dict[str, float]]:
+        """Architecture key, seed, epoch and metrics of a row."""
+        try:
+            seed = Seed.parse(row["seed"])
+            epoch = int(row.get("epoch") or 1)
+            metrics = {name: float(value) for name, value in row.items() if name not in _KEYS and value}
+            return row["architecture"], seed, epoch, metrics
+        except (KeyError, ValueError, AttributeError, TypeError) as error:
+            raise self._malformed(line, f"not a row of results ({error})") from error
+
+    def _malformed(self, line: int, what: str) -> UserError:
+        return UserError(f"{self.path}:{line}: {what}", key="evaluate")
+
+    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
+        """Line numbers and rows of the file."""
+        opener = gzip.open if self.path.suffix == ".gz" else open
+        try:
+            with opener(self.path, "rt", newline="") as file:
+                yield from enumerate(csv.DictReader(file), start=2)
+        except OSError as error:
+            raise UserError(f"cannot read the table {self.path}: {error.strerror or error}", key="evaluate") from error

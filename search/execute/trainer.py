@@ -1,0 +1,64 @@
+"""The evaluator of our own training: real networks on real images or signals."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from search.execute.evaluator import Evaluator
+from senet_nas.recipe import Report, Seed, Task
+
+
+@dataclass(frozen=True)
+class Trainer(Evaluator):
+    """Trains the network of an architecture by a task."""
+
+    task: Task
+
+    trains_networks = True
+
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
+        from senet_nas.training.evaluate import evaluate
+
+        return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint)
+
+    def prepare(self) -> None:
+        from senet_nas.training.evaluate import prepare
+
+        prepare(self.task)
+
+    def needed_paths(self, base: Path) -> list[Path]:
+        """The data, unless they come with a package."""
+        path = self.task.data.path
+        return [base / path] if path else []
+
+    def shared(self, scratch: Path) -> "Trainer":
+        """The same with the images in a file, which the workers map instead of reading them again."""
+        from senet_nas.training.evaluate import share
+
+        return Trainer(share(self.task, scratch))
+
+    def on_cluster(self, device: str, key: str) -> "Trainer":
+        """The same for nodes of a cluster: the first worker of a node reads the images for all workers with the key."""
+        return Trainer(replace(self.task, device=device, node=key))
+
+    def fastest_threads(self, architecture: str) -> int:
+        """The fastest number of its threads, by a measurement of about two seconds."""
+        from senet_nas.costs import threads
+        from senet_nas.training.evaluate import prepare
+
+        return threads.fastest(architecture, prepare(self.task), self.task)
+
+    def with_threads(self, threads: int) -> "Trainer":
+        return Trainer(replace(self.task, threads=threads))
+
+    def test_accuracy(self, architecture: str, weights: Path) -> Mapping[str, Any]:
+        from senet_nas.training.evaluate import test_accuracy
+
+        return test_accuracy(architecture, weights, self.task)
+
+    @property
+    def training_task(self) -> Task:
+        return self.task

@@ -1,0 +1,60 @@
+"""The evaluator that calls a function of the user's, and a check that its accuracies are in percent."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.execute.evaluator import Evaluator
+from search.execute.percent_check import PercentCheck
+from search.loop import Listener
+from senet_nas import user_code
+from senet_nas.recipe import Report, Seed
+from spaces.architecture import Architecture
+from spaces.errors import UserError
+
+
+@dataclass(frozen=True)
+class UserFunction(Evaluator):
+    """A callable of the user's, named ``package.module:function``: ``function(architecture, seed)``.
+
+    It returns the accuracy in percent, or a mapping with ``val_accuracy``, or yields such a mapping after each epoch.
+    ``base`` is the folder from which it may be imported.
+    """
+
+    target: str
+    base: str
+
+    def __call__(
+        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+    ) -> Iterator[Report]:
+        answer = self.function(Architecture.parse(architecture), seed)
+        epochs = answer if isinstance(answer, Iterator) else iter([answer])
+        last: Report | None = None
+        for epoch, metrics in enumerate(epochs, start=1):
+            if last is not None:
+                yield last
+            last = Report(epoch, metrics if isinstance(metrics, Mapping) else {"val_accuracy": metrics})
+        if last is None:
+            raise UserError(
+                f"{self.target} yielded nothing",
+                hint="yield val_accuracy at least once",
+                key="evaluate",
+            )
+        yield Report(last.epoch, last.metrics, done=True)
+
+    def prepare(self) -> None:
+        _ = self.function
+
+    def check(self) -> None:
+        _ = self.function
+
+    def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
+        return [PercentCheck(say)]
+
+    @property
+    def function(self) -> Callable[[Architecture, Seed], Any]:
+        """The callable. Raises UserError if it cannot be imported."""
+        user_code.look_in(self.base)
+        hint = f"write `python:package.module:function`; looked in {self.base} and the installed packages"
+        return user_code.function(self.target, key="evaluate", hint=hint)
