@@ -37,23 +37,36 @@ class DataSpec:
 
     __pydantic_config__ = STRICT
     dataset: str = option(
-        "image_folder", "a name of `senet-search list datasets`; image_folder and signals with a path"
+        "image_folder", "name of a dataset (`senet-search list datasets`); image_folder and signals need a path"
     )
-    path: str | None = option(None, "where the images are: relative to the config file; not needed for digits")
+    path: str | None = option(None, "folder of the data, relative to the config file; digits needs none")
     image_size: int | None = option(
-        None, "side in pixels; folders: 64 unless given, else the dataset's own", ge=8, le=1024
+        None, "side of an image in pixels; default: 64 for folders, else the size of the dataset", ge=8, le=1024
     )
     resize: int | None = option(
-        None, "side images are read at, to cut image_size out: the middle, in training anywhere", ge=8, le=1024, examples=[256],
-    )  # fmt: skip
-    color: Literal["auto", "rgb", "grey"] = option("auto", "channels of folder images; auto looks at the files")
-    streaming: Literal["auto", "always", "never"] = option(
-        "auto", "image folders from a file on disk instead of from memory; auto where they would take a quarter of it"
+        None,
+        "resize images to this side in pixels, then crop to image_size: at random in training, at the centre otherwise",
+        ge=8,
+        le=1024,
+        examples=[256],
     )
-    train: int | None = option(None, "images to train on; 80 % of the labelled images outside test unless given", ge=1)
-    validation: int | None = option(None, "images to validate on; all that neither train nor test unless given", ge=1)
-    test: float = option(0.2, "share held out as test set where the data bring none of their own", gt=0, lt=1)
-    split_seed: int = option(0, "fixes which image trains, validates or tests", ge=0)
+    color: Literal["auto", "rgb", "grey"] = option(
+        "auto", "channels of the images in a folder; auto looks at the files"
+    )
+    streaming: Literal["auto", "always", "never"] = option(
+        "auto",
+        "keep the images of a folder on disk instead of in memory; auto: if they would fill a quarter of the memory",
+    )
+    train: int | None = option(
+        None, "number of training images; default: 80 % of the labelled images outside the test set", ge=1
+    )
+    validation: int | None = option(
+        None, "number of validation images; default: all images outside the training and test sets", ge=1
+    )
+    test: float = option(
+        0.2, "share of the images held out as test set, if the dataset has no test set of its own", gt=0, lt=1
+    )
+    split_seed: int = option(0, "seed of the split into training, validation and test images", ge=0)
 
 
 @dataclass(frozen=True)
@@ -66,31 +79,45 @@ class Recipe:
     lr: float = option(0.1, "peak learning rate", gt=0, le=100)
     momentum: float = option(0.9, "momentum of SGD", ge=0, lt=1)
     nesterov: bool = option(True, "Nesterov's form of momentum")
-    weight_decay: float = option(5e-4, "L2 penalty on weights; none on biases and normalisation", ge=0, le=1)
-    schedule: Literal["cosine", "step"] = option("cosine", "cosine to zero, or divided by 10 at each milestone")
-    milestones: tuple[float, ...] = option((0.5, 0.75), "where `step` divides, as shares of all epochs")
-    warmup: float = option(0.0, "epochs over which the learning rate rises from zero", ge=0)
-    label_smoothing: float = option(0.0, "share of the target spread over all classes", ge=0, lt=1)
-    flip: bool | None = option(None, "mirror images at random; the dataset's habit unless given")
-    crop: int | None = option(None, "pixels of padding for random crops; the dataset's habit unless given", ge=0, le=64)
-    crop_area: float = option(
-        1.0, "least share of an image in a crop of random size (Inception: 0.08); 1 is no such crop", gt=0, le=1
+    weight_decay: float = option(5e-4, "L2 penalty on weights; biases and normalisation are exempt", ge=0, le=1)
+    schedule: Literal["cosine", "step"] = option(
+        "cosine", "learning rate: cosine falls to zero; step divides by 10 at each milestone"
     )
-    crop_ratio: float = option(1.3333, "largest ratio of its sides, either way", ge=1, le=10)
-    rotation: float = option(0.0, "random rotation by up to so many degrees, either way", ge=0, le=180)
-    jitter: float = option(0.0, "random brightness, contrast and saturation: each by up to this share", ge=0, lt=1)
-    shift: int = option(0, "random shift of each channel by up to so many of 256 levels, either way", ge=0, le=255)
+    milestones: tuple[float, ...] = option(
+        (0.5, 0.75), "when schedule `step` divides the learning rate, as shares of all epochs"
+    )
+    warmup: float = option(0.0, "epochs over which the learning rate rises from zero", ge=0)
+    label_smoothing: float = option(0.0, "share of the target that is spread over all classes", ge=0, lt=1)
+    flip: bool | None = option(None, "mirror images at random; default: as usual for the dataset")
+    crop: int | None = option(
+        None, "padding in pixels for random crops; default: as usual for the dataset", ge=0, le=64
+    )
+    crop_area: float = option(
+        1.0,
+        "smallest share of the image in a crop of random size (Inception: 0.08); 1 turns these crops off",
+        gt=0,
+        le=1,
+    )
+    crop_ratio: float = option(
+        1.3333, "largest ratio of the longer to the shorter side of a crop of random size", ge=1, le=10
+    )
+    rotation: float = option(0.0, "largest random rotation in degrees, in either direction", ge=0, le=180)
+    jitter: float = option(0.0, "largest random change of brightness, contrast and saturation, as a share", ge=0, lt=1)
+    shift: int = option(0, "largest random shift of each channel, in levels of 256, in either direction", ge=0, le=255)
     sampling: Literal["shuffle", "balanced"] = option(
-        "shuffle", "images of an epoch: each of them once, or every class as often as the others"
+        "shuffle", "images of an epoch: shuffle takes each image once, balanced takes every class equally often"
     )
     precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "of the forward and backward pass; bfloat16 on a GPU that has it, float32 elsewhere"
+        "auto", "number format of the forward and backward pass; auto: bfloat16 on a GPU that supports it, else float32"
     )
-    cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 is none", ge=0, le=512)
+    cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 turns it off", ge=0, le=512)
     ema: float = option(
-        0.0, "decay, step by step, of a moving average of the weights, which then is what is validated and kept; 0 is none",
-        ge=0, lt=1, examples=[0.999],
-    )  # fmt: skip
+        0.0,
+        "decay per step of a moving average of the weights; the average is then validated and kept; 0 turns it off",
+        ge=0,
+        lt=1,
+        examples=[0.999],
+    )
 
 
 @dataclass(frozen=True)
@@ -98,15 +125,22 @@ class LatencySpec:
     """The ``latency`` section of a config: what a forward pass is timed on. It should be what the user deploys on."""
 
     __pydantic_config__ = STRICT
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "where; cuda where there is a GPU, unless given")
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto", "device of the forward pass; auto: cuda if there is a GPU, else cpu"
+    )
     batch: int = option(1, "images in one pass", ge=1, le=65_536)
     threads: int = option(1, "CPU threads of one pass", ge=1, le=1024)
-    dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "of weights and images")
+    dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "number format of weights and images")
     runtime: Literal["eager", "compile", "cudagraph", "onnxruntime"] = option(
-        "eager", "PyTorch as it is, torch.compile, a CUDA graph, or ONNX Runtime"
+        "eager", "what runs the network: PyTorch (eager), torch.compile, a CUDA graph, or ONNX Runtime"
     )
-    seconds: float = option(2.0, "longest time for timing one architecture before the search", gt=0, le=3600)
-    samples: int = option(64, "architectures that are timed before the search, to predict all others", ge=8, le=10_000)
+    seconds: float = option(2.0, "longest time in seconds for timing one architecture before the search", gt=0, le=3600)
+    samples: int = option(
+        64,
+        "number of architectures that are timed before the search; the latency of all others is predicted from them",
+        ge=8,
+        le=10_000,
+    )
 
 
 @dataclass(frozen=True)

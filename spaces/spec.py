@@ -1,4 +1,4 @@
-"""What a config allows: the sites of a backbone, the factors with their values, and the SE that values mean at a site."""
+"""What a config allows: the sites of a backbone, the values of each factor, and the SE that values mean at a site."""
 
 import math
 from collections.abc import Mapping
@@ -40,28 +40,35 @@ class SpaceSpec:
     """The ``space`` section of a config: which placements are compared."""
 
     __pydantic_config__ = STRICT
-    granularity: Literal["stage", "block"] = option("stage", "what is switched on and off as one: a stage or a block")
+    granularity: Literal["stage", "block"] = option(
+        "stage", "SE is switched on and off for a whole stage, or for each block"
+    )
     tie: Literal["all", "none"] | tuple[Factor, ...] = option(
-        "all", "factors that take one value over the whole network: all, none, or a list of their names"
+        "all", "factors that have one value throughout the network: all, none, or a list of names"
     )
-    stages: tuple[int, ...] | None = option(None, "stages that may get SE, from 1; all unless given", min_length=1)
+    stages: tuple[int, ...] | None = option(None, "stages that may get SE, counted from 1; default: all", min_length=1)
     sites: tuple[str, ...] | None = option(
-        None, "blocks that may get SE, as stage.block, e.g. '3.0'; all unless given", min_length=1
+        None, "blocks that may get SE, as stage.block, e.g. '3.0'; default: all", min_length=1
     )
-    reduction: tuple[int, ...] = option((4, 16), "reduction ratios r: hidden width is channels // r", min_length=1)
+    reduction: tuple[int, ...] = option((4, 16), "reduction ratios r; the hidden width is channels // r", min_length=1)
     position: tuple[Position, ...] = option(
         ("pre_addition", "post_addition"),
-        "where SE acts: pre_addition (the paper), post_addition, pre_unit, identity, mid, output",
+        "where in a unit SE acts: pre_addition (as in the paper), post_addition, pre_unit, identity, mid, output",
         min_length=1,
     )
-    squeeze: tuple[str, ...] = option(("avg", "max"), "how a feature map becomes one number", min_length=1)
+    squeeze: tuple[str, ...] = option(
+        ("avg", "max"), "how a channel becomes one number; avg as in the paper", min_length=1
+    )
     excitation: tuple[Excitation, ...] = option(
         ("fc",),
-        "fc is the paper's bottleneck, fcnb has no biases; eca, eca3 .. eca9, diag have no reduction",
+        "network between squeeze and gate: fc is the bottleneck of the paper, fcnb is fc without biases; "
+        "eca, eca3 to eca9 and diag have no reduction",
         min_length=1,
     )
-    gate: tuple[str, ...] = option(("sigmoid",), "what turns excitations into factors", min_length=1)
-    min_hidden: int | None = option(None, "smallest hidden width; an error where channels // r is 0 unless given", ge=1)
+    gate: tuple[str, ...] = option(
+        ("sigmoid",), "function that turns excitations into scale factors; sigmoid as in the paper", min_length=1
+    )
+    min_hidden: int | None = option(None, "smallest hidden width; without it, channels // r = 0 is an error", ge=1)
 
     def tied(self) -> tuple[str, ...]:
         if self.tie == "all":

@@ -105,7 +105,7 @@ def placed(command: Command) -> Command:
 
 
 def limited(command: Command) -> Command:
-    """Adds an option --max-NAME for every cost of the table. The command gets ``limits``: percent, by overhead column."""
+    """Adds --max-NAME for every cost of the table. The command gets ``limits``, percent by overhead column."""
 
     @functools.wraps(command)
     def with_limits(**given: Any) -> None:

@@ -69,7 +69,10 @@ def train(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Train one architecture in full: of a run, a published network, or a key. Run it again to continue after a stop."""
+    """Train one architecture in full: of a run, a published network, or a key.
+
+    Type the same command again to continue after a stop.
+    """
     from search.full_training import run as full_training
     from search.full_training.plan import plan
 

@@ -1,6 +1,6 @@
-"""A config file becomes an :class:`Experiment`, or one clear list of everything that is wrong with it.
+"""Turns a config file into an :class:`Experiment`, or into one list of everything that is wrong with it.
 
-The one door to yaml (``yaml_marks.py``) and pydantic (``experiment.py``).
+The one door to yaml (``yaml_reader.py``) and pydantic (``experiment.py``).
 """
 
 from search.config.checks import seconds
@@ -12,6 +12,19 @@ from search.config.render import FIXED, SCHEMA_FILE, differences, schema, templa
 load = Experiment.load
 
 __all__ = [
-    "FIXED", "SCHEMA_FILE", "ConfigError", "Experiment", "Problem", "Spot", "differences", "load", "redacted", "reference",
-    "schema", "seconds", "template", "to_yaml", "with_trainings",
-]  # fmt: skip
+    "FIXED",
+    "SCHEMA_FILE",
+    "ConfigError",
+    "Experiment",
+    "Problem",
+    "Spot",
+    "differences",
+    "load",
+    "redacted",
+    "reference",
+    "schema",
+    "seconds",
+    "template",
+    "to_yaml",
+    "with_trainings",
+]

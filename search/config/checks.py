@@ -1,6 +1,6 @@
-"""What a type cannot say: names that must be in a table, texts with a grammar, keys that must agree.
+"""Checks that types cannot express: names from a table, texts with a grammar, keys that must agree.
 
-Every name is looked up in the table that defines it, and none of these tables imports torch.
+Every name is looked up in the table that defines it. These tables import no torch.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from search.results.objectives import ACCURACY
-from senet_nas.costs.measures import MEASURES
+from senet_nas.costs.measures import MEASURES, USUAL
 from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones import table as backbones
 from senet_nas.network.operators import GATES, SQUEEZES
@@ -19,7 +19,7 @@ from spaces.errors import UserError, nearest, unknown
 
 METRICS = (ACCURACY, *MEASURES)
 FOLDER = "image_folder"
-# What pyarrow has file systems for.
+# Schemes that pyarrow has a file system for.
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 
 # Which table the names under a key come from; `*` is any item of a list.
@@ -38,29 +38,29 @@ _CALLABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 def seconds(text: str | None) -> float | None:
-    """Seconds of ``90s``, ``10m``, ``2h`` or ``1h30m``; None is no limit. Raises UserError."""
+    """The seconds in ``90s``, ``10m``, ``2h`` or ``1h30m``; None for None. Raises UserError."""
     if text is None:
         return None
     match = _TIME.fullmatch(text.replace(" ", ""))
     hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
     total = 3600 * hours + 60 * minutes + rest
     if total <= 0:
-        raise UserError(f"`{text}` is no time", hint="write for example 90s, 10m, 2h or 1h30m")
+        raise UserError(f"`{text}` is not a duration", hint="write for example 90s, 10m, 2h or 1h30m")
     return total
 
 
 def dataset_or_folder(text: str) -> dict[str, str]:
-    """What ``data: TEXT`` is short for: the path of an image folder has a slash or begins with a dot."""
+    """The section that ``data: TEXT`` stands for: text with a slash or a leading dot is the path of an image folder."""
     is_path = "/" in text or "\\" in text or text.startswith((".", "~"))
     return {"dataset": FOLDER, "path": text} if is_path else {"dataset": text}
 
 
 def faults(tree: Mapping[str, Any], is_broken: Callable[[Path], bool]) -> Iterator[Fault]:
-    """Everything wrong that declarations do not find. Values that are broken already are left alone."""
+    """All mistakes that the declarations do not find. Skips values that are already known to be wrong."""
     for pattern, check in _VALUES.items():
         for path, value in _matching(tree, pattern.split(".")):
             if not is_broken(path):
-                yield from _told(path, check, value)
+                yield from _fault(path, check, value)
     for key, agree in _TOGETHER.items():
         if not is_broken((key,)):
             yield from agree(tree)
@@ -82,7 +82,7 @@ def _named(pattern: str) -> Callable[[str], None]:
 def _evaluate(text: str) -> None:
     kind, _, rest = text.partition(":")
     if kind == "python" and not _CALLABLE.fullmatch(rest):
-        raise UserError(f"`{rest}` names no function", hint="write python:package.module:function")
+        raise UserError(f"`{rest}` is not the path of a function", hint="write python:package.module:function")
     if kind == "table" and not rest:
         raise UserError("the file of the table is missing", hint="write table:FILE")
     if kind not in ("train", "table", "python") or (kind == "train" and text != "train"):
@@ -100,12 +100,12 @@ def _ratio(value: int) -> None:
 
 def _stage(value: int) -> None:
     if value < 1:
-        raise UserError(f"stages count from 1, got {value}")
+        raise UserError(f"must be at least 1, got {value}", hint="stages are counted from 1")
 
 
 def _share(value: float) -> None:
     if not 0 < value < 1:
-        raise UserError(f"must be more than 0 and less than 1, got {value}", hint="a share of all epochs")
+        raise UserError(f"must be more than 0 and less than 1, got {value}", hint="write a share of all epochs")
 
 
 def _path(value: str | None) -> None:
@@ -115,15 +115,17 @@ def _path(value: str | None) -> None:
 
 def _site(pattern: str) -> None:
     if not _SITE.fullmatch(pattern):
-        raise UserError(f"`{pattern}` is no path of a module", hint="write for example features.*.block")
+        raise UserError(f"`{pattern}` is not the path of a module", hint="write for example features.*.block")
 
 
 def _ray(address: str) -> None:
     if address.startswith("ray://"):
-        hint = "log in to a node of the cluster and use `auto`, or hand the command over with `ray job submit`"
-        raise UserError("ray:// would run the search on the head, away from its ledger and its terminal", hint=hint)
+        hint = "log in to a node of the cluster and write auto, or start the command with `ray job submit`"
+        raise UserError("ray:// would run the search on the head node, without its ledger and its terminal", hint=hint)
     if address not in ("local", "auto") and not _ADDRESS.fullmatch(address):
-        raise UserError(f"`{address}` is no Ray cluster; allowed: local, auto, HOST:PORT", hint="Ray's port is 6379")
+        raise UserError(
+            f"`{address}` is not a Ray cluster; allowed: local, auto, HOST:PORT", hint="the usual port is 6379"
+        )
 
 
 def _storage(uri: str | None) -> None:
@@ -131,7 +133,7 @@ def _storage(uri: str | None) -> None:
     if uri is not None and not (found and rest and scheme in STORES and not re.search(r"\s", uri)):
         allowed = ", ".join(f"{name}://" for name in STORES)
         raise UserError(
-            f"`{redacted(uri)}` is no place for checkpoints; allowed: {allowed}",
+            f"`{redacted(uri)}` cannot hold checkpoints; allowed: {allowed}",
             hint="write for example s3://bucket/folder, or file:///folder for a disk that all nodes see",
         )
 
@@ -152,7 +154,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _matching(value: Any, pattern: list[str], path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value that a pattern of keys reaches."""
+    """The path and the value of everything that a pattern of keys matches."""
     if not pattern:
         yield path, value
     elif pattern[0] == "*":
@@ -162,7 +164,7 @@ def _matching(value: Any, pattern: list[str], path: Path = ()) -> Iterator[tuple
         yield from _matching(value[pattern[0]], pattern[1:], (*path, pattern[0]))
 
 
-def _told(path: Path, check: Callable[[Any], Any], value: Any) -> Iterator[Fault]:
+def _fault(path: Path, check: Callable[[Any], Any], value: Any) -> Iterator[Fault]:
     try:
         check(value)
     except UserError as error:
@@ -173,30 +175,30 @@ def _told(path: Path, check: Callable[[Any], Any], value: Any) -> Iterator[Fault
 
 
 def _backbone(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """A table may hold networks that are not ours, with their sites and costs beside them."""
+    """The backbone must exist. A table may hold other networks, with their sites and costs beside them."""
     if not str(tree.get("evaluate", "")).startswith("table:"):
-        yield from _told(("model", "backbone"), backbones.check, tree["model"]["backbone"])
+        yield from _fault(("model", "backbone"), backbones.check, tree["model"]["backbone"])
     if tree["model"].get("sites") and not backbones.is_own(str(tree["model"]["backbone"])):
-        hint = "leave model.sites out; space.sites says which of its blocks may get SE"
-        yield Fault(("model", "sites"), "only a network of your own needs its sites named", hint)
+        hint = "remove model.sites; space.sites restricts the blocks that may get SE"
+        yield Fault(("model", "sites"), "applies only to a network of your own", hint)
 
 
 def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
     data = tree["data"]
     if data.get("dataset", FOLDER) == FOLDER and data.get("path") is None:
         hint = "write `data: ./images`, or `data: digits` to try it"
-        yield Fault(("data", "path"), "missing; an image folder needs its path", hint, at_key=True)
+        yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
 
 
 def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """What is cut out is named, and no larger than what it is cut out of."""
+    """``resize`` needs the size of the crop, which must not be larger."""
     data = tree["data"]
     read, seen = data.get("resize"), data.get("image_size")
     if not isinstance(read, int):
         return
     if seen is None:
         hint = f"write for example `image_size: {round(read * 7 / 8)}`"
-        yield Fault(("data", "image_size"), "missing; resize says of what it is cut out", hint, at_key=True)
+        yield Fault(("data", "image_size"), "missing; resize needs it", hint, at_key=True)
     elif isinstance(seen, int) and seen > read:
         yield Fault(("data", "resize"), f"must be at least image_size, which is {seen}; got {read}")
 
@@ -204,8 +206,8 @@ def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
 def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
     train = tree.get("train")
     if isinstance(train, dict) and train.get("crop") and train.get("crop_area", 1) != 1:
-        hint = "leave train.crop out"
-        yield Fault(("train", "crop"), "crop and crop_area are two ways to crop an image", hint)
+        hint = "remove one of them"
+        yield Fault(("train", "crop"), "crop and crop_area exclude each other: both crop the image", hint)
 
 
 def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
@@ -218,9 +220,9 @@ def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
     if not set(metrics) <= set(METRICS):
         return
     if ACCURACY not in metrics:
-        yield Fault(("objectives",), "no objective is accuracy", "add {metric: accuracy}")
+        yield Fault(("objectives",), "accuracy is missing", "add {metric: accuracy}")
     if set(metrics) == {ACCURACY}:
-        yield Fault(("objectives",), "no objective is an overhead", f"add {{metric: {next(iter(MEASURES))}}}")
+        yield Fault(("objectives",), "a cost is missing", f"add {{metric: {USUAL.name}}}")
 
 
 def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> Iterator[Fault]:
@@ -229,25 +231,25 @@ def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> 
     if metric is None:
         yield Fault((*path, "metric"), f"missing; one of {', '.join(METRICS)}", at_key=True)
     elif metric in earlier:
-        yield Fault((*path, "metric"), f"`{metric}` is an objective already", "keep one of them")
+        yield Fault((*path, "metric"), f"`{metric}` is an objective twice", "keep one of them")
     elif goal not in (None, wanted):
-        yield Fault((*path, "goal"), f"`{metric}` can only be {wanted}d, got `{goal}`", "leave the goal out")
+        yield Fault((*path, "goal"), f"`{metric}` can only be {wanted}d, got `{goal}`", "remove the goal")
     if metric == ACCURACY and objective.get("limit") is not None:
-        yield Fault((*path, "limit"), "a limit is a largest overhead; accuracy takes none", "set it on an overhead")
+        yield Fault((*path, "limit"), "accuracy has no overhead to limit", "set the limit on a cost")
 
 
 def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """Early stopping needs epochs at which trainings can be compared, and to know how many there are."""
+    """Early stopping compares trainings at some epochs, so it needs our own training and enough epochs."""
     train, path = tree.get("train", {}), ("search", "halving")
     reduction = tree.get("search", {}).get("halving")
     epochs = train.get("epochs", Recipe.epochs) if isinstance(train, dict) else None
     if not isinstance(reduction, int) or not isinstance(epochs, int):
         return
     if tree.get("evaluate", "train") != "train":
-        yield Fault(path, "only our own training can be stopped early", "leave search.halving out")
+        yield Fault(path, "works only with `evaluate: train`", "remove search.halving")
     elif epochs < reduction:
-        hint = "raise train.epochs, or leave search.halving out"
-        yield Fault(path, f"{epochs} epochs leave none at which one of {reduction} could be chosen", hint)
+        hint = "raise train.epochs, or remove search.halving"
+        yield Fault(path, f"needs at least {reduction} epochs, and train.epochs is {epochs}", hint)
 
 
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {

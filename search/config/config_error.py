@@ -1,4 +1,4 @@
-"""Mistakes in a config, as a compiler tells them: file, line, column, key, the line itself, what to type instead."""
+"""Mistakes in a config, shown as a compiler shows them: file, line, column, key, the source line, and what to write."""
 
 import re
 from collections.abc import Iterable
@@ -9,9 +9,9 @@ from spaces.errors import BAD_INPUT, UserError
 
 Path = tuple[str | int, ...]
 
-# More than this on one screen helps nobody.
+# At most this many problems are printed.
 SHOWN = 20
-# A source line is cut to this width, around what is wrong.
+# A longer source line is cut to this width, around the mistake.
 WIDTH = 100
 
 _PASSWORD = re.compile(r"(://[^/?#:@\s]*:)[^\s]*@")
@@ -20,7 +20,7 @@ _SECRET = re.compile(r"([?&](?:password|passwd|pwd|token|secret|key|\w*_key|\w*_
 
 @dataclass(frozen=True)
 class Spot:
-    """Where something stands. Lines and columns count from 1; line 0 is the whole file, an override, or no file."""
+    """A place in a config. Lines and columns count from 1; line 0 means a whole file, an override, or no file."""
 
     file: str = ""
     line: int = 0
@@ -34,7 +34,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with the value at a path. ``at_key``: with its key."""
+    """A mistake in the value at a path, or with ``at_key`` in its key."""
 
     path: Path
     message: str
@@ -44,7 +44,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake and where it stands. ``key`` is dotted, empty where the file as a whole is meant."""
+    """A mistake and its place. ``key`` is dotted, and empty for a mistake of the whole file."""
 
     spot: Spot
     key: str
@@ -69,7 +69,7 @@ class Problem:
         return "\n".join([_clean(f"error: {redacted(where)}{what}"), *self._excerpt()])
 
     def _excerpt(self) -> list[str]:
-        """The source line and, under what is wrong, carets and the hint."""
+        """The source line, and below it carets under the mistake and the hint."""
         if not self.line:
             return [f"  hint: {_clean(self.hint)}"] if self.hint else []
         start = max(0, self.column - WIDTH // 2) if len(self.spot.source) > WIDTH else 0
@@ -86,8 +86,8 @@ class Problem:
 class ConfigError(UserError):
     """All mistakes of a config at once. Its text is ready to be printed.
 
-    ``draft`` is an Experiment of which ``model`` and ``space`` can be trusted, where those two sections are whole: what
-    only the network can say about them may be told together with the rest.
+    ``draft`` is an Experiment with the sections ``model`` and ``space`` of the config, if these two have no mistake. So
+    what only the built network can find wrong with them can be reported together with the rest.
     """
 
     def __init__(self, problems: Iterable[Problem], *, code: int = BAD_INPUT, draft: Any = None) -> None:
@@ -95,13 +95,15 @@ class ConfigError(UserError):
         self.problems = tuple(sorted(problems, key=lambda p: (p.line == 0, p.line, p.column)))
         count = len(self.problems)
         assert count
-        more = [f"... and {count - SHOWN} more"] if count > SHOWN else []
-        end = f"{count} error{'s' if count > 1 else ''}. Nothing was started."
-        text = "\n".join([*(str(problem) for problem in self.problems[:SHOWN]), *more, end])
-        super().__init__(text, key=self.problems[0].key, code=code)
+        lines = [str(problem) for problem in self.problems[:SHOWN]]
+        if count > SHOWN:
+            lines.append(f"... and {count - SHOWN} more")
+        lines.append(f"{count} error{'s' if count > 1 else ''}. Nothing was started.")
+        super().__init__("\n".join(lines), key=self.problems[0].key, code=code)
 
 
 def dotted(path: Path) -> str:
+    """A path as people write it: ``train.lr``."""
     return ".".join(str(part) for part in path)
 
 
@@ -116,5 +118,5 @@ def redacted(uri: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """The text as a terminal can print it, each character one column wide."""
+    """The text with a space for every character that a terminal cannot print."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,6 +1,6 @@
-"""An experiment: everything that one config says, checked. The one file that knows pydantic.
+"""An experiment: a config that was checked. The one file that imports pydantic.
 
-``data``, ``space``, ``objectives`` and ``train`` are declared where they are used; the other sections stand here.
+``data``, ``space``, ``objectives``, ``train`` and ``latency`` are declared where they are used, other sections here.
 """
 
 import dataclasses
@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from search.config import checks
-from search.config import sources as source
 from search.config.config_error import ConfigError, Fault, Problem, parts
 from search.config.explain import explain
+from search.config.sources import from_mapping, override, read_file
 from search.config.yaml_reader import Document
 from search.results.objectives import DEFAULT, Objective
 from search.state.run_folder import NAME
@@ -29,119 +29,138 @@ from spaces.spec import SpaceSpec
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """The ``model`` section of a config: the plain network, and how it starts."""
+    """The ``model`` section of a config: the plain network, and its initial weights."""
 
     __pydantic_config__ = STRICT
     backbone: str = option(
-        MISSING, "the plain network: a name of `senet-search list backbones`, or package.module:function", min_length=1
+        MISSING, "the plain network: a name (`senet-search list backbones`), or package.module:function", min_length=1
     )
     sites: tuple[str, ...] | None = option(
         None,
-        "of a network of your own: paths of the modules whose output SE may scale, e.g. 'features.*.block'",
+        "modules of your own network whose output SE may scale, e.g. 'features.*.block'",
         min_length=1,
     )
     init: Init = option(
         "scratch",
-        "how weights start: scratch; identity (SE changes nothing at first); pretrained (torchvision's, so too)",
+        "initial weights: scratch (random); identity (random, and SE changes nothing at first); "
+        "pretrained (of torchvision, and SE changes nothing at first)",
     )
 
     @property
     def network(self) -> str:
-        """The name by which the network is built: the backbone's, with the sites that were named."""
+        """The name that builds the network: the backbone, with the sites that the config names."""
         return f"{self.backbone}@{','.join(self.sites)}" if self.sites else self.backbone
 
 
 @dataclass(frozen=True)
 class SearchSpec:
-    """The ``search`` section of a config: who proposes, and what is good enough."""
+    """The ``search`` section of a config: how architectures are proposed and judged."""
 
     __pydantic_config__ = STRICT
     sampler: str = option(
-        "auto", "what proposes; auto: grid where the budget covers the space, else knowledge_gradient"
+        "auto", "what proposes architectures; auto: grid if the budget covers the space, else knowledge_gradient"
     )
-    seed: int = option(0, "fixes what is proposed and how trainings start", ge=0, le=2**32 - 1)
-    tolerance: float = option(0.1, "points of accuracy that may be given up for a cheaper network", ge=0, le=100)
-    min_gain: float = option(0.05, "points of accuracy over plain that a proof must exceed", ge=0, le=100)
+    seed: int = option(0, "seed of the proposals and of the initial weights", ge=0, le=2**32 - 1)
+    tolerance: float = option(0.1, "points of accuracy that you would give up for a cheaper network", ge=0, le=100)
+    min_gain: float = option(0.05, "gain over plain in points of accuracy that a proof must exceed", ge=0, le=100)
     halving: int | None = option(
-        None, "stop a training that is not among the best of so many at epochs/n, epochs/n^2, ...; none unless given",
-        ge=2, le=16, examples=[3],
-    )  # fmt: skip
-    level: float = option(0.9, "probability that an interval holds the true gain", gt=0.5, lt=1)
+        None,
+        "successive halving: at epochs/n, epochs/n^2, ..., continue only the best 1/n of the trainings; default: off",
+        ge=2,
+        le=16,
+        examples=[3],
+    )
+    level: float = option(0.9, "probability that an interval contains the true gain", gt=0.5, lt=1)
 
 
 @dataclass(frozen=True)
 class BudgetSpec:
-    """The ``budget`` section of a config: when to stop."""
+    """The ``budget`` section of a config: when the search stops."""
 
     __pydantic_config__ = STRICT
-    trainings: int = option(64, "finished trainings, baselines and confirmation included", ge=4, le=1_000_000)
-    time: str | None = option(None, "stop after this time; no limit unless given", examples=["90s", "1h30m"])
+    trainings: int = option(
+        64, "number of finished trainings, including baselines and confirmation", ge=4, le=1_000_000
+    )
+    time: str | None = option(None, "stop after this time; default: no limit", examples=["90s", "1h30m"])
 
 
 @dataclass(frozen=True)
 class ResourcesSpec:
-    """The ``resources`` section of a config: how many trainings side by side, and on what."""
+    """The ``resources`` section of a config: where trainings run, and how many at the same time."""
 
     __pydantic_config__ = STRICT
-    slots: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "trainings side by side")
-    cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of a training")
-    gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option("auto", "share of a GPU, from 0 to 1")
-    device: Literal["auto", "cpu", "cuda"] = option("auto", "cuda where there is a GPU, unless given")
+    slots: Literal["auto"] | Annotated[int, Field(ge=1)] = option(
+        "auto", "trainings that run at the same time; auto: as many as the machine holds"
+    )
+    cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of each training")
+    gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option(
+        "auto", "share of a GPU for each training, from 0 to 1"
+    )
+    device: Literal["auto", "cpu", "cuda"] = option(
+        "auto", "device of the trainings; auto: cuda if there is a GPU, else cpu"
+    )
     ray: str = option(
-        "local", "this machine alone; or auto, the Ray cluster that it is part of; or the host:port of one"
+        "local",
+        "where to train: local (this machine), auto (the Ray cluster of this machine), or host:port of a Ray cluster",
     )
     storage: str | None = option(
         None,
-        "where the nodes of a cluster leave checkpoints, weights and results, if they share no folder: a URI for pyarrow",
+        "URI (for pyarrow) where the nodes of a cluster keep checkpoints, weights and results if they share no folder",
         examples=["s3://bucket/folder"],
     )
-    insecure: bool = option(False, "join a Ray cluster that asks for no token, where who reaches its port runs code")
+    insecure: bool = option(
+        False, "join a Ray cluster without a token; anyone who can reach its port can run code on it"
+    )
     patience: str | None = option(
         None,
-        "give up a training that ends no epoch for so long; 20 of the slowest epochs unless given",
+        "give up a training that finishes no epoch for this time; default: 20 times the slowest epoch",
         examples=["30m"],
     )
 
 
 @dataclass(frozen=True)
 class TrackingSpec:
-    """The ``tracking`` section of a config: where MLflow keeps the runs."""
+    """The ``tracking`` section of a config: where MLflow keeps its runs."""
 
     __pydantic_config__ = STRICT
     uri: str | None = option(
-        None, "MLflow's tracking URI; MLFLOW_TRACKING_URI or a store beside the runs unless given", min_length=1
+        None, "tracking URI of MLflow; default: MLFLOW_TRACKING_URI, else a store beside the runs", min_length=1
     )
-    experiment: str | None = option(None, "MLflow's experiment; the name of the run unless given", min_length=1)
+    experiment: str | None = option(None, "experiment of MLflow; default: the name of the run", min_length=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A search for the best placement of Squeeze-and-Excitation: all that a config file can say."""
+    """A search for the best placement of Squeeze-and-Excitation: everything that a config file may hold."""
 
     __pydantic_config__ = STRICT
     name: str = option(
         "search",
-        "name of the run: up to 64 letters, digits, . _ -, the first a letter or digit; the file's unless given",
+        "name of the run: up to 64 letters, digits, . _ or -, beginning with a letter or digit; "
+        "default: the name of the file",
         pattern=f"^{NAME.pattern}$",
     )
-    data: DataSpec = option(MISSING, "the images: the name of a dataset, the path of an image folder, or a section")
-    model: ModelSpec = option(MISSING, "a section that names the backbone")
-    space: SpaceSpec = option(SpaceSpec(), "which placements are compared")
-    objectives: tuple[Objective, ...] = option(DEFAULT, "what is traded: accuracy and overheads, with limits")
-    search: SearchSpec = option(SearchSpec(), "who proposes, and what is good enough")
-    budget: BudgetSpec = option(BudgetSpec(), "when to stop")
+    data: DataSpec = option(MISSING, "the images: name of a dataset, path of an image folder, or a section")
+    model: ModelSpec = option(MISSING, "a section that names the backbone, which is the plain network")
+    space: SpaceSpec = option(SpaceSpec(), "the placements that are compared")
+    objectives: tuple[Objective, ...] = option(DEFAULT, "what is traded off: accuracy and costs, with limits")
+    search: SearchSpec = option(SearchSpec(), "how architectures are proposed and judged")
+    budget: BudgetSpec = option(BudgetSpec(), "when the search stops")
     train: Recipe = option(Recipe(), "how every network is trained")
-    evaluate: str = option("train", "where results come from: train, table:FILE or python:package.module:function")
-    resources: ResourcesSpec = option(ResourcesSpec(), "how many trainings side by side, and on what")
-    latency: LatencySpec = option(LatencySpec(), "what a forward pass is timed on, where latency is an objective")
-    tracking: TrackingSpec = option(TrackingSpec(), "where MLflow keeps the runs")
+    evaluate: str = option(
+        "train",
+        "what gives accuracies: train (training each network), table:FILE, or python:package.module:function",
+    )
+    resources: ResourcesSpec = option(ResourcesSpec(), "where trainings run, and how many at the same time")
+    latency: LatencySpec = option(LatencySpec(), "how a forward pass is timed, if latency is an objective")
+    tracking: TrackingSpec = option(TrackingSpec(), "where MLflow keeps its runs")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment(Config):
-    """A config that was checked. Made by :meth:`load` and :meth:`from_dict`; equal where all settings are.
+    """A config that was checked, from :meth:`load` or :meth:`from_dict`. Experiments with equal settings are equal.
 
-    ``base`` is the folder that relative paths in it start from.
+    Relative paths in it start at the folder ``base``.
     """
 
     base: Path = field(default=Path(), compare=False)
@@ -149,25 +168,27 @@ class Experiment(Config):
 
     @classmethod
     def load(cls, path: Path | str, overrides: Sequence[str] = (), *, base: Path | None = None) -> "Experiment":
-        """Reads a YAML file; ``overrides`` are texts like ``train.epochs=3``. Relative paths start at the file's folder unless
-        ``base`` is given. Raises ConfigError with every mistake."""
+        """The experiment of a YAML file; ``overrides`` are texts like ``train.epochs=3``.
+
+        Relative paths start at ``base``, or at the folder of the file. Raises ConfigError with every mistake.
+        """
         path = Path(path)
-        document = source.read_file(path)
+        document = read_file(path)
         for text in overrides:
-            source.override(document, text)
+            override(document, text)
         return _checked(document, base or path.parent, _slug(path.stem))
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any], *, base: Path | str = ".") -> "Experiment":
-        """The experiment that a mapping, nested as the file is, describes. Raises ConfigError with every mistake."""
-        return _checked(source.from_mapping(tree), Path(base), Config.name)
+        """The experiment of a mapping with the keys of a config file. Raises ConfigError with every mistake."""
+        return _checked(from_mapping(tree), Path(base), Config.name)
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings, defaults included, as JSON has them; :meth:`from_dict` reads it back."""
+        """All settings, including defaults, as JSON holds them; :meth:`from_dict` reads it back."""
         return {name: _plain(getattr(self, name)) for name in _KEYS}
 
     def problem_at(self, key: str, message: str, hint: str = "", *, code: int = BAD_INPUT) -> ConfigError:
-        """An error about a dotted key, with its place in the file, for whoever finds it later."""
+        """An error about a dotted key with its place in the file, for checks that come later."""
         return ConfigError([self.document.problem(Fault(parts(key), message, hint))], code=code)
 
 
@@ -176,7 +197,7 @@ _KEYS = tuple(f.name for f in dataclasses.fields(Config))
 
 @functools.cache
 def adapter() -> TypeAdapter[Config]:
-    """pydantic's view of :class:`Config`."""
+    """What validates a :class:`Config`."""
     return TypeAdapter(Config)
 
 
@@ -200,17 +221,16 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
 
 
 def _accuracy_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
-    """The samplers take the first objective for the accuracy; people may name it anywhere."""
+    """The objectives with accuracy first, as samplers expect; a config may name it anywhere."""
     return tuple(sorted(objectives, key=lambda objective: not objective.is_accuracy))
 
 
 def _draft(document: Document, base: Path) -> Experiment | None:
-    """An experiment on other data with the model and the space of the document, where nothing is wrong with these."""
+    """An experiment on other data with the model and the space of the document; None if these have mistakes."""
     if not isinstance(document.tree, dict) or any(path[:1] in (("model",), ("space",)) for path in document.broken):
         return None
-    config, _ = _validated(
-        {"data": {"dataset": "digits"}, **{k: document.tree[k] for k in ("model", "space") if k in document.tree}}
-    )
+    kept = {key: document.tree[key] for key in ("model", "space") if key in document.tree}
+    config, _ = _validated({"data": {"dataset": "digits"}, **kept})
     if config is None:
         return None
     return Experiment(**{key: getattr(config, key) for key in _KEYS}, base=base, document=document)
@@ -218,7 +238,7 @@ def _draft(document: Document, base: Path) -> Experiment | None:
 
 def _validated(tree: dict[str, Any]) -> tuple[Config | None, list[Fault]]:
     try:
-        # Through JSON, where strict mode still takes a list for a tuple.
+        # As JSON, for which strict mode accepts a list as a tuple.
         return adapter().validate_json(json.dumps(tree)), []
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
@@ -226,7 +246,7 @@ def _validated(tree: dict[str, Any]) -> tuple[Config | None, list[Fault]]:
 
 
 def _complete(tree: dict[str, Any]) -> dict[str, Any]:
-    """With the two sections that must be there, so that checks may count on them."""
+    """The tree with the two required sections, so that checks can rely on them."""
     return {"data": {}, "model": {}, **tree}
 
 

@@ -1,6 +1,6 @@
-"""What is wrong with a value, in words that come from its declaration. Pydantic finds the mistakes, this tells them.
+"""Explains what is wrong with a value, in words from its declaration. Pydantic finds the mistakes.
 
-Of pydantic's errors only their place and their kind are used, never their sentences.
+Only the place and the kind of a pydantic error are used, never its text.
 """
 
 import dataclasses
@@ -17,21 +17,29 @@ _PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
 _LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 _RANGE = ("greater_than", "less_than")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# What other tools, and other people, call our keys.
+# Names that other tools and people give our keys.
 _ALSO = {
-    "trials": "budget.trainings", "n_trials": "budget.trainings", "time_limit": "budget.time",
-    "learning_rate": "train.lr", "batch": "train.batch_size", "algorithm": "search.sampler", "ratio": "space.reduction",
-    "metrics": "objectives", "network": "model.backbone", "images": "data.path", "mlflow": "tracking.uri",
-}  # fmt: skip
+    "trials": "budget.trainings",
+    "n_trials": "budget.trainings",
+    "time_limit": "budget.time",
+    "learning_rate": "train.lr",
+    "batch": "train.batch_size",
+    "algorithm": "search.sampler",
+    "ratio": "space.reduction",
+    "metrics": "objectives",
+    "network": "model.backbone",
+    "images": "data.path",
+    "mlflow": "tracking.uri",
+}
 _MISSING = ("missing", "missing_argument")
 
 Limits = Mapping[str, Any]
 
 
 def explain(errors: Sequence[Mapping[str, Any]], tree: Any, kind: type) -> Iterator[Fault]:
-    """One fault for each value that does not fit its declaration in ``kind``, a dataclass.
+    """A fault for each value that does not fit its declaration in the dataclass ``kind``.
 
-    A union gives an error for each of its members: the one that came furthest into the value counts.
+    Pydantic reports an error for each member of a union: the one deepest in the value counts.
     """
     found: dict[Path, Fault] = {}
     for error in errors:
@@ -49,7 +57,7 @@ def explain(errors: Sequence[Mapping[str, Any]], tree: Any, kind: type) -> Itera
 
 
 def declared(kind: Any, path: Path) -> tuple[Any, Limits]:
-    """The annotation and the metadata of what may stand at a path."""
+    """The annotation and the metadata of the setting at a path."""
     annotation: Any = kind
     limits: Limits = {}
     for part in path:
@@ -68,7 +76,7 @@ def key_names(kind: type) -> list[str]:
 
 
 def words(annotation: Any) -> str:
-    """What may be written, in words: ``auto or a whole number of at least 1``."""
+    """What an annotation allows, in words: ``auto or a whole number of at least 1``."""
     members = _members(annotation)
     if len(members) > 1:
         return " or ".join(words(member) for member in members)
@@ -87,7 +95,7 @@ def words(annotation: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a message names it."""
+    """A value as messages name it."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -100,7 +108,7 @@ def shown(value: Any) -> str:
 
 
 def _inside(loc: Sequence[str | int], tree: Any) -> Path:
-    """The part of pydantic's location that is a path in the tree; the rest names members of unions."""
+    """The part of a pydantic location that is a path in the tree; the rest names members of unions."""
     path: list[str | int] = []
     for part in loc:
         is_there = part in tree if isinstance(tree, dict) else isinstance(tree, list) and isinstance(part, int)
@@ -119,14 +127,15 @@ def _value(tree: Any, path: Path) -> Any:
 def _unknown_key(path: Path, kind: type) -> Fault:
     annotation, _ = declared(kind, path[:-1])
     section = next(member for member in _members(annotation) if dataclasses.is_dataclass(member))
-    names, written = key_names(section), str(path[-1])  # type: ignore[arg-type]
+    names = key_names(section)  # type: ignore[arg-type]
+    written = str(path[-1])
     guess = _elsewhere(written, kind, exact=True) or nearest(written, names) or _elsewhere(written, kind)
     hint = f"did you mean `{guess}`?" if guess else ""
     return Fault(path, f"unknown key; allowed: {', '.join(names)}", hint, at_key=True)
 
 
 def _elsewhere(name: str, kind: type, exact: bool = False) -> str:
-    """The key of another section with this name (``exact``) or nearly: an indentation that slipped, or a habit."""
+    """A key of another section with this name (``exact``) or a similar one: wrong indentation, or a habit."""
     homes = {key: f"{section}.{key}" for section in key_names(kind) for key in _inner(declared(kind, (section,))[0])}
     homes |= {section: section for section in key_names(kind)} | _ALSO
     found = name if exact else nearest(name, homes)
@@ -160,12 +169,12 @@ def _misfit(error: str, path: Path, value: Any, kind: type) -> Fault:
 
 
 def _hint(members: Sequence[Any], value: Any, limits: Limits) -> str:
-    """What to type instead, where that can be guessed."""
+    """What to write instead, if that can be guessed."""
     kinds = {
         get_args(member)[0] if get_origin(member) is Annotated else get_origin(member) or member for member in members
     }
     if value is None:
-        return "leave the key out to take its default"
+        return "remove the key to use its default"
     if isinstance(value, dict | list):
         return ""
     required = [key for member in members if dataclasses.is_dataclass(member) for key in _required(member)]
@@ -211,7 +220,7 @@ def _written(value: Any) -> str:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
-    """The members of a union but None; anything else is its own only member."""
+    """The members of a union without None; a tuple of the annotation itself if it is not a union."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(member for member in get_args(annotation) if member is not type(None))
     return (annotation,)
@@ -224,7 +233,7 @@ def _holds(member: Any, part: str | int) -> bool:
 
 
 def _constraints(metadata: Sequence[Any]) -> dict[str, Any]:
-    """Limits inside an Annotated, as pydantic keeps them."""
+    """The limits inside an Annotated, as pydantic keeps them."""
     rules = [rule for item in metadata for rule in getattr(item, "metadata", [item])]
     return {name: getattr(rule, name) for rule in rules for name in _LIMITS if getattr(rule, name, None) is not None}
 

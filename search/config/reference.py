@@ -1,4 +1,4 @@
-"""The reference of a config as markdown, made from the same declarations that check a config."""
+"""The reference of a config as markdown, made from the declarations that check a config."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -11,17 +11,17 @@ from search.config.render import OPEN, flow
 
 _INTRODUCTION = """# Every setting of a config
 
-Written by `senet-search schema --markdown`; `tests/search/config/test_reference.py` fails where it is stale.
+`senet-search schema --markdown` writes this page; `tests/search/config/test_reference.py` fails if it is stale.
 
-Only `data` and `model.backbone` must be set. `senet-search init` writes a file with every setting as a comment, and a JSON
-Schema beside it, which editors read for completion. `--set KEY=VALUE` overrides a setting on the command line. Settings
-marked with * may change between two sessions of a run; the others belong to what is compared.
+Only `data` and `model.backbone` must be set. `senet-search init` writes a file with every setting as a comment, and
+beside it a JSON Schema, which editors read for completion. `--set KEY=VALUE` overrides a setting on the command line.
+Settings marked with * may change between two sessions of a run; all others are fixed once a run has begun.
 """
 _LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
 def reference() -> str:
-    """All sections and their settings: default, what is allowed, meaning."""
+    """All sections and their settings: key, default, allowed values, meaning."""
     hints = get_type_hints(Config, include_extras=True)
     parts = [_INTRODUCTION]
     for field in dataclasses.fields(Config):
@@ -42,10 +42,14 @@ def _table(name: str, section: Any) -> str:
 
 def _row(section: str, field: "dataclasses.Field[Any]", hint: Any) -> str:
     key = f"{section}.{field.name}"
-    default = "(required)" if field.default in (MISSING, "") else f"`{flow(field.default)}`"
-    default = "" if field.default is None else default
     meaning = field.metadata["description"].replace("|", "/")
-    return f"| `{field.name}`{_mark(key)} | {default} | {_allowed(key, field.metadata, hint)} | {meaning} |"
+    return f"| `{field.name}`{_mark(key)} | {_default(field)} | {_allowed(key, field.metadata, hint)} | {meaning} |"
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if field.default is None:
+        return ""
+    return "(required)" if field.default in (MISSING, "") else f"`{flow(field.default)}`"
 
 
 def _sentence(field: "dataclasses.Field[Any]") -> str:
@@ -72,7 +76,7 @@ def _listed(hint: Any, names: str) -> str:
 
 
 def _kinds(hint: Any) -> Iterator[str]:
-    """What a type is called, in words; a choice by its values."""
+    """A type in words; the values of a choice."""
     origin, inside = get_origin(hint), get_args(hint)
     if hint in _WORDS:
         yield _WORDS[hint]
@@ -89,6 +93,10 @@ def _kinds(hint: Any) -> Iterator[str]:
 
 
 _WORDS = {
-    int: "whole number", float: "number", str: "text", bool: "`true` or `false`", type(None): "nothing",
-}  # fmt: skip
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "`true` or `false`",
+    type(None): "nothing",
+}
 _PLURAL = {"whole number": "whole numbers", "number": "numbers", "text": "texts"}

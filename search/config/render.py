@@ -1,6 +1,7 @@
-"""Configs as text: a resolved one, a commented one to start from, the schema for editors; and what two differ in."""
+"""Configs as text: resolved, as a commented template, and as a JSON Schema; and the differences between two."""
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, replace
 from typing import Any, get_type_hints
@@ -13,15 +14,16 @@ from senet_nas.data.datasets import DATASETS
 from spaces.errors import UserError
 
 SCHEMA_FILE = "senet-search.schema.json"
-# Comments of the template start here, and its lines end here.
-COLUMN, WIDTH = 34, 120
+# The column in which comments of the template start, and the longest line.
+COLUMN = 34
+WIDTH = 120
 
-# What may change while a run goes on: none of it changes a training, or what a proof must show.
+# What may change between two sessions of a run, because it changes neither a training nor what a proof needs.
 OPEN = ("name", "budget", "resources", "tracking", "search.tolerance", "search.level", "data.streaming")
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """Every setting, defaults included, as YAML that loads as the same experiment. Passwords in URIs are taken out."""
+    """All settings, including defaults, as YAML that loads as the same experiment. Passwords in URIs are removed."""
     tree = experiment.to_dict()
     uri = tree["tracking"]["uri"]
     tree["tracking"]["uri"] = redacted(uri) if uri else uri
@@ -30,14 +32,15 @@ def to_yaml(experiment: Experiment) -> str:
 
 def differences(old: Experiment, new: Experiment) -> list[tuple[str, Any, Any]]:
     """(dotted key, old value, new value) for every setting that differs."""
-    before, after = dict(_flat(old.to_dict())), dict(_flat(new.to_dict()))
+    before = dict(_flat(old.to_dict()))
+    after = dict(_flat(new.to_dict()))
     return [(key, before[key], after[key]) for key in before if before[key] != after[key]]
 
 
 def with_trainings(experiment: Experiment, text: str, *, before: int | None = None) -> Experiment:
-    """The experiment with a budget of ``N`` trainings, or ``+N`` more than ``before``: what a finished run was given.
+    """The experiment with a budget of ``N`` trainings, or of ``+N`` more than ``before``, the budget of a finished run.
 
-    Where ``before`` is None, ``+N`` extends the experiment's own budget. Raises UserError.
+    If ``before`` is None, ``+N`` extends the experiment's own budget. Raises UserError.
     """
     number = text.strip().removeprefix("+")
     if not (number.isascii() and number.isdecimal() and len(number) <= 7):
@@ -51,25 +54,34 @@ def with_trainings(experiment: Experiment, text: str, *, before: int | None = No
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of a config file: types, limits, meanings, and the names that may stand where."""
+    """JSON Schema of a config file: types, limits, meanings and allowed names."""
     found = adapter().json_schema()
     for pattern, names in NAMES.items():
         section, *rest = pattern.split(".")
         _within(found, section, rest)["enum"] = list(names)
     properties = found["properties"]
     for name, section in properties.items():
-        if "$ref" in section:  # an empty section is one with all defaults
-            others = [{"type": "string"}] if name == "data" else [{"type": "null"}] if "default" in section else []
-            described = {key: section.pop(key) for key in ("description",) if key in section}
-            properties[name] = {**described, "anyOf": [{"$ref": section["$ref"]}, *others]}
+        if "$ref" in section:
+            properties[name] = _section_or_short(name, section)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
 
 
-def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
-    """The config to start from: data and backbone are set, every other line is a comment that shows its default.
+def _section_or_short(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a section that may be empty (all defaults), or text in the case of ``data``."""
+    allowed: list[dict[str, Any]] = [{"$ref": section["$ref"]}]
+    if name == "data":
+        allowed.append({"type": "string"})
+    elif "default" in section:
+        allowed.append({"type": "null"})
+    described = {"description": section["description"]} if "description" in section else {}
+    return {**described, "anyOf": allowed}
 
-    ``data`` is the name of a dataset or the path of an image folder; ``name`` is what the file will be called.
-    ``batch`` is a batch size that is set too, and why.
+
+def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
+    """A config to start from: data and backbone are set, every other line is a comment that shows a default.
+
+    ``data`` is the name of a dataset or the path of an image folder, ``name`` the name of the file. ``batch`` is a
+    batch size to set as well, and the reason for it.
     """
     given: dict[str, Any] = {"model.backbone": backbone, "data.dataset": data if data in DATASETS else FOLDER}
     if data not in DATASETS:
@@ -107,7 +119,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _within(found: dict[str, Any], section: str, rest: list[str]) -> dict[str, Any]:
-    """The part of the schema that a pattern of keys reaches."""
+    """The part of the schema that a pattern of keys matches."""
     here = found["properties"][section]
     for part in rest:
         here = found["$defs"][here["$ref"].split("/")[-1]] if "$ref" in here else here
@@ -132,14 +144,17 @@ def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: st
 
 
 def _commented(indent: str, text: str, meaning: str) -> list[str]:
-    """A line with its meaning beside it, or above it where it would be too long."""
+    """A line with its meaning beside it, or above it if the line would be too long."""
     line = f"{indent}{text}"
     beside = f"{line:<{COLUMN}}  # {meaning}"
-    return [beside] if len(beside) <= WIDTH else [f"{indent}# {meaning}", line]
+    if len(beside) <= WIDTH:
+        return [beside]
+    comment = f"{indent}# "
+    return [*textwrap.wrap(meaning, WIDTH, initial_indent=comment, subsequent_indent=comment), line]
 
 
 def flow(value: Any) -> str:
-    """A default on one line, as YAML."""
+    """A default as YAML on one line."""
     if isinstance(value, tuple):
         return f"[{', '.join(flow(item) for item in value)}]"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

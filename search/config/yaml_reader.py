@@ -1,8 +1,8 @@
-"""YAML with positions: the one file that knows yaml.
+"""Reads YAML with positions. The one file that imports yaml.
 
-Only what a config needs is read: sections, lists, text, numbers, true, false and null. A scalar without quotes means
-what it means in YAML 1.2 (``1e-3`` is a number; ``on``, ``no``, ``010`` and ``12:30`` are text). Tags, anchors, aliases
-and duplicate keys are mistakes. PyYAML only splits the text into events; it never constructs anything.
+It reads what a config needs: sections, lists, text, numbers, true, false and null. A scalar without quotes means what
+it means in YAML 1.2 (``1e-3`` is a number; ``on``, ``no``, ``010`` and ``12:30`` are text). Tags, anchors, aliases and
+duplicate keys are mistakes. PyYAML only splits the text into events; it never constructs objects.
 """
 
 import math
@@ -17,7 +17,7 @@ import yaml
 from search.config.config_error import Fault, Path, Problem, Spot, dotted
 
 MAX_DEPTH = 16
-# Whole numbers up to here are the same number in every reader of JSON and YAML.
+# Whole numbers with more digits are not the same number in every reader of JSON and YAML.
 MAX_DIGITS = 18
 
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -27,26 +27,26 @@ _WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
-# Mistakes of which the beginning is shown, not where the scanner gave up.
+# For these mistakes the message points at the beginning, not at the place where the scanner gave up.
 _BEGUN = re.compile("while (scanning a (simple key|.*quoted)|parsing a flow)")
 _TOO_DEEP = "nested too deeply"
-# The scanner's own words, and ours.
+# A pattern of PyYAML's message, our message, and a hint.
 _SYNTAX = (
     (r"'\\t' that cannot start", "a tab; YAML is indented with spaces", "replace the tab by spaces"),
     (r"character .* that cannot start", "a value cannot begin with this character", "put the value in quotes"),
-    (r"mapping values are not allowed", "a `:` where none can be", "put text that holds `: ` in quotes"),
+    (r"mapping values are not allowed", "a `:` that is not allowed here", "put text with `: ` in quotes"),
     (r"could not find expected ':'", "a line without `key: value`", "is a `:`, or a space after it, missing?"),
-    (r"unknown escape", "a backslash that begins no escape", "write / instead, or put the text in single quotes"),
-    (r"end of stream|document separator", "a quote that is never closed", "close it"),
-    (r"expected ',' or", "a bracket that is never closed, or a comma that is missing", "close it"),
+    (r"unknown escape", "a backslash that does not begin an escape", "write /, or put the text in single quotes"),
+    (r"end of stream|document separator", "a quote that is never closed", "close the quote"),
+    (r"expected ',' or", "a bracket that is never closed, or a missing comma", "close the bracket"),
     (r"expected <block end>|sequence entries are not", "this line is not indented like its neighbours",
      "keys of one section start in the same column"),
-    (_TOO_DEEP, _TOO_DEEP, "a config has sections and lists, no more"),
+    (_TOO_DEEP, _TOO_DEEP, "a config holds only sections and lists"),
 )  # fmt: skip
 
 
 class _Broken:
-    """Stands for a value that could not be read: nothing more is said about it."""
+    """Stands for a value that could not be read, so that no further mistake is reported about it."""
 
 
 _BROKEN = _Broken()
@@ -54,7 +54,7 @@ _BROKEN = _Broken()
 
 @dataclass
 class Document:
-    """What was read, where it stands, and what was wrong with it."""
+    """A config as it was read, with the places of keys and values, and the mistakes."""
 
     file: str = ""
     tree: Any = None
@@ -64,7 +64,7 @@ class Document:
     broken: set[Path] = field(default_factory=set)
 
     def spot(self, path: Path, *, at_key: bool = False) -> Spot:
-        """Where a value (or its key) stands; of one that is not written, the section that it would be in."""
+        """The place of a value, or of its key; the section around it if the config does not set it."""
         for length in range(len(path), 0, -1):
             at_key = at_key or length < len(path)
             places = self.keys if at_key and path[:length] in self.keys else self.values
@@ -76,11 +76,11 @@ class Document:
         return Problem(self.spot(fault.path, at_key=fault.at_key), dotted(fault.path), fault.message, fault.hint)
 
     def is_broken(self, path: Path) -> bool:
-        """Whether a problem was found there, or inside, or in what it is in."""
+        """Whether a problem was found at the path, inside the value, or in a section around it."""
         return any(path[: len(other)] == other or other[: len(path)] == path for other in self.broken)
 
     def mark(self, path: Path, spot: Spot) -> None:
-        """From now on the value at the path stands elsewhere."""
+        """Notes a new place for the value at a path."""
         for places in (self.keys, self.values):
             for inner in [inner for inner in places if inner[: len(path)] == path]:
                 del places[inner]
@@ -88,17 +88,17 @@ class Document:
 
 
 def read(text: str, file: str) -> Document:
-    """Reads a text. Never raises for what it holds: the problems are in the document."""
+    """The document of a text. It holds all mistakes of the text; none is raised."""
     return _Reader(text, file).read()
 
 
 def dump(tree: Any) -> str:
-    """YAML (ASCII) that :func:`read` reads back as the same tree."""
+    """ASCII YAML that :func:`read` reads back as the same tree."""
     return yaml.dump(tree, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110)
 
 
 def plain(text: str) -> bool | int | float | str | None:
-    """What a scalar without quotes means."""
+    """The value of a scalar without quotes."""
     if _NULL.fullmatch(text):
         return None
     if text in _BOOLEANS:
@@ -114,7 +114,9 @@ class _Reader:
     """Turns the events of one text into a document."""
 
     def __init__(self, text: str, file: str) -> None:
-        self._text, self._file, self._lines = text, file, _BREAK.split(text)
+        self._text = text
+        self._file = file
+        self._lines = _BREAK.split(text)
         self._document = Document(file)
         self._last = Spot(file)
         self._ended: Any = None  # where the last list or section ended
@@ -131,7 +133,7 @@ class _Reader:
         except yaml.MarkedYAMLError as error:
             self._syntax(error)
         except (ValueError, OverflowError):  # an escape or a directive with a number that Python cannot hold
-            self._note((), self._last, "not YAML: a number that is too large")
+            self._note((), self._last, "not YAML: a number is too large")
         return self._document
 
     def _read_all(self, events: Iterator[yaml.Event]) -> None:
@@ -143,13 +145,13 @@ class _Reader:
         next(events)
         event = next(events)
         if not isinstance(event, yaml.StreamEndEvent):
-            self._note((), self._spot(event), "a second document; a file holds one config")
+            self._note((), self._spot(event), "a second YAML document; a file holds one config")
         self._document.tree = None if isinstance(tree, _Broken) else tree
 
     # -- nodes --------------------------------------------------------------------------------------------------------
 
     def _node(self, event: Any, path: Path, key: Spot | None) -> Any:
-        """The value that begins with an event."""
+        """The value that an event begins."""
         spot = self._spot(event)
         is_open = isinstance(event, yaml.CollectionStartEvent) and not event.flow_style
         is_empty = isinstance(event, yaml.ScalarEvent) and not event.value and event.style is None
@@ -185,10 +187,11 @@ class _Reader:
     def _mapping(self, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key, spot = self._key(event, path), self._spot(event)
+            key = self._key(event, path)
+            spot = self._spot(event)
             earlier = self._document.keys.get((*path, key)) if key is not None else None
             if earlier:
-                self._note((*path, str(key)), spot, f"written twice; first in line {earlier.line}", "keep one of them")
+                self._note((*path, str(key)), spot, f"appears twice; first in line {earlier.line}", "keep one of them")
             if key is None or earlier:
                 self._skip()
                 continue
@@ -200,7 +203,7 @@ class _Reader:
         return found
 
     def _skip(self, depth: int = 0) -> None:
-        """Reads past the next value, or (depth 1) past the end of the one that has just begun."""
+        """Skips the next value, or (depth 1) the rest of the value that has just begun."""
         while True:
             event = next(self._events)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -225,7 +228,7 @@ class _Reader:
         if isinstance(value, float) and _WHOLE.fullmatch(event.value):
             fault = f"a number with {len(event.value.lstrip('+-'))} digits"
         elif isinstance(value, float) and not math.isfinite(value):
-            fault = f"`{event.value[:20]}` is no finite number"
+            fault = f"`{event.value[:20]}` is not a finite number"
         elif isinstance(value, str):
             fault = _unreadable(value)
         if fault:
@@ -253,8 +256,10 @@ class _Reader:
         self._document.tree = None
 
     def _spot(self, event: Any, end: Any = None) -> Spot:
-        start, end = event.start_mark, end or event.end_mark
-        length = end.column - start.column if end.line == start.line else len(self._line(start.line)) - start.column
+        start = event.start_mark
+        end = end or event.end_mark
+        last = end.column if end.line == start.line else len(self._line(start.line))
+        length = last - start.column
         self._last = self._spot_at(start.line, start.column, length)
         return self._last
 
@@ -267,8 +272,10 @@ class _Reader:
 
 def _refused(event: Any) -> str:
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-        return "anchors (`&`) and aliases (`*`) are not allowed; write the value out, or put text in quotes"
-    return "tags (`!`) are not allowed; write the value alone, or put text in quotes" if event.tag is not None else ""
+        return "anchors (`&`) and aliases (`*`) are not allowed; repeat the value, or put text in quotes"
+    if event.tag is not None:
+        return "tags (`!`) are not allowed; write the value alone, or put text in quotes"
+    return ""
 
 
 def _unreadable(text: str) -> str:
@@ -278,7 +285,7 @@ def _unreadable(text: str) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Puts text in quotes wherever our reader would take it for something else."""
+    """Quotes text that our reader would take for another value."""
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

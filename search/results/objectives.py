@@ -22,8 +22,8 @@ class Objective:
 
     __pydantic_config__ = STRICT
     metric: str = option("", _metrics(), min_length=1)
-    goal: Goal | None = option(None, "maximize accuracy, minimize everything else; needs no mention")
-    limit: float | None = option(None, "largest overhead in percent that an architecture may have", ge=0)
+    goal: Goal | None = option(None, "maximize for accuracy, minimize for costs; the default is right")
+    limit: float | None = option(None, "largest overhead over plain, in percent, that an architecture may have", ge=0)
 
     @property
     def is_accuracy(self) -> bool:

@@ -1,4 +1,4 @@
-"""The one table of costs: what an objective may name beside accuracy. A new row appears wherever costs are read or shown.
+"""The one table of costs, which objectives trade against accuracy. All that reads or shows a cost follows its rows.
 
 Imports no torch, so that a config is checked and help is printed without it.
 """

@@ -72,7 +72,7 @@ def test_times(text, expected):
 
 @pytest.mark.parametrize("text", ["", "0s", "5", "-5m", "30m1h", "1d", "h", "1e3s", "9" * 400 + "h"])
 def test_what_is_no_time(text):
-    with pytest.raises(UserError, match="is no time"):
+    with pytest.raises(UserError, match="is not a duration"):
         seconds(text)
 
 
@@ -89,9 +89,14 @@ def test_sources_of_results(evaluate):
 @pytest.mark.parametrize(
     ("section", "key", "message", "hint"),
     [
-        ({"data": {"dataset": "cifar10", "resize": 40}}, "data.image_size", "missing; resize says", "image_size: 35"),
+        (
+            {"data": {"dataset": "cifar10", "resize": 40}},
+            "data.image_size",
+            "missing; resize needs it",
+            "image_size: 35",
+        ),
         ({"data": {"dataset": "cifar10", "resize": 24, "image_size": 32}}, "data.resize", "at least image_size", ""),
-        ({"train": {"crop": 4, "crop_area": 0.08}}, "train.crop", "two ways to crop", "leave train.crop out"),
+        ({"train": {"crop": 4, "crop_area": 0.08}}, "train.crop", "exclude each other", "remove one of them"),
     ],
 )
 def test_sizes_and_crops_must_agree(section, key, message, hint):

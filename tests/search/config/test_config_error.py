@@ -20,12 +20,12 @@ BAD = {
     "unknown key of an objective": ("+objectives: [{metric: accuracy}, {metric: macs, ^max: 1}]",
                                     ["objectives.1.max: unknown key; allowed: metric, goal, limit"]),
     "the internal field": ("+^document: {}", ["document: unknown key"]),
-    "duplicate key at the top": ("+^data: cifar10", ["data: written twice; first in line 1"]),
-    "duplicate key inside": ("+train:\n  lr: 1\n  ^lr: 2", ["train.lr: written twice; first in line 4"]),
+    "duplicate key at the top": ("+^data: cifar10", ["data: appears twice; first in line 1"]),
+    "duplicate key inside": ("+train:\n  lr: 1\n  ^lr: 2", ["train.lr: appears twice; first in line 4"]),
     "complex key": ("+? ^[a, b]\n: 1", ["a key must be text"]),
     "data missing": ("model: {backbone: resnet18}", ["config.yaml  data: missing; required: the images"]),
     "data empty": ("^data:\nmodel: {backbone: resnet18}", ["data: missing"]),
-    "model missing": ("data: digits", ["config.yaml  model: missing; required: a section that names the backbone"]),
+    "model missing": ("data: digits", ["config.yaml  model: missing; required: a section that names the backbone, which"]),
     "backbone missing": ("data: digits\n^model:\n  init: scratch", ["model.backbone: missing"]),
     # types
     "text for a number": ("+train:\n  epochs: ^many",
@@ -62,7 +62,7 @@ BAD = {
     "slots misspelt": ("+resources: {slots: ^atuo}", ["got text `atuo`", "did you mean `auto`?"]),
     "share of a GPU": ("+resources: {gpus_per_slot: ^2}", ["`auto` or a number of at least 0 and at most 1, got 2"]),
     "ratio": ("+space: {reduction: [4, ^0]}", ["space.reduction.1: must be at least 1"]),
-    "stage zero": ("+space: {stages: [^0]}", ["space.stages.0: stages count from 1, got 0"]),
+    "stage zero": ("+space: {stages: [^0]}", ["space.stages.0: must be at least 1, got 0"]),
     "milestone": ("+train: {milestones: [0.5, ^80]}", ["must be more than 0 and less than 1, got 80"]),
     "empty list": ("+space: {squeeze: ^[]}", ["space.squeeze: expected at least one value"]),
     "negative limit": ("+objectives: [{metric: accuracy}, {metric: macs, limit: ^-1}]", ["must be at least 0, got -1"]),
@@ -77,8 +77,8 @@ BAD = {
     "seed of 2^32": ("+search: {seed: ^4294967296}", ["at most 4294967295"]),
     "tolerance": ("+search: {tolerance: ^-0.1}", ["search.tolerance: must be at least 0"]),
     "a million trainings and one": ("+budget: {trainings: ^1000001}", ["at most 1000000"]),
-    "no time": ("+budget: {time: ^0s}", ["`0s` is no time"]),
-    "time without a number": ("+budget: {time: ^h}", ["`h` is no time"]),
+    "no time": ("+budget: {time: ^0s}", ["`0s` is not a duration"]),
+    "time without a number": ("+budget: {time: ^h}", ["`h` is not a duration"]),
     "negative share of a GPU": ("+resources: {gpus_per_slot: ^-0.5}", ["at least 0 and at most 1, got -0.5"]),
     "device": ("+resources: {device: ^gpu}", ["unknown value `gpu`; allowed: auto, cpu, cuda"]),
     "empty address": ("+tracking: {uri: ^''}", ["tracking.uri: "]),
@@ -98,37 +98,37 @@ BAD = {
     "depth of a backbone": ("data: digits\nmodel: {backbone: ^cifar_resnet21}", ["6n + 2"]),
     "no function as a backbone": ("data: digits\nmodel: {backbone: ^'mine.nets:'}", ["names no function", "module:function"]),
     "sites of a named backbone": ("data: digits\nmodel: {backbone: resnet18, sites: ^['layer1.*']}",
-                                  ["model.sites: only a network of your own", "space.sites"]),
-    "site that is no path": ("data: digits\nmodel: {backbone: 'mine:net', sites: [^'a/b']}", ["is no path of a module"]),
+                                  ["model.sites: applies only to a network of your own", "space.sites"]),
+    "site that is no path": ("data: digits\nmodel: {backbone: 'mine:net', sites: [^'a/b']}", ["is not the path of a module"]),
     "sampler": ("+search: {sampler: ^bayes}", ["unknown sampler `bayes`; allowed: random, grid, nsga2, tpe"]),
-    "halving of what is not ours": ("+evaluate: table:x.csv\nsearch: {halving: ^3}", ["only our own training can be stopped"]),
-    "halving without an epoch for it": ("+train: {epochs: 2}\nsearch: {halving: ^3}", ["2 epochs leave none", "train.epochs"]),
+    "halving of what is not ours": ("+evaluate: table:x.csv\nsearch: {halving: ^3}", ["search.halving: works only with"]),
+    "halving without an epoch for it": ("+train: {epochs: 2}\nsearch: {halving: ^3}", ["needs at least 3 epochs, and train.epochs is 2", "train.epochs"]),
     "halving by one": ("+search: {halving: ^1}", ["search.halving: must be at least 2"]),
     "pretrained weights": ("data: digits\nmodel: {backbone: resnet18, init: ^imagenet}", ["allowed: scratch, identity, pretrained"]),
     "evaluate": ("+evaluate: ^tabel:x.csv", ["unknown evaluate `tabel:x.csv`", "did you mean `table`?"]),
-    "evaluate without a function": ("+evaluate: ^python:mine.train", ["names no function", "package.module:function"]),
+    "evaluate without a function": ("+evaluate: ^python:mine.train", ["is not the path of a function", "package.module:function"]),
     "evaluate without a file": ("+evaluate: ^'table:'", ["write table:FILE"]),
     "name of a run": ("+name: ^a/b", ["`a/b` does not fit; name of the run: up to 64 letters"]),
     "hidden name of a run": ("+name: ^.hidden", ["`.hidden` does not fit"]),
-    "time": ("+budget: {time: ^soon}", ["`soon` is no time", "90s, 10m, 2h or 1h30m"]),
+    "time": ("+budget: {time: ^soon}", ["`soon` is not a duration", "90s, 10m, 2h or 1h30m"]),
     # keys that must agree
     "folder without a path": ("^data: {dataset: image_folder}\nmodel: {backbone: resnet18}", ["data.path: missing"]),
     "empty path": ("data: {path: ^''}\nmodel: {backbone: resnet18}", ["data.path: expected a path"]),
     "metric": ("+objectives: [{metric: ^acuracy}, {metric: macs}]", ["unknown metric `acuracy`", "`accuracy`?"]),
     "metric missing": ("+objectives: [{metric: accuracy}, ^{limit: 1}]", ["missing; one of accuracy, params, macs, latency"]),
-    "no accuracy": ("+objectives: ^[{metric: macs}]", ["objectives: no objective is accuracy"]),
-    "no overhead": ("+objectives: ^[{metric: accuracy}]", ["no objective is an overhead", "metric: params"]),
-    "metric twice": ("+objectives: [{metric: accuracy}, {metric: macs}, {metric: ^macs}]", ["an objective already"]),
+    "no accuracy": ("+objectives: ^[{metric: macs}]", ["objectives: accuracy is missing"]),
+    "no overhead": ("+objectives: ^[{metric: accuracy}]", ["objectives: a cost is missing", "metric: params"]),
+    "metric twice": ("+objectives: [{metric: accuracy}, {metric: macs}, {metric: ^macs}]", ["is an objective twice"]),
     "goal of accuracy": ("+objectives: [{metric: accuracy, goal: ^minimize}, {metric: macs}]",
                          ["objectives.0.goal: `accuracy` can only be maximized"]),
     "goal of an overhead": ("+objectives: [{metric: accuracy}, {metric: macs, goal: ^maximize}]", ["be minimized"]),
-    "limit of accuracy": ("+objectives: [{metric: accuracy, limit: ^90}, {metric: macs}]", ["accuracy takes none"]),
+    "limit of accuracy": ("+objectives: [{metric: accuracy, limit: ^90}, {metric: macs}]", ["accuracy has no overhead to limit"]),
     # what is no config
     "empty file": ("", ["config.yaml  the file is empty", "senet-search init"]),
     "comments only": ("# nothing\n---\n", ["config.yaml  the file is empty"]),
     "a list": ("^- data\n- model", ["expected keys such as `data: ./images`, got a list"]),
     "a word": ("^digits", ["expected keys", "got a single value"]),
-    "two documents": ("+^---\ndata: digits", ["a second document; a file holds one config"]),
+    "two documents": ("+^---\ndata: digits", ["a second YAML document; a file holds one config"]),
     # YAML
     "tab": ("+train:\n^\tepochs: 3", ["a tab; YAML is indented with spaces", "replace the tab"]),
     "two tabs": ("+train:\n^\tepochs: 3\n^\tlr: 1", ["a tab", "a tab", "2 errors."]),
@@ -138,17 +138,17 @@ BAD = {
     "anchor": ("+name: ^&n five", ["name: anchors (`&`) and aliases (`*`) are not allowed"]),
     "alias": ("+name: ^*n", ["name: anchors (`&`) and aliases (`*`) are not allowed"]),
     "merge": ("+train:\n  <<: ^*defaults", ["train.<<: anchors (`&`) and aliases"]),
-    "infinity": ("+train: {lr: ^.inf}", ["train.lr: `.inf` is no finite number"]),
-    "overflow": ("+train: {lr: ^1e999}", ["train.lr: `1e999` is no finite number"]),
-    "not a number": ("+search: {tolerance: ^.nan}", ["`.nan` is no finite number"]),
+    "infinity": ("+train: {lr: ^.inf}", ["train.lr: `.inf` is not a finite number"]),
+    "overflow": ("+train: {lr: ^1e999}", ["train.lr: `1e999` is not a finite number"]),
+    "not a number": ("+search: {tolerance: ^.nan}", ["`.nan` is not a finite number"]),
     "400 digits": ("+search: {seed: ^" + "9" * 400 + "}", ["search.seed: a number with 400 digits"]),
     "control character": ("+name: a^\u0000b", ["a control character"]),
     "escaped control character": ('+name: ^"a\\0b"', ["name: a line break or a control character"]),
     "half a character": ('+name: ^"\\ud800"', ["name: a line break or a control character"]),
-    "no such character": ('+^name: "\\UFFFFFFFF"', ["not YAML: a number that is too large"]),
-    "backslash": ('+name: ^"C:\\data"', ["a backslash that begins no escape", "or put the text in single quotes"]),
+    "no such character": ('+^name: "\\UFFFFFFFF"', ["not YAML: a number is too large"]),
+    "backslash": ('+name: ^"C:\\data"', ["a backslash that does not begin an escape", "or put the text in single quotes"]),
     "no colon": ("+^train\nlr: 1", ["a line without `key: value`"]),
-    "two colons": ("+name: a^: b", ["a `:` where none can be"]),
+    "two colons": ("+name: a^: b", ["a `:` that is not allowed here"]),
     "open quote": ('+name: ^"five', ["a quote that is never closed"]),
     "open bracket": ("+space: {reduction: ^[4, 8}", ["a bracket that is never closed"]),
     "crooked indentation": ("+train:\n   lr: 1\n  ^epochs: 3", ["this line is not indented like its neighbours"]),
@@ -226,7 +226,7 @@ def test_the_whole_text(complaint):
         f"error: config.yaml:4:12  search.sampler: unknown sampler `tep`; allowed: {', '.join(SAMPLERS)}\n"
         "    4 |   sampler: tep\n"
         "      |            ^^^ did you mean `tpe`?\n"
-        "error: config.yaml:6:9  budget.time: `5x` is no time\n"
+        "error: config.yaml:6:9  budget.time: `5x` is not a duration\n"
         "    6 |   time: 5x # soon\n"
         "      |         ^^ write for example 90s, 10m, 2h or 1h30m\n"
         "2 errors. Nothing was started."
@@ -284,8 +284,8 @@ def test_folder_is_no_file(tmp_path):
         ("=3", "error: --set =3  not a setting"),
         ("train..epochs=3", "not a setting"),
         ("train.epochs=", "train.epochs: expected a whole number, got nothing"),
-        ("train.epochs.x=3", "train.epochs.x: there is no such place in the config"),
-        ("objectives.7.limit=3", "objectives.7.limit: there is no such place in the config"),
+        ("train.epochs.x=3", "train.epochs.x: this key does not exist"),
+        ("objectives.7.limit=3", "objectives.7.limit: this key does not exist"),
         ("space.reduction=[4", "space.reduction: a bracket that is never closed"),
         ("name=!x y", "name: tags (`!`) are not allowed"),
         ("data=flowers", "data.dataset: unknown dataset `flowers`"),
@@ -327,7 +327,7 @@ def test_a_long_line_is_cut_around_the_mistake(complaint):
 def test_mistakes_without_a_file():
     with pytest.raises(ConfigError) as caught:
         Experiment.from_dict({"data": "digits", "model": {"backbone": "resnet18"}, "train": {"lr": float("nan")}})
-    assert str(caught.value).startswith("error: train.lr: `nan` is no finite number\n1 error.")
+    assert str(caught.value).startswith("error: train.lr: `nan` is not a finite number\n1 error.")
 
 
 @pytest.mark.parametrize(
