@@ -26,9 +26,9 @@ from search.execute.signals import Interrupted, Signals
 from search.loop import Budget, Loop
 from search.planning.budget_split import trainings_used
 from search.planning.optuna_study import Proposer
-from search.report import status as states
-from search.report import write as report
 from search.report.live import Live
+from search.report.status import status_here
+from search.report.write import write_report
 from search.results import compute as front
 from search.results import history
 from search.results.result import Front
@@ -111,7 +111,7 @@ def _run(
             )
             outcome = front.compute(place.name, ledger, rules(experiment))
             if durable.damaged(place.path):
-                report.write(outcome, ledger.trainings, ledger.entries, ledger.facts(), place.path)
+                write_report(outcome, ledger.trainings, ledger.entries, ledger.facts(), place.path)
             return outcome
         prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
         return _Session(prepared, place, ledger, watcher, taken).run()
@@ -294,7 +294,7 @@ class _Session:
             ledger.note(history=[vars(step) for step in history.steps(ledger, rules(experiment))])
             outcome = front.compute(self._place.name, ledger, rules(experiment))
             more = {} if self._loop.is_complete else {"progress": self._stopped()}
-            report.write(outcome, ledger.trainings, ledger.entries, {**ledger.facts(), **more}, self._place.path)
+            write_report(outcome, ledger.trainings, ledger.entries, {**ledger.facts(), **more}, self._place.path)
         for problem in self._tracker.close(
             outcome, self._place.path, ledger.trainings, status=status, history=ledger.fact("history") or ()
         ):
@@ -302,7 +302,7 @@ class _Session:
         ledger.note(mlflow_experiment=self._tracker.experiment_id)
         if outcome is not None and self._loop.is_complete:
             ledger.note(complete=_budget(experiment))  # last: until then the same command does all of this again
-        ended = replace(states.here(self._place), state="finished" if self._loop.is_complete else "stopped")
+        ended = replace(status_here(self._place), state="finished" if self._loop.is_complete else "stopped")
         durable.write(self._place.status, durable.seal(replace(ended, left_seconds=None).to_dict()))
         return outcome
 

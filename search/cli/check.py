@@ -75,7 +75,7 @@ class Checked:
         }
 
     def lines(self) -> list[str]:
-        from search.report.terminal import plan_lines
+        from search.report.plan_lines import plan_lines
 
         return [
             "ok        config, data, network, machine",

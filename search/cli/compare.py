@@ -21,6 +21,6 @@ from search.cli.options import JSON, RUNS, print_answer
 @JSON
 def compare(names: tuple[str, ...], target: Path, runs: Path, as_json: bool) -> None:
     """Compare the fronts of two or more runs: one picture, one table."""
-    from search.report.compare import compare as compare_runs
+    from search.report.compare import compare_runs
 
     print_answer("compare", None, compare_runs(names, runs, target), as_json=as_json)

@@ -13,10 +13,10 @@ from search.cli.options import JSON, RUNS
 @JSON
 def report(run: str, runs: Path, as_json: bool) -> None:
     """Print the result of RUN, and rewrite its report, tables and picture."""
-    from search.report import refresh
+    from search.report.refresh import refresh_run
     from search.report.terminal import show
 
-    front, folder = refresh.write(run, runs)
+    front, folder = refresh_run(run, runs)
     if as_json:
         click.echo(front.to_json())
     else:

@@ -13,11 +13,11 @@ from search.cli.options import JSON, RUNS, print_json
 @JSON
 def status(run: str | None, runs: Path, as_json: bool) -> None:
     """Show how far RUN is, from any terminal. Without RUN, show all runs."""
-    from search.report import status as states
+    from search.report.status import read_status
     from search.state import run_folder
 
     names = [run] if run else run_folder.names(runs)
-    found = [states.read(name, runs) for name in names]
+    found = [read_status(name, runs) for name in names]
     if as_json:
         print_json("status", run, {"runs": [state.to_dict() for state in found]})
     elif found:

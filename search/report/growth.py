@@ -1,61 +1,74 @@
-"""How the front grew with the trainings, as a drawing: the posterior's hypervolume with its interval."""
+"""How the result grew with the number of trainings, as a drawing: whether more trainings would help."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from search.report.chart import BOTTOM, LEFT, RIGHT, WIDTH, Scale, signed
-from search.report.tables import escape
+from search.report.chart import Axis
+from search.report.scale import Frame, padded
+from search.report.wording import signed, tick
+from search.results.interval_text import with_interval
 from search.results.result import Front
 
-HEIGHT, TOP = 220, 12
+FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
 Step = Mapping[str, float]
-_NOTHING = "At no time did the posterior put any placement above plain, so there is no curve to draw."
+_FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."
+_CURVE = (
+    "The curve shows the expected gain over plain if you pick the best placement for a random cost limit "
+    "(the hypervolume of the front), as estimated after each number of trainings, with its interval. "
+    "It can fall when early luck fades."
+)
 
 
-def drawing(front: Front, steps: Sequence[Step]) -> str:
-    """A figure with a sentence on whether more trainings would help; nothing where there are no two steps."""
+@dataclass(frozen=True)
+class GrowthCurve:
+    """The expected gain in points after each number of trainings: ``steps`` hold (trainings, gain, low, high)."""
+
+    description: str
+    x: Axis
+    y: Axis
+    steps: tuple[tuple[float, float, float, float], ...]
+    frame: Frame = FRAME
+
+    @property
+    def band(self) -> list[tuple[float, float]]:
+        """The corners of the interval's band: along its upper end, and back along the lower one."""
+        upper = [(n, high) for n, _, _, high in self.steps]
+        lower = [(n, low) for n, _, low, _ in reversed(self.steps)]
+        return [*upper, *lower]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What the last step is worth, in a sentence, and the curve; no curve where no placement was ever above plain."""
+
+    sentence: str
+    note: str
+    curve: GrowthCurve | None
+
+
+def growth(front: Front, steps: Sequence[Step]) -> Growth | None:
+    """The growth of a result from its steps; None with fewer than two of them."""
     if len(steps) < 2:
-        return ""
+        return None
+    sentence = _sentence(front, steps[-1])
     if not any(step["low"] or step["high"] for step in steps):
-        return f"<h2>Would more trainings help?</h2><p>{escape(_words(front, steps[-1]))} {_NOTHING}</p>"
-    return (
-        f"<h2>Would more trainings help?</h2><figure>{_svg(steps)}<figcaption>{escape(_words(front, steps[-1]))} "
-        "The curve is what following the front would earn at an overhead budget drawn uniformly (hypervolume over plain), as "
-        "the posterior after so many trainings saw it, with its interval; it may fall, where early luck did not last."
-        "</figcaption></figure>"
+        return Growth(sentence, _FLAT, None)
+    return Growth(sentence, _CURVE, _curve(steps))
+
+
+def _sentence(front: Front, last: Step) -> str:
+    value = with_interval(last["hypervolume"], last["low"], last["high"], "points")
+    now = f"After {last['trainings']:.0f} trainings: {value}."
+    return now if front.insights is None else f"{now} {front.insights.progress.words}"
+
+
+def _curve(steps: Sequence[Step]) -> GrowthCurve:
+    ends = [0.0, *(step[name] for step in steps for name in ("low", "high"))]
+    x = FRAME.x_scale(steps[0]["trainings"], steps[-1]["trainings"])
+    y = FRAME.y_scale(*padded(ends, empty=0.1))
+    return GrowthCurve(
+        description=f"Expected gain after each number of trainings; {signed(steps[-1]['hypervolume'])} points at the end",
+        x=Axis("trainings", x, tuple((value, f"{value:g}") for value in x.ticks())),
+        y=Axis("points over plain", y, tuple((value, tick(value)) for value in y.ticks())),
+        steps=tuple((step["trainings"], step["hypervolume"], step["low"], step["high"]) for step in steps),
     )
-
-
-def _words(front: Front, last: Step) -> str:
-    now = f"After {last['trainings']:.0f} trainings: {last['hypervolume']:+.2f} points [{last['low']:+.2f}, {last['high']:+.2f}]."
-    if front.insights is None:
-        return now
-    return f"{now} {front.insights.progress.words}"
-
-
-def _svg(steps: Sequence[Step]) -> str:
-    values = [step[name] for step in steps for name in ("low", "high")]
-    room = 0.05 * (max(values) - min(values)) or 0.1
-    x = Scale(steps[0]["trainings"], steps[-1]["trainings"], LEFT, WIDTH - RIGHT)
-    y = Scale(min(*values, 0.0) - room, max(*values, 0.0) + room, HEIGHT - BOTTOM, TOP)
-    upper = " ".join(f"{x(s['trainings'])},{y(s['high'])}" for s in steps)
-    lower = " ".join(f"{x(s['trainings'])},{y(s['low'])}" for s in reversed(steps))
-    line = " ".join(f"{x(s['trainings'])},{y(s['hypervolume'])}" for s in steps)
-    last = steps[-1]
-    label = f"Hypervolume after each number of trainings; at the end {last['hypervolume']:+.2f} points"
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">{"".join(_frame(x, y))}'
-        f'<polygon class="band" points="{upper} {lower}"/><polyline class="staircase" points="{line}"/></svg>'
-    )
-
-
-def _frame(x: Scale, y: Scale) -> Iterable[str]:
-    bottom = HEIGHT - BOTTOM
-    for value in x.ticks():
-        yield f'<text class="tick" x="{x(value)}" y="{bottom + 16}" text-anchor="middle">{value:g}</text>'
-    for value in y.ticks():
-        kind = "grid" if value else "zero"
-        yield f'<line class="{kind}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value)}" y2="{y(value)}"/>'
-        yield f'<text class="tick" x="{LEFT - 6}" y="{y(value) + 4}" text-anchor="end">{signed(value)}</text>'
-    yield f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 6}" text-anchor="middle">trainings</text>'
-    middle = (TOP + bottom) / 2
-    yield f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">points over plain</text>'

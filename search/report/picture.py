@@ -1,143 +1,213 @@
-"""The picture of a front, for places that show no page: drawn by matplotlib."""
+"""The charts as PNG, for places that show no page: matplotlib draws the same descriptions as the page."""
 
 import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from search.report.verdict_styles import LOOKS
-from search.results.result import Front, Point
-from senet_nas.costs.measures import USUAL, of_overhead
+from search.report.chart import FRAME, PALE, Axis, ChartPoint, FrontChart, LegendEntry, front_charts
+from search.report.fronts_chart import FrontLine, FrontsChart, fronts_chart
+from search.report.name_placement import Name
+from search.report.scale import Scale
+from search.results.result import Front
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+# At this many dots per inch a point of matplotlib is a pixel of the frame; the file has more of them.
+DPI = 72
+DPI_OF_FILE = 110
+# Pixels above the frame for the title, and below it for the legend.
+TITLE = 44
+LEGEND = 66
+INK = "#222222"
+BAND = "#e9edf1"
+RING = "#d1495b"
+TEXT = 11
+
 
 def front_png(front: Front) -> bytes:
-    """Gain over plain with its interval against the first overhead; the front as a line, the recommended ringed."""
-    out = io.BytesIO()
-    figure(front).savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
-    return out.getvalue()
+    """Gain over plain against the first overhead, with intervals, names and a legend; the verdict is the title."""
+    return _png(figure(front))
+
+
+def fronts_png(fronts: Sequence[Front]) -> bytes:
+    """The fronts of several runs, each over its own plain network, with the intervals of their members."""
+    return _png(fronts_figure(fronts))
 
 
 def figure(front: Front) -> "Figure":
-    """The picture as a matplotlib figure."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(8, 5), dpi=72, layout="constrained")  # at this dpi a pixel is a point
-    FigureCanvasAgg(made)
-    axes = made.add_subplot()
-    _draw(axes, front)
-    made.draw_without_rendering()  # settles the layout, so that labels know where they may stand
-    _label(axes, front)
+    """The picture of a front as a matplotlib figure."""
+    chart = front_charts(front)[0]
+    made, axes = _framed(front.verdict, chart.x, chart.y)
+    _draw_band(axes, chart)
+    for style, is_pale in dict.fromkeys((point.verdict, point.is_pale) for point in chart.points):
+        _draw_points(axes, [p for p in chart.points if (p.verdict, p.is_pale) == (style, is_pale)])
+    _draw_seeds(axes, [point for point in chart.points if point.is_finalist], chart.y.scale)
+    _draw_staircase(axes, chart.staircase, chart.x.scale.high, color=INK, linewidth=1.3)
+    _draw_rings(axes, [(point.cost, point.gain) for point in chart.points if point.is_recommended])
+    for name in chart.names:
+        _draw_name(made, name)
+    _draw_legend(made, [(_handle(entry), entry.text) for entry in chart.legend if entry.kind])
     return made
 
 
-def _draw(axes: "Axes", front: Front) -> None:
-    cost = front.costs[0]
-    band, what = (front.provable, "smaller than this confirmation can prove") if front.confirmed else (
-        front.sigma, "seed noise of a single training")  # fmt: skip
-    axes.axhspan(-band, band, color="#eef1f4", zorder=0, label=f"within {band:.2f} points: {what}")
-    axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
-    for verdict in LOOKS:
-        for on_front in (True, False):
-            points = [p for p in front.points if p.verdict == verdict and p.on_front is on_front]
-            if points:
-                _scatter(axes, points, cost, verdict, alpha=1.0 if on_front else 0.5)
-    axes.plot([p.costs[cost] for p in front.members], [p.gain for p in front.members], color="#222222", linewidth=1.2,
-              zorder=2, label="front (paler: behind it)", drawstyle="steps-post")  # fmt: skip
-    best = front[front.recommended]
-    axes.scatter([best.costs[cost]], [best.gain], s=260, facecolors="none", edgecolors="#d1495b", linewidths=2,
-                 zorder=5, label="recommended")  # fmt: skip
-    axes.set_xlabel(f"{of_overhead(cost).title} over plain, percent")
-    axes.set_ylabel(f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)")
-    axes.set_title("\n".join(textwrap.wrap(front.verdict, 88)), fontsize=10, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.margins(x=0.06)
-    handles, names = axes.get_legend_handles_labels()
-    shown = dict(zip(reversed(names), reversed(handles), strict=True))  # of each name the first, which is not pale
-    axes.figure.legend(shown.values(), shown, fontsize=8, frameon=False, loc="outside lower center", ncols=4)
+def fronts_figure(fronts: Sequence[Front]) -> "Figure":
+    """The picture of several fronts as a matplotlib figure."""
+    from matplotlib.lines import Line2D
+
+    chart: FrontsChart = fronts_chart(fronts)
+    made, axes = _framed(chart.title, chart.x, chart.y)
+    handles: list[tuple[Any, str]] = []
+    for number, line in enumerate(chart.lines):
+        colour = f"C{number}"
+        _draw_front(axes, line, chart.x.scale.high, colour)
+        handles.append((Line2D([], [], color=colour, ls=line.dash, marker=line.marker), line.run))
+    _draw_rings(axes, [line.best for line in chart.lines])
+    _draw_legend(made, [*handles, (_handle(LegendEntry("recommended", "ring")), "recommended")])
+    return made
 
 
-def _scatter(axes: "Axes", points: Sequence[Point], cost: str, verdict: str, *, alpha: float) -> None:
-    marker, colour, filling = LOOKS[verdict]
-    x, y = [p.costs[cost] for p in points], [p.gain for p in points]
-    # The mean of a skewed posterior may lie outside its interval; a bar is never drawn inside out.
-    spread = [[max(0.0, p.gain - p.gain_low) for p in points], [max(0.0, p.gain_high - p.gain) for p in points]]
-    size = 12 if marker == "*" else 7
-    axes.errorbar(x, y, yerr=spread, fmt=marker, color=colour, markerfacecolor=filling, markersize=size, elinewidth=0.8,
-                  alpha=alpha, zorder=3, label=verdict)  # fmt: skip
+# -- parts of both pictures -------------------------------------------------------------------------------------------
 
 
-def _label(axes: "Axes", front: Front) -> None:
-    """Names the recommended, the finalists and the front, where a name hides neither another point nor its name."""
-    from matplotlib.transforms import Bbox
+def _png(made: "Figure") -> bytes:
+    out = io.BytesIO()
+    made.savefig(out, format="png", dpi=DPI_OF_FILE, metadata={"Software": "senet-search"})
+    return out.getvalue()
 
-    cost, frame = front.costs[0], axes.get_window_extent()
-    finalists = [p for p in front.points if p.role == "finalist"]
-    at = {p.id: (p.costs[cost], p.gain) for p in front.points}
-    spots = dict(zip(at, axes.transData.transform(list(at.values())), strict=True))
-    taken = {name: [Bbox.from_bounds(x - 6, y - 9, 12, 18)] for name, (x, y) in spots.items()}
-    for name in dict.fromkeys([front.recommended, *(p.id for p in (*finalists, *front.members))]):
-        others = [box for other, boxes in taken.items() if other != name for box in boxes]
-        (x, y), width = spots[name], 6 * len(name)
-        for dx, dy in ((7, 5), (-7 - width, 5), (7, -13), (-7 - width, -13), (-width / 2, 11), (-width / 2, -20)):
-            box = Bbox.from_bounds(x + dx, y + dy, width, 9)
-            if frame.contains(*box.min) and frame.contains(*box.max) and not box.count_overlaps(others):
-                axes.annotate(name, at[name], xytext=(dx, dy), textcoords="offset points", fontsize=9)
-                taken[name].append(box)
-                break
+
+def _framed(title: str, x: Axis, y: Axis) -> tuple["Figure", "Axes"]:
+    """A figure whose axes cover the frame of the chart, pixel for pixel."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    height = TITLE + FRAME.height + LEGEND
+    made = Figure(figsize=(FRAME.width / DPI, height / DPI), dpi=DPI)
+    FigureCanvasAgg(made)
+    inner_width = FRAME.inner_right - FRAME.left
+    inner_height = FRAME.inner_bottom - FRAME.top
+    corner = (FRAME.left / FRAME.width, (LEGEND + FRAME.bottom) / height)
+    axes = made.add_axes((*corner, inner_width / FRAME.width, inner_height / height))
+    axes.set_xlim(x.scale.low, x.scale.high)
+    axes.set_ylim(y.scale.low, y.scale.high)
+    axes.set_xticks([value for value, _ in x.ticks], [text for _, text in x.ticks])
+    axes.set_yticks([value for value, _ in y.ticks], [text for _, text in y.ticks])
+    axes.set_xlabel(x.label, fontsize=TEXT)
+    axes.set_ylabel(y.label, fontsize=TEXT)
+    axes.yaxis.set_label_coords((14 - FRAME.left) / inner_width, 0.5)
+    axes.tick_params(labelsize=TEXT, color="#88888855", labelcolor="#555555")
+    axes.grid(color="#88888833")
+    axes.set_axisbelow(True)
+    axes.axhline(0, color=INK, linewidth=1, zorder=1)
+    axes.spines[:].set_visible(False)
+    made.text(0.01, 1 - 8 / height, "\n".join(textwrap.wrap(title, 110)), fontsize=TEXT + 2, va="top")
+    return made, axes
+
+
+def _draw_staircase(axes: "Axes", steps: Sequence[tuple[float, float]], end: float, **style: Any) -> None:
+    """A step at each corner; the last one reaches to the end, as more cost brings no more gain."""
+    if steps:
+        x = [*(cost for cost, _ in steps), end]
+        y = [*(gain for _, gain in steps), steps[-1][1]]
+        axes.plot(x, y, drawstyle="steps-post", zorder=2, **style)
+
+
+def _draw_rings(axes: "Axes", places: Sequence[tuple[float, float]]) -> None:
+    x, y = zip(*places, strict=True)
+    axes.plot(x, y, "o", markersize=26, markerfacecolor="none", markeredgecolor=RING, markeredgewidth=2.5, zorder=5)
+
+
+def _draw_legend(made: "Figure", entries: Sequence[tuple[Any, str]]) -> None:
+    handles, texts = zip(*entries, strict=True)
+    fitting = 150 // (max(len(text) for text in texts) + 6)
+    made.legend(
+        handles,
+        texts,
+        loc="lower left",
+        bbox_to_anchor=(0.0, 0.0),
+        ncols=min(4, max(1, fitting)),
+        fontsize=TEXT - 1,
+        frameon=False,
+    )
+
+
+# -- one front --------------------------------------------------------------------------------------------------------
+
+
+def _draw_band(axes: "Axes", chart: FrontChart) -> None:
+    axes.axhspan(-chart.band.height, chart.band.height, color=BAND, zorder=0)
+
+
+def _draw_points(axes: "Axes", points: Sequence[ChartPoint]) -> None:
+    """Points of one verdict, all pale or none."""
+    style = points[0].style
+    # The mean of a skewed posterior may lie outside its interval; a bar never points inwards.
+    below = [max(0.0, p.gain - p.low) for p in points]
+    above = [max(0.0, p.high - p.gain) for p in points]
+    axes.errorbar(
+        [p.cost for p in points],
+        [p.gain for p in points],
+        yerr=[below, above],
+        fmt=style.marker,
+        color=style.colour,
+        markerfacecolor=style.filling,
+        markersize=_marker_size(style.marker),
+        ecolor="#555555",
+        elinewidth=1,
+        alpha=PALE if points[0].is_pale else 1.0,
+        zorder=3,
+    )
+
+
+def _marker_size(marker: str) -> int:
+    return 17 if marker == "*" else 11
+
+
+def _draw_seeds(axes: "Axes", points: Sequence[ChartPoint], y: Scale) -> None:
+    seeds = [(point.cost, gain) for point in points for gain in point.seeds if y.contains(gain)]
+    axes.scatter([cost for cost, _ in seeds], [gain for _, gain in seeds], s=12, color="#333333", alpha=0.55, zorder=4)
+
+
+def _draw_name(made: "Figure", name: Name) -> None:
+    """At its pixel of the frame, which lies below the title."""
+    height = TITLE + FRAME.height + LEGEND
+    place = (name.x + name.dx) / FRAME.width, 1 - (TITLE + name.y + name.dy) / height
+    made.axes[0].annotate(name.text, place, xycoords="figure fraction", fontsize=TEXT, fontweight="bold", zorder=6)
+
+
+def _handle(entry: LegendEntry) -> Any:
+    """What stands beside the text of a legend's entry."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if entry.kind == "band":
+        return Patch(color=BAND)
+    if entry.kind == "line":
+        return Line2D([], [], color=INK, linewidth=1.3)
+    if entry.kind == "ring":
+        return Line2D([], [], linestyle="", marker="o", markersize=14, markerfacecolor="none", markeredgecolor=RING)
+    if entry.kind == "seed":
+        return Line2D([], [], linestyle="", marker="o", markersize=3.5, color="#333333", alpha=0.55)
+    style = entry.style
+    return Line2D(
+        [], [], linestyle="", marker=style.marker, color=style.colour, markerfacecolor=style.filling,
+        markersize=_marker_size(style.marker) - 2,
+    )  # fmt: skip
 
 
 # -- several fronts ---------------------------------------------------------------------------------------------------
 
 
-def fronts_png(fronts: Sequence[Front]) -> bytes:
-    """The fronts of several runs, each over its own plain network, with the intervals of their members."""
-    out = io.BytesIO()
-    fronts_figure(fronts).savefig(out, format="png", dpi=150, metadata={"Software": "senet-search"})
-    return out.getvalue()
-
-
-def fronts_figure(fronts: Sequence[Front]) -> "Figure":
-    """The picture as a matplotlib figure; the axis is the first overhead of the first run that all of them know."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(8, 5), dpi=72, layout="constrained")
-    FigureCanvasAgg(made)
-    axes = made.add_subplot()
-    cost = next(cost for cost in (*fronts[0].costs, USUAL.overhead) if all(_knows(front, cost) for front in fronts))
-    end = max(point.costs[cost] for front in fronts for point in front.points)
-    axes.axhline(0, color="#222222", linewidth=0.8, zorder=1)
-    for number, front in enumerate(fronts):
-        _draw_front(axes, front, cost, end, number)
-    best = [front[front.recommended] for front in fronts]
-    x, y = [point.costs[cost] for point in best], [point.gain for point in best]
-    axes.scatter(x, y, s=200, facecolors="none", edgecolors="#d1495b", linewidths=2, label="recommended")
-    axes.set_xlabel(f"{of_overhead(cost).title} over plain, percent")
-    axes.set_ylabel("gain over the plain network of the same run, points")
-    axes.set_title("Fronts with their intervals; pale: behind the front", fontsize=10, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)
-    made.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
-    return made
-
-
-def _knows(front: Front, cost: str) -> bool:
-    return all(cost in point.costs for point in front.points)
-
-
-def _draw_front(axes: "Axes", front: Front, cost: str, end: float, number: int) -> None:
-    members = sorted(front.members, key=lambda p: p.costs[cost])
-    x, y = [p.costs[cost] for p in members], [p.gain for p in members]
-    spread = [[max(0.0, p.gain - p.gain_low) for p in members], [max(0.0, p.gain_high - p.gain) for p in members]]
-    # Colour, marker and dash differ, so that the picture also reads in grey.
-    marker, dash = "osv^D*"[number % 6], ("-", "--", ":", "-.")[number % 4]
-    (line,) = axes.plot(x, y, dash, drawstyle="steps-post", linewidth=1.4, marker=marker, label=front.run)
-    colour = line.get_color()
-    axes.plot([x[-1], end], [y[-1], y[-1]], dash, linewidth=1.4, color=colour)  # what costs more brings no more
-    axes.errorbar(x, y, yerr=spread, fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
-    rest = [p for p in front.points if not p.on_front]
-    axes.plot([p.costs[cost] for p in rest], [p.gain for p in rest], marker, color=colour, alpha=0.3, markersize=4)
+def _draw_front(axes: "Axes", line: FrontLine, end: float, colour: str) -> None:
+    _draw_staircase(axes, line.staircase, end, color=colour, linestyle=line.dash, linewidth=1.4)
+    x = [cost for cost, _, _, _ in line.members]
+    y = [gain for _, gain, _, _ in line.members]
+    below = [max(0.0, gain - low) for _, gain, low, _ in line.members]
+    above = [max(0.0, high - gain) for _, gain, _, high in line.members]
+    axes.plot(x, y, line.marker, color=colour, zorder=4)
+    axes.errorbar(x, y, yerr=[below, above], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
+    pale_x = [cost for cost, _ in line.others]
+    pale_y = [gain for _, gain in line.others]
+    axes.plot(pale_x, pale_y, line.marker, color=colour, alpha=0.3, markersize=4)

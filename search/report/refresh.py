@@ -1,31 +1,35 @@
-"""``senet-search report``: the result of a run, written anew from its ledger."""
+"""``senet-search report``: the files of a result, written again from the ledger as it is now."""
 
 from contextlib import closing
 from pathlib import Path
 
-from search.report import status
-from search.report import write as report
-from search.results import compute as front
+from search.report.status import status_here
+from search.report.write import write_report
 from search.results import history
+from search.results.compute import compute
 from search.results.result import Front, Rules
 from search.setup.experiment_setup import kept, rules
-from search.state import run_folder as folder
+from search.state import run_folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 
 
-def write(run: str, runs: Path) -> tuple[Front, Path]:
-    """Writes report, picture and tables of a run, finished or not; returns its front and its folder. Raises UserError."""
-    place = folder.find(run, runs)
+def refresh_run(run: str, runs: Path) -> tuple[Front, Path]:
+    """Writes the report of a run, finished or not; returns its front and its folder.
+
+    Raises UserError for an unknown run, and where plain has no finished training.
+    """
+    place = run_folder.find(run, runs)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        return rewritten(place, ledger, rules(kept(place, ledger))), place.path
+        return refresh(place, ledger, rules(kept(place, ledger))), place.path
 
 
-def rewritten(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
-    """Writes them from what the ledger holds now. Raises UserError where plain has no finished training."""
-    found, facts = front.compute(place.name, ledger, rules), ledger.facts()
+def refresh(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
+    """Writes the report from an open ledger, returns the front. Raises UserError where plain has no finished training."""
+    front = compute(place.name, ledger, rules)
+    facts = dict(ledger.facts())
     if facts.get("complete") is None:
-        steps = [vars(step) for step in history.steps(ledger, rules)]
-        facts = {**facts, "history": steps, "progress": status.here(place).sentence()}
-    report.write(found, ledger.trainings, ledger.entries, facts, place.path)
-    return found
+        facts["history"] = [vars(step) for step in history.steps(ledger, rules)]
+        facts["progress"] = status_here(place).sentence()
+    write_report(front, ledger.trainings, ledger.entries, facts, place.path)
+    return front

@@ -1,5 +1,8 @@
-"""``senet-search status``: how far a run is, read from its ledger by any process of the same machine, and from
-``status.json`` on another one that shares the folder: SQLite's log cannot be read across machines."""
+"""``senet-search status``: how far a run is.
+
+Any process of the machine that runs it reads its ledger. A machine that only shares the folder reads ``status.json``:
+SQLite's write-ahead log cannot be read from another machine.
+"""
 
 import socket
 import time
@@ -11,9 +14,9 @@ from typing import Any
 
 from search.config import Experiment
 from search.report.wording import clock
-from search.results import compute as front
+from search.results.compute import compute
 from search.setup.experiment_setup import kept, rules
-from search.state import run_folder as folder
+from search.state import run_folder
 from search.state.ledger import Ledger
 from search.state.records import Training
 from search.state.run_folder import RunFolder
@@ -23,9 +26,10 @@ from spaces.errors import UserError
 
 @dataclass(frozen=True)
 class Status:
-    """One run. ``state`` is running, finished, or stopped (the same command goes on with it).
+    """How far one run is. ``state`` is running, finished, or stopped (the command that started it continues it).
 
-    ``host`` is the machine that told so at second ``told_at``, where it is another one.
+    ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
+    that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
     """
 
     run: str
@@ -43,64 +47,97 @@ class Status:
         return asdict(self)
 
     def lines(self) -> list[str]:
-        ago = f"  as {self.host} told {clock(time.time() - self.told_at)} ago" if self.host else ""
-        return [f"{self.sentence()}{ago}", *(f"  training {name}" for name in self.running), f"  {self.verdict}"]
+        return [
+            f"{self.sentence()}{self._age()}",
+            *(f"  training {name}" for name in self.running),
+            f"  {self.verdict}",
+        ]
 
     def sentence(self) -> str:
-        done = self.trainings.get("finished", 0)
-        left = f", about {clock(self.left_seconds)} left" if self.left_seconds is not None else ""
-        more = "".join(f", {self.trainings[s]} {s}" for s in ("failed", "stopped") if self.trainings.get(s))
-        return f"{self.run}: {self.state}, {done} of {self.budget} trainings{more}, {clock(self.seconds)}{left}"
+        """One line: run: running, 16 of 64 trainings, 1 failed, 3m05s, about 9m12s left."""
+        parts = [f"{self.state}", f"{self.trainings.get('finished', 0)} of {self.budget} trainings"]
+        parts += [f"{self.trainings[state]} {state}" for state in ("failed", "stopped") if self.trainings.get(state)]
+        parts.append(clock(self.seconds))
+        if self.left_seconds is not None:
+            parts.append(f"about {clock(self.left_seconds)} left")
+        return f"{self.run}: {', '.join(parts)}"
+
+    def _age(self) -> str:
+        return f"  (written by {self.host} {clock(time.time() - self.told_at)} ago)" if self.host else ""
 
 
-def read(run: str, runs: Path) -> Status:
-    """The status of one run. Raises UserError where there is no such run."""
-    place = folder.find(run, runs)
-    return (_told(place) if place.host not in ("", socket.gethostname()) else None) or here(place)
+def read_status(run: str, runs: Path) -> Status:
+    """The status of a run, wherever it runs. Raises UserError for an unknown run."""
+    place = run_folder.find(run, runs)
+    is_remote = place.host not in ("", socket.gethostname())
+    written = _written(place) if is_remote else None
+    return written or status_here(place)
 
 
-def _told(place: RunFolder) -> Status | None:
-    """What a driver on another machine wrote last; None where it wrote nothing whole."""
-    body = durable.unseal(place.status.read_bytes()) if place.status.exists() else None
-    return None if body is None else Status(**{**body, "host": place.host, "told_at": place.status.stat().st_mtime})
-
-
-def here(place: RunFolder) -> Status:
-    """The status of a run of this machine."""
-    is_live = place.is_held  # before the ledger is read: what a driver did since is then in it
+def status_here(place: RunFolder) -> Status:
+    """The status of a run of this machine, from its ledger."""
+    is_live = place.is_held  # asked before the ledger is read, which then holds whatever the driver did since
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
-        is_complete, budget = ledger.fact("complete") is not None, experiment.budget.trainings
-        counts = dict(Counter(str(t.state) for t in ledger.trainings))
         seconds = _seconds(ledger, is_live)
-        finished = counts.get("finished", 0)
-        left = seconds / finished * (budget - finished) if is_live and finished else None
-        running = [
-            f"{t.name} {ledger.entries[t.architecture].label}{_epoch(t, experiment)}"
-            for t in ledger.trainings if t.state == "running" and is_live
-        ]  # fmt: skip
+        counts = dict(Counter(str(training.state) for training in ledger.trainings))
+        budget = experiment.budget.trainings
         return Status(
-            run=place.name, state="running" if is_live else "finished" if is_complete else "stopped", trainings=counts,
-            budget=budget, seconds=seconds, left_seconds=left, running=running, verdict=_verdict(ledger, experiment),
-        )  # fmt: skip
+            run=place.name,
+            state=_state(ledger, is_live),
+            trainings=counts,
+            budget=budget,
+            seconds=seconds,
+            left_seconds=_left(counts.get("finished", 0), budget, seconds) if is_live else None,
+            running=_running(ledger, experiment) if is_live else [],
+            verdict=_verdict(ledger, experiment),
+        )
+
+
+def _written(place: RunFolder) -> Status | None:
+    """The status that the driver on another machine wrote last; None where the file is missing or damaged."""
+    body = durable.unseal(place.status.read_bytes()) if place.status.exists() else None
+    if body is None:
+        return None
+    return Status(**{**body, "host": place.host, "told_at": place.status.stat().st_mtime})
+
+
+def _state(ledger: Ledger, is_live: bool) -> str:
+    if is_live:
+        return "running"
+    return "stopped" if ledger.fact("complete") is None else "finished"
+
+
+def _left(finished: int, budget: int, seconds: float) -> float | None:
+    """Seconds that the rest of the budget takes at the average pace so far."""
+    return seconds / finished * (budget - finished) if finished else None
+
+
+def _running(ledger: Ledger, experiment: Experiment) -> list[str]:
+    """The trainings under way: name, placement and epoch."""
+    return [
+        f"{training.name} {ledger.entries[training.architecture].label}{_epoch(training, experiment)}"
+        for training in ledger.trainings
+        if training.state == "running"
+    ]
 
 
 def _epoch(training: Training, experiment: Experiment) -> str:
-    """How far a training is; of somebody else's, nobody knows how many epochs it has."""
+    """How far a training is; the number of epochs of a user's own evaluation is unknown."""
     if experiment.evaluate == "train":
         return f", epoch {training.epoch} of {experiment.train.epochs}"
     return f", epoch {training.epoch}" if training.epoch else ""
 
 
-def _verdict(ledger: Ledger, experiment: Any) -> str:
+def _verdict(ledger: Ledger, experiment: Experiment) -> str:
     try:
-        return front.compute("", ledger, rules(experiment)).verdict
+        return compute("", ledger, rules(experiment)).verdict
     except UserError as error:
         return error.message
 
 
 def _seconds(ledger: Ledger, is_live: bool) -> float:
-    """Time spent in all sessions; in the one that goes on now, until now and not until the last training ended."""
+    """Seconds in all sessions; of a session under way, those until now."""
     began = ledger.fact("session_began")
     if is_live and began:
         return float(ledger.fact("seconds_before") or 0) + time.time() - float(began)

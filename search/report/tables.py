@@ -1,29 +1,30 @@
-"""The tables of the page, each from what the ledger holds."""
+"""The tables of the report, each from a front or from the trainings of the ledger."""
 
-import html as escaping
-import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from search.report.content import Column, IntervalBar, Row, Section, Table, table
+from search.report.wording import joined, signed
+from search.results.insights import Contrast
+from search.results.interval_text import interval, with_interval
 from search.results.result import Front, Point
 from search.state import failures
 from search.state.records import Entry, Training
-from senet_nas.costs.measures import Measure
+from senet_nas.costs.measures import MEASURES, Measure
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
-# More rows of a table than this are not shown: with 10,000 trainings the page would have 5 MB.
-MOST_ROWS = 1000
-# A class for the row, and its cells.
-Row = tuple[str, Sequence[object]]
-# What stands right-aligned: numbers, intervals, and the dash of those that have none.
-_NUMBER = re.compile(r"[-+~]?[\d.,]+([eE][-+]?\d+)?( ?[^\w]*\[.*\])?|-|\[.*\]|")
-
-
-class Markup(str):
-    """A cell that is markup already: the only text that is not escaped."""
+LATENCY = MEASURES["latency"]
+# What a training logs besides its accuracy, by the title of its column.
+LOGGED = {
+    "gradient norm at the first convolution": "grad_norm",
+    "mean gate": "gate_mean",
+    "saturated gates, share": "gate_saturation",
+    "validation log-loss": "val_log_loss",
+    "training loss": "train_loss",
+    "seconds": "train_seconds",
+}
 
 
 def ordered(front: Front) -> list[Point]:
@@ -32,258 +33,272 @@ def ordered(front: Front) -> list[Point]:
     return [front.plain, *(p for p in front.members if not p.is_plain), *rest]
 
 
-def row(point: Point, front: Front) -> list[str]:
-    """One architecture in cells: id, words, accuracy, gain, seeds, the overhead of every counted cost, verdict."""
-    gain = "-" if point.is_plain else f"{point.gain:+.2f} [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"
+def gain_text(point: Point) -> str:
+    """The gain of a point with its interval; a dash for plain."""
+    return "-" if point.is_plain else with_interval(point.gain, point.gain_low, point.gain_high)
+
+
+def verdict_text(point: Point) -> str:
+    """The verdict of a point, and whether it is over a limit of the objectives."""
+    return point.verdict if point.allowed else f"{point.verdict}, over a limit"
+
+
+# -- architectures ----------------------------------------------------------------------------------------------------
+
+
+def points_table(front: Front) -> Table:
+    """All architectures, the front in bold."""
+    columns = (
+        Column("id"),
+        Column("SE placement"),
+        Column("validation accuracy, %", "number"),
+        Column(f"gain over plain, points [{_level(front)}]", "number"),
+        Column("seeds", "number"),
+        *(Column(f"{measure.title} over plain, %", "number") for measure in counted_costs(front)),
+        Column("verdict"),
+        Column("each seed, %"),
+    )
+    costs = counted_costs(front)
+    caption = "Architectures of the run, the front first"
+    return table(caption, columns, ordered(front), lambda point: _point_row(point, front, costs))
+
+
+def _point_row(point: Point, front: Front, costs: Sequence[Measure]) -> Row:
     mark = " (recommended)" if point.id == front.recommended else ""
-    verdict = point.verdict if point.allowed else f"{point.verdict}, over a limit"
-    return [
-        point.id + mark, point.words, f"{point.val_accuracy:.2f}", gain, str(point.n_seeds),
-        *(f"{point.costs[measure.overhead]:+.2f}" for measure in exact(front)), verdict,
-    ]  # fmt: skip
+    cells = (
+        point.id + mark,
+        point.words,
+        f"{point.val_accuracy:.2f}",
+        gain_text(point).replace(" ", "\u00a0"),  # an interval stays on one line
+        str(point.n_seeds),
+        *(signed(point.costs[measure.overhead]) for measure in costs),
+        verdict_text(point),
+        joined(point.seeds.values()),
+    )
+    return Row(cells, is_front=point.on_front)
 
 
-def exact(front: Front) -> list[Measure]:
-    """The counted costs that a run knows: those of the tables. What was timed has a table of its own."""
+def counted_costs(front: Front) -> list[Measure]:
+    """The costs of a run that are known exactly; a timed cost has a table of its own."""
     return [measure for measure in front.measures if measure.is_counted]
 
 
-def points(front: Front) -> str:
-    """All architectures, the front in bold."""
-    head = ("id", "SE placement", "validation accuracy, %", f"gain over plain, points [{100 * front.rules.level:.0f} %]",
-            "seeds", *(f"{measure.title} over plain, %" for measure in exact(front)), "verdict", "each seed, %")  # fmt: skip
-    rows = []
-    for point in ordered(front):
-        cells = [*row(point, front), ", ".join(f"{value:.2f}" for value in point.seeds.values())]
-        cells[3] = cells[3].replace(" ", "\u00a0")  # an interval stays on one line
-        rows.append(("front" if point.on_front else "", cells))
-    note = "Estimates average over seeds, shrunk towards each other as the noise demands. Bold rows are the front."
-    written = table("Points of the run, the front first", head, rows)
-    return f'<section class="points"><h2>Architectures</h2><p>{note}</p>{written}</section>'
-
-
-def contrasts(front: Front) -> str:
-    """Which stage, position, width and squeeze pays: provable long before single architectures are."""
-    if front.insights is None or not front.insights.contrasts:
-        return ""
-    level, found = front.rules.level, front.insights.contrasts
-    reach = max(abs(end) for c in found for end in (c.low, c.high)) or 1.0
-    rows: list[Row] = [
-        (
-            "",
-            [
-                f"{c.factor} {c.level}",
-                f"{c.gain:+.2f}",
-                f"[{c.low:+.2f}, {c.high:+.2f}]",
-                _interval(c.gain, c.low, c.high, reach),
-                f"{100 * c.p_gain:.0f}",
-                c.verdict(level),
-            ],
-        )
-        for c in found
-    ]
-    note = ("Other things equal: SE in a stage against none there; every other level against the average of its rivals. "
-            "Likely, not proven.")  # fmt: skip
-    head = ("what", "gain, points", f"[{100 * level:.0f} %]", f"from -{reach:.2f} to +{reach:.2f}",
-            "chance that it gains, %", "likely")  # fmt: skip
-    return f"<h2>What pays</h2><p>{note}</p>" + table("Effects of single factors", head, rows)
-
-
-def _interval(value: float, low: float, high: float, reach: float) -> Markup:
-    """A drawing of an interval around 0; the numbers stand beside it, so it says nothing to a screen reader."""
-    at = {name: round(80 + 75 * x / reach, 1) for name, x in (("low", low), ("value", value), ("high", high))}
-    return Markup(
-        '<svg class="interval" viewBox="0 0 160 14" aria-hidden="true"><path class="grid" d="M80 0V14"/>'
-        f'<path class="bar" d="M{at["low"]} 7H{at["high"]}"/><circle cx="{at["value"]}" cy="7" r="3.5"/></svg>'
-    )
-
-
-def latency(front: Front, facts: Mapping[str, Any]) -> str:
-    """Time over plain, where it was an objective: measured for what is reported, predicted for all others."""
-    about = facts.get("latency_model")
-    if about is None:
-        return ""
-    rows: list[Row] = []
-    for point in ordered(front):
-        if point.latency_overhead is not None:
-            interval = (
-                "predicted" if point.latency_low is None else f"[{point.latency_low:+.2f}, {point.latency_high:+.2f}]"
-            )
-            over = "-" if point.is_plain else f"{point.latency_overhead:+.2f}"
-            cells = [point.id, point.words, f"{point.latency_ms:.3g}", over, "" if point.is_plain else interval]
-            rows.append(("front" if point.on_front else "", cells))
-    where = ", ".join(f"{key} {value}" for key, value in about["measured_on"].items())
+def latency_section(front: Front, model: Mapping[str, Any] | None) -> Section | None:
+    """Time over plain where it was an objective: measured for what is reported, predicted for all others."""
+    if model is None:
+        return None
+    device = ", ".join(f"{key} {value}" for key, value in model["measured_on"].items())
     note = (
-        f"Measured on {where}. Predictions err by {about['error']:.2f} % on average on architectures left out "
-        f"(n = {about['n']}, rank correlation {about['tau']:.2f}); what has an interval was timed alone beside plain, "
-        "after the search: in turns, both networks made anew for each round, the median of the rounds' ratios."
+        f"Measured on {device}. A value without an interval is predicted; on {model['n']} architectures that were left "
+        f"out, predictions are off by {model['error']:.2f} % on average (rank correlation {model['tau']:.2f}). A value "
+        "with an interval was measured after the search, with nothing else running: plain and the placement take turns, "
+        "each built again for every round, and the value is the median ratio of the rounds."
     )
-    head = ("id", "SE placement", "ms", "over plain, %", "[95 %]")
-    return f"<h2>Latency</h2><p>{escape(note)}</p>" + table("Time of a forward pass", head, rows)
+    columns = (
+        Column("id"),
+        Column("SE placement"),
+        Column("ms", "number"),
+        Column("over plain, %", "number"),
+        Column("[95 %]", "number"),
+    )
+    timed = [point for point in ordered(front) if LATENCY.overhead in point.costs]
+    return Section("Latency", note, table("Time of a forward pass", columns, timed, _latency_row))
 
 
-def test_set(front: Front) -> str:
-    """What the one look at the test set found; nothing where there was none."""
-    if not front.test:
+def _latency_row(point: Point) -> Row:
+    over = "-" if point.is_plain else signed(point.costs[LATENCY.overhead])
+    ms = LATENCY.shown(point.costs[LATENCY.column])
+    return Row((point.id, point.words, ms, over, _latency_interval(point)), is_front=point.on_front)
+
+
+def _latency_interval(point: Point) -> str:
+    if point.is_plain:
         return ""
-    rows: list[Row] = []
-    for name, found in front.test["results"].items():
-        values = [result["accuracy"] for result in found]
-        mean, each = f"{sum(values) / len(values):.2f}", ", ".join(f"{value:.2f}" for value in values)
-        rows.append(("", [name, front[name].words, mean, each]))
-    head = ("id", "SE placement", "test accuracy, %", "each fresh seed, %")
-    when = f"The test set was read once, after the search, on {escape(front.test['read'])}."
-    return f"<h2>Test set</h2><p>{when}</p>" + table(
-        "Test accuracy of the recommended and the plain network", head, rows
+    low, high = LATENCY.interval
+    return interval(point.costs[low], point.costs[high]) if low in point.costs else "predicted"
+
+
+def test_section(front: Front) -> Section | None:
+    """The accuracies on the test set; None where it was not read."""
+    if not front.test:
+        return None
+    columns = (
+        Column("id"),
+        Column("SE placement"),
+        Column("test accuracy, %", "number"),
+        Column("each fresh seed, %"),
+    )
+    note = f"The test set was read once, after the search, on {front.test['read']}."
+    caption = "Test accuracy of the recommended and the plain network"
+    accuracies = {name: [result["accuracy"] for result in found] for name, found in front.test["results"].items()}
+    return Section(
+        "Test set", note, table(caption, columns, list(accuracies.items()), lambda item: _test_row(front, *item))
     )
 
 
-def gradients(front: Front) -> str:
-    """Gradient norm at the first convolution by position: whether SE after the addition starves the first layers."""
+def _test_row(front: Front, name: str, accuracies: Sequence[float]) -> Row:
+    mean = sum(accuracies) / len(accuracies)
+    return Row((name, front[name].words, f"{mean:.2f}", joined(accuracies)))
+
+
+# -- what explains it -------------------------------------------------------------------------------------------------
+
+
+def effects_section(front: Front) -> Section | None:
+    """Which stage, position, width, squeeze or gate pays: often clear long before single architectures are."""
+    if front.insights is None or not front.insights.contrasts:
+        return None
+    effects = front.insights.contrasts
+    reach = max(abs(end) for effect in effects for end in (effect.low, effect.high)) or 1.0
+
+    def row(effect: Contrast) -> Row:
+        return _effect_row(effect, reach, front.rules.level)
+
+    columns = (
+        Column("what"),
+        Column("gain, points", "number"),
+        Column(f"[{_level(front)}]", "number"),
+        Column(f"from -{reach:.2f} to +{reach:.2f}", "bar"),
+        Column("chance that it gains, %", "number"),
+        Column("likely"),
+    )
+    note = (
+        "The effect of one choice, all else being equal. A stage with SE is compared with the same stage without it, any "
+        "other choice with the average of its alternatives. These effects are likely, not proven."
+    )
+    return Section("What pays", note, table("Effects of single choices", columns, effects, row))
+
+
+def _effect_row(effect: Contrast, reach: float, level: float) -> Row:
+    cells = (
+        f"{effect.factor} {effect.level}",
+        signed(effect.gain),
+        interval(effect.low, effect.high),
+        _bar(effect.low, effect.gain, effect.high, reach),
+        f"{100 * effect.p_gain:.0f}",
+        effect.verdict(level),
+    )
+    return Row(cells)
+
+
+def _bar(low: float, value: float, high: float, reach: float) -> IntervalBar:
+    def pixel(gain: float) -> float:
+        return round(80 + 75 * gain / reach, 1)
+
+    return IntervalBar(pixel(low), pixel(value), pixel(high))
+
+
+def gradients_section(front: Front) -> Section | None:
+    """Gradient norms at the first convolution by position of SE; None where none were logged."""
     plain = front.plain.logged.get("grad_norm")
     groups: dict[str, list[float]] = {}
     for point in front.points:
         if plain and not point.is_plain and "grad_norm" in point.logged:
             groups.setdefault(_positions(point), []).append(point.logged["grad_norm"] / plain)
     if not groups:
-        return ""
-    rows = [
-        ("", [name, str(len(found)), f"{sum(found) / len(found):.2f}", f"{min(found):.2f} to {max(found):.2f}"])
-        for name, found in sorted(groups.items())
-    ]
-    note = ("The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of the plain "
-            "network's. SE after the addition gates the trunk itself: if it starves the first layers, this shows it.")  # fmt: skip
-    head = ("position of SE", "architectures", "mean ratio to plain", "from, to")
-    return f"<h2>Gradient at the first layer</h2><p>{note}</p>" + table("Gradient norm by position", head, rows)
+        return None
+    columns = (
+        Column("position of SE"),
+        Column("architectures", "number"),
+        Column("mean ratio to plain", "number"),
+        Column("from, to"),
+    )
+    note = (
+        "The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of plain's. SE after the "
+        "addition scales the trunk itself; a ratio far below 1 means that the first layers hardly learn."
+    )
+    return Section(
+        "Gradient at the first layer",
+        note,
+        table("Gradient norm by position", columns, sorted(groups.items()), _gradient_row),
+    )
+
+
+def _gradient_row(group: tuple[str, Sequence[float]]) -> Row:
+    name, ratios = group
+    mean = sum(ratios) / len(ratios)
+    return Row((name, str(len(ratios)), f"{mean:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"))
 
 
 def _positions(point: Point) -> str:
     try:
-        blocks = Architecture.parse(point.architecture).blocks
+        units = Architecture.parse(point.architecture).blocks
     except UserError:
-        return "of another kind"  # a table may hold networks that are not ours
-    return " and ".join(sorted({se.position for se in blocks if se is not None}))
+        return "another network"  # a table may hold networks that are not built here
+    return " and ".join(sorted({se.position for se in units if se is not None}))
 
 
-def logged(front: Front) -> str:
-    """Means of what the trainings logged besides accuracy."""
-    shown = [p for p in ordered(front) if p.logged]
+def logged_section(front: Front) -> Section | None:
+    """The means of what the trainings logged besides accuracy; None where they logged nothing."""
+    shown = [point for point in ordered(front) if point.logged]
     if not shown:
-        return ""
-    names = ("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss", "train_seconds")
-    head = ("id", "SE placement", "gradient norm at the first convolution", "mean gate", "saturated gates, share",
-            "validation log-loss", "training loss", "seconds")  # fmt: skip
-    rows = [("", [p.id, p.words, *(f"{p.logged[n]:.3g}" if n in p.logged else "-" for n in names)]) for p in shown]
+        return None
+    columns = (Column("id"), Column("SE placement"), *(Column(title, "number") for title in LOGGED))
     note = "Means over seeds at the last epoch. A gate is saturated below 0.05 and above 0.95."
-    return f"<h2>What the trainings logged</h2><p>{note}</p>" + table("Logged values by architecture", head, rows)
+    return Section(
+        "What the trainings logged", note, table("Logged values by architecture", columns, shown, _logged_row)
+    )
 
 
-def cost(trainings: Sequence[Training]) -> str:
-    """What the search took, by the reason why something was trained, and what failed of what."""
-    rows: list[Row] = []
-    for role in dict.fromkeys(t.role for t in trainings):
-        mine = [t for t in trainings if t.role == role]
-        seconds = [t.metrics["train_seconds"] for t in mine if "train_seconds" in t.metrics]
-        mean = f"{sum(seconds) / len(seconds):.1f}" if seconds else "-"
-        rows.append(("", [role, str(len(mine)), str(len(seconds)), f"{sum(seconds):.0f}", mean]))
-    head = ("role", "trainings", "finished", "seconds in all", "seconds each")
+def _logged_row(point: Point) -> Row:
+    return Row((point.id, point.words, *(_logged(point, name) for name in LOGGED.values())))
+
+
+def _logged(point: Point, name: str) -> str:
+    return f"{point.logged[name]:.3g}" if name in point.logged else "-"
+
+
+# -- trainings --------------------------------------------------------------------------------------------------------
+
+
+def cost_section(trainings: Sequence[Training]) -> Section:
+    """The time that the search took, by the role of its trainings, and why trainings failed."""
+    columns = (
+        Column("role"),
+        *(Column(title, "number") for title in ("trainings", "finished", "seconds in all", "seconds each")),
+    )
+    roles = list(dict.fromkeys(training.role for training in trainings))
     failed = Counter(t.reason for t in trainings if t.state == "failed")
-    each = (f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
-    said = f"Failed: {'; '.join(each)}." if failed else "No training failed."
-    return f"<h2>What it took</h2><p>{escape(said)}</p>" + table("Trainings and their time", head, rows)
-
-
-def all_trainings(trainings: Sequence[Training], entries: Sequence[Entry]) -> str:
-    """Every training in the order of the ledger, behind a fold: there may be hundreds."""
-    rows: list[Row] = []
-    for t in trainings:
-        accuracy = f"{t.metrics['val_accuracy']:.2f}" if "val_accuracy" in t.metrics else "-"
-        seconds = f"{t.metrics['train_seconds']:.1f}" if "train_seconds" in t.metrics else "-"
-        why = f"{t.state}: {t.reason}" if t.reason else t.state
-        what = entries[t.architecture]
-        rows.append(("", [t.name, what.name, what.label, str(t.seed), t.role, why, accuracy, seconds]))
-    head = ("training", "id", "SE placement", "seed", "role", "state", "validation accuracy, %", "seconds")
-    return (
-        f"<h2>Trainings</h2><details><summary>All {len(trainings)} trainings</summary>"
-        + table("All trainings, in order", head, rows)
-        + "</details>"
+    reasons = "; ".join(f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
+    note = f"Failed: {reasons}." if failed else "No training failed."
+    return Section(
+        "What it took", note, table("Trainings and their time", columns, roles, lambda role: _cost_row(role, trainings))
     )
 
 
-def heat_map(front: Front, sites: Sequence[tuple[str, int]]) -> str:
-    """Where the members of the front have SE: a row for each, a column for each site (name, stage)."""
-    members = [p for p in front.members if not p.is_plain]
-    try:
-        blocks = {p.id: Architecture.parse(p.architecture).blocks for p in members}
-    except UserError:
-        return ""  # a table may hold networks that are not ours
-    if not members or not all(len(found) == len(sites) for found in blocks.values()):
-        return ""
-    rows = [_heat_row(p.id, blocks[p.id]) for p in members]
-    share = [sum(found[i] is not None for found in blocks.values()) / len(members) for i in range(len(sites))]
-    rows.append(
-        '<tr><th scope="row">share</th>'
-        + "".join(f'<td style="--share:{100 * s:.0f}%">{100 * s:.0f}</td>' for s in share)
-        + "</tr>"
+def _cost_row(role: str, trainings: Sequence[Training]) -> Row:
+    own = [t for t in trainings if t.role == role]
+    seconds = [t.metrics["train_seconds"] for t in own if "train_seconds" in t.metrics]
+    mean = f"{sum(seconds) / len(seconds):.1f}" if seconds else "-"
+    return Row((role, str(len(own)), str(len(seconds)), f"{sum(seconds):.0f}", mean))
+
+
+def trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) -> Table:
+    """Every training in the order of the ledger."""
+    columns = (
+        Column("training"),
+        Column("id"),
+        Column("SE placement"),
+        Column("seed", "number"),
+        Column("role"),
+        Column("state"),
+        Column("validation accuracy, %", "number"),
+        Column("seconds", "number"),
     )
-    head = "".join(f'<th scope="col" title="stage {stage}">{escape(name)}</th>' for name, stage in sites)
-    legend = ", ".join(f"<b>{letter}</b> {position}" for position, letter in _LETTERS.items())
-    caption = "Members of the front, the cheapest first; the last row is the percentage of members with SE there"
-    return (
-        f"<h2>Where SE sits on the front</h2><p>{legend}. Hover over a cell for the whole block.</p>"
-        f'<div class="wide"><table class="heat"><caption>{caption}</caption>'
-        f'<thead><tr><th scope="col">id</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
-    )
+    return table("All trainings, in order", columns, trainings, lambda training: _training_row(training, entries))
 
 
-def _heat_row(name: str, blocks: Sequence[object]) -> str:
-    cells = []
-    for se in blocks:
-        position = getattr(se, "position", "")
-        cells.append(
-            f'<td class="{position}" title="{escape(se)}">{_LETTERS.get(position, "")}</td>' if se else "<td></td>"
-        )
-    return f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>'
+def _training_row(training: Training, entries: Sequence[Entry]) -> Row:
+    entry = entries[training.architecture]
+    state = f"{training.state}: {training.reason}" if training.reason else training.state
+    accuracy = _metric(training, "val_accuracy", ".2f")
+    seconds = _metric(training, "train_seconds", ".1f")
+    return Row((training.name, entry.name, entry.label, str(training.seed), training.role, state, accuracy, seconds))
 
 
-_LETTERS = {
-    "pre_addition": "A", "post_addition": "P", "pre_unit": "U", "identity": "I", "mid": "M", "output": "O",
-}  # fmt: skip
+def _metric(training: Training, name: str, spec: str) -> str:
+    return format(training.metrics[name], spec) if name in training.metrics else "-"
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Row]) -> str:
-    """A table that a screen reader can follow, numbers to the right; every cell is escaped."""
-    columns = zip(*(cells for _, cells in rows), strict=True)
-    kinds = [' class="n"' if all(_NUMBER.fullmatch(str(cell)) for cell in column) else "" for column in columns]
-    kinds = kinds or [""] * len(head)
-    top = "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for cell, kind in zip(head, kinds, strict=True))
-    lines = []
-    caption, rows = _few(caption, rows)
-    for kind, cells in rows:
-        first, *rest = (escape(cell) for cell in cells)
-        attribute = f' class="{kind}"' if kind else ""
-        others = "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(rest, kinds[1:], strict=True))
-        lines.append(f'<tr{attribute}><th scope="row">{first}</th>{others}</tr>')
-    body = f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody>"
-    return f'<div class="wide"><table class="sortable">{body}</table></div>'
-
-
-def _few(caption: str, rows: Sequence[Row]) -> tuple[str, Sequence[Row]]:
-    """Of thousands the first and the last: a page must open at once. All of them are in the ledger."""
-    if len(rows) <= MOST_ROWS:
-        return caption, rows
-    half = MOST_ROWS // 2
-    return f"{caption}; the first and the last {half:,} of {len(rows):,}", [*rows[:half], *rows[-half:]]
-
-
-def definitions(items: Mapping[str, object]) -> str:
-    """A list of names and what they stand for."""
-    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(what)}</dd>" for name, what in items.items()) + "</dl>"
-
-
-def escape(text: object) -> str:
-    if isinstance(text, Markup):
-        return text
-    if isinstance(text, float) and not math.isfinite(text):
-        return "-"
-    return escaping.escape(str(text))
+def _level(front: Front) -> str:
+    return f"{100 * front.rules.level:.0f} %"

@@ -1,12 +1,38 @@
-"""Figures as people say them."""
+"""Figures as text: signed numbers, percentages, durations and plurals."""
+
+import math
+from collections.abc import Iterable
 
 
-def clock(seconds: float) -> str:
-    """A duration as people say it: 40s, 3m05s, 2h10m."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+def signed(value: float) -> str:
+    """A difference with its sign: +0.20; a dash for a value that is not finite."""
+    return f"{value:+.2f}" if math.isfinite(value) else "-"
 
 
 def percent(value: float) -> str:
-    return f"{value:+.2f} %" if value else "-"
+    """An overhead in percent: +1.05 %; a dash for the network that is compared with itself."""
+    return f"{signed(value)} %" if value else "-"
+
+
+def tick(value: float) -> str:
+    """A number on the axis of differences: +0.2, -0.2, and 0."""
+    return f"{value:+g}" if value else "0"
+
+
+def clock(seconds: float) -> str:
+    """A duration: 40s, 3m05s, 2h10m."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: 1 epoch, 3 epochs."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def joined(values: Iterable[float]) -> str:
+    """Accuracies side by side: 97.10, 97.35."""
+    return ", ".join(f"{value:.2f}" for value in values)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config import Experiment
-from search.report.write import markdown
+from search.report.markdown import markdown
 from search.results.result import Front
 from search.state.records import Entry, Training
 from search.track.views import REPRESENTATIVE

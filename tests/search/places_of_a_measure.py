@@ -14,9 +14,9 @@ from search import config
 from search.cli.app import cli
 from search.config import ConfigError, Experiment
 from search.report import picture
+from search.report.markdown import markdown
 from search.report.page import html
 from search.report.terminal import show
-from search.report.write import markdown
 from search.results.compute import compute
 from search.results.objectives import excess
 from search.results.result import Front, Rules

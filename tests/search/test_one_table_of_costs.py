@@ -44,7 +44,7 @@ def test_tables_and_drawings_show_it(found):
     assert "scaled" in found["terminal"]
     assert "made-up scalings over plain, %" in found["page"]
     assert "made-up scalings over plain, percent" in found["page"]
-    assert "made-up scalings, %" in found["markdown"]
+    assert "made-up scalings over plain, %" in found["markdown"]
     assert found["axis"] == "made-up scalings over plain, percent"
 
 

@@ -10,7 +10,7 @@ from search import export as take_home
 from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
 from search.full_training.plan import plan
-from search.report import next_steps
+from search.report.next_steps import next_commands
 from search.session import Silent, _agreed, _Session, result
 from search.setup.experiment_setup import kept, prepare
 from search.state.ledger import Ledger
@@ -131,7 +131,7 @@ def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, 
 
 def following(place, ledger, **facts):
     ledger.note(**facts)
-    return next_steps.following(result(place.name, place.path.parent), place)
+    return next_commands(result(place.name, place.path.parent), place)
 
 
 def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
     runs = "--runs elsewhere/runs"
     look, then = following(place, ledger)
     assert look == f"senet-search ui mine {runs}"
-    assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs} (goes on where it was stopped)"
+    assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs} (continues where it stopped)"
     budget = kept(place, ledger).budget
     assert following(place, ledger, complete=[budget.trainings, budget.time])[1] == (
         f"senet-search run elsewhere/runs/mine/config.yaml --trainings +24 {runs}"

@@ -6,7 +6,7 @@ import pytest
 
 from search import config
 from search.report import picture
-from search.report.compare import compare
+from search.report.compare import compare_runs
 from search.results.objectives import Objective
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -37,7 +37,7 @@ def runs(tmp_path):
 
 
 def test_fronts_stand_side_by_side(runs, tmp_path):
-    found = compare(["one", "two"], runs, tmp_path / "both.png")
+    found = compare_runs(["one", "two"], runs, tmp_path / "both.png")
     assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
     assert found.cautions == ()
     told = json.loads(json.dumps(found.to_dict()))
@@ -48,21 +48,20 @@ def test_fronts_stand_side_by_side(runs, tmp_path):
 
 def test_what_cannot_be_compared_is_said(runs, tmp_path):
     make_run(runs, "three", fingerprint="g", epochs=9)
-    cautions = compare(["one", "three"], runs, tmp_path / "both.png").cautions
+    cautions = compare_runs(["one", "three"], runs, tmp_path / "both.png").cautions
     assert len(cautions) == 2
     assert "gains, not accuracies" in cautions[0]
 
 
 def test_every_front_is_drawn_with_its_name(runs, tmp_path):
     shutil.copytree(runs / "one", runs / "four")
-    sides = compare(["one", "two", "four"], runs, tmp_path / "all.png").sides
-    axes = picture.fronts_figure([side.front for side in sides]).axes[0]
-    _, names = axes.get_legend_handles_labels()
-    assert names == ["one", "two", "four", "recommended"]
+    sides = compare_runs(["one", "two", "four"], runs, tmp_path / "all.png").runs
+    made = picture.fronts_figure([side.front for side in sides])
+    assert [text.get_text() for text in made.legends[0].get_texts()] == ["one", "two", "four", "recommended"]
 
 
 def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
-    one, two = (side.front for side in compare(["one", "two"], runs, tmp_path / "both.png").sides)
+    one, two = (side.front for side in compare_runs(["one", "two"], runs, tmp_path / "both.png").runs)
     timed = replace(
         one,
         rules=replace(one.rules, objectives=(Objective("accuracy"), Objective("latency"))),
@@ -78,19 +77,19 @@ def test_the_axis_is_an_overhead_that_all_runs_know(runs, tmp_path):
 )
 def test_too_few_or_unknown_runs_are_told(runs, tmp_path, names, part):
     with pytest.raises(UserError, match=part):
-        compare(names, runs, tmp_path / "both.png")
+        compare_runs(names, runs, tmp_path / "both.png")
 
 
 def test_a_run_without_a_result_is_named(runs, tmp_path):
     make_run(runs, "early", gains=())
     with pytest.raises(UserError, match="^early: "):
-        compare(["one", "early"], runs, tmp_path / "both.png")
+        compare_runs(["one", "early"], runs, tmp_path / "both.png")
 
 
 @pytest.mark.parametrize("where", ["nowhere/x.png", "folder", "/proc/x.png"])
 def test_a_place_that_takes_no_picture_is_told_and_how_to_name_another(runs, tmp_path, where):
     (tmp_path / "folder").mkdir()
     with pytest.raises(UserError) as caught:
-        compare(["one", "two"], runs, tmp_path / where)
+        compare_runs(["one", "two"], runs, tmp_path / where)
     assert str(tmp_path / where).rpartition("/")[0] in caught.value.message
     assert "--to FILE" in caught.value.hint

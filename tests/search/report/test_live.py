@@ -9,10 +9,11 @@ import pytest
 
 from search import config
 from search.config import Experiment
-from search.report import refresh as report
-from search.report import status
+from search.report import live, status
 from search.report.live import Live
-from search.report.terminal import current
+from search.report.refresh import refresh, refresh_run
+from search.report.result_lines import front_line
+from search.report.status import read_status
 from search.report.wording import clock
 from search.setup.experiment_setup import rules
 from search.state.ledger import Ledger
@@ -74,19 +75,18 @@ def test_a_disk_that_is_full_is_told_once_and_ends_nothing(place):
     assert told == []
     (only,) = said
     assert "the report is not current" in only
-    assert "the search goes on" in only
+    assert "the search continues" in only
 
 
 def test_what_went_wrong_in_a_look_is_told_and_the_next_look_makes_up_for_it(place, monkeypatch):
     """Also what nobody thought of. What had ended by then is not forgotten."""
     said, told, looked = [], [], threading.Event()
-    right = report.rewritten
 
     def wrong_once(*of):
-        monkeypatch.setattr(report, "rewritten", right)
+        monkeypatch.setattr(live, "refresh", refresh)
         raise IndexError("list index out of range")
 
-    monkeypatch.setattr(report, "rewritten", wrong_once)
+    monkeypatch.setattr(live, "refresh", wrong_once)
     watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()), say=said.append,
                    least=0.01)  # fmt: skip
     ended, entries = trainings(place)
@@ -94,7 +94,7 @@ def test_what_went_wrong_in_a_look_is_told_and_the_next_look_makes_up_for_it(pla
     watcher.start()
     assert looked.wait(60)
     watcher.close()
-    assert said == ["the report is not current: IndexError: list index out of range; the search goes on"]
+    assert said == ["the report is not current: IndexError: list index out of range; the search continues"]
 
 
 def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
@@ -106,7 +106,7 @@ def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
         ledgers.play(ledger, [(entry, Seed(0))], [ledgers.failed()], role="baseline", origin="baseline")
         watcher = Live(place, rules(EXPERIMENT), tell=pytest.fail, say=pytest.fail)
         watcher.changed(ledger.trainings[0], entry)
-    watcher.look()
+    watcher.update()
     assert durable.unseal(place.status.read_text())["trainings"] == {"failed": 1}
     assert not place.report.exists()
 
@@ -114,31 +114,31 @@ def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
 def test_a_report_of_a_finished_run_says_nothing_of_going_on(place):
     with closing(Ledger(place.ledger)) as ledger:
         ledger.note(complete=[64, None])
-    report.write("run", place.path.parent)
+    refresh_run("run", place.path.parent)
     assert "Not finished" not in place.report.read_text()
 
 
 def test_another_machine_reads_what_the_driver_wrote(place, monkeypatch):
     watched(place)
-    here = status.read("run", place.path.parent)
+    here = read_status("run", place.path.parent)
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
     monkeypatch.setattr(status, "Ledger", lambda *_, **__: pytest.fail("SQLite's log is not for other machines"))
-    there = status.read("run", place.path.parent)
+    there = read_status("run", place.path.parent)
     assert (there.state, there.trainings, there.verdict) == ("running", here.trainings, here.verdict)
     assert there.host == place.host != "another"
-    assert re.search(rf"as {there.host} told \d+s ago", there.lines()[0])
+    assert re.search(rf"written by {there.host} \d+s ago", there.lines()[0])
 
 
 def test_where_another_machine_left_nothing_whole_the_ledger_is_read(place, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "another")
-    assert status.read("run", place.path.parent).host == ""
+    assert read_status("run", place.path.parent).host == ""
     place.status.write_text("{")
-    assert status.read("run", place.path.parent).trainings == {"finished": 16}
+    assert read_status("run", place.path.parent).trainings == {"finished": 16}
 
 
 def test_the_front_stands_in_a_line(place):
     told, _ = watched(place)
-    assert current(told[0]) == "front: plain, a1; likely: a1 all stages " + "".join(
+    assert front_line(told[0]) == "front: plain, a1; likely: a1 all stages " + "".join(
         f"{told[0]['a1'].gain:+.2f} [{told[0]['a1'].gain_low:+.2f}, {told[0]['a1'].gain_high:+.2f}]"
     )
 

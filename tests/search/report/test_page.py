@@ -9,11 +9,17 @@ from html.parser import HTMLParser
 
 import pytest
 
-from search.report import chart, picture, tables
-from search.report import write as report
-from search.report.verdict_styles import LOOKS
-from search.results import compute as front
+from search.report import picture
+from search.report.chart import MOST_POINTS, front_chart, front_charts
+from search.report.heat_map import heat_map
+from search.report.markdown import markdown
+from search.report.page import html
+from search.report.scale import Scale, padded
+from search.report.tables import gradients_section, points_table
+from search.report.verdict_styles import VERDICT_STYLES
+from search.report.write import write_report
 from search.results import history
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
@@ -36,7 +42,7 @@ def run():
         accuracies = [95 + entry.number / 2 + replicate / 20 for replicate in range(4)]
         ledgers.train(ledger, entry, accuracies, grad_norm=0.3, train_seconds=2.0)
     ledgers.play(ledger, [(ledger.entries[1], Seed(9))], [ledgers.failed("diverged", "epoch 2")])
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute("run", ledger, Rules(DEFAULT))
     return found, ledger
 
 
@@ -61,16 +67,10 @@ class Page(HTMLParser):
         self.words.append(data)
 
 
-def cells(table):
-    """The texts of a table's body, row by row."""
-    body = table.split("<tbody>")[1].split("</tbody>")[0]
-    return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in body.split("</tr>")[:-1]]
-
-
 @pytest.fixture(scope="module")
 def page(run):
     found, ledger = run
-    return report.html(found, ledger.trainings, ledger.entries, FACTS)
+    return html(found, ledger.trainings, ledger.entries, FACTS)
 
 
 def test_the_page_is_well_formed_and_needs_no_network(page):
@@ -88,12 +88,12 @@ def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leave
     seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
     many = [replace(found.points[1], number=n, words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
     trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
-    page = report.html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
+    page = html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
     assert len(page.encode()) < 2e6
     parsed = Page(page)
     drawn = {attrs["data-id"] for _, attrs in parsed.tags if "data-id" in attrs}
     assert {p.id for p in found.points if p.on_front or p.is_plain} <= drawn
-    assert chart.MOST <= len(drawn) <= chart.MOST + 50
+    assert MOST_POINTS <= len(drawn) <= MOST_POINTS + 50
     assert "600 of 5,000 architectures" in page
     assert "the first and the last 500 of 10,000" in page
     assert {">t0<", ">t499<", ">t9500<", ">t9999<"} <= set(re.findall(r">t\d+<", page))
@@ -141,7 +141,7 @@ def test_tables_have_captions_and_scopes_and_the_picture_has_words(page):
 
 def test_the_table_of_points_is_complete_and_carries_its_units(run, page):
     found, _ = run
-    table = page[page.index("Points of the run") :].split("</table>")[0]
+    table = page[page.index("Architectures of the run") :].split("</table>")[0]
     assert table.count("<tr") == 1 + len(found.points)
     assert all(
         unit in table for unit in ("accuracy, %", "points [90 %]", "parameters over plain, %", "MACs over plain, %")
@@ -166,7 +166,7 @@ def test_the_drawing_has_every_point_with_its_interval_and_its_seeds(run, page):
 
 @pytest.mark.parametrize("span", [(0.0, 0.0), (-1e-6, 2e-6), (-3.0, 40.0), (0.0, 1e7)])
 def test_ticks_are_few_and_round_and_inside(span):
-    scale = chart.Scale(*chart._padded(*span), 0, 100)
+    scale = Scale(*padded(span), 0, 100)
     ticks = scale.ticks()
     assert 2 <= len(ticks) <= 8
     assert all(scale.low <= tick <= scale.high for tick in ticks)
@@ -178,12 +178,21 @@ def test_the_heat_map_shows_where_the_front_has_se(run):
     key = "net/-/avg:fc4:sigmoid@pre_addition/max:fc2:sigmoid@post_addition"
     member = replace(found.points[1], architecture=key, on_front=True)
     one = replace(found, points=(found.plain, member))
-    text = tables.heat_map(one, [("1.0", 1), ("2.0", 2), ("3.0", 3)])
+    names = [("1.0", 1), ("2.0", 2), ("3.0", 3)]
+    shown = heat_map(one, names)
+    ((name, cells),) = shown.rows
+    assert name == member.id
+    assert [cell.letter for cell in cells] == ["", "A", "P"]
+    assert [cell.position for cell in cells] == ["", "pre_addition", "post_addition"]
+    assert cells[2].text == "max:fc2:sigmoid@post_addition"
+    assert shown.shares == ("0", "100", "100")
+    assert heat_map(one, [("1.0", 1)]) is None
+    assert heat_map(found, []) is None
+    listed = [{"name": name, "stage": stage} for name, stage in names]
+    text = html(one, run[1].trainings, run[1].entries, {**FACTS, "sites": listed})
     assert Page(text).open == []
-    assert text.count('class="pre_addition"') == text.count('class="post_addition"') == 1
+    assert text.count('<td class="pre_addition"') == text.count('<td class="post_addition"') == 1
     assert text.count(">100</td>") == 2
-    assert tables.heat_map(one, [("1.0", 1)]) == ""
-    assert tables.heat_map(found, []) == ""
 
 
 def test_gradients_are_grouped_by_position(run):
@@ -193,10 +202,10 @@ def test_gradients_are_grouped_by_position(run):
         for i, position, norm in ((1, "pre_addition", 0.6), (2, "post_addition", 0.1), (3, "pre_addition", 0.4))
     ]
     plain = replace(found.plain, logged={"grad_norm": 0.5})
-    text = tables.gradients(replace(found, points=(plain, *points)))
-    assert cells(text) == [
-        ["post_addition", "1", "0.20", "0.20 to 0.20"],
-        ["pre_addition", "2", "1.00", "0.80 to 1.20"],
+    section = gradients_section(replace(found, points=(plain, *points)))
+    assert [row.cells for row in section.table.rows] == [
+        ("post_addition", "1", "0.20", "0.20 to 0.20"),
+        ("pre_addition", "2", "1.00", "0.80 to 1.20"),
     ]
 
 
@@ -227,9 +236,9 @@ def scripted(n):
 
 def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
     ledger = scripted(500)
-    found = front.compute("large", ledger, Rules(DEFAULT))
+    found = compute("large", ledger, Rules(DEFAULT))
     steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
-    page = report.html(found, ledger.trainings, ledger.entries, {**ledger.facts(), **FACTS, "history": steps})
+    page = html(found, ledger.trainings, ledger.entries, {**ledger.facts(), **FACTS, "history": steps})
     assert len(page.encode()) < 2_000_000
     text = " ".join(Page(page).words)
     for head in (
@@ -244,7 +253,7 @@ def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
 
 
 def test_the_picture_is_a_png(run):
-    assert report.front_png(run[0]).startswith(b"\x89PNG")
+    assert picture.front_png(run[0]).startswith(b"\x89PNG")
 
 
 def crowded(found, n):
@@ -258,6 +267,33 @@ def crowded(found, n):
     return replace(found, points=(replace(found.plain, on_front=True), *points), recommended=f"a{n // 2}", likely=None)
 
 
+def test_names_stand_at_the_same_place_in_the_picture_and_on_the_page(run):
+    front = crowded(run[0], 12)
+    chart = front_charts(front)[0]
+    figure = picture.figure(front)
+    assert [text.get_text() for text in figure.axes[0].texts] == [name.text for name in chart.names]
+    page = html(front, run[1].trainings, run[1].entries, FACTS)
+    for name in chart.names:
+        assert f'x="{round(name.x + name.dx, 1)}" y="{round(name.y + name.dy, 1)}">{name.text}</text>' in page
+
+
+def test_the_frame_of_the_picture_is_that_of_the_page(run):
+    chart = front_charts(run[0])[0]
+    figure = picture.figure(run[0])
+    for point in chart.points:
+        x, y = figure.axes[0].transData.transform((point.cost, point.gain))
+        height = figure.bbox.height - picture.TITLE
+        assert (x, height - y) == pytest.approx((chart.x.scale(point.cost), chart.y.scale(point.gain)), abs=0.1)
+
+
+def test_the_staircase_rises_at_the_members_that_gain_more(run):
+    found = run[0]
+    gains = {1: 0.3, 2: 0.2, 3: 0.5}
+    points = tuple(replace(found.points[i], gain=gain, on_front=True) for i, gain in gains.items())
+    front = replace(found, points=(replace(found.plain, on_front=True), *points))
+    assert front_chart(front, "params_overhead").staircase == ((0.0, 0.0), (1.0, 0.3), (3.0, 0.5))
+
+
 @pytest.mark.parametrize("n", [1, 2, 12, 40])
 def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
     figure = picture.figure(crowded(run[0], n))
@@ -269,20 +305,24 @@ def test_names_in_the_picture_overlap_neither_each_other_nor_its_edge(run, n):
 
 
 def test_every_verdict_has_a_look_of_its_own_in_grey():
-    looks = {(marker, filling == "white") for marker, _, filling in LOOKS.values()}
-    assert len(looks) == len(LOOKS)
+    looks = {(style.marker, style.filling == "white") for style in VERDICT_STYLES.values()}
+    assert len(looks) == len(VERDICT_STYLES)
 
 
-@pytest.mark.parametrize("verdict", LOOKS)
+@pytest.mark.parametrize("verdict", VERDICT_STYLES)
 def test_every_verdict_is_drawn(run, verdict):
     points = (run[0].plain, *(replace(p, verdict=verdict) for p in run[0].points[1:]))
-    _, names = picture.figure(replace(run[0], points=points)).axes[0].get_legend_handles_labels()
+    made = picture.figure(replace(run[0], points=points))
+    names = [text.get_text() for text in made.legends[0].get_texts()]
     assert {verdict, "plain", "recommended"} <= set(names)
+    drawn = {(line.get_marker(), line.get_markerfacecolor()) for line in made.axes[0].lines}
+    style = VERDICT_STYLES[verdict]
+    assert (style.marker, style.filling) in drawn
 
 
 def test_files_are_written_whole(run, tmp_path):
     found, ledger = run
-    report.write(found, ledger.trainings, ledger.entries, FACTS, tmp_path)
+    write_report(found, ledger.trainings, ledger.entries, FACTS, tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {"report.html", "front.png", "front.csv", "front.json", durable.SUMS}
     assert (tmp_path / "front.csv").read_text() == found.to_csv()
     assert not list(tmp_path.glob("*.tmp"))
@@ -295,7 +335,15 @@ def test_no_cell_of_the_table_file_is_a_formula(run):
 
 
 def test_markdown_is_a_table(run):
-    text = report.markdown(run[0])
+    text = markdown(run[0])
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1
     assert run[0].verdict in text
+
+
+def test_markdown_and_the_page_have_the_same_rows(run):
+    found, _ = run
+    lines = markdown(found).splitlines()
+    for row in points_table(found).rows:
+        (line,) = (line for line in lines if line.startswith(f"| {row.cells[0]} |"))
+        assert line == "| " + " | ".join(cell.replace("|", "/") for cell in row.cells[:-1]) + " |"

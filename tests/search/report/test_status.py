@@ -8,6 +8,7 @@ import pytest
 from search import config
 from search.config import Experiment
 from search.report import status
+from search.report.status import read_status
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
@@ -38,10 +39,10 @@ def test_of_an_evaluation_that_is_not_ours_nobody_knows_how_many_epochs_it_has(p
         ledger.progress(ledger.trainings[0].uid, epoch)
     with (place.path / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        found = status.read("run", place.path.parent)
+        found = read_status("run", place.path.parent)
     assert found.state == "running"
     assert line in found.lines()
-    assert status.read("run", place.path.parent).state == "stopped"
+    assert read_status("run", place.path.parent).state == "stopped"
 
 
 def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypatch):
@@ -49,6 +50,6 @@ def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypat
     with closing(Ledger(place.ledger)) as ledger:
         ledger.note(session_began=1000.0, seconds_before=50.0, seconds=80.0)  # 30 s of this session are noted already
     monkeypatch.setattr(status.time, "time", lambda: 1040.0)
-    assert status.read("run", place.path.parent).seconds == 80.0
+    assert read_status("run", place.path.parent).seconds == 80.0
     with place.lock():
-        assert status.read("run", place.path.parent).seconds == 90.0
+        assert read_status("run", place.path.parent).seconds == 90.0

@@ -3,7 +3,6 @@ import pytest
 
 from search.model.posterior import Observation, fit
 from search.planning import acquisition
-from search.report import growth
 from search.results import compute as front
 from search.results import history
 from tests.search.results.test_compute import RULES, make_ledger
@@ -47,23 +46,5 @@ def test_of_many_trainings_a_bounded_number_of_steps_is_kept():
     assert steps[-1].trainings == 80
 
 
-def test_before_plain_has_finished_there_is_no_step_and_no_drawing():
-    ledger = make_ledger([[], [91.0]])
-    assert history.steps(ledger, RULES) == []
-    assert growth.drawing(front.compute("r", make_ledger(GAINS), RULES), []) == ""
-
-
-def test_the_drawing_says_what_the_last_step_is_worth():
-    ledger = make_ledger(GAINS)
-    steps = [vars(step) for step in history.steps(ledger, RULES)]
-    drawn = growth.drawing(front.compute("r", ledger, RULES), steps)
-    assert f"After 10 trainings: {steps[-1]['hypervolume']:+.2f} points" in drawn
-    assert drawn.count("<polygon") == drawn.count("<polyline") == 1
-    assert "trainings would find" in drawn or "no number of trainings" in drawn
-
-
-def test_where_nothing_was_ever_above_plain_there_is_a_sentence_and_no_empty_drawing():
-    found = front.compute("r", make_ledger(GAINS), RULES)
-    flat = [vars(history.Step(n, 0.0, 0.0, 0.0, 0.0, 0.5)) for n in (1, 5)]
-    assert "no curve to draw" in growth.drawing(found, flat)
-    assert "<svg" not in growth.drawing(found, flat)
+def test_before_plain_has_finished_there_is_no_step():
+    assert history.steps(make_ledger([[], [91.0]]), RULES) == []

@@ -16,8 +16,8 @@ import pytest
 from search import config, session
 from search.config import Experiment
 from search.doctor.examine import examine
-from search.report import refresh as reports
-from search.report import status as states
+from search.report.refresh import refresh_run
+from search.report.status import read_status
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -73,7 +73,7 @@ def finished(tmp_path_factory):
     configure(place)
     with closing(Ledger(place.ledger)) as ledger:
         ledger.note(complete=[TRAININGS, None])
-    reports.write("run", place.path.parent)
+    refresh_run("run", place.path.parent)
     assert examine(place) == []
     return place
 
@@ -107,7 +107,7 @@ def contents(place):
 
 def asked(place):
     """What everybody who reads a run does: all of it works as before, or is refused."""
-    states.read("run", place.path.parent)
+    read_status("run", place.path.parent)
     found = session.result("run", place.path.parent)
     return [*contents(place), found.to_json()]
 

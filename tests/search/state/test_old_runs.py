@@ -16,7 +16,8 @@ from search import Experiment, run
 from search.doctor.diagnosis import diagnose
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
-from search.report import refresh, status
+from search.report.refresh import refresh_run
+from search.report.status import read_status
 from search.setup.experiment_setup import kept, prepare, rules
 from search.state.ledger import Ledger
 from search.state.records import Outcome
@@ -66,7 +67,7 @@ def assert_same(found, expected):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_front_of_an_old_run_is_what_it_was(runs, name):
-    refresh.write(name, runs)
+    refresh_run(name, runs)
     written = json.loads((runs / name / "front.json").read_text())
     assert_same(without_prose(written), without_prose(golden(name)["front"]))
     assert (runs / name / "report.html").stat().st_size > 10_000
@@ -74,7 +75,7 @@ def test_the_front_of_an_old_run_is_what_it_was(runs, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_status_is_what_it_was(runs, name):
-    found, expected = status.read(name, runs).to_dict(), golden(name)["status"]
+    found, expected = read_status(name, runs).to_dict(), golden(name)["status"]
     del found["verdict"], expected["verdict"]
     assert_same(found, expected)
 

@@ -1,0 +1,28 @@
+"""The verdict and its table in Markdown, for MLflow's notes."""
+
+from search.report.tables import points_table
+from search.results.result import Front
+
+ROWS = 12
+# The accuracies of the single seeds would make the table too wide.
+LEFT_OUT = ("each seed, %",)
+
+
+def markdown(front: Front) -> str:
+    """The verdict, the first rows of the table of architectures, and how the recommendation was made."""
+    best = front[front.recommended]
+    take_home = f"Take home: **{best.id}, {best.words}** (`senet-search export {front.run} --to DIR`)."
+    lines = [f"**{front.verdict}** {take_home}", "", *_table(front), "", front.rule, "", front.power]
+    return "\n".join(lines)
+
+
+def _table(front: Front) -> list[str]:
+    table = points_table(front)
+    shown = [i for i, column in enumerate(table.columns) if column.title not in LEFT_OUT]
+    head = [table.columns[i].title for i in shown]
+    rows = [[str(row.cells[i]) for i in shown] for row in table.rows[:ROWS]]
+    return [_line(head), _line(["---"] * len(head)), *(_line(cells) for cells in rows)]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"

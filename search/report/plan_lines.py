@@ -1,0 +1,70 @@
+"""What a run is going to do, in a few lines: data, network, space, budget and machine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from search.execute.ray.resources import Slots
+from search.report.wording import plural
+from search.results.objectives import Objective
+from search.setup.experiment_setup import Prepared
+
+# One validation image may be worth this many points before a caution says so.
+COARSE = 0.5
+
+
+def plan_lines(prepared: Prepared) -> list[str]:
+    """The lines, each with its topic in the first ten columns."""
+    experiment = prepared.experiment
+    space = prepared.space
+    return [
+        f"data      {experiment.data.dataset}: {_images(prepared.data)}",
+        *(f"caution   {note}" for note in _cautions(prepared.data)),
+        f"network   {experiment.model.network}, {len(space.sites)} units that can take SE",
+        f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
+        f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
+        f"budget    {_budget(prepared)}",
+        f"machine   {_machine(prepared.slots, prepared.device)}",
+    ]
+
+
+def _images(data: Mapping[str, Any]) -> str:
+    if not data:
+        return "results of a table"
+    sizes = ", ".join(f"{data[name]:,} {name}" for name in ("train", "validation", "test"))
+    return f"{sizes}; {len(data['classes'])} classes"
+
+
+def _cautions(data: Mapping[str, Any]) -> list[str]:
+    notes = list(data.get("notes", ()))
+    if data and 100 / data["validation"] > COARSE:
+        images = f"only {data['validation']:,} validation images"
+        worth = f"each is worth {100 / data['validation']:.1f} points, so smaller gains cannot be seen"
+        notes.insert(0, f"{images}: {worth}")
+    return notes
+
+
+def _space(size: int, spellings: int) -> str:
+    duplicates = spellings - size
+    removed = f" ({plural(duplicates, 'duplicate')} removed)" if duplicates else ""
+    return f"{size:,} different placements{removed}"
+
+
+def _goal(objective: Objective) -> str:
+    limit = "" if objective.limit is None else f" (at most +{objective.limit:g} %)"
+    return f"{objective.metric} {objective.direction}d{limit}"
+
+
+def _budget(prepared: Prepared) -> str:
+    experiment = prepared.experiment
+    limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
+    trainings = plural(experiment.budget.trainings, "training")
+    return f"{trainings} of {plural(experiment.train.epochs, 'epoch')}{limit}"
+
+
+def _machine(slots: Slots, device: str) -> str:
+    where = device if slots.is_local else f"Ray at {slots.ray}"
+    count = plural(slots.count, "training") if slots.count else "as many trainings as fit"
+    gpus = f" and {slots.gpus:g} GPU" if slots.gpus else ""
+    if gpus and not slots.is_local:
+        gpus += " where its nodes have any"
+    return f"{where}, {count} at a time, each on {plural(slots.cpus, 'CPU core')}{gpus}"

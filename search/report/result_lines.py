@@ -1,0 +1,144 @@
+"""A result as the terminal prints it: its table, the sentences below it, and what to type next."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from search.report.next_steps import next_commands
+from search.report.tables import gain_text, verdict_text
+from search.report.verdict_styles import VERDICT_STYLES
+from search.report.wording import joined, percent, plural
+from search.results.interval_text import with_interval
+from search.results.result import Front, Point
+from search.state.run_folder import RunFolder, shown
+from senet_nas.costs.measures import Measure
+
+PLACEMENT = "SE placement"
+LEFT = ("id", PLACEMENT, "verdict")
+# Rows of the table before it is cut: plain and the front are always shown.
+MOST_ROWS = 9
+LEAST_OTHERS = 4
+FRONT_LINE_NAMES = 5
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """The table below the verdict: each row has its cells and its style. Columns of LEFT are aligned to the left."""
+
+    title: str
+    heads: list[str]
+    rows: list[tuple[list[str], str]]
+    caption: str | None
+
+
+def sentences(front: Front) -> list[str]:
+    """How the recommendation was made, what was found, and how many trainings it took."""
+    return [front.rule, front.power, *front.findings, *_test_lines(front), _counts(front)]
+
+
+def next_lines(front: Front, folder: Path) -> list[str]:
+    """Where the result is, and the commands to suggest."""
+    name = shown(folder)
+    labels = ["Next:", "", ""]
+    commands = next_commands(front, RunFolder(folder))
+    files = f"Report: {name}/report.html   table: {name}/front.csv"
+    return [files, *(f"{label:<8}{command}" for label, command in zip(labels, commands, strict=False))]
+
+
+def front_line(front: Front) -> str:
+    """The front in one line: its members, and the one to look at."""
+    best = front[front.likely or front.recommended]
+    others = [point.id for point in front.members if not point.is_plain]
+    names = ["plain", *others[:FRONT_LINE_NAMES]]
+    if len(others) > FRONT_LINE_NAMES:
+        names.append("...")
+    members = f"front: {', '.join(names)}"
+    if best.is_plain:
+        return f"{members}; none likely better than plain yet"
+    gain = with_interval(best.gain, best.gain_low, best.gain_high)
+    return f"{members}; {best.verdict}: {best.id} {best.words} {gain}"
+
+
+def shown_costs(front: Front) -> list[Measure]:
+    """The costs that are objectives, and others of the run up to two; in the order of the table of costs."""
+    wanted = [measure for measure in front.measures if measure.overhead in front.costs]
+    others = [measure for measure in front.measures if measure not in wanted]
+    chosen = wanted + others[: max(0, 2 - len(wanted))]
+    return [measure for measure in front.measures if measure in chosen]
+
+
+def result_table(front: Front, width: int) -> ResultTable:
+    """The table of a front for a terminal of ``width`` columns."""
+    costs = [measure.short for measure in shown_costs(front)]
+    heads = ["id", PLACEMENT, "accuracy", f"gain [{100 * front.rules.level:.0f} %]", "seeds", *costs, "verdict"]
+    columns = _columns(width, len(heads))
+    points = _points(front)
+    left_out = len(front.points) - len(points)
+    return ResultTable(
+        title="estimated validation accuracy in percent, gain over plain in points, costs over plain",
+        heads=[heads[i] for i in columns],
+        rows=[_row(point, front, columns) for point in points],
+        caption=f"{left_out} more in front.csv" if left_out else None,
+    )
+
+
+def _columns(width: int, count: int) -> list[int]:
+    """The columns of ``count`` that fit: id, placement, gain and verdict always do; the rest is in front.csv."""
+    verdict = count - 1
+    if width >= 110:
+        return list(range(count))
+    return [0, 1, 2, 3, 5, verdict] if width >= 95 else [0, 1, 3, verdict]
+
+
+def _points(front: Front) -> list[Point]:
+    """Plain, the front from the cheapest on, then the others: finalists, baselines, and the most promising."""
+    others = [point for point in front.points if not point.on_front and not point.is_plain]
+    order = {"finalist": 0, "baseline": 1}
+    others.sort(key=lambda point: (order.get(point.role, 2), -point.gain))
+    first = [front.plain, *(point for point in front.members if not point.is_plain)]
+    return [*first, *others[: max(LEAST_OTHERS, MOST_ROWS - len(first))]]
+
+
+def _row(point: Point, front: Front, columns: list[int]) -> tuple[list[str], str]:
+    """The cells of these columns, and the style of the verdict."""
+    cells = _cells(point, front)
+    return [cells[i] for i in columns], VERDICT_STYLES[point.verdict].terminal
+
+
+def _cells(point: Point, front: Front) -> list[str]:
+    mark = "*" if point.on_front else " "
+    if point.id == front.recommended:
+        mark = ">"
+    return [
+        f"{mark} {point.id}",
+        point.words,
+        f"{point.val_accuracy:.2f}",
+        gain_text(point),
+        str(point.n_seeds),
+        *(_cost_cell(point, measure) for measure in shown_costs(front)),
+        verdict_text(point),
+    ]
+
+
+def _cost_cell(point: Point, measure: Measure) -> str:
+    """An overhead in percent; ~ marks a predicted one, ? one that is unknown."""
+    if measure.overhead not in point.costs:
+        return "?"
+    is_measured = measure.is_counted or measure.interval[0] in point.costs or point.is_plain
+    return ("" if is_measured else "~") + percent(point.costs[measure.overhead])
+
+
+def _test_lines(front: Front) -> list[str]:
+    if not front.test:
+        return []
+    found = []
+    for name, results in front.test["results"].items():
+        values = [result["accuracy"] for result in results]
+        found.append(f"{name} {sum(values) / len(values):.2f} ({joined(values)})")
+    return [f"Test set, read once: {'; '.join(found)} percent."] if found else []
+
+
+def _counts(front: Front) -> str:
+    counts = dict(front.counts)
+    finished = counts.pop("finished", 0)
+    states = [f"{finished} finished", *(f"{count} {state}" for state, count in counts.items())]
+    return f"{plural(sum(front.counts.values()), 'training')}: {', '.join(states)}.   * front   > recommended"
