@@ -1,0 +1,60 @@
+"""Keeps what became of each fault: ``faults.json`` with all of them, and ``survivors.md`` for people."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.faults import Fault
+
+HERE = Path(__file__).parent
+FAULTS = HERE / "faults.json"
+EQUIVALENT = HERE / "equivalent.json"
+SURVIVORS = HERE / "survivors.md"
+TITLE = "# Deliberate faults, and what the tests notice\n\n"
+INTRODUCTION = (
+    "`python -m tests.mutation` puts one small fault at a time into the packages whose mistakes would be silent, and\n"
+    "runs the tests that reach it. This page lists the faults that no test notices. A fault is *equivalent* if nobody\n"
+    "could tell the faulty program from ours; such a fault cannot be noticed, and its reason stands beside it.\n"
+    "`faults.json` lists every fault with the test that notices it.\n\n"
+)
+
+
+def write(package: str, faults: Sequence[Fault], verdicts: Mapping[str, str]) -> None:
+    """Replaces what is kept about a package, and writes the page again."""
+    kept = json.loads(FAULTS.read_text()) if FAULTS.exists() else {}
+    reasons = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
+    kept[package] = [_row(fault, verdicts[fault.name], reasons) for fault in sorted(faults, key=_order)]
+    lines = ",\n".join(
+        f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
+        for name, rows in sorted(kept.items())
+    )
+    FAULTS.write_text(f"{{\n{lines}\n}}\n")
+    SURVIVORS.write_text(page(kept))
+
+
+def _order(fault: Fault) -> tuple[str, int, str]:
+    return fault.file, fault.line, fault.name
+
+
+def _row(fault: Fault, verdict: str, reasons: Mapping[str, str]) -> dict[str, Any]:
+    row = {"fault": fault.name, "line": fault.line}
+    if verdict:
+        return {**row, "noticed": verdict}
+    return {**row, "equivalent": reasons[fault.name]} if fault.name in reasons else {**row, "survives": True}
+
+
+def page(kept: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """The page: a table of numbers, then the survivors and the equivalent faults of each package."""
+    table = "| package | faults | equivalent | noticed | survive | noticed of the rest |\n|---|---|---|---|---|---|\n"
+    lists = ""
+    for package, rows in sorted(kept.items()):
+        noticed = sum("noticed" in row for row in rows)
+        equivalent = [row for row in rows if "equivalent" in row]
+        survivors = [row for row in rows if "survives" in row]
+        share = 100 * noticed / max(1, noticed + len(survivors))
+        table += f"| {package} | {len(rows)} | {len(equivalent)} | {noticed} | {len(survivors)} | {share:.1f} % |\n"
+        lists += f"\n## {package}\n\n"
+        lists += "".join(f"* survives: `{row['fault']}`\n" for row in survivors)
+        lists += "".join(f"* equivalent: `{row['fault']}`: {row['equivalent']}\n" for row in equivalent)
+    return TITLE + INTRODUCTION + table + lists

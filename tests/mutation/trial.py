@@ -1,0 +1,289 @@
+"""Gives the verdict on each fault: the test that notices it, or nothing.
+
+Nothing is written into the tree, nor copied: a fault lives in the memory of one forked process. A fault inside a
+function replaces the code of that function after all tests were collected, so no process imports anything again. A
+fault outside of functions needs a fresh import, with the faulty source in place of the file.
+"""
+
+import contextlib
+import gc
+import importlib.machinery
+import json
+import os
+import resource
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import CodeType, FrameType, FunctionType
+
+import pytest
+
+from tests.mutation.faults import ROOT, Fault, with_fault
+
+# A fault may keep its tests busy this much longer than they were without it; and no process lives longer than PATIENCE.
+SLOWER, GRACE, PATIENCE = 4, 10, 600
+# Of the tests that reach a fault, the quickest run, as many as take together this long (seconds of processor time).
+SECONDS = 8.0
+IGNORED = ("ray", "slow", "soak")
+# What takes long to import and is the same with every fault.
+HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "torch", "optuna", "pydantic", "yaml", "hypothesis", "rich.console")
+USUAL = ["-q", "-x", "-p", "no:cacheprovider", "--capture=no", "--no-header", "--no-summary"]
+SURVIVES, TIME = "", "the time limit"
+
+# A function: its file and its qualified name. Of each test: its seconds of processor time, and what it calls.
+Place = tuple[str, str]
+Reached = dict[str, tuple[float, list[Place]]]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is printed inside: a fault makes tests noisy."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        yield
+
+
+def in_child(work: Callable[[Path], None], folder: Path, seconds: float, patience: int = PATIENCE) -> int:
+    """Forks a process that does ``work`` with a file for its answer, within a limit of processor time."""
+    answer = Path(tempfile.mkdtemp(dir=folder))
+    child = os.fork()
+    if child:
+        (folder / str(child)).symlink_to(answer)
+        return child
+    status = 1
+    try:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(answer)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
+        signal.alarm(patience)
+        with quiet():
+            work(answer / "answer")
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def answer_of(child: int, status: int, folder: Path) -> str:
+    """What a process wrote before it ended; that it ran out of time, where a signal ended it."""
+    path = folder / str(child) / "answer"
+    text = path.read_text() if path.exists() else ""
+    if text or status == 0:
+        return text
+    return TIME if os.WIFSIGNALED(status) else "the collection of the tests"
+
+
+class Watch:
+    """A pytest plugin that ends the process at the first failure, with the name of the test that failed."""
+
+    def __init__(self, answer: Path) -> None:
+        self.answer = answer
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.answer.write_text(report.nodeid)
+            os._exit(0)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.answer.write_text(f"the collection of {report.nodeid}")
+            os._exit(0)
+
+
+class Reach:
+    """A pytest plugin that notes, for every test, its processor time and the functions that it calls."""
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        self.roots = tuple(str(ROOT / root) for root in roots)
+        self.called: set[Place] = set()
+        self.tests: Reached = {}
+        self.failed: list[str] = []
+
+    def trace(self, frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if code.co_filename.startswith(self.roots):
+            self.called.add((code.co_filename[len(str(ROOT)) + 1 :], code.co_qualname))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item):
+        began = time.process_time()
+        self.called = set()
+        sys.settrace(self.trace)
+        threading.settrace(self.trace)
+        try:
+            return (yield)
+        finally:
+            sys.settrace(None)
+            threading.settrace(None)
+            self.tests[item.nodeid] = (time.process_time() - began, sorted(self.called))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
+
+
+class Trials:
+    """A pytest plugin that runs, in place of the tests, those that reach each fault."""
+
+    def __init__(self, faults: Sequence[Fault], roots: Sequence[str], folder: Path, jobs: int, reach: Reached) -> None:
+        self.faults = faults
+        self.roots = roots
+        self.folder = folder
+        self.jobs = jobs
+        self.running: dict[int, Fault] = {}
+        self.verdicts: dict[str, str] = {}
+        self.reach = reach
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if not any(item.get_closest_marker(name) for name in IGNORED)]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        if not self.reach:
+            self.reach = self._measured()
+        self.reach = {name: found for name, found in self.reach.items() if name in self.items}
+        say(f"{len(self.reach)} tests, {sum(seconds for seconds, _ in self.reach.values()):.0f} s")
+        functions = _functions()
+        gc.freeze()
+        for number, fault in enumerate(self.faults):
+            changed = _code_with(fault)
+            old = functions.get((fault.file, changed.co_firstlineno, changed.co_qualname), [])
+            chosen = tests_of(self.reach, fault)
+            if not chosen or not old:
+                self.verdicts[fault.name] = SURVIVES
+                continue
+            self._wait_for_a_place(self.jobs)
+            seconds = GRACE + SLOWER * sum(self.reach[name][0] for name in chosen)
+            self.running[in_child(self._trial(old, changed, chosen), self.folder, seconds)] = fault
+            if number % 50 == 49:
+                say(f"{number + 1} of {len(self.faults)} faults")
+        self._wait_for_a_place(1)
+        return True
+
+    def _measured(self) -> Reached:
+        """What every test reaches, measured without a fault; tests that fail without one are no judges."""
+
+        def work(answer: Path) -> None:
+            reach = Reach(self.roots)
+            manager = next(iter(self.items.values())).config.pluginmanager
+            manager.register(reach)
+            self._run(list(self.items))
+            judges = {name: found for name, found in reach.tests.items() if name not in reach.failed}
+            answer.write_text(json.dumps([judges, reach.failed]))
+
+        child = in_child(work, self.folder, 3600, 3600)
+        _, status = os.waitpid(child, 0)
+        tests, failed = json.loads(answer_of(child, status, self.folder))
+        for name in failed:
+            say(f"fails without a fault: {name}")
+        return tests
+
+    def _trial(self, old: Sequence[FunctionType], changed: CodeType, chosen: Sequence[str]) -> Callable[[Path], None]:
+        def work(answer: Path) -> None:
+            for function in old:
+                function.__code__ = changed
+            manager = self.items[chosen[0]].config.pluginmanager
+            manager.register(Watch(answer))
+            self._run(chosen)
+
+        return work
+
+    def _run(self, names: Sequence[str]) -> None:
+        items = [self.items[name] for name in names]
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+    def _wait_for_a_place(self, at_most: int) -> None:
+        """Until fewer than ``at_most`` trials run."""
+        while len(self.running) >= at_most:
+            child, status = os.wait()
+            fault = self.running.pop(child)
+            self.verdicts[fault.name] = answer_of(child, status, self.folder)
+
+
+def tests_of(reach: Reached, fault: Fault) -> list[str]:
+    """The tests that reach the function of a fault (or its file, if it is in no function), as many as fit into SECONDS:
+    those at its address first, then the quickest.
+    """
+    found = []
+    for name, (seconds, places) in reach.items():
+        called = {function for file, function in places if file == fault.file}
+        if fault.function in called or (called and not fault.is_in_function):
+            is_elsewhere = not name.startswith(f"tests/{Path(fault.file).parent}/")
+            found.append((is_elsewhere, seconds, name))
+    chosen: list[str] = []
+    left = SECONDS
+    for _, seconds, name in sorted(found):
+        if not chosen or seconds <= left:
+            chosen.append(name)
+            left -= seconds
+    return chosen
+
+
+def _functions() -> dict[tuple[str, int, str], list[FunctionType]]:
+    """Every function of this repository that is in memory, by its place."""
+    found: dict[tuple[str, int, str], list[FunctionType]] = {}
+    for thing in gc.get_objects():
+        if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(str(ROOT)):
+            code = thing.__code__
+            place = (code.co_filename[len(str(ROOT)) + 1 :], code.co_firstlineno, code.co_qualname)
+            found.setdefault(place, []).append(thing)
+    return found
+
+
+def _code_with(fault: Fault) -> CodeType:
+    """The code of the outermost function around a fault, with the fault in it."""
+    whole = compile(with_fault(fault), str(ROOT / fault.file), "exec")
+    waiting: list[CodeType] = [whole]
+    candidates = []
+    while waiting:
+        code = waiting.pop()
+        if code.co_qualname == fault.function and code.co_firstlineno <= fault.line:
+            candidates.append(code)
+        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    return max(candidates, key=lambda code: code.co_firstlineno)
+
+
+class _Faulty(importlib.machinery.SourceFileLoader):
+    """Loads a module from a syntax tree with a fault, whatever its file says."""
+
+    def __init__(self, name: str, fault: Fault) -> None:
+        super().__init__(name, str(ROOT / fault.file))
+        self.fault = fault
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(with_fault(self.fault), str(ROOT / self.fault.file), "exec")
+
+
+class _Finder:
+    """Finds the module with the fault before Python's own finders do."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.module = fault.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+    def find_spec(self, name: str, path: object = None, target: object = None):
+        if name != self.module:
+            return None
+        location = str(ROOT / self.fault.file)
+        return importlib.util.spec_from_file_location(name, location, loader=_Faulty(name, self.fault))
+
+
+def judge_outside(fault: Fault, names: Sequence[str], folder: Path) -> str:
+    """The verdict on a fault outside of functions, by tests that import everything afresh."""
+
+    def work(answer: Path) -> None:
+        sys.meta_path.insert(0, _Finder(fault))
+        pytest.main([*USUAL, *names], plugins=[Watch(answer)])
+
+    child = in_child(work, folder, 60 + SLOWER * SECONDS)
+    _, status = os.waitpid(child, 0)
+    return answer_of(child, status, folder)
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,57 @@
+"""The deliberate faults themselves: each changes the program, and the list of them is whole."""
+
+import ast
+
+import pytest
+
+from tests.mutation import faults
+from tests.mutation.faults import faults_of, sample, with_fault
+
+CODE = '''
+"""Text with a number: 7."""
+LIMIT = 3
+def chosen(values: list[int], least: int = 1) -> list[int]:
+    """Those above ``least``."""
+    if not values:
+        raise ValueError(f"{LIMIT - 1} values")
+    return sorted(value for value in values[:LIMIT] if value > least)
+'''
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.setattr(faults, "ROOT", tmp_path)
+    (tmp_path / "small.py").write_text(CODE)
+    return faults_of("small.py")
+
+
+def test_texts_and_types_have_no_faults(small):
+    assert {(fault.function, fault.before, fault.after) for fault in small} == {
+        ("<module>", "3", "4"),
+        ("<chosen>", "1", "2"),
+        ("chosen", "if not values", "if not not values"),
+        ("chosen", "not values", "values"),
+        ("chosen", "raise ValueError(f'{LIMIT - 1} values')", "pass"),
+        ("chosen", "return sorted((value for value in values[:LIMIT] if value > least))", "return None"),
+        (
+            "chosen",
+            "sorted((value for value in values[:LIMIT] if value > least))",
+            "list((value for value in values[:LIMIT] if value > least))",
+        ),
+        ("chosen", "for value in values[:LIMIT] if value > least", "for value in values[:LIMIT]"),
+        ("chosen", ":LIMIT", ":LIMIT + 1"),
+        ("chosen", "value > least", "value >= least"),
+        ("chosen", "value > least", "value <= least"),
+    }
+
+
+def test_every_fault_is_another_program(small):
+    programs = {ast.dump(with_fault(fault)) for fault in small}
+    assert len(programs) == len({fault.name for fault in small}) == len(small)
+    assert ast.dump(ast.parse(CODE)) not in programs
+
+
+def test_a_sample_is_fixed_and_takes_from_every_function_first(small):
+    assert sample(small, 3, 0) == sample(small, 3, 0)
+    assert {fault.function for fault in sample(small, 3, 0)} == {"<module>", "<chosen>", "chosen"}
+    assert sorted(sample(small, 99, 0), key=str) == sorted(small, key=str)
