@@ -52,9 +52,9 @@ def damaged(folder: Path) -> list[str]:
     return [name for name, sum_ in sums.items() if not (folder / name).exists() or sha256(folder / name) != sum_]
 
 
-def sync(folder: Path) -> None:
-    """Brings the names in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Brings the content of a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

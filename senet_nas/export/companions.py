@@ -1,11 +1,15 @@
-"""Two files that go along with a network: a program that classifies files with it, and a card that tells about it."""
+"""The files beside an exported network: ``predict.py``, which classifies files, and ``README.md``, its model card."""
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from senet_nas.export.record import Record, shape
 
 if TYPE_CHECKING:
     from senet_nas.export.proof import Measured
+
+NAMED_CLASSES = 20  # the card names this many classes
 
 _PREDICT = '''"""Classes of files: python predict.py FILE [FILE ...]
 
@@ -27,12 +31,14 @@ RECORD = json.loads((Path(__file__).parent / "architecture.json").read_text(enco
 {read}
 
 def main(paths):
-    """Prints the classes of each file, and what is wrong with those that cannot be read. Returns the exit status."""
-    network, classes, status = load(), RECORD["classes"], 0
+    """Prints the classes of each file, and an error for each file that cannot be read. Returns the exit status."""
+    network = load()
+    classes = RECORD["classes"]
+    status = 0
     for path in paths:
         try:
             x = read(path)
-        except Exception as error:  # whoever reads a format throws what it likes
+        except Exception as error:  # each format has a reader of its own, which raises its own errors
             why = getattr(error, "strerror", None) or f"cannot be read ({{type(error).__name__}})"
             print(f"{{path}}: {{why}}", file=sys.stderr)
             status = 1
@@ -63,7 +69,7 @@ _READ_IMAGE = '''def read(path):
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
 '''
 _READ_ARRAY = '''def read(path):
-    """An array of a .npy file in the shape of training, {shape}."""
+    """An array of a .npy file in the shape that the network was trained on, {shape}."""
     x = np.load(path, allow_pickle=False)
     if x.size != {size}:
         raise OSError(0, f"an array of shape {{x.shape}}, not {shape}")
@@ -71,64 +77,98 @@ _READ_ARRAY = '''def read(path):
 '''
 
 
-def kind(shape: tuple[int, ...]) -> str:
-    """The files that ``predict.py`` reads: images for inputs (C, H, W) with 1 or 3 channels, arrays for others."""
-    return "image files" if len(shape) == 3 and shape[0] in (1, 3) else "arrays in .npy files"
+def kind(input_shape: tuple[int, ...]) -> str:
+    """What ``predict.py`` reads: image files for inputs (C, H, W) with 1 or 3 channels, otherwise arrays."""
+    if len(input_shape) == 3 and input_shape[0] in (1, 3):
+        return "image files"
+    return "arrays in .npy files"
 
 
-def predict(shape: tuple[int, ...]) -> str:
-    """The text of ``predict.py``."""
-    if kind(shape) == "image files":
-        read = _READ_IMAGE.format(mode="L" if shape[0] == 1 else "RGB")
+def predict(input_shape: tuple[int, ...]) -> str:
+    """The text of ``predict.py`` for inputs (C, H, W) or (C, L)."""
+    if kind(input_shape) == "image files":
+        read = _READ_IMAGE.format(mode="L" if input_shape[0] == 1 else "RGB")
         return _PREDICT.format(read=read, pillow=", Pillow", imports="from PIL import Image, ImageOps\n")
-    return _PREDICT.format(read=_READ_ARRAY.format(shape=shape, size=math.prod(shape)), pillow="", imports="")
+    read = _READ_ARRAY.format(shape=input_shape, size=math.prod(input_shape))
+    return _PREDICT.format(read=read, pillow="", imports="")
 
 
-def card(record: Mapping[str, Any], body: str, files: Mapping[str, str]) -> str:
-    """The text of ``README.md``: what it is, what was measured (``body``, markdown), how to use it, what it wants."""
+def card(record: Record, body: str, files: Mapping[str, str]) -> str:
+    """The text of ``README.md``. ``body`` is markdown about what was measured; ``files`` describes each file."""
     with_se = [f"{place['site']} `{place['se']}`" for place in record["sites"] if place["se"]]
-    wants = record["preprocessing"]
-    size = " x ".join(str(side) for side in wants["size"])
-    images = ", ".join(str(side) for side in ("N", wants["channels"], *wants["size"]))
-    dtype = "images: uint8" if len(wants["size"]) == 2 else "signals: float32"
-    classes = record["classes"]
-    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
-    return "\n".join([
-        f"# {record['architecture'].split('/')[0]}" + (" with Squeeze-and-Excitation" if with_se else ", plain"), "",
-        f"SE in {len(with_se)} of {len(record['sites'])} units" + (f": {'; '.join(with_se)}." if with_se else "."), "",
-        *([body, ""] if body else []),
-        "## Use", "", "```python", "from model import load, normalise", "",
-        f"logits = load()(normalise(images))  # {dtype} ({images})", "```", "",
-        f"`python predict.py FILE ...` prints the classes of {kind((wants['channels'], *wants['size']))}.", "",
-        f"Input: {wants['channels']} channel{'s' * (wants['channels'] > 1)}, {size}{_cut(wants)}; `{wants['formula']}` with scale {wants['scale']:.6g}, "
-        f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.",
-        f"Output: logits of {len(classes)} classes: {shown}.", "",
-        "## Files", "", *(f"* `{name}`: {about}" for name, about in files.items()), "",
-        "`manifest.json` lists every file with its SHA-256.", "",
-    ])  # fmt: skip
-
-
-def _cut(wants: Mapping[str, Any]) -> str:
-    side = wants.get("resize")
-    return f", the middle of images whose shorter side is {side}" if side else ""
+    title = record["architecture"].split("/")[0]
+    parts = [
+        f"# {title} with Squeeze-and-Excitation" if with_se else f"# {title}, plain",
+        f"SE in {len(with_se)} of {len(record['sites'])} units" + (f": {'; '.join(with_se)}." if with_se else "."),
+        body,
+        _usage(record),
+        f"{_input(record)}\n{_output(record)}",
+        "## Files",
+        "\n".join(f"* `{name}`: {about}" for name, about in files.items()),
+        "`manifest.json` lists every file with its SHA-256.",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def measured(found: "Measured") -> str:
-    """What was measured of the files, as a table in markdown; nothing where nothing was."""
+    """A markdown table of what was measured of the files; empty if nothing was."""
     if not found.differences:
         return ""
     rows = [
         f"| `{name}` | {value:.1g} | {_percent(found, name)} | {_time(found, name)} |"
         for name, value in found.differences.items()
     ]
-    where = ", ".join(f"{key} {value}" for key, value in found.timed_on.items())
-    said = (
-        f"Time is of one pass in turns with the same form of the plain network, median and 95 % interval; on {where}."
+    lines = [
+        "Measured on these files:",
+        "",
+        "| | largest difference to the trained network | validation accuracy | time |",
+        "|---|---|---|---|",
+        *rows,
+    ]
+    if found.latency:
+        where = ", ".join(f"{key} {value}" for key, value in found.timed_on.items())
+        lines += [
+            "",
+            "Time is of one pass in turns with the same form of the plain network, median and 95 % interval; on "
+            f"{where}.",
+        ]
+    return "\n".join(lines)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _usage(record: Record) -> str:
+    images = ", ".join(["N", *(str(side) for side in shape(record))])
+    dtype = "images: uint8" if len(shape(record)) == 3 else "signals: float32"
+    return f"""## Use
+
+```python
+from model import load, normalise
+
+logits = load()(normalise(images))  # {dtype} ({images})
+```
+
+`python predict.py FILE ...` prints the classes of {kind(shape(record))}."""
+
+
+def _input(record: Record) -> str:
+    wants = record["preprocessing"]
+    channels = wants["channels"]
+    size = " x ".join(str(side) for side in wants["size"])
+    resize = wants.get("resize")
+    cropped = f", the middle of images whose shorter side is {resize}" if resize else ""
+    return (
+        f"Input: {channels} channel{'s' if channels > 1 else ''}, {size}{cropped}; "
+        f"`{wants['formula']}` with scale {wants['scale']:.6g}, "
+        f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}."
     )
-    return "\n".join([
-        "Measured on these files:", "", "| | largest difference to the trained network | validation accuracy | time |",
-        "|---|---|---|---|", *rows, *(["", said] if found.latency else ()),
-    ])  # fmt: skip
+
+
+def _output(record: Record) -> str:
+    classes = record["classes"]
+    shown = ", ".join(classes[:NAMED_CLASSES]) + (", ..." if len(classes) > NAMED_CLASSES else "")
+    return f"Output: logits of {len(classes)} classes: {shown}."
 
 
 def _percent(found: "Measured", name: str) -> str:
@@ -139,7 +179,8 @@ def _time(found: "Measured", name: str) -> str:
     if name not in found.latency:
         return "-"
     timed = found.latency[name]
-    low, high = (100 * (bound - 1) for bound in (timed.low, timed.high))
+    low = 100 * (timed.low - 1)
+    high = 100 * (timed.high - 1)
     return f"{timed.candidate_ms:.3g} ms, {timed.overhead:+.1f} % over plain [{low:+.1f}, {high:+.1f}]"
 
 

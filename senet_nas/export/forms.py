@@ -1,29 +1,28 @@
-"""The forms in which a network leaves the house. To add one, write how it is written and opened, and its row in FORMS."""
+"""The forms in which a network is exported. To add one, write how it is written and opened, and its row in FORMS."""
 
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from senet_nas.costs import onnx_runtime
+from senet_nas.export.record import Record, shape
 from senet_nas.export.source import code
 
 Forward = Callable[[Tensor], Tensor]
-Record = Mapping[str, Any]
 # Batch normalisation and reductions of another runtime round differently.
 ONNX_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
 class Form:
-    """How to write a network of which ``record`` tells, and how to run what was written in a folder.
+    """How to write a network that a record describes, and how to open what was written in a folder.
 
-    ``tolerance`` is the largest difference of a logit from the trained network's that is allowed, as a share of the largest
-    logit where that is above 1.
+    ``tolerance`` is the largest allowed difference of a logit from the trained network's; where the largest logit is
+    above 1, it is a share of that logit.
     """
 
     about: str
@@ -34,17 +33,12 @@ class Form:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Packages that this form needs and that are not installed here."""
+        """The packages that this form needs and that are not installed here."""
         return onnx_runtime.missing(self.packages)
 
 
-def shape(record: Record) -> tuple[int, ...]:
-    """(C, H, W) or (C, L) of one input."""
-    return (record["preprocessing"]["channels"], *record["preprocessing"]["size"])
-
-
 def check_installed(name: str) -> None:
-    """Raises UserError where the packages of a form are missing."""
+    """Raises UserError if a package that a form needs is missing."""
     onnx_runtime.check_installed(name, FORMS[name].packages)
 
 
@@ -86,7 +80,10 @@ FORMS: dict[str, Form] = {
     "model.py": Form("plain PyTorch that loads the weights without this project", _write_code, _open_code),
     "model.pt2": Form("the same as a torch.export program, any batch size", _write_program, _open_program),
     "model.onnx": Form(
-        "the same for ONNX Runtime, any batch size", _write_onnx, _open_onnx, ONNX_TOLERANCE,
-        onnx_runtime.PACKAGES,
+        "the same for ONNX Runtime, any batch size",
+        _write_onnx,
+        _open_onnx,
+        tolerance=ONNX_TOLERANCE,
+        packages=onnx_runtime.PACKAGES,
     ),
-}  # fmt: skip
+}

@@ -1,30 +1,31 @@
-"""Which files an export holds, each with its SHA-256, and what was measured of them. Written last: a folder without a manifest is no export."""
+"""``manifest.json``: the files of an export, each with its SHA-256, and what was measured of them.
 
-import hashlib
+It is written last: a folder without a manifest holds no complete export.
+"""
+
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spaces import UserError
+from spaces import UserError, durable
 
 NAME = "manifest.json"
 
 
 def write(folder: Path, measured: Mapping[str, Any]) -> None:
-    """List all files of the folder as they are now, beside what was measured of them."""
-    found = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
-    (folder / NAME).write_text(
-        json.dumps({"schema": 1, "files": found, "measured": measured}, indent=2) + "\n", encoding="utf-8"
-    )
+    """Lists all files of the folder as they are now, beside what was measured of them."""
+    files = {path.name: _entry(path) for path in sorted(folder.iterdir()) if path.name != NAME}
+    content = json.dumps({"schema": 1, "files": files, "measured": measured}, indent=2)
+    (folder / NAME).write_text(content + "\n", encoding="utf-8")
 
 
 def check(folder: Path, names: Iterable[str] | None = None) -> None:
-    """The files (all unless named) are as they were written. Raises UserError with the first that is not."""
+    """Raises UserError with the first of the files (all unless named) that is missing or was changed."""
     listed = _read(folder)
     for name in listed if names is None else names:
         if name not in listed or not (folder / name).is_file():
-            raise UserError(f"{folder} holds no whole export: {name} is missing", hint="export it again")
+            raise UserError(f"{folder} holds no complete export: {name} is missing", hint="export it again")
         if _entry(folder / name) != listed[name]:
             raise UserError(
                 f"{folder / name} is damaged or was changed: it is not the file that was exported",
@@ -45,5 +46,4 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _entry(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": path.stat().st_size}
+    return {"sha256": durable.sha256(path), "bytes": path.stat().st_size}

@@ -1,7 +1,7 @@
 """A network as readable Python source: plain torch.nn, one class for each kind of container, the same state-dict keys.
 
-Every container is traced alone (torch.fx), its children as single calls, so the source keeps the shape of the network.
-Empty slots are traced through and vanish.
+torch.fx traces every container by itself, with each child as a single call, so the source keeps the structure of the
+network. Empty slots do not appear in it.
 """
 
 import ast
@@ -20,12 +20,17 @@ from torch import fx, nn
 from senet_nas.network.operators import SQUEEZES
 from senet_nas.network.squeeze_excitation import Slot, Squeeze, WithOutput
 
-_WIDTH = 110
+_SHORT = 80  # columns of an nn.Sequential that stays on one line
+_NAMED_PLACES = 4  # a class lists its places in the network up to this number
 _SYMBOLS = {
-    operator.add: "+", operator.sub: "-", operator.mul: "*", operator.truediv: "/", operator.floordiv: "//",
+    operator.add: "+",
+    operator.sub: "-",
+    operator.mul: "*",
+    operator.truediv: "/",
+    operator.floordiv: "//",
     operator.matmul: "@",
-}  # fmt: skip
-# Settings of a layer that can be written as they are; weights and biases cannot.
+}
+# Types of a layer's settings that can be written as literals.
 _PLAIN = (bool, int, float, str)
 
 _MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
@@ -89,7 +94,7 @@ def code(network: nn.Module, record: Mapping[str, Any]) -> str:
 
 
 def source(network: nn.Module, name: str = "Network") -> str:
-    """Definitions of all classes that the network needs, the last of them ``name``; they use torch, nn and F."""
+    """Definitions of all classes of the network, the last of them ``name``. They use the names torch, nn and F."""
     classes: dict[str, _Class] = {}
     _define(network, "", name, classes)
     return "\n\n\n".join(written.text(body) for body, written in classes.items())
@@ -108,11 +113,13 @@ def _where(paths: list[str]) -> str:
     """Where in the network a class is used."""
     if not paths[0]:
         return "Samples (N, C, ...) -> logits (N, classes)."
-    return ", ".join(paths) + "." if len(paths) <= 4 else f"{paths[0]} and {len(paths) - 1} more like it."
+    if len(paths) <= _NAMED_PLACES:
+        return ", ".join(paths) + "."
+    return f"{paths[0]} and {len(paths) - 1} more like it."
 
 
 def _define(module: nn.Module, path: str, name: str, classes: dict[str, _Class]) -> str:
-    """Name of the class for a container: one that is the same to the letter, or a new one."""
+    """The name of the class for a container: a class with identical source, or else a new one."""
     assert not [*module.buffers(recurse=False)], f"{path} has buffers of its own"
     body = "\n\n".join(filter(None, [_constructor(module, path, classes), _forward(module)]))
     if body not in classes:
@@ -163,9 +170,10 @@ def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str
 
 
 def _kind(module: nn.Module) -> type[nn.Module]:
-    """Class of a module, where it has an empty slot behind it that without the slot."""
-    bare = isinstance(module, WithOutput) and isinstance(module.output, Slot)
-    return type(module).__mro__[2] if bare else type(module)
+    """The class of a module; of a unit with an empty slot at its output, the class without the slot."""
+    if isinstance(module, WithOutput) and isinstance(module.output, Slot):
+        return type(module).__mro__[2]
+    return type(module)
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:
@@ -173,28 +181,31 @@ def _children(module: nn.Module) -> dict[str, nn.Module]:
 
 
 def _sequential(children: Mapping[str, str]) -> str:
-    numbered = list(children) == [str(number) for number in range(len(children))]
-    items = list(children.values()) if numbered else [f'("{name}", {child})' for name, child in children.items()]
-    start, end = ("nn.Sequential(", ")") if numbered else ("nn.Sequential(OrderedDict([", "]))")
+    if list(children) == [str(number) for number in range(len(children))]:
+        items = list(children.values())
+        start, end = "nn.Sequential(", ")"
+    else:
+        items = [f'("{name}", {child})' for name, child in children.items()]
+        start, end = "nn.Sequential(OrderedDict([", "]))"
     line = f"{start}{', '.join(items)}{end}"
-    if len(line) <= _WIDTH - 30:
+    if len(line) <= _SHORT:
         return line
     return "\n".join([start, *(f"            {item}," for item in items), f"        {end}"])
 
 
 def _layer(module: nn.Module, kind: type[nn.Module]) -> str:
-    """The repr of a torch.nn layer without what is default, so that releases with fewer arguments read it as well.
+    """A constructor call for a torch.nn layer, without default arguments, so that older releases of torch accept it.
 
-    With what the repr leaves out and is not default: of AvgPool2d it does not tell ``count_include_pad``.
+    It begins with the layer's repr, and adds arguments that the repr leaves out, as ``count_include_pad`` of AvgPool2d.
     """
     call = ast.parse(f"{kind.__name__}({module.extra_repr()})", mode="eval").body
-    assert isinstance(call, ast.Call), f"{module!r} is no constructor call"
+    assert isinstance(call, ast.Call), f"{module!r} is not a constructor call"
     parameters = inspect.signature(kind).parameters
-    told = {*list(parameters)[: len(call.args)], *(word.arg for word in call.keywords)}
+    given = {*list(parameters)[: len(call.args)], *(word.arg for word in call.keywords)}
     call.keywords = [word for word in call.keywords if not _is_default(word, parameters[str(word.arg)].default)]
     for name, parameter in parameters.items():
         value = getattr(module, name, parameter.default)
-        if name not in told and isinstance(value, _PLAIN) and value != parameter.default:
+        if name not in given and isinstance(value, _PLAIN) and value != parameter.default:
             call.keywords.append(ast.keyword(name, ast.Constant(value)))
     return ast.unparse(call)
 
@@ -213,24 +224,25 @@ class _OneLevel(fx.Tracer):
 
 
 def _forward(module: nn.Module) -> str:
-    """``forward``, one statement for each operation, or as it is written where tracing cannot follow."""
+    """The method ``forward``: one statement for each operation, or its own source where torch.fx cannot trace it."""
     if isinstance(module, Squeeze) and not SQUEEZES[module.name].traceable:
         return _as_written(SQUEEZES[module.name].function)
     graph = _OneLevel().trace(module)
     names = _variables(graph)
     inputs = [names[node] for node in graph.nodes if node.op == "placeholder"]
-    lines = [
-        f"return {_text(node.args[0], names)}" if node.op == "output" else f"{names[node]} = {_operation(node, names)}"
-        for node in graph.nodes
-        if node.op != "placeholder"
-    ]
-    return "\n".join(
-        [f"    def forward({', '.join(['self', *inputs])}):", *(f"        {line}" for line in _merge(lines))]
-    )
+    lines = [_statement(node, names) for node in graph.nodes if node.op != "placeholder"]
+    head = f"    def forward({', '.join(['self', *inputs])}):"
+    return "\n".join([head, *(f"        {line}" for line in _merge(lines))])
+
+
+def _statement(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
+    if node.op == "output":
+        return f"return {_text(node.args[0], names)}"
+    return f"{names[node]} = {_operation(node, names)}"
 
 
 def _as_written(function: Callable[..., Any]) -> str:
-    """A function of x that needs no name from outside, as a method; without its docstring."""
+    """A function of x that uses only builtins and its own names, as the method ``forward``; without its docstring."""
     (written,) = ast.parse(inspect.getsource(function)).body
     assert isinstance(written, ast.FunctionDef)
     lines = "\n".join(ast.unparse(statement) for statement in written.body[1:])
@@ -238,7 +250,7 @@ def _as_written(function: Callable[..., Any]) -> str:
 
 
 def _variables(graph: fx.Graph) -> dict[fx.Node, str]:
-    """A variable for each node: that of its first input where nothing else needs it any more, else a new letter."""
+    """A variable for each node: that of its first input if no later node uses it, else a new letter."""
     last_use = {value: node for node in graph.nodes for value in node.all_input_nodes}
     fresh = itertools.chain("xyzuvwabcdefgh", (f"t{number}" for number in itertools.count()))
     names: dict[fx.Node, str] = {}
@@ -252,11 +264,13 @@ def _merge(lines: list[str]) -> list[str]:
     """``y = f(y)`` and ``return y`` as ``return f(y)``."""
     *before, last = lines
     variable, _, value = before[-1].partition(" = ") if before else ("", "", "")
-    return [*before[:-1], f"return {value}"] if last == f"return {variable}" else lines
+    if last != f"return {variable}":
+        return lines
+    return [*before[:-1], f"return {value}"]
 
 
 def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
-    """Source of the call that a node stands for."""
+    """The source of a node's operation."""
     values = [_text(value, names) for value in node.args]
     words = [f"{word}={_text(value, names)}" for word, value in node.kwargs.items()]
     if node.op == "get_attr":
@@ -279,7 +293,7 @@ def _member(target: str) -> str:
 
 
 def _function(target: Any) -> str:
-    """The name under which torch, or torch.nn.functional as F, offers a function."""
+    """The public name of a function: in torch, or in torch.nn.functional as F. Raises AssertionError without one."""
     name = target.__name__
     for prefix, home in (("torch", torch), ("F", nn.functional)):
         if getattr(home, name, None) is target:
@@ -291,8 +305,8 @@ def _index(value: Any, names: Mapping[fx.Node, str]) -> str:
     if isinstance(value, tuple):
         return ", ".join(_index(item, names) for item in value)
     if isinstance(value, slice):
-        start, stop, step = ("" if end is None else _text(end, names) for end in (value.start, value.stop, value.step))
-        return f"{start}:{stop}" + (f":{step}" if step else "")
+        ends = [value.start, value.stop] if value.step is None else [value.start, value.stop, value.step]
+        return ":".join("" if end is None else _text(end, names) for end in ends)
     return _text(value, names)
 
 
@@ -301,5 +315,7 @@ def _text(value: Any, names: Mapping[fx.Node, str]) -> str:
         return names[value]
     if isinstance(value, tuple | list):
         items = ", ".join(_text(item, names) for item in value)
-        return f"[{items}]" if isinstance(value, list) else f"({items}{',' if len(value) == 1 else ''})"
+        if isinstance(value, list):
+            return f"[{items}]"
+        return f"({items},)" if len(value) == 1 else f"({items})"
     return repr(value)

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from torch import nn
 
 from senet_nas.data import image_folder
 from senet_nas.data.augment import centre
+from senet_nas.data.batches import standardise
 from senet_nas.export import companions, forms, manifest
 from senet_nas.export.bundle import Exported, export, load
 from senet_nas.export.forms import FORMS
@@ -84,6 +86,13 @@ def test_code_runs_without_this_project(folder: Path, tmp_path: Path) -> None:
     images = torch.arange(2 * 64, dtype=torch.uint8).view(2, 1, 8, 8)
     expected = trained().eval().to(memory_format=torch.contiguous_format)((images / 255 - 0.3) / 0.2)
     assert torch.equal(torch.load(tmp_path / "logits.pt"), expected)
+
+
+def test_the_exported_files_normalise_as_training_does(folder: Path) -> None:
+    """The exported text cannot import the function of training, so this test keeps the two the same."""
+    x_NCHW = torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8)
+    exported = runpy.run_path(str(folder / "model.py"))["normalise"](x_NCHW)
+    torch.testing.assert_close(exported, standardise(x_NCHW, DATA["mean"], DATA["std"]), rtol=1e-6, atol=1e-6)
 
 
 def test_load_builds_the_network_again(folder: Path) -> None:
