@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from search.model.hyperparameters import HyperparameterGrid
+from senet_nas.costs.measures import overheads
 from senet_nas.costs.overhead import se_cost
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Site, Space, SpaceSpec
@@ -19,7 +20,8 @@ from spaces.errors import UserError, unknown
 
 SIGMA, BLOCK = 0.3, 0.24  # points: noise within a block, and between blocks (DESIGN, section 6)
 UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
-PLAIN_ACCURACY, PLAIN_PARAMS, PLAIN_MACS = 90.0, 75_000, 2_000_000
+PLAIN_ACCURACY = 90.0
+PLAIN_COSTS = {"params": 75_000, "macs": 2_000_000}
 NULL_BELOW = 0.12  # tau of the null in which plain is truly best
 
 
@@ -182,12 +184,8 @@ def _price(architecture: Architecture, sites: Sequence[Site]) -> dict[str, float
         for site, se in zip(sites, architecture.blocks, strict=True)
         if se is not None
     ]
-    params = PLAIN_PARAMS + sum(cost["params"] for cost in costs)
-    macs = PLAIN_MACS + sum(cost["macs"] for cost in costs)
-    return {
-        "params": params, "macs": macs,
-        "params_overhead": 100 * (params / PLAIN_PARAMS - 1), "macs_overhead": 100 * (macs / PLAIN_MACS - 1),
-    }  # fmt: skip
+    total = {column: plain + sum(cost[column] for cost in costs) for column, plain in PLAIN_COSTS.items()}
+    return {**total, **overheads(total, PLAIN_COSTS)}
 
 
 def named(text: str) -> Kind:

@@ -1,4 +1,4 @@
-"""Objective = metric + goal + limit. The one place where a sign is flipped."""
+"""Objectives: a metric with a goal and a limit. A loss is the one place where a sign is flipped."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,14 @@ Goal = Literal["maximize", "minimize"]
 
 
 def _metrics() -> str:
+    """The metrics that a config may name, in words."""
     costs = ", ".join(f"{measure.name} ({measure.description})" for measure in MEASURES.values())
     return f"{ACCURACY} (of validation, in percent), or an overhead over plain: {costs}"
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What is traded: validation accuracy in percent, or an overhead in percent over the plain backbone."""
+    """One side of the trade-off: validation accuracy in percent, or the overhead of a cost in percent over plain."""
 
     __pydantic_config__ = STRICT
     metric: str = option("", _metrics(), min_length=1)
@@ -31,15 +32,18 @@ class Objective:
 
     @property
     def direction(self) -> Goal:
-        return self.goal or ("maximize" if self.is_accuracy else "minimize")
+        """The goal; without one, to maximize accuracy and to minimize costs."""
+        if self.goal is not None:
+            return self.goal
+        return "maximize" if self.is_accuracy else "minimize"
 
     @property
     def column(self) -> str:
-        """The name under which a :class:`~search.results.compute.Point` and a price hold it."""
+        """The column that holds its value: ``accuracy``, or the overhead of a cost."""
         return ACCURACY if self.is_accuracy else overhead_column(self.metric)
 
     def loss(self, value: float) -> float:
-        """The value as something to minimise."""
+        """The value, with its sign flipped if it is to be maximized: smaller is better."""
         return -value if self.direction == "maximize" else value
 
 
@@ -47,18 +51,18 @@ DEFAULT = (Objective(metric=ACCURACY), Objective(metric=USUAL.name))
 
 
 def objective_values(objectives: Sequence[Objective], accuracy: float, price: Mapping[str, float]) -> tuple[float, ...]:
-    """The value of each objective as it is: accuracy in percent, overheads in percent over plain."""
+    """The value of each objective: accuracy in percent, overheads in percent over plain. Raises KeyError."""
     known = {**price, ACCURACY: accuracy}
     return tuple(known[objective.column] for objective in objectives)
 
 
 def losses(objectives: Sequence[Objective], accuracy: float, price: Mapping[str, float]) -> tuple[float, ...]:
-    """One number for each objective, all to be minimised."""
+    """A number for each objective; smaller is better for all of them. Raises KeyError."""
     found = objective_values(objectives, accuracy, price)
     return tuple(objective.loss(value) for objective, value in zip(objectives, found, strict=True))
 
 
 def excess(objectives: Sequence[Objective], price: Mapping[str, float]) -> float:
-    """By how many percent points the worst limit is exceeded; 0 or less where all are kept."""
+    """By how many percentage points the most exceeded limit is exceeded; 0 or less if all limits are kept."""
     over = [price[o.column] - o.limit for o in objectives if o.limit is not None]
     return max(over, default=0.0)

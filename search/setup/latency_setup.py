@@ -13,6 +13,7 @@ from search.config import Experiment
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
 from search.state.ledger import Ledger
+from senet_nas.costs.measures import LATENCY
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -20,13 +21,12 @@ if TYPE_CHECKING:
     from senet_nas.costs.latency_model import LatencyModel
     from senet_nas.costs.timing import Call, Comparison
 
-METRIC = "latency"
 # What is reported is worth more time than what only guides the search.
 PATIENCE = 5
 
 
 def is_wanted(experiment: Experiment) -> bool:
-    return any(objective.metric == METRIC for objective in experiment.objectives)
+    return any(objective.metric == LATENCY.name for objective in experiment.objectives)
 
 
 def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) -> Prepared:
@@ -109,11 +109,14 @@ def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1
 
 
 def _figures(found: "Comparison") -> dict[str, float]:
-    """As a point of the front names them: ms, and percent over plain with its interval."""
+    """The latency in ms, and its overhead in percent over plain with its interval, by the columns of a point."""
+    low, high = LATENCY.interval
     return {
-        "latency_ms": found.candidate_ms, "latency_overhead": found.overhead,
-        "latency_low": 100 * (found.low - 1), "latency_high": 100 * (found.high - 1),
-    }  # fmt: skip
+        LATENCY.column: found.candidate_ms,
+        LATENCY.overhead: found.overhead,
+        low: 100 * (found.low - 1),
+        high: 100 * (found.high - 1),
+    }
 
 
 def _fingerprint(prepared: Prepared) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from senet_nas.costs.measures import LATENCY
 from spaces import SE, Architecture, Site, Space
 
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
@@ -46,9 +47,9 @@ class LatencyModel:
         return sum(self.weights.get(part, 0.0) * count for part, count in counts.items())
 
     def of(self, architecture: Architecture) -> dict[str, float]:
-        """``latency_ms`` and ``latency_overhead`` (percent over plain), as a price names them."""
+        """The latency in ms and its overhead in percent over plain, by the columns of the table of costs."""
         overhead = self.overhead(architecture)
-        return {"latency_ms": self.plain_ms * (1 + overhead / 100), "latency_overhead": overhead}
+        return {LATENCY.column: self.plain_ms * (1 + overhead / 100), LATENCY.overhead: overhead}
 
     @property
     def is_trusted(self) -> bool:

@@ -126,6 +126,7 @@ _ROWS = (
 MEASURES: dict[str, Measure] = {row.name: row for row in _ROWS}
 # The cost that a search trades against accuracy, and that texts name, unless a config says otherwise.
 USUAL = MEASURES["params"]
+LATENCY = MEASURES["latency"]
 
 
 def overhead_column(name: str) -> str:
@@ -159,7 +160,7 @@ def of_overhead(column: str) -> Measure:
 
 
 def overheads(costs: Mapping[str, float], plain: Mapping[str, float]) -> dict[str, float]:
-    """The overhead in percent over plain of every counted cost, by its column."""
+    """The overhead in percent over plain of each counted cost that ``costs`` holds, by its column."""
     return {
         measure.overhead: 100 * (costs[measure.column] / plain[measure.column] - 1)
         for measure in counted()
