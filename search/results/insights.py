@@ -120,15 +120,11 @@ class Progress:
 
     @property
     def words(self) -> str:
-        more = (
-            f"about {self.trainings:,.0f} trainings would find"
-            if self.trainings < 1e5
-            else "no number of trainings finds"
-        )
+        enough = f"about {self.trainings:,.0f} trainings" if self.trainings < 1e5 else "no number of trainings"
         return (
-            f"This search has found about {100 * self.score:.0f} % [{100 * self.low:.0f}, {100 * self.high:.0f}] of what SE "
-            f"placement could gain (placements differ by {self.tau:.2f} points, trainings by {self.sigma:.2f}); {more} "
-            f"{100 * ENOUGH:.0f} %."
+            f"We estimate that this search has found {100 * self.score:.0f} % ({100 * self.low:.0f} to "
+            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. Placements differ "
+            f"by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
         )
 
 
@@ -192,12 +188,14 @@ class Validation:
 
     @property
     def words(self) -> str:
-        twice = f"twice as many would be worth {50 * self.share / (1 - self.share / 2):.0f} % more trainings"
-        advice = "use every labelled image outside train and test" if self.share > 0.25 else "more would hardly help"
-        return (
-            f"Of the noise of a training, {100 * self.share:.0f} % comes from having {self.images:,} validation images: "
-            f"{twice}; {advice}."
-        )
+        cause = f"{100 * self.share:.0f} % of the noise of a training"
+        twice = f"Twice as many would be worth {50 * self.share / (1 - self.share / 2):.0f} % more trainings"
+        if self.share > 0.25:
+            return (
+                f"Having only {self.images:,} validation images causes {cause}. {twice}: validate on every labelled image "
+                "outside train and test."
+            )
+        return f"Having {self.images:,} validation images causes only {cause}. {twice}: they would hardly help."
 
 
 def validation(groups: Sequence[Sequence[bytes]], images: int, sigma: float) -> Validation | None:
@@ -234,13 +232,13 @@ class Learned:
         """Nothing where there is room on both sides."""
         if self.everything:
             return (
-                f"Plain is right on {self.accuracy:.2f} % of the validation images, so nothing can be gained there: only harder "
-                "images would tell placements apart."
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, so no placement can gain anything: use "
+                "harder images to compare placements."
             )
         if self.accuracy < 1.5 * self.guessing:
             return (
                 f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on {self.guessing:.2f} %: the "
-                "networks were trained too briefly to differ; set train.epochs higher, in a run of its own (--new)."
+                "networks were trained too briefly to differ. Set train.epochs higher and start a new run (--new)."
             )
         return ""
 
@@ -269,7 +267,7 @@ class Insights:
             words = [c.words for c in self.contrasts if c.verdict(level) == verdict]
             found += [f"Likely {verdict}: {'; '.join(words)}."] if words else []
         if self.contrasts and not found:
-            found.append("No stage, position, width, squeeze or gate is likely to pay or to cost by itself.")
+            found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
         found += [self.progress.words, *([self.validation.words] if self.validation else [])]
         return [self.learned.words, *found] if self.learned and self.learned.words else found
 

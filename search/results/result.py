@@ -163,23 +163,27 @@ class Front:
     @property
     def rule(self) -> str:
         """How the recommendation was made, in words."""
+        if self[self.recommended].is_plain:
+            return "Recommended: plain, because no placement was proven better."
         chance = f"{100 * (1 - self.rules.level):.0f} %"
         return (
-            f"Recommended: the cheapest proven architecture whose chance of being worse than the best by more than "
-            f"{self.rules.tolerance:g} points is below {chance}; the plain network when nothing is proven."
+            f"Recommended: {self.recommended}, the cheapest proven placement whose chance of being more than "
+            f"{self.rules.tolerance:g} points worse than the best is below {chance}."
         )
 
     @property
     def power(self) -> str:
         """What could be found at all with these trainings."""
         if self.under_way:
-            return "Finalists are being confirmed with fresh trainings: nothing is proven by them before the last has ended."
+            return (
+                "The finalists are being retrained with fresh seeds: nothing is proven before all of them have ended."
+            )
         if not self.confirmed:
             return (
-                "No fresh trainings beside plain have finished, so nothing can be proven; a budget of 24 trainings, or an "
-                "extension by 24, includes some."
+                "No finalist was retrained with fresh seeds, so nothing can be proven. A budget of 24 trainings, or an "
+                "extension by 24, includes such trainings."
             )
-        return f"Smallest gain that this confirmation would usually prove: {self.provable:.2f} points."
+        return f"With this much seed noise, only gains above about {self.provable:.2f} points could usually be proven."
 
     @property
     def expected_score(self) -> float:
@@ -189,7 +193,7 @@ class Front:
     @property
     def findings(self) -> list[str]:
         """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
-        alike = [f"{p.id} cannot be told from {p.alike}, which costs less." for p in self.members if p.alike]
+        alike = [self._alike(point.id, point.alike) for point in self.members if point.alike]
         needed = None if self.likely is None else self._needed(self[self.likely].gain)
         return [
             *alike,
@@ -202,8 +206,13 @@ class Front:
         if budget is None:
             return None
         return (
-            f"To prove what {self.likely} seems to gain takes about {budget:,} trainings, a quarter of them fresh ones."
+            f"To prove the estimated gain of {self.likely} would take about {budget:,} trainings, a quarter of them with "
+            "fresh seeds."
         )
+
+    def _alike(self, name: str, cheaper: str) -> str:
+        other = "plain" if self[cheaper].is_plain else cheaper
+        return f"{name} is not measurably better than {other}, which is cheaper."
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -125,7 +126,7 @@ def test_logged_values_are_means_over_seeds():
 @pytest.mark.parametrize(
     ("accuracies", "words"),
     [
-        ([[100.0] * 4, [100.0]], "only harder images"),
+        ([[100.0] * 4, [100.0]], "harder images"),
         ([spread(11), [12.0]], "trained too briefly to differ"),
         ([spread(95), [95.3]], None),
     ],
@@ -135,7 +136,25 @@ def test_where_placements_cannot_differ_it_is_told_why(accuracies, words):
     ledger.note(data={"classes": list("abcdefghij"), "validation": 500})
     found = front.compute("run", ledger, RULES)
     told = " ".join(found.findings)
-    assert (words in told) if words else ("only harder" not in told and "too briefly" not in told)
+    assert (words in told) if words else ("harder images" not in told and "too briefly" not in told)
     assert all(p.val_accuracy <= 100 for p in found.points)
-    if words == "only harder images":
-        assert "would find" not in told
+    if words == "harder images":
+        assert "would reach" not in told
+
+
+def test_the_recommendation_says_which_rule_it_followed():
+    plain = front.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1]]), RULES)
+    assert plain.rule == "Recommended: plain, because no placement was proven better."
+    proven = replace(plain, recommended="a1")
+    assert proven.rule.startswith("Recommended: a1, the cheapest proven placement whose chance of being more than 0.1 ")
+    assert proven.rule.endswith("below 10 %.")
+
+
+def test_a_member_that_is_not_better_than_a_cheaper_one_is_named_with_it():
+    found = front.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1], [90.0, 90.2]]), RULES)
+    marked = {"a1": "a0", "a2": "a1"}
+    points = [replace(point, on_front=True, alike=marked.get(point.id)) for point in found.points]
+    assert replace(found, points=tuple(points)).findings[:2] == [
+        "a1 is not measurably better than plain, which is cheaper.",
+        "a2 is not measurably better than a1, which is cheaper.",
+    ]
