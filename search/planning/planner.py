@@ -26,7 +26,7 @@ class Planner:
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
         self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives)
         self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, proposer.grid)
-        _note_space(ledger, space)
+        ledger.note_space(space.space)
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:
         """The next training, new in the ledger; None while the search must first end, or if all is planned.
@@ -53,10 +53,3 @@ def _early_end(has_budget: bool, search_is_over: bool) -> EarlyEnd:
     if not has_budget:
         return ""
     return "time" if search_is_over else "exhausted"
-
-
-def _note_space(ledger: Ledger, space: PricedSpace) -> None:
-    """Notes the sites and the size of the space, from which the model knows what architectures have in common."""
-    if ledger.fact("sites") is None:
-        sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in space.space.sites]
-        ledger.note(sites=sites, space_size=space.space.size)

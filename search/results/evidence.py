@@ -9,6 +9,7 @@ from search.model.features import Features, describe
 from search.model.posterior import Observation
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
+from search.state.space_facts import sites_of
 from spaces.architecture import Architecture
 from spaces.spec import Site
 
@@ -37,7 +38,7 @@ class Evidence:
     @cached_property
     def sites(self) -> Sequence[Site]:
         """The sites of the backbone; empty for older ledgers, which do not hold them."""
-        return [Site(site["name"], site["stage"], site["channels"]) for site in self.facts.get("sites") or ()]
+        return sites_of(self.facts)
 
     @cached_property
     def architectures(self) -> Sequence[Architecture]:

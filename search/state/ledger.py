@@ -18,10 +18,12 @@ from typing import Any
 from search.state import schema as ledger_file
 from search.state.counts import TrainingCounts
 from search.state.records import SHARE, Entry, Role, Training
+from search.state.space_facts import facts_of, with_ratios
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.failpoints import failpoint
+from spaces.space import Space
 
 
 class Ledger:
@@ -37,7 +39,8 @@ class Ledger:
         with ledger_file.named(path), _readable(path):
             if read_only:  # until it is closed rows and facts are of one moment, whoever writes meanwhile
                 self._db.execute("BEGIN")
-            self.entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
+            entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
+            self.entries = with_ratios(entries, self.facts())
             self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
             if not read_only:
                 _check_numbers(self.entries, self.trainings)
@@ -65,6 +68,14 @@ class Ledger:
     def note(self, **facts: Any) -> None:
         with self._write("note"):
             self._note(facts)
+
+    def note_space(self, space: Space) -> None:
+        """Notes the space of the run, unless that is done; all entries then have the ratios that it asks for."""
+        missing = {name: value for name, value in facts_of(space).items() if self.fact(name) is None}
+        if missing:
+            self.note(**missing)
+            self.entries = with_ratios(self.entries, self.facts())
+            self._by_key = {entry.key: entry for entry in self.entries}
 
     # -- architectures ------------------------------------------------------------------------------------------------
 
@@ -201,7 +212,7 @@ def _readable(path: Path | str) -> Iterator[None]:
     """What a row holds must be what we write, also in a ledger of a version without checksums."""
     try:
         yield
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         fault = " ".join(str(error).split())
         raise UserError(f"the ledger {path} is damaged: {fault}", hint=ledger_file.COPY, code=ENVIRONMENT) from error
 
