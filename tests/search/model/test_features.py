@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from search.model.features import describe
-from spaces import Architecture
+from search.model.features import FAMILIES, Features, describe
+from spaces import Architecture, Site
 
 WIDE = (64, 128, 256, 512)
 
@@ -33,3 +33,84 @@ def test_without_ratios_the_nominal_ones_are_described(space):
     parsed = [Architecture.parse(member.key) for member in space]
     columns = describe(parsed, space.sites).columns
     assert {column[-1] for column in columns if "width" in column[0]} == {"r=4", "r=24", "r=26", "r=32"}
+
+
+# -- what a column holds ----------------------------------------------------------------------------------------------
+
+SITES = (
+    Site("1.0", 1, {"pre_addition": 16, "post_addition": 16}),
+    Site("1.1", 1, {"pre_addition": 16, "post_addition": 16}),
+    Site("2.0", 2, {"pre_addition": 32, "post_addition": 32}),
+)
+
+
+def network(*fields):
+    return Architecture.parse("/".join(["net", *fields]))
+
+
+BEFORE, AFTER = "avg:fc4:sigmoid@pre_addition", "max:fc4:sigmoid@post_addition"
+WIDE_BEFORE = "avg:fc8:hardsigmoid@pre_addition"
+MEMBERS = [
+    network("-", "-", "-"),
+    network(BEFORE, "-", "-"),
+    network(BEFORE, BEFORE, "-"),
+    network("-", AFTER, WIDE_BEFORE),
+    network("-", "-", AFTER),
+]
+
+
+def column_of(features, *name):
+    return features.matrix[:, features.columns.index(name)]
+
+
+def test_a_column_counts_the_share_of_a_stages_units():
+    """Scaled as a family; so a column is compared by its ratios. Of equal columns the first is there."""
+    found = describe(MEMBERS, SITES)
+    shares = {
+        ("gate", "hardsigmoid"): [0, 0, 0, 1, 0],
+        ("gate", "sigmoid"): [0, 0.5, 1, 0.5, 1],
+        ("position", "post_addition"): [0, 0, 0, 0.5, 1],
+        ("position", "pre_addition"): [0, 0.5, 1, 1, 0],
+        ("position x width", "post_addition", "r=4"): [0, 0, 0, 1, 0],
+        ("position x width", "post_addition", "r=8"): [0, 0, 0, 0, 1],
+        ("stage", "1"): [0, 0.5, 1, 0.5, 0],
+        ("stage", "2"): [0, 0, 0, 1, 1],
+        ("stage x position", "1", "pre_addition"): [0, 0.5, 1, 0, 0],
+        ("unit", "1.0"): [0, 1, 1, 0, 0],
+        ("unit", "1.1"): [0, 0, 1, 1, 0],
+        ("width", "r=4"): [0, 1 / 3, 2 / 3, 1, 0],
+    }
+    assert found.columns == tuple(shares)
+    for name, expected in shares.items():
+        column = column_of(found, *name)
+        assert column / column.max() == pytest.approx(expected), name
+
+
+def test_the_variance_of_gains_is_divided_among_the_families_that_are_there():
+    found = describe(MEMBERS, SITES)
+    families = {column[0] for column in found.columns}
+    total = sum(FAMILIES[family] for family in families)
+    for family in families:
+        mine = [i for i, column in enumerate(found.columns) if column[0] == family]
+        explained = (found.matrix[:, mine] ** 2).sum(axis=1).mean()
+        assert explained == pytest.approx(FAMILIES[family] / total)
+    assert (found.matrix**2).sum(axis=1).mean() == pytest.approx(1)
+    assert sum(FAMILIES.values()) == pytest.approx(1)
+
+
+def test_a_column_that_is_constant_or_equal_to_an_earlier_one_is_left_out():
+    found = describe(MEMBERS, SITES)
+    assert list(found.columns) == sorted(found.columns)
+    assert len({column.tobytes() for column in found.matrix.T}) == len(found.columns)
+    assert all(np.ptp(column) > 0 for column in found.matrix.T)
+    same = describe([network(BEFORE, BEFORE, BEFORE)] * 3, SITES)
+    assert same.columns == ()
+    assert same.matrix.shape == (3, 0)
+
+
+def test_plain_is_all_zeros_and_single_precision_is_the_same_matrix():
+    found = describe(MEMBERS, SITES)
+    assert not found.matrix[0].any()
+    assert found.single.dtype == np.float32
+    assert np.array_equal(found.single, found.matrix.astype(np.float32))
+    assert Features.none(4).matrix.shape == (4, 0)

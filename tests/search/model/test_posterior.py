@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
 
-from search.model.posterior import Observation, fit
+from search.model.features import Features
+from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
+from search.model.posterior import Observation, Observations, Posterior, fit
+from tests.search.model.dense import Dense
 
 
 def table(tau, sigma, rng, *, architectures=20, blocks=2, mean=0.1):
@@ -96,3 +99,152 @@ def test_no_noise_smaller_than_half_a_validation_image_is_believed():
     sure, unsure = fit(same), fit(same, resolution=7.7)
     assert unsure.sigma >= 3.85
     assert unsure.interval(1, 0.9)[1] < sure.interval(1, 0.9)[1]
+
+
+# -- compared with one large Gaussian ---------------------------------------------------------------------------------
+
+STRUCTURE = Features(
+    np.array([[0.0, 0], [1, 0], [0, 1], [1, 1], [0.5, 0.2], [0.3, 0.9]]), (("stage", "1"), ("gate", "x"))
+)
+
+
+def reference(observed, features, w, setting, n_blocks):
+    """The Gaussian that the model's page describes, for trainings of the weights ``w``."""
+    architecture = np.array([o.architecture for o in observed])
+    block = np.array([o.block for o in observed])
+    accuracy = np.array([o.accuracy for o in observed])
+    rows = features.matrix[architecture]
+    stages = [rows[:, :1] * (block == b)[:, None] for b in range(min(n_blocks, 8))] if n_blocks > 1 else []
+    x = np.column_stack([np.eye(n_blocks)[block], architecture != 0, rows, *stages])
+    ratio = setting.tau_ratio
+    scales = np.concatenate([
+        np.full(n_blocks, 100.0),
+        [np.hypot(1, ratio)],
+        np.full(2, ratio * np.sqrt(1 - setting.own_share)),
+        np.full(len(stages), 0.25 * ratio),
+    ])  # fmt: skip
+    own = (np.arange(len(features.matrix)) != 0).astype(float)
+    return Dense(x, accuracy - np.median(accuracy), w, architecture, own, scales, setting.own_share * ratio**2)
+
+
+def robust(residual):
+    """Full weight up to three robust deviations, then falling with the square of the distance."""
+    scale = 1.4826 * np.median(np.abs(residual))
+    return np.minimum(1, (3 * scale / np.abs(residual)) ** 2)
+
+
+def some(n_blocks, collapsed=0):
+    """Trainings of six architectures in every block, plain twice; ``collapsed`` of them far off."""
+    rng = np.random.default_rng(n_blocks)
+    rows = [(a, block) for block in range(n_blocks) for a in (0, 0, 1, 2, 3, 4)] + [(1, 0), (3, 0)]
+    observed = [Observation(a, block, 90 + block + 0.5 * a + rng.normal(0, 0.3)) for a, block in rows]
+    for i in range(collapsed):
+        observed[3 * i] = Observation(*rows[3 * i], 70.0)
+    return observed
+
+
+@pytest.mark.parametrize(("n_blocks", "collapsed"), [(1, 0), (2, 0), (10, 0), (1, 1), (3, 2)])
+def test_gains_and_levels_are_those_of_one_large_gaussian(n_blocks, collapsed):
+    observed = some(n_blocks, collapsed)
+    sigma, setting = 0.4, Hyperparameters.of(1.5, 0.3)
+    accuracy = np.array([o.accuracy for o in observed])
+    blocks = np.array([o.block for o in observed])
+    centre = np.array([np.median(accuracy[blocks == b]) for b in range(n_blocks)])
+    first = robust(accuracy - centre[blocks])
+    rough = reference(observed, STRUCTURE, first, setting, n_blocks)
+    w = np.minimum(first, robust(rough.y - rough.expected))
+    exact = reference(observed, STRUCTURE, w, setting, n_blocks)
+    mean, covariance = exact.posterior()
+    k = len(exact.scales)
+    direct = np.zeros((6, k + 6))
+    direct[1:, n_blocks] = 1
+    direct[:, n_blocks + 1 : n_blocks + 3] = STRUCTURE.matrix
+    direct[:, k:] = np.eye(6)
+    deviation = sigma * np.sqrt(np.diag(direct @ covariance @ direct.T))
+
+    found = fit(observed, STRUCTURE, grid=HyperparameterGrid.known(sigma, 1.5, 0.3), draws=20_000)
+    assert found.architectures == (0, 1, 2, 3, 4)
+    assert found.gains.mean(axis=0) == pytest.approx((direct @ mean)[:5], abs=0.04)
+    assert found.gains.std(axis=0) == pytest.approx(deviation[:5], rel=0.04)
+    assert found.levels.mean(axis=0) == pytest.approx(mean[:n_blocks] + np.median(accuracy), abs=0.04)
+    everywhere = found.everywhere(20_000)
+    assert np.array_equal(everywhere[:, :5], found.gains.astype(np.float32))
+    assert everywhere[:, 5].mean() == pytest.approx((direct @ mean)[5], abs=0.04)
+    assert everywhere[:, 5].std() == pytest.approx(deviation[5], rel=0.04)
+    assert np.array_equal(found.everywhere(10, np.array([1, 3])), found.gains[:10, [1, 3]].astype(np.float32))
+
+
+def test_settings_count_by_prior_and_evidence():
+    observed = some(1)
+    grid = HyperparameterGrid.default(float(np.std([o.accuracy for o in observed])), structured=True)
+    accuracy = np.array([o.accuracy for o in observed])
+    w = robust(accuracy - np.median(accuracy))
+    log = np.array([
+        [np.log(s.prior) + reference(observed, STRUCTURE, w, s, 1).log_evidence(sigma) for sigma in grid.sigmas]
+        for s in grid.settings
+    ])  # fmt: skip
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    ratios = np.array([s.tau_ratio for s in grid.settings])
+    shares = np.array([s.own_share for s in grid.settings])
+    found = fit(observed, STRUCTURE, draws=40_000)
+    assert w.min() == 1
+    assert found.sigma == pytest.approx(float(weights.sum(axis=0) @ np.array(grid.sigmas)), rel=0.02)
+    assert found.tau == pytest.approx(float(ratios @ weights @ np.array(grid.sigmas)), rel=0.03)
+    assert found.shares.mean() == pytest.approx(float(shares @ weights.sum(axis=1)), rel=0.02)
+
+
+def test_without_spread_every_training_has_full_weight():
+    """The median distance is then 0, and no distance may count as many times that."""
+    found = fit([Observation(0, 0, 90.0)] * 5 + [Observation(1, 0, 91.0)], draws=400)
+    assert np.isfinite(found.gains).all()
+    assert found.interval(1, 0.9)[0] > 0.5
+
+
+# -- what is read off a posterior -------------------------------------------------------------------------------------
+
+
+def drawn(gains, features=None, shares=None):
+    """A posterior of given draws (draws, architectures)."""
+    gains = np.asarray(gains, dtype=float)
+    n, architectures = gains.shape
+    ones = np.ones(n)
+    features = features or Features.none(architectures)
+    levels = np.column_stack([90 * ones, 92 * ones])
+    return Posterior(
+        tuple(range(architectures)), gains, (0, 1), levels, 0.2 * ones, 0.3 * ones,
+        ones if shares is None else shares, features, np.zeros((n, 1 + len(features.columns))), 0,
+    )  # fmt: skip
+
+
+def test_intervals_and_probabilities_are_those_of_the_draws():
+    found = drawn(np.column_stack([np.zeros(101), np.linspace(-1, 1, 101)]))
+    assert found.interval(1, 0.9) == pytest.approx((0.0, -0.9, 0.9))
+    assert found.probability(1, 0.5) == pytest.approx(25 / 101)
+    assert found.probability(0, 0.0) == 0
+    means, low, high = found.intervals(0.9)
+    assert (means[1], low[1], high[1]) == pytest.approx((0.0, -0.9, 0.9))
+    assert found.probabilities(0.5) == pytest.approx([0, 25 / 101])
+    assert (found.plain_accuracy, found.sigma, found.tau) == pytest.approx((91, 0.2, 0.3))
+
+
+@pytest.mark.parametrize(("own", "size"), [(0.5, 50), (0.5, 1), (0.2, 7)])
+def test_a_space_behaves_as_so_many_unlike_architectures(own, size):
+    """One over the mean squared correlation over all pairs of trained architectures, and each with itself."""
+    rows = np.array([[0.0, 0], [1, 0], [1, 1], [0.2, 0.7]])
+    features = Features(rows, (("stage", "1"), ("gate", "x")))
+    found = drawn(np.zeros((3, 4)), features, np.full(3, own))
+    covariance = (1 - own) * rows[1:] @ rows[1:].T + own * np.eye(3)
+    correlation = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    alike = (correlation[np.triu_indices(3, 1)] ** 2).mean()
+    assert found.freedom(size) == pytest.approx(1 / (alike + (1 - alike) / size))
+
+
+def test_where_one_architecture_was_trained_all_of_a_space_may_be_unlike():
+    assert drawn(np.zeros((3, 2))).freedom(12) == pytest.approx(12)
+    assert drawn(np.zeros((3, 2))).freedom(0) == pytest.approx(1)
+
+
+def test_the_first_observations_are_arrays_of_that_length():
+    seen = Observations.of([Observation(2, 1, 90.5), Observation(0, 0, 91.0), Observation(1, 0, 92.0)])
+    assert [*map(np.ndarray.tolist, vars(seen.first(2)).values())] == [[2, 0], [1, 0], [90.5, 91.0]]
