@@ -22,7 +22,7 @@ FOLDER = "image_folder"
 # Schemes that pyarrow has a file system for.
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 
-# Which table the names under a key come from; `*` is any item of a list.
+# The table with the allowed names of a key; `*` stands for any item of a list.
 NAMES: Mapping[str, Iterable[str]] = {
     "data.dataset": DATASETS,
     "space.squeeze.*": SQUEEZES,
@@ -42,8 +42,8 @@ def seconds(text: str | None) -> float | None:
     if text is None:
         return None
     match = _TIME.fullmatch(text.replace(" ", ""))
-    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0.0, 0.0, 0.0)
-    total = 3600 * hours + 60 * minutes + rest
+    parts = match.groups() if match else ()
+    total = sum(float(part or 0) * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if total <= 0:
         raise UserError(f"`{text}` is not a duration", hint="write for example 90s, 10m, 2h or 1h30m")
     return total
@@ -85,7 +85,8 @@ def _evaluate(text: str) -> None:
         raise UserError(f"`{rest}` is not the path of a function", hint="write python:package.module:function")
     if kind == "table" and not rest:
         raise UserError("the file of the table is missing", hint="write table:FILE")
-    if kind not in ("train", "table", "python") or (kind == "train" and text != "train"):
+    is_known = kind in ("table", "python") or text == "train"
+    if not is_known:
         guess = nearest(kind, ("train", "table", "python"))
         raise UserError(
             f"unknown evaluate `{text}`; allowed: train, table:FILE, python:package.module:function",
@@ -193,14 +194,15 @@ def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
 def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """``resize`` needs the size of the crop, which must not be larger."""
     data = tree["data"]
-    read, seen = data.get("resize"), data.get("image_size")
-    if not isinstance(read, int):
+    resized = data.get("resize")
+    cropped = data.get("image_size")
+    if not isinstance(resized, int):
         return
-    if seen is None:
-        hint = f"write for example `image_size: {round(read * 7 / 8)}`"
+    if cropped is None:
+        hint = f"write for example `image_size: {round(resized * 7 / 8)}`"
         yield Fault(("data", "image_size"), "missing; resize needs it", hint, at_key=True)
-    elif isinstance(seen, int) and seen > read:
-        yield Fault(("data", "resize"), f"must be at least image_size, which is {seen}; got {read}")
+    elif isinstance(cropped, int) and cropped > resized:
+        yield Fault(("data", "resize"), f"must be at least image_size, which is {cropped}; got {resized}")
 
 
 def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
@@ -226,7 +228,8 @@ def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> Iterator[Fault]:
-    metric, goal = objective.get("metric"), objective.get("goal")
+    metric = objective.get("metric")
+    goal = objective.get("goal")
     wanted = "maximize" if metric == ACCURACY else "minimize"
     if metric is None:
         yield Fault((*path, "metric"), f"missing; one of {', '.join(METRICS)}", at_key=True)
@@ -240,7 +243,8 @@ def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> 
 
 def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """Early stopping compares trainings at some epochs, so it needs our own training and enough epochs."""
-    train, path = tree.get("train", {}), ("search", "halving")
+    path = ("search", "halving")
+    train = tree.get("train", {})
     reduction = tree.get("search", {}).get("halving")
     epochs = train.get("epochs", Recipe.epochs) if isinstance(train, dict) else None
     if not isinstance(reduction, int) or not isinstance(epochs, int):

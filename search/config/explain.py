@@ -170,9 +170,7 @@ def _misfit(error: str, path: Path, value: Any, kind: type) -> Fault:
 
 def _hint(members: Sequence[Any], value: Any, limits: Limits) -> str:
     """What to write instead, if that can be guessed."""
-    kinds = {
-        get_args(member)[0] if get_origin(member) is Annotated else get_origin(member) or member for member in members
-    }
+    kinds = {_kind(member) for member in members}
     if value is None:
         return "remove the key to use its default"
     if isinstance(value, dict | list):
@@ -182,13 +180,24 @@ def _hint(members: Sequence[Any], value: Any, limits: Limits) -> str:
         return f"write {{{required[0]}: {_written(value)}}}"
     if tuple in kinds:
         return f"write [{_nearest_item(members, _written(value))}]"
-    return _hint_for_text(kinds, members, value) if isinstance(value, str) else _hint_for_number(kinds, value, limits)
+    if isinstance(value, str):
+        return _hint_for_text(kinds, members, value)
+    return _hint_for_number(kinds, value, limits)
+
+
+def _kind(member: Any) -> Any:
+    """The type of a member, without limits and without the types of its items."""
+    if get_origin(member) is Annotated:
+        return get_args(member)[0]
+    return get_origin(member) or member
 
 
 def _hint_for_number(kinds: set[Any], value: float, limits: Limits) -> str:
     if str in kinds:
         examples = limits.get("examples")
-        return f"for example {' or '.join(examples)}" if examples else f"put it in quotes: '{_written(value)}'"
+        if examples:
+            return f"for example {' or '.join(examples)}"
+        return f"put it in quotes: '{_written(value)}'"
     is_whole = int in kinds and isinstance(value, float) and value.is_integer()
     return f"write {int(value)}" if is_whole else ""
 

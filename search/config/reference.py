@@ -25,7 +25,8 @@ def reference() -> str:
     hints = get_type_hints(Config, include_extras=True)
     parts = [_INTRODUCTION]
     for field in dataclasses.fields(Config):
-        section, items = hints[field.name], get_args(hints[field.name])
+        section = hints[field.name]
+        items = get_args(section)
         parts.append(f"## `{field.name}`{_mark(field.name)}\n\n{_sentence(field)}\n")
         if dataclasses.is_dataclass(section):
             parts.append(_table(field.name, section))
@@ -54,12 +55,16 @@ def _default(field: "dataclasses.Field[Any]") -> str:
 
 def _sentence(field: "dataclasses.Field[Any]") -> str:
     meaning = field.metadata["description"]
-    plain = field.default is not MISSING and not dataclasses.is_dataclass(field.default)
-    return f"{meaning[0].upper()}{meaning[1:]}." + (f" Default: `{flow(field.default)}`." if plain else "")
+    sentence = f"{meaning[0].upper()}{meaning[1:]}."
+    if field.default is MISSING or dataclasses.is_dataclass(field.default) or "default:" in meaning:
+        return sentence
+    return f"{sentence} Default: `{flow(field.default)}`."
 
 
 def _mark(key: str) -> str:
-    return r" \*" if key in OPEN or (key.split(".", maxsplit=1)[0] in OPEN and "." in key) else ""
+    """A star for a setting, or a setting of a section, that may change between two sessions."""
+    section = key.split(".", maxsplit=1)[0]
+    return r" \*" if key in OPEN or section in OPEN else ""
 
 
 def _allowed(key: str, metadata: Mapping[str, Any], hint: Any) -> str:
@@ -77,7 +82,8 @@ def _listed(hint: Any, names: str) -> str:
 
 def _kinds(hint: Any) -> Iterator[str]:
     """A type in words; the values of a choice."""
-    origin, inside = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    inside = get_args(hint)
     if hint in _WORDS:
         yield _WORDS[hint]
     elif origin is tuple:

@@ -242,18 +242,22 @@ class _Reader:
         self._document.problems.append(Problem(spot, dotted(path), message, hint))
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
+        """Notes a mistake that PyYAML found; a tab at every line that begins with one, up to ten."""
         said = error.problem or error.context or "not YAML"
         known = next((row for row in _SYNTAX if re.search(row[0], said)), None)
         _, message, hint = known or ("", f"not YAML: {said}", "")
         began = error.context_mark if _BEGUN.match(error.context or "") else None
         mark = began or error.problem_mark
-        tabs = [i for i, line in enumerate(self._lines) if re.match(" *\t", line)] if "tab" in message else []
+        tabs = self._lines_with_tabs() if message.startswith("a tab") else []
         spots = [self._spot_at(line, self._lines[line].index("\t")) for line in tabs[:10]]
         if mark and mark.line not in tabs:
             spots.append(self._spot_at(mark.line, mark.column))
         for spot in spots or [self._last]:
             self._note((), spot, message, hint)
         self._document.tree = None
+
+    def _lines_with_tabs(self) -> list[int]:
+        return [number for number, line in enumerate(self._lines) if re.match(" *\t", line)]
 
     def _spot(self, event: Any, end: Any = None) -> Spot:
         start = event.start_mark

@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from search.cli.options import limited
+from senet_nas.costs.measures import MEASURES
+
+
+@pytest.fixture
+def given():
+    """What a command with limits is called with, for the words that are typed."""
+
+    def typed(*words):
+        calls = []
+
+        @click.command()
+        @click.option("--pick", default="best")
+        @limited
+        def command(pick, limits):
+            calls.append((pick, limits))
+
+        result = CliRunner().invoke(command, list(words))
+        return result.output if result.exit_code else calls[0]
+
+    return typed
+
+
+def test_without_limits_a_command_gets_none(given):
+    assert given() == ("best", {})
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda measure: measure.name)
+def test_a_limit_on_each_cost_comes_by_its_overhead_column(given, measure):
+    assert given(f"--max-{measure.name}", "1.5%", "--pick", "knee") == ("knee", {measure.overhead: 1.5})
+
+
+def test_limits_add_up_and_zero_is_one(given):
+    assert given("--max-params", "0", "--max-macs", "2") == ("best", {"params_overhead": 0.0, "macs_overhead": 2.0})
+
+
+@pytest.mark.parametrize("text", ["-1", "many", "inf", "nan", "%"])
+def test_a_limit_must_be_a_percentage(given, text):
+    assert "is not a percentage; write for example 5%" in given("--max-params", text)
