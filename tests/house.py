@@ -15,7 +15,7 @@ ORDER = (
     "senet_nas/training", "senet_nas/costs", "senet_nas/export",
     "search/model", "search/state", "search/results", "search/planning", "search/config", "search/loop.py",
     "search/execute", "search/setup", "search/report", "search/track", "search/doctor", "search/export.py",
-    "search/full_training", "search/session.py", "search/bench", "search/cli",
+    "search/full_training", "search/running", "search/session.py", "search/bench", "search/cli",
 )  # fmt: skip
 FLOORS = ("spaces", "senet_nas", "search")
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))

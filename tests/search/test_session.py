@@ -11,7 +11,9 @@ from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
 from search.full_training.plan import plan
 from search.report.next_steps import next_commands
-from search.session import Silent, _agreed, _Session, result
+from search.running.resume_checks import agreed_experiment
+from search.running.training_phase import TrainingPhase
+from search.session import result
 from search.setup.experiment_setup import kept, prepare
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -32,8 +34,8 @@ def measured(monkeypatch):
 def threads(ledger, slots, **resources):
     prepared = prepare(Experiment.from_dict({**CONFIG, "resources": {"slots": 1, "device": "cpu", **resources}}))
     fields = {**vars(prepared), "slots": slots}
-    session = SimpleNamespace(_prepared=SimpleNamespace(**fields), _ledger=ledger, _watcher=SimpleNamespace(say=print))
-    return _Session._with_threads(session, prepared.evaluate).task.threads
+    parts = SimpleNamespace(prepared=SimpleNamespace(**fields), ledger=ledger)
+    return TrainingPhase(parts, None, print, None).with_threads(prepared.evaluate).task.threads
 
 
 def test_threads_are_measured_once_in_a_run(measured):
@@ -59,7 +61,7 @@ def begun(tmp_path):
     place = RunFolder(runs / "mine")
     place.create()
     ledger = Ledger(place.ledger)
-    _agreed(Experiment.load(project / "mine.yaml"), place, ledger, None, Silent())
+    agreed_experiment(Experiment.load(project / "mine.yaml"), place, ledger, None, print)
     return project, place, ledger
 
 
@@ -124,7 +126,7 @@ def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, 
     (project / "own.yaml").write_text("data: digits\n" + model + "space: {position: [output]}\n")
     place.create()
     ledger = Ledger(place.ledger)
-    _agreed(Experiment.load(project / "own.yaml"), place, ledger, None, Silent())
+    agreed_experiment(Experiment.load(project / "own.yaml"), place, ledger, None, print)
     monkeypatch.chdir(tmp_path)
     assert [site.name for site in sites(kept(place, ledger).model.network)] == ["1.0"]
 

@@ -247,15 +247,15 @@ def test_a_store_that_does_not_answer_leaves_no_result_without_its_weights(tmp_p
 
 
 def test_a_result_without_its_weights_is_looked_for_in_the_store_when_all_goes_on(tmp_path):
-    from search.session import _Session
+    from search.running.left_results import LeftResults
 
-    session, folder = object.__new__(_Session), tmp_path / "run" / "u1"
-    session._place = SimpleNamespace(trainings=tmp_path / "run")
-    session._store = Store(f"file://{tmp_path}/store", "run")
+    folder = tmp_path / "run" / "u1"
+    store = Store(f"file://{tmp_path}/store", "run")
+    left = LeftResults(tmp_path / "run", store)
     outcome = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest())
     folder.mkdir(parents=True)
     result_files.save(folder / result_files.RESULT, "u1", outcome)
-    assert session._adopt("u1") is None
-    session._store.write(f"u1/{result_files.WEIGHTS}", b"weights")
-    assert session._adopt("u1") == outcome
+    assert left.adopt("u1") is None
+    store.write(f"u1/{result_files.WEIGHTS}", b"weights")
+    assert left.adopt("u1") == outcome
     assert (folder / result_files.WEIGHTS).read_bytes() == b"weights"

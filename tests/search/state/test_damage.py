@@ -21,7 +21,7 @@ from search.report.status import read_status
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
-from search.session import Silent
+from search.running.resume_checks import agreed_experiment, check_results_known
 from search.state import result_files
 from search.state import run_folder as folder
 from search.state.ledger import Ledger
@@ -126,7 +126,7 @@ def names(error, path):
 
 def open_and_check(place):
     with closing(Ledger(place.ledger)) as ledger:
-        session._check_known(place, ledger)
+        check_results_known(place, ledger)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)
@@ -145,18 +145,11 @@ def test_the_same_command_restores_a_damaged_config(place, damage):
     before = place.config.read_bytes()
     spoil(place.config, damage)
     with closing(Ledger(place.ledger)) as ledger:
-        said = Told()
+        said = []
         experiment = Experiment.from_dict(EXPERIMENT)
-        assert session._agreed(experiment, place, ledger, None, said) == experiment
+        assert agreed_experiment(experiment, place, ledger, None, said.append) == experiment
     assert place.config.read_bytes() == before
-    assert "restored from the ledger" in said.text
-
-
-class Told(Silent):
-    text = ""
-
-    def say(self, text):
-        self.text += text
+    assert "restored from the ledger" in said[0]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)

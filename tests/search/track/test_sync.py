@@ -7,13 +7,14 @@ from contextlib import closing
 
 import pytest
 
-from search import config, session
+from search import config
 from search.cli import app
 from search.config import Experiment
 from search.doctor import examine as doctor
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.running import assembly
 from search.setup.experiment_setup import prepare
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -123,7 +124,7 @@ def test_the_parent_is_as_complete_as_a_run_makes_it(runs):
 def test_a_session_notes_all_that_the_description_needs(tmp_path):
     experiment = Experiment.from_dict(EXPERIMENT, base=tmp_path)
     prepared = prepare(experiment)
-    described = projection.describe(experiment, session._facts(prepared))
+    described = projection.describe(experiment, assembly.run_facts(prepared))
     assert (described["space"], described["device"]) == (prepared.space.size, "cpu")
     assert described["data_fingerprint"] == prepared.data["fingerprint"]
     assert described["config"] == config.to_yaml(experiment)

@@ -1,0 +1,1 @@
+"""How does one run begin, train and end? The parts from which a session is assembled."""

@@ -1,0 +1,117 @@
+"""Assembles a session: store, tracker, sampler and loop, from what was prepared and what the ledger holds."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from search import config
+from search.execute import environment
+from search.execute.remote_store import Store
+from search.loop import Budget, Loop
+from search.planning.optuna_study import Proposer
+from search.report.live import Live
+from search.running.listeners import MlflowListener, Watcher
+from search.running.resume_checks import check_same_data, run_uid
+from search.setup import latency_setup
+from search.setup.experiment_setup import Prepared, early_stopping, rules
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from search.track import projection, tracker
+from search.track.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class SessionParts:
+    """Everything that a session works with. ``store`` is None unless a cluster keeps results at a URI."""
+
+    prepared: Prepared
+    place: RunFolder
+    ledger: Ledger
+    store: Store | None
+    tracker: Tracker
+    live: Live
+    loop: Loop
+
+
+def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> SessionParts:
+    """The parts of a session, and the facts of its beginning in the ledger.
+
+    Raises UserError if the data are not those of the run, or latency is an objective and cannot be predicted.
+    """
+    check_same_data(prepared, ledger)
+    prepared = latency_setup.predicted(prepared, ledger, watcher.say)
+    facts = run_facts(prepared)
+    uri = tracker.store(prepared.experiment.tracking.uri, place.path.parent)
+    ledger.note(
+        tracking=config.redacted(uri),
+        session_began=time.time(),
+        session_ended=None,
+        seconds_before=float(ledger.fact("seconds") or 0),
+        **facts,
+    )
+    sent_to = _tracker(prepared, place, ledger, watcher, uri, facts)
+    live = Live(place, rules(prepared.experiment), tell=watcher.found, say=watcher.say)
+    loop = _loop(prepared, ledger, watcher, sent_to, live)
+    return SessionParts(prepared, place, ledger, _store(prepared, place, ledger), sent_to, live, loop)
+
+
+def run_facts(prepared: Prepared) -> dict[str, Any]:
+    """What a reader of the report needs to repeat the run."""
+    experiment = prepared.experiment
+    return {
+        "data": dict(prepared.data),
+        "space": {"size": prepared.space.size, "nominal": prepared.space.nominal_size},
+        "device": prepared.device,
+        "slots": vars(prepared.slots),
+        "config": config.to_yaml(experiment),
+        "versions": environment.versions(),
+        "machine": environment.machine(),
+        "git": environment.git_state(experiment.base),
+    }
+
+
+def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> Store | None:
+    uri = prepared.experiment.resources.storage
+    if not uri or prepared.slots.is_local:
+        return None
+    return Store(uri, f"{place.name}-{run_uid(ledger)[:12]}")
+
+
+def _tracker(
+    prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, uri: str, facts: Mapping[str, Any]
+) -> Tracker:
+    experiment = prepared.experiment
+    return Tracker(
+        uri,
+        experiment=experiment.tracking.experiment or experiment.name,
+        run=place.name,
+        runs=place.path.parent,
+        describe=projection.describe(experiment, facts),
+        uid=run_uid(ledger),
+        sites=prepared.space.sites,
+        say=watcher.say,
+    )
+
+
+def _loop(prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker, live: Live) -> Loop:
+    experiment = prepared.experiment
+    proposer = Proposer(
+        prepared.space,
+        experiment.objectives,
+        prepared.price,
+        sampler=experiment.search.sampler,
+        seed=experiment.search.seed,
+        budget=experiment.budget.trainings,
+    )
+    checks = prepared.evaluate.listeners(watcher.say)
+    return Loop(
+        ledger,
+        prepared.priced_space,
+        proposer,
+        budget=Budget(experiment.budget.trainings, config.seconds(experiment.budget.time)),
+        rules=rules(experiment),
+        listeners=[watcher, MlflowListener(sent_to, ledger), live, *checks],
+        patience=config.seconds(experiment.resources.patience),
+        early_stopping=early_stopping(experiment),
+    )

@@ -1,0 +1,115 @@
+"""The end of a session: test set, timing, history, report and MLflow, from what the ledger holds."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from search.report.status import status_here
+from search.report.write import write_report
+from search.results import compute, history
+from search.results.result import Front
+from search.running.assembly import SessionParts
+from search.running.resume_checks import budget_of
+from search.setup import latency_setup
+from search.setup.experiment_setup import rules
+from search.state import result_files
+from search.state.records import Training
+from spaces import durable
+
+
+class Conclusion:
+    """Writes what can be said about a run, however its session ended. ``say`` hears what MLflow did not get."""
+
+    def __init__(self, parts: SessionParts, say: Callable[[str], None]) -> None:
+        self._parts = parts
+        self._say = say
+
+    def write(self, status: str) -> Front | None:
+        """The front; None without a finished training of plain. ``status``: FINISHED, KILLED or FAILED."""
+        parts = self._parts
+        front = self._front() if self._has_plain() else None
+        problems = parts.tracker.close(
+            front,
+            parts.place.path,
+            parts.ledger.trainings,
+            status=status,
+            history=parts.ledger.fact("history") or (),
+        )
+        for problem in problems:
+            self._say(f"MLflow: {problem}")
+        parts.ledger.note(mlflow_experiment=parts.tracker.experiment_id)
+        if front is not None and parts.loop.is_complete:
+            # Noted last: until then, the same command does all of this again.
+            parts.ledger.note(complete=budget_of(parts.prepared.experiment))
+        self._write_status()
+        return front
+
+    def _has_plain(self) -> bool:
+        return any(t.architecture == 0 and t.state == "finished" for t in self._parts.ledger.trainings)
+
+    def _front(self) -> Front:
+        """The front with everything that belongs to it, in the ledger and as a report."""
+        parts = self._parts
+        ledger = parts.ledger
+        if parts.loop.is_complete:
+            # A confirmation that the end of the time cut short is tested now: it will not continue.
+            ledger.note(confirmations_ended=len(ledger.fact("confirmations") or ()))
+            self._read_test_set()
+            latency_setup.measured(parts.prepared, ledger, self._computed(), self._say)
+        steps = history.steps(ledger, rules(parts.prepared.experiment))
+        ledger.note(history=[vars(step) for step in steps])
+        front = self._computed()
+        facts = ledger.facts()
+        if not parts.loop.is_complete:
+            facts["progress"] = self._progress()
+        write_report(front, ledger.trainings, ledger.entries, facts, parts.place.path)
+        return front
+
+    def _computed(self) -> Front:
+        parts = self._parts
+        return compute.compute(parts.place.name, parts.ledger, rules(parts.prepared.experiment))
+
+    def _progress(self) -> str:
+        """What the report of a stopped search says about its progress."""
+        done = sum(t.state == "finished" for t in self._parts.ledger.trainings)
+        budget = self._parts.prepared.experiment.budget.trainings
+        return f"stopped after {done} of {budget} trainings; the same command goes on"
+
+    def _read_test_set(self) -> None:
+        """Notes the test accuracy of plain and of the recommended network, of all seeds that kept their weights.
+
+        The test set is read once for each network: again only if an extension recommends another one.
+        """
+        parts = self._parts
+        if not parts.prepared.evaluate.trains_networks:
+            return
+        known = (parts.ledger.fact("test") or {}).get("results", {})
+        reported = dict.fromkeys(["a0", self._computed().recommended])
+        found = {name: self._tested(name) for name in reported if name not in known}
+        found = {name: rows for name, rows in found.items() if rows}
+        if found:
+            read = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            parts.ledger.note(test={"read": read, "results": {**known, **found}})
+
+    def _tested(self, name: str) -> list[dict[str, Any]]:
+        """A row for each finished training of an architecture that kept its weights."""
+        rows = []
+        for training in self._parts.ledger.trainings:
+            if f"a{training.architecture}" == name and training.state == "finished":
+                rows += self._test_row(training)
+        return rows
+
+    def _test_row(self, training: Training) -> list[dict[str, Any]]:
+        parts = self._parts
+        weights = result_files.weights(parts.place.trainings, training)
+        if not weights.exists():
+            return []
+        key = parts.ledger.entries[training.architecture].key
+        return [{"seed": str(training.seed), **parts.prepared.evaluate.test_accuracy(key, weights)}]
+
+    def _write_status(self) -> None:
+        place = self._parts.place
+        state = "finished" if self._parts.loop.is_complete else "stopped"
+        ended = replace(status_here(place), state=state, left_seconds=None)
+        durable.write(place.status, durable.seal(ended.to_dict()))

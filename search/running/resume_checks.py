@@ -1,0 +1,97 @@
+"""Whether a run may be resumed as asked: the same config, the same data, a complete ledger; and its budget."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from search import config
+from search.config import Experiment
+from search.planning.budget_split import trainings_used
+from search.setup.experiment_setup import Prepared
+from search.state import result_files
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from spaces import durable
+from spaces.errors import ENVIRONMENT, UserError
+
+
+def run_uid(ledger: Ledger) -> str:
+    """The uid of a run, made once: no other run has it, not even one of the same name."""
+    if ledger.fact("uid") is None:
+        ledger.note(uid=uuid.uuid4().hex)
+    return str(ledger.fact("uid"))
+
+
+def budget_of(experiment: Experiment) -> list[Any]:
+    """The budget with which a run was completed; with another budget there may be more to do."""
+    return [experiment.budget.trainings, experiment.budget.time]
+
+
+def check_results_known(place: RunFolder, ledger: Ledger) -> None:
+    """Raises UserError (code ENVIRONMENT) if results on disk are missing in the ledger: they would be trained again."""
+    unknown = result_files.uids(place.trainings) - {training.uid for training in ledger.trainings}
+    if unknown:
+        raise UserError(
+            f"the ledger {place.ledger} lost its last entries: "
+            f"it does not know {len(unknown)} results in {place.trainings}",
+            hint=f"restore it (with its -wal file) from a copy, or move away {', '.join(sorted(unknown)[:3])}",
+            code=ENVIRONMENT,
+        )
+
+
+def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
+    """Raises UserError if the images are not those that the run began with."""
+    before = (ledger.fact("data") or {}).get("fingerprint")
+    now = prepared.data.get("fingerprint")
+    if before not in (None, now):
+        raise UserError(
+            f"the images are not those that this run was begun with (fingerprint {before}, now {now})",
+            hint="put them back, or start another run with --new",
+            key="data",
+        )
+
+
+def agreed_experiment(
+    experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str | None, say: Callable[[str], None]
+) -> Experiment:
+    """The experiment with its budget, noted in the ledger and in the run folder.
+
+    ``trainings`` sets the budget or extends it (``"+20"``). Raises UserError if the run began with another config.
+    """
+    noted = ledger.fact("config")
+    if noted is not None and not place.holds(noted):
+        say(f"{place.config.name} was missing or damaged: restored from the ledger")
+        durable.write(place.config, noted)
+    if place.config.exists():
+        begun = config.load(place.config)
+        _check_same_config(place, begun, experiment)
+        if trainings is None and begun.budget.trainings > experiment.budget.trainings:
+            # An extension holds when the command without it is typed again.
+            trainings = str(begun.budget.trainings)
+    if trainings is not None:
+        experiment = _with_budget(experiment, place, ledger, trainings)
+    text = config.to_yaml(experiment)
+    ledger.note(config=text, base=str(experiment.base.resolve()))
+    durable.write(place.config, text)
+    return experiment
+
+
+def _check_same_config(place: RunFolder, begun: Experiment, experiment: Experiment) -> None:
+    changed = [change for change in config.differences(begun, experiment) if change[0] in config.FIXED]
+    if changed:
+        lines = "\n".join(f"  {key}: was {was!r}, is {now!r}" for key, was, now in changed)
+        raise UserError(
+            f"run `{place.name}` was begun with another config:\n{lines}",
+            hint="start another run with --new, or change these keys back",
+        )
+
+
+def _with_budget(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str) -> Experiment:
+    used = trainings_used(ledger)
+    experiment = config.with_trainings(experiment, trainings, before=used or None)
+    if experiment.budget.trainings < used:
+        raise UserError(
+            f"run `{place.name}` has {used} trainings already; its budget cannot be {experiment.budget.trainings}",
+            hint=f"use --trainings {used} or more, or --trainings +N",
+        )
+    return experiment
