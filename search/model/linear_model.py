@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from search.model.hyperparameters import Hyperparameters
 
@@ -95,9 +96,9 @@ def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigma
     explained = np.stack([_explained(found, v, s) for v, s in zip(own, shrink, strict=True)])
     lower = np.linalg.cholesky(explained * scales[:, :, None] * scales[:, None, :] + np.eye(scales.shape[1]))
     target = scales * (found.moment - (shrink * found.response) @ found.per_architecture)
-    projected = np.linalg.solve(lower, target[:, :, None])
-    mean = np.linalg.solve(lower.transpose(0, 2, 1), projected)[:, :, 0]
-    misfit = found.power - shrink @ found.response**2 - (projected[:, :, 0] ** 2).sum(axis=1)
+    projected = np.stack([_solve_lower(root, side) for root, side in zip(lower, target, strict=True)])
+    mean = np.stack([_solve_upper(root, side) for root, side in zip(lower, projected, strict=True)])
+    misfit = found.power - shrink @ found.response**2 - (projected**2).sum(axis=1)
     diagonal = np.diagonal(lower, axis1=1, axis2=2)
     log_det = 2 * np.log(diagonal).sum(axis=1) + np.log1p(variance * found.weight).sum(axis=1)
     evidence = (
@@ -105,6 +106,18 @@ def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigma
     )
     parts = zip(settings, scales, shrink, lower, mean, evidence, strict=True)
     return [Solution(*part) for part in parts]
+
+
+def _solve_lower(lower: Array, right: Array) -> Array:
+    """x of ``lower @ x = right``, for a lower triangular matrix."""
+    found: Array = solve_triangular(lower, right, lower=True, check_finite=False)
+    return found
+
+
+def _solve_upper(lower: Array, right: Array) -> Array:
+    """x of ``lower.T @ x = right``, for a lower triangular matrix."""
+    found: Array = solve_triangular(lower, right, lower=True, trans="T", check_finite=False)
+    return found
 
 
 def _explained(found: Sums, variance: float, shrink: Array) -> Array:
@@ -124,7 +137,7 @@ def draw(
     The gain of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), plus its own term.
     """
     noise = rng.standard_normal((len(solution.mean), len(sigmas)))
-    scaled = solution.mean[:, None] + np.linalg.solve(solution.lower.T, noise) * sigmas
+    scaled = solution.mean[:, None] + _solve_upper(solution.lower, noise) * sigmas
     coefficients = (solution.scale[:, None] * scaled).T
     # An own term follows shrink * (response - per_architecture @ coefficients): one product of matrices serves both.
     own = rng.standard_normal((len(sigmas), len(solution.shrink)))
