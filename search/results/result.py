@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search.results import confirmation as confirm
 from search.results.insights import Insights
@@ -66,11 +66,13 @@ class Point:
     # A member of the front that is not likely better than another, which costs less: the cheapest such.
     alike: str | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        """A cost by its column, None where the run does not know it. Raises AttributeError for any other name."""
-        if name not in cost_columns():
-            raise AttributeError(f"a point has no attribute `{name}`")
-        return self.costs.get(name)
+    if not TYPE_CHECKING:  # for users: our own code reads `costs`, so that mypy finds a name that does not exist
+
+        def __getattr__(self, name: str) -> float | None:
+            """A cost by its column; None if the run does not know it. Raises AttributeError for any other name."""
+            if name not in cost_columns():
+                raise AttributeError(f"a point has no attribute `{name}`")
+            return self.costs.get(name)
 
     @property
     def id(self) -> str:
