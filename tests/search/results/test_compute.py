@@ -1,16 +1,21 @@
 import csv
 import io
 import json
+import random
 from dataclasses import replace
 
 import pytest
 
+from search.model.features import Features
+from search.model.posterior import fit
 from search.results import compute as front
 from search.results import result as verdict
-from search.results.confirmation import Sizes
+from search.results.confirmation import Sizes, compare, smallest_provable
+from search.results.evidence import observations
 from search.results.objectives import Objective
 from search.results.result import Rules
 from search.state.ledger import Ledger
+from senet_nas.recipe import Seed
 from spaces import UserError
 from tests.search import ledgers
 
@@ -158,3 +163,235 @@ def test_a_member_that_is_not_better_than_a_cheaper_one_is_named_with_it():
         "a1 is not measurably better than plain, which is cheaper.",
         "a2 is not measurably better than a1, which is cheaper.",
     ]
+
+
+# -- every figure of a point, computed another way --------------------------------------------------------------------
+
+
+def random_run(seed):
+    """A run of eight architectures, some better and some worse than plain, some over the limit, two of them confirmed."""
+    rng = random.Random(seed)
+    gains = [0.0, *(rng.choice([-2.0, -0.3, 0.0, 0.2, 0.6, 1.5]) for _ in range(7))]
+    costs = {n: rng.choice([2.0, 5.0, 9.0, 30.0, 60.0]) + n / 10 for n in range(1, 8)}
+    seen = [[95 + gain + rng.gauss(0, 0.2) for _ in range(rng.choice([1, 2, 4]))] for gain in gains]
+    fresh = {n: [95 + gains[n] + rng.gauss(0, 0.2) for _ in range(5)] for n in (0, 1, 2)}
+    return make_ledger(seen, fresh, {0: 0.0, **costs})
+
+
+@pytest.fixture(params=range(8))
+def judged(request):
+    """A run, its front, and the posterior on which it is judged."""
+    ledger = random_run(request.param)
+    posterior = fit(observations(ledger.trainings), Features.none(8), resolution=0.0)
+    return ledger, front.compute("run", ledger, RULES), posterior
+
+
+def test_points_are_read_off_the_posterior(judged):
+    ledger, found, posterior = judged
+    for point in found.points:
+        draws = posterior.of(point.number)
+        mean, low, high = posterior.interval(point.number, 0.9)
+        assert (point.gain, point.gain_low, point.gain_high) == pytest.approx((mean, low, high))
+        assert point.val_accuracy == pytest.approx(min(100, posterior.plain_accuracy + mean))
+        assert point.p_gain == pytest.approx((draws > 0.05).mean())
+        mine = [t for t in ledger.trainings if t.architecture == point.number]
+        assert point.n_seeds == len(mine)
+        assert point.seeds == {str(t.seed): t.metrics["val_accuracy"] for t in mine}
+    assert found.sigma == posterior.sigma
+    assert found.counts == {"finished": len(ledger.trainings)}
+
+
+def test_verdicts_follow_from_proof_and_from_the_chances_of_gain_and_loss(judged):
+    _, found, posterior = judged
+    for point in found.points:
+        draws = posterior.of(point.number)
+        if point.number == 0:
+            expected = "plain"
+        elif point.p_value is not None and point.p_value < 0.05 / 3 / 2:
+            expected = "proven"
+        elif (draws > 0.05).mean() >= 0.9:
+            expected = "likely"
+        elif (draws <= -0.05).mean() >= 0.9:
+            expected = "likely worse"
+        else:
+            expected = "open"
+        assert point.verdict == expected
+
+
+def test_all_verdicts_occur():
+    found = {p.verdict for seed in range(8) for p in front.compute("run", random_run(seed), RULES).points}
+    assert found == {"plain", "proven", "likely", "likely worse", "open"}
+
+
+def test_open_is_what_may_be_better_or_worse_and_likely_worse_what_loses():
+    found = front.compute("run", make_ledger([spread(95, 6), spread(92), [95.02]]), RULES)
+    assert [p.verdict for p in found.points] == ["plain", "likely worse", "open"]
+
+
+def test_a_chance_of_exactly_the_level_is_likely():
+    ledger = make_ledger([spread(95, 6), spread(95.1), spread(94.85)])
+    posterior = fit(observations(ledger.trainings), Features.none(3))
+    gain = float((posterior.of(1) > 0.05).mean())
+    loss = float(1 - (posterior.of(2) > -0.05).mean())
+    assert 0.5 < gain < 1
+    assert 0.5 < loss < 1
+    at = [front.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (gain, gain + 1e-9)]
+    assert [found["a1"].verdict for found in at] == ["likely", "open"]
+    at = [front.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (loss, loss + 1e-9)]
+    assert [found["a2"].verdict for found in at] == ["likely worse", "open"]
+
+
+def test_the_front_is_what_nothing_within_the_limits_dominates(judged):
+    _, found, _ = judged
+    inside = [p for p in found.points if p.allowed or p.is_plain]
+    assert {p.number for p in found.points if not p.allowed} == {
+        p.number for p in found.points if p.costs["params_overhead"] > 50
+    }
+    for point in found.points:
+        better = [
+            q for q in inside
+            if q.val_accuracy >= point.val_accuracy and q.params_overhead <= point.params_overhead
+            and (q.val_accuracy > point.val_accuracy or q.params_overhead < point.params_overhead)
+        ]  # fmt: skip
+        assert point.on_front == (point in inside and not better)
+
+
+def test_the_cheapest_member_that_another_does_not_likely_beat_is_named(judged):
+    _, found, posterior = judged
+    order = sorted((p for p in found.points if p.on_front), key=lambda p: p.params_overhead)
+    for i, point in enumerate(order):
+        alike = [
+            cheaper.id for cheaper in order[:i]
+            if (posterior.of(point.number) - posterior.of(cheaper.number) > 0.05).mean() < 0.9
+        ]  # fmt: skip
+        assert point.alike == (alike[0] if alike else None)
+    assert all(p.alike is None for p in found.points if not p.on_front)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 0.1, 1.0])
+def test_the_recommendation_is_the_cheapest_proven_one_that_is_not_likely_behind_the_best(judged, tolerance):
+    ledger, found, posterior = judged
+    found = front.compute("run", ledger, Rules(RULES.objectives, tolerance=tolerance))
+    proven = [p for p in found.points if p.verdict == "proven" and p.allowed]
+    if not proven:
+        likely = [p for p in found.points if p.verdict == "likely" and p.allowed]
+        assert (found.recommended, found.likely) == (
+            "a0", max(likely, key=lambda p: p.p_gain).id if likely else None,
+        )  # fmt: skip
+        return
+    best = max(proven, key=lambda p: p.gain)
+    near = [
+        p for p in proven
+        if (posterior.of(best.number) - posterior.of(p.number) > tolerance).mean() < 1 - 0.9
+    ]  # fmt: skip
+    assert found.likely is None
+    assert found.recommended == min(near, key=lambda p: p.params_overhead).id
+
+
+def test_finalists_are_those_on_the_front_then_the_surest_then_the_cheapest(judged):
+    ledger, found, _ = judged
+    members = [p for p in found.points if p.allowed and not p.is_plain]
+    members.sort(key=lambda p: (not p.on_front, -p.p_gain, p.params_overhead))
+    assert front.finalists(ledger, RULES, 3) == [p.number for p in members[:3]]
+    assert front.finalists(ledger, RULES, 99) == [p.number for p in members]
+
+
+# -- confirmations ----------------------------------------------------------------------------------------------------
+
+
+def confirming(*, waiting=0, failed=()):
+    """Plain and two that are much better, confirmed with three fresh trainings each; some still wait, or failed."""
+    fresh = {0: spread(95, 5), 1: spread(97, 3), 2: spread(98, 3)}
+    ledger = make_ledger([spread(95), spread(97), spread(98)], fresh)
+    again = {"role": "confirm", "origin": "confirmation 1"}
+    for number in failed:
+        ledgers.play(ledger, [(ledger.entries[number], Seed(1, 9))], [ledgers.failed()], **again)
+    ledger.plan([(ledger.entries[1], Seed(1, 20 + i)) for i in range(waiting)], **again)
+    return ledger
+
+
+def test_what_is_under_way_is_not_tested_before_it_has_ended():
+    found = front.compute("run", confirming(waiting=1), RULES)
+    assert found.under_way
+    assert not found.confirmed
+    assert {p.p_value for p in found.points} == {None}
+    assert "nothing is proven before all of them have ended" in found.power
+    done = front.compute("run", confirming(), RULES)
+    assert not done.under_way
+    assert done.confirmed
+    assert [p.verdict for p in done.points] == ["plain", "proven", "proven"]
+
+
+def test_a_round_that_was_ended_is_tested_whatever_still_waits():
+    ledger = confirming(waiting=1)
+    ledger.note(confirmations_ended=1)
+    assert front.compute("run", ledger, RULES)["a1"].verdict == "proven"
+
+
+def test_a_finalist_of_which_a_fresh_training_failed_is_at_most_likely():
+    found = front.compute("run", confirming(failed=[1]), RULES)
+    assert [found[name].verdict for name in ("a1", "a2")] == ["likely", "proven"]
+    assert found["a1"].p_value == 1.0
+
+
+def test_a_failure_in_the_search_does_not_count_against_a_finalist():
+    ledger = confirming()
+    ledgers.play(ledger, [(ledger.entries[1], Seed(0, 9))], [ledgers.failed()])
+    assert front.compute("run", ledger, RULES)["a1"].verdict == "proven"
+    assert front.compute("run", ledger, RULES).counts == {"finished": 23, "failed": 1}
+
+
+def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
+    ledger = confirming()
+    for number, values in {0: spread(95, 3, 1.0), 2: spread(96, 3, 1.0)}.items():
+        ledgers.train(ledger, ledger.entries[number], values, block=2, role="confirm", origin="confirmation 3")
+    first = ledger.fact("confirmations")[0]
+    small = {"finalists": 1, "each": 3, "plain": 3, "blocks": 1}
+    none = {"sizes": {**small, "finalists": 0}, "finalists": [], "budget": 99}
+    ledger.note(confirmations=[first, none, {"sizes": small, "finalists": [2], "budget": 140}])
+    found = front.compute("run", ledger, RULES)
+    assert found.provable == pytest.approx(smallest_provable(found.sigma, Sizes(**small), 0.05, 1))
+    assert found["a2"].fresh_gain == pytest.approx(3.0)  # of the first round, which proved it
+    rounds = [observations(t for t in ledger.trainings if t.origin == f"confirmation {n}") for n in (1, 3)]
+    assert found["a1"].p_value == compare(rounds, 0.05)[1].p_value
+
+
+def test_without_a_confirmation_nothing_is_provable():
+    found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
+    assert found.provable == float("inf")
+    assert not found.under_way
+
+
+def test_the_role_of_an_architecture_is_the_surest_of_its_trainings():
+    ledger = make_ledger([spread(95), spread(95), spread(96), [94.0]], {0: spread(95), 1: spread(95)})
+    ledgers.train(ledger, ledger.entries[2], [96.0], role="baseline", origin="baseline")
+    ledgers.train(ledger, ledger.entries[1], [96.0], role="baseline", origin="baseline")
+    roles = [p.role for p in front.compute("run", ledger, RULES).points]
+    assert roles == ["plain", "finalist", "baseline", "candidate"]
+
+
+def test_logged_values_are_averaged_over_those_trainings_that_logged_them():
+    ledger = make_ledger([spread(95)])
+    ledgers.train(ledger, ledger.entries[0], [95.0, 95.0], grad_norm=1.5, train_seconds=9.0, unknown=1.0)
+    logged = front.compute("run", ledger, RULES).plain.logged
+    assert logged == {"grad_norm": pytest.approx((4 * 0.5 + 2 * 1.5) / 6), "train_seconds": 9.0}
+
+
+def test_a_cost_that_was_measured_at_the_end_replaces_the_predicted_one():
+    ledger = make_ledger([spread(95), spread(96)])
+    ledger.note(latency={"a1": {"params_overhead": 70.0, "latency_overhead": 3.0}})
+    found = front.compute("run", ledger, RULES)
+    assert (found["a1"].params_overhead, found["a1"].latency_overhead, found["a1"].allowed) == (70.0, 3.0, False)
+
+
+def test_the_test_result_is_handed_on():
+    ledger = make_ledger([spread(95)])
+    assert front.compute("run", ledger, RULES).test is None
+    ledger.note(test={"a0": 94.0})
+    assert front.compute("run", ledger, RULES).test == {"a0": 94.0}
+
+
+def test_what_has_not_finished_has_no_point():
+    ledger = make_ledger([spread(95), spread(96), []])
+    ledgers.play(ledger, [(ledger.entries[2], Seed(0))], [None])
+    assert [p.id for p in front.compute("run", ledger, RULES).points] == ["a0", "a1"]

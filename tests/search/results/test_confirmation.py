@@ -1,8 +1,11 @@
+import math
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from search.model.posterior import Observation
 from search.results import confirmation as confirm
@@ -103,3 +106,116 @@ def test_the_smallest_provable_gain_is_proven_four_times_in_five(budget):
     gains = [0.0, gain, *[0.0] * (plan.finalists - 1)]
     seen = (fresh(rng, gains, 0.3, plan.each, plan.plain, plan.blocks) for _ in range(300))
     assert 0.7 < sum(confirm.compare([found], 0.05)[1].proven for found in seen) / 300 < 0.9
+
+
+# -- numbers that were computed another way ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("budget", "sizes"),
+    [
+        (23, (0, 0, 0, 0)),
+        (24, (1, 3, 3, 1)),
+        (31, (1, 3, 3, 1)),
+        (44, (2, 3, 5, 1)),
+        (64, (3, 3, 6, 2)),
+        (128, (3, 6, 11, 4)),
+        (1000, (3, 52, 91, 31)),
+    ],
+)
+def test_sizes_of_budgets_that_people_have(budget, sizes):
+    found = confirm.sizes(budget)
+    assert (found.finalists, found.each, found.plain, found.blocks) == sizes
+    assert found.total == sizes[0] * sizes[1] + sizes[2]
+
+
+def test_rounds_spend_a_third_of_what_is_left_of_five_percent():
+    assert [confirm.level_of_round(n) for n in range(3)] == pytest.approx([0.05 / 3, 0.05 * 2 / 9, 0.05 * 4 / 27])
+
+
+def test_in_one_block_it_is_students_t_test():
+    rng = random.Random(4)
+    plain = [95 + rng.gauss(0, 0.3) for _ in range(7)]
+    finalist = [95.4 + rng.gauss(0, 0.3) for _ in range(4)]
+    seen = [Observation(0, 5, y) for y in plain] + [Observation(3, 5, y) for y in finalist]
+    (found,) = confirm.compare([seen], 0.05).values()
+    expected = stats.ttest_ind([y - 0.05 for y in finalist], plain, alternative="greater")
+    assert found.p_value == pytest.approx(expected.pvalue)
+    assert found.gain == pytest.approx(sum(finalist) / 4 - sum(plain) / 7)
+    assert (found.architecture, found.n_finalist, found.n_plain) == (3, 4, 7)
+
+
+def test_over_blocks_the_level_of_each_is_taken_out():
+    """A balanced design: residuals are what is left after the means of blocks and of architectures."""
+    rng = np.random.default_rng(2)
+    y = 90 + np.array([0.0, 4.0])[:, None, None] + np.array([0.0, 0.5])[None, :, None] + rng.normal(0, 0.2, (2, 2, 3))
+    seen = [Observation(a, b, float(y[b, a, r])) for b in range(2) for a in range(2) for r in range(3)]
+    (found,) = confirm.compare([seen], 0.1).values()
+    of_block, of_architecture = y.mean(axis=(1, 2), keepdims=True), y.mean(axis=(0, 2), keepdims=True)
+    residual = y - of_block - of_architecture + y.mean()
+    freedom = 12 - 3
+    error = np.sqrt((residual**2).sum() / freedom * (1 / 6 + 1 / 6))
+    gain = float(of_architecture[0, 1, 0] - of_architecture[0, 0, 0])
+    assert found.gain == pytest.approx(gain)
+    assert found.p_value == pytest.approx(float(stats.t.sf((gain - 0.1) / error, freedom)))
+
+
+def test_one_training_more_than_parameters_is_enough_for_a_test():
+    two = [Observation(0, 0, 90.0), Observation(1, 0, 92.0)]
+    assert confirm.compare([two], 0.0)[1].p_value == 1.0
+    (found,) = confirm.compare([[*two, Observation(0, 0, 90.1)]], 0.0).values()
+    assert found.p_value == pytest.approx(float(stats.ttest_ind([92.0], [90.0, 90.1], alternative="greater").pvalue))
+
+
+def test_the_smallest_provable_gain_is_what_the_test_asks_for_and_four_in_five_reach():
+    t = stats.t
+    spread = 0.3 * math.sqrt(1 / 5 + 1 / 3)
+    quantiles = t.isf(0.05 / 3 / 2, 11 - 1 - 2) + t.ppf(0.8, 11 - 1 - 2)
+    assert confirm.smallest_provable(0.3, confirm.Sizes(2, 3, 5, 1), 0.05) == pytest.approx(0.05 + quantiles * spread)
+    quantiles = t.isf(0.05 * 2 / 9 / 2, 11 - 2 - 2) + t.ppf(0.8, 11 - 2 - 2)
+    second = confirm.smallest_provable(0.3, confirm.Sizes(2, 3, 5, 2), 0.05, 1)
+    assert second == pytest.approx(0.05 + quantiles * spread)
+    assert confirm.smallest_provable(0.3, confirm.Sizes(1, 1, 1, 1), 0.05) == math.inf
+    assert math.isfinite(confirm.smallest_provable(0.3, confirm.Sizes(1, 1, 2, 1), 0.05))
+
+
+@pytest.mark.parametrize("gain", [2.0, 0.5, 0.2])
+def test_the_budget_for_a_gain_is_the_first_whose_confirmation_proves_it(gain):
+    budgets = [24]
+    while budgets[-1] < 50_000:
+        budgets.append(math.ceil(budgets[-1] * 1.1))
+    enough = [b for b in budgets if confirm.smallest_provable(0.3, confirm.sizes(b), 0.05) <= gain]
+    assert confirm.budget_for(gain, 0.3, 0.05) == enough[0]
+
+
+def test_a_gain_exactly_as_large_as_the_smallest_provable_needs_no_larger_budget():
+    gain = confirm.smallest_provable(0.3, confirm.sizes(24), 0.05)
+    assert confirm.budget_for(gain, 0.3, 0.05) == 24
+    assert confirm.budget_for(gain - 1e-9, 0.3, 0.05) > 24
+
+
+def test_what_no_hundred_thousand_trainings_prove_has_no_budget():
+    assert confirm.budget_for(0.05, 0.3, 0.05) is None
+    gain = confirm.smallest_provable(0.3, confirm.sizes(90_000), 0.05)
+    assert 80_000 < confirm.budget_for(gain, 0.3, 0.05) <= 99_000
+
+
+def test_a_later_round_replaces_what_was_not_proven_and_leaves_what_was():
+    rng = random.Random(1)
+    small, large = fresh(rng, [0, 0.1, 2.0], 0.2), fresh(rng, [0, 2.0, 0.1], 0.2)
+    both = confirm.compare([small, large], 0.05)
+    assert both[1] == confirm.compare([[], large], 0.05)[1]
+    assert both[2] == confirm.compare([small], 0.05)[2]
+    assert both[1].proven
+    assert both[2].proven
+
+
+def test_a_finalist_that_failed_takes_the_worst_p_value():
+    found = confirm.compare([fresh(random.Random(1), [0, 2.0, 2.0], 0.2)], 0.05, unstable={1})
+    assert (found[1].p_value, found[1].proven, found[2].proven) == (1.0, False, True)
+
+
+def test_holm_rejects_at_exactly_its_levels():
+    assert confirm.holm({"a": 0.025, "b": 0.05}, 0.05) == {"a", "b"}
+    assert confirm.holm({"a": 0.026, "b": 0.05}, 0.05) == set()
+    assert confirm.holm({"a": 0.01}, 0.005) == set()
