@@ -1,4 +1,4 @@
-"""The fronts of several runs as one chart, described in plain data: picture.py draws it for ``senet-search compare``."""
+"""The fronts of several runs as one chart, in plain data: picture.py draws it for ``senet-search compare``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ DASHES = ("-", "--", ":", "-.")
 class FrontLine:
     """The front of one run over its own plain network, and what lies behind it.
 
-    ``members`` hold (cost, gain, low, high), from the cheapest on; ``others`` (cost, gain); ``best`` is the recommended.
+    ``members`` hold (cost, gain, low, high), from the cheapest on; ``others`` and ``best``, the recommended, hold
+    (cost, gain).
     """
 
     run: str

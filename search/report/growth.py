@@ -67,7 +67,7 @@ def _curve(steps: Sequence[Step]) -> GrowthCurve:
     x = FRAME.x_scale(steps[0]["trainings"], steps[-1]["trainings"])
     y = FRAME.y_scale(*padded(ends, empty=0.1))
     return GrowthCurve(
-        description=f"Expected gain after each number of trainings; {signed(steps[-1]['hypervolume'])} points at the end",
+        description=f"Expected gain by number of trainings; {signed(steps[-1]['hypervolume'])} points at the end",
         x=Axis("trainings", x, tuple((value, f"{value:g}") for value in x.ticks())),
         y=Axis("points over plain", y, tuple((value, tick(value)) for value in y.ticks())),
         steps=tuple((step["trainings"], step["hypervolume"], step["low"], step["high"]) for step in steps),

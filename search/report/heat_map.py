@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.results.result import Front
-from spaces.architecture import SE, Architecture
-from spaces.errors import UserError
+from search.state.records import Entry
+from spaces.architecture import SE
 
 LETTERS = {
     "pre_addition": "A",
@@ -28,7 +28,10 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """``sites`` are (name, stage); ``rows`` are (id, cells); ``shares`` are percent of the members with SE at each site."""
+    """``sites`` are (name, stage), ``rows`` are (id, cells).
+
+    ``shares`` are the percentages of the members with SE at each site.
+    """
 
     sites: tuple[tuple[str, int], ...]
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
@@ -36,16 +39,13 @@ class HeatMap:
     letters: tuple[tuple[str, str], ...] = tuple((letter, position) for position, letter in LETTERS.items())
 
 
-def heat_map(front: Front, sites: Sequence[tuple[str, int]]) -> HeatMap | None:
-    """The map of a front's members, the cheapest first. ``sites`` are (name, stage).
+def heat_map(front: Front, entries: Sequence[Entry], sites: Sequence[tuple[str, int]]) -> HeatMap | None:
+    """The map of a front's members, the cheapest first. ``sites`` are (name, stage), ``entries`` the run's.
 
-    None where only plain is on the front, or where a table holds networks that are not built from these sites.
+    None if only plain is on the front, or if the sites are not those of the architectures, as with some tables.
     """
     members = [point for point in front.members if not point.is_plain]
-    try:
-        found = {point.id: Architecture.parse(point.architecture).blocks for point in members}
-    except UserError:
-        return None
+    found = {point.id: entries[point.number].architecture.blocks for point in members}
     if not members or any(len(units) != len(sites) for units in found.values()):
         return None
     rows = tuple((name, tuple(_cell(se) for se in units)) for name, units in found.items())

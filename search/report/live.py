@@ -24,7 +24,7 @@ PAUSE_SHARE = 20.0
 
 
 class Live:
-    """A listener of the loop. From its thread it calls ``tell`` with each new front, and ``say`` with the first problem."""
+    """A listener of the loop. From its thread it calls ``tell`` with each new front, ``say`` with the first problem."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Live:
             self._thread.join()
 
     def update(self) -> None:
-        """Writes the status; and the report, if a training has ended since the last update and one of plain finished."""
+        """Writes the status; and the report, if a training has ended since the last update and plain has finished."""
         durable.write(self._place.status, durable.seal(status_here(self._place).to_dict()))
         if self._has_news.is_set():
             self._has_news.clear()

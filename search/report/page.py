@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """What the templates draw. A part that is None or empty is left out. ``progress`` is empty once a run is finished."""
+    """What the templates draw; a part that is None or empty is left out. ``progress`` is empty for a finished run."""
 
     front: Front
     best: Point
@@ -102,9 +102,9 @@ def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry],
         seeds=seed_figure(front, trainings),
         test=test_section(front),
         growth=growth(front, facts.get("history") or ()),
-        heat_map=heat_map(front, [(site["name"], site["stage"]) for site in facts.get("sites") or ()]),
+        heat_map=heat_map(front, entries, [(site["name"], site["stage"]) for site in facts.get("sites") or ()]),
         latency=latency_section(front, facts.get("latency_model")),
-        gradients=gradients_section(front),
+        gradients=gradients_section(front, entries),
         logged=logged_section(front),
         cost=cost_section(trainings),
         trainings=trainings_table(trainings, entries),

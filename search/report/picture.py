@@ -191,10 +191,10 @@ def _handle(entry: LegendEntry) -> Any:
     if entry.kind == "seed":
         return Line2D([], [], linestyle="", marker="o", markersize=3.5, color="#333333", alpha=0.55)
     style = entry.style
-    return Line2D(
-        [], [], linestyle="", marker=style.marker, color=style.colour, markerfacecolor=style.filling,
-        markersize=_marker_size(style.marker) - 2,
-    )  # fmt: skip
+    size = _marker_size(style.marker) - 2
+    handle = Line2D([], [], linestyle="", marker=style.marker, markersize=size, color=style.colour)
+    handle.set_markerfacecolor(style.filling)
+    return handle
 
 
 # -- several fronts ---------------------------------------------------------------------------------------------------

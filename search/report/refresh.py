@@ -25,7 +25,7 @@ def refresh_run(run: str, runs: Path) -> tuple[Front, Path]:
 
 
 def refresh(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
-    """Writes the report from an open ledger, returns the front. Raises UserError where plain has no finished training."""
+    """Writes the report from an open ledger; returns the front. Raises UserError if plain has no finished training."""
     front = compute(place.name, ledger, rules)
     facts = dict(ledger.facts())
     if facts.get("complete") is None:

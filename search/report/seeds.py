@@ -25,7 +25,7 @@ Gains = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class SeedRow:
-    """One architecture: ``y`` in pixels, gains in points. ``dots`` are single trainings: (gain, is from a fresh seed)."""
+    """One architecture: ``y`` in pixels, gains in points. ``dots`` are single trainings: (gain, has a fresh seed)."""
 
     label: str
     text: str
@@ -82,16 +82,16 @@ def _luck(front: Front, gains: Gains) -> str:
         return "There are too few trainings to say what luck alone would do."
     luck = front.sigma * NormalDist().inv_cdf((n - 0.375) / (n + 0.25))
     return (
-        f"The best of {n} trainings with SE is {signed(max(tried))} points over plain. If SE had no effect at all, luck "
-        f"alone would put it at about {signed(luck)}. Estimates are therefore pulled towards zero, and finalists are "
-        "trained again."
+        f"The best of {n} trainings with SE is {signed(max(tried))} points over plain. If SE had no effect at all, "
+        f"luck alone would put it at about {signed(luck)}. Estimates are therefore pulled towards zero, and finalists "
+        "are trained again."
     )
 
 
 def _note(front: Front) -> str:
     return (
-        "Each dot is one training, compared with the mean of plain with the same initial weights. Filled dots are fresh "
-        "seeds of the confirmation, hollow ones are seeds of the search. The bar is the estimate with its "
+        "Each dot is one training, compared with the mean of plain with the same initial weights. Filled dots are "
+        "fresh seeds of the confirmation, hollow ones are seeds of the search. The bar is the estimate with its "
         f"{100 * front.rules.level:.0f} % interval."
     )
 

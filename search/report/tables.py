@@ -13,7 +13,6 @@ from search.state import failures
 from search.state.records import Entry, Training
 from senet_nas.costs.measures import MEASURES, Measure
 from spaces.architecture import Architecture
-from spaces.errors import UserError
 
 LATENCY = MEASURES["latency"]
 # What a training logs besides its accuracy, by the title of its column.
@@ -89,10 +88,10 @@ def latency_section(front: Front, model: Mapping[str, Any] | None) -> Section | 
         return None
     device = ", ".join(f"{key} {value}" for key, value in model["measured_on"].items())
     note = (
-        f"Measured on {device}. A value without an interval is predicted; on {model['n']} architectures that were left "
-        f"out, predictions are off by {model['error']:.2f} % on average (rank correlation {model['tau']:.2f}). A value "
-        "with an interval was measured after the search, with nothing else running: plain and the placement take turns, "
-        "each built again for every round, and the value is the median ratio of the rounds."
+        f"Measured on {device}. A value without an interval is predicted; on {model['n']} architectures that were "
+        f"left out, predictions are off by {model['error']:.2f} % on average (rank correlation {model['tau']:.2f}). "
+        "A value with an interval was measured after the search, with nothing else running: plain and the placement "
+        "take turns, each built again for every round, and the value is the median ratio of the rounds."
     )
     columns = (
         Column("id"),
@@ -163,8 +162,8 @@ def effects_section(front: Front) -> Section | None:
         Column("likely"),
     )
     note = (
-        "The effect of one choice, all else being equal. A stage with SE is compared with the same stage without it, any "
-        "other choice with the average of its alternatives. These effects are likely, not proven."
+        "The effect of one choice, all else being equal. A stage with SE is compared with the same stage without it, "
+        "any other choice with the average of its alternatives. These effects are likely, not proven."
     )
     return Section("What pays", note, table("Effects of single choices", columns, effects, row))
 
@@ -188,13 +187,17 @@ def _bar(low: float, value: float, high: float, reach: float) -> IntervalBar:
     return IntervalBar(pixel(low), pixel(value), pixel(high))
 
 
-def gradients_section(front: Front) -> Section | None:
-    """Gradient norms at the first convolution by position of SE; None where none were logged."""
+def gradients_section(front: Front, entries: Sequence[Entry]) -> Section | None:
+    """Gradient norms at the first convolution by position of SE; None where none were logged.
+
+    ``entries`` are in order of number.
+    """
     plain = front.plain.logged.get("grad_norm")
     groups: dict[str, list[float]] = {}
     for point in front.points:
         if plain and not point.is_plain and "grad_norm" in point.logged:
-            groups.setdefault(_positions(point), []).append(point.logged["grad_norm"] / plain)
+            positions = _positions(entries[point.number].architecture)
+            groups.setdefault(positions, []).append(point.logged["grad_norm"] / plain)
     if not groups:
         return None
     columns = (
@@ -204,8 +207,8 @@ def gradients_section(front: Front) -> Section | None:
         Column("from, to"),
     )
     note = (
-        "The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of plain's. SE after the "
-        "addition scales the trunk itself; a ratio far below 1 means that the first layers hardly learn."
+        "The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of plain's. SE after "
+        "the addition scales the trunk itself; a ratio far below 1 means that the first layers hardly learn."
     )
     return Section(
         "Gradient at the first layer",
@@ -220,12 +223,8 @@ def _gradient_row(group: tuple[str, Sequence[float]]) -> Row:
     return Row((name, str(len(ratios)), f"{mean:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"))
 
 
-def _positions(point: Point) -> str:
-    try:
-        units = Architecture.parse(point.architecture).blocks
-    except UserError:
-        return "another network"  # a table may hold networks that are not built here
-    return " and ".join(sorted({se.position for se in units if se is not None}))
+def _positions(architecture: Architecture) -> str:
+    return " and ".join(sorted({se.position for se in architecture.blocks if se is not None}))
 
 
 def logged_section(front: Front) -> Section | None:

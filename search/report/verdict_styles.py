@@ -1,4 +1,4 @@
-"""How a verdict is drawn, the same in every picture: shape and filling differ as well as colour, so that grey suffices."""
+"""How a verdict is drawn, the same in every picture: shapes and fillings differ as well, so that grey suffices."""
 
 import math
 from dataclasses import dataclass

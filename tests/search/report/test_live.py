@@ -43,17 +43,38 @@ def trainings(place):
         return ledger.trainings, ledger.entries
 
 
-def watched(place, **more):
-    """A Live that has looked once, after a training had ended: what it told, and what it said."""
-    told, said, looked = [], [], threading.Event()
-    watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()),
-                   say=lambda text: (said.append(text), looked.set()), least=0.01, **more)  # fmt: skip
+class Heard:
+    """What a Live told and said; ``updated`` is set by the events named in ``waits_for``."""
+
+    def __init__(self, *waits_for):
+        self.fronts = []
+        self.problems = []
+        self.updated = threading.Event()
+        self._waits_for = waits_for
+
+    def tell(self, front):
+        self.fronts.append(front)
+        self._set("tell")
+
+    def say(self, text):
+        self.problems.append(text)
+        self._set("say")
+
+    def _set(self, event):
+        if event in self._waits_for:
+            self.updated.set()
+
+
+def watched(place):
+    """What a Live told and said in its first update, after a training had ended."""
+    heard = Heard("tell", "say")
+    watcher = Live(place, rules(EXPERIMENT), tell=heard.tell, say=heard.say, least=0.01)
     ended, entries = trainings(place)
     watcher.start()
     watcher.changed(ended[-1], entries[-1])
-    assert looked.wait(60)
+    assert heard.updated.wait(60)
     watcher.close()
-    return told, said
+    return heard.fronts, heard.problems
 
 
 def test_while_a_run_goes_on_its_report_says_how_far_it_is(place):
@@ -78,23 +99,22 @@ def test_a_disk_that_is_full_is_told_once_and_ends_nothing(place):
     assert "the search continues" in only
 
 
-def test_what_went_wrong_in_a_look_is_told_and_the_next_look_makes_up_for_it(place, monkeypatch):
-    """Also what nobody thought of. What had ended by then is not forgotten."""
-    said, told, looked = [], [], threading.Event()
+def test_a_problem_is_said_once_and_the_next_update_makes_up_for_it(place, monkeypatch):
+    """Also an unexpected problem. A training that had ended by then is not forgotten."""
+    heard = Heard("tell")
 
     def wrong_once(*of):
         monkeypatch.setattr(live, "refresh", refresh)
         raise IndexError("list index out of range")
 
     monkeypatch.setattr(live, "refresh", wrong_once)
-    watcher = Live(place, rules(EXPERIMENT), tell=lambda found: (told.append(found), looked.set()), say=said.append,
-                   least=0.01)  # fmt: skip
+    watcher = Live(place, rules(EXPERIMENT), tell=heard.tell, say=heard.say, least=0.01)
     ended, entries = trainings(place)
     watcher.changed(ended[-1], entries[-1])
     watcher.start()
-    assert looked.wait(60)
+    assert heard.updated.wait(60)
     watcher.close()
-    assert said == ["the report is not current: IndexError: list index out of range; the search continues"]
+    assert heard.problems == ["the report is not current: IndexError: list index out of range; the search continues"]
 
 
 def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):

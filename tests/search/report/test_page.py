@@ -46,6 +46,11 @@ def run():
     return found, ledger
 
 
+def entries_of(front, ledger):
+    """An entry for each point of a front that has more points than the ledger has entries."""
+    return [replace(ledger.entries[min(n, 1)], number=n) for n in range(front.points[-1].number + 1)]
+
+
 class Page(HTMLParser):
     VOID = frozenset({"meta", "img", "br", "link"})
 
@@ -88,7 +93,8 @@ def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leave
     seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
     many = [replace(found.points[1], number=n, words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
     trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
-    page = html(replace(found, points=(*found.points, *many)), trainings, ledger.entries, FACTS)
+    large = replace(found, points=(*found.points, *many))
+    page = html(large, trainings, entries_of(large, ledger), FACTS)
     assert len(page.encode()) < 2e6
     parsed = Page(page)
     drawn = {attrs["data-id"] for _, attrs in parsed.tags if "data-id" in attrs}
@@ -174,35 +180,38 @@ def test_ticks_are_few_and_round_and_inside(span):
 
 
 def test_the_heat_map_shows_where_the_front_has_se(run):
-    found, _ = run
-    key = "net/-/avg:fc4:sigmoid@pre_addition/max:fc2:sigmoid@post_addition"
-    member = replace(found.points[1], architecture=key, on_front=True)
+    found, ledger = run
+    architecture = Architecture.parse("net/-/avg:fc4:sigmoid@pre_addition/max:fc2:sigmoid@post_addition")
+    entries = [ledger.entries[0], replace(ledger.entries[1], architecture=architecture)]
+    member = replace(found.points[1], on_front=True)
     one = replace(found, points=(found.plain, member))
     names = [("1.0", 1), ("2.0", 2), ("3.0", 3)]
-    shown = heat_map(one, names)
+    shown = heat_map(one, entries, names)
     ((name, cells),) = shown.rows
     assert name == member.id
     assert [cell.letter for cell in cells] == ["", "A", "P"]
     assert [cell.position for cell in cells] == ["", "pre_addition", "post_addition"]
     assert cells[2].text == "max:fc2:sigmoid@post_addition"
     assert shown.shares == ("0", "100", "100")
-    assert heat_map(one, [("1.0", 1)]) is None
-    assert heat_map(found, []) is None
+    assert heat_map(one, entries, [("1.0", 1)]) is None
+    assert heat_map(found, ledger.entries, []) is None
     listed = [{"name": name, "stage": stage} for name, stage in names]
-    text = html(one, run[1].trainings, run[1].entries, {**FACTS, "sites": listed})
+    text = html(one, [], entries, {**FACTS, "sites": listed})
     assert Page(text).open == []
     assert text.count('<td class="pre_addition"') == text.count('<td class="post_addition"') == 1
     assert text.count(">100</td>") == 2
 
 
 def test_gradients_are_grouped_by_position(run):
-    found, _ = run
-    points = [
-        replace(found.points[i], architecture=f"net/avg:fc4:sigmoid@{position}", logged={"grad_norm": norm})
-        for i, position, norm in ((1, "pre_addition", 0.6), (2, "post_addition", 0.1), (3, "pre_addition", 0.4))
+    found, ledger = run
+    logged = ((1, "pre_addition", 0.6), (2, "post_addition", 0.1), (3, "pre_addition", 0.4))
+    points = [replace(found.points[i], logged={"grad_norm": norm}) for i, _, norm in logged]
+    entries = [ledger.entries[0]] + [
+        replace(ledger.entries[i], architecture=Architecture.parse(f"net/avg:fc4:sigmoid@{position}"))
+        for i, position, _ in logged
     ]
     plain = replace(found.plain, logged={"grad_norm": 0.5})
-    section = gradients_section(replace(found, points=(plain, *points)))
+    section = gradients_section(replace(found, points=(plain, *points)), entries)
     assert [row.cells for row in section.table.rows] == [
         ("post_addition", "1", "0.20", "0.20 to 0.20"),
         ("pre_addition", "2", "1.00", "0.80 to 1.20"),
@@ -210,7 +219,7 @@ def test_gradients_are_grouped_by_position(run):
 
 
 def scripted(n):
-    """A ledger of n trainings of networks like ResNet-50, every fiftieth of them failed, as a search would have left it."""
+    """A ledger of n trainings of networks like ResNet-50, as a search leaves it: every fiftieth training failed."""
     listed = sites("resnet50")
     space = Space("resnet50", listed, SpaceSpec(granularity="block", reduction=(4, 16), position=("pre_addition",)))
     rng = random.Random(0)
@@ -272,7 +281,7 @@ def test_names_stand_at_the_same_place_in_the_picture_and_on_the_page(run):
     chart = front_charts(front)[0]
     figure = picture.figure(front)
     assert [text.get_text() for text in figure.axes[0].texts] == [name.text for name in chart.names]
-    page = html(front, run[1].trainings, run[1].entries, FACTS)
+    page = html(front, run[1].trainings, entries_of(front, run[1]), FACTS)
     for name in chart.names:
         assert f'x="{round(name.x + name.dx, 1)}" y="{round(name.y + name.dy, 1)}">{name.text}</text>' in page
 

@@ -30,10 +30,14 @@ def place(tmp_path):
 
 @pytest.mark.parametrize(
     ("evaluate", "epoch", "line"),
-    [("train", 0, "  training t0 plain, epoch 0 of 7"), ("train", 3, "  training t0 plain, epoch 3 of 7"),
-     ("python:mine:accuracy", 0, "  training t0 plain"), ("python:mine:accuracy", 3, "  training t0 plain, epoch 3")],
-)  # fmt: skip
-def test_of_an_evaluation_that_is_not_ours_nobody_knows_how_many_epochs_it_has(place, evaluate, epoch, line):
+    [
+        ("train", 0, "  training t0 plain, epoch 0 of 7"),
+        ("train", 3, "  training t0 plain, epoch 3 of 7"),
+        ("python:mine:accuracy", 0, "  training t0 plain"),
+        ("python:mine:accuracy", 3, "  training t0 plain, epoch 3"),
+    ],
+)
+def test_the_number_of_epochs_of_a_users_own_evaluation_is_unknown(place, evaluate, epoch, line):
     durable.write(place.config, config.to_yaml(Experiment.from_dict({**EXPERIMENT, "evaluate": evaluate})))
     with closing(Ledger(place.ledger)) as ledger:
         ledger.progress(ledger.trainings[0].uid, epoch)
