@@ -23,7 +23,7 @@ class Objective:
 
     __pydantic_config__ = STRICT
     metric: str = option("", _metrics(), min_length=1)
-    goal: Goal | None = option(None, "maximize for accuracy, minimize for costs; the default is right")
+    goal: Goal | None = option(None, "maximize for accuracy, minimize for costs; default: what the metric needs")
     limit: float | None = option(None, "largest overhead over plain, in percent, that an architecture may have", ge=0)
 
     @property
