@@ -6,7 +6,7 @@ variance of gains over the architectures that are described.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +20,7 @@ from spaces.spec import Site
 Array = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Column = tuple[str, ...]
+Named = Callable[[Site, SE], Sequence[tuple[Column, float]]]
 
 # The share of the structured variance that each family is expected to explain. Written down before any result was seen:
 # stage and position matter, the squeeze hardly (DESIGN, section 6).
@@ -50,17 +51,42 @@ class Features:
 def describe(architectures: Sequence[Architecture], sites: Sequence[Site]) -> Features:
     """The columns in which some of the architectures differ."""
     units = Counter(site.stage for site in sites)
-    counts = []
-    for architecture in architectures:
-        count: dict[Column, float] = {}
-        for site, se in zip(sites, architecture.blocks, strict=True):
-            if se is not None:
-                for column in _columns(site, se):
-                    count[column] = count.get(column, 0.0) + 1 / units[site.stage]
-        counts.append(count)
-    names = sorted({column for count in counts for column in count})
-    matrix = np.array([[count.get(column, 0.0) for column in names] for count in counts]).reshape(len(counts), -1)
+
+    def named(site: Site, se: SE) -> list[tuple[Column, float]]:
+        return [(column, 1 / units[site.stage]) for column in _columns(site, se)]
+
+    matrix, names = sums_over_sites(architectures, sites, named)
     return _scaled(matrix, names)
+
+
+def sums_over_sites(
+    architectures: Sequence[Architecture], sites: Sequence[Site], named: Named, each: Array | None = None
+) -> tuple[Array, list[Column]]:
+    """What the SE of each architecture adds up to: (architectures, names), and the names, sorted.
+
+    ``named`` says for which names an SE counts at a site, and how much; always for the same number of names. ``each``
+    (architectures,) multiplies what counts for an architecture.
+    """
+    kinds: dict[tuple[int, SE, int | None], int] = {}  # two SE are equal whatever ratio they were asked for
+    rows: list[int] = []
+    kind_of: list[int] = []
+    for row, architecture in enumerate(architectures):
+        for i, se in enumerate(architecture.blocks):
+            if se is not None:
+                rows.append(row)
+                kind_of.append(kinds.setdefault((i, se, se.ratio), len(kinds)))
+    if not kinds:
+        return np.zeros((len(architectures), 0)), []
+    counts = [named(sites[i], se) for i, se, _ in kinds]
+    names = sorted({name for of_kind in counts for name, _ in of_kind})
+    place = {name: j for j, name in enumerate(names)}
+    columns = np.array([[place[name] for name, _ in of_kind] for of_kind in counts])
+    weights = np.array([[weight for _, weight in of_kind] for of_kind in counts])[kind_of]
+    if each is not None:
+        weights = weights * each[rows, None]
+    cells = np.array(rows)[:, None] * len(names) + columns[kind_of]
+    summed = np.bincount(cells.ravel(), weights.ravel(), len(architectures) * len(names))
+    return summed.astype(np.float64).reshape(len(architectures), len(names)), names
 
 
 def _columns(site: Site, se: SE) -> Iterator[Column]:

@@ -129,20 +129,38 @@ def _explained(found: Sums, variance: float, shrink: Array) -> Array:
     return explained
 
 
-def draw(
-    solution: Solution, found: Sums, direct: Array, sigmas: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """One draw for each of ``sigmas``: coefficients (draws, columns) and gains (draws, architectures).
+# So many gains are drawn at a time that the processor's cache holds them.
+_CACHED = 2**17
 
-    The gain of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), plus its own term.
+
+def draw(
+    solution: Solution,
+    found: Sums,
+    direct: Array,
+    sigmas: Array,
+    rng: np.random.Generator,
+    gains: Array,
+    rows: Integers,
+) -> Array:
+    """One draw for each of ``sigmas``: returns coefficients (draws, columns), and fills ``gains[rows]``.
+
+    ``gains`` is (all draws, architectures). The gain of an architecture is ``direct @ coefficients``, for ``direct``
+    (architectures, columns), plus its own term.
     """
     noise = rng.standard_normal((len(solution.mean), len(sigmas)))
     scaled = solution.mean[:, None] + _solve_upper(solution.lower, noise) * sigmas
     coefficients = (solution.scale[:, None] * scaled).T
     # An own term follows shrink * (response - per_architecture @ coefficients): one product of matrices serves both.
-    own = rng.standard_normal((len(sigmas), len(solution.shrink)))
-    own *= sigmas[:, None]
-    own *= np.sqrt(solution.shrink)
-    own += solution.shrink * found.response
-    own += coefficients @ (direct - solution.shrink[:, None] * found.per_architecture).T
-    return coefficients, own
+    follows = (direct - solution.shrink[:, None] * found.per_architecture).T
+    expected = solution.shrink * found.response
+    deviation = np.sqrt(solution.shrink)
+    size = max(1, _CACHED // len(deviation))
+    for first in range(0, len(sigmas), size):
+        chunk = slice(first, first + size)
+        part = rng.standard_normal((len(sigmas[chunk]), len(deviation)))
+        part *= sigmas[chunk, None]
+        part *= deviation
+        part += expected
+        part += coefficients[chunk] @ follows
+        gains[rows[chunk]] = part
+    return coefficients

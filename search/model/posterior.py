@@ -30,6 +30,8 @@ BLOCK_STAGE_SCALE = 0.25
 # Stages have effects of their own in this many blocks: over more blocks they average out, and each costs columns.
 BLOCKS_APART = 8
 DRAWS = 4000
+# Quantiles of so many columns are taken at a time: numpy copies what it sorts.
+_TOGETHER = 64
 # The second pass leaves out settings with less weight than this in the first.
 HOPELESS = 1e-4
 # Up to this many robust standard deviations from its expectation a training has full weight.
@@ -150,8 +152,11 @@ class Posterior:
 
 def quantiles(draws: Array, level: float) -> tuple[Array, Array]:
     """The two ends of the central interval of each column of ``draws`` (draws, columns)."""
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
+    ends = np.empty((2, draws.shape[1]))
+    for first in range(0, draws.shape[1], _TOGETHER):
+        part = draws[:, first : first + _TOGETHER]
+        ends[:, first : first + _TOGETHER] = np.quantile(part, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return ends[0], ends[1]
 
 
 def _mean_squared_correlation(common: Array, own: float) -> float:
@@ -271,8 +276,9 @@ class _Model:
         coefficients = np.empty((draws, self._x.shape[1]))
         gains = np.empty((draws, len(self._numbers)))
         for i in np.unique(setting_of):
-            mine = setting_of == i
-            coefficients[mine], gains[mine] = draw(average.solutions[i], average.found, direct, sigmas[mine], rng)
+            mine = np.flatnonzero(setting_of == i)
+            solution = average.solutions[i]
+            coefficients[mine] = draw(solution, average.found, direct, sigmas[mine], rng, gains, mine)
         n_blocks = len(self._blocks)
         n_effects = 1 + self._features.matrix.shape[1]
         effects = coefficients[:, n_blocks : n_blocks + n_effects]

@@ -86,7 +86,7 @@ class _Costs:
         values = self._losses[numbers]
         for i, objective in enumerate(self._objectives):
             if objective.is_accuracy:
-                values[:, i] = [objective.loss(accuracy) for accuracy in posterior.plain_accuracy + means]
+                values[:, i] = objective.loss(1.0) * (posterior.plain_accuracy + means)
         return len(pareto.front(values[self._allowed[numbers]]))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.model.features import Column, sums_over_sites
 from search.model.posterior import Posterior
 from search.results.evidence import Evidence
 from spaces.architecture import SE, Architecture
@@ -20,6 +21,7 @@ from spaces.placements import width
 from spaces.spec import Site
 
 Array = NDArray[np.float64]
+Integers = NDArray[np.int64]
 # What share of the possible gain a search should find before more of it is hardly worth while (DESIGN, section 1).
 ENOUGH = 0.9
 
@@ -53,15 +55,15 @@ def contrasts(
     architectures with SE. ``architectures`` are in the order of the posterior's. Those that the data cannot tell apart
     (a factor with one level, fewer architectures than effects) are left out.
     """
-    shares = [_shares(architecture, where) for architecture in architectures]
-    rows = [i for i, share in enumerate(shares) if share]
-    names = sorted({name for share in shares for name in share})
+    placed = np.array([sum(se is not None for se in architecture.blocks) for architecture in architectures])
+    rows = np.flatnonzero(placed)
+    x, names = _shares(architectures, where, placed)
+    x = x[rows]
     factors = {f: [j for j, name in enumerate(names) if name[0] == f] for f in dict.fromkeys(n[0] for n in names)}
-    x = np.array([[shares[i].get(name, 0.0) for name in names] for i in rows]).reshape(len(rows), len(names))
     design = np.column_stack([np.ones(len(rows)), x])
     # Levels of a factor sum to one, which the mean already says: so many columns are redundant, and no more may be.
     redundant = sum(factor != "stage" for factor in factors)
-    if not rows or np.linalg.matrix_rank(design) < design.shape[1] - redundant:
+    if not len(rows) or np.linalg.matrix_rank(design) < design.shape[1] - redundant:
         return ()
     fitted = np.zeros((posterior.gains.shape[1], design.shape[1]))
     fitted[rows] = np.linalg.pinv(design).T
@@ -73,20 +75,30 @@ def contrasts(
     return tuple(found)
 
 
-def _shares(architecture: Architecture, where: Sequence[Site]) -> dict[tuple[str, str], float]:
-    """For a stage the share of its units that have SE, for every other level the share of the SE units that have it."""
+def _shares(
+    architectures: Sequence[Architecture], where: Sequence[Site], placed: Integers
+) -> tuple[Array, list[Column]]:
+    """The levels of all factors, and how much of each an architecture has: (architectures, levels).
+
+    For a stage the share of its units that have SE, for every other level the share of the SE units that have it.
+    ``placed`` (architectures,) is the number of SE units.
+    """
     units = Counter(site.stage for site in where)
-    on = [(site, se) for site, se in zip(where, architecture.blocks, strict=True) if se is not None]
-    found: dict[tuple[str, str], float] = {}
-    for site, se in on:
-        stage = ("stage", str(site.stage))
-        found[stage] = found.get(stage, 0.0) + 1 / units[site.stage]
-        for level in _levels(site, se):
-            found[level] = found.get(level, 0.0) + 1 / len(on)
-    return found
+
+    def stage(site: Site, se: SE) -> list[tuple[Column, float]]:
+        return [(("stage", str(site.stage)), 1 / units[site.stage])]
+
+    def levels(site: Site, se: SE) -> list[tuple[Column, float]]:
+        return [(level, 1.0) for level in _levels(site, se)]
+
+    by_stage, stages = sums_over_sites(architectures, where, stage)
+    by_level, others = sums_over_sites(architectures, where, levels, 1 / np.maximum(placed, 1))
+    names = [*stages, *others]
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return np.column_stack([by_stage, by_level])[:, order], [names[j] for j in order]
 
 
-def _levels(site: Site, se: SE) -> list[tuple[str, str]]:
+def _levels(site: Site, se: SE) -> list[Column]:
     return [("position", se.position), ("width", width(se, site)), ("squeeze", se.squeeze), ("gate", se.gate)]
 
 
@@ -98,9 +110,10 @@ def _against(effects: Array, j: int, mine: Sequence[int], factor: str) -> Array:
     return np.asarray(effects[j] - effects[others].mean(axis=0))
 
 
-def _contrast(name: tuple[str, str], draws: Array, level: float) -> Contrast:
+def _contrast(name: Column, draws: Array, level: float) -> Contrast:
+    factor, value = name
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Contrast(*name, float(draws.mean()), float(low), float(high), float((draws > 0).mean()))
+    return Contrast(factor, value, float(draws.mean()), float(low), float(high), float((draws > 0).mean()))
 
 
 @dataclass(frozen=True)
