@@ -1,4 +1,6 @@
-"""What happens inside one training: networks with SE slots, data, training, overhead, export. Never ray, optuna, mlflow.
+"""What happens inside one training: networks with SE slots, data, training, costs and export.
+
+Imports neither ray nor optuna nor mlflow. The public functions are
 
 from senet_nas.network.build import build, sites
 from senet_nas.costs.overhead import price_list

@@ -1,9 +1,9 @@
 """Several processes that train one network as one, each on its part of every batch (torch's DistributedDataParallel).
 
-All of them draw the same order and the same augmentation, and each takes its part of every batch, so together they see
-what one process would. The mean of their gradients is the gradient of the whole batch. Batch normalisation is what
-differs: each process normalises its part by itself, as is usual (Goyal et al., arXiv 1706.02677); the running statistics
-are averaged after every epoch, so that every image counts in them.
+All processes draw the same order and the same augmentation, and each takes its part of every batch, so together they
+see what one process would. The mean of their gradients is the gradient of the whole batch. Only batch normalisation
+differs: each process normalises its part by itself, as is usual (Goyal et al., arXiv 1706.02677). The running statistics
+are averaged after every epoch, so every image counts in them.
 """
 
 import inspect
@@ -21,49 +21,49 @@ from torch import Tensor, nn
 
 Value = TypeVar("Value")
 
-# How long a process waits for the others: as long as the slowest takes to validate all images, and then some.
+# Longest wait of a process for the others. The slowest one may validate all images in this time.
 PATIENCE = timedelta(minutes=30)
-# The processes talk on this machine alone.
+# Network interfaces of gloo and NCCL: the processes communicate only within this machine.
 _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 
 @dataclass(frozen=True)
 class Group:
-    """The place of this process among ``size`` that train together. Alone, nothing here changes anything."""
+    """The rank of this process among ``size`` that train together. In a group of one, no method changes anything."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes what one of them must."""
+        """Whether this is the process that writes files for the group."""
         return self.rank == 0
 
     def part(self, whole: slice) -> slice:
-        """What of a range is this process's; every process has as much where ``size`` divides it."""
+        """This process's part of a range; the parts are equal if ``size`` divides the range."""
         n = whole.stop - whole.start
         return slice(whole.start + n * self.rank // self.size, whole.start + n * (self.rank + 1) // self.size)
 
     def wrapped(self, model: nn.Module) -> nn.Module:
-        """The model as it is called in a training step: its gradients become the means over all processes."""
+        """The model to call in a training step; its gradients become the means over all processes."""
         if self.size == 1:
             return model
         parallel = nn.parallel.DistributedDataParallel
-        # Not at every step: the statistics are averaged after the epoch. Torch renamed this between 2.10 and 2.14.
+        # No synchronisation at every step: statistics are averaged after the epoch. Torch renamed it between 2.10 and 2.14.
         known = inspect.signature(parallel).parameters
         sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         keywords: dict[str, Any] = {sync: False}
         return parallel(model, **keywords)
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean over all processes, in each of them."""
+        """The mean of a tensor over all processes, in each of them."""
         if self.size > 1:
             torch.distributed.all_reduce(value)
             value /= self.size
         return value
 
     def average_statistics(self, model: nn.Module) -> None:
-        """Running means and variances of normalisation become their means over all processes."""
+        """Replaces running means and variances of normalisation by their means over all processes."""
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._NormBase):
                 for buffer in (module.running_mean, module.running_var):
@@ -71,7 +71,7 @@ class Group:
                         self.mean(buffer)
 
     def from_first(self, value: Value) -> Value:
-        """What the first process has, in each of them."""
+        """The value of the first process, in each of them."""
         if self.size == 1:
             return value
         found = [value]
@@ -84,9 +84,10 @@ ALONE = Group()
 
 @contextmanager
 def joined(rank: int, size: int, meeting: Path, device: str) -> Iterator[Group]:
-    """A group of processes on this machine, which find each other in the file ``meeting`` and open no port to others.
+    """A context with the group of processes on this machine; entering it waits until all of them are there.
 
-    NCCL between GPUs, gloo between CPUs. Blocks until all are there.
+    They find each other through the file ``meeting`` and open no port to other machines. NCCL between GPUs, gloo between
+    CPUs.
     """
     if sys.platform == "linux":
         for name, value in _LOOPBACK.items():

@@ -1,4 +1,4 @@
-"""How to train and what to measure: plain frozen records, shared by every training of a search. No torch here."""
+"""How to train and what to measure: frozen records, shared by every training of a search. Imports no torch."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Seed:
 
     @classmethod
     def parse(cls, text: str) -> "Seed":
-        """Read ``block.replicate``; a plain integer is a block with replicate 0."""
+        """The seed that ``block.replicate`` writes; a plain integer is a block with replicate 0."""
         block, _, replicate = str(text).partition(".")
         return cls(int(block), int(replicate or 0))
 
@@ -122,7 +122,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class LatencySpec:
-    """The ``latency`` section of a config: what a forward pass is timed on. It should be what the user deploys on."""
+    """The ``latency`` section of a config: how a forward pass is timed. It should match what the user deploys on."""
 
     __pydantic_config__ = STRICT
     device: Literal["auto", "cpu", "cuda"] = option(
@@ -145,7 +145,11 @@ class LatencySpec:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything that all trainings of a search share. Frozen and picklable: it crosses to workers once."""
+    """Everything that all trainings of a search share. Frozen and picklable: it is sent to the workers once.
+
+    ``images`` is where :func:`senet_nas.training.evaluate.share` left the images for the workers of this machine.
+    ``node`` is a name under which the first worker of a machine reads the images for the others.
+    """
 
     data: DataSpec
     recipe: Recipe
@@ -153,13 +157,13 @@ class Task:
     threads: int = 1
     source: Mapping[str, Any] = field(default_factory=dict)
     init: Init = "scratch"
-    images: str | None = None  # a file that evaluate.share() left for the workers of this machine
-    node: str | None = None  # by this name the workers of a machine share the images that the first of them reads
+    images: str | None = None
+    node: str | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a training says after an epoch. ``metrics`` holds finite floats; accuracy in percent.
+    """The report of a training after an epoch. ``metrics`` holds finite floats; accuracy is in percent.
 
     The last report (``done``) carries ``correct``: one bit for each validation image, packed as numpy.packbits does.
     """
@@ -171,10 +175,10 @@ class Report:
 
 
 class Diverged(Exception):
-    """A training whose loss is no number any more."""
+    """A training whose loss is not finite."""
 
 
 def stable_hash(*parts: object) -> int:
-    """A 63-bit number from the text of the parts: the same in every process and on every machine."""
+    """A 63-bit hash of the text of the parts: the same in every process and on every machine."""
     digest = hashlib.sha256("\0".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -1,10 +1,10 @@
-"""Code of the user's: found by its name, and what it throws told with the place where it did, since it is theirs to mend."""
+"""Code of the user: imported by name. An error names the exception and the line of the user's file that raised it."""
 
 import importlib
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +12,67 @@ from spaces.errors import UserError, nearest
 
 
 def look_in(folder: Path | str) -> None:
-    """Modules of this folder can be imported from now on."""
+    """Lets this process import the modules of a folder from now on."""
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
 
 def function(target: str, *, key: str, hint: str) -> Callable[..., Any]:
-    """The function ``package.module:function``. Raises UserError at ``key`` where it cannot be imported or is none."""
+    """The function that ``package.module:function`` names.
+
+    Raises UserError at the config key ``key`` if it cannot be imported or cannot be called; ``hint`` says what to write.
+    """
     module, _, name = target.partition(":")
     try:
-        made = importlib.import_module(module)
-    except Exception as error:  # a module may throw anything when it is read
-        raise UserError(f"cannot import {target}: {_unread(module, error)}", hint=hint, key=key) from error
-    if not hasattr(made, name):
-        guess = nearest(name, [other for other, found in vars(made).items() if callable(found)])
+        imported = importlib.import_module(module)
+    except Exception as error:  # a module may raise anything while it is imported
+        raise UserError(f"cannot import {target}: {_import_problem(module, error)}", hint=hint, key=key) from error
+    if not hasattr(imported, name):
+        guess = nearest(name, [other for other, found in vars(imported).items() if callable(found)])
         hint = f"did you mean `{module}:{guess}`?" if guess else hint
         raise UserError(f"cannot import {target}: module '{module}' has no attribute '{name}'", hint=hint, key=key)
-    found = getattr(made, name)
+    found: object = getattr(imported, name)
     if not callable(found):
-        raise UserError(f"{target} is no function", key=key)
+        raise UserError(f"{target} is not a function", key=key)
     return found
 
 
 def thrown(target: str, call: Callable[..., Any], error: Exception) -> str:
-    """A sentence on what a function threw: its name, the exception, and the innermost line of its own files."""
-    files = {_file(call), getattr(sys.modules.get(target.partition(":")[0]), "__file__", None)} - {None}
-    return f"{target} failed with {_named(error)}{_place(error, files)}"
+    """A sentence about an exception: the function, the exception, and the innermost line in the function's files."""
+    module = sys.modules.get(target.partition(":")[0])
+    files = {_file(call), getattr(module, "__file__", None)}
+    return f"{target} failed with {_named(error)}{_place(error, {name for name in files if name is not None})}"
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _unread(module: str, error: Exception) -> str:
-    """What kept a module from being imported; that there is none says itself, and a SyntaxError its line."""
+def _import_problem(module: str, error: Exception) -> str:
+    """Why a module cannot be imported, with the line of the module that raised the exception, if it is known."""
     if isinstance(error, ImportError):
         return str(error)
-    parts = module.split(".")
-    tails = [str(Path(*parts).with_suffix(".py")), str(Path(*parts, "__init__.py"))]
-    frames = [f.filename for f in traceback.extract_tb(error.__traceback__)]
-    return _named(error) + _place(error, {name for name in frames if any(name.endswith(tail) for tail in tails)})
+    path = Path(*module.split("."))
+    tails = (str(path.with_suffix(".py")), str(path / "__init__.py"))
+    frames = traceback.extract_tb(error.__traceback__)
+    files = {frame.filename for frame in frames if frame.filename.endswith(tails)}
+    return _named(error) + _place(error, files)
 
 
 def _named(error: Exception) -> str:
+    """The type of an exception and the first line of its message."""
     lines = str(error).splitlines()
-    return type(error).__name__ + (f": {lines[0]}" if lines else "")
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _place(error: Exception, files: set[str | None]) -> str:
+def _place(error: Exception, files: Set[str]) -> str:
+    """The innermost frame of an exception in these files, in brackets; empty without such a frame."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
 
 
 def _file(call: Callable[..., Any]) -> str | None:
+    """The source file of a function; None for one that is written in C."""
     try:
         return inspect.getsourcefile(inspect.unwrap(call))
-    except TypeError:  # made by something that is written in C
+    except TypeError:
         return None

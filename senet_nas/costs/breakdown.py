@@ -1,12 +1,14 @@
-"""``senet-search show``: a network stage by stage, with where SE acts and what it costs there."""
+"""A network stage by stage: where SE acts, and what it costs there."""
 
 import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from senet_nas.costs.overhead import PriceList, se_cost
+from senet_nas.costs.priced import price
 from spaces.architecture import SE, Architecture
-from spaces.placements import label, ratio, width
+from spaces.placements import ratio, width
 from spaces.spec import Site
 
 
@@ -53,7 +55,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Shown:
-    """An architecture, unit by unit. Overhead in percent of the plain network's parameters and MACs."""
+    """An architecture, unit by unit; its overheads are in percent over the plain network."""
 
     architecture: str
     words: str
@@ -86,71 +88,74 @@ class Shown:
         return f"SE in {sum(unit.se is not None for unit in self.units)} of {len(self.units)} units"
 
     def lines(self) -> list[str]:
+        """The breakdown as text."""
         size = "x".join(str(side) for side in self.image)
-        head = [f"{self.words}   (images {size}, {self.classes} classes; {self.used})", ""]
-        return [
-            *head,
-            *itertools.chain(*(self._stage(*stage) for stage in self.stages)),
-            "",
-            *self.sums,
-            self.architecture,
-        ]
+        lines = [f"{self.words}   (images {size}, {self.classes} classes; {self.used})", ""]
+        for stage, units in self.stages:
+            lines += self._stage(stage, units)
+        return [*lines, "", *self.sums, self.architecture]
 
     def _stage(self, stage: int, units: list[Unit]) -> list[str]:
-        """A line for the stage and one for each run of units that are alike."""
+        """A line for the stage, and one for each run of equal units."""
         cost = sum(unit.params for unit in units)
-        lines = [f"stage {stage}" + (f"   SE {cost:,} params, {100 * cost / self.params_plain:+.2f} %" if cost else "")]
+        paid = f"   SE {cost:,} params, {self._share(cost)}" if cost else ""
+        lines = [f"stage {stage}{paid}"]
         for _, alike in itertools.groupby(units, key=lambda unit: (unit.se, unit.channels, unit.places)):
             lines.append(self._line(list(alike)))
         return lines
 
     def _line(self, alike: list[Unit]) -> str:
-        first, last = alike[0], alike[-1]
-        name = first.name if len(alike) == 1 else f"{first.name} .. {last.name}"
+        first = alike[0]
+        name = first.name if len(alike) == 1 else f"{first.name} .. {alike[-1].name}"
         if first.se is None:
             return f"  {name:<14} -"
-        each = " each" if len(alike) > 1 else ""
         where = f"on {first.channels} channels of {first.places} places"
-        return (
-            f"  {name:<14} {first.se!s:<36} {where:<32} {first.params:>9,} params {100 * first.params / self.params_plain:+.2f} %"
-            f"  {first.macs:>9,} MACs{each}"
-        )
+        params = f"{first.params:>9,} params {self._share(first.params)}"
+        each = " each" if len(alike) > 1 else ""
+        return f"  {name:<14} {first.se!s:<36} {where:<32} {params}  {first.macs:>9,} MACs{each}"
+
+    def _share(self, params: int) -> str:
+        """Parameters in percent of the plain network's."""
+        return f"{100 * params / self.params_plain:+.2f} %"
 
 
 def show(
-    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int | None = None,
-    channels: int | None = None, classes: int | None = None,
-) -> Shown:  # fmt: skip
-    """``target`` is an architecture's key, a published network, or a backbone to fill. Raises UserError."""
-    from senet_nas.costs import overhead
-    from senet_nas.network import build
-    from senet_nas.network import published as networks
-
-    architecture = networks.find(target, placement, se, min_hidden)
-    backbone = architecture.backbone
-    sites = build.sites(backbone)
-    data = networks.usual(target, side=image_size, channels=channels, classes=classes)
-    image = overhead.sample_shape(backbone, data.channels, data.side)
-    prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
-    cost = prices.of(architecture)
+    target: str,
+    placement: str,
+    se: Mapping[str, str],
+    min_hidden: int | None,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    classes: int | None = None,
+) -> Shown:
+    """The breakdown of what :func:`senet_nas.costs.priced.price` finds. Raises UserError."""
+    found = price(target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    plain = found.prices.plain
     return Shown(
-        architecture=architecture.key, words=label(architecture, sites), image=image,
-        classes=data.classes, units=_units(architecture, prices), params_plain=prices.plain["params"],
-        params=int(cost["params"]), params_overhead=cost["params_overhead"], macs_plain=prices.plain["macs"],
-        macs=int(cost["macs"]), macs_overhead=cost["macs_overhead"],
-    )  # fmt: skip
-
-
-def _units(architecture: Architecture, prices: Any) -> tuple[Unit, ...]:
-    return tuple(
-        _unit(site, places, se)
-        for site, places, se in zip(prices.sites, prices.places, architecture.blocks, strict=True)
+        architecture=found.architecture.key,
+        words=found.label,
+        image=found.image,
+        classes=found.classes,
+        units=_units(found.architecture, found.prices),
+        params_plain=plain["params"],
+        params=int(found.costs["params"]),
+        params_overhead=found.costs["params_overhead"],
+        macs_plain=plain["macs"],
+        macs=int(found.costs["macs"]),
+        macs_overhead=found.costs["macs_overhead"],
     )
 
 
-def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
-    from senet_nas.costs.overhead import se_cost
+# -- inside -----------------------------------------------------------------------------------------------------------
 
+
+def _units(architecture: Architecture, prices: PriceList) -> tuple[Unit, ...]:
+    placed = zip(prices.sites, prices.places, architecture.blocks, strict=True)
+    return tuple(_unit(site, places, se) for site, places, se in placed)
+
+
+def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
     at = se.position if se else next(iter(site.channels))
     channels, size = site.channels[at], places[at]
     cost = se_cost(channels, size, se) if se else {"params": 0, "macs": 0}

@@ -1,4 +1,4 @@
-"""A network as a drawing (SVG): a row of units for each stage, each with its branches, and SE where it acts."""
+"""A network as an SVG drawing: a row of units for each stage, each with its branches and the position of its SE."""
 
 from collections.abc import Iterator
 from html import escape
@@ -6,30 +6,48 @@ from html import escape
 from senet_nas.costs.breakdown import Shown, Unit
 
 COLOURS = {
-    "pre_addition": "#0b6e4f", "post_addition": "#b5452c", "pre_unit": "#3d5a99", "identity": "#7a4d8b", "mid": "#8a6d1a",
+    "pre_addition": "#0b6e4f",
+    "post_addition": "#b5452c",
+    "pre_unit": "#3d5a99",
+    "identity": "#7a4d8b",
+    "mid": "#8a6d1a",
     "output": "#44606b",
-}  # fmt: skip
-PER_ROW, UNIT, ROW, LEFT, TOP = 8, 108, 104, 92, 78
-# Inside a unit, from its left end: where SE stands, the two boxes of the residual branch, and the addition.
+}
+# The grid, in pixels: units in a row, width of a unit, height of a row, and the margins.
+PER_ROW = 8
+UNIT = 108
+ROW = 104
+LEFT = 92
+TOP = 78
+NARROWEST = 720
+# Inside a unit, in pixels from its top left corner: where SE acts, the two boxes of the residual branch, the centre of the
+# addition, and the heights of the branch and of the shortcut.
 SPOTS = {
-    "pre_unit": (14, 46), "mid": (42, 46), "pre_addition": (72, 46), "post_addition": (100, 46), "identity": (42, 20),
+    "pre_unit": (14, 46),
+    "mid": (42, 46),
+    "pre_addition": (72, 46),
+    "post_addition": (100, 46),
+    "identity": (42, 20),
     "output": (88, 46),
-}  # fmt: skip
-BOXES, ADDITION, LINE, ARC = ((23, 33), (51, 61)), 86, 46, 20
-LONGEST = 80  # letters of a title; a longer one says how many units have SE
+}
+BOXES = ((23, 33), (51, 61))
+ADDITION = 86
+LINE = 46
+ARC = 20
+LONGEST = 80  # letters of a title; a longer title is replaced by the number of units with SE
 STYLE = """text { font: 11px system-ui, sans-serif; fill: #222 } .title { font-size: 15px; font-weight: 600 }
 .pale { fill: #5b6670 } .flow { fill: none; stroke: #7b8794; stroke-width: 1.4 } .box { fill: #e9edf1; stroke: #7b8794 }
 .stage { font-weight: 600; font-size: 13px }"""
 
 
 def svg(shown: Shown) -> str:
-    """The drawing, with its size, its own style and a white ground; no script."""
+    """The drawing as a document of its own: with its size, its style and a white background, without script."""
     rows = [
         (stage, units[start : start + PER_ROW], start)
         for stage, units in shown.stages
         for start in range(0, len(units), PER_ROW)
     ]
-    width = max(LEFT + UNIT * min(PER_ROW, max(len(units) for _, units in shown.stages)) + 16, 720)
+    width = max(LEFT + UNIT * min(PER_ROW, max(len(units) for _, units in shown.stages)) + 16, NARROWEST)
     bottom = TOP + ROW * len(rows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{bottom + 54}" '
@@ -59,7 +77,7 @@ def _stage(stage: int, units: list[Unit], top: int) -> Iterator[str]:
 
 
 def _unit(unit: Unit, left: int, top: int) -> Iterator[str]:
-    """The branch on the line, the shortcut above it, and the SE in the colour of its position."""
+    """The unit: its branch on the line, its shortcut above, and its SE in the colour of the position."""
     y = top + LINE
     yield f'<path class="flow" d="M{left} {y}H{left + UNIT}"/>'
     if "identity" in unit.positions:
@@ -72,15 +90,16 @@ def _unit(unit: Unit, left: int, top: int) -> Iterator[str]:
     if unit.se is not None:
         x, dy = SPOTS[unit.se.position]
         yield (
-            f'<rect x="{left + x - 6}" y="{top + dy - 9}" width="12" height="18" rx="4" fill="{COLOURS[unit.se.position]}">'
-            f"<title>{escape(str(unit.se))} on {unit.channels} channels: {unit.params:,} params, {unit.macs:,} MACs</title></rect>"
+            f'<rect x="{left + x - 6}" y="{top + dy - 9}" width="12" height="18" rx="4" '
+            f'fill="{COLOURS[unit.se.position]}"><title>{escape(str(unit.se))} on {unit.channels} channels: '
+            f"{unit.params:,} params, {unit.macs:,} MACs</title></rect>"
         )
         for line, text in enumerate([*unit.labels, f"+{short(unit.params)}"]):
             yield _text(left + 5, top + 68 + 13 * line, text, "pale" if text[0] == "+" else "")
 
 
 def _legend(shown: Shown, y: int) -> Iterator[str]:
-    """The positions that occur."""
+    """The positions of SE in the drawing, and what the other marks mean."""
     x = 16
     for position in dict.fromkeys(unit.se.position for unit in shown.units if unit.se):
         yield f'<rect x="{x}" y="{y - 9}" width="10" height="14" rx="3" fill="{COLOURS[position]}"/>'
@@ -96,5 +115,9 @@ def _text(x: int, y: int, text: str, kind: str) -> str:
 
 
 def short(number: int) -> str:
-    """12,345 as ``12.3k``."""
-    return f"{number / 1e6:.2f}M" if number >= 1e6 else f"{number / 1e3:.1f}k" if number >= 1000 else str(number)
+    """The number in short: 12,345 as ``12.3k``."""
+    if number >= 1e6:
+        return f"{number / 1e6:.2f}M"
+    if number >= 1000:
+        return f"{number / 1e3:.1f}k"
+    return str(number)

@@ -1,9 +1,9 @@
-"""The latency of every architecture of a space, from a few dozen that were timed.
+"""The latency of every architecture of a space, predicted from a few dozen timed ones.
 
-overhead(a) = sum over sites of d(stage, squeeze, excitation, gate, position): a residual network is a chain, so what SE
-costs at one site hardly depends on the others. Each d is itself a sum of what its parts and their pairs cost, shrunk
-towards zero (ridge regression), since most combinations are never timed. The shrinkage is the one with the smallest
-error on architectures that were left out; that error is what the model is believed by.
+overhead(a) = sum over sites of d(stage, squeeze, excitation, gate, position). A residual network is a chain, so the cost
+of SE at one site hardly depends on the other sites. Each d is the sum of the costs of its parts and of their pairs,
+shrunk towards zero (ridge regression), because most combinations are never timed. The shrinkage is the one with the
+smallest leave-one-out error; that error also decides whether the model is trusted.
 """
 
 import itertools
@@ -19,19 +19,22 @@ from senet_nas.costs.measures import LATENCY
 from spaces import SE, Architecture, Site, Space
 
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
-# A model that errs by more percent points than this is not to be trusted with differences between placements.
+# Percentage points: a model with a larger error is not trusted with differences between placements.
 TRUSTED = 2.0
-# Parts, pairs, wholes: what is rarely seen together is mostly the sum of what it is made of.
-PRIOR = (1.0, 0.25, 0.1)
+# Expected size of the cost of a part, a pair of parts and a whole SE unit: pairs and wholes mostly cost the sum of their
+# parts.
+PRIOR_OF_A_PART = 1.0
+PRIOR_OF_A_PAIR = 0.25
+PRIOR_OF_A_WHOLE = 0.1
 Parts = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class LatencyModel:
-    """``weights`` in percent over plain for each part of an SE; ``plain_ms`` the median time of the plain network.
+    """``weights``: percent over plain for each part of an SE unit; ``plain_ms``: median time of the plain network.
 
-    ``error`` is the mean absolute error and ``tau`` Kendall's rank correlation, both on ``n`` architectures that were
-    each predicted from all the others. Plain dictionaries, so that a ledger can keep it.
+    ``error`` is the mean absolute error and ``tau`` Kendall's rank correlation, both of ``n`` architectures, each
+    predicted from all others. All fields are plain values, so a ledger can store the model.
     """
 
     stages: tuple[int, ...]
@@ -42,7 +45,7 @@ class LatencyModel:
     n: int
 
     def overhead(self, architecture: Architecture) -> float:
-        """Percent over plain."""
+        """The predicted overhead in percent over plain."""
         counts = _parts(architecture, self.stages)
         return sum(self.weights.get(part, 0.0) * count for part, count in counts.items())
 
@@ -58,7 +61,7 @@ class LatencyModel:
 
 @dataclass(frozen=True)
 class Timed:
-    """An architecture that was timed: its overhead in percent over plain, and the half-width of its interval."""
+    """A timed architecture: its overhead in percent over plain, and the half-width of the overhead's interval."""
 
     architecture: Architecture
     overhead: float
@@ -66,7 +69,7 @@ class Timed:
 
 
 def fit(sites: Sequence[Site], timed: Sequence[Timed], plain_ms: float) -> LatencyModel:
-    """The model of architectures that were timed, each weighed by how well that is known."""
+    """The model of the timed architectures, each weighted by the precision of its time."""
     stages = tuple(site.stage for site in sites)
     counts = [_parts(t.architecture, stages) for t in timed]
     names = sorted(set().union(*counts))
@@ -84,10 +87,11 @@ def fit(sites: Sequence[Site], timed: Sequence[Timed], plain_ms: float) -> Laten
 
 
 def sample(space: Space, n: int, rng: random.Random) -> list[Architecture]:
-    """Architectures to time: members of the space, every other one thinned, so that few and many SE are both seen."""
+    """Up to ``n`` architectures to time: members of the space, every other one with fewer SE units than drawn."""
     found: dict[Architecture, None] = {}
     for i in range(20 * n):
-        member, keep = space.sample(rng), rng.random() if i % 2 else 1.0
+        member = space.sample(rng)
+        keep = rng.random() if i % 2 else 1.0
         blocks = tuple(se if rng.random() < keep else None for se in member.blocks)
         if any(blocks):
             found[Architecture(space.backbone, blocks)] = None
@@ -100,14 +104,13 @@ def sample(space: Space, n: int, rng: random.Random) -> list[Architecture]:
 
 
 def _parts(architecture: Architecture, stages: Sequence[int]) -> Counter[str]:
-    """How often each part, each pair of parts and each whole SE occurs in an architecture."""
+    """How often each part, each pair of parts and each whole SE unit occurs in an architecture."""
     found: Counter[str] = Counter()
     for stage, se in zip(stages, architecture.blocks, strict=True):
         if se is not None:
             parts = _names(stage, se)
-            found.update(
-                ["SE", *parts, *("+".join(pair) for pair in itertools.combinations(parts, 2)), f"{stage}:{se}"]
-            )
+            pairs = ["+".join(pair) for pair in itertools.combinations(parts, 2)]
+            found.update(["SE", *parts, *pairs, f"{stage}:{se}"])
     return found
 
 
@@ -116,12 +119,16 @@ def _names(stage: int, se: SE) -> Parts:
 
 
 def _prior(name: str) -> float:
-    """How large the cost of a part, of a pair and of a whole SE is expected to be, relative to each other."""
-    return PRIOR[2] if ":" in name else PRIOR[1] if "+" in name else PRIOR[0]
+    """The expected size of the cost of a part, a pair of parts or a whole SE unit, relative to each other."""
+    if ":" in name:
+        return PRIOR_OF_A_WHOLE
+    if "+" in name:
+        return PRIOR_OF_A_PAIR
+    return PRIOR_OF_A_PART
 
 
 def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """Each prediction from all other rows: (H y - h y) / (1 - h) with the hat matrix H of ridge regression."""
+    """The prediction of each row from all other rows: (H y - h y) / (1 - h) with the hat matrix H of ridge regression."""
     kernel_NN = x_NP @ x_NP.T
     hat_NN = kernel_NN @ np.linalg.inv(kernel_NN + penalty * np.eye(len(y_N)))
     h_N = hat_NN.diagonal()
@@ -130,6 +137,9 @@ def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: floa
 
 
 def tau(a_N: NDArray[np.float64], b_N: NDArray[np.float64]) -> float:
-    """Kendall's tau: the share of pairs in the same order minus that of pairs in the other."""
-    agree_NN = np.sign(a_N[:, None] - a_N) * np.sign(b_N[:, None] - b_N)
-    return float(agree_NN.sum() / max(1, len(a_N) * (len(a_N) - 1)))
+    """Kendall's rank correlation, from -1 to 1; 0 where it is undefined: for fewer than two or for equal values."""
+    from scipy.stats import kendalltau
+
+    if len(a_N) < 2 or np.ptp(a_N) == 0 or np.ptp(b_N) == 0:
+        return 0.0
+    return float(kendalltau(a_N, b_N).statistic)

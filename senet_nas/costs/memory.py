@@ -1,12 +1,12 @@
-"""Peak memory of tensors in a forward pass or a training step, counted, not measured: the same on every machine.
+"""Peak memory of the tensors in a forward pass or a training step: counted, and so the same on every machine.
 
-The pass runs on torch's meta device, where tensors have sizes and no storage. Counted are weights, gradients and
-activations while they live; what libraries take for workspace is not, and a compiler may need less.
+The pass runs on torch's meta device, where tensors have a size but no storage. Weights, gradients and activations count
+while they live. The workspace of libraries does not count, and a compiler may need less.
 """
 
 import copy
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,28 +18,29 @@ Shape = tuple[int, ...]
 
 
 def inference(model: nn.Module, shape: Shape, batch: int = 1) -> int:
-    """Bytes at the peak of one forward pass of ``batch`` samples (C, *spatial) in fp32."""
+    """Bytes at the peak of one forward pass of ``batch`` samples of ``shape`` (C, *spatial) in fp32."""
     shadow = copy.deepcopy(model).to("meta").eval()
     with torch.no_grad():
         return _peak(shadow, lambda: shadow(torch.empty(batch, *shape, device="meta")))
 
 
 def training(model: nn.Module, shape: Shape, batch: int) -> int:
-    """Bytes at the peak of one forward and backward pass of ``batch`` samples, at least two, for BatchNorm.
+    """Bytes at the peak of one forward and backward pass of ``batch`` samples of ``shape`` (C, *spatial) in fp32.
 
-    Gradients are included, the optimizer's state is not.
+    BatchNorm needs two samples, so there are at least two. Gradients count; the optimizer's state does not.
     """
     shadow = copy.deepcopy(model).to("meta").train()
     return _peak(shadow, lambda: shadow(torch.empty(max(2, batch), *shape, device="meta")).sum().backward())
 
 
-class _Live(TorchDispatchMode):
-    """Follows every storage from its first tensor to its end."""
+class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it
+    """Bytes of the storages that live while it is active, and their peak; ``held`` are the tensors from before."""
 
-    def __init__(self, before: int) -> None:
-        super().__init__()
-        self.live = self.peak = before
-        self._known: set[int] = set()
+    def __init__(self, held: Sequence[torch.Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        self.live = sum(tensor.untyped_storage().nbytes() for tensor in held)
+        self.peak = self.live
+        self._known = {tensor.untyped_storage()._cdata for tensor in held}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -62,9 +63,8 @@ class _Live(TorchDispatchMode):
 
 
 def _peak(model: nn.Module, run: Callable[[], Any]) -> int:
-    held = [*model.parameters(), *model.buffers()]
-    live = _Live(sum(tensor.untyped_storage().nbytes() for tensor in held))
-    live._known |= {tensor.untyped_storage()._cdata for tensor in held}
-    with live:
+    """The largest number of bytes that live while ``run`` runs ``model``."""
+    memory = _LiveMemory([*model.parameters(), *model.buffers()])
+    with memory:
         run()
-    return live.peak
+    return memory.peak

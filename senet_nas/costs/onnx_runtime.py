@@ -1,4 +1,4 @@
-"""A network as an ONNX file, and the session that runs it: one way for the export and for its latency."""
+"""A network as an ONNX file, and the session that runs it: the same for an export and for timing."""
 
 import importlib.util
 import warnings
@@ -17,7 +17,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def missing(packages: tuple[str, ...] = PACKAGES) -> tuple[str, ...]:
-    """The packages that are not installed here."""
+    """Those of the packages that are not installed here."""
     return tuple(name for name in packages if importlib.util.find_spec(name) is None)
 
 
@@ -31,7 +31,7 @@ def check_installed(what: str, packages: tuple[str, ...] = PACKAGES) -> None:
 
 
 def write_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Write a network for batches of any size. ``example`` (2, C, *spatial): a batch of one would become a constant."""
+    """Writes a network for any batch size. ``example`` is (2, C, *spatial): torch would make a batch of one constant."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         torch.onnx.export(

@@ -1,7 +1,7 @@
-"""What SE costs, exactly and before anything is trained: parameters and multiply-adds (MACs). Imports torch where used.
+"""The exact costs of SE, known before anything is trained: parameters and multiply-adds (MACs). Imports torch where used.
 
-MACs are those of convolutions and linear layers for one image, SE's two layers included. ``macs_paper`` counts as Hu et
-al. do: it adds one operation for each element that SE pools and one for each that it scales.
+MACs are those of convolutions and linear layers for one image, including the two layers of SE. ``macs_paper`` counts as
+Hu et al. (arXiv 1709.01507) do: it adds one operation for each element that SE pools and one for each that it scales.
 """
 
 import copy
@@ -22,7 +22,7 @@ Counts = dict[str, int]
 
 @dataclass(frozen=True)
 class PriceList:
-    """What every SE block at every site costs, so that any architecture of the backbone is priced without building it.
+    """The costs of the backbone and of every SE unit at every site; any architecture is priced without building it.
 
     ``places[i]`` maps each position of site i to the number of places (H * W) of the feature map there.
     """
@@ -33,9 +33,12 @@ class PriceList:
     plain: Mapping[str, int]
 
     def of(self, architecture: Architecture) -> dict[str, float]:
-        """params, macs, macs_paper; params_overhead and macs_overhead in percent over plain. Raises UserError."""
+        """The costs of an architecture by column: params, macs, macs_paper, and overheads in percent over plain.
+
+        Raises UserError for an architecture of another backbone, or with an SE that its sites do not allow.
+        """
         if architecture.backbone != self.backbone:
-            raise UserError(f"`{architecture}` is no architecture of {self.backbone}")
+            raise UserError(f"`{architecture}` is not an architecture of {self.backbone}")
         operators.check(architecture, self.sites)
         total = dict(self.plain)
         for site, places, se in zip(self.sites, self.places, architecture.blocks, strict=True):
@@ -46,7 +49,7 @@ class PriceList:
 
 
 def se_cost(channels: int, places: int, se: SE) -> Counts:
-    """Every counted cost of an SE unit on C channels and L places; macs_paper adds 2 C L for pooling and scaling."""
+    """The counted costs of an SE unit on C channels and L places; macs_paper adds 2 C L for pooling and scaling."""
     costs = {column: count.se(channels, places, se) for column, count in counts().items()}
     return {**costs, "macs_paper": costs["macs"] + 2 * channels * places}
 
@@ -59,9 +62,9 @@ def price_list(
     image_size: int = 224,
     dimensions: int | None = None,
 ) -> PriceList:
-    """Count the plain backbone once, without running it, for images of ``image_size`` squared. Raises UserError.
+    """The price list of a backbone for images of ``image_size`` squared, counted once on shapes alone. Raises UserError.
 
-    ``dimensions``: 1 for signals of length ``image_size``, 2 for images; those that the network is made for unless given.
+    ``dimensions``: 1 for signals of length ``image_size``, 2 for images; by default, those the network is made for.
     """
     from senet_nas.network.build import sites, skeleton, units
 
@@ -80,14 +83,14 @@ def price_list(
 
 
 def sample_shape(backbone: str, channels: int, side: int) -> tuple[int, ...]:
-    """(C, L), (C, H, W) or (C, D, H, W), all sides alike: what a backbone takes. Raises UserError."""
+    """The input shape of a backbone, with equal sides: (C, L), (C, H, W) or (C, D, H, W). Raises UserError."""
     from senet_nas.network.build import skeleton
 
     return (channels, *[side] * made_for(skeleton(backbone, channels, num_classes=1)))
 
 
 def made_for(network: "nn.Module") -> int:
-    """Spatial dimensions of what a network takes: those of its first convolution, 2 where it has none."""
+    """The number of spatial dimensions of a network's input: that of its first convolution; 2 without convolutions."""
     from torch.nn.modules.conv import _ConvNd
 
     return next((len(layer.kernel_size) for layer in network.modules() if isinstance(layer, _ConvNd)), 2)
@@ -105,9 +108,9 @@ def _check_dimensions(backbone: str, network: "nn.Module", given: int) -> None:
 
 
 def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
-    """Every counted cost, and macs_paper, of a built module for one image (C, H, W) or signal (C, L), by counting.
+    """The counted costs, and macs_paper, of a built module for one image (C, H, W) or signal (C, L).
 
-    The module stays as it is.
+    The module is not changed.
     """
     from senet_nas.network.squeeze_excitation import SqueezeExcitation
 
@@ -122,7 +125,7 @@ def _costs(seen: WalkedNetwork) -> Counts:
 
 
 def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
-    """MACs of one image, and the places (H * W) at each slot and SE block, by path: on a copy on the meta device."""
+    """MACs of one image, and the number of places (H * W) at each slot and SE block by path; counted on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -140,18 +143,19 @@ def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         try:
             shadow(torch.empty(1, *image_shape, device="meta"))
-        except Exception as error:  # a network of the user's may throw anything
+        except Exception as error:  # the user's network may raise anything
             raise _refused(shadow, image_shape, error) from error
     return counter.get_total_flops() // 2, places
 
 
 def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception) -> UserError:
-    """Why a network takes no images of a shape: their channels, where three would do, else their size."""
+    """Why a network cannot take images of a shape: their channels if three would do, otherwise their size."""
     channels, *size = image_shape
     said = (str(error).splitlines() or [type(error).__name__])[0]
     message = f"the network cannot take images of shape {image_shape}: {said}"
     if channels != 3 and _takes(shadow, (3, *size)):
-        hint = f"the data have {channels} channel{'s' * (channels > 1)}, the network takes 3: let it take `in_channels`"
+        plural = "s" if channels > 1 else ""
+        hint = f"the data have {channels} channel{plural}, the network takes 3: let it take `in_channels`"
         return UserError(message, hint=f"{hint}, or read image files with `data.color: rgb`", key="model.backbone")
     hint = "set data.image_size to a larger side, or choose a network for smaller images"
     return UserError(message, hint=hint, key="data.image_size")
@@ -163,6 +167,6 @@ def _takes(shadow: "nn.Module", image_shape: tuple[int, ...]) -> bool:
     try:
         with torch.no_grad():
             shadow(torch.empty(1, *image_shape, device="meta"))
-    except Exception:  # that it throws is the answer, whatever it is
+    except Exception:  # any exception is the answer
         return False
     return True

@@ -1,20 +1,22 @@
-"""``senet-search profile``: what a placement costs over the plain backbone, counted, and on request measured."""
+"""What a placement costs over the plain backbone: counted, and on request measured."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from senet_nas.costs.priced import Priced, price
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
-from spaces.placements import label
 
 if TYPE_CHECKING:
-    from senet_nas.costs.timing import Comparison
+    from torch import nn
+
+    from senet_nas.costs.timing import Comparison, Make
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Measured side by side with plain: a forward pass, a training step in fp32, and peak memory of each in bytes."""
+    """A forward pass and a training step in fp32, side by side with plain; peak memory of (architecture, plain) in bytes."""
 
     forward: "Comparison"
     step: "Comparison"
@@ -23,10 +25,15 @@ class Timing:
 
     def to_dict(self) -> dict[str, Any]:
         memory = {name.replace(" ", "_"): {"bytes": se, "plain": plain} for name, (se, plain) in self.memory.items()}
-        timed = {"forward": self.forward.to_dict(), "training_step": self.step.to_dict()}
-        return {**timed, "memory": memory, "measured_on": dict(self.measured_on)}
+        return {
+            "forward": self.forward.to_dict(),
+            "training_step": self.step.to_dict(),
+            "memory": memory,
+            "measured_on": dict(self.measured_on),
+        }
 
     def lines(self) -> list[str]:
+        """The measurements as text."""
         where = ", ".join(f"{key} {value}" for key, value in self.measured_on.items())
         rows = [_time_line("forward", self.forward), _time_line("step", self.step)]
         rows += [
@@ -37,7 +44,8 @@ class Timing:
 
 
 def _time_line(name: str, found: "Comparison") -> str:
-    low, high = (100 * (bound - 1) for bound in (found.low, found.high))
+    low = 100 * (found.low - 1)
+    high = 100 * (found.high - 1)
     return (
         f"{name:<18}{found.candidate_ms:>10.3f} ms    plain {found.plain_ms:>10.3f} ms    {found.overhead:+.2f} % "
         f"[{low:+.2f}, {high:+.2f}]   n = {found.n} rounds in {found.seconds:.0f} s"
@@ -46,8 +54,11 @@ def _time_line(name: str, found: "Comparison") -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """Costs of one architecture. MACs are those of convolutions and linear layers; ``macs_paper`` counts as the SENet
-    paper does, with pooling and scaling. Overheads in percent over plain."""
+    """The costs of one architecture; overheads are in percent over plain.
+
+    MACs are those of convolutions and linear layers; ``macs_paper`` counts as the SENet paper does, with pooling and
+    scaling.
+    """
 
     architecture: str
     words: str
@@ -64,9 +75,12 @@ class Profile:
 
     def to_dict(self) -> dict[str, Any]:
         found = {name: value for name, value in vars(self).items() if name != "timing"}
-        return found if self.timing is None else {**found, "latency": self.timing.to_dict()}
+        if self.timing is None:
+            return found
+        return {**found, "latency": self.timing.to_dict()}
 
     def lines(self) -> list[str]:
+        """The costs as text."""
         size = "x".join(str(n) for n in self.image)
         return [
             f"{self.words}   (images {size}, {self.classes} classes)",
@@ -80,54 +94,63 @@ class Profile:
 
 
 def profile(
-    target: str, placement: str, se: Mapping[str, str], min_hidden: int | None, *, image_size: int | None = None,
-    channels: int | None = None, classes: int | None = None, latency: LatencySpec | None = None,
-) -> Profile:  # fmt: skip
-    """What ``networks.find`` finds. Builds nothing but the shapes, unless ``latency`` says on what to measure time, ``latency.seconds`` for each figure.
+    target: str,
+    placement: str,
+    se: Mapping[str, str],
+    min_hidden: int | None,
+    *,
+    image_size: int | None = None,
+    channels: int | None = None,
+    classes: int | None = None,
+    latency: LatencySpec | None = None,
+) -> Profile:
+    """The costs of what :func:`senet_nas.costs.priced.price` finds. Raises UserError.
 
-    Raises UserError for names and placements that do not exist.
+    Nothing but shapes is computed unless ``latency`` is given: it says on what to measure time, and for how long each.
     """
-    from senet_nas.costs import overhead
-    from senet_nas.network import build
-    from senet_nas.network import published as networks
-
-    architecture = networks.find(target, placement, se, min_hidden)
-    backbone = architecture.backbone
-    sites = build.sites(backbone)
-    data = networks.usual(target, side=image_size, channels=channels, classes=classes)
-    image = overhead.sample_shape(backbone, data.channels, data.side)
-    prices = overhead.price_list(backbone, in_channels=data.channels, num_classes=data.classes, image_size=data.side)
-    cost = prices.of(architecture)
+    found = price(target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    plain = found.prices.plain
     return Profile(
-        architecture=architecture.key, words=label(architecture, sites), image=image,
-        classes=data.classes, params=int(cost["params"]), params_plain=prices.plain["params"],
-        params_overhead=cost["params_overhead"], macs=int(cost["macs"]), macs_plain=prices.plain["macs"],
-        macs_overhead=cost["macs_overhead"], macs_paper=int(cost["macs_paper"]),
-        timing=_timing(architecture, image, data.classes, latency) if latency else None,
-    )  # fmt: skip
+        architecture=found.architecture.key,
+        words=found.label,
+        image=found.image,
+        classes=found.classes,
+        params=int(found.costs["params"]),
+        params_plain=plain["params"],
+        params_overhead=found.costs["params_overhead"],
+        macs=int(found.costs["macs"]),
+        macs_plain=plain["macs"],
+        macs_overhead=found.costs["macs_overhead"],
+        macs_paper=int(found.costs["macs_paper"]),
+        timing=_timing(found, latency) if latency else None,
+    )
 
 
-def _timing(architecture: Architecture, image: tuple[int, ...], classes: int, spec: LatencySpec) -> Timing:
-    from senet_nas.costs import memory
-    from senet_nas.costs import runtimes as latency
+def _timing(found: Priced, spec: LatencySpec) -> Timing:
+    from senet_nas.costs import memory, runtimes
     from senet_nas.costs.timing import compare
     from senet_nas.network.build import build
 
-    def network(key: Architecture) -> Any:
-        return build(key, in_channels=image[0], num_classes=classes)
+    architecture = found.architecture
+    plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
 
-    def once(key: Architecture) -> Any:
-        return lambda: latency.forward(network(key), image, spec)
+    def network(key: Architecture) -> "nn.Module":
+        return build(key, in_channels=found.image[0], num_classes=found.classes)
 
-    def trained(key: Architecture) -> Any:
-        return lambda: latency.training_step(network(key), image, classes, spec)
+    def forward(key: Architecture) -> "Make":
+        return lambda: runtimes.forward(network(key), found.image, spec)
 
-    both = (Architecture.plain(architecture.backbone, len(architecture.blocks)), architecture)
-    with latency.threads(spec.threads):
-        forward, step = (compare(*map(make, both), seconds=spec.seconds) for make in (once, trained))
-    plain, se = (network(a) for a in both)
-    peaks = {
-        "peak memory": (memory.inference(se, image, spec.batch), memory.inference(plain, image, spec.batch)),
-        "peak of a step": (memory.training(se, image, spec.batch), memory.training(plain, image, spec.batch)),
-    }
-    return Timing(forward, step, peaks, latency.fingerprint(spec))
+    def step(key: Architecture) -> "Make":
+        return lambda: runtimes.training_step(network(key), found.image, found.classes, spec)
+
+    def peaks(count: "Callable[[nn.Module, tuple[int, ...], int], int]") -> tuple[int, int]:
+        with_se, without = (count(network(key), found.image, spec.batch) for key in (architecture, plain))
+        return with_se, without
+
+    with runtimes.threads(spec.threads):
+        return Timing(
+            forward=compare(forward(plain), forward(architecture), seconds=spec.seconds),
+            step=compare(step(plain), step(architecture), seconds=spec.seconds),
+            memory={"peak memory": peaks(memory.inference), "peak of a step": peaks(memory.training)},
+            measured_on=runtimes.fingerprint(spec),
+        )

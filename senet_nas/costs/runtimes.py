@@ -1,4 +1,4 @@
-"""A forward pass and a training step of a network, as the user deploys it, ready to be timed (:mod:`senet_nas.costs.timing`)."""
+"""Calls that run a network as the user deploys it, ready to be timed by :mod:`senet_nas.costs.timing`."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ Shape = tuple[int, ...]
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Within it torch uses ``n`` CPU threads."""
+    """A context in which torch uses ``n`` CPU threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -33,7 +33,7 @@ def threads(n: int) -> Iterator[None]:
 
 
 def forward(model: nn.Module, shape: Shape, spec: LatencySpec) -> Call:
-    """One pass of ``spec.batch`` samples of ``shape`` (C, *spatial) by the runtime of ``spec``. Raises UserError."""
+    """A call that makes one forward pass of ``spec.batch`` samples of ``shape`` (C, *spatial). Raises UserError."""
     device = device_of(spec)
     model = model.eval().to(device, getattr(torch, spec.dtype))
     x = _images(shape, spec, device)
@@ -42,21 +42,25 @@ def forward(model: nn.Module, shape: Shape, spec: LatencySpec) -> Call:
 
 
 def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpec) -> Call:
-    """One forward and backward pass of a training in fp32, without the optimizer; two samples at least, for BatchNorm."""
+    """A call that makes one forward and backward pass in fp32, without the optimizer.
+
+    BatchNorm needs two samples, so there are at least two.
+    """
     device = device_of(spec)
     x = _images(shape, replace(spec, batch=max(2, spec.batch), dtype="float32"), device)
-    model, y_N = _channels_last(model.train().to(device), x), torch.arange(len(x), device=device) % classes
+    y_N = torch.arange(len(x), device=device) % classes
+    model = _channels_last(model.train().to(device), x)
 
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        F.cross_entropy(model(x), y_N).backward()
+        torch.autograd.backward(F.cross_entropy(model(x), y_N))
         _wait(x)
 
     return step
 
 
 def fingerprint(spec: LatencySpec) -> dict[str, object]:
-    """On what and how it was measured: milliseconds mean nothing without it."""
+    """The machine and the settings of a measurement; milliseconds mean nothing without them."""
     device = device_of(spec)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else hardware.processor()
     settings = {key: getattr(spec, key) for key in ("batch", "threads", "dtype", "runtime")}
@@ -65,12 +69,14 @@ def fingerprint(spec: LatencySpec) -> dict[str, object]:
 
 
 def device_of(spec: LatencySpec) -> torch.device:
-    """Where a spec says that time is measured. Raises UserError (code 4) where that is not here."""
+    """The device on which a spec measures time. Raises UserError (code 4) if this machine lacks it."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
-            "latency.device is cuda, but torch finds no GPU here", hint="use `device: cpu`", key="latency.device",
+            "latency.device is cuda, but torch finds no GPU here",
+            hint="use `device: cpu`",
+            key="latency.device",
             code=ENVIRONMENT,
-        )  # fmt: skip
+        )
     return torch.device("cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu")
 
 
@@ -109,9 +115,11 @@ def _compile(model: nn.Module, x: Tensor) -> Call:
         compiled()
     except Exception as error:  # a missing compiler shows itself in many ways
         raise UserError(
-            f"torch.compile does not work here: {str(error).splitlines()[0]}", hint="use `runtime: eager`",
-            key="latency.runtime", code=ENVIRONMENT,
-        ) from error  # fmt: skip
+            f"torch.compile does not work here: {str(error).splitlines()[0]}",
+            hint="use `runtime: eager`",
+            key="latency.runtime",
+            code=ENVIRONMENT,
+        ) from error
     return compiled
 
 
@@ -120,10 +128,10 @@ def _cudagraph(model: nn.Module, x: Tensor) -> Call:
         raise UserError(
             "a CUDA graph needs a GPU", hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT
         )
-    side = torch.cuda.Stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch does not annotate it
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
-        for _ in range(3):  # what libraries allocate at first must not be captured
+        for _ in range(3):  # so that the first allocations of libraries are not captured
             model(x)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
@@ -150,6 +158,10 @@ def _onnxruntime(model: nn.Module, x: Tensor) -> Call:
     return lambda: session.run(None, images)
 
 
+# Add a runtime here, and its name to `latency.runtime`.
 RUNTIMES: dict[str, Callable[[nn.Module, Tensor], Call]] = {
-    "eager": _eager, "compile": _compile, "cudagraph": _cudagraph, "onnxruntime": _onnxruntime,
-}  # fmt: skip
+    "eager": _eager,
+    "compile": _compile,
+    "cudagraph": _cudagraph,
+    "onnxruntime": _onnxruntime,
+}

@@ -1,35 +1,38 @@
-"""The time of one thing over that of another, side by side, so that what disturbs a machine disturbs both.
+"""The time of a candidate over that of plain, measured side by side, so that a disturbance of the machine meets both.
 
-A ratio is what can be known: clocks, temperature and neighbours change milliseconds by more than SE does. So blocks of
-plain and candidate alternate (plain, candidate, candidate, plain) in one process, each block is the median of its calls,
-and each four blocks give one ratio. Where memory happens to lie makes the same network one or two percent faster or
-slower for as long as it lives (Mytkowicz et al., "Producing wrong data without doing anything obviously wrong", ASPLOS
-2009), which no number of repetitions shows. So both are made anew for each round, in turns the one or the other first; a
-round is the median of its ratios, and rounds are what the interval is made of.
+Only a ratio can be known: clock frequency, temperature and other programs change milliseconds by more than SE does. So
+bursts of calls of plain and candidate alternate (plain, candidate, candidate, plain) in one process. The time of a burst
+is the median of its calls, and four bursts give one ratio.
+
+Where its data happen to lie in memory makes the same network one or two percent faster or slower for as long as it lives
+(Mytkowicz et al., "Producing wrong data without doing anything obviously wrong", ASPLOS 2009); repeating calls does not
+show this. So each round makes both networks again, and alternates which comes first. The ratio of a round is the median
+of its ratios, and the interval is that of the rounds.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from statistics import NormalDist
 
 import numpy as np
 
 Call = Callable[[], None]
 Make = Callable[[], Call]
 
-# A block lasts about so long: what disturbs a machine lasts longer, and so meets plain and candidate alike.
-BLOCK_SECONDS = 0.003
-# Quadruples of blocks in a round; fewer where these would take more than this share of the time there is.
-QUADRUPLES, SHARE = 24, 1 / 8
-# Fewer rounds make no interval, however long they take; before there are ENOUGH, precision may be luck.
-LEAST, ENOUGH = 3, 8
+# Seconds that a burst lasts. Disturbances last longer, and so meet plain and candidate alike.
+BURST_SECONDS = 0.003
+# Ratios of four bursts in a round; fewer if they would take more than SHARE of the time for all rounds.
+QUADRUPLES = 24
+SHARE = 1 / 8
+# Rounds in any case, however long they take; before ENOUGH rounds, a narrow interval may be luck.
+LEAST = 3
+ENOUGH = 8
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Times of a candidate and of plain. ``ratio`` with its interval ``low`` to ``high``; medians in ms; n rounds."""
+    """The ratio of the candidate's time to plain's with its interval, and the median times in ms, from ``n`` rounds."""
 
     ratio: float
     low: float
@@ -41,7 +44,7 @@ class Comparison:
 
     @property
     def overhead(self) -> float:
-        """In percent over plain."""
+        """The candidate's additional time, in percent over plain."""
         return 100 * (self.ratio - 1)
 
     @property
@@ -54,7 +57,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Round:
-    """Median seconds of a call of each, and the median of the ratios."""
+    """Median seconds of a call of plain and of the candidate, and the median of their ratios."""
 
     plain: float
     candidate: float
@@ -62,11 +65,19 @@ class _Round:
 
 
 def compare(
-    plain: Make, candidate: Make, *, seconds: float, precision: float = 0.01, level: float = 0.95,
+    plain: Make,
+    candidate: Make,
+    *,
+    seconds: float,
+    precision: float = 0.01,
+    level: float = 0.95,
     clock: Callable[[], float] = time.perf_counter,
-) -> Comparison:  # fmt: skip
-    """Makes and times both, round by round, until the half-width of the ratio's interval is ``precision``, or for
-    ``seconds``; ``LEAST`` rounds in any case, ``ENOUGH`` where there is time."""
+) -> Comparison:
+    """The times of both, made and timed in rounds.
+
+    It ends after ``seconds``, or when the half-width of the ratio's interval is at most ``precision``; after LEAST
+    rounds at the earliest, and after ENOUGH if there is time. ``level``: the confidence of the interval.
+    """
     began = clock()
     rounds: list[_Round] = []
     while True:
@@ -78,30 +89,35 @@ def compare(
 
 
 def _round(plain: Make, candidate: Make, turned: bool, seconds: float, clock: Callable[[], float]) -> _Round:
-    """One making of both. ``turned``: the candidate is made, and timed, first."""
+    """Makes and times both once. ``turned``: the candidate is made and timed first."""
     pair = (candidate, plain) if turned else (plain, candidate)
     first, second = (make() for make in pair)
     calls = _warm_up(first, second, clock)
-    began, quadruples = clock(), list[tuple[float, float]]()
-    while len(quadruples) < QUADRUPLES and (not quadruples or clock() - began < seconds):
-        a, b, c, d = (_block(call, calls, clock) for call in (first, second, second, first))
-        quadruples.append(((b + c) / 2, (a + d) / 2) if turned else ((a + d) / 2, (b + c) / 2))
-    plain_N, candidate_N = np.array(quadruples).T
+    outer: list[float] = []
+    inner: list[float] = []
+    began = clock()
+    while len(outer) < QUADRUPLES and (not outer or clock() - began < seconds):
+        a, b, c, d = (_burst(call, calls, clock) for call in (first, second, second, first))
+        outer.append((a + d) / 2)
+        inner.append((b + c) / 2)
+    plain_N = np.array(inner if turned else outer)
+    candidate_N = np.array(outer if turned else inner)
     return _Round(float(np.median(plain_N)), float(np.median(candidate_N)), float(np.median(candidate_N / plain_N)))
 
 
 def _warm_up(first: Call, second: Call, clock: Callable[[], float]) -> int:
-    """Runs both until two rounds agree within 5 %, ten at most. Returns how many calls a block holds."""
-    before, took = 0.0, 0.0
+    """Runs both until two measurements agree within 5 %, at most ten times. Returns the number of calls in a burst."""
+    before = 0.0
+    took = 0.0
     for _ in range(10):
-        took = max(_block(call, 3, clock) for call in (first, second))
+        took = max(_burst(call, 3, clock) for call in (first, second))
         if abs(took - before) <= 0.05 * took:
             break
         before = took
-    return max(1, round(BLOCK_SECONDS / took)) if took else 1
+    return max(1, round(BURST_SECONDS / took)) if took else 1
 
 
-def _block(call: Call, calls: int, clock: Callable[[], float]) -> float:
+def _burst(call: Call, calls: int, clock: Callable[[], float]) -> float:
     """Median seconds of a call."""
     marks = [clock()]
     for _ in range(calls):
@@ -111,20 +127,19 @@ def _block(call: Call, calls: int, clock: Callable[[], float]) -> float:
 
 
 def _summary(rounds: Sequence[_Round], level: float, seconds: float) -> Comparison:
-    """Geometric mean over rounds, with Student's interval: a bootstrap of a handful would be too narrow."""
+    """The geometric mean of the rounds' ratios, with Student's interval; a bootstrap of few rounds would be too narrow."""
+    from scipy.stats import t as student  # takes half a second to import
+
     log_N = np.log([r.ratio for r in rounds])
     centre = float(log_N.mean())
-    reach = _student((1 + level) / 2, len(log_N) - 1) * float(log_N.std(ddof=1)) / math.sqrt(len(log_N))
-    ratio, low, high = (math.exp(centre + shift) for shift in (0.0, -reach, reach))
-    plain, candidate = (1000 * float(np.median([getattr(r, name) for r in rounds])) for name in ("plain", "candidate"))
-    return Comparison(ratio, low, high, candidate, plain, len(rounds), seconds)
-
-
-def _student(p: float, freedom: int) -> float:
-    """Quantile of Student's t, by its series in 1 / freedom (Abramowitz and Stegun 1964, 26.7.5); 1 % off at 2 degrees."""
-    z = NormalDist().inv_cdf(p)
-    terms = (
-        z, (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96, (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )  # fmt: skip
-    return sum(term / freedom**k for k, term in enumerate(terms))
+    error = float(log_N.std(ddof=1)) / math.sqrt(len(log_N))
+    reach = float(student.ppf((1 + level) / 2, len(log_N) - 1)) * error
+    return Comparison(
+        ratio=math.exp(centre),
+        low=math.exp(centre - reach),
+        high=math.exp(centre + reach),
+        candidate_ms=1000 * float(np.median([r.candidate for r in rounds])),
+        plain_ms=1000 * float(np.median([r.plain for r in rounds])),
+        n=len(rounds),
+        seconds=seconds,
+    )

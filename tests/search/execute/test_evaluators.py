@@ -110,7 +110,7 @@ def test_a_users_function_may_return_or_yield(base, name, accuracies):
     [
         ("nowhere_at_all:f", "cannot import"),
         ("users_own_code:missing", "cannot import"),
-        ("users_own_code:constant", "no function"),
+        ("users_own_code:constant", "is not a function"),
     ],
 )
 def test_a_function_that_cannot_be_called_is_a_users_error(base, target, says):

@@ -97,7 +97,7 @@ def test_prices_are_frozen_and_travel() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("resnet18/-/-/-", "is no architecture of cifar_resnet8"),
+        ("resnet18/-/-/-", "is not an architecture of cifar_resnet8"),
         ("cifar_resnet8/-", "has 1 fields"),
         ("cifar_resnet8/-/-/mean:fc4:sigmoid@identity", "unknown squeeze"),
     ],

@@ -154,7 +154,7 @@ def test_the_global_generator_is_left_alone():
 WRONG = {
     "no_such_module:small": ("cannot import no_such_module:small", "model.backbone"),
     "mine:smal": ("cannot import mine:smal", "model.backbone"),
-    "more:number": ("is no function", "model.backbone"),
+    "more:number": ("is not a function", "model.backbone"),
     "more:nothing": ("returned int, not a torch.nn.Module", "model.backbone"),
     "mine:small": ("has no slots", "model.sites"),
     "mine:small@feature.*": ("no module matches `feature.*`", "model.sites"),
