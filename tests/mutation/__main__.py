@@ -55,8 +55,8 @@ def main(arguments: Sequence[str]) -> None:
         reach = chosen.reach / f"{package}.json" if chosen.reach else None
         verdicts = judge(faults, root, tests, chosen.jobs, reach)
         for fault in faults:
-            if not verdicts[fault.name] or chosen.only:
-                print(f"{fault.name}: {verdicts[fault.name] or 'SURVIVES'}", flush=True)
+            if chosen.only:
+                print(f"{fault.name}: {verdicts[fault.name] or 'survives'}")
         if not chosen.only:
             write(package, faults, verdicts)
 
@@ -79,6 +79,7 @@ def judge(faults: Sequence[Fault], root: str, tests: Sequence[str], jobs: int, k
             if not fault.is_in_function:
                 names = trial.tests_of(reach, fault)
                 verdicts[fault.name] = trial.judge_outside(fault, names, folder) if names else trial.SURVIVES
+                trial.say(f"{fault.name}: {verdicts[fault.name] or 'survives'}")
         return verdicts
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -154,7 +154,7 @@ class Trials:
             old = functions.get((fault.file, changed.co_firstlineno, changed.co_qualname), [])
             chosen = tests_of(self.reach, fault)
             if not chosen or not old:
-                self.verdicts[fault.name] = SURVIVES
+                self._decide(fault, SURVIVES)
                 continue
             self._wait_for_a_place(self.jobs)
             seconds = GRACE + SLOWER * sum(self.reach[name][0] for name in chosen)
@@ -202,7 +202,12 @@ class Trials:
         while len(self.running) >= at_most:
             child, status = os.wait()
             fault = self.running.pop(child)
-            self.verdicts[fault.name] = answer_of(child, status, self.folder)
+            self._decide(fault, answer_of(child, status, self.folder))
+
+    def _decide(self, fault: Fault, verdict: str) -> None:
+        self.verdicts[fault.name] = verdict
+        if verdict == SURVIVES:
+            say(f"survives: {fault.name}")
 
 
 def tests_of(reach: Reached, fault: Fault) -> list[str]:

@@ -95,3 +95,54 @@ def test_what_is_unknown_is_told(found):
     with pytest.raises(UserError, match="unknown rule `kne`") as caught:
         choice.choose(found, "kne")
     assert "knee" in caught.value.hint
+
+
+def test_best_outside_the_limits_goes_by_the_gain_on_fresh_seeds(found):
+    """Not by the estimated gain: a1 gained more when it was trained again."""
+    judged = proven(found, "a3", "a2", "a1")
+    fresh = {"a1": 1.9, "a2": 1.0, "a3": 2.0}
+    points = tuple(replace(p, fresh_gain=fresh.get(p.id)) for p in judged.points)
+    assert choice.choose(replace(judged, points=points), "best", {"params_overhead": 2}).id == "a1"
+    assert choice.choose(replace(judged, points=points), "best", {"params_overhead": 4}).id == "a3"
+
+
+def test_a_limit_may_be_met_exactly_and_every_limit_counts(found):
+    judged = proven(found, "a3", "a2")
+    assert choice.choose(judged, "cheapest-proven", {"params_overhead": 2.0}).id == "a2"
+    with pytest.raises(UserError, match="no architecture within the limits"):
+        choice.choose(judged, "cheapest-proven", {"params_overhead": 1.99})
+    with pytest.raises(UserError, match="no architecture within the limits"):
+        choice.choose(judged, "cheapest-proven", {"params_overhead": 9.0, "macs_overhead": 0.1})
+
+
+def test_the_knee_is_the_farthest_above_the_line_of_both_axes_scaled(found):
+    """Gains over plain of 1 at half of the overhead, or of 0.6 at a tenth: the second is farther above the line."""
+    heights = {"a0": (0.0, 0.0), "a1": (1.2, 1.0), "a2": (1.5, 5.0), "a3": (2.0, 10.0)}
+    points = tuple(
+        replace(
+            p,
+            on_front=p.id in heights,
+            val_accuracy=90 + heights.get(p.id, (0, 0))[0],
+            costs={**p.costs, "params_overhead": heights.get(p.id, (0, 99.0))[1]},
+        )
+        for p in found.points
+    )
+    judged = replace(found, points=points)
+    assert choice.choose(judged, "knee").id == "a1"
+    assert choice.choose(judged, "knee", {"params_overhead": 0.5}).id == "a0"
+
+
+def test_the_knee_of_a_front_of_one_is_that_one(found):
+    alone = replace(found, points=tuple(replace(p, on_front=p.id == "a3") for p in found.points))
+    assert choice.choose(alone, "knee").id == "a3"
+
+
+def test_only_members_of_the_front_are_accurate_or_a_knee(found):
+    points = tuple(replace(p, on_front=p.id in ("a0", "a1")) for p in found.points)
+    assert choice.choose(replace(found, points=points), "accurate").id == "a1"
+
+
+@pytest.mark.parametrize("pick", ["a", "a1x", "xa1", "A1"])
+def test_what_only_looks_like_an_id_is_a_rule_that_does_not_exist(found, pick):
+    with pytest.raises(UserError, match="unknown rule"):
+        choice.choose(found, pick)

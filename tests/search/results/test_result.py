@@ -1,0 +1,144 @@
+"""A result in words, in JSON and in CSV: every sentence has its condition."""
+
+import json
+import math
+
+import pytest
+
+from search.results.confirmation import budget_for
+from search.results.objectives import DEFAULT, Objective
+from search.results.result import COLUMNS, Front, Point, Rules
+from senet_nas.costs.measures import MEASURES
+from spaces import UserError
+
+COSTS = {"params": 1000.0, "params_overhead": 0.0, "macs": 5e6, "macs_overhead": 0.0}
+
+
+def point(number, **more):
+    """A point that is plain for number 0, else open, off the front, 5 % larger for each number."""
+    usual = {
+        "number": number, "architecture": f"net/{number}", "words": f"placement {number}", "on_front": number == 0,
+        "role": "plain" if number == 0 else "candidate", "verdict": "plain" if number == 0 else "open",
+        "val_accuracy": 90.0, "gain": 0.0, "gain_low": -0.5, "gain_high": 0.5, "p_gain": 0.5, "n_seeds": 2,
+        "costs": {**COSTS, "params_overhead": 5.0 * number},
+    }  # fmt: skip
+    return Point(**{**usual, **more})
+
+
+def front(*points, **more):
+    usual = {
+        "run": "digits", "rules": Rules(DEFAULT), "points": points or (point(0), point(1)), "sigma": 0.3,
+        "provable": 0.8, "confirmed": True, "under_way": False, "recommended": "a0", "likely": None,
+        "counts": {"finished": 4},
+    }  # fmt: skip
+    return Front(**{**usual, **more})
+
+
+def test_the_verdict_is_one_of_three_sentences():
+    better = point(1, verdict="proven", gain=1.25, gain_low=0.5, gain_high=2.0, fresh_gain=1.5)
+    assert front(point(0), better, recommended="a1").verdict == (
+        "Proven: placement 1 gains +1.50 points over plain on fresh seeds (+5.00 % parameters)."
+    )
+    likely = front(point(0), better, likely="a1").verdict
+    assert likely == "Nothing is proven. Likely better than plain: placement 1 (+1.25 points [+0.50, +2.00])."
+    assert front().verdict == "No placement of SE is proven or even likely better than the plain network."
+
+
+def test_the_rule_names_level_and_tolerance():
+    assert front().rule == "Recommended: plain, because no placement was proven better."
+    rules = Rules(DEFAULT, level=0.8, tolerance=0.25)
+    rule = front(point(0), point(1), recommended="a1", rules=rules).rule
+    assert rule.startswith("Recommended: a1, the cheapest proven placement")
+    assert "more than 0.25 points worse than the best is below 20 %" in rule
+
+
+def test_power_says_what_could_be_proven():
+    assert "only gains above about 0.80 points could usually be proven" in front().power
+    assert "No finalist was retrained" in front(confirmed=False).power
+    assert "are being retrained" in front(confirmed=False, under_way=True).power
+    assert "are being retrained" in front(under_way=True).power
+
+
+def test_findings_name_what_is_alike_and_what_a_proof_would_take():
+    twin = point(2, on_front=True, alike="a0", gain=0.6, words="twin")
+    other = point(1, on_front=True, alike="a2", costs={**COSTS, "params_overhead": 20.0})
+    found = front(point(0), other, twin, likely="a2")
+    budget = budget_for(0.6, 0.3, 0.05)
+    assert found.findings == [
+        "a2 is not measurably better than plain, which is cheaper.",
+        "a1 is not measurably better than a2, which is cheaper.",
+        f"To prove the estimated gain of a2 would take about {budget:,} trainings, a quarter of them with fresh seeds.",
+    ]
+    assert front(point(0), twin).findings == ["a2 is not measurably better than plain, which is cheaper."]
+
+
+@pytest.mark.parametrize("gain", [0.05, 0.01, 0.0501])
+def test_a_gain_that_is_too_small_for_any_proof_gets_no_promise(gain):
+    assert front(point(0), point(1, gain=gain), likely="a1").findings == []
+
+
+def test_members_are_sorted_by_the_first_cost_of_the_objectives():
+    dear = point(1, on_front=True, costs={**COSTS, "params_overhead": 9.0, "macs_overhead": 1.0})
+    cheap = point(2, on_front=True, costs={**COSTS, "params_overhead": 3.0, "macs_overhead": 2.0})
+    by_size = front(point(0), dear, cheap, point(3))
+    assert [p.id for p in by_size.members] == ["a0", "a2", "a1"]
+    rules = Rules((Objective(metric="accuracy"), Objective(metric="macs"), Objective(metric="params")))
+    by_macs = front(point(0), dear, cheap, point(3), rules=rules)
+    assert [p.id for p in by_macs.members] == ["a0", "a1", "a2"]
+    assert by_macs.costs == ("macs_overhead", "params_overhead")
+
+
+def test_a_point_is_found_by_its_id_and_a_wrong_one_gets_a_hint():
+    found = front(*(point(n) for n in range(12)))
+    assert found["a11"].number == 11
+    assert (found.pick("a3").id, found.pick().id, found.plain.id) == ("a3", "a0", "a0")
+    with pytest.raises(UserError, match="no architecture `a12` in this run; it has a0 to a11") as caught:
+        found["a12"]
+    assert caught.value.hint.startswith("did you mean `a")
+    assert caught.value.hint.endswith("`senet-search report digits` lists them")
+    with pytest.raises(UserError) as caught:
+        found["xyz"]
+    assert caught.value.hint == "`senet-search report digits` lists them"
+
+
+def test_a_cost_is_an_attribute_and_nothing_else_is():
+    assert (point(1).params_overhead, point(1).latency_overhead) == (5.0, None)
+    assert point(0).is_plain
+    assert not point(1).is_plain
+    with pytest.raises(AttributeError, match="no attribute `speed`"):
+        point(1).speed  # noqa: B018
+
+
+def test_the_measures_of_a_run_are_those_that_plain_has():
+    assert [measure.name for measure in front().measures] == ["params", "macs"]
+    assert set(MEASURES) > {"params", "macs"}
+
+
+def test_front_json_keeps_its_keys_and_their_order():
+    body = json.loads(front(test={"a0": 89.0}, provable=math.inf).to_json())
+    assert list(body) == [
+        "schema", "command", "run", "verdict", "recommended", "likely", "rule", "power", "sigma",
+        "smallest_provable_gain", "trainings", "test", "findings", "insights", "objectives", "points",
+    ]  # fmt: skip
+    assert (body["schema"], body["smallest_provable_gain"], body["test"]) == (1, None, {"a0": 89.0})
+    assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
+    keys = list(body["points"][1])
+    assert keys[:11] == list(COLUMNS[:11])
+    assert keys[11:15] == ["params", "params_overhead", "macs", "macs_overhead"]
+    assert keys[-1] == "alike"
+    assert "number" not in keys
+    assert body["points"][1]["latency_overhead"] is None
+
+
+def test_cells_of_a_spreadsheet_never_begin_like_a_formula():
+    for first in "=+-@":
+        assert f",'{first}cmd," in front(point(0, words=f"{first}cmd")).to_csv()
+    text = front(point(0, words="a-b")).to_csv()
+    assert ",a-b," in text
+    assert ",-0.5," in text  # a number stays one
+    assert text.count("\n") == 2
+
+
+def test_without_insights_the_expected_score_is_not_known():
+    assert math.isnan(front().expected_score)
+    assert front().to_dict()["insights"] is None
