@@ -134,18 +134,11 @@ _CACHED = 2**17
 
 
 def draw(
-    solution: Solution,
-    found: Sums,
-    direct: Array,
-    sigmas: Array,
-    rng: np.random.Generator,
-    gains: Array,
-    rows: Integers,
-) -> Array:
-    """One draw for each of ``sigmas``: returns coefficients (draws, columns), and fills ``gains[rows]``.
+    solution: Solution, found: Sums, direct: Array, sigmas: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """One draw for each of ``sigmas``: coefficients (draws, columns) and gains (draws, architectures).
 
-    ``gains`` is (all draws, architectures). The gain of an architecture is ``direct @ coefficients``, for ``direct``
-    (architectures, columns), plus its own term.
+    The gain of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), plus its own term.
     """
     noise = rng.standard_normal((len(solution.mean), len(sigmas)))
     scaled = solution.mean[:, None] + _solve_upper(solution.lower, noise) * sigmas
@@ -154,13 +147,13 @@ def draw(
     follows = (direct - solution.shrink[:, None] * found.per_architecture).T
     expected = solution.shrink * found.response
     deviation = np.sqrt(solution.shrink)
+    gains = np.empty((len(sigmas), len(deviation)))
     size = max(1, _CACHED // len(deviation))
     for first in range(0, len(sigmas), size):
         chunk = slice(first, first + size)
-        part = rng.standard_normal((len(sigmas[chunk]), len(deviation)))
+        part = rng.standard_normal(out=gains[chunk])
         part *= sigmas[chunk, None]
         part *= deviation
         part += expected
         part += coefficients[chunk] @ follows
-        gains[rows[chunk]] = part
-    return coefficients
+    return coefficients, gains

@@ -278,7 +278,7 @@ class _Model:
         for i in np.unique(setting_of):
             mine = np.flatnonzero(setting_of == i)
             solution = average.solutions[i]
-            coefficients[mine] = draw(solution, average.found, direct, sigmas[mine], rng, gains, mine)
+            coefficients[mine], gains[mine] = draw(solution, average.found, direct, sigmas[mine], rng)
         n_blocks = len(self._blocks)
         n_effects = 1 + self._features.matrix.shape[1]
         effects = coefficients[:, n_blocks : n_blocks + n_effects]
