@@ -15,6 +15,7 @@ from search.setup.experiment_setup import kept, rules, validation
 from search.setup.opened_run import is_complete
 from search.state import result_files
 from search.state import run_folder as folder
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
 from search.state.run_folder import RunFolder
@@ -89,7 +90,7 @@ def export(
         found = front.compute(place.name, ledger, rules(experiment))
         point = choice.choose(found, pick, limits)
         training = median(point, ledger, place, experiment)
-        facts = ledger.facts()
+        facts = ledger.facts
     whole = _Choice(found, point, training, experiment, place, facts)
     taken = _write(whole, to or place.export / point.id, onnx=onnx, force=force)
     return replace(taken, registered=_register(whole, taken.folder, register, alias)) if register else taken
@@ -114,7 +115,13 @@ class _Choice:
     training: Training
     experiment: Experiment
     place: RunFolder
-    facts: Mapping[str, Any]
+    facts: Facts
+
+    @property
+    def data(self) -> DataFact:
+        """The images of the search. Only networks that we trained have weights, and these were trained on some."""
+        assert self.facts.data is not None
+        return self.facts.data
 
 
 def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experiment) -> Training:
@@ -139,7 +146,7 @@ def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experimen
 def _onward(ledger: Ledger, place: RunFolder, experiment: Experiment) -> str:
     """How a run without a confirmation comes to one: it goes on to its end, or is extended."""
     is_small = not confirm.sizes(experiment.budget.trainings).total
-    stopped = not is_complete(experiment, ledger.facts())
+    stopped = not is_complete(experiment, ledger.facts)
     more = ["--trainings +24"] if is_small or not stopped else []
     go_on = f"{'the run was stopped: go on' if stopped else 'extend the run'} with `{folder.command(place, experiment.name, *more)}`"
     return f"{go_on}; a confirmation takes a budget of 24 trainings" if is_small else go_on
@@ -148,12 +155,12 @@ def _onward(ledger: Ledger, place: RunFolder, experiment: Experiment) -> str:
 def _write(choice: _Choice, target: Path, *, onnx: bool | None, force: bool) -> Taken:
     from senet_nas.export import bundle as networks
 
-    data, point = choice.facts["data"], choice.point
-    shape = data.get("shape", [data["channels"], data["image_size"], data["image_size"]])  # runs of before had images
+    data, point = choice.data, choice.point
+    shape = data.shape or (data.channels, data.image_size, data.image_size)  # runs of before had images
     labelled, caution = validation(choice.experiment, data)
     written = networks.export(
-        _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data["mean"],
-        std=data["std"], classes=data["classes"], extra=_about(choice), card=_card(choice), labelled=labelled,
+        _network(choice), point.architecture, target, input_shape=tuple(shape), mean=data.mean,
+        std=data.std, classes=data.classes, extra=_about(choice), card=_card(choice), labelled=labelled,
         timing=choice.experiment.latency, forms=networks.wanted(onnx), force=force, resize=choice.experiment.data.resize,
     )  # fmt: skip
     return Taken(
@@ -173,8 +180,8 @@ def _network(choice: _Choice) -> Any:
 
     from senet_nas.network.build import build
 
-    data = choice.facts["data"]
-    model = build(choice.point.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
+    data = choice.data
+    model = build(choice.point.architecture, in_channels=data.channels, num_classes=len(data.classes))
     model.load_state_dict(load_file(result_files.weights(choice.place.trainings, choice.training)))
     return model.eval()
 
@@ -186,13 +193,13 @@ def _about(choice: _Choice) -> dict[str, Any]:
         "verdict": point.verdict, "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
         "val_accuracy": point.val_accuracy, "gain": point.gain, "gain_low": point.gain_low, "gain_high": point.gain_high,
         **{measure.overhead: point.costs[measure.overhead] for measure in choice.front.measures if measure.is_counted},
-        "versions": choice.facts.get("versions"), "data_fingerprint": choice.facts["data"].get("fingerprint"),
+        "versions": choice.facts.versions, "data_fingerprint": choice.data.fingerprint,
     }  # fmt: skip
 
 
 def _card(choice: _Choice) -> str:
     """What was measured, in markdown, for the model card."""
-    point, data, experiment = choice.point, choice.facts["data"], choice.experiment
+    point, data, experiment = choice.point, choice.data, choice.experiment
     level = f"{100 * choice.front.rules.level:.0f} %"
     rows = [
         ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
@@ -205,12 +212,12 @@ def _card(choice: _Choice) -> str:
             for m in choice.front.measures if m.is_counted
         ),
     ]  # fmt: skip
-    recipe, samples = experiment.train, "images" if len(data.get("shape", "CHW")) == 3 else "signals"
+    recipe, samples = experiment.train, "images" if len(data.shape or "CHW") == 3 else "signals"
     return "\n".join([
         "## What was measured", "", f"{choice.front.verdict} ({choice.place.name})", "",
         "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
-        f"Data: {experiment.data.dataset}, {data['train']:,} training and {data['validation']:,} validation {samples}, "
-        f"fingerprint `{data.get('fingerprint')}`.",
+        f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} validation {samples}, "
+        f"fingerprint `{data.fingerprint}`.",
         f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
         f"({recipe.schedule}), weight decay {recipe.weight_decay:g}. These are weights of the search: "
         "a longer training may give better ones.",

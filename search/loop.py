@@ -20,6 +20,7 @@ from search.planning.priced_space import PricedSpace
 from search.planning.time_budget import Patience, TimeBudget
 from search.results.result import Rules
 from search.state import failures
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Assignment, Entry, Outcome, Progress, Training
 from spaces.failpoints import failpoint
@@ -67,7 +68,7 @@ class Loop:
         self._proposer = proposer
         self._listeners = list(listeners)
         self._planner = Planner(ledger, space, proposer, budget=budget.trainings, rules=rules)
-        spent_before = float(ledger.fact("seconds") or 0)
+        spent_before = ledger.facts.seconds or 0.0
         self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock)
         self._patience = Patience(patience)
         self._early_stopping = EarlyStopping(early_stopping, rules.objectives)
@@ -161,7 +162,7 @@ class Loop:
                 self.finish(training.uid, outcome)
             else:
                 self._notify(self._ledger.wait(training.uid))
-        self._ledger.note(seconds=self.spent)
+        self._ledger.note(Facts(seconds=self.spent))
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -228,7 +229,7 @@ class Loop:
         training = self._ledger.get(uid)
         self._patience.measure(training)
         self._breaker.add(training)
-        self._ledger.note(seconds=self.spent)  # so that a kill does not give time back
+        self._ledger.note(Facts(seconds=self.spent))  # so that a kill does not give time back
         failpoint("before_tell")
         self._tell(training)
         failpoint("after_tell")

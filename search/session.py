@@ -23,6 +23,7 @@ from search.running.resume_checks import agreed_experiment, budget_of, check_res
 from search.running.training_phase import TrainingPhase
 from search.setup.experiment_setup import Prepared, kept, prepare, rules
 from search.state import run_folder
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
 from spaces import durable
@@ -84,7 +85,7 @@ def _run(
 ) -> Front:
     check_results_known(place, ledger)
     experiment = agreed_experiment(experiment, place, ledger, trainings, watcher.say)
-    if ledger.fact("complete") == budget_of(experiment):
+    if ledger.facts.complete == budget_of(experiment):
         watcher.say("this run is finished: here is its result (go on with --trainings +N, or start anew with --new)")
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
@@ -95,7 +96,7 @@ def _finished(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Front
     """The front of a finished run; its report is written again if it is damaged."""
     front = compute.compute(place.name, ledger, rules(experiment))
     if durable.damaged(place.path):
-        write_report(front, ledger.trainings, ledger.entries, ledger.facts(), place.path)
+        write_report(front, ledger.trainings, ledger.entries, ledger.facts, place.path)
     return front
 
 
@@ -162,7 +163,7 @@ class _Session:
             self._parts.loop.close()
         else:
             self._parts.loop.close(self._left.adopt_here)
-        self._parts.ledger.note(session_ended=status)
+        self._parts.ledger.note(Facts(session_ended=status))
 
     def _abandon(self, error: UserError) -> None:
         """Ends the process from a thread, because the cluster is gone and the main thread waits for it forever.
@@ -172,7 +173,7 @@ class _Session:
         try:
             self._watcher.end()
             self._parts.loop.close()
-            self._parts.ledger.note(session_ended="FAILED")
+            self._parts.ledger.note(Facts(session_ended="FAILED"))
             self._conclusion.write("FAILED")
         except Exception as problem:  # the process must end all the same
             print(f"the report could not be written: {problem}", file=sys.stderr)

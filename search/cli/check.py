@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from search.cli.options import CONFIG, JSON, SET, load, print_json
+from search.state.facts import encode
 
 if TYPE_CHECKING:
     from search.config import Experiment
@@ -61,7 +62,7 @@ class Checked:
     def to_dict(self) -> dict[str, Any]:
         space = self.prepared.space
         return {
-            "data": dict(self.prepared.data),
+            "data": encode(self.prepared.data) if self.prepared.data else {},
             "space": {"size": space.size, "nominal": space.nominal_size},
             "sites": [site.name for site in space.sites],
             "slots": asdict(self.prepared.slots),

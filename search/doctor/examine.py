@@ -44,7 +44,7 @@ def results(place: RunFolder) -> list[Result]:
     held = place.is_held  # before the ledger is read: what a driver did since is then in it
     try:
         with closing(_ledger(place.ledger)) as ledger:
-            case = Case(place, ledger, ledger.facts(), _experiment(place, ledger), held)
+            case = Case(place, ledger, ledger.facts, _experiment(place, ledger), held)
             return [Result(name, words), *(_made(check, case) for check in CHECKS)]
     except UserError as error:
         problem = error.message.removeprefix("error: ").splitlines()[0]
@@ -74,6 +74,6 @@ def _ledger(path: Path) -> Ledger:
 
 def _experiment(place: RunFolder, ledger: Ledger) -> Experiment | None:
     """The run's config; None where it never had one. Raises UserError where it is gone, damaged or changed."""
-    if ledger.fact("config") is None and not place.config.exists():
+    if ledger.facts.config is None and not place.config.exists():
         return None
     return kept(place, ledger)

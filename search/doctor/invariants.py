@@ -18,6 +18,7 @@ from search.results.result import Rules
 from search.setup.experiment_setup import rules
 from search.setup.opened_run import is_complete
 from search.state import result_files
+from search.state.facts import Facts
 from search.state.failures import unusable
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
@@ -40,7 +41,7 @@ class Case:
 
     place: RunFolder
     ledger: Ledger
-    facts: Mapping[str, Any]
+    facts: Facts
     experiment: Experiment | None
     is_held: bool
 
@@ -164,7 +165,7 @@ def _tracked(case: Case) -> Findings:
     experiment, remedy = case.experiment, f"senet-search sync {case.place.name}"
     assert experiment is not None
     runs, name = case.place.path.parent, experiment.tracking.experiment or experiment.name
-    uri, uid = track.store(experiment.tracking.uri, runs), str(case.facts.get("uid") or "")
+    uri, uid = track.store(experiment.tracking.uri, runs), case.facts.uid or ""
     try:
         children = track.read(uri, runs, experiment=name, run=case.place.name, uid=uid)
     except Exception as error:  # MLflow throws what its database throws
@@ -198,7 +199,7 @@ def _unfinished(case: Case) -> str:
 
 
 def _untracked(case: Case) -> str:
-    if case.experiment is None or "tracking" not in case.facts:
+    if case.experiment is None or case.facts.tracking is None:
         return "the run was not tracked"
     uri = track.store(case.experiment.tracking.uri, case.place.path.parent)
     return _busy(case) or ("" if track.is_embedded(uri) else "tracked on a server")

@@ -18,6 +18,7 @@ from search.execute.ray.resources import Job, Slots
 from search.execute.signals import Signals
 from search.setup.experiment_setup import Prepared, prepare, together, validation
 from search.state import run_folder as folder
+from search.state.facts import DataFact
 from search.state.run_folder import RunFolder
 from search.track import tracker as track
 from senet_nas.recipe import Diverged, Report, Seed
@@ -48,7 +49,7 @@ class Plan:
         return {
             "architecture": self.architecture, "seed": str(self.seed), "start": str(self.start or "scratch"),
             "devices": self.devices,
-            "data": prepared.data["fingerprint"], "image_size": prepared.data["image_size"],
+            "data": prepared.images.fingerprint, "image_size": prepared.images.image_size,
             "recipe": json.loads(json.dumps(asdict(self.experiment.train))),
         }  # fmt: skip
 
@@ -226,7 +227,7 @@ def _tested(plan: Plan, prepared: Prepared, weights: Path, sizes: Sequence[int])
     """One centre crop at the size of the training, and at others: of the same images, read again."""
     from senet_nas.training.evaluate import test_accuracy
 
-    task, own = prepared.evaluate.training_task, int(prepared.data["image_size"])
+    task, own = prepared.evaluate.training_task, int(prepared.images.image_size)
     found = {str(own): test_accuracy(plan.architecture, weights, task)}
     for size in sizes:
         found[str(size)] = test_accuracy(plan.architecture, weights, task, size=size)
@@ -239,13 +240,13 @@ def _exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any
     from senet_nas.export import bundle as export
     from senet_nas.network.build import build
 
-    data = prepared.data
-    network = build(plan.architecture, in_channels=data["channels"], num_classes=len(data["classes"]))
+    data = prepared.images
+    network = build(plan.architecture, in_channels=data.channels, num_classes=len(data.classes))
     network.load_state_dict(load_file(to / WEIGHTS))
     labelled, _ = validation(plan.experiment, data)
     return export.export(
-        network.eval(), plan.architecture, to / NETWORK, input_shape=tuple(data["shape"]), mean=data["mean"],
-        std=data["std"], classes=data["classes"], extra={"trained": record["request"], "versions": record["versions"]},
+        network.eval(), plan.architecture, to / NETWORK, input_shape=tuple(data.shape), mean=data.mean,
+        std=data.std, classes=data.classes, extra={"trained": record["request"], "versions": record["versions"]},
         card=_card(plan, data, record), labelled=labelled, resize=plan.experiment.data.resize,
         timing=plan.experiment.latency, forms=export.wanted(onnx), force=True,
     ).files  # fmt: skip
@@ -275,7 +276,7 @@ def _tracked(plan: Plan, to: Path, record: dict[str, Any], say: Callable[[str], 
         _note(to, record)
 
 
-def _card(plan: Plan, data: Mapping[str, Any], record: Mapping[str, Any]) -> str:
+def _card(plan: Plan, data: DataFact, record: Mapping[str, Any]) -> str:
     tested = "; ".join(f"{found['accuracy']:.2f} % at {size} pixels" for size, found in record["test"].items())
     recipe = {name: value for name, value in record["request"]["recipe"].items() if value is not None}
     return "\n".join([
@@ -283,7 +284,7 @@ def _card(plan: Plan, data: Mapping[str, Any], record: Mapping[str, Any]) -> str
         f"One training of {plan.name}, seed {plan.seed}, from {record['request']['start']}. Validation accuracy "
         f"{record['metrics']['val_accuracy']:.2f} %, test accuracy {tested}. One training says what these weights do, not "
         "what the architecture gains over plain: that is in the report of the search.", "",
-        f"Data: {plan.experiment.data.dataset}, {data['train']:,} training, {data['validation']:,} validation and "
-        f"{data['test']:,} test images, fingerprint `{data['fingerprint']}`.", "",
+        f"Data: {plan.experiment.data.dataset}, {data.train:,} training, {data.validation:,} validation and "
+        f"{data.test:,} test images, fingerprint `{data.fingerprint}`.", "",
         f"Recipe: `{json.dumps(recipe)}`",
     ])  # fmt: skip

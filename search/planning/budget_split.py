@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from search.results import confirmation
-from search.results.confirmation import Sizes
+from search.state.facts import ConfirmationFact, Sizes
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Role
 
@@ -34,14 +33,14 @@ class BudgetSplit:
         self.budget = budget
 
     @property
-    def rounds(self) -> Sequence[dict[str, Any]]:
+    def rounds(self) -> Sequence[ConfirmationFact]:
         """The confirmations that were planned so far; a run that was extended may have several."""
-        return self._ledger.fact("confirmations") or []
+        return self._ledger.facts.confirmations or ()
 
     @property
     def confirmed(self) -> int:
         """The budget at the last confirmation that had finalists; 0 if there was none."""
-        return next((int(r["budget"]) for r in reversed(self.rounds) if r["finalists"]), 0)
+        return next((fact.budget for fact in reversed(self.rounds) if fact.finalists), 0)
 
     @property
     def sizes(self) -> Sizes:

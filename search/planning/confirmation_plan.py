@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Literal
 
 from search.model.hyperparameters import HyperparameterGrid
 from search.planning.budget_split import BudgetSplit
 from search.planning.training_rows import Row, TrainingRows
 from search.results import compute as front
-from search.results.confirmation import Sizes
 from search.results.result import Rules
+from search.state.facts import ConfirmationFact, Facts, Sizes
 from search.state.ledger import Ledger
 from search.state.records import Training
 
@@ -43,11 +42,10 @@ class ConfirmationPlan:
         if not self._split.rounds:
             return False
         last = self._split.rounds[-1]
-        ended = last.get("early")
-        if ended == "time" and search_is_over:
+        if last.early == "time" and search_is_over:
             return True
-        covered = last["of"] if ended == "exhausted" else last["budget"]
-        return bool(covered >= self._split.budget)
+        covered = last.of if last.early == "exhausted" and last.of is not None else last.budget
+        return covered >= self._split.budget
 
     def freeze(self, early: EarlyEnd) -> Training | None:
         """Ends the search. The first fresh training, new in the ledger with all others; None without finalists."""
@@ -57,18 +55,12 @@ class ConfirmationPlan:
         if sizes.total:
             finalists = front.finalists(self._ledger, self._rules, sizes.finalists, grid=self._grid)
         budget = min(split.budget, split.used() + sizes.total) if early else split.budget
-        noted = {
-            "sizes": asdict(sizes),
-            "finalists": finalists,
-            "budget": budget,
-            "of": split.budget,
-            "early": early,
-        }
+        noted = ConfirmationFact(sizes, tuple(finalists), budget, of=split.budget, early=early)
         planned = self._ledger.plan(
             self._fresh_rows(finalists, sizes),
             role="confirm",
             origin=f"confirmation {len(split.rounds) + 1}",
-            confirmations=[*split.rounds, noted],
+            facts=Facts(confirmations=(*split.rounds, noted)),
         )
         return planned[0] if planned else None
 

@@ -73,11 +73,11 @@ def _compared(name: str, runs: Path) -> ComparedRun:
             front = compute(place.name, ledger, rules(experiment))
         except UserError as error:
             raise UserError(f"{name}: {error.message}", hint=error.hint, code=error.code) from error
-        data = ledger.fact("data") or {}
+        data = ledger.facts.data
     conditions = {
         "backbone": experiment.model.network,
         "dataset": experiment.data.dataset,
-        "data_fingerprint": data.get("fingerprint", ""),
+        "data_fingerprint": data.fingerprint if data else "",
         "epochs": experiment.train.epochs,
     }
     return ComparedRun(front, conditions)

@@ -1,6 +1,6 @@
 """How the result grew with the number of trainings, as a drawing: whether more trainings would help."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.report.chart import Axis
@@ -8,9 +8,9 @@ from search.report.scale import Frame, padded
 from search.report.wording import signed, tick
 from search.results.interval_text import with_interval
 from search.results.result import Front
+from search.state.facts import HistoryStep
 
 FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
-Step = Mapping[str, float]
 _FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."
 _CURVE = (
     "The curve shows the expected gain over plain if you pick the best placement for a random cost limit "
@@ -46,29 +46,29 @@ class Growth:
     curve: GrowthCurve | None
 
 
-def growth(front: Front, steps: Sequence[Step]) -> Growth | None:
+def growth(front: Front, steps: Sequence[HistoryStep]) -> Growth | None:
     """The growth of a result from its steps; None with fewer than two of them."""
     if len(steps) < 2:
         return None
     sentence = _sentence(front, steps[-1])
-    if not any(step["low"] or step["high"] for step in steps):
+    if not any(step.low or step.high for step in steps):
         return Growth(sentence, _FLAT, None)
     return Growth(sentence, _CURVE, _curve(steps))
 
 
-def _sentence(front: Front, last: Step) -> str:
-    value = with_interval(last["hypervolume"], last["low"], last["high"], "points")
-    now = f"After {last['trainings']:.0f} trainings: {value}."
+def _sentence(front: Front, last: HistoryStep) -> str:
+    value = with_interval(last.hypervolume, last.low, last.high, "points")
+    now = f"After {last.trainings:.0f} trainings: {value}."
     return now if front.insights is None else f"{now} {front.insights.progress.words}"
 
 
-def _curve(steps: Sequence[Step]) -> GrowthCurve:
-    ends = [0.0, *(step[name] for step in steps for name in ("low", "high"))]
-    x = FRAME.x_scale(steps[0]["trainings"], steps[-1]["trainings"])
+def _curve(steps: Sequence[HistoryStep]) -> GrowthCurve:
+    ends = [0.0, *(value for step in steps for value in (step.low, step.high))]
+    x = FRAME.x_scale(steps[0].trainings, steps[-1].trainings)
     y = FRAME.y_scale(*padded(ends, empty=0.1))
     return GrowthCurve(
-        description=f"Expected gain by number of trainings; {signed(steps[-1]['hypervolume'])} points at the end",
+        description=f"Expected gain by number of trainings; {signed(steps[-1].hypervolume)} points at the end",
         x=Axis("trainings", x, tuple((value, f"{value:g}") for value in x.ticks())),
         y=Axis("points over plain", y, tuple((value, tick(value)) for value in y.ticks())),
-        steps=tuple((step["trainings"], step["hypervolume"], step["low"], step["high"]) for step in steps),
+        steps=tuple((step.trainings, step.hypervolume, step.low, step.high) for step in steps),
     )

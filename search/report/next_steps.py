@@ -16,7 +16,7 @@ def next_commands(front: Front, place: RunFolder) -> list[str]:
     look = f"senet-search ui {place.name}{runs}"
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         experiment = kept(place, ledger)
-        complete = is_complete(experiment, ledger.facts())
+        complete = is_complete(experiment, ledger.facts)
     if place.is_held:
         return [look, f"senet-search status {place.name}{runs}"]
     if not complete:

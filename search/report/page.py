@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from search.report.chart import FrontChart, drawn, front_charts
 from search.report.content import Section, Table
@@ -25,6 +25,7 @@ from search.report.tables import (
     trainings_table,
 )
 from search.results.result import Front, Point
+from search.state.facts import Facts
 from search.state.records import Entry, Training
 
 if TYPE_CHECKING:
@@ -57,14 +58,16 @@ class Page:
     config: str
 
 
-def html(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any]) -> str:
+def html(
+    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts, progress: str = ""
+) -> str:
     """The whole page. Only its own script may run: the security policy names it by its hash."""
     from markupsafe import Markup
 
     style = _file("page.css")
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = _page(front, trainings, entries, facts)
+    page = _page(front, trainings, entries, facts, progress)
     # These two files are part of the program; everything else is escaped.
     own = {"style": Markup(style), "script": Markup(script)}
     return _templates().get_template("page.html").render(page=page, digest=digest, **own)
@@ -89,28 +92,28 @@ def _file(name: str) -> str:
     return resources.files("search.report").joinpath(name).read_text("utf-8")
 
 
-def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Mapping[str, Any]) -> Page:
+def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts, progress: str) -> Page:
     return Page(
         front=front,
         best=front[front.recommended],
         likely=_likely(front),
-        progress=str(facts.get("progress") or ""),
+        progress=progress,
         charts=front_charts(front),
         drawn=len(drawn(front)),
         points=points_table(front),
         effects=effects_section(front),
         seeds=seed_figure(front, trainings),
         test=test_section(front),
-        growth=growth(front, facts.get("history") or ()),
-        heat_map=heat_map(front, entries, [(site["name"], site["stage"]) for site in facts.get("sites") or ()]),
-        latency=latency_section(front, facts.get("latency_model")),
+        growth=growth(front, facts.history or ()),
+        heat_map=heat_map(front, entries, [(site.name, site.stage) for site in facts.sites or ()]),
+        latency=latency_section(front, facts.latency_model),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
         cost=cost_section(trainings),
         trainings=trainings_table(trainings, entries),
         n_trainings=len(trainings),
         origin=_origin(front, facts),
-        config=facts.get("config", ""),
+        config=facts.config or "",
     )
 
 
@@ -121,21 +124,20 @@ def _likely(front: Front) -> Point | None:
     return front[front.likely]
 
 
-def _origin(front: Front, facts: Mapping[str, Any]) -> dict[str, str]:
+def _origin(front: Front, facts: Facts) -> dict[str, str]:
     """What the result was made with, item by item."""
-    data = facts.get("data") or {}
-    space = facts.get("space") or {}
-    versions = facts.get("versions") or {}
-    notes = data.get("notes")
+    data = facts.data
+    space = facts.space
+    versions = facts.versions or {}
+    sizes = f"{data.train} train, {data.validation} validation, {data.test} test" if data else "results of a table"
     items = {
         "Command": "senet-search run config.yaml (the file below)",
         "Versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
-        "Machine": f"{facts.get('machine', '')}; trained on {facts.get('device', '')}",
-        "Data": f"{data.get('train', '?')} train, {data.get('validation', '?')} validation, {data.get('test', '?')} "
-        f"test; fingerprint {data.get('fingerprint', '?')}",
-        "Caution": "; ".join(notes) if notes else "",
-        "Space": f"{space.get('size', '?')} different placements ({space.get('nominal', '?')} with duplicates)",
-        "Time": f"{facts.get('seconds') or 0:.0f} s of searching in all sessions",
+        "Machine": f"{facts.machine or ''}; trained on {facts.device or ''}",
+        "Data": f"{sizes}; fingerprint {data.fingerprint}" if data else sizes,
+        "Caution": "; ".join(data.notes) if data else "",
+        "Space": f"{space.size} different placements ({space.nominal} with duplicates)" if space else "?",
+        "Time": f"{facts.seconds or 0:.0f} s of searching in all sessions",
         "Noise": f"sigma {front.sigma:.2f} points between trainings of one architecture with the same initial weights",
         "Written": time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime()),
     }

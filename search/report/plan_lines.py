@@ -1,12 +1,10 @@
 """What a run is going to do, in a few lines: data, network, space, budget and machine."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from search.execute.ray.resources import Slots
 from search.report.wording import plural
 from search.results.objectives import Objective
 from search.setup.experiment_setup import Prepared
+from search.state.facts import DataFact
 
 # One validation image may be worth this many points before a caution says so.
 COARSE = 0.5
@@ -27,20 +25,21 @@ def plan_lines(prepared: Prepared) -> list[str]:
     ]
 
 
-def _images(data: Mapping[str, Any]) -> str:
-    if not data:
+def _images(data: DataFact | None) -> str:
+    if data is None:
         return "results of a table"
-    sizes = ", ".join(f"{data[name]:,} {name}" for name in ("train", "validation", "test"))
-    return f"{sizes}; {len(data['classes'])} classes"
+    sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
+    return f"{sizes}; {len(data.classes)} classes"
 
 
-def _cautions(data: Mapping[str, Any]) -> list[str]:
-    notes = list(data.get("notes", ()))
-    if data and 100 / data["validation"] > COARSE:
-        images = f"only {data['validation']:,} validation images"
-        worth = f"each is worth {100 / data['validation']:.1f} points, so smaller gains cannot be seen"
-        notes.insert(0, f"{images}: {worth}")
-    return notes
+def _cautions(data: DataFact | None) -> list[str]:
+    if data is None:
+        return []
+    if 100 / data.validation <= COARSE:
+        return list(data.notes)
+    images = f"only {data.validation:,} validation images"
+    worth = f"each is worth {100 / data.validation:.1f} points, so smaller gains cannot be seen"
+    return [f"{images}: {worth}", *data.notes]
 
 
 def _space(size: int, spellings: int) -> str:

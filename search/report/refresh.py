@@ -1,6 +1,7 @@
 """``senet-search report``: the files of a result, written again from the ledger as it is now."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from search.report.status import status_here
@@ -27,9 +28,10 @@ def refresh_run(run: str, runs: Path) -> tuple[Front, Path]:
 def refresh(place: RunFolder, ledger: Ledger, rules: Rules) -> Front:
     """Writes the report from an open ledger; returns the front. Raises UserError if plain has no finished training."""
     front = compute(place.name, ledger, rules)
-    facts = dict(ledger.facts())
-    if facts.get("complete") is None:
-        facts["history"] = [vars(step) for step in history.steps(ledger, rules)]
-        facts["progress"] = status_here(place).sentence()
-    write_report(front, ledger.trainings, ledger.entries, facts, place.path)
+    facts = ledger.facts
+    progress = ""
+    if facts.complete is None:
+        facts = replace(facts, history=tuple(history.steps(ledger, rules)))
+        progress = status_here(place).sentence()
+    write_report(front, ledger.trainings, ledger.entries, facts, place.path, progress=progress)
     return front

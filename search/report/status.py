@@ -105,7 +105,7 @@ def _written(place: RunFolder) -> Status | None:
 def _state(ledger: Ledger, is_live: bool) -> str:
     if is_live:
         return "running"
-    return "stopped" if ledger.fact("complete") is None else "finished"
+    return "stopped" if ledger.facts.complete is None else "finished"
 
 
 def _left(finished: int, budget: int, seconds: float) -> float | None:
@@ -138,7 +138,7 @@ def _verdict(ledger: Ledger, experiment: Experiment) -> str:
 
 def _seconds(ledger: Ledger, is_live: bool) -> float:
     """Seconds in all sessions; of a session under way, those until now."""
-    began = ledger.fact("session_began")
-    if is_live and began:
-        return float(ledger.fact("seconds_before") or 0) + time.time() - float(began)
-    return float(ledger.fact("seconds") or 0)
+    facts = ledger.facts
+    if is_live and facts.session_began:
+        return (facts.seconds_before or 0.0) + time.time() - facts.session_began
+    return facts.seconds or 0.0

@@ -1,8 +1,7 @@
 """The tables of the report, each from a front or from the trainings of the ledger."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
 from search.report.wording import joined, signed
@@ -10,6 +9,7 @@ from search.results.insights import Contrast
 from search.results.interval_text import interval, with_interval
 from search.results.result import Front, Point
 from search.state import failures
+from search.state.facts import LatencyModelFact
 from search.state.records import Entry, Training
 from senet_nas.costs.measures import MEASURES, Measure
 from spaces.architecture import Architecture
@@ -82,14 +82,14 @@ def counted_costs(front: Front) -> list[Measure]:
     return [measure for measure in front.measures if measure.is_counted]
 
 
-def latency_section(front: Front, model: Mapping[str, Any] | None) -> Section | None:
+def latency_section(front: Front, model: LatencyModelFact | None) -> Section | None:
     """Time over plain where it was an objective: measured for what is reported, predicted for all others."""
     if model is None:
         return None
-    device = ", ".join(f"{key} {value}" for key, value in model["measured_on"].items())
+    device = ", ".join(f"{key} {value}" for key, value in model.measured_on.items())
     note = (
-        f"Measured on {device}. A value without an interval is predicted; on {model['n']} architectures that were "
-        f"left out, predictions are off by {model['error']:.2f} % on average (rank correlation {model['tau']:.2f}). "
+        f"Measured on {device}. A value without an interval is predicted; on {model.n} architectures that were "
+        f"left out, predictions are off by {model.error:.2f} % on average (rank correlation {model.tau:.2f}). "
         "A value with an interval was measured after the search, with nothing else running: plain and the placement "
         "take turns, each built again for every round, and the value is the median ratio of the rounds."
     )

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior, fit
 from search.results import confirmation, insights, pareto
-from search.results.confirmation import Comparison, Sizes
+from search.results.confirmation import Comparison
 from search.results.evidence import Evidence, observations
 from search.results.objectives import excess, losses
 from search.results.result import Front, Point, Rules
+from search.state.facts import Sizes, encode
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Training
 from senet_nas.costs.measures import USUAL, cost_columns
@@ -57,7 +58,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         recommended=recommended,
         likely=likely,
         counts=_counts(ledger.trainings),
-        test=evidence.facts.get("test"),
+        test=encode(evidence.facts.test) if evidence.facts.test else None,
         insights=insights.gather(evidence, posterior, rules.level),
     )
 
@@ -87,7 +88,7 @@ class _Confirmed:
 def _confirm(evidence: Evidence, trainings: Sequence[Training], rules: Rules) -> _Confirmed:
     """Tests the rounds that have ended: a test at every step would be a test at a larger level."""
     rounds = _rounds(evidence)
-    ended = int(evidence.facts.get("confirmations_ended") or 0)
+    ended = evidence.facts.confirmations_ended or 0
     of_round = {number: [t for t in trainings if t.origin == f"confirmation {number}"] for number in rounds}
     tested = [n for n in rounds if n <= ended or not any(t.state in OPEN for t in of_round[n])]
     unstable = {t.architecture for t in trainings if t.role == "confirm" and t.state == "failed"}
@@ -98,8 +99,8 @@ def _confirm(evidence: Evidence, trainings: Sequence[Training], rules: Rules) ->
 
 def _rounds(evidence: Evidence) -> dict[int, Sizes]:
     """The confirmations that have finalists, by number: one without finalists spends nothing of the level."""
-    noted = enumerate(evidence.facts.get("confirmations") or [], start=1)
-    return {number: Sizes(**r["sizes"]) for number, r in noted if r["finalists"]}
+    noted = enumerate(evidence.facts.confirmations or (), start=1)
+    return {number: fact.sizes for number, fact in noted if fact.finalists}
 
 
 def _provable(rounds: Mapping[int, Sizes], sigma: float, rules: Rules) -> float:

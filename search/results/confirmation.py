@@ -14,25 +14,12 @@ from typing import TypeVar
 import numpy as np
 
 from search.model.posterior import Observation
+from search.state.facts import Sizes
 
 LEVEL, POWER = 0.05, 0.8
 MAX_FINALISTS = 3
 
 Name = TypeVar("Name")
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh blocks."""
-
-    finalists: int
-    each: int
-    plain: int
-    blocks: int
-
-    @property
-    def total(self) -> int:
-        return self.finalists * self.each + self.plain
 
 
 @functools.cache

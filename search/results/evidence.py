@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from search.model.features import Features, describe
 from search.model.posterior import Observation
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
-from search.state.space_facts import sites_of
 from spaces.architecture import Architecture
 from spaces.spec import Site
 
@@ -20,12 +18,12 @@ class Evidence:
 
     entries: Sequence[Entry]
     finished: Sequence[Training]
-    facts: Mapping[str, Any]
+    facts: Facts
 
     @classmethod
     def of(cls, ledger: Ledger) -> "Evidence":
         finished = [training for training in ledger.trainings if training.state == "finished"]
-        return cls(ledger.entries, finished, ledger.facts())
+        return cls(ledger.entries, finished, ledger.facts)
 
     @cached_property
     def by_architecture(self) -> Mapping[int, Sequence[Training]]:
@@ -38,7 +36,7 @@ class Evidence:
     @cached_property
     def sites(self) -> Sequence[Site]:
         """The sites of the backbone; empty for older ledgers, which do not hold them."""
-        return sites_of(self.facts)
+        return self.facts.sites or ()
 
     @cached_property
     def architectures(self) -> Sequence[Architecture]:
@@ -53,17 +51,17 @@ class Evidence:
     @property
     def space_size(self) -> int:
         """How many architectures could be trained; older ledgers do not say, then how many they hold."""
-        return self.facts.get("space_size") or len(self.entries)
+        return self.facts.space_size or len(self.entries)
 
     @property
     def images(self) -> int:
         """The number of validation images; 0 if it is not known."""
-        return self._data.get("validation") or 0
+        return self._data.validation
 
     @property
     def classes(self) -> int:
         """The number of classes; 0 if it is not known."""
-        return len(self._data.get("classes") or ())
+        return len(self._data.classes)
 
     @property
     def resolution(self) -> float:
@@ -76,12 +74,12 @@ class Evidence:
         return {**entry.price, **self._measured.get(entry.name, {})}
 
     @property
-    def _data(self) -> Mapping[str, Any]:
-        return self.facts.get("data") or {}
+    def _data(self) -> DataFact:
+        return self.facts.data or DataFact()
 
     @cached_property
     def _measured(self) -> Mapping[str, Mapping[str, float]]:
-        return self.facts.get("latency") or {}
+        return self.facts.latency or {}
 
 
 def observations(trainings: Sequence[Training]) -> list[Observation]:

@@ -5,7 +5,6 @@ interval: a hypervolume of observed maxima only grows, by luck too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from search.results.evidence import Evidence, observations
 from search.results.front_value import shares_followed
 from search.results.objectives import excess, losses
 from search.results.result import Rules
+from search.state.facts import HistoryStep
 from search.state.ledger import Ledger
 from search.state.records import Training
 
@@ -25,21 +25,7 @@ POINTS = 24
 DRAWS = 1000
 
 
-@dataclass(frozen=True)
-class Step:
-    """After ``trainings`` finished, at second ``at``: the worth of the front in points (``hypervolume``) and its
-    interval, the S to expect, and how many architectures were on the front, plain included."""
-
-    trainings: int
-    at: float
-    hypervolume: float
-    low: float
-    high: float
-    score: float
-    members: int = 1
-
-
-def steps(ledger: Ledger, rules: Rules) -> list[Step]:
+def steps(ledger: Ledger, rules: Rules) -> list[HistoryStep]:
     """At most POINTS steps, evenly spaced, the last one with all finished trainings. Empty before plain has finished."""
     evidence = Evidence.of(ledger)
     done = sorted(evidence.finished, key=lambda t: (t.ended or 0.0, t.number))
@@ -90,11 +76,11 @@ class _Costs:
         return len(pareto.front(values[self._allowed[numbers]]))
 
 
-def _step(evidence: Evidence, costs: _Costs, seen: Observations, at: float, rules: Rules) -> Step:
+def _step(evidence: Evidence, costs: _Costs, seen: Observations, at: float, rules: Rules) -> HistoryStep:
     posterior = fit(seen, evidence.features, resolution=evidence.resolution, draws=DRAWS)
     worth = hypervolume(posterior, costs.overhead[list(posterior.architectures)])
     low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
     n = len(seen.accuracy)
     progress = insights.progress(posterior, n, rules.level, evidence.space_size)
     members = costs.members(posterior, posterior.gains.mean(axis=0))
-    return Step(n, at, float(worth.mean()), float(low), float(high), progress.score, members)
+    return HistoryStep(n, at, float(worth.mean()), float(low), float(high), progress.score, members)

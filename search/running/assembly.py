@@ -1,9 +1,7 @@
 """Assembles a session: store, tracker, sampler and loop, from what was prepared and what the ledger holds."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from search import config
 from search.execute import environment
@@ -15,6 +13,7 @@ from search.running.listeners import MlflowListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import latency_setup
 from search.setup.experiment_setup import Prepared, early_stopping, rules
+from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection, tracker
@@ -43,32 +42,32 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     prepared = latency_setup.predicted(prepared, ledger, watcher.say)
     facts = run_facts(prepared)
     uri = tracker.store(prepared.experiment.tracking.uri, place.path.parent)
-    ledger.note(
+    begun = Facts(
         tracking=config.redacted(uri),
         session_began=time.time(),
-        session_ended=None,
-        seconds_before=float(ledger.fact("seconds") or 0),
-        **facts,
+        session_ended="",
+        seconds_before=ledger.facts.seconds or 0.0,
     )
+    ledger.note(begun.updated(facts))
     sent_to = _tracker(prepared, place, ledger, watcher, uri, facts)
     live = Live(place, rules(prepared.experiment), tell=watcher.found, say=watcher.say)
     loop = _loop(prepared, ledger, watcher, sent_to, live)
     return SessionParts(prepared, place, ledger, _store(prepared, place, ledger), sent_to, live, loop)
 
 
-def run_facts(prepared: Prepared) -> dict[str, Any]:
+def run_facts(prepared: Prepared) -> Facts:
     """What a reader of the report needs to repeat the run."""
     experiment = prepared.experiment
-    return {
-        "data": dict(prepared.data),
-        "space": {"size": prepared.space.size, "nominal": prepared.space.nominal_size},
-        "device": prepared.device,
-        "slots": vars(prepared.slots),
-        "config": config.to_yaml(experiment),
-        "versions": environment.versions(),
-        "machine": environment.machine(),
-        "git": environment.git_state(experiment.base),
-    }
+    return Facts(
+        data=prepared.data,
+        space=SpaceFact(prepared.space.size, prepared.space.nominal_size),
+        device=prepared.device,
+        slots=SlotsFact(**vars(prepared.slots)),
+        config=config.to_yaml(experiment),
+        versions=environment.versions(),
+        machine=environment.machine(),
+        git=GitFact(**environment.git_state(experiment.base)),
+    )
 
 
 def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> Store | None:
@@ -78,9 +77,7 @@ def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> Store | None
     return Store(uri, f"{place.name}-{run_uid(ledger)[:12]}")
 
 
-def _tracker(
-    prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, uri: str, facts: Mapping[str, Any]
-) -> Tracker:
+def _tracker(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, uri: str, facts: Facts) -> Tracker:
     experiment = prepared.experiment
     return Tracker(
         uri,

@@ -14,6 +14,7 @@ from search.running.resume_checks import budget_of
 from search.setup import latency_setup
 from search.setup.experiment_setup import rules
 from search.state import result_files
+from search.state.facts import Facts, HeldOutFact
 from search.state.records import Training
 from spaces import durable
 
@@ -34,14 +35,14 @@ class Conclusion:
             parts.place.path,
             parts.ledger.trainings,
             status=status,
-            history=parts.ledger.fact("history") or (),
+            history=parts.ledger.facts.history or (),
         )
         for problem in problems:
             self._say(f"MLflow: {problem}")
-        parts.ledger.note(mlflow_experiment=parts.tracker.experiment_id)
+        parts.ledger.note(Facts(mlflow_experiment=parts.tracker.experiment_id))
         if front is not None and parts.loop.is_complete:
             # Noted last: until then, the same command does all of this again.
-            parts.ledger.note(complete=budget_of(parts.prepared.experiment))
+            parts.ledger.note(Facts(complete=budget_of(parts.prepared.experiment)))
         self._write_status()
         return front
 
@@ -54,16 +55,14 @@ class Conclusion:
         ledger = parts.ledger
         if parts.loop.is_complete:
             # A confirmation that the end of the time cut short is tested now: it will not continue.
-            ledger.note(confirmations_ended=len(ledger.fact("confirmations") or ()))
+            ledger.note(Facts(confirmations_ended=len(ledger.facts.confirmations or ())))
             self._read_test_set()
             latency_setup.measured(parts.prepared, ledger, self._computed(), self._say)
         steps = history.steps(ledger, rules(parts.prepared.experiment))
-        ledger.note(history=[vars(step) for step in steps])
+        ledger.note(Facts(history=tuple(steps)))
         front = self._computed()
-        facts = ledger.facts()
-        if not parts.loop.is_complete:
-            facts["progress"] = self._progress()
-        write_report(front, ledger.trainings, ledger.entries, facts, parts.place.path)
+        progress = "" if parts.loop.is_complete else self._progress()
+        write_report(front, ledger.trainings, ledger.entries, ledger.facts, parts.place.path, progress=progress)
         return front
 
     def _computed(self) -> Front:
@@ -84,13 +83,14 @@ class Conclusion:
         parts = self._parts
         if not parts.prepared.evaluate.trains_networks:
             return
-        known = (parts.ledger.fact("test") or {}).get("results", {})
+        noted = parts.ledger.facts.test
+        known = noted.results if noted else {}
         reported = dict.fromkeys(["a0", self._computed().recommended])
-        found = {name: self._tested(name) for name in reported if name not in known}
+        found = {name: tuple(self._tested(name)) for name in reported if name not in known}
         found = {name: rows for name, rows in found.items() if rows}
         if found:
             read = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            parts.ledger.note(test={"read": read, "results": {**known, **found}})
+            parts.ledger.note(Facts(test=HeldOutFact(read, {**known, **found})))
 
     def _tested(self, name: str) -> list[dict[str, Any]]:
         """A row for each finished training of an architecture that kept its weights."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
 from search.track.tracker import Tracker
@@ -54,5 +55,5 @@ class MlflowListener:
     def changed(self, training: Training, entry: Entry) -> None:
         self._tracker.training(training, entry)
         if not self._is_noted and self._tracker.experiment_id:
-            self._ledger.note(mlflow_experiment=self._tracker.experiment_id)
+            self._ledger.note(Facts(mlflow_experiment=self._tracker.experiment_id))
             self._is_noted = True

@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 from search import config
 from search.config import Experiment
 from search.planning.budget_split import trainings_used
 from search.setup.experiment_setup import Prepared
 from search.state import result_files
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import durable
@@ -17,14 +17,16 @@ from spaces.errors import ENVIRONMENT, UserError
 
 def run_uid(ledger: Ledger) -> str:
     """The uid of a run, made once: no other run has it, not even one of the same name."""
-    if ledger.fact("uid") is None:
-        ledger.note(uid=uuid.uuid4().hex)
-    return str(ledger.fact("uid"))
+    uid = ledger.facts.uid
+    if uid is None:
+        uid = uuid.uuid4().hex
+        ledger.note(Facts(uid=uid))
+    return uid
 
 
-def budget_of(experiment: Experiment) -> list[Any]:
+def budget_of(experiment: Experiment) -> Completion:
     """The budget with which a run was completed; with another budget there may be more to do."""
-    return [experiment.budget.trainings, experiment.budget.time]
+    return Completion(experiment.budget.trainings, experiment.budget.time)
 
 
 def check_results_known(place: RunFolder, ledger: Ledger) -> None:
@@ -41,9 +43,9 @@ def check_results_known(place: RunFolder, ledger: Ledger) -> None:
 
 def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
     """Raises UserError if the images are not those that the run began with."""
-    before = (ledger.fact("data") or {}).get("fingerprint")
-    now = prepared.data.get("fingerprint")
-    if before not in (None, now):
+    before = ledger.facts.data.fingerprint if ledger.facts.data else ""
+    now = prepared.data.fingerprint if prepared.data else ""
+    if before not in ("", now):
         raise UserError(
             f"the images are not those that this run was begun with (fingerprint {before}, now {now})",
             hint="put them back, or start another run with --new",
@@ -58,7 +60,7 @@ def agreed_experiment(
 
     ``trainings`` sets the budget or extends it (``"+20"``). Raises UserError if the run began with another config.
     """
-    noted = ledger.fact("config")
+    noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
         say(f"{place.config.name} was missing or damaged: restored from the ledger")
         durable.write(place.config, noted)
@@ -71,7 +73,7 @@ def agreed_experiment(
     if trainings is not None:
         experiment = _with_budget(experiment, place, ledger, trainings)
     text = config.to_yaml(experiment)
-    ledger.note(config=text, base=str(experiment.base.resolve()))
+    ledger.note(Facts(config=text, base=str(experiment.base.resolve())))
     durable.write(place.config, text)
     return experiment
 

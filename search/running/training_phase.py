@@ -11,6 +11,7 @@ from search.execute.ray.resources import Cluster
 from search.execute.signals import Signals
 from search.running.assembly import SessionParts
 from search.running.resume_checks import run_uid
+from search.state.facts import Facts, SlotsFact
 from spaces import durable
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -51,15 +52,15 @@ class TrainingPhase:
         slots = prepared.slots
         if prepared.experiment.resources.cpus_per_slot != "auto" or slots.cpus == 1 or slots.gpus:
             return evaluator
-        threads = self._parts.ledger.fact("threads")
+        threads = self._parts.ledger.facts.threads
         if threads is None:
             plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites))
             threads = evaluator.fastest_threads(plain.key)
             if threads is None:
                 return evaluator
-            self._parts.ledger.note(threads=threads)
+            self._parts.ledger.note(Facts(threads=threads))
         self._say(f"each training uses {threads} of its {slots.cpus} CPU cores, which is fastest")
-        return evaluator.with_threads(int(threads))
+        return evaluator.with_threads(threads)
 
     def _run_here(self, evaluator: Evaluator) -> None:
         parts = self._parts
@@ -78,7 +79,7 @@ class TrainingPhase:
             # Only now is it known whether the nodes have GPUs, whatever this machine has.
             slots = runtime.settled(prepared.slots, prepared.experiment.resources.device)
             device = "cuda" if slots.gpus else "cpu"
-            parts.ledger.note(slots=vars(slots), device=device)
+            parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
             gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
             self._say(f"each training takes {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu} of the cluster")
             there = evaluator.on_cluster(device, run_uid(parts.ledger))

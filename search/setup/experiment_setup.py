@@ -1,8 +1,8 @@
 """Everything that can be known before the first training: data, sites, space, prices, machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import excess
 from search.results.result import Rules
 from search.state import run_folder as folder
+from search.state.facts import DataFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas import hardware
@@ -43,7 +44,13 @@ class Prepared:
     evaluate: Evaluator
     slots: Slots
     device: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: DataFact | None = None
+
+    @property
+    def images(self) -> DataFact:
+        """The images; only a table of results has none, and there nothing asks for them."""
+        assert self.data is not None
+        return self.data
 
     @property
     def priced_space(self) -> PricedSpace:
@@ -68,7 +75,7 @@ def kept(place: RunFolder, ledger: Ledger) -> Experiment:
     Raises UserError where that is not the file that the ledger noted: a changed digit may be a config too. Not while a
     driver works on the run, who writes both.
     """
-    noted = ledger.fact("config")
+    noted = ledger.facts.config
     if noted is not None and not place.is_held and not place.holds(noted):
         what = "damaged, or was changed" if place.config.exists() else "missing"
         hint = f"senet-search sync {place.name}{folder.option(place.path.parent)}, or the run command, restores it from the ledger"
@@ -83,7 +90,7 @@ def _origin(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Path:
     Where an older ledger does not say: the folder that the runs lie in, as they do unless --runs said otherwise. The same
     where the project was moved with its runs, if the images are there; else the folder of the run.
     """
-    noted, project = ledger.fact("base"), place.path.parent.parent
+    noted, project = ledger.facts.base, place.path.parent.parent
     if noted and Path(noted).is_dir():
         return Path(noted)
     path = experiment.data.path
@@ -166,7 +173,7 @@ def fitting_batch(n_train: int) -> int:
     return power_of_two(max(2, n_train // 8))
 
 
-def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Labelled | None, str]":
+def validation(experiment: Experiment, known: DataFact) -> "tuple[Labelled | None, str]":
     """Validation images of the search, or why there are none: the network can be taken home without its data."""
     from senet_nas.data.augment import centre
     from senet_nas.data.load import load
@@ -175,7 +182,7 @@ def validation(experiment: Experiment, known: Mapping[str, Any]) -> "tuple[Label
         data = load(experiment.data, base=experiment.base)
     except UserError as error:
         return None, error.message
-    if data.fingerprint != known.get("fingerprint"):
+    if data.fingerprint != known.fingerprint:
         return None, "the images are not those of the search any more"
     return (centre(data.x_val[:_TRIED], data.side), data.y_val[:_TRIED]), ""
 
@@ -350,10 +357,17 @@ def _load(experiment: Experiment) -> Any:
     return images(experiment.data, str(experiment.base.resolve()))
 
 
-def _about(data: Any) -> dict[str, Any]:
-    return {
-        "train": len(data.y_train), "validation": len(data.y_val), "test": len(data.y_test), "classes": list(data.classes),
-        "channels": data.channels, "image_size": data.image_size, "shape": list(data.shape),
-        "fingerprint": data.fingerprint,
-        "mean": list(data.mean), "std": list(data.std), "notes": list(data.notes),
-    }  # fmt: skip
+def _about(data: Any) -> DataFact:
+    return DataFact(
+        train=len(data.y_train),
+        validation=len(data.y_val),
+        test=len(data.y_test),
+        classes=tuple(data.classes),
+        channels=data.channels,
+        image_size=data.image_size,
+        shape=tuple(data.shape),
+        fingerprint=data.fingerprint,
+        mean=tuple(data.mean),
+        std=tuple(data.std),
+        notes=tuple(data.notes),
+    )

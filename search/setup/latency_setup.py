@@ -6,12 +6,13 @@ resumed run prices as the first session did.
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
+from search.state.facts import Facts, LatencyModelFact
 from search.state.ledger import Ledger
 from senet_nas.costs.measures import LATENCY
 from spaces.architecture import Architecture
@@ -36,19 +37,19 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
     """
     if not is_wanted(prepared.experiment):
         return prepared
-    if "shape" not in prepared.data:
+    if prepared.data is None:
         raise UserError(
             "latency cannot be an objective over a table: its networks are not here to be timed",
             hint="use params or macs",
         )
     from senet_nas.costs.latency_model import LatencyModel
 
-    noted = ledger.fact("latency_model")
+    noted = ledger.facts.latency_model
     if noted is None:
-        model = _modelled(prepared, say)
-        noted = {**asdict(model), "measured_on": _fingerprint(prepared)}
-        ledger.note(latency_model=noted)
-    model = LatencyModel(**{name: value for name, value in noted.items() if name != "measured_on"})
+        noted = LatencyModelFact(**asdict(_modelled(prepared, say)), measured_on=_fingerprint(prepared))
+        ledger.note(Facts(latency_model=noted))
+    known = {field.name: getattr(noted, field.name) for field in fields(LatencyModel)}
+    model = LatencyModel(**known)
     counted = prepared.price
     return replace(prepared, price=lambda architecture: {**counted(architecture), **model.of(architecture)})
 
@@ -57,14 +58,14 @@ def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[st
     """Times every reported point that was not yet, alone beside plain, and notes it: the front and what is named."""
     if not is_wanted(prepared.experiment):
         return
-    found: dict[str, Mapping[str, float]] = dict(ledger.fact("latency") or {})
+    found: dict[str, Mapping[str, float]] = dict(ledger.facts.latency or {})
     named = {point.id for point in front.members} | {front.recommended, *([front.likely] if front.likely else ())}
     missing = sorted(named - found.keys() - {front.plain.id})
     if missing:
         say(f"timing {len(missing)} reported architectures, each alone beside plain")
     for name in missing:
         found[name] = _figures(_compare(prepared, ledger.entries[front[name].number].architecture, PATIENCE))
-        ledger.note(latency=found)
+        ledger.note(Facts(latency=dict(found)))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -97,11 +98,12 @@ def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1
     from senet_nas.costs import timing
     from senet_nas.network.build import build
 
-    spec, data = prepared.experiment.latency, prepared.data
+    spec = prepared.experiment.latency
+    data = prepared.images
 
     def make(key: Architecture) -> "Call":
-        network = build(key, in_channels=data["channels"], num_classes=len(data["classes"]))
-        return latency.forward(network, tuple(data["shape"]), spec)
+        network = build(key, in_channels=data.channels, num_classes=len(data.classes))
+        return latency.forward(network, data.shape, spec)
 
     plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
     with latency.threads(spec.threads):

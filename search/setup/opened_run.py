@@ -1,14 +1,11 @@
 """A run that is there: its folder, its ledger, its experiment, and whether it is complete."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from search.config import Experiment
+from search.state.facts import Facts
 
 
-def is_complete(experiment: Experiment | None, facts: Mapping[str, Any]) -> bool:
-    """Whether the run was noted as complete with the budget that it has now."""
-    done = facts.get("complete")
-    if experiment is None:
-        return done is not None
-    return done in (experiment.budget.trainings, [experiment.budget.trainings, experiment.budget.time])
+def is_complete(experiment: Experiment | None, facts: Facts) -> bool:
+    """Whether the run was completed with the budget that it has now; without a config, whether it ever was."""
+    if facts.complete is None or experiment is None:
+        return facts.complete is not None
+    return facts.complete.covers(experiment.budget.trainings, experiment.budget.time)

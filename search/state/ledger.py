@@ -17,6 +17,7 @@ from typing import Any
 
 from search.state import schema as ledger_file
 from search.state.counts import TrainingCounts
+from search.state.facts import Facts
 from search.state.records import SHARE, Entry, Role, Training
 from search.state.space_facts import facts_of, with_ratios
 from senet_nas.recipe import Seed
@@ -39,8 +40,10 @@ class Ledger:
         with ledger_file.named(path), _readable(path):
             if read_only:  # until it is closed rows and facts are of one moment, whoever writes meanwhile
                 self._db.execute("BEGIN")
+            noted = self._db.execute("SELECT key, value FROM meta")
+            self._facts = Facts.from_json({row["key"]: json.loads(row["value"]) for row in noted})
             entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
-            self.entries = with_ratios(entries, self.facts())
+            self.entries = with_ratios(entries, self._facts)
             self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
             if not read_only:
                 _check_numbers(self.entries, self.trainings)
@@ -56,25 +59,23 @@ class Ledger:
 
     # -- facts about the run ------------------------------------------------------------------------------------------
 
-    def facts(self) -> dict[str, Any]:
-        with _readable(self._path):
-            return {row["key"]: json.loads(row["value"]) for row in self._db.execute("SELECT key, value FROM meta")}
+    @property
+    def facts(self) -> Facts:
+        """What was noted about the run. A reader sees the facts of the moment at which it opened the ledger."""
+        return self._facts
 
-    def fact(self, key: str) -> Any:
-        """A fact that :meth:`note` stored, or None."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row["value"])
-
-    def note(self, **facts: Any) -> None:
+    def note(self, facts: Facts) -> None:
+        """Writes the facts that are not None; all others stay."""
         with self._write("note"):
             self._note(facts)
+        self._facts = self._facts.updated(facts)
 
     def note_space(self, space: Space) -> None:
         """Notes the space of the run, unless that is done; all entries then have the ratios that it asks for."""
-        missing = {name: value for name, value in facts_of(space).items() if self.fact(name) is None}
-        if missing:
-            self.note(**missing)
-            self.entries = with_ratios(self.entries, self.facts())
+        missing = facts_of(space).without(self._facts)
+        if missing.noted:
+            self.note(missing)
+            self.entries = with_ratios(self.entries, self._facts)
             self._by_key = {entry.key: entry for entry in self.entries}
 
     # -- architectures ------------------------------------------------------------------------------------------------
@@ -101,9 +102,16 @@ class Ledger:
         return self.trainings[self._by_uid[uid]]
 
     def plan(
-        self, rows: Sequence[tuple[Entry, Seed]], *, role: Role, origin: str, proposal: Any = None, **facts: Any
+        self,
+        rows: Sequence[tuple[Entry, Seed]],
+        *,
+        role: Role,
+        origin: str,
+        proposal: Any = None,
+        facts: Facts | None = None,
     ) -> list[Training]:
         """New waiting trainings, all in one transaction, with facts that must become true together with them."""
+        facts = facts or Facts()
         planned: list[Training] = []
         with self._write("plan"):
             for entry, seed in rows:
@@ -115,6 +123,7 @@ class Ledger:
                 self._insert(training)
                 planned.append(training)
             self._note(facts)
+        self._facts = self._facts.updated(facts)
         self.trainings += planned
         self._by_uid |= {training.uid: training.number for training in planned}
         for training in planned:
@@ -174,12 +183,13 @@ class Ledger:
                 raise
         failpoint(f"after_{what}")
 
-    def _note(self, facts: Mapping[str, Any]) -> None:
-        rows = [(key, json.dumps(value)) for key, value in facts.items()]
+    def _note(self, facts: Facts) -> None:
+        values = facts.to_json()
+        rows = [(key, json.dumps(value)) for key, value in values.items()]
         self._db.executemany(
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
         )
-        for key in facts:
+        for key in values:
             ledger_file.sign(self._db, "meta", key)
 
     def _insert(self, training: Training) -> None:

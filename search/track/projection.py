@@ -3,13 +3,14 @@
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from search.config import Experiment
 from search.report.markdown import markdown
 from search.results.result import Front
+from search.state.facts import DataFact, Facts, GitFact, HistoryStep
 from search.state.records import Entry, Training
 from search.track.views import REPRESENTATIVE
 from senet_nas.costs.measures import MEASURES, USUAL, timed
@@ -47,39 +48,42 @@ def is_told(training: Training) -> bool:
     return training.state != "waiting" or training.attempts > 0
 
 
-def describe(experiment: Experiment, facts: Mapping[str, Any]) -> dict[str, Any]:
+def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
     """The parameters of the parent, from what the ledger notes of a run; and as ``config`` its config, as ``environment``
     in what it ran, as ``tags`` its git state, as ``input`` its images.
     """
+    data = facts.data or DataFact()
+    stored = facts.to_json()
     return {
         "backbone": experiment.model.network, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
         "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
-        "space": facts["space"]["size"], "device": facts["device"], "config": facts["config"],
-        "data_fingerprint": facts["data"].get("fingerprint", ""),
-        "environment": {name: facts[name] for name in ("versions", "machine", "device", "git", "slots") if name in facts},
-        "tags": git_tags(facts.get("git") or {}), "input": dataset(experiment, facts["data"]),
+        "space": facts.space.size if facts.space else "", "device": facts.device, "config": facts.config,
+        "data_fingerprint": data.fingerprint,
+        "environment": {name: stored[name] for name in ("versions", "machine", "device", "git", "slots") if name in stored},
+        "tags": git_tags(facts.git or GitFact()), "input": dataset(experiment, data),
     }  # fmt: skip
 
 
-def git_tags(state: Mapping[str, Any]) -> dict[str, str]:
+def git_tags(state: GitFact) -> dict[str, str]:
     """The tags that MLflow's page shows as the source of a run, and whether that was changed; none without a commit."""
-    if not state:
+    if state.commit is None:
         return {}
-    dirty = "true" if state["dirty"] else "false"
-    branch = {"mlflow.source.git.branch": state["branch"]} if state["branch"] else {}
-    return {"mlflow.source.git.commit": state["commit"], "senet.git_dirty": dirty, **branch}
+    tags = {"mlflow.source.git.commit": state.commit, "senet.git_dirty": "true" if state.dirty else "false"}
+    if state.branch:
+        tags["mlflow.source.git.branch"] = state.branch
+    return tags
 
 
-def dataset(experiment: Experiment, data: Mapping[str, Any]) -> dict[str, str]:
+def dataset(experiment: Experiment, data: DataFact) -> dict[str, str]:
     """Name, digest, source and profile of the images, as MLflow keeps an input; empty where a table has the results."""
-    if "fingerprint" not in data:
+    if not data.fingerprint:
         return {}
     path = experiment.data.path
     source = {"dataset": experiment.data.dataset, **({"path": str(experiment.base / path)} if path else {})}
-    sizes = {name: data[name] for name in ("train", "validation", "test") if name in data}
+    sizes = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
-        "name": experiment.data.dataset, "digest": str(data["fingerprint"])[:36], "source": json.dumps(source),
-        "profile": json.dumps({**sizes, "classes": len(data.get("classes", ()))}),
+        "name": experiment.data.dataset, "digest": data.fingerprint[:36], "source": json.dumps(source),
+        "profile": json.dumps({**sizes, "classes": len(data.classes)}),
     }  # fmt: skip
 
 
@@ -152,7 +156,7 @@ def table(front: Front) -> dict[str, list[Any]]:
     return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
 
 
-def worth(step: Mapping[str, float]) -> dict[str, float]:
+def worth(step: HistoryStep) -> dict[str, float]:
     """The series of the parent that say how the front grew: its size, hypervolume of the posterior with its interval,
     expected S."""
     names = {
@@ -162,7 +166,8 @@ def worth(step: Mapping[str, float]) -> dict[str, float]:
         "high": "hypervolume_high",
         "score": "expected_score",
     }
-    return {name: step[key] for key, name in names.items() if key in step}
+    values = {name: getattr(step, key) for key, name in names.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:

@@ -13,6 +13,7 @@ from search.results.result import Front
 from search.setup.experiment_setup import kept, rules
 from search.setup.opened_run import is_complete
 from search.state import run_folder as folder
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection
@@ -50,26 +51,26 @@ def sync(run: str, runs: Path) -> Sent:
     """
     place = folder.find(run, runs)
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
-        experiment, facts = _experiment(place, ledger), ledger.facts()
+        experiment, facts = _experiment(place, ledger), ledger.facts
         uri = _uri(experiment, place)
         tracker = Tracker(
             uri, experiment=experiment.tracking.experiment or experiment.name, run=place.name, runs=place.path.parent,
-            describe=projection.describe(experiment, facts), uid=str(facts.get("uid") or ""),
+            describe=projection.describe(experiment, facts), uid=facts.uid or "",
             sites=_sites(experiment, ledger), began=min((t.created for t in ledger.trainings), default=None),
         )  # fmt: skip
-        status = "FINISHED" if is_complete(experiment, facts) else str(facts.get("session_ended") or "KILLED")
+        status = "FINISHED" if is_complete(experiment, facts) else facts.session_ended or "KILLED"
         sent = tracker.rebuild(
             _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status,
-            history=facts.get("history") or (),
+            history=facts.history or (),
         )  # fmt: skip
-        ledger.note(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id)
+        ledger.note(Facts(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id))
         told = sum(projection.is_told(training) for training in ledger.trainings)
     return Sent(place.name, config.redacted(uri), sent, told)
 
 
 def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
     """The experiment of the run; its file is restored from the ledger where it is gone or damaged."""
-    noted = ledger.fact("config")
+    noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
         durable.write(place.config, noted)
     return kept(place, ledger)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config.config_error import redacted
 from search.results.result import Front
+from search.state.facts import HistoryStep
 from search.state.records import OPEN, Entry, Training
 from search.track import projection
 from search.track.client import (
@@ -90,7 +91,7 @@ class Tracker:
 
     def close(
         self, front: Front | None, folder: Path, trainings: Sequence[Training], *, status: str, timeout: float = 60.0,
-        history: Sequence[Mapping[str, float]] = (),
+        history: Sequence[HistoryStep] = (),
     ) -> list[str]:  # fmt: skip
         """Sends the result, ends the run with FINISHED, KILLED or FAILED, and returns what went wrong and was not said."""
         if not self._thread.is_alive():
@@ -108,7 +109,7 @@ class Tracker:
 
     def rebuild(
         self, front: Front | None, folder: Path, trainings: Sequence[Training], entries: Sequence[Entry], *, status: str,
-        history: Sequence[Mapping[str, float]] = (),
+        history: Sequence[HistoryStep] = (),
     ) -> int:  # fmt: skip
         """Sends at once, in this thread, what the store lacks or has wrong, and returns how many trainings that were.
 
@@ -240,16 +241,16 @@ class Tracker:
         numbers = {"trainings": self._count["FINISHED"], "failed": self._count["FAILED"]}
         self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
-    def _send_front(self, front: Front, trainings: Sequence[Training], history: Sequence[Mapping[str, float]]) -> None:
+    def _send_front(self, front: Front, trainings: Sequence[Training], history: Sequence[HistoryStep]) -> None:
         there = [training for training in trainings if training.uid in self._children]
         for training, tags, numbers in projection.judged(front, there):
             self._log_changed(self._children[training.uid], tags, numbers)
         tags, numbers = projection.summary(front)
-        if any("members" in step for step in history):
+        if any(step.members is not None for step in history):
             del numbers["front_size"]  # a series has it, step by step
         self._log_changed(self._parent, tags, numbers, step=len(self._ended))
         for step in history:  # each with its own time, so that sending twice is the same as sending once
-            self._log(self._parent, {}, projection.worth(step), step=int(step["trainings"]), at=_ms(step["at"]))
+            self._log(self._parent, {}, projection.worth(step), step=step.trainings, at=_ms(step.at))
         self._send_table(front)
         with alone(self._uri, self._runs):
             self._show(view(self._parent, projection.charted_cost(front)))

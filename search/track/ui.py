@@ -25,7 +25,7 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     runs = place.path.parent
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
         uri = track.store(kept(place, ledger).tracking.uri, runs)
-        number = ledger.fact("mlflow_experiment")
+        number = ledger.facts.mlflow_experiment
     if not number:
         raise UserError(
             f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT

@@ -24,6 +24,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import result_files
 from search.state import run_folder as folder
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Report
@@ -60,7 +61,7 @@ def main(path: Path, trainings: int, sampler: str) -> None:
             loop.finish(assignment.uid, outcome)
         loop.close()
         durable.write(path / "front.json", front.compute("run", ledger, RULES).to_json())
-        ledger.note(complete=trainings)
+        ledger.note(Facts(complete=Completion(trainings)))
 
 
 def tell(path: Path, trainings: int, sampler: str) -> int:

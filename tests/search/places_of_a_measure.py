@@ -48,7 +48,7 @@ def found(folder: Path) -> dict[str, Any]:
         front = compute("made-up", ledger, Rules(objectives))
         trainings = ledger.trainings
         entries = ledger.entries
-        page = html(front, trainings, entries, ledger.facts())
+        page = html(front, trainings, entries, ledger.facts)
     figures = projection.figures(trainings[-1], entries[-1])
     view = views.view("parent", "scalings_overhead")
     return {

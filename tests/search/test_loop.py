@@ -12,9 +12,10 @@ from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.planning.seed_blocks import BLOCK_SIZE
 from search.results import compute as front
-from search.results.confirmation import Sizes, smallest_provable
+from search.results.confirmation import smallest_provable
 from search.results.objectives import Objective
 from search.results.result import Rules
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Outcome
 from senet_nas.recipe import Seed
@@ -132,15 +133,15 @@ def test_when_the_space_is_used_up_trainings_are_repeated_evenly(make_loop, make
 def test_finalists_are_frozen_and_trained_beside_plain_with_fresh_seeds(make_loop):
     loop, ledger = make_loop(trainings=64)
     drive(loop)
-    (round_,) = ledger.fact("confirmations")
+    (round_,) = ledger.facts.confirmations
     fresh = [t for t in ledger.trainings if t.role == "confirm"]
     searched = {t.seed.block for t in ledger.trainings if t.role != "confirm"}
-    assert {t.architecture for t in fresh} == {0, *round_["finalists"]}
+    assert {t.architecture for t in fresh} == {0, *round_.finalists}
     assert not {t.seed.block for t in fresh} & searched
     for block in {t.seed.block for t in fresh}:
-        assert {0, *round_["finalists"]} == {t.architecture for t in fresh if t.seed.block == block}
+        assert {0, *round_.finalists} == {t.architecture for t in fresh if t.seed.block == block}
     count = Counter(t.architecture for t in fresh)
-    assert count == {0: round_["sizes"]["plain"], **dict.fromkeys(round_["finalists"], round_["sizes"]["each"])}
+    assert count == {0: round_.sizes.plain, **dict.fromkeys(round_.finalists, round_.sizes.each)}
 
 
 def test_the_sampler_does_not_hear_of_the_confirmation(make_loop):
@@ -292,7 +293,7 @@ def test_an_extended_run_goes_on_and_confirms_again(make_loop, tmp_path):
     loop, ledger = make_loop(tmp_path / "ledger", trainings=64)
     drive(loop)
     assert Counter(t.state for t in ledger.trainings) == {"finished": 64}
-    assert [r["budget"] for r in ledger.fact("confirmations")] == [24, 64]
+    assert [r.budget for r in ledger.facts.confirmations] == [24, 64]
     assert {t.origin for t in ledger.trainings if t.role == "confirm"} == {"confirmation 1", "confirmation 2"}
 
 
@@ -304,7 +305,7 @@ def test_the_last_quarter_of_the_time_belongs_to_the_confirmation(make_loop):
         loop.finish(assignment.uid, outcome(assignment))
     searched = sum(t.role != "confirm" for t in ledger.trainings)
     assert 36 <= searched <= 39
-    assert ledger.fact("confirmations")[0]["sizes"]["finalists"] > 0
+    assert ledger.facts.confirmations[0].sizes.finalists > 0
     assert clock.now <= 102
     assert loop.is_complete or any(t.state == "waiting" for t in ledger.trainings)
 
@@ -418,9 +419,9 @@ def test_a_table_keeps_seeds_of_plain_for_the_confirmation(make_loop):
     held = [Seed(number) for number in range(10)]
     loop, ledger = make_loop(trainings=96, seeds=lambda architecture: held)
     drive(loop)
-    (round_,) = ledger.fact("confirmations")
+    (round_,) = ledger.facts.confirmations
     fresh = [t for t in ledger.trainings if t.role == "confirm"]
-    assert round_["finalists"]
+    assert round_.finalists
     assert sum(t.architecture == 0 for t in fresh) >= 3
     assert front.compute("run", ledger, Rules(OBJECTIVES)).confirmed
 
@@ -429,7 +430,7 @@ def test_small_extensions_add_up_to_a_confirmation(make_loop, tmp_path):
     for trainings in (24, 34, 44, 54):
         loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings)
         drive(loop)
-        rounds = [bool(r["finalists"]) for r in ledger.fact("confirmations")]
+        rounds = [bool(r.finalists) for r in ledger.facts.confirmations]
         ledger.close()
     assert rounds[0]
     assert any(rounds[1:])
@@ -496,7 +497,7 @@ def test_an_extension_that_the_time_ends_takes_no_more_than_its_budget(make_loop
     clock = Clock()
     loop, ledger = make_loop(tmp_path / "ledger", trainings=128)
     drive(loop)
-    ledger.note(seconds=760.0)
+    ledger.note(Facts(seconds=760.0))
     ledger.close()
     loop, ledger = make_loop(tmp_path / "ledger", trainings=152, seconds=1000.0, clock=clock)
     drive(loop)
@@ -511,7 +512,7 @@ def test_where_nothing_is_left_to_train_the_search_ends_and_says_so(make_loop, m
     drive(loop)
     assert loop.is_complete
     assert len(ledger.trainings) <= 5 * tiny.size
-    assert ledger.fact("confirmations")[-1]["early"] == "exhausted"
+    assert ledger.facts.confirmations[-1].early == "exhausted"
 
 
 def test_what_was_interrupted_when_the_time_was_over_is_not_given_up(make_loop, tmp_path):
@@ -536,9 +537,9 @@ def test_confirmations_without_finalists_spend_nothing_of_the_level(make_loop, t
     for trainings in (20, 24, 28, 64):
         loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings)
         drive(loop)
-        found, rounds = front.compute("run", ledger, Rules(OBJECTIVES)), ledger.fact("confirmations")
+        found, rounds = front.compute("run", ledger, Rules(OBJECTIVES)), ledger.facts.confirmations
         ledger.close()
-    sizes = [Sizes(**r["sizes"]) for r in rounds if r["finalists"]]
+    sizes = [r.sizes for r in rounds if r.finalists]
     assert len(sizes) == 2 < len(rounds)
     assert found.provable == smallest_provable(found.sigma, sizes[-1], 0.05, 1)
 

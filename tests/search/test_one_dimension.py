@@ -33,6 +33,6 @@ def test_a_network_for_images_is_refused():
 
 def test_overheads_are_those_of_signals():
     prepared = prepare(load(CONFIG))
-    assert prepared.data["shape"] == [1, 500]
+    assert prepared.images.shape == (1, 500)
     plain = prepared.price(next(iter(prepared.space)))
     assert (plain["params"], plain["macs"]) == (44_564, 3_756_640)

@@ -15,6 +15,7 @@ from search.running.resume_checks import agreed_experiment
 from search.running.training_phase import TrainingPhase
 from search.session import result
 from search.setup.experiment_setup import kept, prepare
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import UserError
@@ -132,7 +133,7 @@ def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, 
 
 
 def following(place, ledger, **facts):
-    ledger.note(**facts)
+    ledger.note(Facts(**facts))
     return next_commands(result(place.name, place.path.parent), place)
 
 
@@ -145,7 +146,7 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
     assert look == f"senet-search ui mine {runs}"
     assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs} (continues where it stopped)"
     budget = kept(place, ledger).budget
-    assert following(place, ledger, complete=[budget.trainings, budget.time])[1] == (
+    assert following(place, ledger, complete=Completion(budget.trainings, budget.time))[1] == (
         f"senet-search run elsewhere/runs/mine/config.yaml --trainings +24 {runs}"
     )
     monkeypatch.chdir(place.path.parent.parent)
@@ -162,7 +163,7 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
     experiment = kept(place, ledger)
     experiment = replace(experiment, budget=replace(experiment.budget, trainings=budget))
     if complete:
-        ledger.note(complete=[budget, None])
+        ledger.note(Facts(complete=Completion(budget)))
     point = SimpleNamespace(id="a0", number=0)
     with pytest.raises(UserError, match="only the confirmation's fresh trainings") as caught:
         take_home.median(point, ledger, place, experiment)

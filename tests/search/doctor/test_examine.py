@@ -20,6 +20,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import result_files
 from search.state import schema as ledger_file
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.records import Outcome
 from search.state.run_folder import RunFolder
@@ -64,7 +65,7 @@ def whole(tmp_path_factory):
     text = config.to_yaml(Experiment.from_dict(EXPERIMENT))
     durable.write(place.config, text)
     with closing(fill(place)) as ledger:
-        ledger.note(config=text, complete=[8, None])
+        ledger.note(Facts(config=text, complete=Completion(8)))
         durable.write(place.path / "front.json", front.compute("run", ledger, Rules(DEFAULT)).to_json())
     return place
 
@@ -120,7 +121,7 @@ def configure(place, **more):
     text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, **more}))
     durable.write(place.config, text)
     with closing(Ledger(place.ledger)) as ledger:
-        ledger.note(config=text)
+        ledger.note(Facts(config=text))
 
 
 def smaller_budget(place):

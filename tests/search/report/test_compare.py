@@ -8,6 +8,7 @@ from search import config
 from search.report import picture
 from search.report.compare import compare_runs
 from search.results.objectives import Objective
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import UserError
@@ -25,7 +26,7 @@ def make_run(runs, name, *, gains=(0.0, 0.5), fingerprint="f", epochs=3):
     ledger = Ledger(place.ledger)
     for entry, gain in zip(ledgers.enter(ledger, range(len(gains))), gains, strict=True):
         ledgers.train(ledger, entry, [90 + gain + replicate / 100 for replicate in range(8)])
-    ledger.note(data={"fingerprint": fingerprint})
+    ledger.note(Facts(data=DataFact(fingerprint=fingerprint)))
     ledger.close()
 
 

@@ -16,6 +16,7 @@ from search.report.result_lines import front_line
 from search.report.status import read_status
 from search.report.wording import clock
 from search.setup.experiment_setup import rules
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
@@ -133,7 +134,7 @@ def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
 
 def test_a_report_of_a_finished_run_says_nothing_of_going_on(place):
     with closing(Ledger(place.ledger)) as ledger:
-        ledger.note(complete=[64, None])
+        ledger.note(Facts(complete=Completion(64)))
     refresh_run("run", place.path.parent)
     assert "Not finished" not in place.report.read_text()
 

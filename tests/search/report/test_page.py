@@ -22,15 +22,16 @@ from search.results import history
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from senet_nas.network.build import sites
 from senet_nas.recipe import Seed
-from spaces import Architecture, Space, SpaceSpec, durable
+from spaces import Architecture, Site, Space, SpaceSpec, durable
 from spaces.placements import label
 from tests.search import ledgers
 
 NASTY = '<script>alert("x")</script> & =cmd()'
-FACTS = {"config": f"name: {NASTY}", "versions": {"torch": "2"}, "data": {"train": 10}, "seconds": 3.0}
+FACTS = Facts(config=f"name: {NASTY}", versions={"torch": "2"}, data=DataFact(train=10), seconds=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +196,8 @@ def test_the_heat_map_shows_where_the_front_has_se(run):
     assert shown.shares == ("0", "100", "100")
     assert heat_map(one, entries, [("1.0", 1)]) is None
     assert heat_map(found, ledger.entries, []) is None
-    listed = [{"name": name, "stage": stage} for name, stage in names]
-    text = html(one, [], entries, {**FACTS, "sites": listed})
+    listed = tuple(Site(name, stage, {}) for name, stage in names)
+    text = html(one, [], entries, replace(FACTS, sites=listed))
     assert Page(text).open == []
     assert text.count('<td class="pre_addition"') == text.count('<td class="post_addition"') == 1
     assert text.count(">100</td>") == 2
@@ -225,7 +226,7 @@ def scripted(n):
     rng = random.Random(0)
     networks = [Architecture.plain("resnet50", len(listed)), *(space.sample(rng) for _ in range(n // 2))]
     ledger = Ledger(":memory:")
-    ledger.note(sites=[{"name": site.name, "stage": site.stage, "channels": dict(site.channels)} for site in listed])
+    ledger.note(Facts(sites=tuple(listed)))
     ledgers.enter(
         ledger,
         [sum(se is not None for se in network.blocks) for network in networks],
@@ -246,8 +247,8 @@ def scripted(n):
 def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
     ledger = scripted(500)
     found = compute("large", ledger, Rules(DEFAULT))
-    steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
-    page = html(found, ledger.trainings, ledger.entries, {**ledger.facts(), **FACTS, "history": steps})
+    steps = tuple(history.steps(ledger, Rules(DEFAULT)))
+    page = html(found, ledger.trainings, ledger.entries, ledger.facts.updated(replace(FACTS, history=steps)))
     assert len(page.encode()) < 2_000_000
     text = " ".join(Page(page).words)
     for head in (

@@ -9,6 +9,7 @@ from search import config
 from search.config import Experiment
 from search.report import status
 from search.report.status import read_status
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
@@ -52,7 +53,9 @@ def test_the_number_of_epochs_of_a_users_own_evaluation_is_unknown(place, evalua
 def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypatch):
     durable.write(place.config, config.to_yaml(Experiment.from_dict(EXPERIMENT)))
     with closing(Ledger(place.ledger)) as ledger:
-        ledger.note(session_began=1000.0, seconds_before=50.0, seconds=80.0)  # 30 s of this session are noted already
+        ledger.note(
+            Facts(session_began=1000.0, seconds_before=50.0, seconds=80.0)
+        )  # 30 s of this session are noted already
     monkeypatch.setattr(status.time, "time", lambda: 1040.0)
     assert read_status("run", place.path.parent).seconds == 80.0
     with place.lock():

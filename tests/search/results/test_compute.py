@@ -10,10 +10,11 @@ from search.model.features import Features
 from search.model.posterior import fit
 from search.results import compute as front
 from search.results import result as verdict
-from search.results.confirmation import Sizes, compare, smallest_provable
+from search.results.confirmation import compare, smallest_provable
 from search.results.evidence import observations
 from search.results.objectives import Objective
 from search.results.result import Rules
+from search.state.facts import ConfirmationFact, DataFact, Facts, Sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -32,8 +33,8 @@ def make_ledger(accuracies, fresh=None, overheads=None):
         confirmed = {"block": 1, "role": "confirm", "origin": "confirmation 1"}
         ledgers.train(ledger, ledger.entries[number], values, **confirmed, grad_norm=0.5)
     if fresh:
-        sizes = vars(Sizes(len(fresh) - 1, len(next(iter(fresh.values()))), len(fresh[0]), 1))
-        ledger.note(confirmations=[{"sizes": sizes, "finalists": [n for n in fresh if n], "budget": 99}])
+        sizes = Sizes(len(fresh) - 1, len(next(iter(fresh.values()))), len(fresh[0]), 1)
+        ledger.note(Facts(confirmations=(ConfirmationFact(sizes, tuple(n for n in fresh if n), budget=99),)))
     return ledger
 
 
@@ -138,7 +139,7 @@ def test_logged_values_are_means_over_seeds():
 )
 def test_where_placements_cannot_differ_it_is_told_why(accuracies, words):
     ledger = make_ledger(accuracies)
-    ledger.note(data={"classes": list("abcdefghij"), "validation": 500})
+    ledger.note(Facts(data=DataFact(classes=tuple("abcdefghij"), validation=500)))
     found = front.compute("run", ledger, RULES)
     told = " ".join(found.findings)
     assert (words in told) if words else ("harder images" not in told and "too briefly" not in told)

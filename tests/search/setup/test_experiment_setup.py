@@ -9,6 +9,7 @@ from torch import nn
 from search import config
 from search.setup import experiment_setup as preparing
 from search.setup.experiment_setup import prepare, together
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas import hardware
@@ -160,6 +161,6 @@ def test_the_copy_of_a_config_in_a_run_starts_where_the_run_was_begun(tmp_path, 
     place.config.write_text(DIGITS)
     with closing(Ledger(place.ledger)) as ledger:
         assert preparing.load(place.config).base == tmp_path  # begun before runs remembered where
-        ledger.note(base=str(project))
+        ledger.note(Facts(base=str(project)))
     assert preparing.load(place.config).base == project
     assert preparing.load(project.parent / "runs" / "mine" / "config.yaml", ["train.epochs=1"]).base == project

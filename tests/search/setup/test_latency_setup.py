@@ -10,6 +10,7 @@ from search.results import compute as front
 from search.results.objectives import excess
 from search.setup import latency_setup as latency
 from search.setup.experiment_setup import prepare, rules
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from senet_nas.costs.timing import Comparison
 from spaces import UserError
@@ -64,7 +65,7 @@ def test_a_resumed_run_prices_as_the_first_session_did(prepared, ledger, timed):
     again = latency.predicted(prepared, ledger, print)
     assert len(timed) == 20  # once
     assert all(first.price(a) == again.price(a) for a in prepared.space)
-    assert ledger.fact("latency_model")["measured_on"]["name"]
+    assert ledger.facts.latency_model.measured_on["name"]
 
 
 def trained(ledger, prepared, accuracies):
@@ -94,9 +95,8 @@ def test_what_is_reported_is_timed_again_once(prepared, ledger, timed):
 def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, timed):
     priced = latency.predicted(prepared, ledger, print)
     trained(ledger, priced, [90, 95])
-    ledger.note(
-        latency={"a1": {"latency_ms": 11.0, "latency_overhead": 10.0, "latency_low": 9.0, "latency_high": 11.0}}
-    )
+    worse = {"latency_ms": 11.0, "latency_overhead": 10.0, "latency_low": 9.0, "latency_high": 11.0}
+    ledger.note(Facts(latency={"a1": worse}))
     assert not front.compute("run", ledger, rules(prepared.experiment))["a1"].allowed
 
 

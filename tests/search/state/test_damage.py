@@ -24,6 +24,7 @@ from search.results.result import Rules
 from search.running.resume_checks import agreed_experiment, check_results_known
 from search.state import result_files
 from search.state import run_folder as folder
+from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import UserError, durable
@@ -61,7 +62,7 @@ def configure(place):
     text = config.to_yaml(Experiment.from_dict(EXPERIMENT))
     durable.write(place.config, text)
     with closing(Ledger(place.ledger)) as ledger:
-        ledger.note(config=text)
+        ledger.note(Facts(config=text))
         return ledger
 
 
@@ -72,7 +73,7 @@ def finished(tmp_path_factory):
     drive(place.path)
     configure(place)
     with closing(Ledger(place.ledger)) as ledger:
-        ledger.note(complete=[TRAININGS, None])
+        ledger.note(Facts(complete=Completion(TRAININGS)))
     refresh_run("run", place.path.parent)
     assert examine(place) == []
     return place

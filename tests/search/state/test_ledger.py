@@ -1,16 +1,19 @@
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from search.state import ledger
+from search.state.facts import ConfirmationFact, Facts, Sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
 from spaces.architecture import Architecture
 
 FIRST = Path(__file__).parents[1] / "fixtures" / "ledger-1.sqlite"
+ONE = ConfirmationFact(Sizes(1, 3, 3, 1), (1,), budget=24, of=24)
 PRICE = {"params": 10.0, "params_overhead": 0.0}
 PLAIN = Architecture.parse("net/-")
 OTHER = Architecture.parse("net/avg:fc8:sigmoid@pre_addition")
@@ -25,7 +28,7 @@ def path(tmp_path):
 def filled(path):
     ledger = Ledger(path)
     plain, other = ledger.enter(PLAIN, "plain", PRICE), ledger.enter(OTHER, "other", PRICE)
-    ledger.plan([(plain, Seed(0)), (other, Seed(0))], role="baseline", origin="baseline", frozen=[1, 2])
+    ledger.plan([(plain, Seed(0)), (other, Seed(0))], role="baseline", origin="baseline", facts=Facts(space_size=12))
     return ledger
 
 
@@ -36,11 +39,11 @@ def test_what_was_written_is_there_when_it_is_opened_again(path):
     ledger.finish(first.uid, metrics={"val_accuracy": 97.5}, curve=[{"epoch": 1}], correct=b"\x80")
     ledger.start(second.uid)
     ledger.fail(second.uid, reason="diverged", detail="epoch 2")
-    ledger.note(seconds=3.5)
+    ledger.note(Facts(seconds=3.5))
     again = Ledger(path)
     assert again.trainings == ledger.trainings
     assert again.entries == ledger.entries
-    assert (again.fact("seconds"), again.fact("frozen"), again.fact("unknown")) == (3.5, [1, 2], None)
+    assert (again.facts.seconds, again.facts.space_size, again.facts.uid) == (3.5, 12, None)
     assert again.get(first.uid).correct == b"\x80"
 
 
@@ -56,9 +59,9 @@ def test_one_architecture_has_a_seed_once_and_a_refused_plan_leaves_nothing(path
     ledger = filled(path)
     entry = ledger.entries[0]
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.plan([(entry, Seed(5)), (entry, Seed(0))], role="search", origin="sampler", half="done")
+        ledger.plan([(entry, Seed(5)), (entry, Seed(0))], role="search", origin="sampler", facts=Facts(machine="half"))
     assert len(Ledger(path).trainings) == 2
-    assert Ledger(path).fact("half") is None
+    assert Ledger(path).facts.machine is None
 
 
 def test_a_reader_sees_what_a_writer_commits_and_cannot_write(path):
@@ -66,9 +69,9 @@ def test_a_reader_sees_what_a_writer_commits_and_cannot_write(path):
     reader = Ledger(path, read_only=True)
     assert len(reader.trainings) == 2
     with pytest.raises(UserError, match="cannot use the ledger"):
-        reader.note(seconds=1)
-    ledger.note(seconds=2)
-    assert Ledger(path, read_only=True).fact("seconds") == 2
+        reader.note(Facts(seconds=1))
+    ledger.note(Facts(seconds=2))
+    assert Ledger(path, read_only=True).facts.seconds == 2
 
 
 def test_a_damaged_file_is_refused_by_name(path):
@@ -106,7 +109,9 @@ def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_t
     assert (ledger.trainings[0].correct, ledger.trainings[0].weights) == (b"\xa0\x01", "")
     assert ledger.trainings[3].proposal == [{"params": {"x": 1}}]
     assert [entry.label for entry in ledger.entries] == ["plain", "stage 3: avg r=8 pre_addition"]
-    assert (ledger.fact("seconds"), ledger.fact("frozen")) == (12.5, [1, 2])
+    assert (ledger.facts.seconds, ledger.facts.config) == (12.5, "name: old\n")
+    with closing(sqlite3.connect(path)) as db:  # a fact that this version does not know stays
+        assert db.execute("SELECT value FROM meta WHERE key = 'frozen'").fetchone() == ("[1, 2]",)
     ledger.close()
     assert (path.read_bytes() == FIRST.read_bytes()) == read_only
     again = Ledger(path)
@@ -135,9 +140,9 @@ def test_a_full_disk_is_told_by_name_and_nothing_is_half_written(path):
     ledger = filled(path)
     ledger._db.execute("PRAGMA max_page_count = 1")  # no page more than there are
     with pytest.raises(UserError, match="full") as caught:
-        ledger.note(much="x" * 100_000)
+        ledger.note(Facts(machine="x" * 100_000))
     assert (caught.value.code, "make room" in caught.value.hint) == (4, True)
-    assert ledger.fact("much") is None
+    assert ledger.facts.machine is None
     assert len(Ledger(path, read_only=True).trainings) == 2
 
 
@@ -158,10 +163,12 @@ def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_line
 def test_a_reader_knows_no_fact_of_later_than_its_rows(path):
     writer = filled(path)
     seen = Ledger(path, read_only=True)
-    writer.plan([(writer.entries[0], Seed(7))], role="confirm", origin="confirmation 1", confirmations=["one"])
-    assert (len(seen.trainings), seen.fact("confirmations"), "confirmations" in seen.facts()) == (2, None, False)
+    writer.plan(
+        [(writer.entries[0], Seed(7))], role="confirm", origin="confirmation 1", facts=Facts(confirmations=(ONE,))
+    )
+    assert (len(seen.trainings), seen.facts.confirmations) == (2, None)
     seen.close()
-    assert Ledger(path, read_only=True).fact("confirmations") == ["one"]
+    assert Ledger(path, read_only=True).facts.confirmations == (ONE,)
 
 
 def test_every_running_training_tells_how_far_it_is(path, monkeypatch):

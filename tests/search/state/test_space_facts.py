@@ -1,8 +1,12 @@
 """A run knows the ratios that its config asked for, also after it was closed and opened again."""
 
+import json
+
 import pytest
 
 from search.results.evidence import Evidence
+from search.state import schema
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from spaces.errors import UserError
 from spaces.placements import label
@@ -56,11 +60,13 @@ def test_a_run_without_these_facts_is_read_by_nominal_ratios(space, tmp_path):
 def test_an_older_run_that_continues_learns_its_ratios(space, tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledgers.enter(ledger, (0.0, 1.0), keys=[space[0].key, space[space.size - 1].key])
-    ledger.note(sites=[], space_size=7)
+    ledger.note(Facts(sites=(), space_size=7))
     ledger.note_space(space)
-    assert ledger.fact("space_size") == 7  # what is noted stays
+    assert ledger.facts.space_size == 7  # what is noted stays
     assert ratios(ledger) == [[None] * 8, [None] * 8]  # its sites are not known
-    ledger.note(sites=None)
+    ledger._db.execute("DELETE FROM meta WHERE key = 'sites'")
+    ledger.close()
+    ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.note_space(space)
     assert ratios(ledger)[1] == [24] * 8
     assert ledger.find(space[space.size - 1].key) is ledger.entries[1]
@@ -69,17 +75,18 @@ def test_an_older_run_that_continues_learns_its_ratios(space, tmp_path):
 def test_a_space_is_noted_once(space, tmp_path):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.note_space(space)
-    noted = ledger.facts()
-    assert noted["ratios"] == {"reduction": [4, 24], "min_hidden": None, "shared_by": "network"}
+    noted = ledger.facts
+    assert noted.to_json()["ratios"] == {"reduction": [4, 24], "shared_by": "network"}
     ledger.note_space(space)
-    assert ledger.facts() == noted
+    assert ledger.facts == noted
 
 
 @pytest.mark.parametrize("damaged", [{}, {"reduction": 4}, {"reduction": [4], "shared_with": "stage"}, [4]])
 def test_damaged_ratios_are_refused_by_name(space, tmp_path, damaged):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.note_space(space)
-    ledger.note(ratios=damaged)
+    ledger._db.execute("UPDATE meta SET value = ? WHERE key = 'ratios'", (json.dumps(damaged),))
+    schema.sign(ledger._db, "meta", "ratios")
     ledger.close()
     with pytest.raises(UserError, match=r"the ledger .* is damaged"):
         Ledger(tmp_path / "ledger.sqlite")

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.running import assembly
 from search.setup.experiment_setup import prepare
+from search.state.facts import Completion, DataFact, Facts, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection
@@ -29,7 +31,9 @@ from tests.search import ledgers
 
 KEYS = {"cifar_resnet8/-/-/-": "plain", "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition": "stage 3"}
 EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 6}}
-FACTS = {"data": {"fingerprint": "abc"}, "space": {"size": 57, "nominal": 64}, "device": "cpu", "uid": "u1"}
+FACTS = Facts(data=DataFact(fingerprint="abc"), space=SpaceFact(57, 64), device="cpu", uid="u1")
+# Completed with less than the budget that it has now.
+UNFINISHED = Facts(complete=Completion(1))
 
 
 def fill(ledger):
@@ -53,7 +57,7 @@ def make(place, **experiment):
     durable.write(place.config, text)
     with closing(Ledger(place.ledger)) as ledger:
         fill(ledger)
-        ledger.note(config=text, complete=[6, None], tracking="sqlite:///elsewhere", **FACTS)
+        ledger.note(replace(FACTS, config=text, complete=Completion(6), tracking="sqlite:///elsewhere"))
         durable.write(place.path / "front.json", front.compute("run", ledger, Rules(DEFAULT)).to_json())
     return place
 
@@ -126,7 +130,7 @@ def test_a_session_notes_all_that_the_description_needs(tmp_path):
     prepared = prepare(experiment)
     described = projection.describe(experiment, assembly.run_facts(prepared))
     assert (described["space"], described["device"]) == (prepared.space.size, "cpu")
-    assert described["data_fingerprint"] == prepared.data["fingerprint"]
+    assert described["data_fingerprint"] == prepared.images.fingerprint
     assert described["config"] == config.to_yaml(experiment)
 
 
@@ -141,7 +145,7 @@ def test_sites_that_only_a_table_knows_are_left_out(runs, backbone):
     (runs / "mlflow.db").unlink()
     text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, "evaluate": "table:results.csv"}))
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
-        ledger.note(config=text.replace("cifar_resnet8", backbone))
+        ledger.note(Facts(config=text.replace("cifar_resnet8", backbone)))
     command.sync("run", runs)
     assert not any("stage1" in child.data.params for child in read(runs)[2].values())
 
@@ -173,8 +177,8 @@ def test_a_store_that_was_deleted_is_made_again_and_found_by_ui(runs):
     assert wrong_in_mlflow(runs) == []
     _, parent, _ = read(runs)
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
-        assert ledger.fact("mlflow_experiment") == parent.info.experiment_id
-        assert ledger.fact("tracking") == track.store(None, runs)
+        assert ledger.facts.mlflow_experiment == parent.info.experiment_id
+        assert ledger.facts.tracking == track.store(None, runs)
 
 
 def double(client, parent, child):
@@ -246,7 +250,7 @@ def test_a_damaged_store_is_named_and_can_be_moved_away(runs, monkeypatch, capsy
 
 def test_a_run_that_was_stopped_is_killed_in_mlflow(runs):
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
-        ledger.note(complete=None)
+        ledger.note(UNFINISHED)
     command.sync("run", runs)
     assert read(runs)[1].info.status == "KILLED"
 
@@ -255,7 +259,7 @@ def test_a_run_without_a_result_is_sent_too(tmp_path, runs):
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         for training in ledger.trainings[:4]:
             ledger.fail(training.uid, reason="diverged", detail="")
-        ledger.note(complete=None, uid="u2")
+        ledger.note(replace(UNFINISHED, uid="u2"))
     assert command.sync("run", runs).sent == 7
 
 
@@ -316,6 +320,6 @@ def test_a_password_that_was_not_kept_must_be_given_again(tmp_path, monkeypatch,
 def test_a_run_that_is_not_complete_has_the_status_of_its_last_session(runs, ended, status):
     (runs / "mlflow.db").unlink()
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
-        ledger.note(complete=None, session_ended=ended)
+        ledger.note(replace(UNFINISHED, session_ended=ended))
     command.sync("run", runs)
     assert read(runs)[1].info.status == status

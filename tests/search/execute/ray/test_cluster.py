@@ -312,7 +312,7 @@ def test_shares_of_gpus_go_to_nodes_that_have_some_whatever_this_machine_has(clu
     assert set((tmp_path / "gpus.txt").read_text().split()) == {"0"}
     assert "0.5 GPU of the cluster" in "".join(said)
     with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        assert ledger.fact("slots")["gpus"] == 0.5
+        assert ledger.facts.slots.gpus == 0.5
         most = max(sum(a.started <= t.started < a.ended for a in ledger.trainings) for t in ledger.trainings)
     assert 2 < most <= 5  # two on each GPU, and one that waits for its place
 

@@ -1,0 +1,273 @@
+"""What a ledger notes about a run besides architectures and trainings: one dataclass for each fact, one codec for all.
+
+A fact is a row of the ledger's table ``meta``: its name is the key, its JSON the value. The codec leaves out fields that
+are None and gives fields that older versions did not write their defaults.
+"""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from spaces.ratios import Ratios
+from spaces.spec import Site
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataFact:
+    """The images of a run, or its signals: their numbers, what they look like, and a fingerprint of all of them.
+
+    ``mean`` and ``std`` are of the training images, by channel. ``shape`` has the channels first. ``notes`` are cautions.
+    """
+
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+    classes: tuple[str, ...] = ()
+    channels: int = 0
+    image_size: int = 0
+    shape: tuple[int, ...] = ()
+    fingerprint: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SpaceFact:
+    """The number of distinct architectures, and of ways to spell them."""
+
+    size: int
+    nominal: int
+
+
+@dataclass(frozen=True)
+class SlotsFact:
+    """How many trainings ran side by side, and on what; ``count`` is None if a cluster decides."""
+
+    count: int | None
+    cpus: int
+    gpus: float
+    ray: str = "local"
+    insecure: bool = False
+
+
+@dataclass(frozen=True)
+class GitFact:
+    """The commit of the working directory; all None outside a repository."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh seed blocks."""
+
+    finalists: int
+    each: int
+    plain: int
+    blocks: int
+
+    @property
+    def total(self) -> int:
+        return self.finalists * self.each + self.plain
+
+
+@dataclass(frozen=True)
+class ConfirmationFact:
+    """One confirmation: its sizes, the numbers of its finalists, and the budget that it covers.
+
+    ``of`` is the budget of the run at that time, which is larger if the search ended early; ``early`` says why.
+    """
+
+    sizes: Sizes
+    finalists: tuple[int, ...]
+    budget: int
+    of: int | None = None
+    early: str = ""
+
+
+@dataclass(frozen=True)
+class HeldOutFact:
+    """When the test set was read (UTC), and by architecture (``a0``, ...) what each of its trainings reached on it."""
+
+    read: str
+    results: Mapping[str, tuple[Mapping[str, Any], ...]]
+
+
+@dataclass(frozen=True)
+class HistoryStep:
+    """The front after ``trainings`` had finished, at second ``at``: its worth in points (``hypervolume``) with an interval,
+    the S to expect, and how many architectures were on it, plain included (older versions did not count them)."""
+
+    trainings: int
+    at: float
+    hypervolume: float
+    low: float
+    high: float
+    score: float
+    members: int | None = None
+
+
+@dataclass(frozen=True)
+class LatencyModelFact:
+    """The fitted :class:`~senet_nas.costs.latency_model.LatencyModel`, and the machine that it was measured on."""
+
+    stages: tuple[int, ...]
+    weights: Mapping[str, float]
+    plain_ms: float
+    error: float
+    tau: float
+    n: int
+    measured_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The budget that a run was completed with: trainings, and the time as the config writes it, None for no limit.
+
+    Older versions noted the trainings alone (``knows_time`` is False).
+    """
+
+    trainings: int
+    time: str | None = None
+    knows_time: bool = True
+
+    def covers(self, trainings: int, time: str | None) -> bool:
+        """Whether nothing is left to do with this budget."""
+        return self.trainings == trainings and (self.time == time or not self.knows_time)
+
+    def to_json(self) -> Any:
+        return [self.trainings, self.time] if self.knows_time else self.trainings
+
+    @classmethod
+    def from_json(cls, value: Any) -> "Completion":
+        if isinstance(value, int):
+            return cls(value, knows_time=False)
+        trainings, time = value
+        return cls(trainings, time)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
+
+    ``config`` is the text of the resolved config and ``base`` the folder at which its relative paths start. ``tracking`` is
+    the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs. ``seconds`` is the time
+    of all sessions, ``seconds_before`` that of all but the last. ``latency`` holds measured costs by architecture (``a0``).
+    """
+
+    uid: str | None = None
+    config: str | None = None
+    base: str | None = None
+    tracking: str | None = None
+    mlflow_experiment: str | None = None
+    session_began: float | None = None
+    session_ended: str | None = None
+    seconds: float | None = None
+    seconds_before: float | None = None
+    data: DataFact | None = None
+    space: SpaceFact | None = None
+    sites: tuple[Site, ...] | None = None
+    space_size: int | None = None
+    ratios: Ratios | None = None
+    device: str | None = None
+    slots: SlotsFact | None = None
+    threads: int | None = None
+    versions: Mapping[str, str] | None = None
+    machine: str | None = None
+    git: GitFact | None = None
+    latency_model: LatencyModelFact | None = None
+    latency: Mapping[str, Mapping[str, float]] | None = None
+    confirmations: tuple[ConfirmationFact, ...] | None = None
+    confirmations_ended: int | None = None
+    test: HeldOutFact | None = None
+    history: tuple[HistoryStep, ...] | None = None
+    complete: Completion | None = None
+
+    @classmethod
+    def from_json(cls, rows: Mapping[str, Any]) -> "Facts":
+        """The facts of these rows. Rows of other versions are left out. Raises ValueError for one that is damaged."""
+        kinds = _hints(cls)
+        return cls(**{name: _decoded(name, kinds[name], value) for name, value in rows.items() if name in kinds})
+
+    def to_json(self) -> dict[str, Any]:
+        """The rows, without those that are None."""
+        return {name: encode(value) for name, value in self.noted.items()}
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """The facts that are not None, by name."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def without(self, facts: "Facts") -> "Facts":
+        """Those of these facts that ``facts`` does not know."""
+        return dataclasses.replace(self, **dict.fromkeys(facts.noted))
+
+    def updated(self, facts: "Facts") -> "Facts":
+        """These facts, with what ``facts`` knows in place of what they know."""
+        return dataclasses.replace(self, **facts.noted)
+
+
+# -- the codec --------------------------------------------------------------------------------------------------------
+
+
+def encode(value: Any) -> Any:
+    """A fact as JSON: a dataclass as an object without fields that are None, a tuple as a list."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value):
+        values = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: encode(item) for name, item in values.items() if item is not None}
+    if isinstance(value, Mapping):
+        return {name: encode(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    return value
+
+
+def decode(kind: type[T], value: Any) -> T:
+    """The value of this type that :func:`encode` wrote. Raises ValueError, TypeError or KeyError if it did not."""
+    decoded: T = _decode(kind, value)
+    return decoded
+
+
+def _decode(kind: Any, value: Any) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        return None if value is None else _decode(get_args(kind)[0], value)
+    if hasattr(kind, "from_json"):
+        return kind.from_json(value)
+    if dataclasses.is_dataclass(kind):
+        hints = _hints(kind)
+        known = {name: item for name, item in _mapping(value).items() if name in hints}
+        return kind(**{name: _decode(hints[name], item) for name, item in known.items()})  # type: ignore[operator]
+    if get_origin(kind) is tuple:
+        return tuple(_decode(get_args(kind)[0], item) for item in value)
+    if get_origin(kind) is Mapping:
+        return {name: _decode(get_args(kind)[1], item) for name, item in _mapping(value).items()}
+    return value
+
+
+def _decoded(name: str, kind: Any, value: Any) -> Any:
+    try:
+        return _decode(kind, value)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"the fact `{name}` cannot be read: {error}") from error
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"an object was expected, not {type(value).__name__}")
+    return value
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """The fields of a dataclass and their types."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
