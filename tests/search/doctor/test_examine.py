@@ -133,7 +133,7 @@ DAMAGES = {
     "foreign result": (["I1"], foreign_result),
     "gap": (["I1", "I2"], lambda p: sql(p, "DELETE FROM trainings WHERE number = 4")),
     "gap of an architecture": (["I2"], lambda p: sql(p, "UPDATE architectures SET number = 9 WHERE key = 'gone'",
-                                                     "INSERT INTO architectures VALUES (9, 'net/x', 'x', '{}', '')")),
+                                                     "INSERT INTO architectures VALUES (9, 'net/-', 'x', '{}', '')")),
     "unknown architecture": (["I2"], lose_architecture),
     "orphan": (["I3"], lambda p: sql(p, OPEN.format("running"), "DELETE FROM meta WHERE key = 'complete'")),
     "another accuracy in the ledger": (

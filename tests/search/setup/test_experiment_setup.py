@@ -97,7 +97,7 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
             Image.new("L", (8, 8), level).save(tmp_path / "images" / name / f"{level}.png")
     (tmp_path / "images" / "cat" / "notes.txt").write_text("x")
     found = prepare(experiment(tmp_path, "data: {path: ./images, image_size: 8}", "train: {batch_size: 2}"))
-    assert any("skipped" in note for note in found.data["notes"])
+    assert any("skipped" in note for note in found.images.notes)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_without_the_objective_nothing_is_timed(ledger, timed):
 
 def test_a_table_has_no_networks_to_time(prepared, ledger, timed):
     with pytest.raises(UserError, match="table"):
-        latency.predicted(replace(prepared, data={}), ledger, print)
+        latency.predicted(replace(prepared, data=None), ledger, print)
 
 
 def test_what_cannot_be_trusted_is_said(prepared, ledger, monkeypatch):

@@ -14,6 +14,7 @@ from search.results import compute as front
 from search.results import history
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
 from search.track import projection
 from search.track import views as mlflow_ui
@@ -254,8 +255,8 @@ def test_a_child_has_a_dozen_metrics_at_most_and_four_curves(ledger):
 
 
 def test_the_parent_says_from_which_commit_and_data_and_in_what_it_ran(runs, ledger):
-    state = {"commit": "c" * 40, "branch": "main", "dirty": True}
-    about = {**DESCRIBE, "environment": {"versions": {"torch": "2"}, "git": state}, "tags": projection.git_tags(state),
+    state = GitFact(commit="c" * 40, dirty=True, branch="main")
+    about = {**DESCRIBE, "environment": {"versions": {"torch": "2"}, "git": encode(state)}, "tags": projection.git_tags(state),
              "input": {"name": "digits", "digest": "0123456789abcdef", "source": "{}", "profile": '{"train": 10}'}}  # fmt: skip
     for _ in range(2):  # sent again it is the same
         tracker = Tracker(store(None, runs), experiment="run", run="run", runs=runs, describe=about)
@@ -302,15 +303,15 @@ def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledge
 
 
 def test_the_parent_has_the_hypervolume_as_a_series_that_is_the_same_when_it_is_sent_again(runs, ledger):
-    steps = [vars(step) for step in history.steps(ledger, Rules(DEFAULT))]
+    steps = history.steps(ledger, Rules(DEFAULT))
     for _ in range(2):
         assert track(runs, ledger, history=steps) == []
     client, _, parent, _ = read(runs)
     series = client.get_metric_history(parent.info.run_id, "hypervolume")
-    assert [(m.step, m.value) for m in series] == [(s["trainings"], s["hypervolume"]) for s in steps]
+    assert [(m.step, m.value) for m in series] == [(s.trainings, s.hypervolume) for s in steps]
     assert len(client.get_metric_history(parent.info.run_id, "hypervolume_low")) == len(steps)
     sizes = client.get_metric_history(parent.info.run_id, "front_size")
-    assert [(m.step, m.value) for m in sizes] == [(s["trainings"], s["members"]) for s in steps]
+    assert [(m.step, m.value) for m in sizes] == [(s.trainings, s.members) for s in steps]
     assert sizes[-1].value == len(front.compute("run", ledger, Rules(DEFAULT)).members)
 
 

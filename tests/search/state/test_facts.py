@@ -1,0 +1,152 @@
+"""Facts and their JSON, as ledgers of this version and of older ones hold it."""
+
+import dataclasses
+import json
+
+import pytest
+
+from search.state.facts import (
+    Completion,
+    ConfirmationFact,
+    DataFact,
+    Facts,
+    GitFact,
+    HeldOutFact,
+    HistoryStep,
+    LatencyModelFact,
+    Sizes,
+    SlotsFact,
+    SpaceFact,
+)
+from spaces import Site
+
+# One of each, and its JSON as the versions so far wrote it.
+STORED = {
+    "uid": ("0d25", "0d25"),
+    "config": ("name: digits\n", "name: digits\n"),
+    "base": ("/project", "/project"),
+    "tracking": ("sqlite:///x", "sqlite:///x"),
+    "mlflow_experiment": ("1", "1"),
+    "session_began": (1.5, 1.5),
+    "session_ended": ("KILLED", "KILLED"),
+    "seconds": (66.2, 66.2),
+    "seconds_before": (0.0, 0.0),
+    "data": (
+        DataFact(10, 5, 4, ("a", "b"), 1, 8, (1, 8, 8), "f00", (0.5,), (0.2,), ("few images",)),
+        {
+            "train": 10, "validation": 5, "test": 4, "classes": ["a", "b"], "channels": 1, "image_size": 8,
+            "shape": [1, 8, 8], "fingerprint": "f00", "mean": [0.5], "std": [0.2], "notes": ["few images"],
+        },
+    ),
+    "space": (SpaceFact(57, 64), {"size": 57, "nominal": 64}),
+    "sites": (
+        (Site("1.0", 1, {"pre_addition": 16}),),
+        [{"name": "1.0", "stage": 1, "channels": {"pre_addition": 16}}],
+    ),
+    "space_size": (57, 57),
+    "device": ("cpu", "cpu"),
+    "slots": (
+        SlotsFact(2, 1, 0.0, "local", False),
+        {"count": 2, "cpus": 1, "gpus": 0.0, "ray": "local", "insecure": False},
+    ),
+    "threads": (3, 3),
+    "versions": ({"torch": "2"}, {"torch": "2"}),
+    "machine": ("x86_64", "x86_64"),
+    "git": (GitFact("c0ffee", True, "main"), {"commit": "c0ffee", "dirty": True, "branch": "main"}),
+    "latency_model": (
+        LatencyModelFact((1,), {"avg": 1.0}, 9.0, 0.1, 0.9, 64, {"name": "cpu"}),
+        {
+            "stages": [1], "weights": {"avg": 1.0}, "plain_ms": 9.0, "error": 0.1, "tau": 0.9, "n": 64,
+            "measured_on": {"name": "cpu"},
+        },
+    ),
+    "latency": ({"a1": {"latency_ms": 10.0}}, {"a1": {"latency_ms": 10.0}}),
+    "confirmations": (
+        (ConfirmationFact(Sizes(1, 3, 4, 2), (2,), 24, 64, "time"),),
+        [
+            {
+                "sizes": {"finalists": 1, "each": 3, "plain": 4, "blocks": 2}, "finalists": [2], "budget": 24, "of": 64,
+                "early": "time",
+            }
+        ],
+    ),
+    "confirmations_ended": (1, 1),
+    "test": (
+        HeldOutFact("2026-01-01T00:00:00Z", {"a0": ({"seed": "1.0", "accuracy": 94.0},)}),
+        {"read": "2026-01-01T00:00:00Z", "results": {"a0": [{"seed": "1.0", "accuracy": 94.0}]}},
+    ),
+    "history": (
+        (HistoryStep(1, 2.0, 0.1, 0.0, 0.2, 0.5, 3),),
+        [{"trainings": 1, "at": 2.0, "hypervolume": 0.1, "low": 0.0, "high": 0.2, "score": 0.5, "members": 3}],
+    ),
+    "complete": (Completion(24, "2h"), [24, "2h"]),
+}  # fmt: skip
+
+
+def test_every_fact_is_in_this_test():
+    assert {field.name for field in dataclasses.fields(Facts)} == set(STORED)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_each_fact_is_stored_as_it_always_was_and_read_back(name):
+    fact, stored = STORED[name]
+    facts = Facts(**{name: fact})
+    assert facts.to_json() == {name: stored}
+    assert Facts.from_json(json.loads(json.dumps({name: stored}))) == facts
+
+
+def test_what_older_versions_did_not_write_has_a_default():
+    found = Facts.from_json(
+        {
+            "data": {},
+            "git": {},
+            "complete": 24,
+            "confirmations": [{"sizes": vars(Sizes(0, 0, 0, 0)), "finalists": [], "budget": 9}],
+            "history": [{"trainings": 1, "at": 2.0, "hypervolume": 0.1, "low": 0.0, "high": 0.2, "score": 0.5}],
+            "session_ended": None,
+        }
+    )
+    assert (found.data, found.git, found.session_ended) == (DataFact(), GitFact(), None)
+    assert found.confirmations == (ConfirmationFact(Sizes(0, 0, 0, 0), (), 9),)
+    assert found.history[0].members is None
+
+
+def test_what_a_newer_version_wrote_is_left_out():
+    data = {"train": 10, "colours": 3}
+    assert Facts.from_json({"weather": "fine", "data": data}) == Facts(data=DataFact(train=10))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("data", 3),
+        ("data", [1]),
+        ("space", {"size": 57}),
+        ("versions", ["torch"]),
+        ("sites", 7),
+        ("complete", [1, 2, 3]),
+    ],
+)
+def test_a_fact_of_another_shape_is_named(name, value):
+    with pytest.raises(ValueError, match=f"the fact `{name}` cannot be read"):
+        Facts.from_json({name: value})
+
+
+def test_an_update_keeps_what_it_does_not_know():
+    before = Facts(uid="u1", seconds=3.0, session_ended="KILLED")
+    assert before.updated(Facts(seconds=4.0, session_ended="")) == Facts(uid="u1", seconds=4.0, session_ended="")
+
+
+@pytest.mark.parametrize(
+    ("complete", "trainings", "time", "covers"),
+    [
+        (Completion(24, "2h"), 24, "2h", True),
+        (Completion(24, "2h"), 24, None, False),
+        (Completion(24), 24, None, True),
+        (Completion(24), 25, None, False),
+        (Completion(24, knows_time=False), 24, "2h", True),
+        (Completion(24, knows_time=False), 25, "2h", False),
+    ],
+)
+def test_a_run_is_complete_for_the_budget_that_it_was_completed_with(complete, trainings, time, covers):
+    assert complete.covers(trainings, time) == covers
