@@ -19,6 +19,7 @@ from search.state.facts import (
     SpaceFact,
 )
 from spaces import Site
+from spaces.ratios import Ratios
 
 # One of each, and its JSON as the versions so far wrote it.
 STORED = {
@@ -44,6 +45,10 @@ STORED = {
         [{"name": "1.0", "stage": 1, "channels": {"pre_addition": 16}}],
     ),
     "space_size": (57, 57),
+    "ratios": (
+        Ratios((4, 24), 2, "stage"),
+        {"reduction": [4, 24], "min_hidden": 2, "shared_by": "stage"},
+    ),
     "device": ("cpu", "cpu"),
     "slots": (
         SlotsFact(2, 1, 0.0, "local", False),

@@ -81,7 +81,7 @@ def test_a_space_is_noted_once(space, tmp_path):
     assert ledger.facts == noted
 
 
-@pytest.mark.parametrize("damaged", [{}, {"reduction": 4}, {"reduction": [4], "shared_with": "stage"}, [4]])
+@pytest.mark.parametrize("damaged", [{}, {"reduction": 4}, [4]])
 def test_damaged_ratios_are_refused_by_name(space, tmp_path, damaged):
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.note_space(space)
