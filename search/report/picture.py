@@ -21,6 +21,7 @@ DPI_OF_FILE = 110
 # Pixels above the frame for the title, and below it for the legend.
 TITLE = 44
 LEGEND = 66
+HEIGHT = TITLE + FRAME.height + LEGEND
 INK = "#222222"
 BAND = "#e9edf1"
 RING = "#d1495b"
@@ -83,13 +84,12 @@ def _framed(title: str, x: Axis, y: Axis) -> tuple["Figure", "Axes"]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    height = TITLE + FRAME.height + LEGEND
-    made = Figure(figsize=(FRAME.width / DPI, height / DPI), dpi=DPI)
+    made = Figure(figsize=(FRAME.width / DPI, HEIGHT / DPI), dpi=DPI)
     FigureCanvasAgg(made)
     inner_width = FRAME.inner_right - FRAME.left
     inner_height = FRAME.inner_bottom - FRAME.top
-    corner = (FRAME.left / FRAME.width, (LEGEND + FRAME.bottom) / height)
-    axes = made.add_axes((*corner, inner_width / FRAME.width, inner_height / height))
+    corner = (FRAME.left / FRAME.width, (LEGEND + FRAME.bottom) / HEIGHT)
+    axes = made.add_axes((*corner, inner_width / FRAME.width, inner_height / HEIGHT))
     axes.set_xlim(x.scale.low, x.scale.high)
     axes.set_ylim(y.scale.low, y.scale.high)
     axes.set_xticks([value for value, _ in x.ticks], [text for _, text in x.ticks])
@@ -102,7 +102,7 @@ def _framed(title: str, x: Axis, y: Axis) -> tuple["Figure", "Axes"]:
     axes.set_axisbelow(True)
     axes.axhline(0, color=INK, linewidth=1, zorder=1)
     axes.spines[:].set_visible(False)
-    made.text(0.01, 1 - 8 / height, "\n".join(textwrap.wrap(title, 110)), fontsize=TEXT + 2, va="top")
+    made.text(0.01, 1 - 8 / HEIGHT, "\n".join(textwrap.wrap(title, 110)), fontsize=TEXT + 2, va="top")
     return made, axes
 
 
@@ -125,8 +125,8 @@ def _draw_legend(made: "Figure", entries: Sequence[tuple[Any, str]]) -> None:
     made.legend(
         handles,
         texts,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 0.0),
+        loc="upper left",
+        bbox_to_anchor=(0.0, LEGEND / HEIGHT),
         ncols=min(4, max(1, fitting)),
         fontsize=TEXT - 1,
         frameon=False,
@@ -172,8 +172,7 @@ def _draw_seeds(axes: "Axes", points: Sequence[ChartPoint], y: Scale) -> None:
 
 def _draw_name(made: "Figure", name: Name) -> None:
     """At its pixel of the frame, which lies below the title."""
-    height = TITLE + FRAME.height + LEGEND
-    place = (name.x + name.dx) / FRAME.width, 1 - (TITLE + name.y + name.dy) / height
+    place = (name.x + name.dx) / FRAME.width, 1 - (TITLE + name.y + name.dy) / HEIGHT
     made.axes[0].annotate(name.text, place, xycoords="figure fraction", fontsize=TEXT, fontweight="bold", zorder=6)
 
 

@@ -133,8 +133,8 @@ def _test_lines(front: Front) -> list[str]:
     found = []
     for name, results in front.test["results"].items():
         values = [result["accuracy"] for result in results]
-        found.append(f"{name} {sum(values) / len(values):.2f} ({joined(values)})")
-    return [f"Test set, read once: {'; '.join(found)} percent."] if found else []
+        found.append(f"{name} {sum(values) / len(values):.2f} % ({joined(values)})")
+    return [f"Test accuracy, measured once: {'; '.join(found)}."] if found else []
 
 
 def _counts(front: Front) -> str:

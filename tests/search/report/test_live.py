@@ -14,7 +14,6 @@ from search.report.live import Live
 from search.report.refresh import refresh, refresh_run
 from search.report.result_lines import front_line
 from search.report.status import read_status
-from search.report.wording import clock
 from search.setup.experiment_setup import rules
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
@@ -162,8 +161,3 @@ def test_the_front_stands_in_a_line(place):
     assert front_line(told[0]) == "front: plain, a1; likely: a1 all stages " + "".join(
         f"{told[0]['a1'].gain:+.2f} [{told[0]['a1'].gain_low:+.2f}, {told[0]['a1'].gain_high:+.2f}]"
     )
-
-
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0s"), (59.6, "1m00s"), (185, "3m05s"), (7800, "2h10m")])
-def test_durations_are_said_as_people_do(seconds, said):
-    assert clock(seconds) == said

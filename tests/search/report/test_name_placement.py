@@ -1,0 +1,31 @@
+"""Names stand beside their points and on top of nothing else."""
+
+from search.report.name_placement import place_names
+from search.report.scale import Frame
+
+FRAME = Frame(width=200, height=100, left=10, right=10, top=10, bottom=10)
+
+
+def test_a_name_stands_right_above_its_point():
+    (name,) = place_names(["a1"], {"a1": (100, 50)}, FRAME)
+    assert (name.text, name.x, name.y) == ("a1", 100, 50)
+    assert name.dx > 0 > name.dy
+
+
+def test_at_the_right_edge_a_name_stands_on_the_left():
+    (name,) = place_names(["a1"], {"a1": (188, 50)}, FRAME)
+    assert name.dx < 0
+    assert name.dy < 0
+
+
+def test_a_name_avoids_the_points_around_it():
+    (name,) = place_names(["a1"], {"a1": (100, 50), "a2": (115, 40), "a3": (85, 40)}, FRAME)
+    assert name.dy > 0
+
+
+def test_a_name_without_a_place_is_left_out_and_the_more_important_one_stays():
+    names = place_names(["a1", "a2"], {"a1": (100, 50), "a2": (100, 50)}, Frame(60, 30, 0, 0, 0, 0))
+    assert len(names) == 0
+    around = {"a1": (20, 20), "a2": (21, 21)}
+    placed = place_names(["a1", "a2"], around, Frame(width=60, height=34, left=0, right=0, top=0, bottom=0))
+    assert [name.text for name in placed] == ["a1"]
