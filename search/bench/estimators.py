@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.posterior import Observation
+from search.model.observations import Observation
 
 Array = NDArray[np.float64]
 # Point estimates are the best cell of this grid, averages are weighted by its evidence; in points.

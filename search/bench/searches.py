@@ -8,7 +8,7 @@ from typing import Any
 from search.bench.problems import World
 from search.loop import Budget, Loop
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.posterior import Observation
+from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.priced_space import PricedSpace
 from search.results import compute as front

@@ -1,8 +1,8 @@
-"""What architectures have in common, as columns of a linear model: stages, positions, widths, squeezes, and pairs of these.
+"""What architectures have in common, as columns of a linear model: stages, positions, widths, squeezes, pairs of these.
 
-A column counts by the share of a stage's units that carry it; where it belongs to no single stage, shares are summed. The
-plain network is all zeros. The columns of a family have one prior, scaled so that the family explains its share of the
-variance of gains over the architectures that are described.
+The value of a column is the share of a stage's units that have the property; a column of several stages is the sum of
+their shares. The plain network is all zeros. The columns of a family share one prior, scaled so that the family
+explains its share of the variance of gains over the described architectures.
 """
 
 from collections import Counter
@@ -22,8 +22,8 @@ Singles = NDArray[np.float32]
 Column = tuple[str, ...]
 Named = Callable[[Site, SE], Sequence[tuple[Column, float]]]
 
-# The share of the structured variance that each family is expected to explain. Written down before any result was seen:
-# stage and position matter, the squeeze hardly (DESIGN, section 6).
+# The share of the structured variance that each family is expected to explain: stage and position matter, the squeeze
+# hardly. Written down before any result of a search was seen; docs/benchmark.md says how well it holds.
 FAMILIES = {
     "stage": 0.30, "unit": 0.10, "position": 0.15, "stage x position": 0.15, "width": 0.10, "stage x width": 0.05,
     "position x width": 0.05, "squeeze": 0.04, "stage x squeeze": 0.03, "gate": 0.03,
@@ -32,7 +32,7 @@ FAMILIES = {
 
 @dataclass(frozen=True)
 class Features:
-    """``matrix[i, j]``: how much of column j architecture i has, in units of tau of a gain under the prior."""
+    """``matrix`` (architectures, columns), scaled so that gains are ``matrix @ effects`` with effects ~ N(0, tau^2)."""
 
     matrix: Array
     columns: tuple[Column, ...]
@@ -44,12 +44,12 @@ class Features:
 
     @classmethod
     def none(cls, n: int) -> "Features":
-        """No columns: ``n`` architectures of which nothing is known but that they differ."""
+        """No columns, for ``n`` architectures that have nothing in common."""
         return cls(np.zeros((n, 0)), ())
 
 
 def describe(architectures: Sequence[Architecture], sites: Sequence[Site]) -> Features:
-    """The columns in which some of the architectures differ."""
+    """The columns in which some of the architectures differ, in the order of their names."""
     units = Counter(site.stage for site in sites)
 
     def named(site: Site, se: SE) -> list[tuple[Column, float]]:
@@ -62,12 +62,12 @@ def describe(architectures: Sequence[Architecture], sites: Sequence[Site]) -> Fe
 def sums_over_sites(
     architectures: Sequence[Architecture], sites: Sequence[Site], named: Named, each: Array | None = None
 ) -> tuple[Array, list[Column]]:
-    """What the SE of each architecture adds up to: (architectures, names), and the names, sorted.
+    """Weights by name, summed over the sites of each architecture: (architectures, names), and the names, sorted.
 
-    ``named`` says for which names an SE counts at a site, and how much; always for the same number of names. ``each``
-    (architectures,) multiplies what counts for an architecture.
+    ``named`` gives the names of an SE at a site with their weights, the same number of names for every SE. ``each``
+    (architectures,) multiplies the weights of an architecture.
     """
-    kinds: dict[tuple[int, SE, int | None], int] = {}  # two SE are equal whatever ratio they were asked for
+    kinds: dict[tuple[int, SE, int | None], int] = {}  # equality of two SE leaves the ratio out
     rows: list[int] = []
     kind_of: list[int] = []
     for row, architecture in enumerate(architectures):
@@ -105,14 +105,15 @@ def _columns(site: Site, se: SE) -> Iterator[Column]:
 
 
 def _scaled(matrix: Array, names: Sequence[Column]) -> Features:
-    """Leaves out what is constant, or the same as an earlier column, and scales each family to its share."""
+    """Features without constant and repeated columns, each family scaled to its share."""
     kept: dict[bytes, int] = {}
     for i in range(len(names)):
         column = matrix[:, i]
         if np.ptp(column) > 0:
             kept.setdefault(column.tobytes(), i)
     chosen = sorted(kept.values())
-    matrix, columns = matrix[:, chosen], tuple(names[i] for i in chosen)
+    matrix = matrix[:, chosen]
+    columns = tuple(names[i] for i in chosen)
     present = dict.fromkeys(column[0] for column in columns)  # in order: sums must not depend on the hash seed
     total = sum(FAMILIES[family] for family in present)
     for family in present:

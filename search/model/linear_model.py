@@ -1,10 +1,12 @@
 """The linear model at given hyperparameters, with the architectures' own terms integrated out.
 
-    y = X beta + delta(architecture) + noise,   noise ~ N(0, sigma^2 / w),   delta ~ N(0, u r^2 sigma^2),   beta ~ N(0, sigma^2 I)
+    y = X beta + delta(architecture) + noise
+    noise ~ N(0, sigma^2 / w),   delta ~ N(0, u r^2 sigma^2),   beta ~ N(0, sigma^2 S^2)
 
+w are weights of trainings, r is tau / sigma, u the share of tau^2 that belongs to single architectures, S diagonal.
 All prior deviations are multiples of sigma, so one factorisation serves every sigma of the grid. Terms of single
-architectures are eliminated by Woodbury's identity: what is factorised is as large as the number of columns, whatever
-the number of trainings (Rasmussen and Williams, Gaussian Processes, 2006, section 2.7 and appendix A.3).
+architectures are eliminated by Woodbury's identity, so the factorised matrix (columns, columns) does not grow with the
+number of trainings (Rasmussen and Williams, Gaussian Processes, 2006, section 2.7 and appendix A.3).
 """
 
 from collections.abc import Sequence
@@ -22,26 +24,35 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sums:
-    """Everything that the model needs of the trainings. ``own`` says which architectures have a term of their own."""
+    """All that the model needs of ``n`` trainings: ``gram`` is X' W X, ``moment`` X' W y, ``power`` y' W y.
+
+    For each architecture ``per_architecture`` (architectures, columns) is the sum of w x over its trainings, ``weight``
+    that of w, ``response`` that of w y; ``own`` is 1 if it has a term of its own, else 0. ``alike`` holds groups of
+    architectures with own terms and the same weight: that weight, and the sum of row row' over the group. ``others``
+    are the numbers of the architectures with own terms in no group.
+    """
 
     n: int
-    gram: Array  # X' W X
-    moment: Array  # X' W y
-    power: float  # y' W y
-    per_architecture: Array  # rows: sum of w x over the trainings of an architecture
-    weight: Array  # sum of w
-    response: Array  # sum of w y
-    own: Array  # 1 or 0
-    alike: tuple[tuple[float, Array], ...]  # (weight, sum of row row') of architectures with own terms and that weight
-    others: Integers  # the architectures that no group holds
+    gram: Array
+    moment: Array
+    power: float
+    per_architecture: Array
+    weight: Array
+    response: Array
+    own: Array
+    alike: tuple[tuple[float, Array], ...]
+    others: Integers
 
 
-# Architectures of the same weight are shrunk alike: so many make it worth while to add them up beforehand.
+# Architectures of the same weight are shrunk alike. From this number on, adding them up beforehand saves time.
 _ALIKE = 16
 
 
 def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: int, own: Array) -> Sums:
-    """Reduces the trainings to what is needed of them."""
+    """The sums over trainings that the model needs.
+
+    ``x`` (trainings, columns), ``y``, ``w`` and ``architecture`` (trainings,); ``own`` (architectures,) is 1 or 0.
+    """
     weighted = x * w[:, None]
     rows = _summed(weighted, architecture, n_architectures)
     weight: Array = np.bincount(architecture, w, n_architectures).astype(float)
@@ -52,8 +63,7 @@ def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: 
 
 
 def _summed(weighted: Array, architecture: Integers, n_architectures: int) -> Array:
-    """The rows of each architecture, added up: (architectures, columns). Every number below the count must occur, or
-    its row is zero."""
+    """The sum of the rows of each architecture, (architectures, columns); zeros if it has none."""
     order = np.argsort(architecture, kind="stable")
     present, first = np.unique(architecture[order], return_index=True)
     rows = np.zeros((n_architectures, weighted.shape[1]))
@@ -101,9 +111,8 @@ def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigma
     misfit = found.power - shrink @ found.response**2 - (projected**2).sum(axis=1)
     diagonal = np.diagonal(lower, axis1=1, axis2=2)
     log_det = 2 * np.log(diagonal).sum(axis=1) + np.log1p(variance * found.weight).sum(axis=1)
-    evidence = (
-        -found.n * np.log(sigmas) - 0.5 * np.outer(np.maximum(misfit, 0.0), 1 / sigmas**2) - 0.5 * log_det[:, None]
-    )
+    misfit_by_sigma = np.outer(np.maximum(misfit, 0.0), 1 / sigmas**2)
+    evidence = -found.n * np.log(sigmas) - 0.5 * misfit_by_sigma - 0.5 * log_det[:, None]
     parts = zip(settings, scales, shrink, lower, mean, evidence, strict=True)
     return [Solution(*part) for part in parts]
 
@@ -129,7 +138,7 @@ def _explained(found: Sums, variance: float, shrink: Array) -> Array:
     return explained
 
 
-# So many gains are drawn at a time that the processor's cache holds them.
+# Number of gains that are drawn at a time, so that the processor's cache holds them.
 _CACHED = 2**17
 
 
@@ -138,7 +147,7 @@ def draw(
 ) -> tuple[Array, Array]:
     """One draw for each of ``sigmas``: coefficients (draws, columns) and gains (draws, architectures).
 
-    The gain of an architecture is ``direct @ coefficients``, for ``direct`` (architectures, columns), plus its own term.
+    The gain of an architecture is ``direct @ coefficients`` plus its own term; ``direct`` is (architectures, columns).
     """
     noise = rng.standard_normal((len(solution.mean), len(sigmas)))
     scaled = solution.mean[:, None] + _solve_upper(solution.lower, noise) * sigmas

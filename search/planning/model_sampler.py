@@ -10,8 +10,10 @@ import numpy as np
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState
 
+from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.posterior import Observations, Posterior, Row, fit
+from search.model.observations import Observations, Row
+from search.model.posterior import Posterior
 from search.planning import acquisition, candidates
 from search.planning.acquisition import AcquisitionInputs
 from search.planning.candidates import Candidates

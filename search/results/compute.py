@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.posterior import Posterior, fit
+from search.model.posterior import Posterior
 from search.results import confirmation, insights, pareto
 from search.results.confirmation import Comparison
 from search.results.evidence import Evidence, observations

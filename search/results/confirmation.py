@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from search.model.posterior import Observation
+from search.model.observations import Observation
 from search.state.facts import Sizes
 
 LEVEL, POWER = 0.05, 0.8

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from search.model.features import Features, describe
-from search.model.posterior import Observation
+from search.model.observations import Observation
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.posterior import Observations, Posterior, fit
+from search.model.fitting import fit
+from search.model.observations import Observations
+from search.model.posterior import Posterior
 from search.results import insights, pareto
 from search.results.evidence import Evidence, observations
 from search.results.front_value import shares_followed

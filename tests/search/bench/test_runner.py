@@ -12,7 +12,7 @@ from search.bench.runner import bench
 from search.bench.score import Offer, Tally, points
 from search.bench.searches import search
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.posterior import Observation
+from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
 from spaces import UserError
 

@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
-from search.model.posterior import Observation, fit
+from search.model.observations import Observation
 
 SEEN = [Observation(a, 0, 90 + 0.1 * a + 0.2 * (-1) ** i) for a in range(4) for i in range(4)]
 

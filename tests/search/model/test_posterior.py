@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from search.model.features import Features
+from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
-from search.model.posterior import Observation, Observations, Posterior, fit
+from search.model.observations import Observation, Observations
+from search.model.posterior import Posterior
 from tests.search.model.dense import Dense
 
 

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from search.bench.problems import named
-from search.model.posterior import Observation, describe, fit
+from search.model.features import describe
+from search.model.fitting import fit
+from search.model.observations import Observation
 from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson, value
 from search.planning.candidates import near, whole
 from spaces.architecture import Architecture

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from search.model.features import Features
-from search.model.posterior import fit
+from search.model.fitting import fit
 from search.results import compute as front
 from search.results import result as verdict
 from search.results.confirmation import compare, smallest_provable

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.model.posterior import Observation
+from search.model.observations import Observation
 from search.results import confirmation as confirm
 
 

@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.model.posterior import Observation, fit
+from search.model.fitting import fit
+from search.model.observations import Observation
 from search.planning import acquisition
 from search.results import compute as front
 from search.results import history

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from search.model.posterior import Observation, describe, fit
+from search.model.features import describe
+from search.model.fitting import fit
+from search.model.observations import Observation
 from search.results import insights
 from search.results.insights import Progress, Validation
 
