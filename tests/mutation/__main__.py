@@ -54,10 +54,10 @@ def main(arguments: Sequence[str]) -> None:
             faults = [fault for file in files for fault in faults_of(file) if chosen.only in fault.name]
         reach = chosen.reach / f"{package}.json" if chosen.reach else None
         verdicts = judge(faults, root, tests, chosen.jobs, reach)
-        for fault in faults:
-            if chosen.only:
+        if chosen.only:
+            for fault in faults:
                 print(f"{fault.name}: {verdicts[fault.name] or 'survives'}")
-        if not chosen.only:
+        else:
             write(package, faults, verdicts)
 
 

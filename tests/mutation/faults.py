@@ -1,6 +1,7 @@
 """Gives the deliberate faults of a source file: small changes of its syntax tree, each of which a test should notice.
 
-Texts are left alone: docstrings, f-strings, annotations, decorators and what an error says.
+Texts are left alone: docstrings, f-strings, annotations, decorators and what an error says. So is ``strict`` of ``zip``,
+which only guards against mistakes of ours.
 """
 
 import ast
@@ -164,6 +165,8 @@ def _keywords(node: ast.Raise) -> list[ast.keyword]:
 def _is_left_alone(node: ast.AST) -> bool:
     """Texts, imports, and what says something to tools alone: names to hand on, and types."""
     if isinstance(node, ast.JoinedStr | ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
         return True
