@@ -22,6 +22,7 @@ from search.state.run_folder import RunFolder
 from search.track import projection
 from search.track import tracker as track
 from spaces.errors import NOTHING_USABLE, UserError
+from spaces.text import with_interval
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
@@ -205,7 +206,7 @@ def _card(choice: _Choice) -> str:
         ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
         ("validation accuracy of this seed", f"{choice.training.metrics['val_accuracy']:.2f} % (seed {choice.training.seed})"),
         (f"gain over plain [{level} interval]",
-         "-" if point.is_plain else f"{point.gain:+.2f} points [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"),
+         "-" if point.is_plain else with_interval(point.gain, point.gain_low, point.gain_high, "points")),
         ("verdict", point.verdict),
         *(
             (f"{m.title} ({m.description})", f"{m.shown(point.costs[m.column])} ({point.costs[m.overhead]:+.3g} %)")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spaces.errors import BAD_INPUT, UserError
+from spaces.text import plural
 
 Path = tuple[str | int, ...]
 
@@ -98,7 +99,7 @@ class ConfigError(UserError):
         lines = [str(problem) for problem in self.problems[:SHOWN]]
         if count > SHOWN:
             lines.append(f"... and {count - SHOWN} more")
-        lines.append(f"{count} error{'s' if count > 1 else ''}. Nothing was started.")
+        lines.append(f"{plural(count, 'error')}. Nothing was started.")
         super().__init__("\n".join(lines), key=self.problems[0].key, code=code)
 
 

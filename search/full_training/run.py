@@ -24,6 +24,7 @@ from search.track import tracker as track
 from senet_nas.recipe import Diverged, Report, Seed
 from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
+from spaces.text import plural
 
 _ELSEWHERE = "choose another with --to DIR"
 RECORD, CURVE, WEIGHTS, NETWORK = "training.json", "training.csv", "weights.safetensors", "network"
@@ -168,10 +169,7 @@ def _trained(
 
     recipe, curve = plan.experiment.train, checkpoint.curve(to)
     where = f"{plan.devices} devices ({prepared.device})" if plan.devices > 1 else prepared.device
-    say(
-        f"{plan.name}: {recipe.epochs} epoch{'s' * (recipe.epochs > 1)} on {where}"
-        + (f", {len(curve)} are done" if curve else "")
-    )
+    say(f"{plan.name}: {plural(recipe.epochs, 'epoch')} on {where}" + (f", {len(curve)} are done" if curve else ""))
     began, report = time.monotonic(), None
     try:
         with closing(_reports(plan, prepared, slots, to.resolve(), taken)) as reports:

@@ -12,9 +12,9 @@ from search.report.scale import Frame, Scale, padded
 from search.report.seed_gains import seed_gains
 from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle
 from search.report.wording import joined, percent, signed, tick
-from search.results.interval_text import with_interval
 from search.results.result import Front, Point
 from senet_nas.costs.measures import of_overhead
+from spaces.text import with_interval
 
 FRAME = Frame(width=860, height=430, left=58, right=16, top=16, bottom=44)
 # A chart of more points than this shows only those that matter.

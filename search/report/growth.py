@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from search.report.chart import Axis
 from search.report.scale import Frame, padded
 from search.report.wording import signed, tick
-from search.results.interval_text import with_interval
 from search.results.result import Front
 from search.state.facts import HistoryStep
+from spaces.text import with_interval
 
 FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
 _FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."

@@ -1,10 +1,10 @@
 """What a run is going to do, in a few lines: data, network, space, budget and machine."""
 
 from search.execute.ray.resources import Slots
-from search.report.wording import plural
 from search.results.objectives import Objective
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
+from spaces.text import plural
 
 # One validation image may be worth this many points before a caution says so.
 COARSE = 0.5

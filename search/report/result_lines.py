@@ -6,11 +6,11 @@ from pathlib import Path
 from search.report.next_steps import next_commands
 from search.report.tables import gain_text, verdict_text
 from search.report.verdict_styles import VERDICT_STYLES
-from search.report.wording import joined, percent, plural
-from search.results.interval_text import with_interval
+from search.report.wording import joined, percent
 from search.results.result import Front, Point
 from search.state.run_folder import RunFolder, shown
 from senet_nas.costs.measures import Measure
+from spaces.text import plural, with_interval
 
 PLACEMENT = "SE placement"
 LEFT = ("id", PLACEMENT, "verdict")

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
 from search.report.wording import joined, signed
 from search.results.insights import Contrast
-from search.results.interval_text import interval, with_interval
 from search.results.result import Front, Point
 from search.state import failures
 from search.state.facts import LatencyModelFact
 from search.state.records import Entry, Training
 from senet_nas.costs.measures import MEASURES, Measure
 from spaces.architecture import Architecture
+from spaces.text import interval, with_interval
 
 LATENCY = MEASURES["latency"]
 # What a training logs besides its accuracy, by the title of its column.

@@ -1,4 +1,4 @@
-"""Figures as text: signed numbers, percentages, durations and plurals."""
+"""Figures of a report as text: signed numbers, percentages and durations."""
 
 import math
 from collections.abc import Iterable
@@ -26,11 +26,6 @@ def clock(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: 1 epoch, 3 epochs."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def joined(values: Iterable[float]) -> str:

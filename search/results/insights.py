@@ -19,6 +19,7 @@ from search.results.evidence import Evidence
 from spaces.architecture import SE, Architecture
 from spaces.placements import width
 from spaces.spec import Site
+from spaces.text import with_interval
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,7 +42,7 @@ class Contrast:
     @property
     def words(self) -> str:
         what = f"SE in stage {self.level}" if self.factor == "stage" else f"{self.factor} {self.level}"
-        return f"{what}: {self.gain:+.2f} points [{self.low:+.2f}, {self.high:+.2f}]"
+        return f"{what}: {with_interval(self.gain, self.low, self.high, 'points')}"
 
     def verdict(self, level: float) -> str:
         """*pays*, *costs* or *open*: likely, never proven."""

@@ -14,6 +14,7 @@ from search.results.insights import Insights
 from search.results.objectives import Objective
 from senet_nas.costs.measures import MEASURES, USUAL, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
+from spaces.text import with_interval
 
 _HEAD = (
     "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
@@ -157,10 +158,8 @@ class Front:
         if self.likely is None:
             return "No placement of SE is proven or even likely better than the plain network."
         likely = self[self.likely]
-        return (
-            f"Nothing is proven. Likely better than plain: {likely.words} "
-            f"({likely.gain:+.2f} points [{likely.gain_low:+.2f}, {likely.gain_high:+.2f}])."
-        )
+        gain = with_interval(likely.gain, likely.gain_low, likely.gain_high, "points")
+        return f"Nothing is proven. Likely better than plain: {likely.words} ({gain})."
 
     @property
     def rule(self) -> str:

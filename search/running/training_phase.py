@@ -15,6 +15,7 @@ from search.state.facts import Facts, SlotsFact
 from spaces import durable
 from spaces.architecture import Architecture
 from spaces.errors import UserError
+from spaces.text import plural
 
 
 class TrainingPhase:
@@ -81,7 +82,7 @@ class TrainingPhase:
             device = "cuda" if slots.gpus else "cpu"
             parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
             gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
-            self._say(f"each training takes {slots.cpus} CPU core{'s' * (slots.cpus > 1)}{gpu} of the cluster")
+            self._say(f"each training takes {plural(slots.cpus, 'CPU core')}{gpu} of the cluster")
             there = evaluator.on_cluster(device, run_uid(parts.ledger))
             runtime.drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from senet_nas.costs.measures import WalkedNetwork, counts, overheads
 from senet_nas.network import operators
 from spaces import SE, Architecture, Site, UserError
+from spaces.text import plural
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,8 +155,7 @@ def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception
     said = (str(error).splitlines() or [type(error).__name__])[0]
     message = f"the network cannot take images of shape {image_shape}: {said}"
     if channels != 3 and _takes(shadow, (3, *size)):
-        plural = "s" if channels > 1 else ""
-        hint = f"the data have {channels} channel{plural}, the network takes 3: let it take `in_channels`"
+        hint = f"the data have {plural(channels, 'channel')}, the network takes 3: let it take `in_channels`"
         return UserError(message, hint=f"{hint}, or read image files with `data.color: rgb`", key="model.backbone")
     hint = "set data.image_size to a larger side, or choose a network for smaller images"
     return UserError(message, hint=hint, key="data.image_size")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from senet_nas.export.record import Record, shape
+from spaces.text import interval, plural
 
 if TYPE_CHECKING:
     from senet_nas.export.proof import Measured
@@ -159,7 +160,7 @@ def _input(record: Record) -> str:
     resize = wants.get("resize")
     cropped = f", the middle of images whose shorter side is {resize}" if resize else ""
     return (
-        f"Input: {channels} channel{'s' if channels > 1 else ''}, {size}{cropped}; "
+        f"Input: {plural(channels, 'channel')}, {size}{cropped}; "
         f"`{wants['formula']}` with scale {wants['scale']:.6g}, "
         f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}."
     )
@@ -181,7 +182,7 @@ def _time(found: "Measured", name: str) -> str:
     timed = found.latency[name]
     low = 100 * (timed.low - 1)
     high = 100 * (timed.high - 1)
-    return f"{timed.candidate_ms:.3g} ms, {timed.overhead:+.1f} % over plain [{low:+.1f}, {high:+.1f}]"
+    return f"{timed.candidate_ms:.3g} ms, {timed.overhead:+.1f} % over plain {interval(low, high, '+.1f')}"
 
 
 def _numbers(values: list[float]) -> str:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from search.report.wording import clock, joined, percent, plural, signed, tick
+from search.report.wording import clock, joined, percent, signed, tick
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "0s"), (59.6, "1m00s"), (185, "3m05s"), (7800, "2h10m")])
@@ -27,11 +27,6 @@ def test_the_overhead_of_plain_is_a_dash(value, text):
 @pytest.mark.parametrize(("value", "text"), [(0.5, "+0.5"), (-2.0, "-2"), (0.0, "0")])
 def test_zero_on_an_axis_has_no_sign(value, text):
     assert tick(value) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 epochs"), (1, "1 epoch"), (2, "2 epochs"), (1500, "1,500 epochs")])
-def test_one_is_singular(count, text):
-    assert plural(count, "epoch") == text
 
 
 def test_accuracies_stand_side_by_side():

@@ -1,4 +1,4 @@
-"""How figures are written for people, one way everywhere."""
+"""How figures are written for people, one way everywhere: intervals, and counts with their noun."""
 
 
 def interval(low: float, high: float, form: str = "+.2f") -> str:
@@ -10,3 +10,8 @@ def with_interval(value: float, low: float, high: float, unit: str = "", form: s
     """``+0.12 [-0.01, +0.25]``, with a unit ``+0.12 points [-0.01, +0.25]``."""
     shown = f"{value:{form}} {unit}".rstrip()
     return f"{shown} {interval(low, high, form)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: ``1 epoch``, ``3 epochs``."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
