@@ -2,8 +2,8 @@
 
 All processes draw the same order and the same augmentation, and each takes its part of every batch, so together they
 see what one process would. The mean of their gradients is the gradient of the whole batch. Only batch normalisation
-differs: each process normalises its part by itself, as is usual (Goyal et al., arXiv 1706.02677). The running statistics
-are averaged after every epoch, so every image counts in them.
+differs: each process normalises its part by itself, as is usual (Goyal et al., arXiv 1706.02677). The running
+statistics are averaged after every epoch, so every image counts in them.
 """
 
 import inspect
@@ -49,7 +49,7 @@ class Group:
         if self.size == 1:
             return model
         parallel = nn.parallel.DistributedDataParallel
-        # No synchronisation at every step: statistics are averaged after the epoch. Torch renamed it between 2.10 and 2.14.
+        # Not at every step: statistics are averaged after the epoch. Torch renamed the argument between 2.10 and 2.14.
         known = inspect.signature(parallel).parameters
         sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
         keywords: dict[str, Any] = {sync: False}
@@ -86,8 +86,7 @@ ALONE = Group()
 def joined(rank: int, size: int, meeting: Path, device: str) -> Iterator[Group]:
     """A context with the group of processes on this machine; entering it waits until all of them are there.
 
-    They find each other through the file ``meeting`` and open no port to other machines. NCCL between GPUs, gloo between
-    CPUs.
+    They find each other through the file ``meeting`` and open no port to other machines. NCCL connects GPUs, gloo CPUs.
     """
     if sys.platform == "linux":
         for name, value in _LOOPBACK.items():

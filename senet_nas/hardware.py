@@ -8,7 +8,7 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def cores() -> int:
-    """The processor cores that this process may use; fewer than the machine has where it is confined to some of them."""
+    """The processor cores that this process may use: fewer than the machine has if it is confined to some of them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -20,7 +20,7 @@ def memory() -> int:
 
 
 def processor() -> str:
-    """The model name of the processor; its architecture, such as ``x86_64``, where the system does not tell the name."""
+    """The model name of the processor; its architecture, such as ``x86_64``, if the system does not tell the name."""
     lines = _CPU_INFO.read_text().splitlines() if _CPU_INFO.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()

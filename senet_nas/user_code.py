@@ -20,7 +20,7 @@ def look_in(folder: Path | str) -> None:
 def function(target: str, *, key: str, hint: str) -> Callable[..., Any]:
     """The function that ``package.module:function`` names.
 
-    Raises UserError at the config key ``key`` if it cannot be imported or cannot be called; ``hint`` says what to write.
+    Raises UserError at the config key ``key`` if it cannot be imported or called; ``hint`` says what to write instead.
     """
     module, _, name = target.partition(":")
     try:

@@ -60,12 +60,12 @@ def profile(
     **se: Any,
 ) -> None:
     """Show what a placement of SE costs over plain: parameters and MACs; with --latency, also time and memory."""
-    from senet_nas.costs.profile import profile as price
+    from senet_nas.costs.priced import price
+    from senet_nas.costs.profile import profile as measure
     from senet_nas.recipe import LatencySpec
 
     values = {name: str(value) for name, value in se.items() if value is not None}
     spec = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
-    found = price(
-        target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes, latency=spec
-    )
+    priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    found = measure(priced, spec)
     print_answer("profile", None, found, as_json=as_json)

@@ -29,11 +29,11 @@ def show(
     ARCHITECTURE is a key that another command printed. --placement puts SE into a BACKBONE.
     """
     from senet_nas.costs import breakdown
+    from senet_nas.costs.priced import price
 
     values = {name: str(value) for name, value in se.items() if value is not None}
-    found = breakdown.show(
-        target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes
-    )
+    priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
+    found = breakdown.show(priced)
     if svg is not None:
         _draw(found, svg)
     print_answer("show", None, found, as_json=as_json)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from senet_nas.costs.overhead import PriceList, se_cost
-from senet_nas.costs.priced import price
+from senet_nas.costs.priced import Priced
 from spaces.architecture import SE, Architecture
 from spaces.placements import ratio, width
 from spaces.spec import Site
@@ -16,8 +16,8 @@ from spaces.spec import Site
 class Unit:
     """One unit of the network, its SE or None, and what that costs.
 
-    ``positions`` are those that the unit offers; SE acts on ``channels`` channels of ``places`` pixels each. ``kind`` is
-    the SE in short, ``avg r=16``.
+    ``positions`` are those that the unit offers; SE acts on ``channels`` channels of ``places`` pixels each.
+    ``kind`` is the SE in short, ``avg r=16``.
     """
 
     name: str
@@ -119,18 +119,8 @@ class Shown:
         return f"{100 * params / self.params_plain:+.2f} %"
 
 
-def show(
-    target: str,
-    placement: str,
-    se: Mapping[str, str],
-    min_hidden: int | None,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    classes: int | None = None,
-) -> Shown:
-    """The breakdown of what :func:`senet_nas.costs.priced.price` finds. Raises UserError."""
-    found = price(target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
+def show(found: Priced) -> Shown:
+    """The breakdown of a priced architecture."""
     plain = found.prices.plain
     return Shown(
         architecture=found.architecture.key,

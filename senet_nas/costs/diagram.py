@@ -20,8 +20,8 @@ ROW = 104
 LEFT = 92
 TOP = 78
 NARROWEST = 720
-# Inside a unit, in pixels from its top left corner: where SE acts, the two boxes of the residual branch, the centre of the
-# addition, and the heights of the branch and of the shortcut.
+# Inside a unit, in pixels from its top left corner: where SE acts, the two boxes of the residual branch, the centre of
+# the addition, and the heights of the branch and of the shortcut.
 SPOTS = {
     "pre_unit": (14, 46),
     "mid": (42, 46),

@@ -1,9 +1,9 @@
 """The latency of every architecture of a space, predicted from a few dozen timed ones.
 
-overhead(a) = sum over sites of d(stage, squeeze, excitation, gate, position). A residual network is a chain, so the cost
-of SE at one site hardly depends on the other sites. Each d is the sum of the costs of its parts and of their pairs,
-shrunk towards zero (ridge regression), because most combinations are never timed. The shrinkage is the one with the
-smallest leave-one-out error; that error also decides whether the model is trusted.
+overhead(a) = sum over sites of d(stage, squeeze, excitation, gate, position). A residual network is a chain, so the
+cost of SE at one site hardly depends on the other sites. Each d is the sum of the costs of its parts and of their
+pairs, shrunk towards zero (ridge regression), because most combinations are never timed. The shrinkage is the one with
+the smallest leave-one-out error; that error also decides whether the model is trusted.
 """
 
 import itertools
@@ -21,8 +21,8 @@ from spaces import SE, Architecture, Site, Space
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
 # Percentage points: a model with a larger error is not trusted with differences between placements.
 TRUSTED = 2.0
-# Expected size of the cost of a part, a pair of parts and a whole SE unit: pairs and wholes mostly cost the sum of their
-# parts.
+# Expected size of the cost of a part, a pair of parts and a whole SE unit: pairs and wholes mostly cost the sum of
+# their parts.
 PRIOR_OF_A_PART = 1.0
 PRIOR_OF_A_PAIR = 0.25
 PRIOR_OF_A_WHOLE = 0.1
@@ -128,7 +128,7 @@ def _prior(name: str) -> float:
 
 
 def _left_out(x_NP: NDArray[np.float64], y_N: NDArray[np.float64], penalty: float) -> NDArray[np.float64]:
-    """The prediction of each row from all other rows: (H y - h y) / (1 - h) with the hat matrix H of ridge regression."""
+    """The prediction of each row from all others: (H y - h y) / (1 - h) with the hat matrix H of ridge regression."""
     kernel_NN = x_NP @ x_NP.T
     hat_NN = kernel_NN @ np.linalg.inv(kernel_NN + penalty * np.eye(len(y_N)))
     h_N = hat_NN.diagonal()

@@ -31,7 +31,7 @@ def check_installed(what: str, packages: tuple[str, ...] = PACKAGES) -> None:
 
 
 def write_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Writes a network for any batch size. ``example`` is (2, C, *spatial): torch would make a batch of one constant."""
+    """Writes a network for any batch size. ``example`` is (2, C, *spatial): torch would fix a batch size of one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         torch.onnx.export(

@@ -1,4 +1,4 @@
-"""The exact costs of SE, known before anything is trained: parameters and multiply-adds (MACs). Imports torch where used.
+"""The exact costs of SE, known before any training: parameters and multiply-adds (MACs). Imports torch where used.
 
 MACs are those of convolutions and linear layers for one image, including the two layers of SE. ``macs_paper`` counts as
 Hu et al. (arXiv 1709.01507) do: it adds one operation for each element that SE pools and one for each that it scales.
@@ -63,7 +63,7 @@ def price_list(
     image_size: int = 224,
     dimensions: int | None = None,
 ) -> PriceList:
-    """The price list of a backbone for images of ``image_size`` squared, counted once on shapes alone. Raises UserError.
+    """The price list of a backbone for images of ``image_size`` squared, counted on shapes alone. Raises UserError.
 
     ``dimensions``: 1 for signals of length ``image_size``, 2 for images; by default, those the network is made for.
     """
@@ -126,7 +126,7 @@ def _costs(seen: WalkedNetwork) -> Counts:
 
 
 def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
-    """MACs of one image, and the number of places (H * W) at each slot and SE block by path; counted on the meta device."""
+    """MACs of one image, and the places (H * W) at each slot and SE block by path; counted on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from senet_nas.costs.priced import Priced, price
+from senet_nas.costs.priced import Priced
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Timing:
-    """A forward pass and a training step in fp32, side by side with plain; peak memory of (architecture, plain) in bytes."""
+    """A forward pass and a training step in fp32, timed beside plain; peak memory of (architecture, plain) in bytes."""
 
     forward: "Comparison"
     step: "Comparison"
@@ -93,22 +93,11 @@ class Profile:
         ]
 
 
-def profile(
-    target: str,
-    placement: str,
-    se: Mapping[str, str],
-    min_hidden: int | None,
-    *,
-    image_size: int | None = None,
-    channels: int | None = None,
-    classes: int | None = None,
-    latency: LatencySpec | None = None,
-) -> Profile:
-    """The costs of what :func:`senet_nas.costs.priced.price` finds. Raises UserError.
+def profile(found: Priced, latency: LatencySpec | None = None) -> Profile:
+    """The costs of a priced architecture.
 
-    Nothing but shapes is computed unless ``latency`` is given: it says on what to measure time, and for how long each.
+    Nothing is built unless ``latency`` is given: it says on what to measure time, and for how long. Raises UserError.
     """
-    found = price(target, placement, se, min_hidden, image_size=image_size, channels=channels, classes=classes)
     plain = found.prices.plain
     return Profile(
         architecture=found.architecture.key,

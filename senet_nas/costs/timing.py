@@ -1,10 +1,10 @@
 """The time of a candidate over that of plain, measured side by side, so that a disturbance of the machine meets both.
 
 Only a ratio can be known: clock frequency, temperature and other programs change milliseconds by more than SE does. So
-bursts of calls of plain and candidate alternate (plain, candidate, candidate, plain) in one process. The time of a burst
-is the median of its calls, and four bursts give one ratio.
+bursts of calls of plain and candidate alternate (plain, candidate, candidate, plain) in one process. The time of a
+burst is the median of its calls, and four bursts give one ratio.
 
-Where its data happen to lie in memory makes the same network one or two percent faster or slower for as long as it lives
+The place of its data in memory makes the same network one or two percent faster or slower for as long as it lives
 (Mytkowicz et al., "Producing wrong data without doing anything obviously wrong", ASPLOS 2009); repeating calls does not
 show this. So each round makes both networks again, and alternates which comes first. The ratio of a round is the median
 of its ratios, and the interval is that of the rounds.
@@ -127,7 +127,7 @@ def _burst(call: Call, calls: int, clock: Callable[[], float]) -> float:
 
 
 def _summary(rounds: Sequence[_Round], level: float, seconds: float) -> Comparison:
-    """The geometric mean of the rounds' ratios, with Student's interval; a bootstrap of few rounds would be too narrow."""
+    """The geometric mean of the rounds' ratios with Student's interval; a bootstrap of few rounds is too narrow."""
     from scipy.stats import t as student  # takes half a second to import
 
     log_N = np.log([r.ratio for r in rounds])

@@ -101,7 +101,7 @@ def boxes(policy: Policy, n: int, spatial: tuple[int, ...], generator: torch.Gen
 
 
 def flip(x: Tensor, mirrored_N: Tensor) -> Tensor:
-    """x with its last dimension reversed where ``mirrored_N``; it picks from both forms, since whole samples copy fast."""
+    """x with its last dimension reversed where ``mirrored_N``. Picking whole samples from both forms is fast."""
     both = torch.stack([x, x.flip(-1)], 1).flatten(0, 1)
     return both.index_select(0, 2 * torch.arange(len(x), device=x.device) + mirrored_N)
 
@@ -119,7 +119,7 @@ def crop(x: Tensor, padding: int, offset_ND: Tensor, size: tuple[int, ...] | Non
 
 
 def warp(x: Tensor, box_N4: Tensor | None, angle_N: Tensor | None, size: tuple[int, ...]) -> Tensor:
-    """The box of each image (None: the whole image), turned by ``angle_N`` degrees about its centre, resized to ``size``.
+    """The box of each image (None: all of it), turned by ``angle_N`` degrees about its centre, resized to ``size``.
 
     Bilinear, each pixel from its four neighbours. A part that shrinks is not smoothed first, so images should not be
     read much larger than they are trained. What rotation brings in from outside the image is black.
@@ -153,7 +153,7 @@ def centre(x: Tensor, side: int | None) -> Tensor:
 
 
 def jitter(x: Tensor, factor_N3: Tensor) -> Tensor:
-    """Floats on the scale 0..255 with brightness, contrast and saturation changed, in this order; clamped after each."""
+    """Floats on the scale 0..255 with brightness, contrast, saturation changed, in this order; clamped after each."""
     brightness, contrast, saturation = (factor.view(-1, *[1] * (x.ndim - 1)) for factor in factor_N3.unbind(1))
     x = (x * brightness).clamp(0, 255)
     mean = _grey(x).mean(tuple(range(1, x.ndim)), keepdim=True)
@@ -169,7 +169,7 @@ def shift(x: Tensor, shift_N3: Tensor) -> Tensor:
 
 
 def cut(x: Tensor, side: int, hole_ND: Tensor) -> Tensor:
-    """Normalised samples with zero, their mean, in a square of ``side`` pixels around each centre, clipped at the edge."""
+    """Normalised samples, set to zero (their mean) in a square of ``side`` pixels around each centre."""
     blank = torch.ones((), dtype=torch.bool, device=x.device)
     for dim, (size, centre_N) in enumerate(zip(x.shape[2:], hole_ND.unbind(1), strict=True), start=2):
         place = torch.arange(size, device=x.device) - (centre_N[:, None] - side // 2)

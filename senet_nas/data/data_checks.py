@@ -1,4 +1,4 @@
-"""Checks of images and labels before the first training: errors for what no training survives, notes for what is odd."""
+"""Checks of images and labels before the first training: errors that stop a search, and notes about what is odd."""
 
 import hashlib
 from collections.abc import Mapping, Sequence

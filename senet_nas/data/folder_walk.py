@@ -1,4 +1,4 @@
-"""The images below a folder as people have folders: links followed, hidden files and litter left out, the rest counted."""
+"""The images below a folder: links followed, hidden files and litter left out, all other files counted."""
 
 import os
 from collections import Counter
@@ -53,7 +53,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def walk(folder: Path) -> Walked:
-    """All image files below a folder, at any depth, as `os.walk` with links would find them, in the order of their paths.
+    """All image files below a folder, at any depth, as `os.walk` with links finds them, in the order of their paths.
 
     A folder that links lead to twice, or that contains itself through a link, is read once. Raises OSError.
     """

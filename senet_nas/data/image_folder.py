@@ -142,7 +142,7 @@ def _root(spec: DataSpec, base: Path) -> Path:
 
 
 def _parts(root: Path) -> dict[str, Path]:
-    """The folder of each set; the root as the only set if its folders are classes. Raises UserError for misnamed sets."""
+    """The folder of each set; the root as only set if its folders are classes. Raises UserError for misnamed sets."""
     # A set holds folders and a class holds images, so a class may be called `valid`.
     folders = [folder for folder in root.iterdir() if folder.is_dir()]
     sets = {folder.name for folder in folders if any(inner.is_dir() for inner in folder.iterdir())}

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-# From this share of the machine's memory on, images come from files: reading and splitting takes their size three times.
+# Images that need a larger share of the machine's memory come from files: reading and splitting takes three times as
+# much.
 SHARE = 0.25
 # Begins like the scratch folders of a search, so that the next search removes what a killed process left.
 PREFIX = "senet-images-"
@@ -50,7 +51,7 @@ def size(found: image_folder.Listing, spec: DataSpec) -> int:
 
 
 def room(needed: int, folder: Path | None = None) -> Path:
-    """A folder with space for ``needed`` bytes: ``folder``, else a temporary one that is removed when this process ends.
+    """A folder with space for ``needed`` bytes: ``folder``, else a temporary one that is removed with this process.
 
     Raises UserError (code 4) where the disk is too small.
     """

@@ -1,4 +1,4 @@
-"""The images of a search as files that its workers map into memory: read once and held once, by any number of workers."""
+"""The images of a search as files that its workers map into memory: read once and held once for all of them."""
 
 import atexit
 import fcntl

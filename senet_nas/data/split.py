@@ -41,7 +41,7 @@ def split(labels: Mapping[str, Labels], spec: DataSpec, n_classes: int) -> dict[
     return {"train": ("train", order[:n_train]), "validation": validation, "test": test}
 
 
-# -- inside -------------------------------------------------------------------------------------------------------------
+# -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _check_sizes(n_train: int, n_val: int, n: int, own: int | None, spec: DataSpec, n_classes: int) -> None:

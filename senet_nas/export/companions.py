@@ -47,8 +47,8 @@ def main(paths):
         with torch.inference_mode():
             chances = network(normalise(x[None])).softmax(1)[0]
         best = chances.topk(min(3, len(classes)))
-        words = ", ".join(f"{{classes[k]}} {{100 * p:.1f}} %" for p, k in zip(best.values.tolist(), best.indices.tolist()))
-        print(f"{{path}}: {{words}}")
+        found = zip(best.values.tolist(), best.indices.tolist())
+        print(f"{{path}}: {{', '.join(f'{{classes[k]}} {{100 * p:.1f}} %' for p, k in found)}}")
     return status
 
 

@@ -75,7 +75,7 @@ def inputs(record: Record, labelled: Labelled | None) -> Iterator[Tensor]:
 
 
 def agree(name: str, network: Forward, written: Forward, inputs: Sequence[Tensor], tolerance: float) -> float:
-    """The largest difference between two networks' logits. Raises RuntimeError above the tolerance, or for another class.
+    """The largest difference of two networks' logits. Raises RuntimeError above the tolerance, or for another class.
 
     The tolerance holds for logits up to 1. Of larger logits (a network that was trained briefly may have thousands), it
     is a share of the largest, because that is how float32 rounds.

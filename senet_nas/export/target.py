@@ -11,7 +11,7 @@ from spaces import UserError, durable
 
 
 def check(target: Path, force: bool) -> None:
-    """Raises UserError unless an export may be written to ``target``: ``force`` replaces another export, nothing else."""
+    """Raises UserError unless an export may be written to ``target``; ``force`` replaces only an earlier export."""
     if target.exists() and not target.is_dir():
         raise UserError(f"{target} is a file; an export is a folder")
     if not target.exists() or not any(target.iterdir()):
@@ -38,7 +38,7 @@ def workspace(target: Path) -> Iterator[Path]:
 
 
 def move(work: Path, target: Path) -> None:
-    """Brings the finished folder to the disk and renames it to ``target``; an earlier export leaves with the workspace."""
+    """Brings the finished folder to the disk and renames it to ``target``; an earlier export goes with ``work``."""
     for path in work.iterdir():
         durable.sync(path)
     durable.sync(work)

@@ -1,7 +1,7 @@
 """The state of a training between two epochs, on disk: tensors as safetensors, all else as JSON, nothing pickled.
 
-``checkpoint.json`` is written last. It names its tensors by epoch and SHA-256, and carries its own SHA-256. Only then are
-the tensors of the previous checkpoint removed, so a crash at any moment leaves one complete checkpoint.
+``checkpoint.json`` is written last. It names its tensors by epoch and SHA-256, and carries its own SHA-256. Only then
+are the tensors of the previous checkpoint removed, so a crash at any moment leaves one complete checkpoint.
 """
 
 import logging
@@ -14,8 +14,8 @@ from spaces import durable
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Least time between two checkpoints; a shorter training is quickly repeated. On two busy CPU cores, saving took 0.06 s for
-# cifar_resnet20 (2 MB) and 0.9 s for resnet18 (90 MB).
+# Least time between two checkpoints; a shorter training is quickly repeated. On two busy CPU cores, saving took 0.06 s
+# for cifar_resnet20 (2 MB) and 0.9 s for resnet18 (90 MB).
 CHECKPOINT_SECONDS = 10.0
 RECORD = "checkpoint.json"
 # Increase it when the meaning of a record changes: checkpoints with another number are not read.

@@ -117,13 +117,13 @@ def test_accuracy(
 
 
 def save(model: nn.Module, path: Path) -> None:
-    """Writes the weights as safetensors, durably: after a power cut the file is complete or not there. Raises OSError."""
+    """Writes the weights as safetensors: after a power cut the file is complete or not there. Raises OSError."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     durable.write(path, serialised(tensors))
 
 
 class _CheckpointKeeper:
-    """The checkpoint of one training: read once at the start, then saved at intervals. Without a folder, does nothing."""
+    """The checkpoint of one training: read at the start, then saved at intervals. Does nothing without a folder."""
 
     def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float], group: Group) -> None:
         self._folder = folder if group.is_first else None
@@ -154,13 +154,20 @@ class _CheckpointKeeper:
         self._saved = self._clock()
 
 
-@functools.lru_cache(maxsize=1)
 def images(spec: DataSpec, base: str, file: str | None = None, node: str | None = None) -> Data:
     """The images of a spec, read once in a process and kept.
 
-    ``file``: read them from where ``share`` left them. ``node``: under this name, the first process of the machine reads
-    them for all others.
+    ``file``: read them from where ``share`` left them. ``node``: under this name, the first process of the machine
+    reads them for all others.
     """
+    return _kept_images(spec, base, file, node)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=1)
+def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) -> Data:
     if node is not None:
         return shared.of_node(spec, base, node)
     if file is not None:

@@ -150,7 +150,7 @@ class Training:
 
 
 def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    """The moving average w' <- d w' + (1 - d) w, updated after every step; it starts as the weights after the first step.
+    """The moving average w' <- d w' + (1 - d) w, updated after every step, from the weights after the first step on.
 
     It includes running statistics. None if the recipe has none. Source: Polyak and Juditsky, SIAM J. Control Optim. 30,
     1992; exponential as in Tan and Le, arXiv 1905.11946.
@@ -162,7 +162,7 @@ def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:
-    """The learning rate at a point in time, in epochs: linear warm-up, then cosine to zero or a tenth at each milestone."""
+    """The learning rate after ``epoch`` epochs: linear warm-up, then cosine to zero or a tenth at each milestone."""
     if epoch < recipe.warmup:
         return recipe.lr * (epoch + 1e-3) / recipe.warmup
     done = epoch / recipe.epochs

@@ -14,8 +14,8 @@ from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 
-# A batch has at most this many images and this many numbers: for 332 images of 224 x 224 pixels, the largest feature map
-# of a ResNet-50 takes 1.1 GB.
+# A batch has at most this many images and this many numbers: for 332 images of 224 x 224 pixels, the largest feature
+# map of a ResNet-50 takes 1.1 GB.
 EVALUATION_BATCH = 1000
 EVALUATION_SIZE = 50_000_000
 # A gate below the first value blocks its channel almost entirely; one above the second hardly changes it.

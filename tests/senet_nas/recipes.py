@@ -1,4 +1,4 @@
-"""Recipes that the tests of batches, files, resumption and devices go over: every option that draws by chance, and all at once."""
+"""Recipes for tests of batches, files, resumption and devices: each option that draws at random, and all at once."""
 
 from dataclasses import fields
 
@@ -6,9 +6,19 @@ from senet_nas.recipe import Recipe
 
 # What stays the same from epoch to epoch: tested where it is used.
 STEADY = {
-    "epochs", "batch_size", "lr", "momentum", "nesterov", "weight_decay", "schedule", "milestones", "warmup",
-    "label_smoothing", "precision", "ema",
-}  # fmt: skip
+    "epochs",
+    "batch_size",
+    "lr",
+    "momentum",
+    "nesterov",
+    "weight_decay",
+    "schedule",
+    "milestones",
+    "warmup",
+    "label_smoothing",
+    "precision",
+    "ema",
+}
 OPTIONS = {
     "none": {"flip": False, "crop": 0},
     "flip": {"flip": True},
@@ -20,8 +30,16 @@ OPTIONS = {
     "cutout": {"cutout": 3},
     "balanced": {"sampling": "balanced"},
     "random size, turned": {"crop_area": 0.3, "rotation": 15.0},
-    "all": {"flip": True, "crop_area": 0.08, "rotation": 10.0, "jitter": 0.2, "shift": 20, "cutout": 2, "sampling": "balanced"},
-}  # fmt: skip
+    "all": {
+        "flip": True,
+        "crop_area": 0.08,
+        "rotation": 10.0,
+        "jitter": 0.2,
+        "shift": 20,
+        "cutout": 2,
+        "sampling": "balanced",
+    },
+}
 
 
 def chance() -> set[str]:

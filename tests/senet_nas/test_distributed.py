@@ -1,4 +1,4 @@
-"""Two processes train what one trains with the same batches: the same gradients, and curves as alike as those of two seeds."""
+"""Two processes train as one does with the same batches: the same gradients, and curves as close as two seeds'."""
 
 import json
 import statistics

@@ -53,9 +53,14 @@ def interrupted(group: Group, folder: Path) -> None:
 
     def train(name: str) -> list[int]:
         reports = evaluate(
-            SE, Seed(1), task, weights=folder / f"{name}.safetensors", checkpoint=folders[name], clock=clock.__next__,
+            SE,
+            Seed(1),
+            task,
+            weights=folder / f"{name}.safetensors",
+            checkpoint=folders[name],
+            clock=clock.__next__,
             group=group,
-        )  # fmt: skip
+        )
         return [report.epoch for report in (reports if name == "whole" or stopped else itertools.islice(reports, 2))]
 
     stopped = False

@@ -7,8 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from search.cli.app import cli
-from senet_nas.costs import diagram as network
+from senet_nas.costs import diagram
 from senet_nas.costs.breakdown import show
+from senet_nas.costs.priced import price
 from senet_nas.costs.profile import profile
 from senet_nas.network.build import build
 from spaces.errors import UserError
@@ -18,7 +19,7 @@ IMAGES = {"image_size": 32, "channels": 3, "classes": 10}
 
 
 def shown(target: str, placement: str = "all"):
-    return show(target, placement, {"reduction": "4"}, None, **IMAGES)
+    return show(price(target, placement, {"reduction": "4"}, None, **IMAGES))
 
 
 def test_every_site_has_its_price_and_they_add_up():
@@ -46,19 +47,25 @@ def test_units_that_are_alike_share_a_line():
 
 @pytest.mark.parametrize(
     ("target", "image", "classes"),
-    [("cifar_resnet8", (3, 32, 32), 10), ("se_cifar_wrn16_8", (3, 32, 32), 10), ("signal_resnet8", (1, 500), 4),
-     ("resnet18", (3, 224, 224), 1000), ("se_inception_resnet_v2", (3, 299, 299), 1000)],
-)  # fmt: skip
+    [
+        ("cifar_resnet8", (3, 32, 32), 10),
+        ("se_cifar_wrn16_8", (3, 32, 32), 10),
+        ("signal_resnet8", (1, 500), 4),
+        ("resnet18", (3, 224, 224), 1000),
+        ("se_inception_resnet_v2", (3, 299, 299), 1000),
+    ],
+)
 def test_unless_said_otherwise_it_is_priced_for_the_data_it_was_made_for(target, image, classes):
-    for found in (show(target, "all", {}, 1), profile(target, "all", {}, 1)):
+    priced = price(target, "all", {}, 1)
+    for found in (show(priced), profile(priced)):
         assert (found.image, found.classes) == (image, classes)
-    assert show(target, "all", {}, 1, classes=7).classes == 7
+    assert show(price(target, "all", {}, 1, classes=7)).classes == 7
 
 
 @pytest.mark.parametrize("target", [KEY, "cifar_resnet56", "resnet50"])
 def test_the_drawing_has_a_mark_for_each_se_and_a_name_for_each_unit(target):
     found = shown(target)
-    root = ElementTree.fromstring(network.svg(found))
+    root = ElementTree.fromstring(diagram.svg(found))
     marks = [rect for rect in root.findall(".//{*}rect") if rect.find("{*}title") is not None]
     texts = [text.text for text in root.findall(".//{*}text")]
     assert len(marks) == sum(unit.se is not None for unit in found.units)
@@ -69,8 +76,8 @@ def test_the_drawing_has_a_mark_for_each_se_and_a_name_for_each_unit(target):
 
 def test_marks_stand_where_se_acts():
     marks = {}
-    for position in network.COLOURS.keys() - {"output"}:
-        root = ElementTree.fromstring(network.svg(shown(f"cifar_resnet8/avg:fc4:sigmoid@{position}/-/-")))
+    for position in diagram.COLOURS.keys() - {"output"}:
+        root = ElementTree.fromstring(diagram.svg(shown(f"cifar_resnet8/avg:fc4:sigmoid@{position}/-/-")))
         [mark] = [rect for rect in root.findall(".//{*}rect") if rect.find("{*}title") is not None]
         marks[position] = (float(mark.get("x")), float(mark.get("y")))
     assert sorted(marks, key=lambda p: marks[p]) == ["pre_unit", "identity", "mid", "pre_addition", "post_addition"]

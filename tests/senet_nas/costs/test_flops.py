@@ -21,10 +21,23 @@ from tests.senet_nas.covering import EXCITATIONS, spelt
 
 SIDE, CLASSES = 96, 7
 CHEAP = {
-    "cifar_resnet8", "cifar_preact_resnet20", "signal_resnet8", "resnet18", "resnet50", "resnext50_32x4d", "resnet50_v1",
-    "bn_inception", "mobilenet_v1", "inception_v3", "vgg11_bn", "mobilenet_v3_small", "efficientnet_b0",
-    "shufflenet_v2_x1_0", "regnet_y_400mf", "convnext_tiny",
-}  # fmt: skip
+    "cifar_resnet8",
+    "cifar_preact_resnet20",
+    "signal_resnet8",
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "resnet50_v1",
+    "bn_inception",
+    "mobilenet_v1",
+    "inception_v3",
+    "vgg11_bn",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "shufflenet_v2_x1_0",
+    "regnet_y_400mf",
+    "convnext_tiny",
+}
 NAMES = [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) for name in names()]
 
 

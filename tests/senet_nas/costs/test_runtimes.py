@@ -45,9 +45,16 @@ def test_a_training_step_makes_gradients_anew_each_time():
 
 @pytest.mark.parametrize(
     ("spec", "word"),
-    [(LatencySpec(runtime="cudagraph", device="cpu"), "GPU"), (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "float32"),
-     pytest.param(LatencySpec(device="cuda"), "no GPU", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"))],
-)  # fmt: skip
+    [
+        (LatencySpec(runtime="cudagraph", device="cpu"), "GPU"),
+        (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "float32"),
+        pytest.param(
+            LatencySpec(device="cuda"),
+            "no GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
 def test_what_cannot_be_measured_here_is_refused(spec, word):
     with pytest.raises(UserError, match=word):
         forward(build(PLAIN, in_channels=1, num_classes=10), (1, 16, 16), spec)

@@ -1,4 +1,4 @@
-"""200 image files as scanners, phones and laboratories write them, each with what must be read, or why it is refused."""
+"""200 image files as scanners, phones and laboratories write them, each with its true content or why it is refused."""
 
 import io
 import struct
@@ -17,8 +17,8 @@ COLOURS = np.stack([RAMP, RAMP[::-1], RAMP.T], axis=-1)
 
 @dataclass(frozen=True)
 class Odd:
-    """``content`` of a file; ``grey`` what a reader of one channel must see, within ``tolerance`` levels; or ``refused``:
-    a part of the reason. ``white`` is the white of its data set."""
+    """``content`` of a file; ``grey`` what a reader of one channel must see, within ``tolerance`` levels; or
+    ``refused``: a part of the reason. ``white`` is the white of its data set."""
 
     name: str
     content: bytes
@@ -203,7 +203,8 @@ def damaged() -> Iterator[Odd]:
     flipped[png.index(b"IDAT") + 12] ^= 0xFF
     for name, content in {
         "nothing": b"", "one byte": b"x", "text": b"not an image\n" * 40, "a page": b"<html><body>404</body></html>",
-        "zeros": bytes(500), "PNG head alone": png[:33], "half a PNG": png[: len(png) // 2], "PNG flipped": bytes(flipped),
+        "zeros": bytes(500), "PNG head alone": png[:33], "half a PNG": png[: len(png) // 2],
+        "PNG flipped": bytes(flipped),
         "JPEG head alone": jpeg[:20], "half a JPEG": jpeg[: len(jpeg) // 2], "GIF head alone": gif[:12],
         "half a TIFF": tiff(RAMP)[:150], "TIFF head alone": tiff(RAMP)[:8], "TIFF with a lie": b"II*\0" + b"\xff" * 60,
         "compressed text": zlib.compress(b"text" * 99), "BMP head alone": written(Image.fromarray(RAMP), "BMP")[:30],

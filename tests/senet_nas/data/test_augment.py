@@ -105,7 +105,8 @@ def test_random_sizes_come_as_those_of_torchvision():
     n, transform = 4000, v2.RandomResizedCrop(8, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
     torch.manual_seed(0)
     image = torch.zeros(1, 64, 64)
-    theirs = torch.tensor([[p[k] for k in ("top", "left", "height", "width")] for p in (transform.make_params([image]) for _ in range(n))]).double()  # fmt: skip
+    drawn = [transform.make_params([image]) for _ in range(n)]
+    theirs = torch.tensor([[p["top"], p["left"], p["height"], p["width"]] for p in drawn]).double()
     ours = boxes(Policy(area=0.08, ratio=4 / 3), n, (64, 64), torch.Generator().manual_seed(1)).double()
     assert (ours[:, 2:] >= 1).all()
     assert (ours[:, :2] + ours[:, 2:] <= 64).all()

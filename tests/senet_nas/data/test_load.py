@@ -57,9 +57,13 @@ def test_the_test_set_does_not_depend_on_how_much_trains(data):
 
 @pytest.mark.parametrize(
     ("spec", "key"),
-    [({"train": 1438}, "data.train"), ({"train": 9}, "data.train"), ({"train": 1000, "validation": 439}, "data.validation"),
-     ({"train": 5000}, "data.train")],
-)  # fmt: skip
+    [
+        ({"train": 1438}, "data.train"),
+        ({"train": 9}, "data.train"),
+        ({"train": 1000, "validation": 439}, "data.validation"),
+        ({"train": 5000}, "data.train"),
+    ],
+)
 def test_impossible_sizes_are_refused_with_the_numbers(spec, key):
     with pytest.raises(UserError) as caught:
         load(DataSpec(dataset="digits", **spec))

@@ -152,9 +152,12 @@ def test_items_come_in_order_and_errors_come_through() -> None:
 def test_the_files_go_with_the_process(tmp_path: Path) -> None:
     program = "from senet_nas.data import memory_map; print(memory_map.room(1))"
     printed = subprocess.run(
-        [sys.executable, "-c", program], env={"TMPDIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+        [sys.executable, "-c", program],
+        env={"TMPDIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert printed.startswith(str(tmp_path / memory_map.PREFIX))
     assert not list(tmp_path.iterdir())
 

@@ -67,7 +67,8 @@ def counted(*arguments, **more):
         log.write("read\\n")
     return real(*arguments, **more)
 shared.load = counted
-spec = DataSpec("image_folder", sys.argv[2], image_size=16, streaming=sys.argv[3]) if sys.argv[2] else DataSpec("digits")
+folder, streaming = sys.argv[2:4]
+spec = DataSpec("image_folder", folder, image_size=16, streaming=streaming) if folder else DataSpec("digits")
 data = shared.of_node(spec, ".", "name")
 print(data.fingerprint, float(data.x_train.double().sum()), flush=True)
 sys.stdin.readline()
@@ -95,7 +96,8 @@ def test_of_the_workers_of_a_machine_one_reads_the_images_and_all_map_them(tmp_p
 
     def started():
         command = [sys.executable, "-c", WORKER, str(log), path, how]
-        return subprocess.Popen(command, env={**os.environ, "TMPDIR": str(scratch)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+        there = {**os.environ, "TMPDIR": str(scratch)}
+        return subprocess.Popen(command, env=there, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     workers = [started() for _ in range(3)]
     said = {worker.stdout.readline() for worker in workers}

@@ -173,9 +173,16 @@ def test_it_learns_and_is_taken_home(data, tmp_path):
     *_, last = fit(network, data, recipe, seed=Seed(0))
     assert last["val_accuracy"] > 50  # four classes: 25 by chance
     taken = export(
-        network.eval(), SE_EVERYWHERE, tmp_path / "export", input_shape=data.shape, mean=data.mean, std=data.std,
-        classes=data.classes, labelled=(data.x_val, data.y_val), forms=["model.py"],
-    )  # fmt: skip
+        network.eval(),
+        SE_EVERYWHERE,
+        tmp_path / "export",
+        input_shape=data.shape,
+        mean=data.mean,
+        std=data.std,
+        classes=data.classes,
+        labelled=(data.x_val, data.y_val),
+        forms=["model.py"],
+    )
     assert taken.accuracy == pytest.approx(dict.fromkeys(taken.accuracy, last["val_accuracy"]), abs=1.01)
     np.save(tmp_path / "one.npy", data.x_val[0].numpy())
     command = [sys.executable, "predict.py", str(tmp_path / "one.npy")]

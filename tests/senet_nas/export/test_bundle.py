@@ -321,7 +321,7 @@ def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp
 
 
 def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_path: Path) -> None:
-    """Its reading of a file, side by side with ours of a folder: the shorter side resized to 12, of that the middle 8."""
+    """It reads a file as we read a folder: the shorter side resized to 12 pixels, of that the centre of 8."""
     pixels = torch.randint(0, 256, (21, 30, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     picture = tmp_path / "picture.png"
     Image.fromarray(pixels.numpy()).save(picture)

@@ -21,11 +21,26 @@ from spaces.placements import place
 
 # One network of each file of backbones, the smallest, with the side of its inputs: what it needs not to vanish.
 FAMILIES = {
-    "cifar_resnet8": 32, "cifar_preact_resnet20": 32, "signal_resnet8": 100, "resnet18": 64, "resnet50_v1": 64,
-    "senet154_plain": 64, "bn_inception": 64, "inception_v4": 96, "inception_resnet_v2": 96, "mobilenet_v1": 64,
-    "inception_v3": 96, "vgg11_bn": 32, "densenet121": 64, "mobilenet_v2": 64, "mobilenet_v3_small": 64,
-    "efficientnet_b0": 64, "shufflenet_v2_x1_0": 64, "regnet_y_400mf": 64, "convnext_tiny": 64,
-}  # fmt: skip
+    "cifar_resnet8": 32,
+    "cifar_preact_resnet20": 32,
+    "signal_resnet8": 100,
+    "resnet18": 64,
+    "resnet50_v1": 64,
+    "senet154_plain": 64,
+    "bn_inception": 64,
+    "inception_v4": 96,
+    "inception_resnet_v2": 96,
+    "mobilenet_v1": 64,
+    "inception_v3": 96,
+    "vgg11_bn": 32,
+    "densenet121": 64,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_small": 64,
+    "efficientnet_b0": 64,
+    "shufflenet_v2_x1_0": 64,
+    "regnet_y_400mf": 64,
+    "convnext_tiny": 64,
+}
 
 STRANGER = """
 import importlib.util, json, pathlib, sys

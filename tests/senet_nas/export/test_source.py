@@ -33,10 +33,23 @@ def settings(module: nn.Module) -> dict[str, object]:
     return {name: value for name, value in vars(module).items() if isinstance(value, bool | int | float | str | tuple)}
 
 
-@pytest.mark.parametrize("backbone", [
-    "cifar_resnet110", "resnet18", "resnet50", "cifar_preact_resnet20", "bn_inception", "densenet121", "mobilenet_v2",
-    "mobilenet_v3_small", "efficientnet_b0", "shufflenet_v2_x1_0", "regnet_y_400mf", "convnext_tiny",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        "cifar_resnet110",
+        "resnet18",
+        "resnet50",
+        "cifar_preact_resnet20",
+        "bn_inception",
+        "densenet121",
+        "mobilenet_v2",
+        "mobilenet_v3_small",
+        "efficientnet_b0",
+        "shufflenet_v2_x1_0",
+        "regnet_y_400mf",
+        "convnext_tiny",
+    ],
+)
 def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
     network = build(covering(backbone)[0], num_classes=6).train()  # untrained and in eval mode, it grows past 32 bits
     for module in network.modules():

@@ -26,8 +26,9 @@ def state(epoch=1, value=1.0):
         "model": {"w": torch.full((2, 3), value), "norm.batches": torch.tensor(epoch)},
         "average": {"module.w": torch.full((2, 3), value / 2), "n_averaged": torch.tensor(epoch)},
         "optimizer": {"param_groups": groups, "state": {0: {"momentum_buffer": torch.ones(2, 3), "step": 7}}},
-        "generator": generator.get_state(), "epoch": epoch,
-    }  # fmt: skip
+        "generator": generator.get_state(),
+        "epoch": epoch,
+    }
 
 
 def equal(a, b):

@@ -147,9 +147,13 @@ def test_a_short_training_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     ("architecture", "seed", "task"),
-    [("cifar_resnet8/-/-/avg:fc4:sigmoid@identity", Seed(0), LONG), (SE, Seed(0, 1), LONG), (SE, Seed(1), LONG),
-     (SE, Seed(0), replace(LONG, recipe=replace(LONG.recipe, lr=0.05)))],
-)  # fmt: skip
+    [
+        ("cifar_resnet8/-/-/avg:fc4:sigmoid@identity", Seed(0), LONG),
+        (SE, Seed(0, 1), LONG),
+        (SE, Seed(1), LONG),
+        (SE, Seed(0), replace(LONG, recipe=replace(LONG.recipe, lr=0.05))),
+    ],
+)
 def test_anothers_checkpoint_is_not_gone_on_from(tmp_path, architecture, seed, task):
     begun(tmp_path, 1)
     assert next(evaluate(architecture, seed, task, checkpoint=tmp_path)).epoch == 1
@@ -167,7 +171,7 @@ def test_a_training_does_not_fail_for_its_checkpoint(tmp_path, uninterrupted):
 
 
 def test_weights_are_saved_whole_or_not_at_all(tmp_path):
-    """As a power cut between writing and renaming would leave them: the earlier file, and a half-written one beside it."""
+    """A disk that fills between writing and renaming leaves the earlier file, and nothing beside it."""
     path = tmp_path / "model.safetensors"
     model = build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10)
     evaluation.save(model, path)
@@ -180,3 +184,13 @@ def test_weights_are_saved_whole_or_not_at_all(tmp_path):
         failpoints.arm("")
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_process_reads_its_images_once(monkeypatch):
+    """However the arguments are given: the driver asks with two of them, a worker with all four."""
+    reads = []
+    monkeypatch.setattr(evaluation, "load", lambda spec, *, base: reads.append(base))
+    spec = DataSpec(dataset="digits", split_seed=77)
+    evaluation.images(spec, "here")
+    evaluation.images(spec, "here", None, None)
+    assert reads == ["here"]
