@@ -4,6 +4,7 @@ import pytest
 
 from search.planning.budget_split import BudgetSplit, trainings_used
 from search.results.confirmation import sizes
+from search.state.facts import ConfirmationFact, Facts, Sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from tests.search import ledgers
@@ -20,6 +21,10 @@ def ledger():
     ledger.plan([(other, Seed(0, 8))], role="search", origin="sampler")
     ledgers.train(ledger, other, [91.0] * 2, block=1, role="confirm", origin="confirmation 1")
     return ledger
+
+
+def confirmation(budget, finalists=(1,)):
+    return ConfirmationFact(Sizes(1, 3, 3, 1), finalists, budget)
 
 
 def stop(ledger, replicate, share):
@@ -48,13 +53,12 @@ def test_stopped_trainings_count_by_their_share_and_the_sum_is_rounded_up(ledger
 
 def test_the_search_may_use_what_no_confirmation_needs(ledger):
     split = BudgetSplit(ledger, 64)
-    assert (split.confirmed, split.rounds, split.sizes) == (0, [], sizes(64))
+    assert (split.confirmed, split.rounds, split.sizes) == (0, (), sizes(64))
     assert split.search_target == 64 - 2 - sizes(64).total
 
 
 def test_after_a_confirmation_only_what_was_added_is_divided(ledger):
-    none = {"finalists": [], "budget": 60}
-    ledger.note(confirmations=[{"finalists": [1], "budget": 24}, {"finalists": [1], "budget": 40}, none])
+    ledger.note(Facts(confirmations=(confirmation(24), confirmation(40), confirmation(60, finalists=()))))
     split = BudgetSplit(ledger, 96)
     assert split.confirmed == 40
     assert split.sizes == sizes(56)
@@ -66,7 +70,7 @@ def test_a_search_that_ends_now_gets_a_third_of_what_it_used_for_its_confirmatio
     assert BudgetSplit(ledger, 64).sizes_of_early_end == sizes(14)
     ledgers.train(ledger, ledger.entries[0], [90.0] * 37)
     assert BudgetSplit(ledger, 99).sizes_of_early_end == sizes(64)
-    ledger.note(confirmations=[{"finalists": [1], "budget": 24}])
+    ledger.note(Facts(confirmations=(confirmation(24),)))
     assert BudgetSplit(ledger, 99).sizes_of_early_end == sizes(32)
-    ledger.note(confirmations=[{"finalists": [1], "budget": 90}])
+    ledger.note(Facts(confirmations=(confirmation(90),)))
     assert BudgetSplit(ledger, 99).sizes_of_early_end == sizes(0)

@@ -14,7 +14,7 @@ from search.results.confirmation import compare, smallest_provable
 from search.results.evidence import observations
 from search.results.objectives import Objective
 from search.results.result import Rules
-from search.state.facts import ConfirmationFact, DataFact, Facts, Sizes
+from search.state.facts import ConfirmationFact, DataFact, Facts, HeldOutFact, Sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -325,7 +325,7 @@ def test_what_is_under_way_is_not_tested_before_it_has_ended():
 
 def test_a_round_that_was_ended_is_tested_whatever_still_waits():
     ledger = confirming(waiting=1)
-    ledger.note(confirmations_ended=1)
+    ledger.note(Facts(confirmations_ended=1))
     assert front.compute("run", ledger, RULES)["a1"].verdict == "proven"
 
 
@@ -346,12 +346,12 @@ def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
     ledger = confirming()
     for number, values in {0: spread(95, 3, 1.0), 2: spread(96, 3, 1.0)}.items():
         ledgers.train(ledger, ledger.entries[number], values, block=2, role="confirm", origin="confirmation 3")
-    first = ledger.fact("confirmations")[0]
-    small = {"finalists": 1, "each": 3, "plain": 3, "blocks": 1}
-    none = {"sizes": {**small, "finalists": 0}, "finalists": [], "budget": 99}
-    ledger.note(confirmations=[first, none, {"sizes": small, "finalists": [2], "budget": 140}])
+    (first,) = ledger.facts.confirmations
+    small = Sizes(finalists=1, each=3, plain=3, blocks=1)
+    none = ConfirmationFact(Sizes(0, 0, 0, 0), (), budget=99)
+    ledger.note(Facts(confirmations=(first, none, ConfirmationFact(small, (2,), budget=140))))
     found = front.compute("run", ledger, RULES)
-    assert found.provable == pytest.approx(smallest_provable(found.sigma, Sizes(**small), 0.05, 1))
+    assert found.provable == pytest.approx(smallest_provable(found.sigma, small, 0.05, 1))
     assert found["a2"].fresh_gain == pytest.approx(3.0)  # of the first round, which proved it
     rounds = [observations(t for t in ledger.trainings if t.origin == f"confirmation {n}") for n in (1, 3)]
     assert found["a1"].p_value == compare(rounds, 0.05)[1].p_value
@@ -380,7 +380,7 @@ def test_logged_values_are_averaged_over_those_trainings_that_logged_them():
 
 def test_a_cost_that_was_measured_at_the_end_replaces_the_predicted_one():
     ledger = make_ledger([spread(95), spread(96)])
-    ledger.note(latency={"a1": {"params_overhead": 70.0, "latency_overhead": 3.0}})
+    ledger.note(Facts(latency={"a1": {"params_overhead": 70.0, "latency_overhead": 3.0}}))
     found = front.compute("run", ledger, RULES)
     assert (found["a1"].params_overhead, found["a1"].latency_overhead, found["a1"].allowed) == (70.0, 3.0, False)
 
@@ -388,8 +388,8 @@ def test_a_cost_that_was_measured_at_the_end_replaces_the_predicted_one():
 def test_the_test_result_is_handed_on():
     ledger = make_ledger([spread(95)])
     assert front.compute("run", ledger, RULES).test is None
-    ledger.note(test={"a0": 94.0})
-    assert front.compute("run", ledger, RULES).test == {"a0": 94.0}
+    ledger.note(Facts(test=HeldOutFact("2026-01-01", {"a0": ({"accuracy": 94.0},)})))
+    assert "2026-01-01" in str(front.compute("run", ledger, RULES).test)
 
 
 def test_what_has_not_finished_has_no_point():

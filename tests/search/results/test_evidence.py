@@ -3,12 +3,13 @@
 import pytest
 
 from search.results.evidence import Evidence, observations
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import Site
 from tests.search import ledgers
 
-SITES = [{"name": f"{stage}.0", "stage": stage, "channels": {"pre_addition": 16}} for stage in (1, 2)]
+SITES = tuple(Site(f"{stage}.0", stage, {"pre_addition": 16}) for stage in (1, 2))
 
 
 @pytest.fixture
@@ -32,22 +33,22 @@ def test_only_finished_trainings_are_observed(ledger):
 def test_what_a_ledger_does_not_say_is_not_made_up(ledger):
     evidence = Evidence.of(ledger)
     assert (evidence.images, evidence.classes, evidence.resolution, evidence.space_size) == (0, 0, 0.0, 3)
-    assert evidence.sites == []
+    assert not evidence.sites
     assert evidence.features.matrix.shape == (3, 0)
 
 
 def test_what_a_ledger_says_is_taken(ledger):
-    ledger.note(data={"validation": 250, "classes": ["a", "b", "c"]}, space_size=64, sites=SITES)
+    ledger.note(Facts(data=DataFact(validation=250, classes=("a", "b", "c")), space_size=64, sites=SITES))
     evidence = Evidence.of(ledger)
     assert (evidence.images, evidence.classes, evidence.resolution, evidence.space_size) == (250, 3, 0.4, 64)
-    assert list(evidence.sites) == [Site(s["name"], s["stage"], s["channels"]) for s in SITES]
+    assert tuple(evidence.sites) == SITES
     assert [a.key for a in evidence.architectures] == [ledgers.key(n) for n in range(3)]
     assert len(evidence.features.matrix) == 3
     assert evidence.features.columns
 
 
 def test_measured_costs_replace_predicted_ones_of_that_architecture_alone(ledger):
-    ledger.note(latency={"a1": {"latency": 2.0, "params_overhead": 6.0}})
+    ledger.note(Facts(latency={"a1": {"latency": 2.0, "params_overhead": 6.0}}))
     evidence = Evidence.of(ledger)
     assert evidence.price(1) == {**ledgers.price(5.0), "latency": 2.0, "params_overhead": 6.0}
     assert evidence.price(2) == ledgers.price(9.0)

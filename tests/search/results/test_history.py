@@ -11,6 +11,7 @@ from search.results import history
 from search.results.evidence import observations
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from tests.search import ledgers
 from tests.search.results.test_compute import RULES, make_ledger
@@ -109,12 +110,12 @@ def test_what_is_over_a_limit_is_no_member_whatever_it_gains():
 def test_a_step_takes_a_validation_image_at_what_it_is_worth():
     rows = [(0, 90.0)] * 3 + [(1, 93.0), (2, 93.0)]
     fine, coarse = finished_in_order(rows), finished_in_order(rows)
-    coarse.note(data={"validation": 10})
+    coarse.note(Facts(data=DataFact(validation=10)))
     assert history.steps(coarse, RULES)[-1].low < history.steps(fine, RULES)[-1].low - 0.1
 
 
 def test_of_a_large_space_less_is_found():
     ledger = finished_in_order(TRAININGS)
     before = history.steps(ledger, RULES)[-1].score
-    ledger.note(space_size=10_000)
+    ledger.note(Facts(space_size=10_000))
     assert history.steps(ledger, RULES)[-1].score < before
