@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from senet_nas.costs.measures import Measure, counted
 from senet_nas.costs.priced import Priced
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
@@ -54,7 +55,7 @@ def _time_line(name: str, found: "Comparison") -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """The costs of one architecture; overheads are in percent over plain.
+    """The costs of one architecture, by column, and those of plain; overheads are in percent over plain.
 
     MACs are those of convolutions and linear layers; ``macs_paper`` counts as the SENet paper does, with pooling and
     scaling.
@@ -64,33 +65,42 @@ class Profile:
     words: str
     image: tuple[int, ...]
     classes: int
-    params: int
-    params_plain: int
-    params_overhead: float
-    macs: int
-    macs_plain: int
-    macs_overhead: float
-    macs_paper: int
+    costs: Mapping[str, float]
+    plain: Mapping[str, float]
     timing: Timing | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        found = {name: value for name, value in vars(self).items() if name != "timing"}
-        if self.timing is None:
-            return found
-        return {**found, "latency": self.timing.to_dict()}
+        found: dict[str, Any] = {
+            "architecture": self.architecture,
+            "words": self.words,
+            "image": self.image,
+            "classes": self.classes,
+        }
+        for measure in counted():
+            found[measure.column] = int(self.costs[measure.column])
+            found[f"{measure.column}_plain"] = int(self.plain[measure.column])
+            found[measure.overhead] = self.costs[measure.overhead]
+        found["macs_paper"] = int(self.costs["macs_paper"])
+        if self.timing is not None:
+            found["latency"] = self.timing.to_dict()
+        return found
 
     def lines(self) -> list[str]:
         """The costs as text."""
         size = "x".join(str(n) for n in self.image)
         return [
             f"{self.words}   (images {size}, {self.classes} classes)",
-            f"params  {self.params:>16,}   plain {self.params_plain:>16,}   {self.params_overhead:+.2f} %",
-            f"MACs    {self.macs:>16,}   plain {self.macs_plain:>16,}   {self.macs_overhead:+.3f} %",
+            *(self._line(measure) for measure in counted()),
             "MACs are of convolutions and linear layers; with SE's pooling and scaling, as the SENet paper counts: "
-            f"{self.macs_paper:,}",
+            f"{self.costs['macs_paper']:,.0f}",
             *(self.timing.lines() if self.timing else ()),
             self.architecture,
         ]
+
+    def _line(self, measure: Measure) -> str:
+        cost = measure.shown(self.costs[measure.column])
+        plain = measure.shown(self.plain[measure.column])
+        return f"{measure.short:<8}{cost:>16}   plain {plain:>16}   {self.costs[measure.overhead]:+.3f} %"
 
 
 def profile(found: Priced, latency: LatencySpec | None = None) -> Profile:
@@ -98,19 +108,13 @@ def profile(found: Priced, latency: LatencySpec | None = None) -> Profile:
 
     Nothing is built unless ``latency`` is given: it says on what to measure time, and for how long. Raises UserError.
     """
-    plain = found.prices.plain
     return Profile(
         architecture=found.architecture.key,
         words=found.label,
         image=found.image,
         classes=found.classes,
-        params=int(found.costs["params"]),
-        params_plain=plain["params"],
-        params_overhead=found.costs["params_overhead"],
-        macs=int(found.costs["macs"]),
-        macs_plain=plain["macs"],
-        macs_overhead=found.costs["macs_overhead"],
-        macs_paper=int(found.costs["macs_paper"]),
+        costs=found.costs,
+        plain=found.prices.plain,
         timing=_timing(found, latency) if latency else None,
     )
 

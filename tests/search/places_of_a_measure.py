@@ -67,6 +67,7 @@ def found(folder: Path) -> dict[str, Any]:
         "front table": projection.table(front)["columns"],
         "view": json.dumps(view),
         "chosen": choose(front, "accurate", {"scalings_overhead": 2.0}).costs["scalings_overhead"],
+        "profile": _printed("profile", "cifar_resnet8"),
         "export": _printed("export", "--help"),
         "train": _printed("train", "--help"),
         "list": _printed("list", "measures"),

@@ -48,6 +48,11 @@ def test_tables_and_drawings_show_it(found):
     assert found["axis"] == "made-up scalings over plain, percent"
 
 
+def test_profile_prints_it(found):
+    line = next(line for line in found["profile"].splitlines() if line.startswith("scaled"))
+    assert line.split() == ["scaled", "1,112", "plain", "1,000", "+11.200", "%"]
+
+
 def test_mlflow_gets_it(found):
     assert found["figures"]["scalings_overhead"] == found["priced"]["scalings_overhead"]
     assert "scalings_overhead" in found["front table"]
