@@ -1,24 +1,20 @@
 """``senet-search export``: the network of a finished search, as files that need nothing of ours."""
 
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
-from search.results import compute as front
 from search.results import confirmation as confirm
 from search.results import selection as choice
-from search.results.result import Front, Point
-from search.setup.experiment_setup import kept, rules, validation
-from search.setup.opened_run import is_complete
+from search.results.result import Point
+from search.setup.experiment_setup import validation
+from search.setup.opened_run import OpenedRun, open_run
 from search.state import result_files
 from search.state import run_folder as folder
 from search.state.facts import DataFact, Facts
-from search.state.ledger import Ledger
 from search.state.records import Training
-from search.state.run_folder import RunFolder
 from search.track import projection
 from search.track import tracker as track
 from spaces.errors import NOTHING_USABLE, UserError
@@ -85,22 +81,18 @@ def export(
 
     Raises UserError where it has no weights or the target exists.
     """
-    place = folder.find(run, runs)
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = kept(place, ledger)
-        found = front.compute(place.name, ledger, rules(experiment))
-        point = choice.choose(found, pick, limits)
-        training = median(point, ledger, place, experiment)
-        facts = ledger.facts
-    whole = _Choice(found, point, training, experiment, place, facts)
-    taken = _write(whole, to or place.export / point.id, onnx=onnx, force=force)
+    with open_run(run, runs) as opened:
+        point = choice.choose(opened.front, pick, limits)
+        training = median(point, opened)
+    whole = _Choice(opened, point, training)
+    taken = _write(whole, to or opened.folder.export / point.id, onnx=onnx, force=force)
     return replace(taken, registered=_register(whole, taken.folder, register, alias)) if register else taken
 
 
 def _register(choice: "_Choice", folder: Path, name: str, alias: str) -> "Registered":
     from search.track import registry
 
-    tracking, runs = choice.experiment.tracking, choice.place.path.parent
+    tracking, runs = choice.experiment.tracking, choice.run.folder.path.parent
     store = registry.Store(track.store(tracking.uri, runs), runs, tracking.experiment or choice.experiment.name)
     facts = {name: value for name, value in _about(choice).items() if isinstance(value, str | int | float)}
     tags = {f"senet.{name}": str(value) for name, value in {"architecture": choice.point.architecture, **facts}.items()}
@@ -111,12 +103,17 @@ def _register(choice: "_Choice", folder: Path, name: str, alias: str) -> "Regist
 class _Choice:
     """What is exported, and all that is known about it."""
 
-    front: Front
+    run: OpenedRun
     point: Point
     training: Training
-    experiment: Experiment
-    place: RunFolder
-    facts: Facts
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.run.experiment
+
+    @property
+    def facts(self) -> Facts:
+        return self.run.facts
 
     @property
     def data(self) -> DataFact:
@@ -125,12 +122,12 @@ class _Choice:
         return self.facts.data
 
 
-def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experiment) -> Training:
+def median(point: Point, run: OpenedRun) -> Training:
     """The training whose weights to take: the median validation accuracy, neither the lucky nor the unlucky one."""
     kept = [
         t
-        for t in ledger.trainings
-        if (place.trainings / t.uid / result_files.WEIGHTS).exists() and t.state == "finished"
+        for t in run.ledger.trainings
+        if (run.folder.trainings / t.uid / result_files.WEIGHTS).exists() and t.state == "finished"
     ]
     mine = [t for t in kept if t.architecture == point.number]
     if not mine:
@@ -138,18 +135,18 @@ def median(point: Point, ledger: Ledger, place: RunFolder, experiment: Experimen
         raise UserError(
             f"{point.id} has no weights: only the confirmation's fresh trainings, of finalists and of plain, keep theirs; "
             + (f"there are those of {names}" if kept else "none of them has finished"),
-            hint=("take one of those" if kept else _onward(ledger, place, experiment)),
+            hint=("take one of those" if kept else _onward(run)),
             code=NOTHING_USABLE,
         )
     return projection.median(mine)
 
 
-def _onward(ledger: Ledger, place: RunFolder, experiment: Experiment) -> str:
+def _onward(run: OpenedRun) -> str:
     """How a run without a confirmation comes to one: it goes on to its end, or is extended."""
-    is_small = not confirm.sizes(experiment.budget.trainings).total
-    stopped = not is_complete(experiment, ledger.facts)
+    is_small = not confirm.sizes(run.experiment.budget.trainings).total
+    stopped = not run.is_complete
     more = ["--trainings +24"] if is_small or not stopped else []
-    go_on = f"{'the run was stopped: go on' if stopped else 'extend the run'} with `{folder.command(place, experiment.name, *more)}`"
+    go_on = f"{'the run was stopped: go on' if stopped else 'extend the run'} with `{folder.command(run.folder, run.experiment.name, *more)}`"
     return f"{go_on}; a confirmation takes a budget of 24 trainings" if is_small else go_on
 
 
@@ -183,17 +180,17 @@ def _network(choice: _Choice) -> Any:
 
     data = choice.data
     model = build(choice.point.architecture, in_channels=data.channels, num_classes=len(data.classes))
-    model.load_state_dict(load_file(result_files.weights(choice.place.trainings, choice.training)))
+    model.load_state_dict(load_file(result_files.weights(choice.run.folder.trainings, choice.training)))
     return model.eval()
 
 
 def _about(choice: _Choice) -> dict[str, Any]:
     point, training = choice.point, choice.training
     return {
-        "run": choice.place.name, "training": training.name, "seed": str(training.seed), "words": point.words,
+        "run": choice.run.folder.name, "training": training.name, "seed": str(training.seed), "words": point.words,
         "verdict": point.verdict, "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
         "val_accuracy": point.val_accuracy, "gain": point.gain, "gain_low": point.gain_low, "gain_high": point.gain_high,
-        **{measure.overhead: point.costs[measure.overhead] for measure in choice.front.measures if measure.is_counted},
+        **{measure.overhead: point.costs[measure.overhead] for measure in choice.run.front.measures if measure.is_counted},
         "versions": choice.facts.versions, "data_fingerprint": choice.data.fingerprint,
     }  # fmt: skip
 
@@ -201,7 +198,7 @@ def _about(choice: _Choice) -> dict[str, Any]:
 def _card(choice: _Choice) -> str:
     """What was measured, in markdown, for the model card."""
     point, data, experiment = choice.point, choice.data, choice.experiment
-    level = f"{100 * choice.front.rules.level:.0f} %"
+    level = f"{100 * choice.run.front.rules.level:.0f} %"
     rows = [
         ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
         ("validation accuracy of this seed", f"{choice.training.metrics['val_accuracy']:.2f} % (seed {choice.training.seed})"),
@@ -210,12 +207,12 @@ def _card(choice: _Choice) -> str:
         ("verdict", point.verdict),
         *(
             (f"{m.title} ({m.description})", f"{m.shown(point.costs[m.column])} ({point.costs[m.overhead]:+.3g} %)")
-            for m in choice.front.measures if m.is_counted
+            for m in choice.run.front.measures if m.is_counted
         ),
     ]  # fmt: skip
     recipe, samples = experiment.train, "images" if len(data.shape or "CHW") == 3 else "signals"
     return "\n".join([
-        "## What was measured", "", f"{choice.front.verdict} ({choice.place.name})", "",
+        "## What was measured", "", f"{choice.run.front.verdict} ({choice.run.folder.name})", "",
         "| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows), "",
         f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} validation {samples}, "
         f"fingerprint `{data.fingerprint}`.",

@@ -21,7 +21,8 @@ from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
 from search.running.resume_checks import agreed_experiment, budget_of, check_results_known
 from search.running.training_phase import TrainingPhase
-from search.setup.experiment_setup import Prepared, kept, prepare, rules
+from search.setup.experiment_setup import Prepared, prepare
+from search.setup.opened_run import open_run, rules
 from search.state import run_folder
 from search.state.facts import Facts
 from search.state.ledger import Ledger
@@ -56,9 +57,8 @@ def run(
 
 def result(run: str, runs: Path | str = RUNS) -> Front:
     """The front of a run as its ledger stands now, finished or not. Raises UserError."""
-    place = run_folder.find(run, Path(runs))
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        return compute.compute(place.name, ledger, rules(kept(place, ledger)))
+    with open_run(run, Path(runs)) as opened:
+        return opened.front
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def _folder(images: Path, config: Path) -> str:
 
 def _batch(n_train: int | None) -> tuple[int, str] | None:
     """A batch size and the reason for it, if there are fewer training images than the usual batch size."""
-    from search.setup.experiment_setup import fitting_batch
+    from search.setup.fit_checks import fitting_batch
     from senet_nas.recipe import Recipe
 
     if n_train is None or n_train >= Recipe.batch_size:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from search.config import Experiment
 from search.doctor.invariants import CHECKS, COPY, Case, Check
-from search.setup.experiment_setup import kept
+from search.setup.opened_run import kept
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces.errors import ENVIRONMENT, UserError

@@ -15,8 +15,7 @@ from search.config import Experiment
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
-from search.setup.experiment_setup import rules
-from search.setup.opened_run import is_complete
+from search.setup.opened_run import is_complete, rules
 from search.state import result_files
 from search.state.facts import Facts
 from search.state.failures import unusable

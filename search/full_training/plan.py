@@ -1,19 +1,17 @@
 """``senet-search train``: which architecture is trained in full, on what, from which weights."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 from search import export as take_home
 from search.config import Experiment
 from search.full_training.run import Plan
-from search.results import compute as front
 from search.results import selection as choice
-from search.setup.experiment_setup import kept, load, rules
+from search.setup.experiment_setup import load
+from search.setup.opened_run import open_folder
 from search.state import result_files
 from search.state import run_folder as folder
-from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.data import image_folder
 from senet_nas.recipe import Seed
@@ -44,11 +42,10 @@ def plan(
     place = _run(what, runs)
     if place is None:
         return _plan_of_key(what, config_path, overrides, start, _seed(seed), runs)
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = kept(place, ledger)
-        found = front.compute(place.name, ledger, rules(experiment))
-        point = choice.choose(found, pick, limits)
-        training = take_home.median(point, ledger, place, experiment) if start == "search" else None
+    with open_folder(place) as run:
+        experiment = run.experiment
+        point = choice.choose(run.front, pick, limits)
+        training = take_home.median(point, run) if start == "search" else None
     if config_path is not None or overrides:
         experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)
     _check_backbone(point.architecture, experiment)

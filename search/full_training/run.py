@@ -16,7 +16,8 @@ from search.execute.environment import versions
 from search.execute.ray import runtime as schedule
 from search.execute.ray.resources import Job, Slots
 from search.execute.signals import Signals
-from search.setup.experiment_setup import Prepared, prepare, together, validation
+from search.setup.experiment_setup import Prepared, prepare, validation
+from search.setup.machine import together
 from search.state import run_folder as folder
 from search.state.facts import DataFact
 from search.state.run_folder import RunFolder

@@ -1,7 +1,6 @@
 """``senet-search compare``: the fronts of several searches on one picture and in one table."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,9 @@ from typing import Any
 from search.report.picture import fronts_png
 from search.report.tables import gain_text
 from search.report.wording import percent
-from search.results.compute import compute
 from search.results.result import Front
-from search.setup.experiment_setup import kept, rules
+from search.setup.opened_run import open_run
 from search.state import run_folder
-from search.state.ledger import Ledger
 from senet_nas.costs.measures import USUAL
 from spaces.errors import UserError
 
@@ -66,14 +63,13 @@ def compare_runs(names: Sequence[str], runs: Path, to: Path) -> FrontComparison:
 
 
 def _compared(name: str, runs: Path) -> ComparedRun:
-    place = run_folder.find(name, runs)
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = kept(place, ledger)
+    with open_run(name, runs) as run:
         try:
-            front = compute(place.name, ledger, rules(experiment))
+            front = run.front
         except UserError as error:
             raise UserError(f"{name}: {error.message}", hint=error.hint, code=error.code) from error
-        data = ledger.facts.data
+    experiment = run.experiment
+    data = run.facts.data
     conditions = {
         "backbone": experiment.model.network,
         "dataset": experiment.data.dataset,

@@ -7,12 +7,11 @@ most a twentieth of a core.
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 
 from search.report.refresh import refresh
 from search.report.status import status_here
-from search.results.result import Front, Rules
-from search.state.ledger import Ledger
+from search.results.result import Front
+from search.setup.opened_run import open_folder
 from search.state.records import OPEN, Entry, Training
 from search.state.run_folder import RunFolder
 from spaces import durable
@@ -29,14 +28,12 @@ class Live:
     def __init__(
         self,
         place: RunFolder,
-        rules: Rules,
         *,
         tell: Callable[[Front], None],
         say: Callable[[str], None],
         least: float = LEAST_PAUSE,
     ) -> None:
         self._place = place
-        self._rules = rules
         self._tell = tell
         self._say = say
         self._least = least
@@ -66,9 +63,9 @@ class Live:
             self._update_report()
 
     def _update_report(self) -> None:
-        with closing(Ledger(self._place.ledger, read_only=True)) as ledger:
-            if any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
-                self._tell(refresh(self._place, ledger, self._rules))
+        with open_folder(self._place) as run:
+            if run.has_plain:
+                self._tell(refresh(run))
 
     def _work(self) -> None:
         pause = self._least

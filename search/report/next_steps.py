@@ -1,12 +1,8 @@
 """The commands that a person is likely to type after seeing a result."""
 
-from contextlib import closing
-
 from search.results.result import Front
-from search.setup.experiment_setup import kept
-from search.setup.opened_run import is_complete
+from search.setup.opened_run import open_folder
 from search.state import run_folder
-from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 
 
@@ -14,9 +10,9 @@ def next_commands(front: Front, place: RunFolder) -> list[str]:
     """The commands to suggest, the best first. Export needs a confirmation: only finalists keep their weights."""
     runs = run_folder.option(place.path.parent)
     look = f"senet-search ui {place.name}{runs}"
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = kept(place, ledger)
-        complete = is_complete(experiment, ledger.facts)
+    with open_folder(place) as run:
+        experiment = run.experiment
+        complete = run.is_complete
     if place.is_held:
         return [look, f"senet-search status {place.name}{runs}"]
     if not complete:

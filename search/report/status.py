@@ -7,16 +7,15 @@ SQLite's write-ahead log cannot be read from another machine.
 import socket
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
 from search.report.wording import clock
-from search.results.compute import compute
-from search.setup.experiment_setup import kept, rules
+from search.setup.opened_run import OpenedRun, open_folder
 from search.state import run_folder
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
 from search.state.run_folder import RunFolder
@@ -77,21 +76,27 @@ def read_status(run: str, runs: Path) -> Status:
 def status_here(place: RunFolder) -> Status:
     """The status of a run of this machine, from its ledger."""
     is_live = place.is_held  # asked before the ledger is read, which then holds whatever the driver did since
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        experiment = kept(place, ledger)
-        seconds = _seconds(ledger, is_live)
-        counts = dict(Counter(str(training.state) for training in ledger.trainings))
-        budget = experiment.budget.trainings
-        return Status(
-            run=place.name,
-            state=_state(ledger, is_live),
-            trainings=counts,
-            budget=budget,
-            seconds=seconds,
-            left_seconds=_left(counts.get("finished", 0), budget, seconds) if is_live else None,
-            running=_running(ledger, experiment) if is_live else [],
-            verdict=_verdict(ledger, experiment),
-        )
+    with open_folder(place) as run:
+        return status_of(run, is_live=is_live)
+
+
+def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
+    """The status of an opened run. ``is_live``: whether a driver held the run before it was opened, if that was asked."""
+    if is_live is None:
+        is_live = run.folder.is_held
+    seconds = _seconds(run.facts, is_live)
+    counts = dict(Counter(str(training.state) for training in run.ledger.trainings))
+    budget = run.experiment.budget.trainings
+    return Status(
+        run=run.name,
+        state=_state(run.facts, is_live),
+        trainings=counts,
+        budget=budget,
+        seconds=seconds,
+        left_seconds=_left(counts.get("finished", 0), budget, seconds) if is_live else None,
+        running=_running(run.ledger, run.experiment) if is_live else [],
+        verdict=_verdict(run),
+    )
 
 
 def _written(place: RunFolder) -> Status | None:
@@ -102,10 +107,10 @@ def _written(place: RunFolder) -> Status | None:
     return Status(**{**body, "host": place.host, "told_at": place.status.stat().st_mtime})
 
 
-def _state(ledger: Ledger, is_live: bool) -> str:
+def _state(facts: Facts, is_live: bool) -> str:
     if is_live:
         return "running"
-    return "stopped" if ledger.facts.complete is None else "finished"
+    return "stopped" if facts.complete is None else "finished"
 
 
 def _left(finished: int, budget: int, seconds: float) -> float | None:
@@ -129,16 +134,15 @@ def _epoch(training: Training, experiment: Experiment) -> str:
     return f", epoch {training.epoch}" if training.epoch else ""
 
 
-def _verdict(ledger: Ledger, experiment: Experiment) -> str:
+def _verdict(run: OpenedRun) -> str:
     try:
-        return compute("", ledger, rules(experiment)).verdict
+        return run.front.verdict
     except UserError as error:
         return error.message
 
 
-def _seconds(ledger: Ledger, is_live: bool) -> float:
+def _seconds(facts: Facts, is_live: bool) -> float:
     """Seconds in all sessions; of a session under way, those until now."""
-    facts = ledger.facts
     if is_live and facts.session_began:
         return (facts.seconds_before or 0.0) + time.time() - facts.session_began
     return facts.seconds or 0.0

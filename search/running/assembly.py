@@ -12,7 +12,8 @@ from search.report.live import Live
 from search.running.listeners import MlflowListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import latency_setup
-from search.setup.experiment_setup import Prepared, early_stopping, rules
+from search.setup.experiment_setup import Prepared, early_stopping
+from search.setup.opened_run import rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -50,7 +51,7 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     )
     ledger.note(begun.updated(facts))
     sent_to = _tracker(prepared, place, ledger, watcher, uri, facts)
-    live = Live(place, rules(prepared.experiment), tell=watcher.found, say=watcher.say)
+    live = Live(place, tell=watcher.found, say=watcher.say)
     loop = _loop(prepared, ledger, watcher, sent_to, live)
     return SessionParts(prepared, place, ledger, _store(prepared, place, ledger), sent_to, live, loop)
 

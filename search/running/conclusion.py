@@ -12,7 +12,7 @@ from search.results.result import Front
 from search.running.assembly import SessionParts
 from search.running.resume_checks import budget_of
 from search.setup import latency_setup
-from search.setup.experiment_setup import rules
+from search.setup.opened_run import rules
 from search.state import result_files
 from search.state.facts import Facts, HeldOutFact
 from search.state.records import Training

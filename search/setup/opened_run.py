@@ -1,7 +1,78 @@
-"""A run that is there: its folder, its ledger, its experiment, and whether it is complete."""
+"""A run that exists, opened: its folder, ledger and experiment, what decides in it, and its front when it is asked for."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from search import config
 from search.config import Experiment
+from search.results.compute import compute
+from search.results.result import Front, Rules
+from search.state import run_folder
 from search.state.facts import Facts
+from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
+from senet_nas import user_code
+from senet_nas.network.backbones import table as backbones
+from spaces.errors import ENVIRONMENT, UserError
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """A run with its ledger open. Made by :func:`open_run` and :func:`open_folder`, which close the ledger again."""
+
+    folder: RunFolder
+    ledger: Ledger
+    experiment: Experiment
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def facts(self) -> Facts:
+        return self.ledger.facts
+
+    @property
+    def rules(self) -> Rules:
+        return rules(self.experiment)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do with the budget that the run has now."""
+        return is_complete(self.experiment, self.facts)
+
+    @property
+    def has_plain(self) -> bool:
+        """Whether plain has a finished training; without one there is no front."""
+        return any(t.architecture == 0 and t.state == "finished" for t in self.ledger.trainings)
+
+    @cached_property
+    def front(self) -> Front:
+        """The result of what the ledger holds. Raises UserError if plain has no finished training."""
+        return compute(self.name, self.ledger, self.rules)
+
+
+@contextmanager
+def open_run(run: str, runs: Path) -> Iterator[OpenedRun]:
+    """A run by its name or its path, to be read. Raises UserError if there is none, or its config or ledger is damaged."""
+    with open_folder(run_folder.find(run, runs)) as opened:
+        yield opened
+
+
+@contextmanager
+def open_folder(folder: RunFolder) -> Iterator[OpenedRun]:
+    """The run of a folder, to be read. Raises UserError if its config or its ledger is damaged."""
+    with closing(Ledger(folder.ledger, read_only=True)) as ledger:
+        yield OpenedRun(folder, ledger, kept(folder, ledger))
+
+
+def rules(experiment: Experiment) -> Rules:
+    """What decides in an experiment."""
+    search = experiment.search
+    return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
 
 
 def is_complete(experiment: Experiment | None, facts: Facts) -> bool:
@@ -9,3 +80,42 @@ def is_complete(experiment: Experiment | None, facts: Facts) -> bool:
     if facts.complete is None or experiment is None:
         return facts.complete is not None
     return facts.complete.covers(experiment.budget.trainings, experiment.budget.time)
+
+
+def kept(folder: RunFolder, ledger: Ledger) -> Experiment:
+    """The experiment of a run, from its config.yaml.
+
+    Raises UserError if that differs from the text in the ledger, since a changed digit is a valid config, too. While a
+    driver works on the run, which writes both, they may differ.
+    """
+    noted = ledger.facts.config
+    if noted is not None and not folder.is_held and not folder.holds(noted):
+        what = "damaged, or was changed" if folder.config.exists() else "missing"
+        sync = f"senet-search sync {folder.name}{run_folder.option(folder.path.parent)}"
+        hint = f"{sync}, or the run command, restores it from the ledger"
+        raise UserError(f"{folder.config} is {what}", hint=hint, code=ENVIRONMENT)
+    found = config.load(folder.config)
+    return importable(replace(found, base=origin(found, folder, ledger)))
+
+
+def origin(experiment: Experiment, folder: RunFolder, ledger: Ledger) -> Path:
+    """The folder of the config that a run was begun with: relative paths start there.
+
+    If an older ledger does not say it, the folder above the runs folder, where it is unless --runs was given. The same if
+    the project was moved together with its runs and the images are there; otherwise the folder of the run.
+    """
+    noted = ledger.facts.base
+    if noted and Path(noted).is_dir():
+        return Path(noted)
+    project = folder.path.parent.parent
+    images = experiment.data.path
+    if not noted or (images and (project / images).exists()):
+        return project
+    return folder.path
+
+
+def importable(experiment: Experiment) -> Experiment:
+    """The experiment itself; a network of the user's own can be imported from beside its config from now on."""
+    if backbones.is_own(experiment.model.backbone):
+        user_code.look_in(experiment.base.resolve())
+    return experiment

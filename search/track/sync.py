@@ -8,14 +8,11 @@ from typing import Any
 
 from search import config
 from search.config import Experiment
-from search.results import compute as front
-from search.results.result import Front
-from search.setup.experiment_setup import kept, rules
-from search.setup.opened_run import is_complete
-from search.state import run_folder as folder
+from search.setup.opened_run import OpenedRun, kept
+from search.state import run_folder
 from search.state.facts import Facts
 from search.state.ledger import Ledger
-from search.state.run_folder import RunFolder
+from search.state.run_folder import RUNS, RunFolder
 from search.track import projection
 from search.track import tracker as track
 from search.track.tracker import Tracker
@@ -36,11 +33,11 @@ class Sent:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def lines(self, runs: Path = folder.RUNS) -> list[str]:
+    def lines(self, runs: Path = RUNS) -> list[str]:
         there = self.told - self.sent
         return [
             f"{self.run}: {self.sent} of {self.told} trainings sent to {self.store}, {there} were there already",
-            f"Next: senet-search ui {self.run}{folder.option(runs)}",
+            f"Next: senet-search ui {self.run}{run_folder.option(runs)}",
         ]
 
 
@@ -49,23 +46,35 @@ def sync(run: str, runs: Path) -> Sent:
 
     Raises UserError: code 4 where the store cannot be reached or a driver holds the run.
     """
-    place = folder.find(run, runs)
+    place = run_folder.find(run, runs)
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
-        experiment, facts = _experiment(place, ledger), ledger.facts
-        uri = _uri(experiment, place)
-        tracker = Tracker(
-            uri, experiment=experiment.tracking.experiment or experiment.name, run=place.name, runs=place.path.parent,
-            describe=projection.describe(experiment, facts), uid=facts.uid or "",
-            sites=_sites(experiment, ledger), began=min((t.created for t in ledger.trainings), default=None),
-        )  # fmt: skip
-        status = "FINISHED" if is_complete(experiment, facts) else facts.session_ended or "KILLED"
+        opened = OpenedRun(place, ledger, _experiment(place, ledger))
+        uri = _uri(opened.experiment, place)
+        tracker = _tracker(opened, uri)
         sent = tracker.rebuild(
-            _front(place, ledger, experiment), place.path, ledger.trainings, ledger.entries, status=status,
-            history=facts.history or (),
-        )  # fmt: skip
+            opened.front if opened.has_plain else None,
+            place.path,
+            ledger.trainings,
+            ledger.entries,
+            status="FINISHED" if opened.is_complete else opened.facts.session_ended or "KILLED",
+            history=opened.facts.history or (),
+        )
         ledger.note(Facts(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id))
         told = sum(projection.is_told(training) for training in ledger.trainings)
     return Sent(place.name, config.redacted(uri), sent, told)
+
+
+def _tracker(run: OpenedRun, uri: str) -> Tracker:
+    return Tracker(
+        uri,
+        experiment=run.experiment.tracking.experiment or run.experiment.name,
+        run=run.name,
+        runs=run.folder.path.parent,
+        describe=projection.describe(run.experiment, run.facts),
+        uid=run.facts.uid or "",
+        sites=_sites(run.experiment, run.ledger),
+        began=min((training.created for training in run.ledger.trainings), default=None),
+    )
 
 
 def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
@@ -99,10 +108,3 @@ def _sites(experiment: Experiment, ledger: Ledger) -> tuple[Site, ...]:
         return ()
     is_ours = all(len(entry.architecture.blocks) == len(sites) for entry in ledger.entries)
     return sites if is_ours else ()
-
-
-def _front(place: RunFolder, ledger: Ledger, experiment: Experiment) -> Front | None:
-    """The result so far; None where plain has none."""
-    if not any(t.architecture == 0 and t.state == "finished" for t in ledger.trainings):
-        return None
-    return front.compute(place.name, ledger, rules(experiment))

@@ -7,13 +7,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 from search import config
-from search.setup.experiment_setup import kept
-from search.state import run_folder as folder
-from search.state.ledger import Ledger
+from search.setup.opened_run import open_run
 from search.track import tracker as track
 from search.track import views as mlflow_ui
 from spaces.errors import ENVIRONMENT, UserError
@@ -21,11 +18,11 @@ from spaces.errors import ENVIRONMENT, UserError
 
 def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     """Start the UI and wait for Ctrl-C. For a tracking server elsewhere, only say where to look."""
-    place = folder.find(run, runs)
-    runs = place.path.parent
-    with closing(Ledger(place.ledger, read_only=True)) as ledger:
-        uri = track.store(kept(place, ledger).tracking.uri, runs)
-        number = ledger.facts.mlflow_experiment
+    with open_run(run, runs) as opened:
+        place = opened.folder
+        runs = place.path.parent
+        uri = track.store(opened.experiment.tracking.uri, runs)
+        number = opened.facts.mlflow_experiment
     if not number:
         raise UserError(
             f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT

@@ -14,7 +14,8 @@ from search.report.next_steps import next_commands
 from search.running.resume_checks import agreed_experiment
 from search.running.training_phase import TrainingPhase
 from search.session import result
-from search.setup.experiment_setup import kept, prepare
+from search.setup.experiment_setup import prepare
+from search.setup.opened_run import OpenedRun, kept
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -166,6 +167,6 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
         ledger.note(Facts(complete=Completion(budget)))
     point = SimpleNamespace(id="a0", number=0)
     with pytest.raises(UserError, match="only the confirmation's fresh trainings") as caught:
-        take_home.median(point, ledger, place, experiment)
+        take_home.median(point, OpenedRun(place, ledger, experiment))
     assert says in caught.value.hint
     assert ("+24" in caught.value.hint) == (complete or budget < 24)

@@ -14,7 +14,6 @@ from search.report.live import Live
 from search.report.refresh import refresh, refresh_run
 from search.report.result_lines import front_line
 from search.report.status import read_status
-from search.setup.experiment_setup import rules
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -68,7 +67,7 @@ class Heard:
 def watched(place):
     """What a Live told and said in its first update, after a training had ended."""
     heard = Heard("tell", "say")
-    watcher = Live(place, rules(EXPERIMENT), tell=heard.tell, say=heard.say, least=0.01)
+    watcher = Live(place, tell=heard.tell, say=heard.say, least=0.01)
     ended, entries = trainings(place)
     watcher.start()
     watcher.changed(ended[-1], entries[-1])
@@ -108,7 +107,7 @@ def test_a_problem_is_said_once_and_the_next_update_makes_up_for_it(place, monke
         raise IndexError("list index out of range")
 
     monkeypatch.setattr(live, "refresh", wrong_once)
-    watcher = Live(place, rules(EXPERIMENT), tell=heard.tell, say=heard.say, least=0.01)
+    watcher = Live(place, tell=heard.tell, say=heard.say, least=0.01)
     ended, entries = trainings(place)
     watcher.changed(ended[-1], entries[-1])
     watcher.start()
@@ -124,7 +123,7 @@ def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
     with closing(Ledger(place.ledger)) as ledger:
         (entry,) = ledgers.enter(ledger, [0.0])
         ledgers.play(ledger, [(entry, Seed(0))], [ledgers.failed()], role="baseline", origin="baseline")
-        watcher = Live(place, rules(EXPERIMENT), tell=pytest.fail, say=pytest.fail)
+        watcher = Live(place, tell=pytest.fail, say=pytest.fail)
         watcher.changed(ledger.trainings[0], entry)
     watcher.update()
     assert durable.unseal(place.status.read_text())["trainings"] == {"failed": 1}

@@ -7,8 +7,9 @@ from PIL import Image
 from torch import nn
 
 from search import config
-from search.setup import experiment_setup as preparing
-from search.setup.experiment_setup import prepare, together
+from search.setup import fit_checks, machine
+from search.setup.experiment_setup import load, prepare
+from search.setup.machine import together
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -111,7 +112,7 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
 )
 def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, device, count, message, hint):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
-    monkeypatch.setattr(preparing, "_gpus", lambda: 2)
+    monkeypatch.setattr(machine, "_gpus", lambda: 2)
     with pytest.raises(UserError, match=message) as caught:
         together(experiment(tmp_path, *lines), device, count)
     assert hint in caught.value.hint
@@ -119,7 +120,7 @@ def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, devic
 
 def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
-    monkeypatch.setattr(preparing, "_gpus", lambda: 2)
+    monkeypatch.setattr(machine, "_gpus", lambda: 2)
     known = experiment(tmp_path)
     slots = [together(known, device, 2) for device in ("cpu", "cuda")]
     assert [(s.count, s.cpus, s.gpus, s.is_local) for s in slots] == [(2, 2, 0.0, True), (2, 2, 1.0, True)]
@@ -144,7 +145,7 @@ def test_addresses_that_mlflow_knows_are_taken(tmp_path, uri):
     ("n", "largest", "better"), [(2, 2, 2), (15, 8, 2), (64, 64, 8), (77, 64, 8), (127, 64, 8), (200, 128, 16)]
 )
 def test_batch_sizes_that_fit(n, largest, better):
-    assert (preparing.power_of_two(n), preparing.fitting_batch(n)) == (largest, better)
+    assert (fit_checks.power_of_two(n), fit_checks.fitting_batch(n)) == (largest, better)
 
 
 def test_a_limit_is_told_at_its_line_wherever_accuracy_stands(tmp_path):
@@ -160,7 +161,7 @@ def test_the_copy_of_a_config_in_a_run_starts_where_the_run_was_begun(tmp_path, 
     place.create()
     place.config.write_text(DIGITS)
     with closing(Ledger(place.ledger)) as ledger:
-        assert preparing.load(place.config).base == tmp_path  # begun before runs remembered where
+        assert load(place.config).base == tmp_path  # begun before runs remembered where
         ledger.note(Facts(base=str(project)))
-    assert preparing.load(place.config).base == project
-    assert preparing.load(project.parent / "runs" / "mine" / "config.yaml", ["train.epochs=1"]).base == project
+    assert load(place.config).base == project
+    assert load(project.parent / "runs" / "mine" / "config.yaml", ["train.epochs=1"]).base == project

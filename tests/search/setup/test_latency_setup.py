@@ -9,7 +9,8 @@ from search import Experiment
 from search.results import compute as front
 from search.results.objectives import excess
 from search.setup import latency_setup as latency
-from search.setup.experiment_setup import prepare, rules
+from search.setup.experiment_setup import prepare
+from search.setup.opened_run import rules
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from senet_nas.costs.timing import Comparison

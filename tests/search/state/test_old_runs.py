@@ -18,7 +18,8 @@ from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.report.refresh import refresh_run
 from search.report.status import read_status
-from search.setup.experiment_setup import kept, prepare, rules
+from search.setup.experiment_setup import prepare
+from search.setup.opened_run import kept, rules
 from search.state.ledger import Ledger
 from search.state.records import Outcome
 from search.state.run_folder import RunFolder

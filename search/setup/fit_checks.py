@@ -1,0 +1,84 @@
+"""Does an experiment fit its data, its space and its tracking store? What the config alone cannot show."""
+
+from search import config
+from search.config import Experiment
+from search.planning.priced_space import PricedSpace
+from search.results.objectives import excess
+from senet_nas.costs.measures import counted
+from senet_nas.recipe import Recipe
+from spaces.errors import UserError, nearest
+
+# Up to this many architectures are priced to check a limit; a larger space is not judged by its first ones.
+PRICED = 10_000
+# The schemes of MLflow's stores: a server, a database, a folder.
+TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc")
+
+
+def power_of_two(most: int) -> int:
+    """The largest that is not more."""
+    return 1 << (most.bit_length() - 1)
+
+
+def fitting_batch(n_train: int) -> int:
+    """A batch size that makes about eight steps of an epoch: with one or two a learning rate says little."""
+    return power_of_two(max(2, n_train // 8))
+
+
+def check_limits(experiment: Experiment, priced: PricedSpace) -> None:
+    """Raises UserError if no architecture but plain is within all limits. A very large space is not checked."""
+    objectives = experiment.objectives
+    space = priced.space
+    # A limit on what is timed can only be judged once it is.
+    objectives = tuple(
+        objective for objective in objectives if objective.metric in {measure.name for measure in counted()}
+    )
+    if space.size > PRICED or all(objective.limit is None for objective in objectives):
+        return
+    prices = [priced.price(architecture) for architecture in space if not architecture.is_plain]
+    if not any(excess(objectives, price) <= 0 for price in prices):
+        strict = next(objective for objective in objectives if objective.limit is not None)
+        # Accuracy was put first, so the file may number them in another way.
+        written = experiment.document.tree["objectives"]
+        index = next(i for i, objective in enumerate(written) if objective["metric"] == strict.metric)
+        least = min(price[strict.column] for price in prices)
+        raise UserError(
+            f"no architecture of the space is within the limits; the least {strict.metric} overhead is +{least:.3g} %",
+            hint="raise the limit, or allow larger reduction ratios",
+            key=f"objectives.{index}.limit",
+        )
+
+
+def check_tracking(uri: str | None) -> None:
+    """Not a check of the config alone: a run that was begun with such an address can still be looked at."""
+    scheme, found, rest = (uri or "").partition(":")
+    kind = scheme.partition("+")[0]  # a driver may follow, as in mysql+pymysql
+    if uri is None or uri == "databricks" or (found and rest and kind in TRACKERS):
+        return
+    allowed = ", ".join(f"{name}:" for name in TRACKERS)
+    guess = nearest(kind, TRACKERS)
+    raise UserError(
+        f"`{config.redacted(uri)}` is no address that MLflow knows; allowed: {allowed}",
+        hint=f"did you mean `{guess}:`?"
+        if guess and found
+        else "write for example http://localhost:5000, or leave it out",
+        key="tracking.uri",
+    )
+
+
+def check_batch(experiment: Experiment, n_train: int) -> None:
+    if experiment.evaluate == "train" and experiment.train.batch_size > n_train:
+        raise UserError(
+            f"{experiment.train.batch_size} is more than the {n_train} images that train",
+            hint=f"write `train.batch_size: {power_of_two(n_train)}` or less, better {fitting_batch(n_train)}",
+            key="train.batch_size",
+        )
+
+
+def check_augmentation(experiment: Experiment, dimensions: int) -> None:
+    """Signals and volumes take what has no meaning for images alone."""
+    if dimensions == 2:
+        return
+    for name in ("jitter", "shift", "rotation", "crop_area"):
+        usual = getattr(Recipe, name)
+        if getattr(experiment.train, name) != usual:
+            raise UserError(f"{name} is of images", hint=f"use `{name}: {usual:g}`", key=f"train.{name}")
