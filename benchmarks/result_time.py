@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from senet_nas.costs.overhead import price_list
 from senet_nas.recipe import Seed
@@ -112,10 +113,9 @@ def written(folder: Path, architectures: int, trainings: int) -> Path:
     latencies = [sum(rng.uniform(1.0, 1.2) for se in member.blocks if se) for member in members]
     gains = [_gain(member, effects, rng) for member in members]
     ledger = Ledger(path)
-    sites = [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in space.sites]
-    data = {"validation": 5000, "classes": [str(digit) for digit in range(10)]}
+    data = DataFact(validation=5000, classes=tuple(str(digit) for digit in range(10)))
     measured = {f"a{number}": _latency(latencies[number]) for number in range(min(MEASURED, architectures))}
-    ledger.note(sites=sites, data=data, space_size=space.size, latency=measured)
+    ledger.note(Facts(sites=space.sites, data=data, space_size=space.size, latency=measured))
     entries = [
         ledger.enter(member, f"placement {number}", {**prices.of(member), **_latency(latencies[number])})
         for number, member in enumerate(members)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.bench.problems import World
+from search.results.front_value import shares_followed
 from search.results.result import Front, Point
 from senet_nas.costs.measures import USUAL
 from spaces import Architecture
@@ -32,16 +33,12 @@ def points(offers: Sequence[Offer], most: float) -> float:
     At each budget the member with the largest claim that fits is taken, or plain (gain 0) where no claim is positive.
     Wrong members cost, additional ones earn nothing.
     """
-    steps = sorted(offers, key=lambda offer: offer.cost)
-    area, best, claim, reached = 0.0, 0.0, 0.0, 0.0
-    for offer in steps:
-        if offer.cost > most:
-            break
-        area += best * (offer.cost - reached)
-        reached = offer.cost
-        if offer.claimed > claim:
-            best, claim = offer.true, offer.claimed
-    return (area + best * (most - reached)) / most
+    if not offers:
+        return 0.0
+    claims, costs, truths = (
+        np.array([getattr(offer, name) for offer in offers]) for name in ("claimed", "cost", "true")
+    )
+    return float(truths @ shares_followed(claims, costs, most))
 
 
 def oracle(world: World) -> tuple[list[Offer], float]:

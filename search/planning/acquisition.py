@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.posterior import Posterior
+from search.results.front_value import expected_gain
 
 Array = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -51,23 +52,6 @@ class AcquisitionInputs:
     allowed: Booleans
     pending: Sequence[tuple[int, int]]
     block: int
-
-
-def value(means: Array | Singles, costs: Array) -> Array:
-    """The value of reports in points: (...,), for ``means`` (..., architectures) and ``costs`` (architectures,).
-
-    It is the largest mean that fits a cost limit, at least 0 (plain), averaged over limits from 0 to the largest cost.
-    """
-    order = np.argsort(costs, kind="stable")
-    reach = costs[order]
-    # Costs are sorted most often; then a large array need not be copied.
-    running = means if (order[1:] > order[:-1]).all() else means[..., order]
-    running = np.maximum.accumulate(np.maximum(running, 0.0), axis=-1)
-    widths = np.diff(np.append(reach, reach[-1]))
-    # A measured latency may be below zero; then the limits start at the cheapest architecture.
-    total = max(float(reach[-1] - min(reach[0], 0.0)), 1e-12)
-    earned: Array = running @ (widths / total).astype(running.dtype)
-    return earned
 
 
 def on_front(draws: Array | Singles, costs: Array) -> Array:
@@ -160,7 +144,7 @@ def _rise(means: Array, reach: Array, costs: Array) -> Array:
         centre = means[order].astype(np.float32)
         far = reach[..., order].astype(np.float32)
         moved = centre + far[..., None, :] * _NODES.astype(np.float32)[:, None]  # (..., nodes, rivals)
-        rise += value(moved, cost[order]) @ _WEIGHTS - value(means, cost)
+        rise += expected_gain(moved, cost[order]) @ _WEIGHTS - expected_gain(means, cost)
     return rise
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
 from search.report.wording import joined, signed
-from search.results.insights import Contrast
+from search.results.effects import Contrast
 from search.results.result import Front, Point
 from search.state import failures
 from search.state.facts import LatencyModelFact

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from search.model.fitting import fit
 from search.model.observations import Observations
 from search.model.posterior import Posterior
-from search.results import insights, pareto
+from search.results import pareto
 from search.results.evidence import Evidence, observations
 from search.results.front_value import shares_followed
 from search.results.objectives import excess, losses
 from search.results.result import Rules
+from search.results.search_progress import progress_of
 from search.state.facts import HistoryStep
 from search.state.ledger import Ledger
 from search.state.records import Training
@@ -83,6 +84,6 @@ def _step(evidence: Evidence, costs: _Costs, seen: Observations, at: float, rule
     worth = hypervolume(posterior, costs.overhead[list(posterior.architectures)])
     low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
     n = len(seen.accuracy)
-    progress = insights.progress(posterior, n, rules.level, evidence.space_size)
+    progress = progress_of(posterior, n, rules.level, evidence.space_size)
     members = costs.members(posterior, posterior.gains.mean(axis=0))
     return HistoryStep(n, at, float(worth.mean()), float(low), float(high), progress.score, members)

@@ -5,18 +5,11 @@ from search.bench.problems import named
 from search.model.features import describe
 from search.model.fitting import fit
 from search.model.observations import Observation
-from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson, value
+from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson
 from search.planning.candidates import near, whole
 from spaces.architecture import Architecture
 
 COLUMNS = ("params_overhead",)
-
-
-def test_a_report_is_worth_what_following_it_earns():
-    costs = np.array([0.0, 2.0, 5.0, 10.0])
-    assert value(np.array([0.0, 1.0, 0.5, 2.0]), costs) == pytest.approx(0.8)
-    assert value(np.array([0.0, -1.0, -0.5, -2.0]), costs) == 0
-    assert value(np.array([[0.0, 1.0, 3.0, 0.0], [0.0, 0.0, 0.0, 9.0]]), costs) == pytest.approx([1.8, 0.0])
 
 
 def test_members_of_a_front_are_counted_over_draws():

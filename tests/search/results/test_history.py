@@ -5,10 +5,10 @@ import pytest
 
 from search.model.fitting import fit
 from search.model.observations import Observation
-from search.planning import acquisition
 from search.results import compute as front
 from search.results import history
 from search.results.evidence import observations
+from search.results.front_value import expected_gain
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.facts import DataFact, Facts
@@ -28,7 +28,7 @@ def test_the_worth_of_a_front_that_is_known_is_its_area_over_the_overheads():
 def test_it_is_what_following_the_means_is_expected_to_earn():
     seen = [Observation(a, 0, 90 + 0.3 * a + 0.1 * (i % 3)) for a in range(5) for i in range(4)]
     posterior, costs = fit(seen), [0.0, 3.0, 1.0, 2.0, 7.0]
-    expected = acquisition.value(posterior.gains.mean(axis=0), np.array(costs))
+    expected = expected_gain(posterior.gains.mean(axis=0), np.array(costs))
     assert history.hypervolume(posterior, costs).mean() == pytest.approx(float(expected), rel=1e-6)
 
 

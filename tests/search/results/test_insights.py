@@ -4,8 +4,9 @@ import pytest
 from search.model.features import describe
 from search.model.fitting import fit
 from search.model.observations import Observation
-from search.results import insights
-from search.results.insights import Progress, Validation
+from search.results.effects import contrasts
+from search.results.search_progress import Progress, progress_of
+from search.results.validation_noise import Validation, validation
 
 
 def searched(space, gain, sigma=0.15, seed=0, plain=8):
@@ -27,7 +28,7 @@ def has(architecture, stage):
 
 def test_the_stage_that_pays_is_named_and_the_one_that_costs(space):
     posterior, members = searched(space, lambda a: 0.6 * has(a, 3) - 0.6 * has(a, 1))
-    found = {(c.factor, c.level): c for c in insights.contrasts(posterior, members, space.sites, 0.9)}
+    found = {(c.factor, c.level): c for c in contrasts(posterior, members, space.sites, 0.9)}
     assert [found["stage", s].verdict(0.9) for s in "123"] == ["costs", "open", "pays"]
     assert found["stage", "3"].low <= 0.6 <= found["stage", "3"].high
     assert found["stage", "3"].words.startswith("SE in stage 3: +0.")
@@ -37,7 +38,7 @@ def test_a_position_is_compared_with_its_rivals(space):
     posterior, members = searched(
         space, lambda a: 0.8 * any(se is not None and se.position == "pre_addition" for se in a.blocks)
     )
-    found = {(c.factor, c.level): c for c in insights.contrasts(posterior, members, space.sites, 0.9)}
+    found = {(c.factor, c.level): c for c in contrasts(posterior, members, space.sites, 0.9)}
     before, after = found["position", "pre_addition"], found["position", "post_addition"]
     assert before.gain == pytest.approx(-after.gain)
     assert (before.verdict(0.9), after.verdict(0.9)) == ("pays", "costs")
@@ -48,19 +49,19 @@ def test_without_any_effect_hardly_anything_seems_to_pay(space):
     wrong = []
     for seed in range(12):
         posterior, members = searched(space, lambda a: 0.0, seed=seed)
-        wrong += [c.verdict(0.9) != "open" for c in insights.contrasts(posterior, members, space.sites, 0.9)]
+        wrong += [c.verdict(0.9) != "open" for c in contrasts(posterior, members, space.sites, 0.9)]
     assert np.mean(wrong) < 0.15
 
 
 def test_effects_that_the_architectures_cannot_tell_apart_are_not_told(space):
     members = list(space)[:3]
     posterior = fit([Observation(a, 0, 90.0 + a) for a in (0, 0, 1, 2)], describe(members, space.sites))
-    assert insights.contrasts(posterior, members, space.sites, 0.9) == ()
+    assert contrasts(posterior, members, space.sites, 0.9) == ()
 
 
 def test_more_trainings_are_expected_to_find_more(space):
     posterior, _ = searched(space, lambda a: 0.5 * has(a, 2))
-    few, many = (insights.progress(posterior, n, 0.9, 20) for n in (16, 256))
+    few, many = (progress_of(posterior, n, 0.9, 20) for n in (16, 256))
     assert few.score < many.score <= 1
     assert few.low - 0.01 <= few.score <= few.high + 0.01
     assert few.trainings == many.trainings
@@ -73,13 +74,13 @@ def test_what_was_not_tried_cannot_be_found_whole(space, size, all_of_it):
     assert len(members) >= 20
     x, p = 64 * (posterior.taus / posterior.sigmas) ** 2, posterior.freedom(size)
     everywhere = np.average(x / (x + p), weights=posterior.taus)
-    score = insights.progress(posterior, 64, 0.9, size).score
+    score = progress_of(posterior, 64, 0.9, size).score
     assert score == pytest.approx(everywhere) if all_of_it else 0.5 * everywhere < score < 0.97 * everywhere
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_where_plain_alone_was_trained_of_a_small_space_the_score_is_a_number(size):
-    score = insights.progress(fit([Observation(0, 0, 90.0), Observation(0, 0, 90.3)]), 2, 0.9, size).score
+    score = progress_of(fit([Observation(0, 0, 90.0), Observation(0, 0, 90.3)]), 2, 0.9, size).score
     assert 0 <= score <= 1
 
 
@@ -93,21 +94,21 @@ def test_bits_tell_what_the_images_contribute():
     rng, images = np.random.default_rng(0), 1003
     group = [np.packbits(rng.random(images) < 0.8).tobytes() for _ in range(6)]
     expected = 100 * np.sqrt(0.8 * 0.2 / images)
-    found = insights.validation([group, group[:1]], images, sigma=expected)
+    found = validation([group, group[:1]], images, sigma=expected)
     assert found.from_images == pytest.approx(expected, rel=0.1)
     assert found.share == pytest.approx(1, abs=0.2)
     assert "every labelled image" in found.words
 
 
 def test_trainings_that_agree_on_every_image_have_no_noise_from_images():
-    found = insights.validation([[bytes(4), bytes(4)]], 32, sigma=0.3)
+    found = validation([[bytes(4), bytes(4)]], 32, sigma=0.3)
     assert found.share == 0
     assert "hardly help" in found.words
 
 
 @pytest.mark.parametrize("groups", [[], [[bytes(4)]], [[bytes(3), bytes(3)]]])
 def test_without_repeated_trainings_there_is_no_decomposition(groups):
-    assert insights.validation(groups, 32, sigma=0.3) is None
+    assert validation(groups, 32, sigma=0.3) is None
 
 
 def test_doubling_the_images_is_priced_in_trainings():
@@ -118,5 +119,5 @@ def test_doubling_the_images_is_priced_in_trainings():
 def test_a_ratio_is_one_level_of_the_contrasts_at_every_width(make_space):
     space = make_space((64, 128, 256, 512), reduction=(4, 24), position=("pre_addition",), squeeze=("avg",))
     posterior, members = searched(space, lambda a: 0.0)
-    found = insights.contrasts(posterior, members, space.sites, 0.9)
+    found = contrasts(posterior, members, space.sites, 0.9)
     assert {c.level for c in found if c.factor == "width"} == {"r=4", "r=24"}
