@@ -36,7 +36,7 @@ def test_the_oracle_achieves_all():
     offers, most = score.oracle(world)
     best = points(offers, most)
     assert Tally([best], [best]).score == 1
-    assert all(points(offers[i:], most) <= points(offers, most) for i in range(0, 112, 10))
+    assert all(points(offers[i:], most) <= best + 1e-9 for i in range(0, 112, 10))
 
 
 def test_searches_are_scored_together_so_that_a_world_with_little_to_gain_decides_nothing():
