@@ -147,7 +147,8 @@ def _units(architecture: Architecture, prices: PriceList) -> tuple[Unit, ...]:
 
 def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
     at = se.position if se else next(iter(site.channels))
-    channels, size = site.channels[at], places[at]
+    channels = site.channels[at]
+    size = places[at]
     cost = se_cost(channels, size, se) if se else {"params": 0, "macs": 0}
     return Unit(
         name=site.name,

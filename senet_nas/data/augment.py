@@ -133,7 +133,9 @@ def warp(x: Tensor, box_N4: Tensor | None, angle_N: Tensor | None, size: tuple[i
     right = _centres(size[1], x.device).view(1, -1) * width
     if angle_N is not None:
         turn = torch.deg2rad(angle_N).view(-1, 1, 1)
-        down, right = down * turn.cos() + right * turn.sin(), right * turn.cos() - down * turn.sin()
+        turned_down = down * turn.cos() + right * turn.sin()
+        right = right * turn.cos() - down * turn.sin()
+        down = turned_down
     else:  # repeat the edge of the box, as if it were cropped before it is resized
         down = _clamped(down, height)
         right = _clamped(right, width)

@@ -71,8 +71,7 @@ def export(
     ``labelled``: uint8 images (N, C, H, W) with classes (N,), on which every form is tried as well.
     ``timing``: times each form beside the same form of the plain network.
     ``force``: replaces an earlier export.
-    ``resize``: side in pixels to which image files are resized before their centre is cropped; that of the input unless
-    given.
+    ``resize``: side in pixels to which image files are resized before the centre crop; by default that of the input.
 
     The files are written and compared beside ``directory``, which appears complete or not at all. Raises UserError if
     the directory is in use or cannot be written, or if a package is missing; RuntimeError if a form differs.
@@ -88,17 +87,18 @@ def export(
     )
     try:
         with target.workspace(place) as work:
-            differences, accuracy = _write(network, about, work, chosen, labelled)
-            latency = _times(work, about, chosen, timing)
-            measured = Measured(differences, accuracy, latency, proof.timed_on(timing) if timing else {})
-            _write_companions(about, card, measured, work)
-            failpoint("before_manifest")
-            manifest.write(work, measured.to_dict())
-            failpoint("before_move")
+            measured = _write(network, about, work, chosen, labelled, timing)
+            _complete(about, card, measured, work)
             target.move(work, place)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error}", code=ENVIRONMENT) from error
-    return Exported(place, _files(place, about), differences, accuracy, latency)
+    return Exported(
+        directory=place,
+        files=_files(place, about),
+        differences=dict(measured.differences),
+        accuracy=dict(measured.accuracy),
+        latency=dict(measured.latency),
+    )
 
 
 def load(directory: Path | str) -> nn.Module:
@@ -144,9 +144,14 @@ def _chosen(forms: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _write(
-    network: nn.Module, about: Record, work: Path, forms: Sequence[str], labelled: Labelled | None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Writes record, weights and forms. Returns the largest difference and the accuracy of each form."""
+    network: nn.Module,
+    about: Record,
+    work: Path,
+    forms: Sequence[str],
+    labelled: Labelled | None,
+    timing: LatencySpec | None,
+) -> Measured:
+    """Writes record, weights and forms, and measures each form."""
     record.write(work, about)
     proof.put(network, about, work, forms=())
     inputs = list(proof.inputs(about, labelled))
@@ -159,7 +164,8 @@ def _write(
         differences[name] = proof.agree(name, network, written, inputs, FORMS[name].tolerance)
         if labelled is not None:
             accuracy[name] = proof.accuracy(written, about, labelled)
-    return differences, accuracy
+    timed_on = proof.timed_on(timing) if timing else {}
+    return Measured(differences, accuracy, _times(work, about, forms, timing), timed_on)
 
 
 def _read(folder: Path) -> nn.Module:
@@ -178,11 +184,15 @@ def _times(work: Path, about: Record, forms: Sequence[str], spec: LatencySpec | 
     return proof.timed(work, beside, about, forms, spec)
 
 
-def _write_companions(about: Record, card: str, measured: Measured, work: Path) -> None:
+def _complete(about: Record, card: str, measured: Measured, work: Path) -> None:
+    """Writes ``predict.py``, the model card, and at last the manifest."""
     body = "\n\n".join(part for part in (card, companions.measured(measured)) if part)
     (work / _PREDICT).write_text(companions.predict(record.shape(about)), encoding="utf-8")
     files = {name: text for name, text in _descriptions(about).items() if (work / name).exists()}
     (work / _CARD).write_text(companions.card(about, body, files), encoding="utf-8")
+    failpoint("before_manifest")
+    manifest.write(work, measured.to_dict())
+    failpoint("before_move")
 
 
 def _files(folder: Path, about: Record) -> dict[str, str]:

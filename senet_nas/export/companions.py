@@ -64,7 +64,8 @@ _READ_IMAGE = '''def read(path):
     with Image.open(path) as image:
         upright = ImageOps.exif_transpose(image).convert("{mode}")
         fitted = ImageOps.fit(upright, (side or width, side or height), Image.Resampling.BILINEAR)
-    left, top = round((fitted.width - width) / 2), round((fitted.height - height) / 2)
+    left = round((fitted.width - width) / 2)
+    top = round((fitted.height - height) / 2)
     fitted = fitted.crop((left, top, left + width, top + height))
     x_HWC = np.atleast_3d(np.asarray(fitted, dtype=np.uint8))
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())

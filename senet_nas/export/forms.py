@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas.costs import onnx_runtime
+from senet_nas.export.model_code import code
 from senet_nas.export.record import Record, shape
-from senet_nas.export.source import code
 
 Forward = Callable[[Tensor], Tensor]
 # Batch normalisation and reductions of another runtime round differently.

@@ -33,65 +33,6 @@ _SYMBOLS = {
 # Types of a layer's settings that can be written as literals.
 _PLAIN = (bool, int, float, str)
 
-_MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
-
-Needs torch and safetensors, nothing else:
-
-    from model import load, normalise
-
-    network = load()                       # with the weights beside this file, in eval mode
-    logits = network(normalise(images))    # {samples} (N, {shape}) -> logits (N, {n_classes})
-
-The classes' names, and what stands in which unit, are in architecture.json.
-"""
-
-{ordered}from pathlib import Path
-
-import torch
-{functional}from safetensors.torch import load_file
-from torch import nn
-
-MEAN = {mean}
-STD = {std}
-
-
-{classes}
-
-
-def normalise(images):
-    """{samples} (N, {shape}) -> what the network was trained on: divided by 255, less MEAN, divided by STD."""
-    mean, std = (torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
-    return (images / 255 - mean) / std
-
-
-def load(directory=Path(__file__).parent):
-    """The trained network, in eval mode, on the CPU."""
-    network = Network()
-    network.load_state_dict(load_file(Path(directory) / "model.safetensors"))
-    return network.eval()
-'''
-
-
-def code(network: nn.Module, record: Mapping[str, Any]) -> str:
-    """``model.py`` for an export's record: how to use it, the network's classes, ``normalise`` and ``load``."""
-    preprocessing = record["preprocessing"]
-    used = sum(site["se"] is not None for site in record["sites"])
-    classes = source(network)
-    return _MODULE.format(
-        backbone=record["architecture"].partition("/")[0],
-        used=used,
-        total=len(record["sites"]),
-        samples="images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
-        shape=", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
-        n_classes=len(record["classes"]),
-        ones=", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
-        mean=preprocessing["mean"],
-        std=preprocessing["std"],
-        functional="import torch.nn.functional as F\n" if " F." in classes else "",
-        ordered="from collections import OrderedDict\n" if "OrderedDict(" in classes else "",
-        classes=classes,
-    )
-
 
 def source(network: nn.Module, name: str = "Network") -> str:
     """Definitions of all classes of the network, the last of them ``name``. They use the names torch, nn and F."""
@@ -135,7 +76,7 @@ def _unused(name: str, classes: Mapping[str, _Class]) -> str:
 
 
 def _class_name(module: nn.Module, path: str) -> str:
-    """``Layer1Unit0`` for what holds weights at ``layer1.0``; what holds none is named by what it does."""
+    """``Layer1Unit0`` for a module with weights at ``layer1.0``; the name of its own class for one without weights."""
     if not module.state_dict():
         return type(module).__name__
     words = (f"Unit{part}" if part.isdigit() else re.sub(r"[\W_]", "", part.title()) for part in path.split("."))
@@ -158,7 +99,7 @@ def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> st
 
 
 def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
-    """Source that constructs a module."""
+    """The source of a call that constructs a module."""
     kind = _kind(module)
     if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
         return f"nn.{_layer(module, kind)}"

@@ -1,0 +1,65 @@
+"""The text of ``model.py``: the source of a network, ``normalise`` and ``load``, without this project."""
+
+from torch import nn
+
+from senet_nas.export.record import Record
+from senet_nas.export.source import source
+
+_MODULE = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units.
+
+Needs torch and safetensors, nothing else:
+
+    from model import load, normalise
+
+    network = load()                       # with the weights beside this file, in eval mode
+    logits = network(normalise(images))    # {samples} (N, {shape}) -> logits (N, {n_classes})
+
+The classes' names, and what stands in which unit, are in architecture.json.
+"""
+
+{ordered}from pathlib import Path
+
+import torch
+{functional}from safetensors.torch import load_file
+from torch import nn
+
+MEAN = {mean}
+STD = {std}
+
+
+{classes}
+
+
+def normalise(images):
+    """{samples} (N, {shape}) -> what the network was trained on: divided by 255, less MEAN, divided by STD."""
+    mean, std = (torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
+    return (images / 255 - mean) / std
+
+
+def load(directory=Path(__file__).parent):
+    """The trained network, in eval mode, on the CPU."""
+    network = Network()
+    network.load_state_dict(load_file(Path(directory) / "model.safetensors"))
+    return network.eval()
+'''
+
+
+def code(network: nn.Module, record: Record) -> str:
+    """The text of ``model.py`` for a network and its record."""
+    preprocessing = record["preprocessing"]
+    used = sum(site["se"] is not None for site in record["sites"])
+    classes = source(network)
+    return _MODULE.format(
+        backbone=record["architecture"].partition("/")[0],
+        used=used,
+        total=len(record["sites"]),
+        samples="images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
+        shape=", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
+        n_classes=len(record["classes"]),
+        ones=", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
+        mean=preprocessing["mean"],
+        std=preprocessing["std"],
+        functional="import torch.nn.functional as F\n" if " F." in classes else "",
+        ordered="from collections import OrderedDict\n" if "OrderedDict(" in classes else "",
+        classes=classes,
+    )
