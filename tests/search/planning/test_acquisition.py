@@ -1,10 +1,16 @@
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import stats
 
 from search.bench.problems import named
-from search.model.features import describe
+from search.model.features import Features, describe
 from search.model.fitting import fit
 from search.model.observations import Observation
+from search.model.posterior import Posterior
+from search.planning import acquisition
 from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson
 from search.planning.candidates import near, whole
 from spaces.architecture import Architecture
@@ -151,3 +157,124 @@ def test_it_samples_for_a_study_of_anybody(make_space):
     study.optimize(objective, n_trials=15)
     found = [space.decode(trial.params) for trial in study.trials[8:]]
     assert sum(a.blocks[2] is not None or a.is_plain for a in found) >= 5
+
+
+# -- figures that were computed another way ---------------------------------------------------------------------------
+
+
+def independent(means, deviations, sigma=0.5, n=256):
+    """A posterior of independent normal gains whose draws have exactly these moments; the level of its block is fixed."""
+    rng = np.random.default_rng(0)
+    free = rng.standard_normal((n, len(means)))
+    free -= free.mean(axis=0)
+    basis = np.linalg.qr(free)[0] * np.sqrt(n)
+    gains = np.array(means) + basis * np.array(deviations)
+    ones = np.ones(n)
+    return Posterior(
+        architectures=tuple(range(len(means))),
+        gains=gains,
+        blocks=(0,),
+        levels=90 * ones[:, None],
+        sigmas=sigma * ones,
+        taus=ones,
+        shares=ones,
+        features=Features.none(len(means)),
+        _effects=np.zeros((n, 1)),
+        _seed=0,
+    )
+
+
+def known(means, deviations, costs, **more):
+    usual = {"allowed": np.ones(len(means), dtype=bool), "pending": [], "block": 0}
+    return AcquisitionInputs(independent(means, deviations), np.array(costs)[:, None], **{**usual, **more})
+
+
+def expected_rise(mean, deviation, width, sigma=0.5):
+    """Of one architecture alone over plain: the best over batches, per training, in closed form (a normal's positive part)."""
+    rises = []
+    for count in (1, 4, 16, 64):
+        reach = deviation**2 / np.sqrt(deviation**2 + sigma**2 / count)
+        z = mean / reach
+        rises.append((mean * stats.norm.cdf(z) + reach * stats.norm.pdf(z) - max(mean, 0.0)) * width / count)
+    return max(rises)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.3, 0.5), (-0.4, 0.6), (0.0, 0.1)])
+def test_the_gain_of_a_training_is_the_expected_rise_of_the_value(mean, deviation):
+    """At a cost of 4 of at most 10 percent an architecture earns over 0.6 of the budgets. Seven nodes are within 15 %."""
+    inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, 4.0, 10.0])
+    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
+    assert gains[1] == pytest.approx(expected_rise(mean, deviation, 0.6), rel=0.15, abs=2e-4)
+    assert gains[[0, 2]] == pytest.approx([0, 0], abs=1e-4)
+
+
+def test_a_training_that_runs_is_taken_as_if_it_had_ended_as_expected():
+    """Its variance falls as one observation lets it: s^2 sigma^2 / (s^2 + sigma^2); its mean stays."""
+    inputs = known([0.0, 0.2, 0.1], [0.0, 0.6, 0.3], [0.0, 4.0, 10.0], pending=[(1, 0)])
+    spreads, means = [], []
+    for seed in range(60):
+        draws, level = acquisition._conditioned(inputs, np.arange(3), np.random.default_rng(seed))
+        spreads.append(draws.var(axis=0))
+        means.append(draws.mean(axis=0))
+        assert level == pytest.approx(np.full(256, 90.0))
+    assert np.mean(means, axis=0) == pytest.approx([0, 0.2, 0.1], abs=1e-6)
+    assert np.mean(spreads, axis=0) == pytest.approx([0, 0.36 * 0.25 / 0.61, 0.09], rel=0.03)
+
+
+def test_a_block_without_trainings_lies_within_about_a_point_of_plain():
+    inputs = known([0.0, 0.2], [0.0, 0.6], [0.0, 4.0], block=7)
+    _, level = acquisition._conditioned(inputs, np.arange(2), np.random.default_rng(0))
+    assert level.mean() == pytest.approx(90, abs=0.2)
+    assert level.std() == pytest.approx(1, abs=0.1)
+
+
+def test_of_what_teaches_equally_the_likeliest_member_is_chosen():
+    inputs = known([0.0, -50.0, 1.0, -50.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 2.0, 3.0])
+    allowed = np.array([False, True, True, True])
+    assert knowledge_gradient(replace(inputs, allowed=allowed), np.random.default_rng(0)) == 2
+
+
+def test_only_the_likeliest_members_and_some_others_are_evaluated(inputs, monkeypatch):
+    monkeypatch.setattr(acquisition, "CANDIDATES", 1)
+    monkeypatch.setattr(acquisition, "STRANGERS", 0)
+    chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
+    assert knowledge_gradient(inputs, np.random.default_rng(0)) == chances.argmax()
+    monkeypatch.setattr(acquisition, "CANDIDATES", 0)
+    monkeypatch.setattr(acquisition, "STRANGERS", 1)
+    chosen = {knowledge_gradient(inputs, np.random.default_rng(seed)) for seed in range(20)}
+    assert len(chosen) > 10
+
+
+def test_if_many_run_their_architectures_are_not_chosen_again_while_another_is_allowed(inputs):
+    chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
+    likely = np.argsort(-chances)[:70].tolist()
+    many = replace(inputs, pending=[(a, 0) for a in likely])
+    assert knowledge_gradient(many, np.random.default_rng(0)) not in likely
+    few = replace(inputs, pending=[(a, 0) for a in likely[:64]])
+    thinned = acquisition._thinned(few, chances)
+    assert thinned is few
+    thinned = acquisition._thinned(many, chances)
+    assert {a for a, _ in thinned.pending} == set(likely[:64])
+    assert np.flatnonzero(~thinned.allowed).tolist() == sorted(likely)
+    only = np.zeros(113, dtype=bool)
+    only[likely] = True
+    assert acquisition._thinned(replace(many, allowed=only), chances).allowed.tolist() == only.tolist()
+
+
+def test_thompson_takes_members_of_a_drawn_front_in_proportion_to_their_variance():
+    """All draws agree that 1, 2 and 3 are on the front; 3 varies most, 4 never is."""
+    inputs = known([0.0, 10.0, 20.0, 30.0, -5.0], [0.0, 0.1, 0.2, 0.4, 0.0], [0.0, 1.0, 2.0, 3.0, 4.0])
+    chosen = Counter(thompson(inputs, np.random.default_rng(seed)) for seed in range(1000))
+    variance = inputs.posterior.gains[:64, 1:4].var(axis=0)
+    shares = [chosen[a] / 1000 for a in (1, 2, 3)]
+    assert shares == pytest.approx((variance / variance.sum()).tolist(), abs=0.05)
+    assert set(chosen) <= {1, 2, 3}
+    none = replace(inputs, allowed=np.array([False, False, False, False, True]))
+    assert thompson(none, np.random.default_rng(0)) == 4
+
+
+def test_a_member_of_a_front_beats_everything_cheaper_and_plain_whatever_its_cost():
+    costs = np.array([[0.0, 0.0], [1.0, 5.0], [2.0, 1.0]])
+    draws = np.array([[0.0, 2.0, 1.0]])
+    assert on_front(draws, costs).tolist() == [0.0, 1.0, 0.5]
+    assert on_front(np.array([[0.0, 0.0, 1.0]]), costs[:, :1]).tolist() == [0.0, 0.0, 1.0]
