@@ -14,7 +14,7 @@ ORDER = (
     "senet_nas/recipe.py", "senet_nas/hardware.py", "senet_nas/user_code.py", "senet_nas/distributed.py", "senet_nas/network", "senet_nas/data",
     "senet_nas/training", "senet_nas/costs", "senet_nas/export",
     "search/model", "search/state", "search/results", "search/planning", "search/config", "search/loop.py",
-    "search/execute", "search/setup", "search/report", "search/track", "search/doctor", "search/export.py",
+    "search/execute", "search/setup", "search/report", "search/track", "search/doctor", "search/exporting", "search/export.py",
     "search/full_training", "search/running", "search/session.py", "search/bench", "search/cli",
 )  # fmt: skip
 FLOORS = ("spaces", "senet_nas", "search")

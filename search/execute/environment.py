@@ -1,4 +1,4 @@
-"""In what a run happens: versions, machine, and the git state of the folder that its config lies in."""
+"""The environment of a run: versions, machine, and the git state of the folder of its config."""
 
 import os
 import platform
@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# A work tree on a slow disk must not keep a search waiting.
+# Git gets this many seconds, so that a work tree on a slow disk does not delay a search.
 _SECONDS = 10
 
 
 def versions() -> dict[str, str]:
-    """Versions of what takes part."""
+    """Versions of Python and of the packages that a run uses."""
     packages = ("senet-search", "torch", "torchvision", "ray", "optuna", "mlflow")
     return {"python": sys.version.split()[0], **{name: version(name) for name in packages}}
 
@@ -23,9 +23,9 @@ def machine() -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any]:
-    """``{"commit": 40 digits, "branch": name, "dirty": whether a tracked file was changed}`` of the work tree around a folder.
+    """The git state of the work tree around a folder: ``commit`` (40 digits), ``branch``, and ``dirty``.
 
-    Empty where there is none, it has no commit yet, or git cannot say.
+    ``dirty`` says whether a tracked file was changed. Empty without a work tree, a commit, or git.
     """
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
@@ -35,10 +35,10 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *words: str) -> str | None:
-    # No lock is taken and no hook or helper of the tree is started: to look must change nothing.
+    # Looking must change nothing: git takes no lock and starts no hook or helper of the tree.
     command = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
-        return None  # no git on this machine, or a tree that takes too long to look at
+        return None  # git is not installed, or takes too long
     return found.stdout.strip() if found.returncode == 0 else None

@@ -1,7 +1,7 @@
-"""Trainings on a cluster without a shared folder: their checkpoints, weights and results in a place that all nodes reach.
+"""Copies of checkpoints, weights and results at a URI, for a cluster without a shared folder.
 
-Any URI that pyarrow knows (``s3://``, ``gs://``, ``abfs://``, ``hdfs://``, ``file://``). The one door to pyarrow.
-Nothing here is the truth: what cannot be copied is warned of, and at worst a training is done again.
+Any URI that pyarrow knows (``s3://``, ``gs://``, ``abfs://``, ``hdfs://``, ``file://``). The door to pyarrow.
+The run folder stays the truth: if a copy fails there is a warning, and at worst a training is repeated.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from senet_nas.training import checkpoint
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
-# A checkpoint is copied while its training waits: of its time at most this share.
+# The share of its time that a training may wait for copies of its checkpoint.
 SHARE = 0.1
 
 
 def fault(uri: str) -> str:
-    """Why nothing can be kept there, in a line; empty where it can: a few bytes are written, read and removed."""
-    name, content = f"senet-{uuid.uuid4().hex[:12]}", b"senet-search"
-    place = Store(uri, name)
+    """Why a URI cannot be used, in a line; empty if a few bytes could be written, read and removed."""
+    name = f"senet-{uuid.uuid4().hex[:12]}"
+    content = b"senet-search"
+    place = RemoteStore(uri, name)
     try:
         place.write("probe", content)
         found = place.read("probe")
@@ -38,7 +39,7 @@ def fault(uri: str) -> str:
 
 
 def check(uri: str) -> None:
-    """Raises UserError (code 4) where nothing can be kept there."""
+    """Raises UserError (code ENVIRONMENT) if a URI cannot be used."""
     if problem := fault(uri):
         raise UserError(
             problem,
@@ -49,19 +50,19 @@ def check(uri: str) -> None:
         )
 
 
-def unreadable(store: Store, error: Exception) -> UserError:
-    """What a run ends with where it needs what is in the store: nothing is lost, it goes on when that answers again."""
+def unreadable(store: RemoteStore, error: Exception) -> UserError:
+    """The error of a run that needs files from a store that does not answer. Nothing is lost."""
     return UserError(
         f"cannot read {redacted(f'{store.uri}: {error}')}",
-        hint="when it answers again, type the same command to go on", key="resources.storage", code=ENVIRONMENT,
-    )  # fmt: skip
+        hint="when it answers again, type the same command to go on",
+        key="resources.storage",
+        code=ENVIRONMENT,
+    )
 
 
 @dataclass(frozen=True)
-class Store:
-    """The folder of a run at a URI. Methods raise OSError or ValueError, whatever the place is; :meth:`read` gives None
-    for what is not there.
-    """
+class RemoteStore:
+    """The folder of a run at a URI. Its methods raise OSError or ValueError if the place fails."""
 
     uri: str
     folder: str
@@ -75,6 +76,7 @@ class Store:
             stream.write(content)
 
     def read(self, name: str) -> bytes | None:
+        """The content of a file; None if it does not exist."""
         files, root = _opened(self.uri)
         try:
             with files.open_input_stream(f"{root}/{self.folder}/{name}") as stream:
@@ -87,7 +89,7 @@ class Store:
         files.delete_file(f"{root}/{self.folder}/{name}")
 
     def drop(self, name: str) -> None:
-        """Removes a folder with all that is in it, if it is there."""
+        """Removes a folder with its content, if it exists."""
         files, root = _opened(self.uri)
         path = f"{root}/{self.folder}/{name}".rstrip("/")
         from pyarrow.fs import FileType
@@ -96,34 +98,39 @@ class Store:
             files.delete_dir(path)
 
     def fetch(self, uid: str, names: tuple[str, ...], folder: Path) -> None:
-        """Makes files of a training durable here, in this order, those that are there."""
+        """Writes the files of a training that exist durably into a folder here, in this order."""
         for name in names:
             if (content := self.read(f"{uid}/{name}")) is not None:
                 folder.mkdir(parents=True, exist_ok=True)
                 durable.write(folder / name, content)
 
 
-class Shelf:
-    """What one training keeps in a store, beside its folder on this node. Its methods warn where the place fails."""
+class RemoteCopy:
+    """The copy of a training's folder in a store. If the place fails, its methods warn and the training continues."""
 
-    def __init__(self, store: Store, uid: str, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._uid, self._folder, self._clock = store, uid, folder, clock
-        self._kept, self._copied, self._not_before = "", b"", -1.0
+    def __init__(self, store: RemoteStore, uid: str, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._uid = uid
+        self._folder = folder
+        self._clock = clock
+        self._kept = ""  # the name of the tensors in the store
+        self._copied = b""  # the record of the checkpoint that was copied last
+        self._not_before = -1.0
 
     def bring(self) -> None:
-        """The checkpoint that another node left, where it is further than the one here."""
+        """Fetches the checkpoint that another node left, if it is further than the one here."""
         self._try(self._bring)
 
     def keep(self) -> None:
-        """Copies the checkpoint, if there is a new one and copies have not taken too much of the time."""
+        """Copies the checkpoint, if there is a new one and copies have not taken too much time."""
         self._try(self._keep)
 
     def end(self, *names: str) -> bool:
-        """Copies files of a training that has ended, in this order, then removes its checkpoint. False where it failed."""
+        """Copies files of an ended training, in this order, then removes its checkpoint. False if that failed."""
         return self._try(lambda: self._end(names))
 
     def discard(self) -> bool:
-        """Leaves nothing of the training in the store. False where that failed."""
+        """Removes the copy. False if that failed."""
         return self._try(lambda: self._store.drop(self._uid))
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -144,7 +151,8 @@ class Shelf:
             self._copied = record
 
     def _keep(self) -> None:
-        path, began = self._folder / checkpoint.RECORD, self._clock()
+        path = self._folder / checkpoint.RECORD
+        began = self._clock()
         if began < self._not_before or not path.exists():
             return
         record = path.read_bytes()
@@ -155,7 +163,8 @@ class Shelf:
         self._store.write(f"{self._uid}/{checkpoint.RECORD}", record)
         if self._kept not in ("", found[1]):
             self._store.remove(f"{self._uid}/{self._kept}")
-        self._kept, self._copied = found[1], record
+        self._kept = found[1]
+        self._copied = record
         self._not_before = self._clock() + (self._clock() - began) * (1 / SHARE - 1)
 
     def _end(self, names: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """Signals that end a run: the first SIGINT, SIGTERM or SIGHUP stops it cleanly, the second at once.
 
-Where nothing is trained (while data are loaded, while Ray starts) the first one already ends it at once.
+While nothing is trained (data are loaded, Ray starts), the first one already ends it at once.
 """
 
 import _thread
@@ -13,24 +13,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What cannot be raised where it came is sent again after so many seconds: by then that place is left.
+# Seconds after which a signal is sent again that could not be raised where it came.
 SOON = 0.05
 NAMES = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run early. It goes on when the same command is typed again. ``twice``: somebody insists.
+    """A signal ended the run early; the same command resumes it. ``twice``: it is the second signal.
 
-    A KeyboardInterrupt, so that no library between the signal and us takes it for an error of its own.
+    A KeyboardInterrupt, so that no library in between takes it for an error of its own.
     """
 
     def __init__(self, signal_number: int, *, twice: bool = False) -> None:
         super().__init__(f"ended by signal {signal_number}")
-        self.signal_number, self.twice = signal_number, twice
+        self.signal_number = signal_number
+        self.twice = twice
 
 
 class Signals:
-    """What came in. ``first`` is the signal that ends the run, or None."""
+    """The signals that came. ``first`` is the one that ends the run, or None."""
 
     def __init__(self) -> None:
         self.first: int | None = None
@@ -40,8 +41,10 @@ class Signals:
 
     @contextmanager
     def stopping(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While it is open the first signal calls ``stop`` instead of ending everything at once. One that came before, and
-        whose Interrupted went nowhere, is heard now."""
+        """While this is open, the first signal calls ``stop`` instead of ending everything at once.
+
+        An earlier signal whose Interrupted was lost counts now.
+        """
         self._stop = stop
         try:
             if self.first is not None:
@@ -52,16 +55,19 @@ class Signals:
             self._stop = None
 
     def install(self) -> None:
-        """Takes the signals, also back from a library that took them. What is ignored (nohup) stays so."""
+        """Handles the signals, also if a library handles them now. An ignored one (nohup) stays ignored."""
         if threading.current_thread() is not threading.main_thread():
-            return  # only the main thread may; whoever runs a search in another one stops it in its own way
+            return  # only the main thread may handle signals
         for name in NAMES:
             if signal.getsignal(name) != signal.SIG_IGN:
                 signal.signal(name, self._handle)
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
-        """Python drops what is raised in a weakref callback or a ``__del__``, and tells a hook: such a signal comes again."""
+        """While this is open, a signal is sent again if its exception was dropped.
+
+        Python drops an exception in a weakref callback or in ``__del__``, and passes it to a hook.
+        """
         before = sys.unraisablehook
 
         def hear(dropped: "sys.UnraisableHookArgs") -> None:
@@ -76,12 +82,13 @@ class Signals:
             yield
         finally:
             sys.unraisablehook = before
-            if self.first is not None:  # that is enough for whoever looks now
+            if self.first is not None:  # it is known, so it need not be sent again
                 self.forget()
 
     def forget(self) -> None:
-        """Sends nothing again."""
-        self._unheard, self._is_first_again = None, False
+        """Sends no signal again."""
+        self._unheard = None
+        self._is_first_again = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         is_first = self.first is None or self._is_first_again
@@ -96,26 +103,29 @@ class Signals:
         stop()
 
     def _send_again(self, number: int) -> None:
-        """From a bare thread: one of threading's takes locks, and who holds them just now nobody knows."""
+        """Sends a signal again, from a bare thread: one of ``threading`` takes locks, which may be held just now."""
         self._unheard = number
         _thread.start_new_thread(self._after_a_moment, ())
 
     def _after_a_moment(self) -> None:
         time.sleep(SOON)
-        number, self._unheard = self._unheard, None
+        number = self._unheard
+        self._unheard = None
         if number is not None:
             os.kill(os.getpid(), number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
-    """Whether this is code of the import system: interrupted between two of its lines it would never give its lock back, and
-    other threads would wait for that."""
+    """Whether this is code of the import system.
+
+    Interrupted there, it might never release its lock, for which other threads wait.
+    """
     return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 @contextmanager
 def taken() -> Iterator[Signals]:
-    """The signals are ours while this is open."""
+    """Handles the signals while this is open; the earlier handlers come back afterwards."""
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

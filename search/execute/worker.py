@@ -1,6 +1,6 @@
 """One training on a worker: evaluate, make the result durable, and only then report it.
 
-A result that is on disk is never lost: whoever starts the run again adopts it. It is JSON with a SHA-256 of its own.
+A result that is on disk is never lost: the next session adopts it (:mod:`search.state.result_files`).
 """
 
 import faulthandler
@@ -9,14 +9,14 @@ import math
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from search.execute.evaluator import Evaluation
-from search.execute.remote_store import Shelf
+from search.execute.remote_store import RemoteCopy
 from search.state.failures import OUT_OF_MEMORY
 from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
 from search.state.result_files import HANG, RESULT, WEIGHTS, discard, save
@@ -27,48 +27,36 @@ from spaces.errors import UserError
 
 Curve = list[Mapping[str, float]]
 
+# Characters of a traceback that are kept.
+_TRACEBACK = 4000
+
 
 def work(
-    assignment: Assignment, evaluate: Evaluation, trainings: Path, *, prepare: Callable[[], None] = lambda: None,
-    shelf: Shelf | None = None,
-) -> Iterator[Progress | Outcome]:  # fmt: skip
-    """Yields how it stands after each epoch, and at last the outcome, which is on disk by then.
+    assignment: Assignment,
+    evaluate: Evaluation,
+    trainings: Path,
+    *,
+    prepare: Callable[[], None] = lambda: None,
+    remote: RemoteCopy | None = None,
+) -> Iterator[Progress | Outcome]:
+    """Yields the progress after each epoch, and at last the outcome, which is on disk by then.
 
-    An interrupted training goes on from its checkpoint, which lies beside the result until there is one; where there is
-    a ``shelf``, also from the one that another node left there. ``prepare`` loads what all trainings of this process
-    share; its time is not that of a training. The process ends itself where an epoch takes longer than the assignment's
-    patience. Raises OSError where the disk takes no more.
+    An interrupted training continues from the checkpoint in its folder, or from the ``remote`` copy that another node
+    left. ``prepare`` loads what all trainings of this process share, and does not count as training time. The process
+    ends itself if an epoch takes longer than the patience of the assignment. Raises OSError if the disk is full.
     """
     folder = trainings / assignment.uid
-    folder.mkdir(parents=True, exist_ok=True)
-    discard(trainings, assignment.uid)
-    (folder / HANG).unlink(missing_ok=True)
-    durable.sync(trainings)
+    _clean(folder)
     curve: Curve = []
     try:
         with _deadline(folder, assignment.patience and max(assignment.patience, FIRST_PATIENCE)):
             prepare()
-            if shelf is not None:
-                shelf.bring()
-        began = time.monotonic()
-        weights = folder / WEIGHTS if assignment.keep_weights else None
-        reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder)
-        for report in _watched(reports, folder, assignment.patience):
-            curve.append({"epoch": report.epoch, **_numbers(report.metrics)})
-            if report.done:
-                outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
-                outcome = replace(outcome, weights=durable.sha256(weights) if weights and weights.exists() else "")
-                break
-            if shelf is not None:
-                with _deadline(folder, assignment.patience):  # a store may hang as a training may
-                    shelf.keep()
-            yield Progress(report.epoch, curve[-1].get("val_accuracy"))
-        else:
-            detail = "the evaluation ended without a last report"
-            outcome = Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])
+            if remote is not None:
+                remote.bring()
+        outcome = yield from _train(assignment, evaluate, folder, curve, remote)
     except Exception as error:  # whatever a training throws is a failed training, not a failed search
         if isinstance(error, OSError) and error.errno in durable.NO_ROOM:
-            raise  # but no training can help a full disk
+            raise  # except a full disk, which fails every training
         whole = _finite([*_earlier(folder, curve), *curve])
         outcome = Outcome(failure=_reason(error), detail=_detail(error), curve=whole)
     if outcome.failure == OUT_OF_MEMORY:
@@ -79,13 +67,44 @@ def work(
 
 
 def clear(trainings: Path, ended: Iterable[str]) -> None:
-    """Removes checkpoints of trainings that have ended: a kill between result and removal leaves them behind."""
+    """Removes the checkpoints of ended trainings, which a kill between result and removal leaves behind."""
     for uid in ended:
         checkpoint.remove(trainings / uid)
 
 
-def _watched(reports: Iterator[Report], folder: Path, patience: float | None) -> Iterator[Report]:
-    """The reports, each within the patience; the time that the reader takes does not count."""
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _clean(folder: Path) -> None:
+    """Makes the folder of a training, without the result of an earlier attempt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    discard(folder.parent, folder.name)
+    (folder / HANG).unlink(missing_ok=True)
+    durable.sync(folder.parent)
+
+
+def _train(
+    assignment: Assignment, evaluate: Evaluation, folder: Path, curve: Curve, remote: RemoteCopy | None
+) -> Generator[Progress, None, Outcome]:
+    began = time.monotonic()
+    weights = folder / WEIGHTS if assignment.keep_weights else None
+    reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder)
+    for report in _within(reports, folder, assignment.patience):
+        curve.append({"epoch": report.epoch, **_numbers(report.metrics)})
+        if report.done:
+            outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
+            kept = durable.sha256(weights) if weights and weights.exists() else ""
+            return replace(outcome, weights=kept)
+        if remote is not None:
+            with _deadline(folder, assignment.patience):  # a store may hang as a training may
+                remote.keep()
+        yield Progress(report.epoch, curve[-1].get("val_accuracy"))
+    detail = "the evaluation ended without a last report"
+    return Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])
+
+
+def _within(reports: Iterator[Report], folder: Path, patience: float | None) -> Iterator[Report]:
+    """The reports, each within the patience in seconds. The time that the reader takes does not count."""
     while True:
         with _deadline(folder, patience):
             report = next(reports, None)
@@ -96,9 +115,9 @@ def _watched(reports: Iterator[Report], folder: Path, patience: float | None) ->
 
 @contextmanager
 def _deadline(folder: Path, seconds: float | None) -> Iterator[None]:
-    """Ends the process, with the traceback of each thread in HANG, if this stays open for so long.
+    """Ends the process if this stays open for longer, and writes the traceback of each thread to HANG.
 
-    A timer in C does it, so that a call that never comes back to Python cannot keep it from happening.
+    A timer in C does it, so it works even if a call never returns to Python.
     """
     if seconds is None:
         yield
@@ -114,7 +133,7 @@ def _deadline(folder: Path, seconds: float | None) -> Iterator[None]:
 
 
 def _free_memory() -> None:
-    """What torch keeps in reserve after a failure would be missing elsewhere."""
+    """Gives back what torch keeps in reserve after a failure."""
     if "torch" in sys.modules:
         import torch
 
@@ -123,24 +142,25 @@ def _free_memory() -> None:
 
 
 def _earlier(folder: Path, curve: Curve) -> Curve:
-    """The epochs after which a training was taken up again: in its checkpoint, and not reported since."""
+    """The epochs in the checkpoint from which a training continued; they were not reported again."""
     first = curve[0]["epoch"] if curve else math.inf
     return [epoch for epoch in checkpoint.curve(folder) if epoch["epoch"] < first]
 
 
 def _outcome(assignment: Assignment, report: Report, earlier: Curve, curve: Curve, seconds: float) -> Outcome:
+    """The outcome of the last report. A network whose parameters differ from its price is a failure."""
     before = sum(epoch.get("seconds", 0.0) for epoch in earlier)
     metrics = {"train_seconds": before + seconds, **_numbers(report.metrics)}
-    curve = [*earlier, *curve]
+    whole = [*earlier, *curve]
     counted = metrics.get("params")
     if counted is not None and counted != assignment.params:
         detail = f"the built network has {counted:,.0f} parameters, its price says {assignment.params:,.0f}"
-        return Outcome(failure="overhead", detail=detail, curve=curve)
-    return Outcome(metrics, curve, report.correct)
+        return Outcome(failure="overhead", detail=detail, curve=whole)
+    return Outcome(metrics, whole, report.correct)
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics as plain floats, whatever kind of number a user's code gives; what is no number is left out."""
+    """Metrics as floats, whatever kind of number a user's code gives. Other values are left out."""
     numbers = {}
     for name, value in metrics.items():
         if value is not None and not isinstance(value, str | bytes | bool):
@@ -152,7 +172,7 @@ def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _reason(error: Exception) -> str:
-    """Why a training failed, in a word or two that people can count."""
+    """Why a training failed, in a word or two, by which failures are counted."""
     if isinstance(error, Diverged):
         return "diverged"
     if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
@@ -163,9 +183,9 @@ def _reason(error: Exception) -> str:
 def _detail(error: Exception) -> str:
     if isinstance(error, UserError | Diverged):
         return str(error)
-    return "".join(traceback.format_exception(error))[-4000:]
+    return "".join(traceback.format_exception(error))[-_TRACEBACK:]
 
 
 def _finite(curve: Curve) -> Curve:
-    """JSON knows no NaN."""
-    return [{k: v for k, v in epoch.items() if math.isfinite(v)} for epoch in curve]
+    """The curve without NaN and infinity, which JSON does not know."""
+    return [{name: value for name, value in epoch.items() if math.isfinite(value)} for epoch in curve]

@@ -1,17 +1,17 @@
-"""``senet-search train``: which architecture is trained in full, on what, from which weights."""
+"""Which architecture is trained in full, on what, and from which weights."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from search import export as take_home
 from search.config import Experiment
-from search.full_training.run import Plan
-from search.results import selection as choice
-from search.setup.experiment_setup import load
+from search.exporting.exported_choice import median_training
+from search.results import selection
+from search.setup.experiment_setup import Prepared, load
 from search.setup.opened_run import open_folder
-from search.state import result_files
-from search.state import run_folder as folder
+from search.state import result_files, run_folder
 from search.state.run_folder import RunFolder
 from senet_nas.data import image_folder
 from senet_nas.recipe import Seed
@@ -20,6 +20,35 @@ from spaces.errors import UserError
 from spaces.placements import label
 
 Start = Literal["scratch", "search"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One full training: of which architecture, on what, and from which weights (None: from scratch).
+
+    ``name`` is the architecture for people. ``runs`` is the folder of MLflow's own store. With several ``devices``,
+    each takes its part of every batch.
+    """
+
+    architecture: str
+    name: str
+    experiment: Experiment
+    start: Path | None
+    seed: Seed
+    runs: Path
+    devices: int = 1
+
+    def request(self, prepared: Prepared) -> dict[str, Any]:
+        """What distinguishes this training from others: noted when it begins, compared when it continues."""
+        return {
+            "architecture": self.architecture,
+            "seed": str(self.seed),
+            "start": str(self.start or "scratch"),
+            "devices": self.devices,
+            "data": prepared.images.fingerprint,
+            "image_size": prepared.images.image_size,
+            "recipe": json.loads(json.dumps(asdict(self.experiment.train))),
+        }
 
 
 def plan(
@@ -33,64 +62,63 @@ def plan(
     runs: Path,
     limits: Mapping[str, float] | None = None,
 ) -> tuple[Plan, Path]:
-    """The training of an architecture of a run, of a published network or of a key, and where it goes by default.
+    """The training of an architecture of a run, of a published network or of a key, and its usual folder.
 
-    ``pick`` and ``limits`` (percent by overhead column) choose among the architectures of a run.
-
-    The recipe and the data are those of ``config_path``, of a run its own unless given. Raises UserError.
+    ``pick`` and ``limits`` (percent by overhead column) choose among the architectures of a run. The recipe and the
+    data are those of ``config_path``; a run has its own. Raises UserError.
     """
     place = _run(what, runs)
     if place is None:
         return _plan_of_key(what, config_path, overrides, start, _seed(seed), runs)
     with open_folder(place) as run:
         experiment = run.experiment
-        point = choice.choose(run.front, pick, limits)
-        training = take_home.median(point, run) if start == "search" else None
+        point = selection.choose(run.front, pick, limits)
+        training = median_training(point, run) if start == "search" else None
     if config_path is not None or overrides:
         experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)
     _check_backbone(point.architecture, experiment)
     if config_path is None:
         _check_images(place, experiment)
     weights = result_files.weights(place.trainings, training) if training else None
-    named = f"{point.id}: {point.words}"
-    made = Plan(point.architecture, named, experiment, weights, _seed(seed), place.path.parent)
-    return made, place.path / "train" / point.id
+    name = f"{point.id}: {point.words}"
+    planned = Plan(point.architecture, name, experiment, weights, _seed(seed), place.path.parent)
+    return planned, place.path / "train" / point.id
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _run(what: str, runs: Path) -> RunFolder | None:
-    """The run of that name or path, if it is one; a key and a published network are none."""
-    from senet_nas.network import published as networks
+    """The run of that name or path; None for a key or a published network."""
+    from senet_nas.network import published
 
     if "/" in what and not Path(what).exists():
         return None
-    published = networks.names()
-    if what in published and what not in folder.names(runs):
+    names = published.names()
+    if what in names and what not in run_folder.names(runs):
         return None
-    return folder.find(what, runs, or_else=published)
+    return run_folder.find(what, runs, or_else=names)
 
 
 def _plan_of_key(
     what: str, config_path: Path | None, overrides: Sequence[str], start: Start, seed: Seed, runs: Path
 ) -> tuple[Plan, Path]:
-    from senet_nas.network import build
-    from senet_nas.network import published as networks
+    from senet_nas.network import build, published
 
     if config_path is None:
-        raise UserError(f"`{what}` is no run, so the data and the recipe are not known", hint="add --config FILE")
+        raise UserError(f"`{what}` is not a run, so the data and the recipe are not known", hint="add --config FILE")
     if start == "search":
         raise UserError("only an architecture of a run has weights of a search", hint="leave --start out")
-    architecture = networks.find(what, "none", {}) if what in networks.names() else Architecture.parse(what)
+    is_published = what in published.names()
+    architecture = published.find(what, "none", {}) if is_published else Architecture.parse(what)
     experiment = load(config_path, overrides)
     _check_backbone(architecture.key, experiment)
-    named = label(architecture, build.sites(architecture.backbone))
-    return Plan(architecture.key, named, experiment, None, seed, runs), Path(f"{config_path.stem}-trained")
+    name = label(architecture, build.sites(architecture.backbone))
+    return Plan(architecture.key, name, experiment, None, seed, runs), Path(f"{config_path.stem}-trained")
 
 
 def _check_images(place: RunFolder, experiment: Experiment) -> None:
-    """Images may be moved after a search; a config of any place can say where to."""
+    """Raises UserError if the images of a run were moved; a config can say where they are now."""
     path = experiment.data.path
     where = image_folder.place(path, experiment.base) if path else None
     if where is not None and not where.exists():
@@ -104,15 +132,19 @@ def _seed(text: str) -> Seed:
     try:
         return Seed.parse(text)
     except ValueError as error:
-        raise UserError(f"`{text}` is no seed", hint="write a number, or BLOCK.REPLICATE as in the tables") from error
+        hint = "write a number, or BLOCK.REPLICATE as in the tables"
+        raise UserError(f"`{text}` is not a seed", hint=hint) from error
 
 
 def _check_backbone(key: str, experiment: Experiment) -> None:
-    backbone, network = Architecture.parse(key).backbone, experiment.model.network
+    """Raises UserError if the config is of another network, or does not train."""
+    backbone = Architecture.parse(key).backbone
+    network = experiment.model.network
     if backbone != network:
         raise UserError(
             f"the architecture is of {backbone}, the config of {network}",
-            hint=f"write `backbone: {backbone}` into its section model", key="model.backbone",
-        )  # fmt: skip
+            hint=f"write `backbone: {backbone}` into its section model",
+            key="model.backbone",
+        )
     if experiment.evaluate != "train":
         raise UserError("only our own training trains a network", hint="leave `evaluate` out", key="evaluate")

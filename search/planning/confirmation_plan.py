@@ -18,7 +18,7 @@ EarlyEnd = Literal["", "time", "exhausted"]
 
 
 class ConfirmationPlan:
-    """Plans the confirmations of a run in the ledger. ``grid`` replaces the default hyperparameter grid of the model."""
+    """Plans the confirmations of a run in the ledger. ``grid`` replaces the model's hyperparameter grid."""
 
     def __init__(
         self,

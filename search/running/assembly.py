@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from search import config
 from search.execute import environment
-from search.execute.remote_store import Store
+from search.execute.remote_store import RemoteStore
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
@@ -28,7 +28,7 @@ class SessionParts:
     prepared: Prepared
     place: RunFolder
     ledger: Ledger
-    store: Store | None
+    store: RemoteStore | None
     tracker: Tracker
     live: Live
     loop: Loop
@@ -71,11 +71,11 @@ def run_facts(prepared: Prepared) -> Facts:
     )
 
 
-def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> Store | None:
+def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> RemoteStore | None:
     uri = prepared.experiment.resources.storage
     if not uri or prepared.slots.is_local:
         return None
-    return Store(uri, f"{place.name}-{run_uid(ledger)[:12]}")
+    return RemoteStore(uri, f"{place.name}-{run_uid(ledger)[:12]}")
 
 
 def _tracker(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, uri: str, facts: Facts) -> Tracker:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from search.execute.remote_store import Store, unreadable
+from search.execute.remote_store import RemoteStore, unreadable
 from search.state import result_files
 from search.state.records import Outcome
 
@@ -10,7 +10,7 @@ from search.state.records import Outcome
 class LeftResults:
     """Finds the results of interrupted trainings. ``store`` is where a cluster keeps them, if it does."""
 
-    def __init__(self, trainings: Path, store: Store | None) -> None:
+    def __init__(self, trainings: Path, store: RemoteStore | None) -> None:
         self._trainings = trainings
         self._store = store
 

@@ -7,7 +7,8 @@ from search.execute import environment
 from search.execute.evaluator import Evaluator
 from search.execute.ray import runtime
 from search.execute.ray.cluster import Needs
-from search.execute.ray.resources import Cluster
+from search.execute.ray.driver import drive
+from search.execute.ray.resources import Cluster, settled
 from search.execute.signals import Signals
 from search.running.assembly import SessionParts
 from search.running.resume_checks import run_uid
@@ -66,10 +67,10 @@ class TrainingPhase:
     def _run_here(self, evaluator: Evaluator) -> None:
         parts = self._parts
         slots = parts.prepared.slots
-        self._say(f"starting {slots.count} workers")
+        self._say(f"starting {plural(slots.count or 1, 'worker')}")
         with runtime.running(slots, self._signals) as scratch:
             shared = evaluator.shared(scratch)
-            runtime.drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals)
+            drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals)
 
     def _run_on_cluster(self, evaluator: Evaluator) -> None:
         parts = self._parts
@@ -78,13 +79,13 @@ class TrainingPhase:
         joined = self._cluster()
         with runtime.running(prepared.slots, self._signals, joined) as scratch:
             # Only now is it known whether the nodes have GPUs, whatever this machine has.
-            slots = runtime.settled(prepared.slots, prepared.experiment.resources.device)
+            slots = settled(prepared.slots, prepared.experiment.resources.device)
             device = "cuda" if slots.gpus else "cpu"
             parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
             gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
             self._say(f"each training takes {plural(slots.cpus, 'CPU core')}{gpu} of the cluster")
             there = evaluator.on_cluster(device, run_uid(parts.ledger))
-            runtime.drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined)
+            drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined)
 
     def _cluster(self) -> Cluster:
         """What this run needs of a cluster, and writes to its folder to recognise it on a node."""

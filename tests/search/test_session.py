@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from search import Experiment
-from search import export as take_home
 from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
+from search.exporting.exported_choice import median_training
 from search.full_training.plan import plan
 from search.report.next_steps import next_commands
 from search.running.resume_checks import agreed_experiment
@@ -167,6 +167,6 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
         ledger.note(Facts(complete=Completion(budget)))
     point = SimpleNamespace(id="a0", number=0)
     with pytest.raises(UserError, match="only the confirmation's fresh trainings") as caught:
-        take_home.median(point, OpenedRun(place, ledger, experiment))
+        median_training(point, OpenedRun(place, ledger, experiment))
     assert says in caught.value.hint
     assert ("+24" in caught.value.hint) == (complete or budget < 24)

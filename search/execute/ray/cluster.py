@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.execute import environment as surroundings
-from search.execute import remote_store as storage
+from search.execute import environment, remote_store
 from spaces.errors import ENVIRONMENT, UserError
 
-# A cluster that holds no training for so long is gone; nodes that replace others (spot) may take about as long to come.
-GONE_SECONDS, LOOK_SECONDS = 30.0, 2.0
-# Whoever waits for an answer of a cluster whose head is gone waits for ever: after so long we end without it.
+# A cluster on which no training could run for this long is gone; spot nodes may take about as long to be replaced.
+GONE_SECONDS = 30.0
+LOOK_SECONDS = 2.0
+# Calls to a cluster whose head has died never return: after this long we end without an answer.
 LEAVE_SECONDS = 10.0
-# A head takes seconds to start; a machine that is there takes no time to be reached.
-ANSWER_SECONDS, CONNECT_SECONDS = 20.0, 5.0
+# A head takes seconds to start; a machine that runs is reached at once.
+ANSWER_SECONDS = 20.0
+CONNECT_SECONDS = 5.0
 HEAD = "start its head there (docs/scaling.md)"
+# Seconds in which all nodes must answer what they lack.
 PROBE_SECONDS = 60.0
 # The label that Ray gives to each node.
 NODE_ID = "ray.io/node-id"
@@ -33,9 +35,10 @@ _SAME = "install the same versions and make the data visible at the same path on
 
 @dataclass(frozen=True)
 class Needs:
-    """What a node must have for a training: these versions and these paths, and the store where there is one.
+    """What a node must have for a training: versions, paths, and access to the store, if there is one.
 
-    ``mark`` is a file of the run's folder with its content: who finds it sees the folder, and not one that is only named so.
+    ``mark`` is a file of the run folder and its content: a node that finds both sees this folder, not another of its
+    name.
     """
 
     versions: Mapping[str, str]
@@ -44,15 +47,15 @@ class Needs:
     store: str | None = None
 
     def lacking(self) -> str:
-        """What is missing here, in a line; empty where nothing is. Asked on the node."""
-        lines = differences(surroundings.versions(), self.versions)
+        """What is missing on the node that runs this, in a line; empty if nothing is."""
+        lines = differences(environment.versions(), self.versions)
         lines += [f"no {path}" for path in self.paths if not path.exists()]
-        if self.store and (fault := storage.fault(self.store)):
+        if self.store and (fault := remote_store.fault(self.store)):
             lines.append(fault)
         return ", ".join(lines)
 
     def is_shared(self) -> bool:
-        """Whether the folder of the run is seen from here."""
+        """Whether the node that runs this sees the run folder."""
         path, content = self.mark
         try:
             return path.read_text() == content
@@ -61,7 +64,7 @@ class Needs:
 
 
 def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str]:
-    """Versions that are not those that are wanted."""
+    """A line for each version that differs from the wanted one."""
     return [
         f"{name} {found.get(name, 'missing')} (here {version})"
         for name, version in wanted.items()
@@ -70,7 +73,7 @@ def differences(found: Mapping[str, str], wanted: Mapping[str, str]) -> list[str
 
 
 def silent(address: str) -> OSError | None:
-    """Why nothing answers at HOST:PORT; None where something does, and for an address that Ray finds itself."""
+    """Why nothing answers at HOST:PORT; None if something does, and for an address that Ray finds itself."""
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         return None
@@ -84,33 +87,39 @@ def silent(address: str) -> OSError | None:
 
 
 def answering(address: str, seconds: float = ANSWER_SECONDS) -> None:
-    """Raises UserError (code 4) where nothing answers at HOST:PORT: Ray itself would ask for minutes, in lines of its own. A
-    head that is just starting is waited for."""
+    """Waits for a cluster at HOST:PORT. Raises UserError (code ENVIRONMENT) if nothing answers within ``seconds``.
+
+    Ray itself would ask for minutes, and write log lines of its own.
+    """
     until = time.monotonic() + seconds
     while (error := silent(address)) is not None:
-        if time.monotonic() >= until or isinstance(error, socket.gaierror):  # a name that does not exist will not soon
+        if time.monotonic() >= until or isinstance(error, socket.gaierror):  # an unknown name stays unknown
             raise UserError(
                 f"no Ray cluster answers at {address}: {error}",
-                hint=f"{HEAD}, or mend resources.ray", key="resources.ray", code=ENVIRONMENT,
-            ) from error  # fmt: skip
+                hint=f"{HEAD}, or mend resources.ray",
+                key="resources.ray",
+                code=ENVIRONMENT,
+            ) from error
         time.sleep(1)
 
 
 def secured(address: str, insecure: bool) -> None:
-    """Raises UserError (code 4) where the cluster serves whoever asks: who reaches its port runs code on it.
+    """Raises UserError (code ENVIRONMENT) if the cluster needs no token: anyone who can reach its port can run code.
 
-    Asked without a token, by a process of its own: Ray keeps the token of a process for good.
+    Another process asks it without a token, because Ray keeps the token of a process for good.
     """
     if insecure:
         return
     where = [] if address == "auto" else ["--address", address]
     asked = subprocess.run(
         [sys.executable, "-m", "ray.scripts.scripts", "health-check", *where],
-        env={**os.environ, "RAY_AUTH_MODE": "disabled"}, capture_output=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        check=False,
+    )
     if asked.returncode == 0:
         raise UserError(
-            "this Ray cluster asks for no token: whoever reaches its port runs code on it",
+            "this Ray cluster needs no token: anyone who can reach its port can run code on it",
             hint="start it with RAY_AUTH_MODE=token (see docs/scaling.md), or set resources.insecure: true",
             key="resources.ray",
             code=ENVIRONMENT,
@@ -119,29 +128,32 @@ def secured(address: str, insecure: bool) -> None:
 
 
 def gpus() -> float:
-    """GPUs that the nodes of the cluster have, as Ray counts them."""
+    """The number of GPUs of all nodes of the cluster, as Ray counts them."""
     return sum(float(node["Resources"].get("GPU", 0)) for node in _alive())
 
 
 class Nodes:
-    """The nodes of a cluster while a search is on it. Whoever does not fit gets no training, now or when it joins.
+    """The nodes of a cluster during a search. A node that does not fit gets no training, also if it joins later.
 
     ``say`` hears once of each node that is refused.
     """
 
     def __init__(self, needs: Needs, cpus: int, gpus: float, say: Callable[[str], None]) -> None:
-        self._needs, self._cpus, self._gpus, self._say = needs, cpus, gpus, say
-        self._asked: dict[str, Any] = {}  # by node, its answer to come
+        self._needs = needs
+        self._cpus = cpus
+        self._gpus = gpus
+        self._say = say
+        self._asked: dict[str, Any] = {}  # by node: the reference to its answer
         self._names: dict[str, str] = {}
         self._refused: dict[str, str] = {}
 
     @property
     def refused(self) -> list[str]:
-        """Nodes that must get no training, in the order of their ids."""
+        """Ids of the nodes that must get no training, in order."""
         return sorted(self._refused)
 
     def admit(self) -> None:
-        """Asks all nodes that are there, and waits for them. Raises UserError (code 4), with a line for each that differs."""
+        """Asks all nodes, and waits. Raises UserError (code ENVIRONMENT) with a line for each that does not fit."""
         import ray
 
         self._ask(_alive())
@@ -154,7 +166,7 @@ class Nodes:
             )
 
     def look(self) -> bool:
-        """Whether some node could hold a training. Asks those that joined since, and hears who has answered."""
+        """Whether a training could run on some node. Asks new nodes, and takes in the answers that came."""
         alive = _alive()
         self._ask(alive)
         for node, fault in self._answers():
@@ -167,7 +179,7 @@ class Nodes:
         )
 
     def refuse(self, node: str, fault: str) -> None:
-        """No training is sent to it any more."""
+        """Sends no more trainings to a node."""
         if node not in self._refused:
             self._refused[node] = fault
             name = self._names.get(node, node[:6])
@@ -186,7 +198,7 @@ class Nodes:
             self._asked[node["NodeID"]] = ask.remote(self._needs)
 
     def _answers(self, *, all_of_them: bool = False) -> Iterator[tuple[str, str]]:
-        """Nodes that have answered since the last time, with what they lack; ``all_of_them``: also who did not answer."""
+        """The nodes that answered since the last call, and what they lack; ``all_of_them``: also those that did not."""
         import ray
 
         waiting = list(self._asked.values())
@@ -199,7 +211,7 @@ class Nodes:
                 yield node, ray.get(answer, timeout=1)
             except ray.exceptions.GetTimeoutError:
                 yield node, f"no answer within {PROBE_SECONDS:.0f} s"
-            except ray.exceptions.RayError as error:  # most often: senet-search is not installed there
+            except ray.exceptions.RayError as error:  # most often, senet-search is not installed there
                 yield node, str(error).strip().splitlines()[-1]
 
 
@@ -213,12 +225,13 @@ def _alive() -> list[dict[str, Any]]:
 def watched(
     nodes: Nodes, gone: Callable[[UserError], None], left: threading.Event, abandon: Callable[[UserError], None]
 ) -> Iterator[None]:
-    """Calls ``gone``, once, when for GONE_SECONDS no node could hold a training: Tune would wait for ever.
+    """Calls ``gone``, once, if no training could run on any node for GONE_SECONDS: Tune would wait forever.
 
-    Where that does not make us leave Ray (``left``) within LEAVE_SECONDS, because a call waits for a head that is not there
-    any more, ``abandon`` is called, from the thread that watches.
+    If Ray is not left (``left``) within LEAVE_SECONDS after that, because a call waits for a dead head, it calls
+    ``abandon`` from the watching thread.
     """
-    over, seen = threading.Event(), [time.monotonic()]
+    over = threading.Event()
+    seen = [time.monotonic()]
     for name, work in (
         ("nodes", lambda: _look(nodes, seen, over)),
         ("cluster", lambda: _watch(seen, gone, over, left, abandon)),
@@ -231,7 +244,7 @@ def watched(
 
 
 def _look(nodes: Nodes, seen: list[float], over: threading.Event) -> None:
-    """Notes when a node was last seen that could hold a training. A thread of its own: without a head, Ray never answers."""
+    """Notes when a training could last run on a node. A thread of its own: without a head, Ray never answers."""
     import ray
 
     while not over.wait(LOOK_SECONDS):
@@ -239,17 +252,21 @@ def _look(nodes: Nodes, seen: list[float], over: threading.Event) -> None:
             if nodes.look():
                 seen[0] = time.monotonic()
         except (ray.exceptions.RayError, RuntimeError, OSError):
-            continue  # the head did not answer; if it never does again, _watch knows by the time
+            continue  # the head did not answer; _watch notices if it never does
 
 
 def _watch(
-    seen: list[float], gone: Callable[[UserError], None], over: threading.Event, left: threading.Event,
+    seen: list[float],
+    gone: Callable[[UserError], None],
+    over: threading.Event,
+    left: threading.Event,
     abandon: Callable[[UserError], None],
-) -> None:  # fmt: skip
+) -> None:
     while not over.wait(LOOK_SECONDS / 2):
         if time.monotonic() - seen[0] > GONE_SECONDS:
             error = UserError(
-                f"for {GONE_SECONDS:.0f} s no node of the Ray cluster could hold a training, or its head did not answer",
+                f"for {GONE_SECONDS:.0f} s no node of the Ray cluster could hold a training, "
+                "or its head did not answer",
                 hint="when it is back, type the same command again to go on",
                 code=ENVIRONMENT,
             )

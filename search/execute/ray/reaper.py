@@ -1,9 +1,10 @@
-"""Waits until its driver is gone, however it went, and ends what it left: Ray's agents look for a dead server for a while.
+"""Ends the processes that a driver leaves behind, as soon as the driver has ended in any way.
 
     python reaper.py SCRATCH      reads a pipe that the driver holds open
 
-A script of the standard library alone, so that it starts at once. Ends every process that has the driver's scratch folder
-in its environment or open (Linux), then removes that folder.
+Ray's agents would look for their dead server for a while. A script of the standard library only, so that it starts at
+once. It ends every process that has the driver's scratch folder in its environment or open (Linux), then removes that
+folder.
 """
 
 import os
@@ -17,13 +18,17 @@ from pathlib import Path
 
 # Names the scratch folder to every process that the driver starts after the reaper.
 VARIABLE = "SENET_SCRATCH"
-# What does not die of so many SIGKILLs hangs in the kernel; nobody can help it.
-ROUNDS, PAUSE = 100, 0.05
+# How often SIGKILL is sent, and seconds between. A process that survives all of them hangs in the kernel.
+ROUNDS = 100
+PAUSE = 0.05
 
 
 def left(scratch: str) -> Iterator[int]:
-    """The processes that know the scratch folder, but for this one and its parent: a driver that ended its part in peace
-    holds the lock of the folder open and lives on; one that was killed is nobody's parent any more."""
+    """The processes that know the scratch folder, except this one and its parent.
+
+    A driver that leaves Ray in peace lives on as our parent and holds the lock of the folder open; a killed one is no
+    parent any more.
+    """
     mark = f"{VARIABLE}={scratch}".encode()
     spared = {os.getpid(), os.getppid()}
     for process in Path("/proc").glob("[0-9]*"):
@@ -34,12 +39,12 @@ def left(scratch: str) -> Iterator[int]:
 
 
 def _has_open(process: Path, scratch: str) -> bool:
-    """Whether it has a file there open, as Ray's agents have their logs: to rename itself it overwrote its environment."""
+    """Whether a process has a file there open. Ray's agents have; their environment says nothing, it is overwritten."""
     return any(str(file.readlink()).startswith(f"{scratch}/") for file in (process / "fd").iterdir())
 
 
 def main(scratch: str) -> None:
-    sys.stdin.buffer.read()  # ends when the driver does
+    sys.stdin.buffer.read()  # returns when the driver ends
     for _ in range(ROUNDS):
         pids = list(left(scratch))
         if not pids:

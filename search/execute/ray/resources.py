@@ -1,21 +1,26 @@
-"""What trainings are given: slots of a machine or of a cluster, and one job on several devices. Imports no ray."""
+"""The resources of trainings: slots of a machine or a cluster, and one job on several devices. Imports no ray."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from search.execute.ray import cluster
 from search.execute.ray.cluster import Needs
-from search.execute.remote_store import Store
+from search.execute.remote_store import RemoteStore
 from senet_nas.recipe import Seed, Task
-from spaces.errors import UserError
+from spaces.errors import ENVIRONMENT, UserError
 
 
 @dataclass(frozen=True)
 class Slots:
-    """How many trainings run side by side, and what each may use."""
+    """How many trainings run side by side, and what each may use.
 
-    count: int | None  # None: as many as a cluster holds, which may change
+    ``count`` is None for as many as a cluster holds, which may change. ``gpus`` may be a fraction. ``ray`` is the
+    address of a cluster, or "local". ``insecure``: a cluster without a token is accepted.
+    """
+
+    count: int | None
     cpus: int
     gpus: float = 0.0
     ray: str = "local"
@@ -28,7 +33,7 @@ class Slots:
 
 @dataclass(frozen=True)
 class Job:
-    """One training on several devices: the arguments of :func:`senet_nas.training.evaluate.evaluate`, all paths absolute."""
+    """One training on several devices: arguments of :func:`senet_nas.training.evaluate.evaluate`, paths absolute."""
 
     architecture: str
     seed: Seed
@@ -40,12 +45,31 @@ class Job:
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a search on a cluster needs of it. ``say`` hears of nodes that do not fit; ``abandon`` is called, from a thread
-    of ours, where the cluster is gone and the main thread waits for it for ever.
+    """What a search needs of a cluster.
+
+    ``say`` hears of nodes that do not fit. ``abandon`` is called, from a thread, if the cluster is gone and the main
+    thread waits for it forever. ``left`` is set once Ray was left.
     """
 
     needs: Needs
     say: Callable[[str], None]
     abandon: Callable[[UserError], None]
-    store: Store | None = None
+    store: RemoteStore | None = None
     left: threading.Event = field(default_factory=threading.Event)
+
+
+def settled(slots: Slots, device: str) -> Slots:
+    """The slots for the cluster that was joined: without a share of a GPU if no node has one.
+
+    Raises UserError (code ENVIRONMENT) if the device must be a GPU.
+    """
+    if not slots.gpus or cluster.gpus():
+        return slots
+    if device == "cuda":
+        raise UserError(
+            "resources.device is cuda, but no node of the cluster has a GPU",
+            hint="use `device: cpu`, or start its nodes with --num-gpus where Ray does not see them",
+            key="resources.device",
+            code=ENVIRONMENT,
+        )
+    return replace(slots, gpus=0.0)

@@ -1,6 +1,6 @@
-"""One training on several devices: Ray Train starts a process for each and tells when one is lost.
+"""One training on several devices: Ray Train starts a process for each, and notices if one is lost.
 
-Ray Train holds no state of ours, retries nothing and writes no checkpoints: the folder of the training does that.
+Ray Train holds none of our state, retries nothing and writes no checkpoints: the folder of the training does that.
 """
 
 import re
@@ -21,14 +21,14 @@ from senet_nas.recipe import Diverged, Report
 from spaces.errors import ENVIRONMENT, UserError
 
 LOOK_SECONDS = 0.5
-# What the others say when a process is gone: that it does not answer any more.
+# Messages of the other processes when one is gone.
 _LOST = re.compile(r"gloo|nccl|peer|connection", re.IGNORECASE)
 
 
 def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) -> Iterator[Report]:
-    """What the first of the processes reports after each epoch, on a running Ray. ``resources``: of each process.
+    """The reports of the first process, one after each epoch. ``resources`` are those of each process.
 
-    Raises UserError and Diverged as the training does, UserError (code 4) where a process is lost.
+    Raises UserError and Diverged as the training does; UserError (code ENVIRONMENT) if a process is lost.
     """
     told = Queue(actor_options={"num_cpus": 0})
     trainer = TorchTrainer(
@@ -50,7 +50,7 @@ def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) 
 
 
 class _Nothing(Backend):  # type: ignore[misc]
-    """The processes meet by themselves, in a file: Ray would open a port to all networks for it."""
+    """A backend that does nothing: the processes meet in a file. Ray would open a port to all networks for that."""
 
     share_cuda_visible_devices = True
 
@@ -62,19 +62,26 @@ class _Met(TorchConfig):  # type: ignore[misc]
 
 
 def _work(config: dict[str, Any]) -> None:
-    """One of the processes. Runs on a worker of Ray; what a person can mend is told, all else is raised."""
+    """One of the processes, on a worker of Ray. An error that a person can mend is also sent to the command."""
     from senet_nas.distributed import joined
     from senet_nas.training.evaluate import evaluate
 
-    job, told, place = config["job"], config["told"], train.get_context()
+    job: Job = config["job"]
+    told: Queue = config["told"]
+    place = train.get_context()
     device = str(get_device()) if job.task.device != "cpu" else "cpu"
     task = replace(job.task, device=device)
     with joined(place.get_world_rank(), place.get_world_size(), config["meeting"], device) as group:
         try:
             for report in evaluate(
-                job.architecture, job.seed, task, weights=job.weights, checkpoint=job.checkpoint, start=job.start,
+                job.architecture,
+                job.seed,
+                task,
+                weights=job.weights,
+                checkpoint=job.checkpoint,
+                start=job.start,
                 group=group,
-            ):  # fmt: skip
+            ):
                 if group.is_first:
                     told.put(report)
         except (UserError, Diverged, OSError) as error:
@@ -83,13 +90,13 @@ def _work(config: dict[str, Any]) -> None:
 
 
 def _in_background(trainer: TorchTrainer) -> "Future[None]":
-    """Runs it in a thread, where it takes no signals; the thread ends when Ray does."""
+    """Runs the training in a thread, where Ray Train handles no signals. The thread ends when Ray does."""
     future: Future[None] = Future()
 
     def fit() -> None:
         try:
             trainer.fit()
-        except BaseException as error:  # handed on
+        except BaseException as error:  # passed on by the future
             future.set_exception(error)
         else:
             future.set_result(None)
@@ -99,9 +106,9 @@ def _in_background(trainer: TorchTrainer) -> "Future[None]":
 
 
 def _next(told: Queue, fitting: "Future[None]") -> Report | Exception | None:
-    """The next thing that a process told; None when all have ended and nothing is left."""
+    """The next report or error that a process sent; None once all have ended and nothing is left."""
     while True:
-        is_over = fitting.done()  # before the look: what is told is told before the end
+        is_over = fitting.done()  # asked first: whatever is sent is sent before the end
         try:
             return told.get(timeout=None if is_over else LOOK_SECONDS, block=not is_over)  # type: ignore[no-any-return]
         except Empty:
@@ -110,16 +117,19 @@ def _next(told: Queue, fitting: "Future[None]") -> Report | Exception | None:
 
 
 def _explained(error: BaseException, devices: int) -> Exception:
-    """What Ray Train raised, for people where it is not our mistake."""
+    """The error that Ray Train raised; for people, if a process was lost."""
     failures: dict[int, Exception] = getattr(error, "worker_failures", {})
+    # Ray Train has no public name for the exception of a worker. If this one changes, every failure looks like a lost
+    # process; tests/search/execute/ray/test_train_group.py notices.
     causes = {rank: getattr(failure, "_base_exc", None) for rank, failure in failures.items()}
     ours = {rank: cause for rank, cause in causes.items() if cause is not None and not _LOST.search(str(cause))}
     if not failures or ours:
         return RuntimeError(str(error))
     gone = [str(rank) for rank, cause in causes.items() if cause is None] or ["?"]
     return UserError(
-        f"of the {devices} processes of the training one ended without a word (number {', '.join(gone)}); most often the "
-        "machine ran out of memory",
-        hint="type the same command again to go on from the last checkpoint; a smaller train.batch_size needs less memory",
+        f"one of the {devices} processes of the training ended without a word (number {', '.join(gone)}); "
+        "most often the machine ran out of memory",
+        hint="type the same command again to go on from the last checkpoint; "
+        "a smaller train.batch_size needs less memory",
         code=ENVIRONMENT,
     )

@@ -1,6 +1,6 @@
 import subprocess
 
-from search.execute import environment as surroundings
+from search.execute import environment
 
 
 def git(folder, *words):
@@ -9,22 +9,22 @@ def git(folder, *words):
 
 
 def test_the_git_state_is_that_of_the_tree_around_a_folder(tmp_path):
-    assert surroundings.git_state(tmp_path) == {}
+    assert environment.git_state(tmp_path) == {}
     git(tmp_path, "init", "--initial-branch=trunk")
-    assert surroundings.git_state(tmp_path) == {}, "a tree without a commit"
+    assert environment.git_state(tmp_path) == {}, "a tree without a commit"
     (tmp_path / "configs").mkdir()
     config = tmp_path / "configs" / "run.yaml"
     config.write_text("name: run")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "first")
-    state = surroundings.git_state(config.parent)
+    state = environment.git_state(config.parent)
     assert (len(state["commit"]), state["branch"], state["dirty"]) == (40, "trunk", False)
     (tmp_path / "untracked").touch()
-    assert not surroundings.git_state(config.parent)["dirty"]
+    assert not environment.git_state(config.parent)["dirty"]
     config.write_text("name: other")
-    assert surroundings.git_state(config.parent) == {**state, "dirty": True}
+    assert environment.git_state(config.parent) == {**state, "dirty": True}
 
 
 def test_without_git_there_is_no_state(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert surroundings.git_state(tmp_path) == {}
+    assert environment.git_state(tmp_path) == {}

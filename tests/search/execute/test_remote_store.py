@@ -14,7 +14,7 @@ import pytest
 from search.config import ConfigError, Experiment
 from search.execute import remote_store as storage
 from search.execute import worker
-from search.execute.remote_store import Shelf, Store
+from search.execute.remote_store import RemoteCopy, RemoteStore
 from search.setup.experiment_setup import prepare
 from search.state import result_files
 from search.state.records import Assignment, Outcome
@@ -81,7 +81,7 @@ def every_epoch(monkeypatch):
 
 
 def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_weights(tmp_path, uri, every_epoch):
-    given, store, seen = assignment(params=params_of_plain()), Store(uri, "run"), []
+    given, store, seen = assignment(params=params_of_plain()), RemoteStore(uri, "run"), []
 
     def on(node, stop=99):
         def measured(architecture, seed, **where):
@@ -89,11 +89,11 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
                 seen.append((node, report.epoch))
                 yield report
 
-        shelf = Shelf(store, "u1", tmp_path / node / "u1")
+        remote = RemoteCopy(store, "u1", tmp_path / node / "u1")
         (tmp_path / node).mkdir(exist_ok=True)
-        for item in worker.work(given, measured, tmp_path / node, shelf=shelf):
+        for item in worker.work(given, measured, tmp_path / node, remote=remote):
             if isinstance(item, Outcome):
-                assert shelf.end(*result_files.KEPT)
+                assert remote.end(*result_files.KEPT)
                 return item
             if item.epoch == stop:
                 return None
@@ -116,47 +116,47 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
     assert store.read(f"u1/{result_files.RESULT}") is None
 
 
-def left(folder, epoch, store, *, shelf=None):
+def left(folder, epoch, store, *, remote=None):
     """A checkpoint after so many epochs in a folder, copied to the store."""
     run = evaluate.Training(evaluate._network(PLAIN, evaluate.prepare(TASK), 0), evaluate.prepare(TASK), TASK.recipe, seed=Seed(0))  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.save(folder, {**run.state(), "epoch": epoch}, [{"epoch": epoch}], owner={})
-    (shelf or Shelf(store, "u1", folder)).keep()
+    (remote or RemoteCopy(store, "u1", folder)).keep()
 
 
 def test_the_checkpoint_that_is_further_counts(tmp_path, every_epoch):
-    store = Store(f"file://{tmp_path}/store", "run")
+    store = RemoteStore(f"file://{tmp_path}/store", "run")
     left(tmp_path / "a", 3, store)
-    left(tmp_path / "b", 2, Store(f"file://{tmp_path}/other", "run"))
-    Shelf(store, "u1", tmp_path / "b").bring()
+    left(tmp_path / "b", 2, RemoteStore(f"file://{tmp_path}/other", "run"))
+    RemoteCopy(store, "u1", tmp_path / "b").bring()
     assert checkpoint.epochs(tmp_path / "b") == 3
     assert checkpoint.load(tmp_path / "b", owner={}) is not None
-    left(tmp_path / "c", 4, Store(f"file://{tmp_path}/other", "run"))
-    Shelf(store, "u1", tmp_path / "c").bring()
+    left(tmp_path / "c", 4, RemoteStore(f"file://{tmp_path}/other", "run"))
+    RemoteCopy(store, "u1", tmp_path / "c").bring()
     assert checkpoint.epochs(tmp_path / "c") == 4
 
 
 def test_the_store_holds_one_checkpoint_of_a_training_and_none_that_is_torn(tmp_path, every_epoch):
-    store, place = Store(f"file://{tmp_path}/store", "run"), tmp_path / "store" / "run" / "u1"
-    shelf = Shelf(store, "u1", tmp_path / "a")
+    store, place = RemoteStore(f"file://{tmp_path}/store", "run"), tmp_path / "store" / "run" / "u1"
+    remote = RemoteCopy(store, "u1", tmp_path / "a")
     for epoch in (1, 2, 3):
-        left(tmp_path / "a", epoch, store, shelf=shelf)
+        left(tmp_path / "a", epoch, store, remote=remote)
     assert sorted(path.name for path in place.iterdir()) == ["checkpoint-3.safetensors", checkpoint.RECORD]
     (place / checkpoint.RECORD).write_bytes(b"{" + (place / checkpoint.RECORD).read_bytes()[1:-9])
-    Shelf(store, "u1", tmp_path / "b").bring()
+    RemoteCopy(store, "u1", tmp_path / "b").bring()
     assert not (tmp_path / "b").exists()
 
 
 def test_copies_take_a_tenth_of_the_time_at_most(tmp_path, monkeypatch):
     now = [0.0]
-    store = Store(f"file://{tmp_path}/store", "run")
-    monkeypatch.setattr(Store, "write", lambda *_: now.__setitem__(0, now[0] + 5.0))
-    shelf, copied = Shelf(store, "u1", tmp_path / "a", lambda: now[0]), []
+    store = RemoteStore(f"file://{tmp_path}/store", "run")
+    monkeypatch.setattr(RemoteStore, "write", lambda *_: now.__setitem__(0, now[0] + 5.0))
+    remote, copied = RemoteCopy(store, "u1", tmp_path / "a", lambda: now[0]), []
     for epoch in range(1, 40):
-        left(tmp_path / "a", epoch, store, shelf=shelf)
-        if shelf._kept == f"checkpoint-{epoch}.safetensors":
+        left(tmp_path / "a", epoch, store, remote=remote)
+        if remote._kept == f"checkpoint-{epoch}.safetensors":
             copied.append(now[0])
-        monkeypatch.setattr(Store, "remove", lambda *_: None)
+        monkeypatch.setattr(RemoteStore, "remove", lambda *_: None)
         now[0] += 10.0
     assert len(copied) > 2
     assert 10.0 * len(copied) <= 0.1 * now[0] + 10.0  # two files of 5 s each
@@ -164,15 +164,15 @@ def test_copies_take_a_tenth_of_the_time_at_most(tmp_path, monkeypatch):
 
 def test_a_place_that_fails_costs_no_training(tmp_path, caplog):
     (tmp_path / "store").write_text("no folder")
-    shelf = Shelf(Store(f"file://{tmp_path}/store", "run"), "u1", tmp_path / "u1")
+    remote = RemoteCopy(RemoteStore(f"file://{tmp_path}/store", "run"), "u1", tmp_path / "u1")
 
     def measured(architecture, seed, **where):
         yield Report(1, {"val_accuracy": 90.0})
         yield Report(2, {"val_accuracy": 91.0}, done=True)
 
-    *_, outcome = worker.work(assignment(), measured, tmp_path, shelf=shelf)
+    *_, outcome = worker.work(assignment(), measured, tmp_path, remote=remote)
     assert outcome.metrics["val_accuracy"] == 91.0
-    assert not shelf.end(*result_files.KEPT)  # so that the result travels with the report instead
+    assert not remote.end(*result_files.KEPT)  # so that the result travels with the report instead
     assert "training u1" in caplog.text
 
 
@@ -215,9 +215,9 @@ def test_nothing_of_a_store_is_loaded_without_one():
 
 def test_weights_that_did_not_come_whole_make_the_training_a_lost_one(tmp_path):
     """The store says that it has them, and gives others."""
-    from search.execute.ray.adapters import LoopSearcher
+    from search.execute.ray.tune_searcher import LoopSearcher
 
-    store, told = Store(str(tmp_path / "store"), "run"), []
+    store, told = RemoteStore(str(tmp_path / "store"), "run"), []
     loop = SimpleNamespace(lost=lambda uid, detail, reason: told.append((uid, reason)), stop=lambda: None)
     searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=store)
     searcher._uid["trial"] = "u1"
@@ -232,11 +232,11 @@ def test_weights_that_did_not_come_whole_make_the_training_a_lost_one(tmp_path):
 
 def test_a_store_that_does_not_answer_leaves_no_result_without_its_weights(tmp_path):
     """It would be taken for a finished training when all goes on."""
-    from search.execute.ray.adapters import LoopSearcher
+    from search.execute.ray.tune_searcher import LoopSearcher
 
     (tmp_path / "store").write_text("no folder")
     loop = SimpleNamespace(stop=lambda: None)
-    searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=Store(f"file://{tmp_path}/store", "run"))
+    searcher = LoopSearcher(loop, tmp_path / "driver", 1, store=RemoteStore(f"file://{tmp_path}/store", "run"))
     searcher._uid["trial"] = "u1"
     text = result_files.encode("u1", Outcome({"val_accuracy": 90.0}, weights="0" * 64))
     searcher.on_trial_complete(
@@ -250,7 +250,7 @@ def test_a_result_without_its_weights_is_looked_for_in_the_store_when_all_goes_o
     from search.running.left_results import LeftResults
 
     folder = tmp_path / "run" / "u1"
-    store = Store(f"file://{tmp_path}/store", "run")
+    store = RemoteStore(f"file://{tmp_path}/store", "run")
     left = LeftResults(tmp_path / "run", store)
     outcome = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest())
     folder.mkdir(parents=True)

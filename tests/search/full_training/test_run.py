@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 
 from search.config import Experiment
 from search.full_training import run as full_training
-from search.full_training.plan import plan
-from search.full_training.run import Plan
+from search.full_training.plan import Plan, plan
+from search.full_training.training_folder import RECORD
 from senet_nas.export import bundle as export
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -128,7 +128,7 @@ def test_a_folder_of_something_else_is_left_alone(planned, tmp_path):
     with pytest.raises(UserError, match=r"holds no training \(thesis\.tex\)"):
         full_training.train(planned, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir() if path.name != "lock"] == ["thesis.tex"]
-    (tmp_path / "mine" / "thesis.tex").rename(tmp_path / "mine" / full_training.RECORD)
+    (tmp_path / "mine" / "thesis.tex").rename(tmp_path / "mine" / RECORD)
     with pytest.raises(UserError, match="damaged"):
         full_training.train(planned, tmp_path / "mine")
 
@@ -138,10 +138,10 @@ def test_a_folder_of_something_else_is_left_alone(planned, tmp_path):
     [
         ("nosuchrun", {}, "no run `nosuchrun`"),
         ("se_resnet5", {}, "no run `se_resnet5`"),
-        (KEY, {}, "is no run, so the data and the recipe are not known"),
+        (KEY, {}, "is not a run, so the data and the recipe are not known"),
         (KEY, {"start": "search"}, "only an architecture of a run has weights"),
-        (KEY, {"seed": "x"}, "`x` is no seed"),
-        ("se_resnet50", {}, "is no run"),
+        (KEY, {"seed": "x"}, "`x` is not a seed"),
+        ("se_resnet50", {}, "is not a run"),
         ("cifar_resnet14/-/-/-/-/-/-", {}, "the architecture is of cifar_resnet14, the config of cifar_resnet8"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from search.config import ConfigError, Experiment
 from search.doctor.examine import examine
-from search.execute import environment as surroundings
+from search.execute import environment
 from search.execute.ray import cluster as joined
 from search.state import result_files
 from search.state.ledger import Ledger
@@ -82,7 +82,7 @@ def test_versions_that_differ_are_named():
 def test_a_node_says_what_it_lacks_and_whether_it_sees_the_folder_of_the_run(tmp_path):
     lock = tmp_path / "lock"
     lock.write_text("pid 1")
-    here = surroundings.versions()
+    here = environment.versions()
     needs = joined.Needs(here, (tmp_path,), (lock, "pid 1"))
     assert (needs.lacking(), needs.is_shared()) == ("", True)
     lock.write_text("pid 2")  # a folder of the same name, of another driver
@@ -108,7 +108,7 @@ def test_what_a_node_with_a_folder_of_its_own_left_reaches_the_driver(tmp_path):
 def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apart(tmp_path):
     from ray.tune.utils import flatten_dict
 
-    from search.execute.ray.adapters import LoopSearcher
+    from search.execute.ray.tune_searcher import LoopSearcher
 
     (tmp_path / "node" / "u1").mkdir(parents=True)
     (tmp_path / "node" / "u1" / result_files.WEIGHTS).write_bytes(b"weights")
@@ -127,7 +127,7 @@ def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apar
 
 
 def test_weights_that_come_cut_off_from_a_node_make_the_training_a_lost_one(tmp_path):
-    from search.execute.ray.adapters import LoopSearcher
+    from search.execute.ray.tune_searcher import LoopSearcher
 
     outcome, told = Outcome({"val_accuracy": 90.0}, [], weights=hashlib.sha256(b"weights").hexdigest()), []
     text = result_files.encode("u1", outcome)
@@ -143,7 +143,7 @@ def test_weights_that_come_cut_off_from_a_node_make_the_training_a_lost_one(tmp_
 
 def test_what_an_attempt_sent_does_not_pass_for_the_result_of_the_next_whose_node_goes(tmp_path):
     """The node removes what is there, and the folder of the run is elsewhere."""
-    from search.execute.ray.adapters import LoopSearcher
+    from search.execute.ray.tune_searcher import LoopSearcher
 
     (tmp_path / "u1").mkdir()
     result_files.save(tmp_path / "u1" / result_files.RESULT, "u1", Outcome(failure="out of memory"))

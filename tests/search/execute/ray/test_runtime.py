@@ -13,15 +13,13 @@ import pytest
 
 from search.cli.check import examine as check
 from search.config import Experiment
-from search.execute.ray import cluster, reaper
-from search.execute.ray import runtime as schedule
+from search.execute.ray import cluster, reaper, scratch_folder
 from senet_nas.recipe import Report
 from spaces import UserError
 
 LISTENING = """
 import json, os, pathlib, socket, struct
-from search.execute.ray import runtime as schedule
-from search.execute.ray import reaper
+from search.execute.ray.runtime import running
 from search.execute.ray.resources import Slots
 from search.execute.signals import Signals
 
@@ -47,7 +45,7 @@ def listening():
             if words[3] == "0A":
                 yield words[9], words[1].split(":")[0]
 
-with schedule.running(Slots(1, 1), Signals()) as scratch:
+with running(Slots(1, 1), Signals()) as scratch:
     mine = {inode for pid in (os.getpid(), *descendants(os.getpid())) for inode in sockets(pid)}
     addresses = [address for inode, address in listening() if inode in mine]
 print(json.dumps([addresses, list(descendants(os.getpid())), scratch.exists()]))
@@ -83,7 +81,8 @@ def test_a_token_that_others_could_read_is_closed(tmp_path):
     token.write_text("secret")
     token.chmod(0o644)
     assert (
-        python("from search.execute.ray import runtime; runtime._private_token()", HOME=str(tmp_path)).returncode == 0
+        python("from search.execute.ray import auth_token; auth_token.make_private()", HOME=str(tmp_path)).returncode
+        == 0
     )
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert token.read_text() == "secret"
@@ -92,11 +91,10 @@ def test_a_token_that_others_could_read_is_closed(tmp_path):
 def test_a_home_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("no folder")
     program = """
-from search.execute.ray import runtime as schedule
-from search.execute.ray import reaper
+from search.execute.ray import auth_token
 from spaces import UserError
 try:
-    schedule._private_token()
+    auth_token.make_private()
 except UserError as error:
     print(error.code, error.message, error.hint)
 """
@@ -106,14 +104,14 @@ except UserError as error:
 
 
 def test_scratch_that_a_killed_driver_left_goes_and_that_of_a_living_one_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(schedule, "_short", lambda: str(tmp_path))
+    monkeypatch.setattr(scratch_folder, "short_parent", lambda: str(tmp_path))
     left, strange = tmp_path / "senet-left", tmp_path / "senet-strange"
     for folder in (left, strange):
         folder.mkdir()
     (left / "lock").touch()
-    with schedule._scratch() as living:
+    with scratch_folder.scratch_folder() as living:
         assert not left.exists()
-        with schedule._scratch() as another:
+        with scratch_folder.scratch_folder() as another:
             assert living.exists()
             assert another != living
     assert [path.name for path in tmp_path.iterdir()] == ["senet-strange"]  # without a lock it is none of ours
@@ -124,10 +122,9 @@ def test_what_a_killed_driver_started_ends_and_its_scratch_goes(tmp_path):
     program = """
 import os, signal, subprocess, sys
 from pathlib import Path
-from search.execute.ray import runtime as schedule
-from search.execute.ray import reaper
-schedule._short = lambda: sys.argv[1]
-with schedule._scratch() as scratch:
+from search.execute.ray import scratch_folder
+scratch_folder.short_parent = lambda: sys.argv[1]
+with scratch_folder.scratch_folder() as scratch:
     subprocess.Popen(["sleep", "600"], start_new_session=True)
     print(scratch, flush=True)
     if sys.argv[2] == "killed":
@@ -146,7 +143,7 @@ print("lives on", flush=True)
 
 def test_an_epoch_at_which_a_training_may_be_stopped_is_told_at_once(tmp_path):
     """However short epochs are. Others are told together."""
-    from search.execute.ray.adapters import Slot
+    from search.execute.ray.tune_slot import Slot
 
     def evaluate(architecture, seed, *, weights=None, checkpoint=None):
         for epoch in range(1, 10):
@@ -163,7 +160,7 @@ def test_an_epoch_at_which_a_training_may_be_stopped_is_told_at_once(tmp_path):
         "keep_weights": False,
         "barred": [],
     }
-    slot.setup(config, evaluate=evaluate, trainings=tmp_path, abroad=None, rungs=(1, 3))
+    slot.setup(config, evaluate=evaluate, trainings=tmp_path, access=None, rungs=(1, 3))
     steps = [slot.step() for _ in range(3)]
     assert [step.get("epoch") for step in steps] == [1, 3, None]
     assert "outcome" in steps[2]
@@ -206,3 +203,16 @@ def checked(address, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text("evaluate: python:never_answered:accuracy\ndata: digits\nmodel: {backbone: cifar_resnet8}\n")
     return check(Experiment.load(path, [f"resources.ray={address}"]))
+
+
+def test_what_ray_runs_at_exit_can_be_taken_back():
+    """A cluster whose head is gone is left without waiting: Ray's handler must be the function that it hands out."""
+    program = """
+import atexit
+registered = []
+register = atexit.register
+atexit.register = lambda function, *given, **named: registered.append(function) or register(function, *given, **named)
+import ray
+print(sum(function == ray.shutdown for function in registered))
+"""
+    assert python(program).stdout.split() == ["1"]

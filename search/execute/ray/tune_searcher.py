@@ -1,0 +1,211 @@
+"""The searcher and the scheduler of Ray Tune: both only pass on between Tune and the loop.
+
+They stand at module level, so that Ray's pickles name them and hold nothing of ours.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from search.execute.ray.cluster import Nodes
+from search.execute.ray.tune_slot import BARRED
+from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
+from search.loop import Loop
+from search.state import result_files
+from search.state.failures import HANG, LOST, WORKER_DIED
+from search.state.records import Outcome, Progress
+from search.state.run_folder import MAKE_ROOM
+from senet_nas.training import checkpoint
+from spaces.errors import ENVIRONMENT, UserError
+
+# Parts of Ray's messages about an actor that went with its node, and about one that could not be made on it.
+NODE_DIED = "its node has died"
+NOT_STARTED = "raised in its creation task"
+
+
+class LoopSearcher(Searcher):  # type: ignore[misc]
+    """Gives Tune the trainings that the loop asks for, and the loop what Tune reports.
+
+    After ``length`` trials it has no more, until :meth:`begin_segment`. ``error`` is the first error of the loop, which
+    Tune must not see: it would end in Tune's log.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        trainings: Path,
+        length: int,
+        nodes: Nodes | None = None,
+        store: RemoteStore | None = None,
+    ) -> None:
+        super().__init__()
+        self._loop = loop
+        self._trainings = trainings
+        self._length = length
+        self._nodes = nodes
+        self._store = store
+        self._uid: dict[str, str] = {}
+        self._error: dict[str, str] = {}
+        self._begun = 0
+        self.error: Exception | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its searcher into a folder of its own; ours keeps nothing there
+
+    def begin_segment(self) -> bool:
+        """Whether there is more to do in another experiment of Tune."""
+        is_over = self._begun < self._length or self.error is not None or self._loop.is_complete
+        self._begun = 0
+        return not is_over
+
+    def suggest(self, trial_id: str) -> Any:
+        if self._begun >= self._length:
+            return Searcher.FINISHED
+        with self._keeping_errors():
+            assignment = self._loop.next()
+            if assignment is not None:
+                # An earlier attempt may have sent a result here from another machine.
+                result_files.discard(self._trainings, assignment.uid)
+                self._uid[trial_id] = assignment.uid
+                self._begun += 1
+                barred = {BARRED: self._nodes.refused} if self._nodes else {}
+                return {**asdict(assignment), "seed": str(assignment.seed), **barred}
+        # None makes Tune wait, forever if nothing runs that could change the answer.
+        return None if self._loop.is_running and self.error is None else Searcher.FINISHED
+
+    def continues(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Reports an epoch to the loop. False if the loop ends the training, which is then forgotten here."""
+        if "epoch" not in result:
+            return True
+        continues = True
+        with self._keeping_errors():
+            uid = self._uid[trial_id]
+            continues = self._loop.report(uid, Progress(result["epoch"], result["accuracy"]))
+            if not continues:
+                del self._uid[trial_id]
+                self._remove_checkpoint(uid)
+        return continues
+
+    def ended(self, trial_id: str, error: str) -> None:
+        """A trial ended with an error of Ray's. It comes before :meth:`on_trial_complete`."""
+        self._error[trial_id] = error
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        uid = self._uid.pop(trial_id, None)
+        message = self._error.pop(trial_id, "")
+        if uid is not None:
+            with self._keeping_errors():
+                self._take(uid, result or {}, message)
+
+    def save(self, checkpoint_path: str) -> None:
+        Path(checkpoint_path).write_text("{}")
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("a run is resumed from its ledger, never from Tune")
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _take(self, uid: str, result: dict[str, Any], error: str) -> None:
+        """Passes the end of a training on. Raises UserError (code ENVIRONMENT) if its worker's disk is full."""
+        if "disk" in result:
+            raise UserError(f"cannot write {result['disk']}", hint=MAKE_ROOM, code=ENVIRONMENT)
+        if "lacking" in result and self._nodes is not None:
+            self._nodes.refuse(result["node"], result["lacking"])
+            self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
+            return
+        outcome = self._outcome(uid, result)
+        if outcome is None:
+            self._lose(uid, error)
+        elif self._is_here(uid, outcome, result):
+            self._loop.finish(uid, outcome)
+        else:
+            result_files.discard(self._trainings, uid)
+            self._loop.lost(uid, "its weights did not come whole", reason=LOST)
+
+    def _outcome(self, uid: str, result: dict[str, Any]) -> Outcome | None:
+        """The outcome that a worker sent or left."""
+        if "outcome" in result:
+            return result_files.decode(uid, result["outcome"])
+        return result_files.adopt(self._trainings, uid)
+
+    def _lose(self, uid: str, error: str) -> None:
+        """Tells the loop of a training whose worker ended without a result."""
+        traceback = result_files.hung(self._trainings, uid)
+        if traceback:
+            self._loop.lost(uid, traceback, reason=HANG)
+        else:
+            detail, reason = _why(error)
+            self._loop.lost(uid, detail, reason=reason)
+
+    def _is_here(self, uid: str, outcome: Outcome, result: dict[str, Any]) -> bool:
+        """Takes in the files of a training on another machine. False if its weights did not come whole.
+
+        The result is written last, so that it never stands here without its weights. Raises UserError (code
+        ENVIRONMENT) if the store does not answer.
+        """
+        files = dict(result.pop("files", ()))
+        if not files:
+            return True  # the worker wrote them here itself
+        text = files.pop(result_files.RESULT)
+        result_files.receive(self._trainings, uid, files)
+        has_weights = result_files.has_weights(self._trainings, uid, outcome)
+        if self._store is not None and result.get("stored") and not has_weights:
+            self._fetch_weights(self._store, uid)
+            has_weights = result_files.has_weights(self._trainings, uid, outcome)
+        if has_weights:
+            result_files.receive(self._trainings, uid, {result_files.RESULT: text})
+        return has_weights
+
+    def _fetch_weights(self, store: RemoteStore, uid: str) -> None:
+        try:
+            store.fetch(uid, (result_files.WEIGHTS,), self._trainings / uid)
+        except (OSError, ValueError) as error:
+            raise unreadable(store, error) from error
+
+    def _remove_checkpoint(self, uid: str) -> None:
+        checkpoint.remove(self._trainings / uid)
+        if self._store is not None:
+            RemoteCopy(self._store, uid, self._trainings / uid).discard()
+
+    @contextmanager
+    def _keeping_errors(self) -> Iterator[None]:
+        """Keeps the first error of the loop for drive(), which raises it once Tune has stopped."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            self._loop.stop()
+
+
+class EarlyStops(FIFOScheduler):  # type: ignore[misc]
+    """First come, first served. A training continues for as long as the loop says.
+
+    Tune asks its scheduler after each epoch, and its searcher only about trials that continue.
+    """
+
+    def __init__(self, searcher: LoopSearcher) -> None:
+        super().__init__()
+        self._searcher = searcher
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        return str(self.CONTINUE if self._searcher.continues(trial.trial_id, result) else self.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        path = Path(trial.error_file) if trial.error_file else None  # Tune has just written it
+        message = path.read_text(errors="replace") if path and path.exists() else ""
+        self._searcher.ended(trial.trial_id, message)
+        super().on_trial_error(tune_controller, trial)
+
+
+def _why(error: str) -> tuple[str, str]:
+    """Detail and reason of a training whose worker ended without a result, from Ray's message."""
+    if NODE_DIED in error:
+        return "its node left the cluster", LOST
+    if NOT_STARTED in error:
+        return f"its worker did not start: {error.strip()[-1000:]}", WORKER_DIED
+    return "its process ended without a word; most often the machine ran out of memory", WORKER_DIED

@@ -1,0 +1,1 @@
+"""What of a search is exported, and what is said about it?"""

@@ -1,0 +1,71 @@
+"""What is said about an exported network: the facts in its record, and the page for its model card."""
+
+from typing import Any
+
+from search.exporting.exported_choice import ExportedChoice
+from spaces.text import with_interval
+
+
+def about(choice: ExportedChoice) -> dict[str, Any]:
+    """The facts about an exported network, by name."""
+    point = choice.point
+    training = choice.training
+    counted = [measure.overhead for measure in choice.run.front.measures if measure.is_counted]
+    return {
+        "run": choice.run.name,
+        "training": training.name,
+        "seed": str(training.seed),
+        "words": point.words,
+        "verdict": point.verdict,
+        "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
+        "val_accuracy": point.val_accuracy,
+        "gain": point.gain,
+        "gain_low": point.gain_low,
+        "gain_high": point.gain_high,
+        **{overhead: point.costs[overhead] for overhead in counted},
+        "versions": choice.run.facts.versions,
+        "data_fingerprint": choice.data.fingerprint,
+    }
+
+
+def card(choice: ExportedChoice) -> str:
+    """What was measured, in markdown, for the model card."""
+    data = choice.data
+    experiment = choice.run.experiment
+    recipe = experiment.train
+    samples = "images" if len(choice.input_shape) == 3 else "signals"
+    lines = [
+        "## What was measured",
+        "",
+        f"{choice.run.front.verdict} ({choice.run.name})",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in _rows(choice)),
+        "",
+        f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} "
+        f"validation {samples}, fingerprint `{data.fingerprint}`.",
+        f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
+        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}. These are weights of the search: "
+        "a longer training may give better ones.",
+    ]
+    return "\n".join(lines)
+
+
+def _rows(choice: ExportedChoice) -> list[tuple[str, str]]:
+    point = choice.point
+    accuracy = choice.training.metrics["val_accuracy"]
+    level = f"{100 * choice.run.front.rules.level:.0f} %"
+    gain = "-" if point.is_plain else with_interval(point.gain, point.gain_low, point.gain_high, "points")
+    costs = [
+        (f"{m.title} ({m.description})", f"{m.shown(point.costs[m.column])} ({point.costs[m.overhead]:+.3g} %)")
+        for m in choice.run.front.measures
+        if m.is_counted
+    ]
+    return [
+        ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
+        ("validation accuracy of this seed", f"{accuracy:.2f} % (seed {choice.training.seed})"),
+        (f"gain over plain [{level} interval]", gain),
+        ("verdict", point.verdict),
+        *costs,
+    ]

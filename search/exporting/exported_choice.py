@@ -1,0 +1,71 @@
+"""Which training of an architecture is exported, and all that is known about it."""
+
+from dataclasses import dataclass
+
+from search.config import Experiment
+from search.results import confirmation
+from search.results.result import Point
+from search.setup.opened_run import OpenedRun
+from search.state import result_files, run_folder
+from search.state.facts import DataFact
+from search.state.records import Training
+from search.track import projection
+from spaces.errors import NOTHING_USABLE, UserError
+
+
+@dataclass(frozen=True)
+class ExportedChoice:
+    """A point of the front and the training whose weights are exported, with the run that they come from."""
+
+    run: OpenedRun
+    point: Point
+    training: Training
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.run.experiment
+
+    @property
+    def data(self) -> DataFact:
+        """The images of the search. Only networks that we trained have weights, so there are some."""
+        assert self.run.facts.data is not None
+        return self.run.facts.data
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: (channels, *spatial)."""
+        data = self.data
+        # Older versions noted no shape; their samples were square images.
+        return tuple(data.shape or (data.channels, data.image_size, data.image_size))
+
+
+def median_training(point: Point, run: OpenedRun) -> Training:
+    """The training with the median validation accuracy, among those of a point that kept their weights.
+
+    Raises UserError (code NOTHING_USABLE) if none did.
+    """
+    kept = [t for t in run.ledger.trainings if t.state == "finished" and _has_weights(t, run)]
+    own = [t for t in kept if t.architecture == point.number]
+    if own:
+        return projection.median(own)
+    names = ", ".join(sorted({f"a{t.architecture}" for t in kept}))
+    others = f"there are those of {names}" if kept else "none of them has finished"
+    raise UserError(
+        f"{point.id} has no weights: only the confirmation's fresh trainings, of finalists and of plain, keep theirs; "
+        + others,
+        hint="take one of those" if kept else _way_to_confirmation(run),
+        code=NOTHING_USABLE,
+    )
+
+
+def _has_weights(training: Training, run: OpenedRun) -> bool:
+    return (run.folder.trainings / training.uid / result_files.WEIGHTS).exists()
+
+
+def _way_to_confirmation(run: OpenedRun) -> str:
+    """What to type so that a run gets a confirmation: continue it to its end, or extend it."""
+    is_small = not confirmation.sizes(run.experiment.budget.trainings).total
+    more = ["--trainings +24"] if is_small or run.is_complete else []
+    what = "extend the run" if run.is_complete else "the run was stopped: go on"
+    hint = f"{what} with `{run_folder.command(run.folder, run.experiment.name, *more)}`"
+    return f"{hint}; a confirmation takes a budget of 24 trainings" if is_small else hint
