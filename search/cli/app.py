@@ -54,8 +54,10 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(BrokenPipeError, AttributeError):  # the reader is gone, or exit_status has put the stream away
             stream.flush()
+    # sys.exit would first search what the libraries left for garbage, which took five seconds. os._exit does not, but runs
+    # no exit handlers, and atexit has no public way to run them. Every test of a command notices if this name changes.
     atexit._run_exitfuncs()
-    os._exit(code)  # sys.exit would first search what the libraries left for garbage, which took five seconds
+    os._exit(code)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
