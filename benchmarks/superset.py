@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks import environment
 from senet_nas.network.build import build, sites
-from senet_nas.network.superset import dress, options, superset
+from senet_nas.network.superset import load_weights, options, superset
 from senet_nas.recipe import Recipe
 from senet_nas.training.train import sgd
 from spaces import Space, SpaceSpec
@@ -44,7 +44,7 @@ def compare(backbone: str, m: int) -> dict[str, float]:
     chosen = [space.sample(rng) for _ in range(m)]
     alone = [build(architecture, num_classes=CLASSES) for architecture in chosen]
     padded = [
-        dress(superset(backbone, options(chosen), num_classes=CLASSES), architecture, network.state_dict())
+        load_weights(superset(backbone, options(chosen), num_classes=CLASSES), architecture, network.state_dict())
         for architecture, network in zip(chosen, alone, strict=True)
     ]
     generator = torch.Generator().manual_seed(0)

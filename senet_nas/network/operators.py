@@ -150,17 +150,21 @@ class Excitation:
 
 def fc(z_NC: "Tensor", fc1: "nn.Module", fc2: "nn.Module") -> "Tensor":
     """W2 relu(W1 z): the paper's bottleneck (equation 3); 1x1 convolutions are the same function."""
-    return fc2(fc1(z_NC).relu())
+    hidden_NH: Tensor = fc1(z_NC).relu()
+    s_NC: Tensor = fc2(hidden_NH)
+    return s_NC
 
 
 def eca(z_NC: "Tensor", conv: "nn.Module") -> "Tensor":
     """Convolution over k neighbouring channels (ECA-Net, arXiv 1910.03151): k weights in all."""
-    return conv(z_NC.unsqueeze(1)).squeeze(1)
+    s_NC: Tensor = conv(z_NC.unsqueeze(1)).squeeze(1)
+    return s_NC
 
 
 def diag(z_NC: "Tensor", conv: "nn.Module") -> "Tensor":
     """w_c z_c: each channel by itself (ECA-Net's "SE-Var2")."""
-    return conv(z_NC.unsqueeze(2)).squeeze(2)
+    s_NC: Tensor = conv(z_NC.unsqueeze(2)).squeeze(2)
+    return s_NC
 
 
 def _linear_layers(channels: int, hidden: int, bias: bool) -> Mapping[str, "nn.Module"]:

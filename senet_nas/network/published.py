@@ -36,7 +36,8 @@ def quarter_of_input(site: Site) -> int:
 class Network:
     """A named placement: SE at ``position`` of every unit, or of the units of ``stages``.
 
-    ``hidden`` gives the hidden width at a site; None is the paper's reduction of 16. ``note`` says what is not in print.
+    ``hidden`` gives the hidden width at a site; None is the paper's reduction of 16. ``note`` names what is not in
+    print.
     """
 
     backbone: str
@@ -182,9 +183,9 @@ def names() -> tuple[str, ...]:
 
 
 def find(target: str, placement: str, values: Mapping[str, str], min_hidden: int | None = None) -> Architecture:
-    """What a person names: a published network, an architecture's key, or a backbone with a placement. Raises UserError.
+    """The architecture that a person names: a published network, an architecture's key, or a backbone with a placement.
 
-    ``placement`` may be a published network of that backbone as well.
+    ``placement`` may also be a published network of that backbone. Raises UserError.
     """
     from senet_nas.network.build import sites
 

@@ -1,11 +1,11 @@
-"""One network that is every architecture of a space, as its buffers say: one graph, one capture, one vmap serves them all.
+"""A superset: one network that can be every architecture of a space, so one graph, capture or vmap serves them all.
 
-Each site holds one padded block for each position that any architecture uses there. A block computes every squeeze,
-excitation and gate that may stand in it and takes one of each by factors of 0 and 1; an excitation has the widest
-layers, and masks leave of them what a narrower one has. A block that is switched off multiplies by exactly 1.
+Each site holds one padded SE for each position that any architecture uses there. It computes every squeeze, excitation
+and gate that may act there, and factors of 0 and 1 choose one of each. An excitation has the widest layers; masks leave
+the part that a narrower one has. An SE that is switched off multiplies by exactly 1.
 
-So :func:`dress` makes the superset compute what the network of an architecture computes, to the rounding of longer sums,
-forwards and backwards; weights outside the masks get no gradient. What it costs is the work of what is not chosen.
+After :func:`load_weights` the superset computes the same as the architecture's own network, forwards and backwards, up
+to the rounding of longer sums; weights outside the masks get no gradient. The price is the work for all other choices.
 """
 
 import itertools
@@ -28,7 +28,10 @@ State = dict[str, Tensor]
 def superset(
     backbone: str, options: Sequence[Iterable[SE]], *, in_channels: int = 3, num_classes: int = 1000
 ) -> nn.Module:
-    """The network of a backbone with all ``options`` at each site, on the CPU; nothing is initialised: see :func:`dress`."""
+    """The network of a backbone with all ``options`` at each site, on the CPU, not initialised.
+
+    :func:`load_weights` makes it an architecture.
+    """
     network = skeleton(backbone, in_channels, num_classes)
     for (_, _, unit), blocks in zip(units(network), options, strict=True):
         for position, found in itertools.groupby(sorted(set(blocks), key=_by_position), key=_by_position):
@@ -38,12 +41,15 @@ def superset(
 
 
 def options(architectures: Iterable[Architecture]) -> list[set[SE]]:
-    """What stands at each site in any of some architectures of one backbone."""
+    """The different SE at each site over all these architectures of one backbone."""
     return [{se for se in found if se is not None} for found in zip(*(a.blocks for a in architectures), strict=True)]
 
 
-def dress(network: nn.Module, architecture: Architecture, state: Mapping[str, Tensor]) -> nn.Module:
-    """The superset itself, switched to an architecture, with the weights of that one's own network (its state dict)."""
+def load_weights(network: nn.Module, architecture: Architecture, state: Mapping[str, Tensor]) -> nn.Module:
+    """The superset itself, switched to an architecture.
+
+    ``state`` is the state dict of the architecture's own network.
+    """
     own = dict(state)
     with torch.no_grad():
         for path, block, se in _blocks(network, architecture):
@@ -51,13 +57,13 @@ def dress(network: nn.Module, architecture: Architecture, state: Mapping[str, Te
             for name, view in block.views(se) if se is not None else ():
                 view.copy_(own.pop(f"{path}.{name}"))
     kept = {name: tensor for name, tensor in network.state_dict().items() if not _is_padded(name, network)}
-    assert kept.keys() == own.keys(), f"other weights than {architecture} has"
+    assert kept.keys() == own.keys(), f"these are not the weights of {architecture}"
     network.load_state_dict(own, strict=False)
     return network
 
 
-def undress(network: nn.Module, architecture: Architecture) -> State:
-    """The state dict of the architecture's own network, out of a superset that was dressed as it."""
+def extract_weights(network: nn.Module, architecture: Architecture) -> State:
+    """The state dict of the architecture's own network, from a superset that is switched to it."""
     found = {name: tensor for name, tensor in network.state_dict().items() if not _is_padded(name, network)}
     for path, block, se in _blocks(network, architecture):
         if se is not None:
@@ -152,13 +158,15 @@ class PaddedExcitation(nn.Module):
 
 
 class _Masked:
-    """A layer as a function, with other parameters than its own."""
+    """A layer as a function with ``parameters`` in place of its own."""
 
     def __init__(self, layer: nn.Module, parameters: State) -> None:
-        self._layer, self._parameters = layer, parameters
+        self._layer = layer
+        self._parameters = parameters
 
     def __call__(self, z: Tensor) -> Tensor:
-        return functional_call(self._layer, self._parameters, (z,))
+        y: Tensor = functional_call(self._layer, self._parameters, (z,))
+        return y
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -166,7 +174,8 @@ class _Masked:
 
 def _chosen(chosen_K: Tensor, values: list[Tensor]) -> Tensor:
     """The one value whose factor is 1: sums with zeros round nothing."""
-    return sum(factor * value for factor, value in zip(chosen_K.unbind(), values, strict=True))  # type: ignore[return-value]
+    found = [factor * value for factor, value in zip(chosen_K.unbind(), values, strict=True)]
+    return sum(found[1:], start=found[0])
 
 
 def _blocks(network: nn.Module, architecture: Architecture) -> Iterator[tuple[str, PaddedSE, SE | None]]:

@@ -82,7 +82,10 @@ def identity(network: nn.Module, image: Image) -> None:
 
 
 def load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Pretrained weights into a network with SE; the last linear layer, for other classes, stays as drawn. Raises UserError."""
+    """Load pretrained weights into a network with SE; a last linear layer for other classes stays as drawn.
+
+    Raises UserError if the weights do not fit.
+    """
     own = network.state_dict()
     blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
     linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]

@@ -45,8 +45,7 @@ class Unit(ResidualUnit, convnext.CNBlock):
 def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
     """The network with slots in every block; a stage is a size of the feature map."""
     model = stock.model(name, in_channels, num_classes, block=Unit)
-    model.stages = ("features.1", "features.3", "features.5", "features.7")
     for unit in model.modules():
         if isinstance(unit, Unit):
             unit.add_own_slots()
-    return model
+    return stock.with_stages(model, ("features.1", "features.3", "features.5", "features.7"))

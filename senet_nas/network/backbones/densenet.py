@@ -1,4 +1,7 @@
-"""torchvision's DenseNet (arXiv 1608.06993). A unit is a dense layer: SE acts on its new features, before they are joined."""
+"""torchvision's DenseNet (arXiv 1608.06993).
+
+A unit is a dense layer: SE acts on its new features, before they are joined to those of the layers before.
+"""
 
 from torch import nn
 
@@ -9,8 +12,8 @@ from senet_nas.network.squeeze_excitation import add_output
 def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
     """The network with a slot ``output`` behind every dense layer; a stage is a dense block."""
     model = stock.model(name, in_channels, num_classes)
-    model.stages = tuple(f"features.denseblock{block}" for block in (1, 2, 3, 4))
-    for stage in model.stages:
+    stages = tuple(f"features.denseblock{block}" for block in (1, 2, 3, 4))
+    for stage in stages:
         for layer in model.get_submodule(stage).children():
             add_output(layer, layer.conv2.out_channels)
-    return model
+    return stock.with_stages(model, stages)

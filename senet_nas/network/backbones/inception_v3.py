@@ -1,4 +1,7 @@
-"""torchvision's Inception-v3 (arXiv 1512.00567) without its second head. SE acts on what a module joins, as in SE-BN-Inception."""
+"""torchvision's Inception-v3 (arXiv 1512.00567) without its second head.
+
+SE acts on the joined output of a module, as in SE-BN-Inception.
+"""
 
 from torch import nn
 
@@ -18,5 +21,4 @@ def network(*, in_channels: int, num_classes: int) -> nn.Module:
     for stage in CHANNELS:
         for name, channels in stage.items():
             add_output(model.get_submodule(name), channels)
-    model.stages = tuple(tuple(stage) for stage in CHANNELS)
-    return model
+    return stock.with_stages(model, tuple(tuple(stage) for stage in CHANNELS))

@@ -1,7 +1,7 @@
-"""Networks of inverted residuals: MobileNet-v2 (arXiv 1801.04381), MobileNet-v3 (1905.02244), EfficientNet (1905.11946).
+"""Networks of inverted residuals: MobileNet-v2 (arXiv 1801.04381), -v3 (1905.02244) and EfficientNet (1905.11946).
 
-Built by torchvision, whose parameter names they keep. The SE that the latter two are published with is taken out, and
-put back by the space: it is ``mid`` in every unit. A stage is a run of units of one width.
+torchvision builds them, and parameters keep its names. The SE of the published MobileNet-v3 and EfficientNet is
+removed; as ``mid`` in every unit the space can put it back. A stage is a run of units of one width.
 """
 
 # mypy: allow-subclassing-any
@@ -17,11 +17,11 @@ from senet_nas.network.squeeze_excitation import Forward, Slot
 
 
 class Inverted:
-    """y = post_addition(identity(x) + pre_addition(F(pre_unit(x)))), or output(F(x)) where there is no shortcut.
+    """y = post_addition(identity(x) + pre_addition(F(pre_unit(x)))), or output(F(x)) in a unit without a shortcut.
 
-    F = project(mid(depthwise(expand(x)))): ``mid`` acts after the BatchNorm and activation of the depthwise convolution,
-    where MobileNet-v3 and EfficientNet have their SE. Nothing follows the addition. The layers stand in the child
-    ``body``, of which the last ``n_project`` project.
+    F = project(mid(depthwise(expand(x)))): ``mid`` acts after the BatchNorm and activation of the depthwise
+    convolution, where MobileNet-v3 and EfficientNet have their SE. Nothing follows the addition. The layers are in the
+    child ``body``; its last ``n_project`` layers project.
     """
 
     body = "block"
@@ -104,5 +104,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
         unit.__class__ = UNITS[type(unit)]
         unit.add_slots()
     runs = itertools.groupby(found, key=lambda path: found[path].out_channels)
-    model.stages = tuple(tuple(run) for _, run in runs)
-    return model
+    return stock.with_stages(model, tuple(tuple(run) for _, run in runs))

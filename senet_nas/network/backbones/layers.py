@@ -1,4 +1,4 @@
-"""What the Inception family is made of: chains of convolutions, and modules that concatenate their branches."""
+"""Layers of the Inception family: chains of convolutions, and modules that concatenate their branches."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Conv:
 
 
 def chain(c_in: int, *convs: Conv, eps: float = 1e-3, before: nn.Module | None = None) -> nn.Sequential:
-    """The convolutions one after the other, a pooling ``before`` them if given."""
+    """The convolutions in a row, after the pooling ``before`` if it is given."""
     layers = [] if before is None else [before]
     for conv in convs:
         layers.append(conv.layer(c_in, eps))
@@ -35,7 +35,7 @@ def chain(c_in: int, *convs: Conv, eps: float = 1e-3, before: nn.Module | None =
 
 
 class Concat(nn.Module):
-    """y_NCHW: the outputs of all branches, one after the other along the channels."""
+    """y_NCHW: the outputs of all branches, concatenated along the channels."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,10 @@ class Concat(nn.Module):
 
 
 class Module(Concat):
-    """An Inception module, a unit without an addition: SE may scale its output (Hu et al., arXiv 1709.01507, fig. 2)."""
+    """An Inception module, a unit without an addition: SE may scale its output.
+
+    Source: Hu et al., arXiv 1709.01507, figure 2.
+    """
 
     def __init__(self, channels: int, *branches: nn.Module) -> None:
         super().__init__(*branches)

@@ -17,8 +17,8 @@ STAGES = (
 class Unit(nn.Module):
     """A depthwise 3x3 and a pointwise 1x1 convolution, each with BatchNorm and ReLU; the first strides.
 
-    ``output`` acts after the pointwise convolution: with it alone the count of parameters is the SENet paper's (table 3,
-    4.7 million). ``mid`` acts after the depthwise one.
+    ``output`` acts after the pointwise convolution: this alone gives the SENet paper's number of parameters (table 3,
+    4.7 million). ``mid`` acts after the depthwise convolution.
     """
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:

@@ -1,7 +1,7 @@
 """A network of the user's own: a function that returns it, and the modules whose output SE may scale.
 
-Its name is all that is needed to build it again: ``package.module:function``, then ``@`` and patterns of module paths where
-its units own no slots: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a path, ``**`` any number.
+Its name suffices to build it again: ``package.module:function``. If its units own no slots, ``@`` and patterns of module
+paths follow: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a path, ``**`` any number of names.
 """
 
 import copy
@@ -22,7 +22,7 @@ from senet_nas.network.squeeze_excitation import Slot, add_output
 from spaces.errors import UserError, nearest
 
 SITES = "model.sites"
-# Sides of the inputs with which channels are looked up; they depend on none, but a small one may not fit through.
+# Sides of the inputs that find the channels. Channels do not depend on the side, but a small input may not pass.
 _SIDES = (64, 224, 299)
 _SHOWN = 12
 
@@ -65,20 +65,21 @@ def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> A
 
 
 def _wanted(target: str, make: Callable[..., Any], in_channels: int, num_classes: int) -> dict[str, int]:
-    """Those of the two that the function takes. Raises UserError where it wants more than them."""
+    """The arguments that the function takes. Raises UserError if it needs others."""
     given = {"in_channels": in_channels, "num_classes": num_classes}
     try:
         parameters = inspect.signature(make).parameters.values()
-    except (TypeError, ValueError):  # written in C, so that nobody knows
+    except (TypeError, ValueError):  # a function written in C may have no signature
         return given
     free = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in free and p.name not in given]
     if needed:
         names = ", ".join(f"`{name}`" for name in needed)
         raise UserError(
-            f"{target} wants {names}; a network is made with in_channels and num_classes alone",
-            hint=f"give {names} a default value", key=KEY,
-        )  # fmt: skip
+            f"{target} needs {names}, but is called with in_channels and num_classes only",
+            hint=f"give {names} a default value",
+            key=KEY,
+        )
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return given
     return {key: value for key, value in given.items() if key in {parameter.name for parameter in parameters}}
@@ -88,11 +89,11 @@ def _wanted(target: str, make: Callable[..., Any], in_channels: int, num_classes
 
 
 def _owners(made: nn.Module) -> list[str]:
-    """Paths of the modules that own slots. Raises UserError where there are none."""
+    """Paths of the modules that own slots. Raises UserError if no module does."""
     found = [path for path, module in made.named_modules() if any(isinstance(c, Slot) for c in module.children())]
     if not found:
         raise UserError(
-            f"{type(made).__name__} has no slots, so it is not known where SE may go",
+            f"{type(made).__name__} has no slots, so the places for SE are unknown",
             hint="name the modules whose output SE may scale, for example `sites: ['features.*.block']`",
             key=SITES,
         )
@@ -100,7 +101,10 @@ def _owners(made: nn.Module) -> list[str]:
 
 
 def _matching(made: nn.Module, patterns: Sequence[str]) -> Iterator[str]:
-    """Paths of the modules that a pattern names, in the order of the network. Raises UserError for one that names none."""
+    """Paths of the modules that match a pattern, in the order of the network.
+
+    Raises UserError for a pattern without a match.
+    """
     paths = [path for path, _ in made.named_modules() if path]
     wanted = [_compiled(pattern) for pattern in patterns]
     for pattern, regex in zip(patterns, wanted, strict=True):

@@ -15,11 +15,13 @@ class Unit(ResidualUnit, regnet.ResBottleneckBlock):
 
     @property
     def downsample(self) -> Forward | None:  # type: ignore[override]
-        return self.proj
+        shortcut: Forward | None = self.proj
+        return shortcut
 
     @property
     def relu(self) -> Forward:  # type: ignore[override]
-        return self.activation
+        activation: Forward = self.activation
+        return activation
 
     def add_own_slots(self) -> None:
         a, b, c = (getattr(self.f, name)[0] for name in "abc")
@@ -37,8 +39,7 @@ def network(
     with torch.device("cpu"):  # the widths are computed with tensors, which on the meta device have no values
         params = regnet.BlockParams.from_init_params(depth, w_0, w_a, w_m, group_width)
     model = stock.with_channels(regnet.RegNet(params, num_classes, block_type=Unit), in_channels)
-    model.stages = tuple(f"trunk_output.block{stage}" for stage in (1, 2, 3, 4))
     for unit in model.modules():
         if isinstance(unit, Unit):
             unit.add_own_slots()
-    return model
+    return stock.with_stages(model, tuple(f"trunk_output.block{stage}" for stage in (1, 2, 3, 4)))

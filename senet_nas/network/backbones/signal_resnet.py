@@ -31,7 +31,7 @@ class Unit(ResidualUnit, nn.Module):
 
 
 class SignalResNet(nn.Module):
-    """A stem that strides by 2, stages of ``n_units`` units with w, 2w and 4w channels, one layer: -> (N, num_classes)."""
+    """A stem of stride 2, three stages of ``n_units`` units with w, 2w and 4w channels, a linear layer."""
 
     stages = ("layer1", "layer2", "layer3")
 

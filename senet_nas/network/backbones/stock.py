@@ -1,4 +1,4 @@
-"""A network of torchvision's as it comes, before slots are set into it."""
+"""Networks of torchvision before they get slots, and what the backbones that are made of them share."""
 
 from typing import Any
 
@@ -6,20 +6,27 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
+# For each stage the path of a module whose children are its units, or the paths of the units.
+Stages = tuple[str | tuple[str, ...], ...]
+
 
 class StochasticDepth(nn.Module):
-    """torchvision's in mode ``row``, made of what torch.fx can follow: one coin with chance ``p`` for each sample."""
+    """torchvision's stochastic depth in mode ``row``, of operations that torch.fx can trace: one coin for each sample.
+
+    ``p`` is the probability that a sample is dropped.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.coin = nn.Dropout(p)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        return x_NCHW * self.coin(x_NCHW.new_ones(()).expand_as(x_NCHW[:, :1, :1, :1]))
+        kept_N111: Tensor = self.coin(x_NCHW.new_ones(()).expand_as(x_NCHW[:, :1, :1, :1]))
+        return x_NCHW * kept_N111
 
 
 def model(name: str, in_channels: int, num_classes: int, **arguments: Any) -> Any:
-    """torchvision's model without weights, an nn.Module with its first convolution made for ``in_channels``."""
+    """torchvision's model, an nn.Module without pretrained weights, whose first convolution takes ``in_channels``."""
     network = models.get_model(name, weights=None, num_classes=num_classes, **arguments)
     return with_channels(network, in_channels)
 
@@ -34,8 +41,14 @@ def with_channels(network: Any, in_channels: int) -> Any:
     return network
 
 
+def with_stages(network: nn.Module, stages: Stages) -> nn.Module:
+    """The network itself, whose ``stages`` name its units as :func:`senet_nas.network.build.units` reads them."""
+    vars(network)["stages"] = stages
+    return network
+
+
 def without_se(body: nn.Sequential) -> None:
-    """Takes a unit's own SE out; what stands behind it keeps its name in the state dict."""
+    """Replaces a unit's own SE by the identity; the layers after it keep their names in the state dict."""
     for name, child in body.named_children():
         if isinstance(child, SqueezeExcitation):
             setattr(body, name, nn.Identity())

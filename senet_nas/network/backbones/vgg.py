@@ -1,4 +1,4 @@
-"""torchvision's VGG with BatchNorm (arXiv 1409.1556). A unit is what a ReLU makes of a convolution, as in SE-VGG-16."""
+"""torchvision's VGG with BatchNorm (arXiv 1409.1556). A unit is a convolution with its ReLU, as in SE-VGG-16."""
 
 from torch import nn
 
@@ -19,5 +19,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
             stages[-1].append(f"features.{path}")
         elif isinstance(layer, nn.MaxPool2d):
             stages.append([])
-    model.stages = tuple(tuple(stage) for stage in stages if stage)
-    return model
+    return stock.with_stages(model, tuple(tuple(stage) for stage in stages if stage))

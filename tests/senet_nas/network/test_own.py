@@ -161,7 +161,7 @@ WRONG = {
     "broken:small": ("cannot import broken:small: SyntaxError", "model.backbone"),
     "burnt:small": ("burnt.py, line 2)", "model.backbone"),
     "more:boom": ("more:boom failed with ValueError: no luck", "model.backbone"),
-    "more:needs": ("more:needs wants `width`", "model.backbone"),
+    "more:needs": ("more:needs needs `width`", "model.backbone"),
     "more:pair@1": ("does not return one tensor", "model.sites"),
 }
 

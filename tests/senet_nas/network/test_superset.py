@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from senet_nas.network.build import build
-from senet_nas.network.superset import PaddedSE, dress, options, superset, undress
+from senet_nas.network.superset import PaddedSE, extract_weights, load_weights, options, superset
 from spaces import Architecture
 from tests.senet_nas.covering import covering
 
@@ -37,15 +37,15 @@ def whole() -> nn.Module:
 @pytest.mark.parametrize("architecture", NETWORKS, ids=range(len(NETWORKS)))
 def test_outputs_and_gradients_are_those_of_the_separate_network(whole: nn.Module, architecture: Architecture) -> None:
     alone = separate(architecture)
-    both = dress(whole, architecture, alone.state_dict())
+    both = load_weights(whole, architecture, alone.state_dict())
     x, _ = images(1)
     with torch.no_grad():
         torch.testing.assert_close(both.eval()(x), alone.eval()(x), rtol=1e-5, atol=1e-5)
     both.zero_grad()
     found, expected = gradients(both), gradients(alone)
     for name, parameter in both.named_parameters():
-        parameter.data.copy_(found[name])  # so that undress() finds the gradients where the weights were
-    for name, gradient in undress(both, architecture).items():
+        parameter.data.copy_(found[name])  # so that extract_weights() finds the gradients where the weights were
+    for name, gradient in extract_weights(both, architecture).items():
         if name in expected:
             torch.testing.assert_close(gradient, expected[name], rtol=1e-3, atol=1e-5, msg=name)
     kept = sum(float(p.square().sum()) for p in expected.values())
@@ -55,7 +55,7 @@ def test_outputs_and_gradients_are_those_of_the_separate_network(whole: nn.Modul
 def test_what_was_put_on_comes_off_again(whole: nn.Module) -> None:
     for architecture in NETWORKS[:3]:
         state = separate(architecture).state_dict()
-        found = undress(dress(whole, architecture, state), architecture)
+        found = extract_weights(load_weights(whole, architecture, state), architecture)
         assert found.keys() == state.keys()
         assert all(torch.equal(found[name], state[name]) for name in state)
 
@@ -63,12 +63,12 @@ def test_what_was_put_on_comes_off_again(whole: nn.Module) -> None:
 def test_plain_is_plain_to_the_bit(whole: nn.Module) -> None:
     plain, (x, _) = Architecture.plain(BACKBONE, 3), images(2)
     alone = separate(plain)
-    both = dress(whole, plain, alone.state_dict())
+    both = load_weights(whole, plain, alone.state_dict())
     assert any(isinstance(module, PaddedSE) for module in both.modules())
     with torch.no_grad():
         assert torch.equal(both.eval()(x), alone.eval()(x))
 
 
 def test_weights_of_another_architecture_are_refused(whole: nn.Module) -> None:
-    with pytest.raises(AssertionError, match="other weights"):
-        dress(whole, NETWORKS[0], {**separate(NETWORKS[0]).state_dict(), "more": torch.zeros(1)})
+    with pytest.raises(AssertionError, match="not the weights"):
+        load_weights(whole, NETWORKS[0], {**separate(NETWORKS[0]).state_dict(), "more": torch.zeros(1)})
