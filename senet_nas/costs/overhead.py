@@ -116,8 +116,8 @@ def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
     from senet_nas.network.squeeze_excitation import SqueezeExcitation
 
     macs, places = _walk(module, image_shape)
-    blocks = {path: child for path, child in module.named_modules() if isinstance(child, SqueezeExcitation)}
-    moved = sum(2 * block.channels * places[path] for path, block in blocks.items())
+    se_blocks = {path: child for path, child in module.named_modules() if isinstance(child, SqueezeExcitation)}
+    moved = sum(2 * block.channels * places[path] for path, block in se_blocks.items())
     return {**_costs(WalkedNetwork(module, macs)), "macs_paper": macs + moved}
 
 

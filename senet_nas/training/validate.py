@@ -75,8 +75,8 @@ def _watched_gates(model: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
         low, high = SATURATED
         seen.append((gate_NC.mean(), ((gate_NC < low) | (gate_NC > high)).float().mean()))
 
-    blocks = [module for module in model.modules() if isinstance(module, SqueezeExcitation)]
-    handles = [block.gate.register_forward_hook(look) for block in blocks]
+    se_blocks = [module for module in model.modules() if isinstance(module, SqueezeExcitation)]
+    handles = [block.gate.register_forward_hook(look) for block in se_blocks]
     try:
         yield seen
     finally:

@@ -1,4 +1,4 @@
-"""One process of two that train as one: run by ``test_parallel.py``, twice, with its rank and the folder to meet in."""
+"""One of two processes that train as one. ``test_distributed.py`` starts it with its rank and the folder to meet in."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""What `senet-search show` prints and draws."""
+"""The breakdown of a network, as text and as a drawing."""
 
 import json
 from xml.etree import ElementTree

@@ -42,7 +42,7 @@ NAMES = [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) f
 
 
 def everywhere(backbone: str) -> Architecture:
-    """SE at every site, all operators in turn."""
+    """SE at every site, with each operator in turn."""
     rows = zip(itertools.cycle(SQUEEZES), itertools.cycle(EXCITATIONS), itertools.cycle(GATES), strict=False)
     places = [list(site.channels) for site in sites(backbone)]
     blocks = [spelt(*row, found[i % len(found)]) for i, (found, row) in enumerate(zip(places, rows, strict=False))]

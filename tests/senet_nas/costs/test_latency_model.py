@@ -15,7 +15,7 @@ def space(make_space):
 
 
 def true(space, architecture):
-    """Costs that multiply stage by squeeze, and a position that adds: what an SE costs at one site."""
+    """The true cost of an architecture: stage times squeeze at each site, plus one for the position `identity`."""
     return sum(
         STAGE[site.stage] * SQUEEZE[se.squeeze] / 2 + (se.position == "identity")
         for site, se in zip(space.sites, architecture.blocks, strict=True)

@@ -1,4 +1,4 @@
-"""What is timed: every runtime, in the types asked for."""
+"""Every runtime makes a call that runs the network in the given type."""
 
 import pytest
 import torch

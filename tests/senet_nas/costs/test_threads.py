@@ -11,7 +11,7 @@ TASK = Task(DataSpec(dataset="digits", train=300, validation=100), Recipe(batch_
 
 
 def fastest(monkeypatch, seconds):
-    """The choice where a training takes so many seconds with so many threads."""
+    """The chosen number of threads, given the seconds of a training for each number."""
     asked = []
 
     def measured(*_):

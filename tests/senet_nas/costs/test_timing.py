@@ -1,4 +1,4 @@
-"""Time is a number that the tests set: the clock is false, the statistics are real."""
+"""The tests set the time: the clock is simulated, the statistics are real."""
 
 import functools
 import math

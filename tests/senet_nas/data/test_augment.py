@@ -1,4 +1,4 @@
-"""What a draw does to a sample is what torchvision does with the same numbers, and draws come as often as theirs do."""
+"""Each operation does what torchvision does with the same numbers, and the random numbers have the same distribution."""
 
 import pytest
 import torch
@@ -101,7 +101,7 @@ def test_a_random_size_crop_is_torchvisions_resized_crop(shape):
 
 
 def test_random_sizes_come_as_those_of_torchvision():
-    """Mean area and ratio, and where the crops lie, over 4,000 each; Kolmogorov-Smirnov below its 0.001 level."""
+    """Area, ratio and place of 4,000 crops each have the same distribution (Kolmogorov-Smirnov, level 0.001)."""
     n, transform = 4000, v2.RandomResizedCrop(8, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3))
     torch.manual_seed(0)
     image = torch.zeros(1, 64, 64)

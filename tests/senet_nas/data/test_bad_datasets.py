@@ -1,4 +1,4 @@
-"""Every fault of a dataset that we know of is found when it is loaded, and told with its place and a way out."""
+"""Every known fault of a dataset raises an error when it is loaded; the error names its place and a remedy."""
 
 import gzip
 import os

@@ -137,7 +137,7 @@ def test_a_large_batch_is_augmented_in_parts_to_the_same_images(data, name, monk
 
 
 def test_images_that_are_read_larger_are_cut_to_size(data):
-    """In training a part anywhere, else the middle; what trains, validates and tests stays what it was."""
+    """Training takes a random part, validation and test the centre; the split stays the same."""
     large, cut = (load(replace(DIGITS, image_size=size, resize=resize)) for size, resize in ((12, None), (10, 12)))
     assert cut.shape == (1, 10, 10)
     assert cut.image_size == 10

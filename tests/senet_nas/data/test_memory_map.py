@@ -1,4 +1,4 @@
-"""Images from files on disk: what is trained on is what it would be from memory."""
+"""Images from files on disk: training sees the same images as from memory."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ CLASSES, EACH, SIDE = ("cat", "dog", "owl"), 40, 16
 
 
 def fill(root: Path, each: int = EACH) -> Path:
-    """Classes of noise on a level of their own, in two sizes, some of them JPEG."""
+    """A folder of noise images whose classes differ in brightness, in two sizes, some of them JPEG."""
     rng = np.random.default_rng(0)
     for level, name in enumerate(CLASSES):
         (root / name).mkdir(parents=True)

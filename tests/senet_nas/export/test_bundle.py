@@ -169,7 +169,7 @@ def test_nothing_is_left_where_the_proof_fails(tmp_path: Path, monkeypatch: pyte
 
 
 def test_logits_of_thousands_are_compared_as_float32_rounds_them(tmp_path: Path) -> None:
-    """As of a network that was trained for an epoch."""
+    """A network that was trained for one epoch may have such logits."""
     network = trained()
     with torch.no_grad():
         network.fc.weight.mul_(1e5)

@@ -1,4 +1,4 @@
-"""What was exported computes the same where this project is not: behind blocked imports, and in a new environment."""
+"""Exports compute the same without this project: with its imports blocked, and in a new environment."""
 
 import json
 import os

@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 
 def state(epoch=1, value=1.0):
-    """As Training.state() gives it: a matrix, a counter, a buffer and a step number of the optimizer."""
+    """A state as Training.state() returns it: a matrix, a counter, a buffer and a step number of the optimizer."""
     generator = torch.Generator().manual_seed(epoch)
     groups = [{"lr": 0.1 / 3, "foreach": None, "params": [0]}]
     return {

@@ -87,12 +87,12 @@ LONG = replace(TASK, recipe=Recipe(epochs=4, batch_size=64))
 
 
 def slow():
-    """A clock by which every epoch is worth a checkpoint."""
+    """A clock by which every epoch is long enough for a checkpoint."""
     return itertools.count(0, checkpoints.CHECKPOINT_SECONDS).__next__
 
 
 def begun(folder, epochs, *, clock=None, **arguments):
-    """What an interrupted training reported and left in a folder."""
+    """The reports of an interrupted training, which leaves its checkpoint in the folder."""
     training = evaluate(SE, Seed(0), LONG, checkpoint=folder, clock=clock or slow(), **arguments)
     return list(itertools.islice(training, epochs))
 

@@ -148,7 +148,7 @@ def test_validation_counts_every_image_whatever_the_batches(data, monkeypatch, l
 
 
 def test_the_fused_optimizer_steps_as_the_plain_one_whatever_the_layout(data):
-    """Weights lie channels last, gradients need not: one kernel over all of them must not mix elements up."""
+    """Weights lie channels last, gradients may not: one kernel over all of them must not mix up elements."""
 
     def after(fused):
         training = Training(network(SE), data, Recipe(epochs=1, batch_size=64), seed=Seed(0))
