@@ -1,14 +1,16 @@
 """Early stopping: what a rung keeps, and what the loop, the ledger, Optuna and MLflow make of what it does not."""
 
+import math
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from search.loop import Budget, Loop
-from search.planning.early_stopping import Rung, SuccessiveHalving, rungs
+from search.planning.early_stopping import EarlyStopping, Rung, SuccessiveHalving, rungs
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.results import compute as front
@@ -18,6 +20,8 @@ from search.results.result import Rules
 from search.state.ledger import Ledger
 from search.state.records import Outcome, Progress
 from search.track import projection
+from senet_nas.recipe import Seed
+from tests.search import ledgers
 
 EPOCHS, REDUCTION = 9, 3
 # Rules of ranking that a rung must bear, a useless and a perverse one among them.
@@ -225,3 +229,98 @@ def test_the_ledger_keeps_it_over_a_restart(space, tmp_path):
     assert stopped.reason == f"not among the best 1/{REDUCTION} at epoch {stopped.epoch}"
     assert stopped.metrics == {"share": stopped.epoch / EPOCHS}
     assert projection.STATUS[stopped.state] == "KILLED"
+
+
+# -- decisions epoch by epoch -------------------------------------------------------------------------------------------
+
+
+def running(ledger, count, role="search", block=0):
+    """Running trainings of one architecture."""
+    (entry,) = ledger.entries or ledgers.enter(ledger, [0.0])
+    rows = [(entry, Seed(block, len(ledger.trainings) + i)) for i in range(count)]
+    return ledgers.play(ledger, rows, [None] * count, role=role)
+
+
+def stopping(reduction=3):
+    return EarlyStopping(SuccessiveHalving(9, reduction), DEFAULT)
+
+
+PRICE = ledgers.price(1.0)
+
+
+def test_a_poor_training_is_stopped_at_a_rung_with_its_curve_and_its_share():
+    early = stopping()
+    good = running(ledger := Ledger(":memory:"), 3)
+    (poor,) = running(ledger, 1)
+    for training in good:
+        for epoch in (1, 2, 3):
+            assert early.decide(training, Progress(epoch, 90.0), PRICE) is None
+    (poor_again,) = running(ledger, 1)
+    assert early.decide(poor, Progress(2, 50.0), PRICE) is None  # no rung
+    found = early.decide(poor, Progress(3, 55.0), PRICE)
+    assert found.reason == "not among the best 1/3 at epoch 3"
+    assert found.curve == [{"epoch": 2, "val_accuracy": 50.0}, {"epoch": 3, "val_accuracy": 55.0}]
+    assert found.share == pytest.approx(3 / 9)
+    stopped = early.decide(poor_again, Progress(1, 10.0), PRICE)
+    assert stopped.curve == [{"epoch": 1, "val_accuracy": 10.0}]
+
+
+@pytest.mark.parametrize("role", ["baseline", "confirm"])
+def test_baselines_and_fresh_trainings_always_continue_but_are_compared_with(role):
+    early = stopping()
+    ledger = Ledger(":memory:")
+    fixed = running(ledger, 3, role=role)
+    assert all(
+        early.decide(t, Progress(3, accuracy), PRICE) is None for t, accuracy in zip(fixed, (90, 91, 10), strict=True)
+    )
+    (poor,) = running(ledger, 1)
+    assert early.decide(poor, Progress(3, 50.0), PRICE) is not None
+
+
+@pytest.mark.parametrize("accuracy", [None, math.nan, math.inf])
+def test_without_an_accuracy_nobody_is_stopped(accuracy):
+    early = stopping()
+    trainings = running(Ledger(":memory:"), 5)
+    for training in trainings[:4]:
+        early.decide(training, Progress(3, 90.0), PRICE)
+    assert early.decide(trainings[4], Progress(3, accuracy), PRICE) is None
+
+
+def test_without_a_rule_nobody_is_stopped_and_there_are_no_rungs():
+    early = EarlyStopping(None, DEFAULT)
+    assert early.rungs == ()
+    assert stopping().rungs == (1, 3)
+    for training in running(Ledger(":memory:"), 5):
+        assert early.decide(training, Progress(3, 10.0 - training.number), PRICE) is None
+        early.remember(training, PRICE)
+
+
+def test_a_training_that_starts_again_has_a_new_curve():
+    early = stopping()
+    *good, poor = running(Ledger(":memory:"), 5)
+    early.decide(poor, Progress(2, 40.0), PRICE)
+    early.forget(poor.uid)
+    early.forget("unknown")
+    for training in good:
+        early.decide(training, Progress(3, 90.0), PRICE)
+    assert early.decide(poor, Progress(3, 50.0), PRICE).curve == [{"epoch": 3, "val_accuracy": 50.0}]
+
+
+def test_trainings_of_an_earlier_session_are_compared_with_unless_they_failed():
+    ledger = Ledger(":memory:")
+    curve = [{"epoch": 1, "val_accuracy": 80.0}, {"epoch": 3, "val_accuracy": 90.0}, {"epoch": 4}]
+    good = running(ledger, 4)
+    for outcome, stops in ((ledgers.ended(90.0, curve), True), (ledgers.failed(curve=curve), False)):
+        early = stopping()
+        for training in good:
+            early.remember(replace(training, state="failed" if outcome.failure else "finished", curve=curve), PRICE)
+        (poor,) = running(ledger, 1)
+        assert (early.decide(poor, Progress(3, 50.0), PRICE) is not None) == stops
+
+
+def test_a_cheaper_training_is_never_behind_dearer_ones_alone():
+    early = stopping()
+    *dear, cheap = running(Ledger(":memory:"), 5)
+    for training in dear:
+        early.decide(training, Progress(3, 90.0), ledgers.price(9.0))
+    assert early.decide(cheap, Progress(3, 50.0), ledgers.price(1.0)) is None

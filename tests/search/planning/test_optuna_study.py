@@ -186,3 +186,68 @@ def test_an_open_training_of_an_older_version_gets_its_constraints(space):
     resumed.proposer.tell(0, 91.0, architecture)
     (trial,) = resumed.proposer.study.trials
     assert trial.constraints == {"params_overhead": pytest.approx(trial.values[1] - LIMIT)}
+
+
+# -- one proposal in detail -------------------------------------------------------------------------------------------
+
+
+def test_only_a_sampler_with_a_model_gets_a_list_and_only_of_a_space_that_is_not_too_large(space, monkeypatch):
+    assert Search(space, "tpe").proposer._listed is None
+    listed = Search(space, "thompson").proposer._listed
+    assert listed.members == tuple(space)
+    monkeypatch.setattr("search.planning.candidates.LISTED", space.size - 1)
+    assert Search(space, "thompson").proposer._listed is None
+    monkeypatch.setattr("search.planning.candidates.LISTED", space.size)
+    assert Search(space, "thompson").proposer._listed is not None
+    assert [Search(space, name).proposer.replicates for name in ("tpe", "thompson")] == [False, True]
+
+
+def test_what_must_be_avoided_is_told_as_known_or_failed_and_asked_again(space):
+    from optuna.trial import TrialState
+
+    search = Search(space, "random")
+    first, proposal = search.ask()
+    search.known.clear()
+    again = Search(space, "random")
+    again.avoid = lambda architecture: architecture == first
+    again.known[first] = 91.5
+    found, proposal = again.proposer.ask(0, again.avoid, again.known.get, block=3)
+    assert found != first
+    told = [(record["state"], record["values"]) for record in proposal]
+    assert told[0] == ("COMPLETE", [91.5, price(first)["params_overhead"]])
+    assert told[-1] == ("RUNNING", None)
+    assert {record["user_attrs"]["block"] for record in proposal} == {3}
+    unknown = Search(space, "random")
+    _, proposal = unknown.proposer.ask(0, lambda a: a == first, lambda a: None)
+    assert proposal[0]["state"] == TrialState.FAIL.name
+
+
+@pytest.mark.parametrize("listed", [10**6, 1])
+def test_if_the_sampler_insists_a_random_one_that_is_left_is_taken(space, monkeypatch, listed):
+    monkeypatch.setattr("search.planning.optuna_study.LISTED", listed)
+    monkeypatch.setattr("search.planning.optuna_study.DRAWS", 3)
+    left = set(list(space)[40:42])
+    search = Search(space, "grid")
+    found, proposal = search.proposer.ask(0, lambda a: a not in left, lambda a: None)
+    assert found in left
+    assert [record["state"] for record in proposal] == ["FAIL"] * 8 + ["RUNNING"]
+    assert search.proposer.ask(1, lambda a: True, lambda a: None) is None
+
+
+def test_values_are_those_of_the_objectives_and_baselines_join_the_study(space):
+    from optuna.trial import TrialState
+
+    search = Search(space, "random")
+    search.proposer.tell(-1, 91.0, space[3], block=2)
+    search.proposer.tell(-2, None, space[4])
+    (trial,) = search.proposer.study.trials
+    assert (trial.state, trial.values) == (TrialState.COMPLETE, [91.0, price(space[3])["params_overhead"]])
+    assert trial.user_attrs == {"block": 2}
+    assert trial.params == space.encode(space[3])
+
+
+def test_an_architecture_of_another_space_does_not_join_the_study(space, make_space):
+    search = Search(space, "random")
+    other = next(a for a in make_space(blocks=1, reduction=(2,), squeeze=("avg",)) if a not in space)
+    search.proposer.tell(-1, 91.0, other)
+    assert search.proposer.study.trials == []

@@ -77,3 +77,9 @@ def test_a_patience_that_is_set_is_kept():
     patience = Patience(45.0)
     patience.measure(training({"epoch": 1, "seconds": 2000.0}))
     assert patience.seconds == 45.0
+
+
+def test_a_training_without_any_times_says_nothing():
+    patience = Patience(None)
+    patience.measure(training({"epoch": 1}))
+    assert patience.seconds == 6 * 3600
