@@ -15,15 +15,14 @@ from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
 from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import (
-    cost_section,
     effects_section,
     gradients_section,
     latency_section,
     logged_section,
     points_table,
     test_section,
-    trainings_table,
 )
+from search.report.training_tables import cost_section, trainings_table
 from search.results.result import Front, Point
 from search.state.facts import Facts
 from search.state.records import Entry, Training

@@ -1,15 +1,13 @@
-"""The tables of the report, each from a front or from the trainings of the ledger."""
+"""The tables of architectures: their results, what explains them, and what their trainings logged."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
 from search.report.wording import joined, signed
 from search.results.effects import Contrast
 from search.results.result import Front, Point
-from search.state import failures
 from search.state.facts import LatencyModelFact
-from search.state.records import Entry, Training
+from search.state.records import Entry
 from senet_nas.costs.measures import MEASURES, Measure
 from spaces.architecture import Architecture
 from spaces.text import interval, with_interval
@@ -245,58 +243,6 @@ def _logged_row(point: Point) -> Row:
 
 def _logged(point: Point, name: str) -> str:
     return f"{point.logged[name]:.3g}" if name in point.logged else "-"
-
-
-# -- trainings --------------------------------------------------------------------------------------------------------
-
-
-def cost_section(trainings: Sequence[Training]) -> Section:
-    """The time that the search took, by the role of its trainings, and why trainings failed."""
-    columns = (
-        Column("role"),
-        *(Column(title, "number") for title in ("trainings", "finished", "seconds in all", "seconds each")),
-    )
-    roles = list(dict.fromkeys(training.role for training in trainings))
-    failed = Counter(t.reason for t in trainings if t.state == "failed")
-    reasons = "; ".join(f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
-    note = f"Failed: {reasons}." if failed else "No training failed."
-    return Section(
-        "What it took", note, table("Trainings and their time", columns, roles, lambda role: _cost_row(role, trainings))
-    )
-
-
-def _cost_row(role: str, trainings: Sequence[Training]) -> Row:
-    own = [t for t in trainings if t.role == role]
-    seconds = [t.metrics["train_seconds"] for t in own if "train_seconds" in t.metrics]
-    mean = f"{sum(seconds) / len(seconds):.1f}" if seconds else "-"
-    return Row((role, str(len(own)), str(len(seconds)), f"{sum(seconds):.0f}", mean))
-
-
-def trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) -> Table:
-    """Every training in the order of the ledger."""
-    columns = (
-        Column("training"),
-        Column("id"),
-        Column("SE placement"),
-        Column("seed", "number"),
-        Column("role"),
-        Column("state"),
-        Column("validation accuracy, %", "number"),
-        Column("seconds", "number"),
-    )
-    return table("All trainings, in order", columns, trainings, lambda training: _training_row(training, entries))
-
-
-def _training_row(training: Training, entries: Sequence[Entry]) -> Row:
-    entry = entries[training.architecture]
-    state = f"{training.state}: {training.reason}" if training.reason else training.state
-    accuracy = _metric(training, "val_accuracy", ".2f")
-    seconds = _metric(training, "train_seconds", ".1f")
-    return Row((training.name, entry.name, entry.label, str(training.seed), training.role, state, accuracy, seconds))
-
-
-def _metric(training: Training, name: str, spec: str) -> str:
-    return format(training.metrics[name], spec) if name in training.metrics else "-"
 
 
 def _level(front: Front) -> str:
