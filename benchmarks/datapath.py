@@ -7,6 +7,7 @@ between the two, medians are compared. The DataLoader may use as many workers as
 """
 
 import argparse
+import functools
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -74,14 +75,18 @@ def made(n: int, case: Case) -> Data:
     shape, generator = (n, case.channels, case.size, case.size), torch.Generator().manual_seed(0)
     x, y = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator), torch.arange(n) % 10
     half = (0.5,) * case.channels
-    return Data(
-        x, y, x[:1], y[:1], x[:1], y[:1], tuple("0123456789"), half, half, True, case.crop, "", side=case.side
-    )  # fmt: skip
+    return Data(x, y, x[:1], y[:1], x[:1], y[:1], tuple("0123456789"), half, half, True, case.crop, "", side=case.side)
+
+
+def _same(loader: Iterable[Any]) -> Iterable[Any]:
+    return loader
 
 
 def compare(data: Data, recipe: Recipe) -> dict[str, Any]:
     loaders = {f"DataLoader, {n} workers": loader(data, recipe, n) for n in range(1 + hardware.cores())}
-    ways: dict[str, Callable[[], Iterable[Any]]] = {name: lambda found=found: found for name, found in loaders.items()}  # type: ignore[misc]
+    ways: dict[str, Callable[[], Iterable[Any]]] = {
+        name: functools.partial(_same, found) for name, found in loaders.items()
+    }
     generator = torch.Generator().manual_seed(0)
     ways["senet-search"] = lambda: batches(data.x_train, data.y_train, data, recipe, generator)
     rounds = [{name: rate(epoch()) for name, epoch in ways.items()} for _ in range(ROUNDS)]
@@ -110,9 +115,13 @@ def loader(data: Data, recipe: Recipe, workers: int) -> DataLoader[Any]:
         share = (recipe.cutout / size) ** 2
         steps.append(v2.RandomErasing(p=1, scale=(share, share), ratio=(1, 1)))
     return DataLoader(
-        Samples(data, v2.Compose(steps)), recipe.batch_size, shuffle=True, num_workers=workers, drop_last=True,
+        Samples(data, v2.Compose(steps)),
+        recipe.batch_size,
+        shuffle=True,
+        num_workers=workers,
+        drop_last=True,
         persistent_workers=workers > 0,
-    )  # fmt: skip
+    )
 
 
 def rate(epoch: Iterable[tuple[Tensor, Tensor]]) -> float:

@@ -1,4 +1,4 @@
-"""Latency that can be believed: plain against plain, a planted slowdown, and the additive model on unseen architectures.
+"""Can latency be believed? Plain against plain, a planted slowdown, the additive model on unseen architectures.
 
     python -m benchmarks.latency [--seconds S] [--backbone NAME] [--samples N] [--unseen N] [--only FIGURE ...]
 
@@ -24,9 +24,13 @@ from spaces import Architecture, Space, SpaceSpec
 IMAGE, CLASSES, PLANTED = (3, 32, 32), 10, 0.05
 SPEC = LatencySpec(device="cpu")
 SPACE = SpaceSpec(
-    granularity="block", tie=(), reduction=(4, 16), squeeze=("avg", "max", "avgmax", "std"),
-    position=("pre_addition", "post_addition", "pre_unit", "identity"), gate=("sigmoid", "hard_sigmoid"),
-)  # fmt: skip
+    granularity="block",
+    tie=(),
+    reduction=(4, 16),
+    squeeze=("avg", "max", "avgmax", "std"),
+    position=("pre_addition", "post_addition", "pre_unit", "identity"),
+    gate=("sigmoid", "hard_sigmoid"),
+)
 
 
 def main() -> None:
@@ -39,8 +43,11 @@ def main() -> None:
     given = arguments.parse_args()
     space = Space(given.backbone, sites(given.backbone), SPACE)
     result = environment.read("latency") | {
-        "measured_on": latency.fingerprint(SPEC), "backbone": given.backbone, "image": IMAGE, "planted": PLANTED,
-    }  # fmt: skip
+        "measured_on": latency.fingerprint(SPEC),
+        "backbone": given.backbone,
+        "image": IMAGE,
+        "planted": PLANTED,
+    }
     with latency.threads(SPEC.threads):
         for name in given.only:
             result[name] = FIGURES[name](space, given)
@@ -107,12 +114,16 @@ def additive(space: Space, given: argparse.Namespace) -> dict[str, Any]:
     ratio_N = np.array([found.ratio for found in found_N])
     guess_N = np.array([1 + model.overhead(a) / 100 for a in others])
     return {
-        "fitted_on": len(timed), "seconds": round(fitted, 1), "left_out_error_percent": round(model.error, 2),
-        "unseen": len(others), "mean_absolute_error_percent": round(100 * float(np.abs(guess_N - ratio_N).mean()), 2),
-        "rank_correlation": round(spearman(guess_N, ratio_N), 3), "kendall_tau": round(latency_model.tau(guess_N, ratio_N), 3),
+        "fitted_on": len(timed),
+        "seconds": round(fitted, 1),
+        "left_out_error_percent": round(model.error, 2),
+        "unseen": len(others),
+        "mean_absolute_error_percent": round(100 * float(np.abs(guess_N - ratio_N).mean()), 2),
+        "rank_correlation": round(spearman(guess_N, ratio_N), 3),
+        "kendall_tau": round(latency_model.tau(guess_N, ratio_N), 3),
         "overheads_percent": [round(100 * (float(r) - 1), 2) for r in np.sort(ratio_N)],
         "half_width_percent": round(100 * float(np.mean([found.half_width for found in found_N])), 2),
-    }  # fmt: skip
+    }
 
 
 def spearman(a_N: Any, b_N: Any) -> float:

@@ -1,11 +1,11 @@
-"""What the tool adds to training: images per second of a whole search over bare PyTorch loops, and the gap between trainings.
+"""What the tool adds to training: images per second of a search over bare PyTorch loops, and gaps between trainings.
 
     python -m benchmarks.loop [--seconds 5 60] [--rounds N] [--trainings 10 100 1000]
 
-Efficiency: `senet-search run` on all slots once they are under way, gaps included, against as many hand-written loops
-over the same architectures, with the same data, recipe and threads; rounds alternate. What the start costs is measured by
-startup.py. The gap: scripted trainings on real Ray, each of which notes when it begins and ends; what lies between two of
-one worker is the gap. Only what is asked for is measured anew; the other figures of the file stay.
+Efficiency compares `senet-search run`, on all slots once they are under way and with gaps, with as many hand-written
+loops over the same architectures, with the same data, recipe and threads. Rounds alternate. startup.py measures what
+the start costs. The gap is the time between two scripted trainings of one worker on real Ray; each training notes when
+it begins and ends. Figures that are not asked for stay as they are in the file.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def measured_speed() -> float:
 
 
 def compare(seconds: float, epochs: int, rounds: int) -> dict[str, Any]:
-    """Alternating rounds of the tool, for half a minute or two trainings a slot, and of bare loops over the same architectures."""
+    """Alternating rounds of the tool (half a minute, or two trainings a slot) and of bare loops on the same nets."""
     tool, loops = [], []
     for _ in range(rounds):
         spans, architectures = searched(epochs, SLOTS * max(2, round(30 / seconds)))
@@ -100,14 +100,17 @@ def compare(seconds: float, epochs: int, rounds: int) -> dict[str, Any]:
         loops.append(images_per_second(bare(architectures[SLOTS:], epochs), epochs))
     ratios = [a / b for a, b in zip(tool, loops, strict=True)]
     return {
-        "epochs": epochs, "training_seconds": round(epochs * TRAIN * SLOTS / statistics.median(loops), 1),
-        "tool_images_per_second": [round(v) for v in tool], "bare_images_per_second": [round(v) for v in loops],
-        "efficiency": round(statistics.median(ratios), 3), "each": [round(r, 3) for r in ratios],
-    }  # fmt: skip
+        "epochs": epochs,
+        "training_seconds": round(epochs * TRAIN * SLOTS / statistics.median(loops), 1),
+        "tool_images_per_second": [round(v) for v in tool],
+        "bare_images_per_second": [round(v) for v in loops],
+        "efficiency": round(statistics.median(ratios), 3),
+        "each": [round(r, 3) for r in ratios],
+    }
 
 
 def images_per_second(spans: list[Span], epochs: int) -> float:
-    """All slots together, from when each has ended its first training, or begun it, to when the first has no more to do.
+    """All slots together, from when each has ended or begun its first training to when the first has no more to do.
 
     Of a training that lies partly in that time, its share of the images counts. A span begins when the slot was free.
     """
@@ -173,7 +176,8 @@ def searched(epochs: int, trainings: int) -> tuple[list[Span], list[str]]:
         run(Path(folder), text)
         database = sqlite3.connect(f"file:{folder}/runs/bench/ledger.sqlite?mode=ro", uri=True)
         rows = database.execute(
-            "SELECT t.ended, e.key FROM trainings t JOIN architectures e ON t.architecture = e.number ORDER BY t.started"
+            "SELECT t.ended, e.key FROM trainings t JOIN architectures e ON t.architecture = e.number "
+            "ORDER BY t.started"
         ).fetchall()
     ended = sorted(row[0] for row in rows)
     return list(zip(ended, [row[0] for row in rows[SLOTS:]], strict=False)), [row[1] for row in rows]
@@ -191,9 +195,11 @@ def gap(trainings: int, seconds: float = 0.2) -> dict[str, float]:
     gaps = [gap for _, gap in sorted(found)]
     last = gaps[-max(1, len(gaps) // 10) :]
     return {
-        "n": len(gaps), "median": round(statistics.median(gaps), 4), "p95": round(sorted(gaps)[int(0.95 * len(gaps))], 4),
+        "n": len(gaps),
+        "median": round(statistics.median(gaps), 4),
+        "p95": round(sorted(gaps)[int(0.95 * len(gaps))], 4),
         "median_of_the_last_tenth": round(statistics.median(last), 4),
-    }  # fmt: skip
+    }
 
 
 def run(folder: Path, config: str) -> None:

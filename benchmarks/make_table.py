@@ -2,12 +2,12 @@
 
     python -m benchmarks.make_table fashion113 --data DIR --to WORK [--blocks 8] [--jobs 2] [--device cuda] [--finish]
 
-WORK holds one line for each finished training, so that an interrupted command goes on when it is typed again; what the
-finished table holds is not trained again. Blocks are trained one after the other, plain several times in each, since
-everything is compared with it; ``--finish`` writes those that are whole to benchmarks/tables/NAME.csv.gz, and beside it
-NAME.csv.gz.json: recipe, hardware, date, sites, and how much of what was found is architecture and how much is noise. With
-fewer than eight whole blocks it writes what there is to NAME.jsonl.gz, from which any later command goes on.
-Needs torch, torchvision and numpy alone until ``--finish``, which also needs SciPy.
+WORK holds one line for each finished training, so a second call continues an interrupted one; trainings of the finished
+table are not repeated. Blocks are trained one after the other, with plain several times in each, because everything is
+compared with it. ``--finish`` writes complete blocks to benchmarks/tables/NAME.csv.gz, and beside it NAME.csv.gz.json:
+recipe, hardware, date, sites, and how much of the differences is due to architectures and how much to noise. With fewer
+than eight complete blocks it writes all trainings to NAME.jsonl.gz, from which any later call continues. Training needs
+torch, torchvision and numpy alone; ``--finish`` also needs SciPy.
 """
 
 import argparse
@@ -42,7 +42,7 @@ DIGITS = {"val_accuracy": 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """What is trained: every architecture of the space once in each block, and plain, beside which all are seen, more often."""
+    """What is trained: every architecture of the space once in each block, and plain more often."""
 
     backbone: str
     data: DataSpec
@@ -63,7 +63,9 @@ PLANS = {
         "cifar_resnet8_w8",
         DataSpec(dataset="fashion_mnist", image_size=14, train=4000, split_seed=0),
         Recipe(epochs=8, batch_size=100, lr=0.2, warmup=1.0, weight_decay=5e-4, flip=False, crop=0),
-        SpaceSpec(reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")),
+        SpaceSpec(
+            reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")
+        ),
         measures=FIRST_MEASURES,
     ),
     # The same space in a recipe nearer to convergence: more images, augmentation, twice the epochs.
@@ -71,9 +73,11 @@ PLANS = {
         "cifar_resnet8_w8",
         DataSpec(dataset="fashion_mnist", image_size=14, train=10_000, split_seed=0),
         Recipe(epochs=16, batch_size=100, lr=0.2, warmup=1.0, weight_decay=5e-4, flip=True, crop=2),
-        SpaceSpec(reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")),
+        SpaceSpec(
+            reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def main() -> None:
@@ -230,11 +234,14 @@ def _rows(result: dict[str, Any], costs: dict[str, float], measures: Sequence[st
     for epoch in result["curve"]:
         last = epoch is result["curve"][-1]
         yield {
-            "architecture": result["architecture"], "seed": result["seed"], "epoch": epoch["epoch"],
+            "architecture": result["architecture"],
+            "seed": result["seed"],
+            "epoch": epoch["epoch"],
             **{name: round(epoch[name], DIGITS.get(name, 5)) for name in measures},
-            "params": int(costs["params"]) if last else "", "macs": int(costs["macs"]) if last else "",
+            "params": int(costs["params"]) if last else "",
+            "macs": int(costs["macs"]) if last else "",
             "train_seconds": result["seconds"] if last else "",
-        }  # fmt: skip
+        }
 
 
 def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -248,16 +255,28 @@ def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, An
         final.setdefault(result["architecture"], {})[result["seed"]] = result["curve"][-1]["val_accuracy"]
     first = [[values[seed] for seed in values if Seed.parse(seed).replicate == 0] for values in final.values()]
     return {
-        "name": work.name, "backbone": plan.backbone,
+        "name": work.name,
+        "backbone": plan.backbone,
         "sites": [{"name": s.name, "stage": s.stage, "channels": dict(s.channels)} for s in work.space.sites],
-        "data": {**asdict(plan.data), "path": None, "fingerprint": data.fingerprint, "train": len(data.y_train),
-                 "validation": len(data.y_val), "validation_before_the_last_epoch": min(CURVE_IMAGES, len(data.y_val))},
-        "recipe": asdict(plan.recipe), "space": asdict(plan.space), "architectures": len(final), "blocks": len(first[0]),
-        "trainings_of_plain_in_a_block": plan.plain, "variance": components(first),
+        "data": {
+            **asdict(plan.data),
+            "path": None,
+            "fingerprint": data.fingerprint,
+            "train": len(data.y_train),
+            "validation": len(data.y_val),
+            "validation_before_the_last_epoch": min(CURVE_IMAGES, len(data.y_val)),
+        },
+        "recipe": asdict(plan.recipe),
+        "space": asdict(plan.space),
+        "architectures": len(final),
+        "blocks": len(first[0]),
+        "trainings_of_plain_in_a_block": plan.plain,
+        "variance": components(first),
         "hardware": {"processor": hardware.processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
-        "date": time.strftime("%Y-%m-%d", time.gmtime()), "seconds_in_all": round(sum(result["seconds"] for result in results)),
-    }  # fmt: skip
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "seconds_in_all": round(sum(result["seconds"] for result in results)),
+    }
 
 
 def components(final: list[list[float]], level: float = 0.9) -> dict[str, Any]:
@@ -282,12 +301,15 @@ def components(final: list[list[float]], level: float = 0.9) -> dict[str, Any]:
     tau_sq = max(0.0, (between - noise) / blocks)
     share = [max(0.0, (bound - 1) / blocks) ** 0.5 for bound in (low, high)]
     return {
-        "blocks": blocks, "sigma": round(noise**0.5, 4), "tau": round(tau_sq**0.5, 4),
+        "blocks": blocks,
+        "sigma": round(noise**0.5, 4),
+        "tau": round(tau_sq**0.5, 4),
         "block": round(max(0.0, (across - noise) / n) ** 0.5, 4),
         "tau_over_sigma": round((tau_sq / noise) ** 0.5, 3),
-        "tau_over_sigma_interval": [round(bound, 3) for bound in share], "level": level,
+        "tau_over_sigma_interval": [round(bound, 3) for bound in share],
+        "level": level,
         "reliability": round(tau_sq / (tau_sq + noise / blocks), 3),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How long a proposal takes when so many trainings are known: in spaces that are listed, and in one too large for it.
+"""How long a proposal takes by the number of known trainings, in spaces that are listed and in one too large for that.
 
-    python -m benchmarks.proposal_time [--samplers knowledge_gradient ...] [--spaces 721 9985 vast] [--trainings 100 1000 10000]
+    python -m benchmarks.proposal_time [--samplers NAME ...] [--spaces 721 9985 vast] [--trainings 100 1000 10000]
 
-The time of :meth:`Proposer.ask` alone, after a first one that lists the space; wall clock and, since a machine may be shared,
-CPU. What is known are finished trainings of architectures drawn at random, in blocks like those of a search. Only what is asked
-for is measured anew.
+It is the time of :meth:`Proposer.ask` alone, after a first call that lists the space: by the clock, and in CPU time for
+machines that others use too. The known trainings are of architectures drawn at random, in blocks like those of a
+search. Cells that are not asked for keep their old figures.
 """
 
 import argparse
@@ -51,8 +51,8 @@ def main() -> None:
 def named(name: str) -> tuple[Space, Price]:
     """A space and what its members cost. The vast one: every block of a ResNet-56 on its own."""
     if name != "vast":
-        world = synthetic.named(f"{name}:1.0").world(0)
-        return world.space, world.price
+        problem = synthetic.named(f"{name}:1.0").problem(0)
+        return problem.space, problem.price
     prices = price_list("cifar_resnet56", image_size=32, num_classes=10)
     spec = SpaceSpec(granularity="block", reduction=(4, 8, 16), position=("pre_addition", "post_addition"))
     return Space("cifar_resnet56", prices.sites, spec), prices.of

@@ -2,10 +2,11 @@
 
     python -m benchmarks.scale [--parts slots search] [--trainings 10000] [--folder FOLDER]
 
-``slots``: the loop alone (no Ray) with a thousand trainings running, a ledger on disk: seconds from one that ends to the
-next one begun. ``search``: `senet-search run` with scripted trainings of no length through real Ray, ledger, sampler
-``auto`` and MLflow; killed with SIGKILL 100 trainings before the end and resumed. Seconds are wall clock and, since a
-machine may be shared, CPU seconds of the driver. With ``--folder`` an interrupted ``search`` goes on where it stopped.
+``slots`` is the loop alone (no Ray) with a thousand running trainings and a ledger on disk: seconds from the end of one
+training to the start of the next. ``search`` is `senet-search run` with scripted trainings of no length through real
+Ray, ledger, sampler ``auto`` and MLflow; it is killed with SIGKILL 100 trainings before the end and resumed. Seconds
+are by the clock and, for machines that others use too, CPU seconds of the driver. ``--folder`` continues an interrupted
+``search``.
 """
 
 import argparse
@@ -83,13 +84,13 @@ def main() -> None:
 
 
 def slots(space: str, sampler: str) -> dict[str, Any]:
-    """Seconds that the loop takes for each training that ends while the others run: to commit it and to begin another."""
-    world = synthetic.named(f"{space}:1.0").world(0)
+    """Seconds that the loop takes to commit a training that ends while the others run, and to begin another."""
+    problem = synthetic.named(f"{space}:1.0").problem(0)
     with tempfile.TemporaryDirectory() as folder, closing(Ledger(Path(folder, "ledger.sqlite"))) as ledger:
         budget = 2 * (SLOTS + FOLLOWED)
-        proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=0, budget=budget)
+        proposer = Proposer(problem.space, DEFAULT, problem.price, sampler=sampler, seed=0, budget=budget)
         loop = Loop(
-            ledger, PricedSpace(world.space, world.price), proposer, budget=Budget(budget), rules=Rules(DEFAULT)
+            ledger, PricedSpace(problem.space, problem.price), proposer, budget=Budget(budget), rules=Rules(DEFAULT)
         )
         began = time.perf_counter()
         running = [_begun(loop) for _ in range(SLOTS)]
@@ -98,14 +99,18 @@ def slots(space: str, sampler: str) -> dict[str, Any]:
         for _ in range(FOLLOWED):
             ended = running.pop(0)
             began = time.perf_counter()
-            loop.finish(ended.uid, Outcome({"val_accuracy": _accuracy(world, ended)}))
+            loop.finish(ended.uid, Outcome({"val_accuracy": _accuracy(problem, ended)}))
             running.append(_begun(loop))
             seconds.append(time.perf_counter() - began)
     return {
-        "slots": SLOTS, "trainings": FOLLOWED, "seconds_to_fill": round(filled, 1), "median": round(statistics.median(seconds), 4),
-        "mean": round(statistics.mean(seconds), 4), "p95": round(sorted(seconds)[int(0.95 * len(seconds))], 4),
+        "slots": SLOTS,
+        "trainings": FOLLOWED,
+        "seconds_to_fill": round(filled, 1),
+        "median": round(statistics.median(seconds), 4),
+        "mean": round(statistics.mean(seconds), 4),
+        "p95": round(sorted(seconds)[int(0.95 * len(seconds))], 4),
         "median_of_the_last_tenth": round(statistics.median(seconds[-FOLLOWED // 10 :]), 4),
-    }  # fmt: skip
+    }
 
 
 def _begun(loop: Loop) -> Assignment:
@@ -114,8 +119,8 @@ def _begun(loop: Loop) -> Assignment:
     return assignment
 
 
-def _accuracy(world: synthetic.Synthetic, assignment: Assignment) -> float:
-    return world.accuracy(Architecture.parse(assignment.architecture), assignment.seed)
+def _accuracy(problem: synthetic.Synthetic, assignment: Assignment) -> float:
+    return problem.accuracy(Architecture.parse(assignment.architecture), assignment.seed)
 
 
 # -- ten thousand trainings -------------------------------------------------------------------------------------------
@@ -132,12 +137,14 @@ def search(folder: Path, trainings: int) -> dict[str, Any]:
     window = max(20, trainings // 10)
     return {
         "each": [_part(samples, a, b) for a, b in _windows(window, trainings - BEFORE_THE_END)],
-        "seconds_to_resume": round(resumed, 1), "seconds_resumed_to_exit": round(whole, 1),
+        "seconds_to_resume": round(resumed, 1),
+        "seconds_resumed_to_exit": round(whole, 1),
         "report_bytes": (folder / "runs" / "scale" / "report.html").stat().st_size,
         "ledger_bytes": (folder / "runs" / "scale" / "ledger.sqlite").stat().st_size,
         "mlflow_bytes": (folder / "runs" / "mlflow.db").stat().st_size,
-        "finished": _finished(folder), "in_mlflow": _told(folder),
-    }  # fmt: skip
+        "finished": _finished(folder),
+        "in_mlflow": _told(folder),
+    }
 
 
 def _windows(window: int, end: int) -> Iterator[tuple[int, int]]:
@@ -147,7 +154,7 @@ def _windows(window: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def _part(samples: Sequence[Sample], first: int, last: int) -> dict[str, Any]:
-    """What the trainings from ``first`` to ``last`` took. The start of Ray does not count: time begins with a training."""
+    """What the trainings from ``first`` to ``last`` took, without the start of Ray."""
     inside = [s for s in samples if max(first, 1) <= s[1] <= last]
     # Where the CPU seconds fall, an earlier call had been stopped.
     steps = [(a, b) for a, b in itertools.pairwise(inside) if b[3] >= a[3]]

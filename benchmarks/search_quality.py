@@ -1,10 +1,10 @@
-"""How well the samplers search, over every synthetic world of docs/benchmark.md: S, coverage, false verdicts.
+"""How well the samplers search, over every synthetic problem of docs/benchmark.md: S, coverage, false verdicts.
 
     python -m benchmarks.search_quality [--jobs 2] [--only TEXT] [--searches N]
 
-The cells stand in PLAN, written down before the first was run. They are counted in the worlds from FIRST on, at which nobody
-looked when grid, prior and level were chosen. Each is written to results/search_quality.json when it is done, so that an
-interrupted command goes on when it is typed again; ``--only`` runs the tables whose name holds TEXT.
+PLAN holds the cells; it was written before the first was run. The problems start at number FIRST, and nobody looked at
+these when grid, prior and level were chosen. Each cell is written to results/search_quality.json when it is done, so a
+second call continues an interrupted one. ``--only`` runs the tables whose name contains TEXT.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks import environment
 from search.bench.runner import bench
 
-# What the defaults were chosen by were worlds below this number.
+# What the defaults were chosen by were problems below this number.
 FIRST = 1000
 
 
@@ -34,7 +34,7 @@ TAUS = ("1", "0.4", "1.5", "0.6", "0.2")
 TWISTS = ("heavy-tails", "unequal-noise", "unstructured", "structured", "block-factor")
 REAL = "benchmarks/tables/fashion113.csv.gz"
 
-# In the order of what they decide: is it honest, how far does it get, who is the default. Other libraries: benchmarks.peers.
+# In the order of what they decide: is it honest, how far does it get, who is the default. Peers: benchmarks.peers.
 PLAN = (
     # No effect at all; plain truly best, with tau = 0.12 points below it; real trainings that changed places.
     *(Part(f"synthetic:113:{null}", OURS[:1], (64,)) for null in ("0:null", "0.4:null-below")),
@@ -56,7 +56,7 @@ PLAN = (
     *(Part(f"synthetic:113:{tau}", OURS, (256,), searches=100) for tau in TAUS),
     *(Part(f"synthetic:721:{tau}", OURS, (256,), searches=100) for tau in TAUS[:3]),
     *(Part(f"synthetic:9985:{tau}", OURS, (256,), searches=20) for tau in TAUS[:2]),
-)  # fmt: skip
+)
 
 
 def main() -> None:

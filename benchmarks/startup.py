@@ -52,7 +52,13 @@ def _summary(seconds: list[float]) -> dict[str, float]:
 
 
 def _heavy_modules() -> list[str]:
-    program = "import sys; sys.argv = ['senet-search', '--help']\nfrom search.cli import app; app.exit_status(); print(*sys.modules)"
+    program = """
+import sys
+sys.argv = ["senet-search", "--help"]
+from search.cli import app
+app.exit_status()
+print(*sys.modules)
+"""
     printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     return [name for name in HEAVY if name in printed.split()]
 
@@ -62,9 +68,12 @@ def _demo() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         began, first, lines = time.perf_counter(), 0.0, 0
         process = subprocess.Popen(
-            [*COMMAND, "run", str(ROOT / "configs" / "demo.yaml")], cwd=folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            [*COMMAND, "run", str(ROOT / "configs" / "demo.yaml")],
+            cwd=folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         assert process.stdout is not None
         for line in process.stdout:
             lines += 1

@@ -65,7 +65,7 @@ def honesty() -> list[str]:
 
 
 def proposers() -> list[str]:
-    """Other samplers in the place of ours, ours first in each group: the same table, budget and worlds."""
+    """Other samplers in the place of ours, ours first in each group: the same table, budget and problems."""
     rows: list[Sequence[object]] = [("table, N, searches", "sampler", "score [90 %]", "versus ours", "`observed`")]
     for _, group in itertools.groupby(sorted(environment.read("peers")["cells"], key=_order), key=_group):
         peers = list(group)
@@ -83,7 +83,7 @@ def proposers() -> list[str]:
 # Add a table here, and the place for it to the page.
 TABLES: Mapping[str, Callable[[], list[str]]] = {"reach": reach, "honesty": honesty, "proposers": proposers}
 
-# -- words ----------------------------------------------------------------------------------------------------------------
+# -- words ------------------------------------------------------------------------------------------------------------
 
 
 def _quality() -> Cells:

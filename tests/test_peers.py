@@ -23,8 +23,8 @@ def installed(tmp_path):
 
 
 def test_a_peer_takes_the_place_of_the_sampler_and_is_the_same_with_the_same_seed(installed):
-    world = named("synthetic:113:1")(0)
-    one, again, other = (search(world, "uniform", 20, seed) for seed in (1, 1, 2))
+    problem = named("synthetic:113:1")(0)
+    one, again, other = (search(problem, "uniform", 20, seed) for seed in (1, 1, 2))
     assert len(one.observations) == 20
     assert [(o.architecture, o.accuracy) for o in one.observations] == [
         (o.architecture, o.accuracy) for o in again.observations

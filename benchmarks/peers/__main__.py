@@ -1,4 +1,4 @@
-"""Runs the searches of PLAN and writes results/peers.json, cell by cell; an interrupted command goes on where it stopped."""
+"""Runs the searches of PLAN and writes results/peers.json, cell by cell; a second call continues an interrupted one."""
 
 import argparse
 import subprocess
@@ -25,7 +25,7 @@ SLOW = ("botorch-qlognehvi", "syne-tune-ehvi")  # seconds
 
 @dataclass(frozen=True)
 class Part:
-    """Searches of some peers over one table, beside as many of ours in the same worlds."""
+    """Searches of some peers over one table, beside as many of ours in the same problems."""
 
     peers: tuple[str, ...]
     table: str
@@ -33,7 +33,7 @@ class Part:
     searches: int
 
 
-# Written down before the first was run. `exhaustive` trains each of the 113 architectures once and then what is left again.
+# Written before the first was run. `exhaustive` trains each of the 113 architectures once, then repeats some.
 PLAN = (
     *(Part(QUICK, table, 64, 100) for table in TABLES),
     *(Part(SLOW, table, 32, 10) for table in TABLES[:2]),
@@ -78,7 +78,7 @@ def write(cells: Sequence[dict[str, Any]]) -> None:
 
 
 def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """The peers and ours in the same worlds; ``versus`` of a peer is its difference from ours."""
+    """The peers and ours in the same problems; ``versus`` of a peer is its difference from ours."""
     found = bench(part.table, [OURS, *peers], [part.trainings], searches, jobs=1, first=FIRST)
     print("\n".join(found.lines()), flush=True)
     table = found.to_dict()
@@ -86,11 +86,16 @@ def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Na
     beside = {name: ours[name] for name in ("score", "score_interval", "by_report")}
     return [
         {
-            "peer": peer, "version": versions(peer, given.environments), "table": part.table, "unit": table["unit"],
-            "first": FIRST, **cell, "ours": beside,
+            "peer": peer,
+            "version": versions(peer, given.environments),
+            "table": part.table,
+            "unit": table["unit"],
+            "first": FIRST,
+            **cell,
+            "ours": beside,
         }
         for peer, cell in zip(peers, theirs, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def prepare(environments: Path, name: str) -> None:

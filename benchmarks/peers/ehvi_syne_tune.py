@@ -11,13 +11,13 @@ from syne_tune.optimizer.schedulers.multiobjective.expected_hyper_volume_improve
 
 
 class Ehvi:
-    """One training at a time, so nothing is pending when something is told; what was not proposed by it is told as well."""
+    """One training runs at a time, so nothing is pending; it also hears of trainings that it did not propose."""
 
     def __init__(self, space: Choices, seed: int, trainings: int) -> None:
         torch.set_default_dtype(torch.float64)  # its own tensors are single otherwise, and its model wants double
         torch.set_num_threads(1)
         config_space = {name: choice(list(c)) for name, c in space.items()}
-        # Its own choice of two: the best of 200 draws. With ascent by gradients a search of 32 trainings did not end in time.
+        # The best of 200 draws, which is one of its two ways: with gradients a search of 32 trainings took too long.
         self._searcher = ExpectedHyperVolumeImprovement(
             config_space=config_space, random_seed=seed, optimization_strategy="random"
         )

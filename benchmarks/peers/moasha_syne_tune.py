@@ -1,5 +1,7 @@
-"""Syne Tune's MOASHA (Schmucker et al. 2021). It proposes at random; what it adds is early stopping, of which a budget in whole
-trainings, each told when it has ended, sees nothing."""
+"""Syne Tune's MOASHA (Schmucker et al. 2021).
+
+It proposes at random and adds early stopping, which has no effect here: the budget is in whole trainings.
+"""
 
 from collections.abc import Sequence
 

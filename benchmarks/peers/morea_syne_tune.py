@@ -10,9 +10,11 @@ from syne_tune.optimizer.schedulers.multiobjective import MultiObjectiveRegulari
 class MoRea:
     def __init__(self, space: Choices, seed: int, trainings: int) -> None:
         self._searcher = MultiObjectiveRegularizedEvolution(
-            config_space={name: choice(list(c)) for name, c in space.items()}, random_seed=seed, population_size=12,
+            config_space={name: choice(list(c)) for name, c in space.items()},
+            random_seed=seed,
+            population_size=12,
             sample_size=4,
-        )  # fmt: skip
+        )
         self._number = 0
 
     def tell(self, point: Point, losses: Sequence[float]) -> None:

@@ -1,4 +1,4 @@
-"""pymoo's NSGA-II over indices of choices (Deb et al. 2002): generations of 12, as small as its operators allow here."""
+"""pymoo's NSGA-II over indices of choices (Deb et al. 2002), in generations of 12, the smallest that works here."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,11 @@ class Nsga2:
         self._problem = Problem(n_obj=2, vars={name: Choice(options=list(c)) for name, c in space.items()})
         unique = MixedVariableDuplicateElimination()
         self._algorithm = NSGA2(
-            pop_size=12, sampling=MixedVariableSampling(), mating=MixedVariableMating(eliminate_duplicates=unique),
+            pop_size=12,
+            sampling=MixedVariableSampling(),
+            mating=MixedVariableMating(eliminate_duplicates=unique),
             eliminate_duplicates=unique,
-        )  # fmt: skip
+        )
         self._algorithm.setup(self._problem, termination=("n_gen", 10_000), seed=seed, verbose=False)
         self._known: dict[tuple[str, ...], Sequence[float]] = {}
         self._offspring: list = []

@@ -1,4 +1,4 @@
-"""SMAC3 with ParEGO (Knowles 2006): random forests over categorical choices, a random weighting of the two losses each time."""
+"""SMAC3 with ParEGO (Knowles 2006): random forests over categorical choices, a random weighting of the losses."""
 
 import tempfile
 from collections.abc import Sequence
@@ -14,13 +14,21 @@ class ParEgo:
     def __init__(self, space: Choices, seed: int, trainings: int) -> None:
         self._space = ConfigurationSpace({name: Categorical(name, list(c)) for name, c in space.items()}, seed=seed)
         scenario = Scenario(
-            self._space, objectives=["error", "overhead"], n_trials=10 * trainings, seed=seed, deterministic=True,
+            self._space,
+            objectives=["error", "overhead"],
+            n_trials=10 * trainings,
+            seed=seed,
+            deterministic=True,
             output_directory=tempfile.mkdtemp(),
-        )  # fmt: skip
+        )
         self._smac = HyperparameterOptimizationFacade(
-            scenario, lambda config, seed=0: (0.0, 0.0), multi_objective_algorithm=ParEGO(scenario), overwrite=True,
-            initial_design=HyperparameterOptimizationFacade.get_initial_design(scenario, n_configs=8), logging_level=False,
-        )  # fmt: skip
+            scenario,
+            lambda config, seed=0: (0.0, 0.0),
+            multi_objective_algorithm=ParEGO(scenario),
+            overwrite=True,
+            initial_design=HyperparameterOptimizationFacade.get_initial_design(scenario, n_configs=8),
+            logging_level=False,
+        )
         self._seed = 0
 
     def tell(self, point: Point, losses: Sequence[float]) -> None:

@@ -1,8 +1,9 @@
-"""What a peer and the benchmark say to each other, a line of JSON each, over the peer's stdin and stdout. Stdlib only.
+"""How a peer and the benchmark talk: one line of JSON each, over the peer's stdin and stdout. Standard library only.
 
-The benchmark: ``{"space": {parameter: [choice, ...]}, "seed": n, "trainings": n}`` first, then
-``{"tell": [[{parameter: choice}, [loss, overhead]], ...]}``, which the peer answers with ``{parameter: choice}``. Both losses
-are to be minimised: minus the accuracy in percent, and the overhead in percent. A peer that has told nothing yet is not asked.
+The benchmark first sends ``{"space": {parameter: [choice, ...]}, "seed": n, "trainings": n}``. Then it sends
+``{"tell": [[{parameter: choice}, [loss, overhead]], ...]}``, and the peer answers with ``{parameter: choice}``. Both
+numbers are minimised: minus the accuracy in percent, and the overhead in percent. The first message holds at least one
+training.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""BoTorch's qLogNEHVI (Ament et al. 2023): a mixed Gaussian process for accuracy, choices one-hot, overheads as told."""
+"""BoTorch's qLogNEHVI (Ament et al. 2023): a mixed Gaussian process for accuracy, one-hot choices, known overheads."""
 
 import random
 import warnings
@@ -40,9 +40,12 @@ class QLogNehvi:
         model = ModelListGP(*models)
         fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
         acquisition = qLogNoisyExpectedHypervolumeImprovement(
-            model, ref_point=(y.min(0).values - 0.1 * (y.max(0).values - y.min(0).values)).tolist(), X_baseline=x,
-            sampler=SobolQMCNormalSampler(torch.Size([64]), seed=0), prune_baseline=True,
-        )  # fmt: skip
+            model,
+            ref_point=(y.min(0).values - 0.1 * (y.max(0).values - y.min(0).values)).tolist(),
+            X_baseline=x,
+            sampler=SobolQMCNormalSampler(torch.Size([64]), seed=0),
+            prune_baseline=True,
+        )
         with torch.no_grad():
             values = acquisition(self._encoded(pool).unsqueeze(1))
         return pool[int(values.argmax())]

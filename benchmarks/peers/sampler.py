@@ -70,9 +70,13 @@ class Process:
 
     def __init__(self, command: Sequence[str], context: SamplerContext, seed: int) -> None:
         self._running = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
             env=os.environ | {"PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
         self._told: set[int] = set()
         weakref.finalize(self, self._running.kill)
         self.space = {name: list(choices) for name, choices in context.space.parameters.items()}

@@ -1,5 +1,5 @@
-"""The unchanged search over tables whose truth is known: how good is what it reports, and how often is it wrong?
+"""How good is the search? The unchanged search runs on benchmark problems whose truth is known.
 
-``worlds`` says what a training would give, ``searches`` runs the real loop over it, ``reporting`` reads a front off the same
-trainings in other ways, ``score`` compares with the truth. No Ray, torch or MLflow.
+``problems`` says what a training would give, ``searches`` runs the real loop on it, ``estimators`` reads a front from
+the same trainings in other ways, ``score`` compares with the truth. No Ray, torch or MLflow.
 """

@@ -43,8 +43,11 @@ def averaged(observations: Sequence[Observation]) -> dict[int, float]:
 
 # Add a way of reporting here; `search` is the product's own.
 REPORTS: Mapping[str, Callable[[Sequence[Observation]], dict[int, float]]] = {
-    "observed": observed, "gp": gaussian_process, "blocks": with_blocks, "averaged": averaged,
-}  # fmt: skip
+    "observed": observed,
+    "gp": gaussian_process,
+    "blocks": with_blocks,
+    "averaged": averaged,
+}
 
 
 def _posterior(observations: Sequence[Observation], *, blocks: bool, average: bool) -> dict[int, float]:

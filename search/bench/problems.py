@@ -1,7 +1,7 @@
-"""Worlds in which a search can be repeated: synthetic ones with a known truth, and tables of real trainings.
+"""Benchmark problems, on which a search can be repeated: synthetic ones with a known truth, and tables of trainings.
 
-A world gives an accuracy for an architecture and a seed, always the same one, so that every sampler meets the same luck.
-Gains are over plain, in points.
+A problem gives an accuracy for an architecture and a seed, always the same one, so that every sampler meets the same
+luck. Gains are over plain, in points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from spaces import Architecture, Space
 from spaces.errors import UserError
 
 
-class World(Protocol):
+class Problem(Protocol):
     """What a search over a table needs, and what it is judged by."""
 
     space: Space
@@ -41,18 +41,18 @@ class World(Protocol):
 
     @property
     def known(self) -> HyperparameterGrid | None:
-        """The hyperparameters that the world was made with, as a grid of one point; None if they are unknown."""
+        """The hyperparameters that the problem was made with, as a grid of one point; None if they are unknown."""
         ...
 
 
-def named(text: str) -> Callable[[int], World]:
-    """How to make the worlds of a name: ``FILE.csv.gz``, ``permuted:FILE.csv.gz``, ``synthetic:SPACE:TAU[:TWIST]``.
+def named(text: str) -> Callable[[int], Problem]:
+    """How to make the problems of a name: ``FILE.csv.gz``, ``permuted:FILE.csv.gz``, ``synthetic:SPACE:TAU[:TWIST]``.
 
     Raises UserError.
     """
     kind, _, rest = text.partition(":")
     if kind == "synthetic":
-        return synthetic.named(rest).world
+        return synthetic.named(rest).problem
     path = Path(rest if kind == "permuted" else text)
     if not path.is_file():
         raise UserError(

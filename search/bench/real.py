@@ -1,9 +1,8 @@
-"""Tables of real trainings as worlds: some blocks can be drawn by a search, the others are the truth.
+"""Tables of real trainings as benchmark problems: a search draws from some blocks, and the others are the truth.
 
-A table holds one training of an architecture in each block. In earnest a search trains as often as it likes within a
-block, so blocks are levelled here: what all architectures of a block have in common is taken off, and the trainings of
-an architecture in different blocks stand for repetitions within one. They are as noisy as the table is, and there are no
-more of them than it holds.
+A table holds one training of an architecture in each block. A real search trains as often as it likes within a block,
+so the level of each block is removed here, and the trainings of an architecture in different blocks stand for
+repetitions within one. They are as noisy as the table, and there are no more of them than it holds.
 """
 
 import math
@@ -22,7 +21,7 @@ Trainings = dict[str, dict[Seed, float]]
 class Real:
     """Half of the blocks can be drawn, the other half scores; the division is another for each ``number``.
 
-    ``permuted`` shuffles the trainings of each block anew, plain's among them, which leaves noise alone: a null with real
+    ``permuted`` shuffles the trainings of each block, plain's among them. Only noise remains: a null with real
     marginals. Raises UserError for a table that does not say what its sites are, or that has fewer than two blocks.
     """
 
@@ -51,7 +50,7 @@ class Real:
         return self._drawn[architecture.key][seed.replicate]
 
     def truth(self, architecture: Architecture) -> float:
-        """Mean gain over plain in the blocks that score; nothing where the table was permuted, since nothing is left."""
+        """Mean gain over plain in the blocks that score, in points; 0 if the table was permuted."""
         if self._permuted:
             return 0.0
         return _mean(self._scored[architecture.key]) - _mean(self._scored[self.space[0].key])
@@ -65,7 +64,7 @@ class Real:
 
     @cached_property
     def _sigma(self) -> float:
-        """Noise of one training, by what is left when the level of the block and the architecture's mean are taken off."""
+        """Noise of one training, in points, without the level of the block and the mean of the architecture."""
         rows = [[seeds[Seed(b)] for b in self._blocks] for seeds in self._trainings.values()]
         squares = sum((y - _mean(row)) ** 2 for row in rows for y in row)
         return math.sqrt(squares / ((len(rows) - 1) * (len(self._blocks) - 1)))

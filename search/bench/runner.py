@@ -1,4 +1,4 @@
-"""``senet-search bench``: how well samplers search, over tables, many times."""
+"""Many searches of each sampler on one benchmark problem, summed up: what ``senet-search bench`` prints."""
 
 import functools
 import math
@@ -8,10 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.bench import problems as worlds
-from search.bench import score
+from search.bench import problems, score
 from search.bench.estimators import REPORTS
-from search.bench.problems import World
+from search.bench.problems import Problem
 from search.bench.score import Offer, Tally
 from search.bench.searches import Searched, search, searchers
 from senet_nas.costs.measures import USUAL
@@ -23,7 +22,7 @@ OWN = "search"  # the product's own report, beside those of REPORTS
 
 @dataclass(frozen=True)
 class Trial:
-    """One search over one world. ``points``: true gain from following the front, by way of reporting; ``best``: the
+    """One search over one problem. ``points``: true gain from following the front, by way of reporting; ``best``: the
     oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, nan if it says none."""
 
     number: int
@@ -40,9 +39,9 @@ class Trial:
 class Cell:
     """All searches of one sampler with one budget, summed up. Intervals are 90 % bootstrap intervals over searches.
 
-    ``versus`` compares with the first sampler on the same worlds: difference and interval. ``power`` is the share of
-    finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of the S
-    that the searches themselves expected.
+    ``versus`` compares with the first sampler on the same problems: difference and interval. ``power`` is the share of
+    finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
+    the S that the searches themselves expected.
     """
 
     sampler: str
@@ -64,8 +63,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bench:
-    """The result for one table. ``unit``: S, or points where the oracle of the table is not known. ``first`` is the number
-    of the first world."""
+    """The result for one table. ``unit`` is S, or points if the oracle of the table is not known.
+
+    ``first`` is the number of the first problem.
+    """
 
     table: str
     unit: str
@@ -78,8 +79,9 @@ class Bench:
 
     def lines(self) -> list[str]:
         head = (
-            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} {'predicted':>9} "
-            f"{'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} {'ms/training':>11}"
+            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} "
+            f"{'predicted':>9} {'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} "
+            f"{'ms/training':>11}"
         )
         reports = [f"by report: {_reports(cell)}" for cell in self.cells]
         return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
@@ -88,14 +90,16 @@ class Bench:
 def bench(
     table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int, first: int = 0
 ) -> Bench:
-    """Runs ``searches`` searches of each sampler with each budget, in the worlds from number ``first`` on: what was chosen
-    by looking at some worlds is judged in others. Raises UserError for a name that is none."""
+    """Runs ``searches`` searches of each sampler with each budget, on the problems from number ``first`` on.
+
+    What was chosen by looking at some problems can so be judged on others. Raises UserError for an unknown name.
+    """
     for sampler in samplers:
         if sampler not in (known := searchers()):
             raise unknown("sampler", sampler, known)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
-    worlds.named(table)  # a wrong name is an error now, not in a worker
+    problems.named(table)  # a wrong name is an error now, not in a worker
     numbers = range(first, first + searches)
     work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
     found = list(_run(table, work, jobs))
@@ -114,41 +118,46 @@ def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterato
 
 def _trial(table: str, item: tuple[int, str, int]) -> Trial:
     number, sampler, trainings = item
-    world = _world(table, number)
-    found = search(world, sampler, trainings, number)
+    problem = _problem(table, number)
+    found = search(problem, sampler, trainings, number)
     offers, most = _oracle(table, number)
-    best = math.nan if world.known is None else score.points(offers, most)
-    reported = {OWN: _own(found, world), **{name: _read(found, world, name) for name in REPORTS}}
+    best = math.nan if problem.known is None else score.points(offers, most)
+    reported = {OWN: _own(found, problem), **{name: _read(found, problem, name) for name in REPORTS}}
     return Trial(
-        number, sampler, trainings, {name: score.points(front, most) for name, front in reported.items()},
-        best, float(getattr(found.front, "expected_score", math.nan)),
-        score.honesty(found.front, world), found.seconds_per_training,
-    )  # fmt: skip
+        number,
+        sampler,
+        trainings,
+        {name: score.points(front, most) for name, front in reported.items()},
+        best,
+        float(getattr(found.front, "expected_score", math.nan)),
+        score.honesty(found.front, problem),
+        found.seconds_per_training,
+    )
 
 
 @functools.lru_cache(maxsize=4)
-def _world(table: str, number: int) -> World:
-    return worlds.named(table)(number)
+def _problem(table: str, number: int) -> Problem:
+    return problems.named(table)(number)
 
 
 @functools.lru_cache(maxsize=4)
 def _oracle(table: str, number: int) -> tuple[list[Offer], float]:
-    return score.oracle(_world(table, number))
+    return score.oracle(_problem(table, number))
 
 
-def _own(found: Searched, world: World) -> list[Offer]:
+def _own(found: Searched, problem: Problem) -> list[Offer]:
     members = [p for p in found.front.members if not p.is_plain]
-    return [Offer(p.costs[USUAL.overhead], p.gain, world.truth(Architecture.parse(p.architecture))) for p in members]
+    return [Offer(p.costs[USUAL.overhead], p.gain, problem.truth(Architecture.parse(p.architecture))) for p in members]
 
 
-def _read(found: Searched, world: World, report: str) -> list[Offer]:
+def _read(found: Searched, problem: Problem, report: str) -> list[Offer]:
     """All architectures as another way of reporting sees them; what is dominated is never followed."""
     gains = REPORTS[report](found.observations)
     trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
-    return [Offer(world.price(a)[USUAL.overhead], gain, world.truth(a)) for a, gain in trained]
+    return [Offer(problem.price(a)[USUAL.overhead], gain, problem.truth(a)) for a, gain in trained]
 
 
-# -- summing up -----------------------------------------------------------------------------------------------------------
+# -- summing up -------------------------------------------------------------------------------------------------------
 
 
 def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> Cell:
@@ -157,15 +166,22 @@ def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> C
     tally = _tally(mine)
     counts = {name: sum(asdict(t.honesty)[name] for t in mine) for name in asdict(mine[0].honesty)}
     return Cell(
-        sampler, trainings, len(mine), tally.score, tally.interval(),
+        sampler,
+        trainings,
+        len(mine),
+        tally.score,
+        tally.interval(),
         None if sampler == first else tally.versus(_tally(theirs)),
         {name: _tally(mine, name).score for name in mine[0].points},
-        _ratio(counts["covered"], counts["intervals"]), counts["likely"] / len(mine),
-        _ratio(counts["likely_wrong"], counts["likely"]), sum(t.honesty.proven_wrong > 0 for t in mine),
+        _ratio(counts["covered"], counts["intervals"]),
+        counts["likely"] / len(mine),
+        _ratio(counts["likely_wrong"], counts["likely"]),
+        sum(t.honesty.proven_wrong > 0 for t in mine),
         sum(t.honesty.proven > t.honesty.proven_wrong for t in mine),
-        _ratio(counts["provable_proven"], counts["provable"]), _mean([t.predicted for t in mine]),
+        _ratio(counts["provable_proven"], counts["provable"]),
+        _mean([t.predicted for t in mine]),
         sum(t.seconds_per_training for t in mine) / len(mine),
-    )  # fmt: skip
+    )
 
 
 def _tally(trials: Sequence[Trial], report: str = OWN) -> Tally:
@@ -174,7 +190,7 @@ def _tally(trials: Sequence[Trial], report: str = OWN) -> Tally:
 
 
 def _oracle_is_known(trials: Sequence[Trial]) -> bool:
-    """And there is something to achieve: in a world without any effect nothing is a share."""
+    """And there is something to achieve: in a problem without any effect nothing is a share."""
     return any(trial.best > 0 for trial in trials)
 
 
@@ -201,8 +217,9 @@ def _line(cell: Cell) -> str:
     versus = "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
     return (
         f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
-        f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} {cell.searches_with_false_proof:>11} "
-        f"{cell.searches_with_true_proof:>5} {1000 * cell.seconds_per_training:>11.0f}"
+        f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} "
+        f"{cell.searches_with_false_proof:>11} {cell.searches_with_true_proof:>5} "
+        f"{1000 * cell.seconds_per_training:>11.0f}"
     )
 
 

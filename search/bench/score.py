@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from search.bench.problems import World
+from search.bench.problems import Problem
 from search.results.front_value import shares_followed
 from search.results.result import Front, Point
 from senet_nas.costs.measures import USUAL
@@ -41,17 +41,20 @@ def points(offers: Sequence[Offer], most: float) -> float:
     return float(truths @ shares_followed(claims, costs, most))
 
 
-def oracle(world: World) -> tuple[list[Offer], float]:
+def oracle(problem: Problem) -> tuple[list[Offer], float]:
     """The true front as offers that claim what they hold, and the largest overhead of the space."""
-    members = [a for a in world.space if not a.is_plain]
-    offers = [Offer(world.price(a)[USUAL.overhead], world.truth(a), world.truth(a)) for a in members]
+    members = [a for a in problem.space if not a.is_plain]
+    offers = [Offer(problem.price(a)[USUAL.overhead], problem.truth(a), problem.truth(a)) for a in members]
     return offers, max(offer.cost for offer in offers)
 
 
 @dataclass(frozen=True)
 class Honesty:
-    """Counts over the non-plain architectures of one report. ``provable``: finalists whose true gain is at least the smallest
-    that the report says it can prove; ``provable_proven``: how many of these it did."""
+    """Counts over the architectures of one report, without plain.
+
+    ``provable`` are finalists whose true gain is at least the smallest that the report says it can prove;
+    ``provable_proven`` are those of them that it proved.
+    """
 
     intervals: int
     covered: int
@@ -63,13 +66,13 @@ class Honesty:
     provable_proven: int
 
 
-def honesty(front: Front, world: World) -> Honesty:
+def honesty(front: Front, problem: Problem) -> Honesty:
     """Coverage of the intervals of the front's members, and how many verdicts were false.
 
     Where the truth is itself in doubt (a mean of few trainings), an interval is widened by as much before it is judged.
     *Likely* and *proven* say that the gain exceeds ``min_gain``; they are false where the true gain does not.
     """
-    true = {p.id: world.truth(Architecture.parse(p.architecture)) for p in front.points}
+    true = {p.id: problem.truth(Architecture.parse(p.architecture)) for p in front.points}
     members = [p for p in front.members if not p.is_plain]
     by_verdict = {
         verdict: [true[p.id] for p in front.points if p.verdict == verdict] for verdict in ("likely", "proven")
@@ -77,15 +80,19 @@ def honesty(front: Front, world: World) -> Honesty:
     provable = [p for p in front.points if p.role == "finalist" and true[p.id] >= front.provable]
     limit = front.rules.min_gain
     return Honesty(
-        len(members), sum(_covers(p, true[p.id], front.rules.level, world) for p in members),
-        len(by_verdict["likely"]), sum(gain <= limit for gain in by_verdict["likely"]),
-        len(by_verdict["proven"]), sum(gain <= limit for gain in by_verdict["proven"]),
-        len(provable), sum(p.verdict == "proven" for p in provable),
-    )  # fmt: skip
+        len(members),
+        sum(_covers(p, true[p.id], front.rules.level, problem) for p in members),
+        len(by_verdict["likely"]),
+        sum(gain <= limit for gain in by_verdict["likely"]),
+        len(by_verdict["proven"]),
+        sum(gain <= limit for gain in by_verdict["proven"]),
+        len(provable),
+        sum(p.verdict == "proven" for p in provable),
+    )
 
 
-def _covers(point: Point, true: float, level: float, world: World) -> bool:
-    reach = NormalDist().inv_cdf((1 + level) / 2) * world.doubt(Architecture.parse(point.architecture))
+def _covers(point: Point, true: float, level: float, problem: Problem) -> bool:
+    reach = NormalDist().inv_cdf((1 + level) / 2) * problem.doubt(Architecture.parse(point.architecture))
     low, high = (math.hypot(point.gain - bound, reach) for bound in (point.gain_low, point.gain_high))
     return point.gain - low <= true <= point.gain + high
 
@@ -103,7 +110,7 @@ class Tally:
     @property
     def score(self) -> float:
         """S of all of them: what they achieved together over what there was to achieve. (The mean of their own shares
-        would be ruled by worlds with next to nothing to achieve.)"""
+        would be ruled by problems with next to nothing to achieve.)"""
         return float(self._scores(np.arange(len(self.achieved))[None])[0])
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
@@ -111,7 +118,7 @@ class Tally:
         return _central(self._scores(_resampled(len(self.achieved))), level)
 
     def versus(self, other: "Tally", level: float = 0.9) -> tuple[float, float, float]:
-        """The difference of two scores over the same worlds, and its interval, search by search."""
+        """The difference of two scores over the same problems, and its interval, search by search."""
         drawn = _resampled(len(self.achieved))
         return (self.score - other.score, *_central(self._scores(drawn) - other._scores(drawn), level))
 

@@ -1,11 +1,11 @@
-"""One search over a world: the real ledger, loop, agenda, sampler and report, in this process."""
+"""One search over a problem: the real ledger, loop, agenda, sampler and report, in this process."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from search.bench.problems import World
+from search.bench.problems import Problem
 from search.loop import Budget, Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
@@ -39,30 +39,36 @@ def searchers() -> tuple[str, ...]:
     return (*SAMPLERS, REFERENCE)
 
 
-def search(world: World, sampler: str, trainings: int, seed: int) -> Searched:
+def search(problem: Problem, sampler: str, trainings: int, seed: int) -> Searched:
     """A whole search with a budget of ``trainings``, confirmation included; one slot. Raises UserError where there is
     no reference."""
     if sampler != REFERENCE:
-        return _search(world, sampler, trainings, seed)
-    if world.known is None:
-        raise UserError("only a synthetic world has a reference: nobody knows the hyperparameters of a real table")
-    return _search(world, "knowledge_gradient", trainings, seed, world.known)
+        return _search(problem, sampler, trainings, seed)
+    if problem.known is None:
+        raise UserError("only a synthetic problem has a reference: nobody knows the hyperparameters of a real table")
+    return _search(problem, "knowledge_gradient", trainings, seed, problem.known)
 
 
-def _search(world: World, sampler: str, trainings: int, seed: int, grid: HyperparameterGrid | None = None) -> Searched:
+def _search(
+    problem: Problem, sampler: str, trainings: int, seed: int, grid: HyperparameterGrid | None = None
+) -> Searched:
     ledger = Ledger(":memory:")
-    proposer = Proposer(world.space, DEFAULT, world.price, sampler=sampler, seed=seed, budget=trainings, grid=grid)
+    proposer = Proposer(problem.space, DEFAULT, problem.price, sampler=sampler, seed=seed, budget=trainings, grid=grid)
     rules = Rules(DEFAULT)
     loop = Loop(
-        ledger, PricedSpace(world.space, world.price, world.seeds), proposer, budget=Budget(trainings), rules=rules
+        ledger,
+        PricedSpace(problem.space, problem.price, problem.seeds),
+        proposer,
+        budget=Budget(trainings),
+        rules=rules,
     )
     began = time.perf_counter()
     while (assignment := loop.next()) is not None:
-        loop.finish(assignment.uid, Outcome(_train(world, assignment)))
+        loop.finish(assignment.uid, Outcome(_train(problem, assignment)))
     seconds = (time.perf_counter() - began) / trainings
     found = front.compute("bench", ledger, rules, grid=grid)
     return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds)
 
 
-def _train(world: World, assignment: Assignment) -> dict[str, Any]:
-    return {"val_accuracy": world.accuracy(Architecture.parse(assignment.architecture), assignment.seed)}
+def _train(problem: Problem, assignment: Assignment) -> dict[str, Any]:
+    return {"val_accuracy": problem.accuracy(Architecture.parse(assignment.architecture), assignment.seed)}

@@ -1,4 +1,4 @@
-"""Synthetic worlds: gains with a known truth, made of effects of factors and a term of the architecture's own.
+"""Synthetic problems: gains with a known truth, made of effects of factors and a term of the architecture's own.
 
 The priors below were written down before any search was run over them.
 """
@@ -27,14 +27,14 @@ NULL_BELOW = 0.12  # tau of the null in which plain is truly best
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of synthetic worlds. ``tau`` is the standard deviation of true gains in multiples of the noise sigma."""
+    """A family of synthetic problems. ``tau`` is the standard deviation of true gains, in multiples of sigma."""
 
     space: str
     tau: float
     twist: str = ""
 
-    def world(self, number: int) -> "Synthetic":
-        """The world of this number: the same in every process."""
+    def problem(self, number: int) -> "Synthetic":
+        """The problem of this number: the same in every process."""
         return Synthetic(self, SPACES[self.space](), number)
 
 
@@ -84,7 +84,7 @@ class Synthetic:
 
     @cached_property
     def _gains(self) -> list[float]:
-        """Standardised over the space, so that tau means the same in every world; plain's gain is 0."""
+        """Standardised over the space, so that tau means the same in every problem; plain's gain is 0."""
         members = list(self.space)
         structured = _standard([self._structured(a) for a in members])
         own = _standard([0.0 if a.is_plain else self._rng("own", a.key).gauss(0, 1) for a in members])
@@ -120,7 +120,7 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Twist:
-    """How a world departs from the plain model: each field but ``sigma`` (points) is one way to be misspecified."""
+    """How a problem departs from the plain model: each field but ``sigma`` (points) is one way to be misspecified."""
 
     sigma: float = SIGMA
     unstructured: float = UNSTRUCTURED

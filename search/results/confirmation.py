@@ -1,8 +1,8 @@
-"""Proof: finalists that were frozen beforehand, trained again with fresh seeds beside plain, tested on these alone.
+"""Proof: finalists are frozen, trained again beside plain with fresh seeds, and tested on these trainings alone.
 
-A gain is *proven* when a one-sided t-test of ``gain > min_gain`` on the fresh trainings, with the level of each block
-taken out, is significant after Holm's correction over the finalists (Holm 1979). Everything else is at most *likely*. The
-sizes are fixed before the first training, so nothing can be trained until it is significant.
+A gain is *proven* if a one-sided t-test of ``gain > min_gain`` on the fresh trainings is significant after Holm's
+correction over the finalists (Holm 1979); the test removes the level of each block. Every other gain is at most
+*likely*. The sizes are fixed before the first fresh training, so nobody can train until a test is significant.
 """
 
 import functools
@@ -101,8 +101,11 @@ def holm(p_values: Mapping[Name, float], level: float = LEVEL) -> set[Name]:
 
 
 def smallest_provable(sigma: float, plan: Sizes, min_gain: float, number: int = 0) -> float:
-    """The gain in points that round ``number`` proves about four times in five, were it the only one among its finalists:
-    as much above ``min_gain`` as the test asks for at Holm's first step, and the 80 % quantile of the estimate."""
+    """The gain in points that round ``number`` proves with a probability of POWER; inf if the round is too small.
+
+    It is above ``min_gain`` by what the test needs at Holm's first step plus the POWER quantile of the estimate.
+    ``sigma`` is the noise of one training, in points.
+    """
     from scipy import stats
 
     freedom = plan.total - plan.blocks - plan.finalists
@@ -113,7 +116,7 @@ def smallest_provable(sigma: float, plan: Sizes, min_gain: float, number: int = 
 
 
 def budget_for(gain: float, sigma: float, min_gain: float) -> int | None:
-    """The smallest budget, to within a tenth, whose confirmation usually proves a gain of so many points; None above 10^5."""
+    """The smallest budget, to within 10 %, whose confirmation usually proves ``gain`` points; None above 100,000."""
     budget = 24
     while smallest_provable(sigma, sizes(budget), min_gain) > gain:
         budget = math.ceil(budget * 1.1)
@@ -125,9 +128,10 @@ def budget_for(gain: float, sigma: float, min_gain: float) -> int | None:
 def _least_squares(fresh: Sequence[Observation], finalists: Sequence[int]) -> tuple[list[float], list[float], int]:
     """Gains, their standard errors and the degrees of freedom, with a level for each block."""
     blocks = sorted({o.block for o in fresh})
-    x = np.array([
-        [*(o.block == block for block in blocks), *(o.architecture == a for a in finalists)] for o in fresh
-    ], dtype=float)  # fmt: skip
+    x = np.array(
+        [[*(o.block == block for block in blocks), *(o.architecture == a for a in finalists)] for o in fresh],
+        dtype=float,
+    )
     y = np.array([o.accuracy for o in fresh])
     coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
     freedom = len(y) - int(rank)

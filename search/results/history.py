@@ -29,7 +29,7 @@ DRAWS = 1000
 
 
 def steps(ledger: Ledger, rules: Rules) -> list[HistoryStep]:
-    """At most POINTS steps, evenly spaced, the last one with all finished trainings. Empty before plain has finished."""
+    """At most POINTS evenly spaced steps; the last one has all finished trainings. Empty before plain has finished."""
     evidence = Evidence.of(ledger)
     done = sorted(evidence.finished, key=lambda t: (t.ended or 0.0, t.number))
     counts = _counts(done)

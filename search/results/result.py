@@ -17,9 +17,18 @@ from spaces.errors import UserError, nearest
 from spaces.text import with_interval
 
 _HEAD = (
-    "id", "architecture", "words", "role", "on_front", "val_accuracy", "gain", "gain_low", "gain_high", "p_gain",
+    "id",
+    "architecture",
+    "words",
+    "role",
+    "on_front",
+    "val_accuracy",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "p_gain",
     "n_seeds",
-)  # fmt: skip
+)
 # Of front.csv. The interval of a measured cost is in front.json alone.
 COLUMNS = (
     *_HEAD,
@@ -43,7 +52,7 @@ class Point:
     """One architecture. Accuracy in percent, gain over plain in points, overhead in percent.
 
     ``costs`` maps the columns of :data:`~senet_nas.costs.measures.MEASURES` to values, without those that the run does
-    not know. A predicted cost has no interval: only a measured one has. Each cost is an attribute, too: ``point.params``.
+    not know. Only a measured cost has an interval. Each cost is an attribute, too: ``point.params``.
     """
 
     number: int
@@ -64,7 +73,7 @@ class Point:
     p_value: float | None = None
     fresh_gain: float | None = None
     logged: Mapping[str, float] = field(default_factory=dict)
-    # A member of the front that is not likely better than another, which costs less: the cheapest such.
+    # For a member of the front: the cheapest member that it does not likely beat, if that costs less.
     alike: str | None = None
 
     if not TYPE_CHECKING:  # for users: our own code reads `costs`, so that mypy finds a name that does not exist
@@ -188,7 +197,7 @@ class Front:
 
     @property
     def expected_score(self) -> float:
-        """S, the share of the possible gain that following this front is expected to earn; nan where it is not known."""
+        """S, the share of the possible gain that this front is expected to earn; nan if it is not known."""
         return self.insights.progress.score if self.insights else math.nan
 
     @property
@@ -207,8 +216,8 @@ class Front:
         if budget is None:
             return None
         return (
-            f"To prove the estimated gain of {self.likely} would take about {budget:,} trainings, a quarter of them with "
-            "fresh seeds."
+            f"To prove the estimated gain of {self.likely} would take about {budget:,} trainings, a quarter of them "
+            "with fresh seeds."
         )
 
     def _alike(self, name: str, cheaper: str) -> str:
@@ -217,16 +226,23 @@ class Front:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "verdict": self.verdict, "recommended": self.recommended, "likely": self.likely, "rule": self.rule,
-            "power": self.power, "sigma": self.sigma, "smallest_provable_gain": _finite(self.provable),
-            "trainings": dict(self.counts), "test": self.test, "findings": self.findings,
+            "verdict": self.verdict,
+            "recommended": self.recommended,
+            "likely": self.likely,
+            "rule": self.rule,
+            "power": self.power,
+            "sigma": self.sigma,
+            "smallest_provable_gain": _finite(self.provable),
+            "trainings": dict(self.counts),
+            "test": self.test,
+            "findings": self.findings,
             "insights": self.insights.to_dict() if self.insights else None,
             "objectives": [asdict(o) for o in self.rules.objectives],
             "points": [point.to_dict() for point in self.points],
-        }  # fmt: skip
+        }
 
     def to_json(self) -> str:
-        """The JSON envelope of DESIGN section 11: schema, command, run, then the result."""
+        """``front.json``: schema, command and run, then the result."""
         return json.dumps({"schema": 1, "command": "front", "run": self.run, **self.to_dict()}, indent=1)
 
     def to_csv(self) -> str:

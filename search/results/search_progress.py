@@ -20,8 +20,8 @@ class Progress:
     """How much of the possible gain a search has found, as a share: the ``score`` S and its interval.
 
     S = x / (x + p) with x = N (tau / sigma)^2, for N trainings and p effective degrees of freedom (``freedom``), times
-    the part of the gain that lies in the architectures that were tried (docs/architecture.md). ``tau`` and ``sigma`` are
-    in points. ``trainings`` is the N at which S reaches ENOUGH; inf if placements do not differ.
+    the part of the gain that lies in the architectures that were tried (docs/architecture.md). ``tau`` and ``sigma``
+    are in points. ``trainings`` is the N at which S reaches ENOUGH; inf if placements do not differ.
     """
 
     score: float
@@ -37,8 +37,8 @@ class Progress:
         enough = f"about {self.trainings:,.0f} trainings" if self.trainings < 1e5 else "no number of trainings"
         return (
             f"We estimate that this search has found {100 * self.score:.0f} % ({100 * self.low:.0f} to "
-            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. Placements differ "
-            f"by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
+            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. Placements "
+            f"differ by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
         )
 
 
@@ -71,8 +71,8 @@ def progress_of(posterior: Posterior, trainings: int, level: float, size: int) -
 def _within_reach(shares: Array, tried: float, others: int) -> Array:
     """The part of the possible gain that lies in ``tried`` of ``others`` architectures, for each draw of ``shares``.
 
-    Common effects explain all but ``shares`` of the variance of gains, and they are learned for all architectures. A term
-    of an architecture's own can be found only by training it.
+    Common effects explain all but ``shares`` of the variance of gains, and they are learned for all architectures. A
+    term of an architecture's own can be found only by training it.
     """
     tried = max(tried, 1)
     if tried >= others:

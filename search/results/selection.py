@@ -1,4 +1,4 @@
-"""Which architecture to take home: by id or by a rule, within limits that need not have been part of the search."""
+"""Which architecture to take home: by id or by a rule, within limits that may be new to the search."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,14 +34,14 @@ def _within(point: Point, limits: Mapping[str, float]) -> bool:
 
 
 def best(front: Front, allowed: Sequence[Point]) -> Point:
-    """The recommendation; outside the limits, the proven architecture with the largest gain on fresh seeds, or plain."""
+    """The recommendation; if it exceeds a limit, the proven architecture with the largest fresh gain, or plain."""
     if front.recommended in {point.id for point in allowed}:
         return front[front.recommended]
     return max(_proven(allowed), key=lambda point: point.fresh_gain or 0.0, default=front.plain)
 
 
 def cheapest_proven(front: Front, allowed: Sequence[Point]) -> Point:
-    """The proven architecture with the least overhead. Raises UserError where nothing is proven."""
+    """The proven architecture with the least overhead. Raises UserError if nothing is proven."""
     proven = _proven(allowed)
     if not proven:
         raise UserError(
@@ -79,7 +79,7 @@ def _proven(points: Sequence[Point]) -> list[Point]:
 
 
 def _members(front: Front, allowed: Sequence[Point]) -> list[Point]:
-    """Members of the front within the limits; plain where there is none."""
+    """Members of the front within the limits; plain if there are none."""
     return [point for point in allowed if point.on_front] or [front.plain]
 
 

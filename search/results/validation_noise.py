@@ -80,8 +80,9 @@ class Learned:
             )
         if self.accuracy < 1.5 * self.guessing:
             return (
-                f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on {self.guessing:.2f} %: "
-                "the networks were trained too briefly to differ. Set train.epochs higher and start a new run (--new)."
+                f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on "
+                f"{self.guessing:.2f} %: the networks were trained too briefly to differ. "
+                "Set train.epochs higher and start a new run (--new)."
             )
         return ""
 

@@ -21,13 +21,13 @@ def test_spaces_have_the_size_of_their_name(name, size):
 
 @pytest.mark.parametrize("tau", [0.2, 1.5])
 def test_true_gains_have_the_spread_that_was_asked_for(tau):
-    world = named(f"synthetic:113:{tau}")(3)
-    gains = [world.truth(a) for a in world.space]
+    problem = named(f"synthetic:113:{tau}")(3)
+    gains = [problem.truth(a) for a in problem.space]
     assert gains[0] == 0
     assert statistics.pstdev(gains[1:]) == pytest.approx(tau * SIGMA)
 
 
-def test_a_world_is_the_same_whenever_it_is_made_and_another_for_another_number():
+def test_a_problem_is_the_same_whenever_it_is_made_and_another_for_another_number():
     one, again, other = (named("synthetic:113:0.6")(number) for number in (1, 1, 2))
     member = one.space[50]
     assert one.accuracy(member, Seed(3, 1)) == again.accuracy(member, Seed(3, 1))
@@ -36,27 +36,27 @@ def test_a_world_is_the_same_whenever_it_is_made_and_another_for_another_number(
 
 
 def test_noise_and_blocks_are_what_they_are_said_to_be():
-    world = named("synthetic:113:0")(0)
-    member = world.space[7]
-    within = [world.accuracy(member, Seed(0, r)) for r in range(2000)]
+    problem = named("synthetic:113:0")(0)
+    member = problem.space[7]
+    within = [problem.accuracy(member, Seed(0, r)) for r in range(2000)]
     assert statistics.pstdev(within) == pytest.approx(SIGMA, rel=0.06)
-    levels = [statistics.fmean(world.accuracy(member, Seed(b, r)) for r in range(40)) for b in range(200)]
+    levels = [statistics.fmean(problem.accuracy(member, Seed(b, r)) for r in range(40)) for b in range(200)]
     assert statistics.pstdev(levels) == pytest.approx(synthetic.BLOCK, rel=0.15)
 
 
 @pytest.mark.parametrize("twist", TWISTS)
-def test_every_twist_makes_a_world(twist):
-    world = named(f"synthetic:113:1:{twist}" if twist else "synthetic:113:1")(0)
-    gains = [world.truth(a) for a in world.space]
-    accuracies = [world.accuracy(world.space[5], Seed(0, r)) for r in range(50)]
+def test_every_twist_makes_a_problem(twist):
+    problem = named(f"synthetic:113:1:{twist}" if twist else "synthetic:113:1")(0)
+    gains = [problem.truth(a) for a in problem.space]
+    accuracies = [problem.accuracy(problem.space[5], Seed(0, r)) for r in range(50)]
     assert all(math.isfinite(value) for value in [*gains, *accuracies])
     assert (twist == "null") == all(gain == 0 for gain in gains)
     assert (twist in ("null", "null-below")) == (max(gains) == 0)
 
 
 def test_heavy_tails_keep_the_variance_and_have_outliers():
-    world = named("synthetic:113:0:heavy-tails")(0)
-    drawn = [world.accuracy(world.space[1], Seed(0, r)) for r in range(20_000)]
+    problem = named("synthetic:113:0:heavy-tails")(0)
+    drawn = [problem.accuracy(problem.space[1], Seed(0, r)) for r in range(20_000)]
     centre = statistics.median(drawn)
     assert statistics.pstdev(drawn) == pytest.approx(SIGMA, rel=0.25)
     assert sum(abs(value - centre) > 4 * SIGMA for value in drawn) > 40
@@ -101,16 +101,16 @@ def table(tmp_path):
     return path
 
 
-def drawn(world, i):
-    member = world.space[i]
-    return [world.accuracy(member, seed) for seed in world.seeds(member)]
+def drawn(problem, i):
+    member = problem.space[i]
+    return [problem.accuracy(member, seed) for seed in problem.seeds(member)]
 
 
 def test_blocks_that_score_are_never_drawn_and_are_rotated(table):
     divisions = set()
     for number in range(20):
-        world = Real(Table(table), number)
-        to_draw, to_score = world._halves
+        problem = Real(Table(table), number)
+        to_draw, to_score = problem._halves
         assert to_draw.isdisjoint(to_score)
         assert len(to_draw) == len(to_score) == 4
         divisions.add(tuple(sorted(to_draw)))
@@ -118,37 +118,37 @@ def test_blocks_that_score_are_never_drawn_and_are_rotated(table):
 
 
 def test_a_search_draws_what_the_table_says_without_the_level_of_the_block(table):
-    world = named(str(table))(0)
+    problem = named(str(table))(0)
     levels = [statistics.fmean(values(i, b)[0] for i in range(57)) for b in range(8)]
     middle = statistics.fmean(levels)
     expected = {i: {b: [y - levels[b] + middle for y in values(i, b)] for b in range(8)} for i in (0, 20)}
-    to_draw, to_score = world._halves
-    assert drawn(world, 20) == pytest.approx([expected[20][b][0] for b in sorted(to_draw)])
-    assert len(drawn(world, 0)) == 12
+    to_draw, to_score = problem._halves
+    assert drawn(problem, 20) == pytest.approx([expected[20][b][0] for b in sorted(to_draw)])
+    assert len(drawn(problem, 0)) == 12
     truth = statistics.fmean(expected[20][b][0] for b in to_score) - statistics.fmean(
         y for b in to_score for y in expected[0][b]
     )
-    assert world.truth(world.space[20]) == pytest.approx(truth)
-    assert world.price(world.space[20])["params_overhead"] == pytest.approx(2.0)
+    assert problem.truth(problem.space[20]) == pytest.approx(truth)
+    assert problem.price(problem.space[20])["params_overhead"] == pytest.approx(2.0)
 
 
 def test_a_permuted_table_holds_the_same_values_elsewhere_and_no_truth(table):
     real, mixed = named(str(table))(0), named(f"permuted:{table}")(0)
-    one, other = ([y for i in range(57) for y in drawn(world, i)] for world in (real, mixed))
+    one, other = ([y for i in range(57) for y in drawn(problem, i)] for problem in (real, mixed))
     assert sorted(one) == pytest.approx(sorted(other))
     assert one != pytest.approx(other)
     assert mixed.truth(mixed.space[20]) == mixed.doubt(mixed.space[20]) == 0
 
 
 def test_a_measured_truth_says_how_much_it_is_in_doubt(table):
-    world = named(str(table))(0)
+    problem = named(str(table))(0)
     noise = [[((7 * i + 3 * b) % 5 - 2) / 10 for b in range(8)] for i in range(57)]
     columns = [statistics.fmean(row[b] for row in noise) for b in range(8)]
     left = [[y - columns[b] for b, y in enumerate(row)] for row in noise]
     sigma = math.sqrt(sum((y - statistics.fmean(row)) ** 2 for row in left for y in row) / (56 * 7))
-    assert world.doubt(world.space[20]) == pytest.approx(sigma * math.sqrt(1 / 4 + 1 / 12))
-    assert world.doubt(world.space[0]) == 0
-    assert named("synthetic:113:1")(0).doubt(world.space[20]) == 0
+    assert problem.doubt(problem.space[20]) == pytest.approx(sigma * math.sqrt(1 / 4 + 1 / 12))
+    assert problem.doubt(problem.space[0]) == 0
+    assert named("synthetic:113:1")(0).doubt(problem.space[20]) == 0
 
 
 def test_a_table_of_one_block_cannot_score(table):

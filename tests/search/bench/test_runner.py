@@ -32,14 +32,14 @@ def test_wrong_members_cost_and_more_of_the_same_earns_nothing():
 
 
 def test_the_oracle_achieves_all():
-    world = named("synthetic:113:1")(0)
-    offers, most = score.oracle(world)
+    problem = named("synthetic:113:1")(0)
+    offers, most = score.oracle(problem)
     best = points(offers, most)
     assert Tally([best], [best]).score == 1
     assert all(points(offers[i:], most) <= best + 1e-9 for i in range(0, 112, 10))
 
 
-def test_searches_are_scored_together_so_that_a_world_with_little_to_gain_decides_nothing():
+def test_searches_are_scored_together_so_that_a_problem_with_little_to_gain_decides_nothing():
     tally = Tally([0.5, -0.1], [1.0, 0.001])
     assert tally.score == pytest.approx(0.4 / 1.001)
     assert Tally([0.5, -0.1], None).score == pytest.approx(0.2)  # points
@@ -57,12 +57,12 @@ def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
     assert difference == pytest.approx(least) == pytest.approx(most) == pytest.approx(0.1)
 
 
-def test_the_reference_knows_what_a_world_was_made_with():
-    world = named("synthetic:113:1")(0)
-    assert world.known == HyperparameterGrid.known(sigma=0.3, tau_ratio=1.0, own_share=1 / 3)
-    found = search(world, "reference", 24, 0)
+def test_the_reference_knows_what_a_problem_was_made_with():
+    problem = named("synthetic:113:1")(0)
+    assert problem.known == HyperparameterGrid.known(sigma=0.3, tau_ratio=1.0, own_share=1 / 3)
+    found = search(problem, "reference", 24, 0)
     assert found.front.sigma == pytest.approx(0.3)
-    assert search(world, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
+    assert search(problem, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -86,19 +86,19 @@ def test_reports_with_blocks_are_not_misled_by_an_unlucky_block(name):
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_unchanged_search_runs_over_a_world(sampler):
-    world = named("synthetic:113:1")(1)
-    found = search(world, sampler, 32, 1)
+def test_the_unchanged_search_runs_over_a_problem(sampler):
+    problem = named("synthetic:113:1")(1)
+    found = search(problem, sampler, 32, 1)
     assert found.front.counts == {"finished": 32}
     assert found.front.confirmed
-    again = search(world, sampler, 32, 1)
+    again = search(problem, sampler, 32, 1)
     assert again.front.to_json() == found.front.to_json()
-    honest = score.honesty(found.front, world)
+    honest = score.honesty(found.front, problem)
     assert 0 <= honest.covered <= honest.intervals
     assert honest.likely_wrong <= honest.likely
 
 
-def test_samplers_meet_the_same_worlds_and_are_compared_with_the_first():
+def test_samplers_meet_the_same_problems_and_are_compared_with_the_first():
     found = bench("synthetic:113:1", ["random", "tpe"], [32], 3, 1)
     first, second = found.cells
     assert (first.versus, found.unit) == (None, "S")
@@ -109,7 +109,7 @@ def test_samplers_meet_the_same_worlds_and_are_compared_with_the_first():
     assert bench("synthetic:113:1", ["random"], [32], 3, 1).cells[0].score == first.score
 
 
-def test_a_choice_can_be_judged_in_worlds_at_which_nobody_looked():
+def test_a_choice_can_be_judged_in_problems_at_which_nobody_looked():
     (both,) = bench("synthetic:113:1", ["random"], [16], 2, 1).cells
     (second,) = (found := bench("synthetic:113:1", ["random"], [16], 1, 1, first=1)).cells
     (alone,) = bench("synthetic:113:1", ["random"], [16], 1, 1).cells

@@ -31,12 +31,12 @@ def test_of_what_costs_the_same_the_best_is_a_member_wherever_it_stands():
 
 @pytest.fixture
 def inputs():
-    """A synthetic world after twenty trainings, plain well known."""
-    world = named("synthetic:113:1")(0)
-    listed = whole(world.space, world.price, COLUMNS)
+    """A synthetic problem after twenty trainings, plain well known."""
+    problem = named("synthetic:113:1")(0)
+    listed = whole(problem.space, problem.price, COLUMNS)
     rng = np.random.default_rng(0)
     known = [0] * 6 + rng.choice(np.arange(1, 113), 20, replace=False).tolist()
-    seen = [Observation(a, 0, world.accuracy(listed.members[a], _seed(i))) for i, a in enumerate(known)]
+    seen = [Observation(a, 0, problem.accuracy(listed.members[a], _seed(i))) for i, a in enumerate(known)]
     return AcquisitionInputs(fit(seen, listed.features, draws=256), listed.costs, np.ones(113, dtype=bool), [], 0)
 
 
@@ -107,8 +107,8 @@ def test_large_spaces_are_looked_at_around_the_best(make_space):
 
 
 def test_features_tell_architectures_apart_and_leave_plain_at_zero():
-    world = named("synthetic:113:1")(0)
-    features = describe(list(world.space), world.space.sites)
+    problem = named("synthetic:113:1")(0)
+    features = describe(list(problem.space), problem.space.sites)
     assert not features.matrix[0].any()
     assert len({row.tobytes() for row in features.matrix}) == 113
     assert {column[0] for column in features.columns} >= {"stage", "position", "stage x position", "width", "squeeze"}
@@ -117,9 +117,9 @@ def test_features_tell_architectures_apart_and_leave_plain_at_zero():
 
 def test_what_was_not_trained_is_estimated_from_what_it_has_in_common():
     """Stage 1 pays in every architecture that was trained; one that was not is expected to gain as well."""
-    world = named("synthetic:113:1")(0)
-    members = list(world.space)
-    features = describe(members, world.space.sites)
+    problem = named("synthetic:113:1")(0)
+    members = list(problem.space)
+    features = describe(members, problem.space.sites)
     rng = np.random.default_rng(0)
 
     def has_first(architecture: Architecture) -> bool:
