@@ -151,10 +151,6 @@ class Front:
         """The rows of the table of costs that this run knows."""
         return [measure for measure in MEASURES.values() if measure.overhead in self.plain.costs]
 
-    def pick(self, name: str = "best") -> Point:
-        """``best`` is the recommendation; ``aN`` any architecture. Raises UserError."""
-        return self[self.recommended if name == "best" else name]
-
     @property
     def verdict(self) -> str:
         """One sentence: what was found, and how sure that is."""

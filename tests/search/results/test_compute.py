@@ -118,10 +118,10 @@ def test_json_comes_in_an_envelope():
 
 def test_picking():
     found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
-    assert found.pick().id == "a0"
-    assert found.pick("a1").id == "a1"
+    assert found.recommended == "a0"
+    assert found["a1"].id == "a1"
     with pytest.raises(UserError, match="no architecture `a9`"):
-        found.pick("a9")
+        found["a9"]
 
 
 def test_logged_values_are_means_over_seeds():

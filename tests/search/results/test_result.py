@@ -91,7 +91,7 @@ def test_members_are_sorted_by_the_first_cost_of_the_objectives():
 def test_a_point_is_found_by_its_id_and_a_wrong_one_gets_a_hint():
     found = front(*(point(n) for n in range(12)))
     assert found["a11"].number == 11
-    assert (found.pick("a3").id, found.pick().id, found.plain.id) == ("a3", "a0", "a0")
+    assert (found["a3"].id, found[found.recommended].id, found.plain.id) == ("a3", "a0", "a0")
     with pytest.raises(UserError, match="no architecture `a12` in this run; it has a0 to a11") as caught:
         found["a12"]
     assert caught.value.hint.startswith("did you mean `a")
