@@ -1,7 +1,7 @@
 """One SE block, and one architecture: frozen, canonical, hashable, to text and back.
 
-Text form: ``cifar_resnet20/-/-/avg:fc2:sigmoid@pre_addition/...``: one field for each site, ``-`` for a site without SE,
-else ``squeeze:excitation:gate@position``. The excitation names its *hidden width*, never the reduction ratio: two
+Text form: ``cifar_resnet20/-/-/avg:fc2:sigmoid@pre_addition/...``: one field for each site, ``-`` for a site without
+SE, else ``squeeze:excitation:gate@position``. The excitation names its *hidden width*, never the reduction ratio: two
 ratios that round to the same width build the same network, so they must be the same architecture.
 """
 
@@ -24,7 +24,7 @@ _EXCITATION = re.compile(r"(?P<form>fc|eca|diag)(?P<size>[1-9]\d*)?(?P<bias>nb)?
 
 @dataclass(frozen=True, slots=True)
 class SE:
-    """A Squeeze-and-Excitation block (Hu et al., arXiv 1709.01507): its operators, its size, and where in its unit it acts.
+    """A Squeeze-and-Excitation block (Hu et al., arXiv 1709.01507): its operators, its size and its position in a unit.
 
     ``size`` is the hidden width of ``fc`` and ``fcnb`` (C / r of the paper), the kernel of ``eca``, and 0 for ``diag``.
     ``ratio`` is the reduction ratio that was asked for, None if it is unknown. It is a name for people and for the

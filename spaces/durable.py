@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever stops the machine while they are written."""
+"""Files that exist whole or not at all, even if the machine stops while they are written."""
 
 import errno
 import hashlib
@@ -10,16 +10,17 @@ from typing import Any
 
 from spaces.failpoints import failpoint
 
-# Checksums of files that people read, and so of which nothing else would notice a changed digit.
+# Checksums of files that people read: nothing else would notice a changed digit.
 SUMS = "sha256.json"
-# What a disk says that takes nothing more: it is full, over a quota, or read-only now.
+# Errors of a disk that takes no more: it is full, over a quota, or read-only now.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Writes beside the path, brings it to the disk, then renames: the rename is the moment of truth.
+    """Writes the file whole: beside the path, synced to the disk, then renamed.
 
-    Raises OSError with the path, and leaves nothing half-written, where the disk does not take it. Failpoints: ``before_NAME``, ``within_NAME`` (written, not renamed), ``after_NAME``, NAME being the file's name.
+    Raises OSError with the path if the disk refuses the file; nothing half-written is left. Failpoints of a file NAME
+    are ``before_NAME``, ``within_NAME`` (written, not renamed) and ``after_NAME``.
     """
     failpoint(f"before_{path.name}")
     temporary = path.with_name(f"{path.name}.tmp")
@@ -38,14 +39,14 @@ def write(path: Path, content: bytes | str) -> None:
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Writes each as a whole, and at last their checksums, by which :func:`damaged` knows them again."""
+    """Writes each file whole, then their checksums, which :func:`damaged` reads."""
     for name, content in files.items():
         write(folder / name, content)
     write(folder / SUMS, seal({name: sha256_of(content) for name, content in files.items()}))
 
 
 def damaged(folder: Path) -> list[str]:
-    """The files of :func:`write_all` that are missing, or are not as they were written."""
+    """The files of :func:`write_all` that are missing or were changed."""
     sums = unseal((folder / SUMS).read_bytes()) if (folder / SUMS).exists() else None
     if sums is None:
         return [SUMS]
@@ -53,7 +54,7 @@ def damaged(folder: Path) -> list[str]:
 
 
 def sync(path: Path) -> None:
-    """Brings the content of a file, or the names in a folder, to the disk."""
+    """Syncs the content of a file, or the names in a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -78,7 +79,7 @@ def seal(body: Mapping[str, Any]) -> str:
 
 
 def unseal(text: str | bytes) -> dict[str, Any] | None:
-    """What :func:`seal` wrote; None where it is damaged or something else."""
+    """The body that :func:`seal` wrote; None if the text is damaged or something else."""
     try:
         body: dict[str, Any] = json.loads(text)
         checksum = body.pop("sha256")
@@ -88,5 +89,5 @@ def unseal(text: str | bytes) -> dict[str, Any] | None:
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """SHA-256 of what a mapping holds, whatever the order of its names."""
+    """SHA-256 of the content of a mapping, independent of the order of its names."""
     return sha256_of(json.dumps(body, sort_keys=True).encode())

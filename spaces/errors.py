@@ -15,15 +15,18 @@ SIGNALLED = 128
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. Printed without a traceback.
+    """A mistake that the user can mend. It is printed without a traceback.
 
-    ``key`` is the dotted config key that caused it, where there is one; ``code`` is the exit status:
+    ``key`` is the dotted config key that caused it, if one did; ``code`` is the exit status:
     2 bad config or usage, 3 the search found nothing usable, 4 the environment failed.
     """
 
     def __init__(self, message: str, *, hint: str = "", key: str = "", code: int = BAD_INPUT) -> None:
         super().__init__(message)
-        self.message, self.hint, self.key, self.code = message, hint, key, code
+        self.message = message
+        self.hint = hint
+        self.key = key
+        self.code = code
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
@@ -33,7 +36,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, word: str, allowed: Iterable[str], *, key: str = "") -> UserError:
-    """An unknown name: lists what is allowed, of many names those like it, and asks whether the nearest was meant."""
+    """The error for an unknown name. It lists the allowed names, of many only similar ones, and suggests the nearest."""
     names = list(allowed)
     guess = nearest(word, names)
     shown = ", ".join(names)

@@ -1,8 +1,7 @@
-"""Named places where tests may end the process or fill the disk, to prove that nothing is lost there.
+"""Named places where tests end the process or fill the disk, to prove that nothing is lost there.
 
-``SENET_FAILPOINT=NAME[:N[:ACTION]]`` acts when the process comes to the place for the N-th time: ``kill``, which is the
-default, ends it with SIGKILL; ``full`` raises the OSError of a full disk, then and ever after. Nothing happens unless
-asked for.
+``SENET_FAILPOINT=NAME[:N[:ACTION]]`` acts when the process reaches the place for the N-th time. ``kill``, the default,
+ends it with SIGKILL; ``full`` raises the OSError of a full disk, from then on. Without the variable nothing happens.
 """
 
 import errno
@@ -15,7 +14,7 @@ _left = 0
 
 
 def arm(text: str) -> None:
-    """Sets what the variable sets: ``NAME[:N[:ACTION]]``."""
+    """Arm a failpoint as the variable does: ``NAME[:N[:ACTION]]``."""
     global _name, _left, _action  # noqa: PLW0603 - one process, one failpoint
     _name, count, _action = [*text.split(":"), "", ""][:3]
     _left = int(count or 1)

@@ -1,13 +1,13 @@
-"""One way to declare a setting: default, meaning and limits stand together, on the component that it belongs to.
+"""Declares a setting of a config: default, meaning and limits stand together, in the component that they belong to.
 
-The records are plain frozen dataclasses; ``search.config`` reads the metadata to check a YAML file, to write the
-JSON Schema and the commented template. So a setting is added in one place.
+The records are plain frozen dataclasses. ``search.config`` reads the metadata to check a YAML file and to write the
+JSON Schema and the commented template, so a setting is added in one place.
 """
 
 import dataclasses
 from typing import Any
 
-# Read by pydantic wherever such a dataclass is a field of a config: no unknown keys, no silent conversions.
+# Read by pydantic for every such dataclass in a config: no unknown keys, no silent conversions.
 STRICT = {"extra": "forbid", "strict": True}
 
 

@@ -1,4 +1,4 @@
-"""Placements that people name: on the command line, as the baselines and first guesses of every search, and in words."""
+"""Placements that people name: on the command line and as the baselines of every search; and labels for people."""
 
 import itertools
 import re
@@ -30,7 +30,7 @@ def place(
     values: Mapping[str, str] = PAPER,
     min_hidden: int | None = None,
 ) -> Architecture:
-    """The architecture that a placement means: one of ``FORMS``, filled with one SE. Raises UserError."""
+    """The architecture of a placement (one of the ``FORMS``), with the same SE at each site. Raises UserError."""
     if "/" in placement:
         return _checked(Architecture.parse(placement), backbone, sites)
     chosen = {site.name for site in _chosen(sites, placement)}
@@ -39,11 +39,12 @@ def place(
 
 
 def baselines(space: Space) -> list[Architecture]:
-    """Plain, SE everywhere, then SE in one stage alone: the fixed points of comparison, trained first.
+    """Plain, SE everywhere, then SE in each single stage: the references of every comparison, trained first.
 
-    SE is the paper's wherever the space holds it, else the first value of each factor.
+    Each factor has the paper's value if the space allows it, else its first value.
     """
-    spec, allowed = space.spec, {i for sites in space.groups.values() for i in sites}
+    spec = space.spec
+    allowed = {i for sites in space.groups.values() for i in sites}
     values = {name: PAPER[name] if PAPER[name] in spec.values(name) else spec.values(name)[0] for name in FACTORS}
     stages = sorted({space.sites[i].stage for i in allowed})
 
@@ -93,7 +94,7 @@ def _kind(se: SE, site: Site) -> str:
 
 
 def _where(chosen: Sequence[Site], sites: Sequence[Site]) -> str:
-    """``all stages``, ``stage 3``, ``stages 1-2``, or single blocks where a stage is not whole."""
+    """``all stages``, ``stage 3``, ``stages 1-2``, or the names of units if a stage is not complete."""
     stages = sorted({site.stage for site in chosen})
     whole = [stage for stage in stages if sum(s.stage == stage for s in chosen) == sum(s.stage == stage for s in sites)]
     if whole != stages:
@@ -137,7 +138,7 @@ def _numbers(text: str, stages: set[int]) -> set[int]:
     for part in text.split(","):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
         if match is None:
-            raise UserError(f"`stages:{text}` is no list of stages; write `stages:1-3` or `stages:1,3`")
+            raise UserError(f"`stages:{text}` is not a list of stages; write `stages:1-3` or `stages:1,3`")
         wanted |= set(range(int(match[1]), int(match[2] or match[1]) + 1))
     if not wanted or wanted - stages:
         raise UserError(f"`stages:{text}` is outside the backbone's stages {_ranges(sorted(stages))}")

@@ -1,10 +1,10 @@
 """The space of architectures that a config allows: its size, and every member by number.
 
-A *group* is what is switched on and off as one (a stage, or a single block). A *plan* is one setting of the factors
-that are tied over the network. Under one plan the space is a plain product over groups; over several plans these
-products overlap (the plain network lies in all of them; two ratios may round to one hidden width). An architecture
-belongs to the first plan that contains it, and members are counted plan by plan, leaving out what earlier plans own.
-So the size is exact and ``space[i]`` needs no list, however large the space.
+A *group* is switched on and off as one: a stage, or a single unit. A *plan* is one setting of the factors that are tied
+over the network. Under one plan the space is a product over groups. The products of several plans overlap: the plain
+network lies in all of them, and two ratios may round to one hidden width. An architecture belongs to the first plan
+that contains it, and members are counted plan by plan, without those of earlier plans. So the size is exact, and
+``space[i]`` needs no list, however large the space is.
 """
 
 import itertools
@@ -24,7 +24,7 @@ Blocks = tuple[SE | None, ...]
 class Space:
     """The distinct architectures of a backbone that a :class:`SpaceSpec` allows, numbered from 0 (the plain network).
 
-    Raises UserError where the spec names sites that do not exist or leaves a site without channels.
+    Raises UserError if the spec names sites that do not exist or leaves a site without channels.
     """
 
     def __init__(self, backbone: str, sites: Sequence[Site], spec: SpaceSpec) -> None:
@@ -53,7 +53,7 @@ class Space:
 
     @cached_property
     def nominal_size(self) -> int:
-        """Number of spellings: every combination of switches and factors, whether or not it is a network of its own."""
+        """Number of spellings: combinations of switches and factors. Several may spell one network."""
         free = math.prod(len(self.spec.values(name)) for name in self._free)
         return len(self.plans) * int((1 + free) ** len(self.groups))
 
@@ -68,7 +68,8 @@ class Space:
         while index >= self._plan_sizes[plan]:
             index -= self._plan_sizes[plan]
             plan += 1
-        chosen, earlier = [], (1 << plan) - 1
+        chosen = []
+        earlier = (1 << plan) - 1
         for group, options in enumerate(self._options[plan]):
             for blocks in options:
                 left = earlier & self._owners[group][blocks]
@@ -81,13 +82,14 @@ class Space:
         return self._join(chosen)
 
     def index(self, architecture: Architecture) -> int:
-        """The number of a member. Raises ValueError where it is not one."""
+        """The number of a member. Raises ValueError for another architecture."""
         split = self._split(architecture)
         plans = self._plans_with(split)
         if not plans:
             raise ValueError(f"{architecture} is not in the space")
         plan = (plans & -plans).bit_length() - 1
-        index, earlier = sum(self._plan_sizes[:plan]), (1 << plan) - 1
+        index = sum(self._plan_sizes[:plan])
+        earlier = (1 << plan) - 1
         for group, blocks in enumerate(split):
             for other in self._options[plan][group]:
                 if other == blocks:
@@ -103,11 +105,11 @@ class Space:
         return (self[index] for index in range(self.size))
 
     def sample(self, rng: random.Random) -> Architecture:
-        """A member, each equally likely."""
+        """A member; all are equally likely."""
         return self[rng.randrange(self.size)]
 
     def neighbours(self, architecture: Architecture) -> list[Architecture]:
-        """Members that differ in one group, or in one tied factor with the same groups on."""
+        """Other members that differ in one group, or have the same groups on and differ in one tied factor."""
         split = self._split(architecture)
         found: dict[Architecture, None] = {}
         plans = self._plans_with(split)
@@ -122,11 +124,11 @@ class Space:
         found.pop(architecture, None)
         return list(found)
 
-    # -- the same space as independent categorical parameters, for samplers that think in those -----------------------
+    # -- the same space as independent categorical parameters, which samplers need ------------------------------------
 
     @cached_property
     def parameters(self) -> dict[str, tuple[str, ...]]:
-        """Name and choices of every parameter: tied factors, a switch for each group, its free factors."""
+        """Name and choices of every parameter: the tied factors, then for each group a switch and its free factors."""
         table = {name: self.spec.values(name) for name in self._tied}
         for group in self.groups:
             table[group] = ("off", "on")
@@ -134,7 +136,7 @@ class Space:
         return table
 
     def decode(self, parameters: Mapping[str, str]) -> Architecture:
-        """The architecture that parameters spell. Parameters of a group that is off say nothing."""
+        """The architecture that parameters spell. Parameters of a group that is off are ignored."""
         tied = {name: parameters[name] for name in self._tied}
         chosen: list[Blocks] = []
         for group, sites in self.groups.items():
@@ -144,7 +146,7 @@ class Space:
         return self._named(chosen)
 
     def encode(self, architecture: Architecture) -> dict[str, str]:
-        """Parameters that spell a member: the first such spelling. Raises ValueError where it is not a member."""
+        """The first parameters that spell a member. Raises ValueError for another architecture."""
         split = self._split(architecture)
         plans = self._plans_with(split)
         if not plans:
@@ -154,7 +156,7 @@ class Space:
     # -- inside -------------------------------------------------------------------------------------------------------
 
     def _count_from(self, plan: int, group: int, earlier: int) -> int:
-        """Completions from ``group`` on that no plan in the bit set ``earlier`` contains."""
+        """Number of completions from ``group`` on that no plan in the bit set ``earlier`` contains."""
         if earlier == 0:
             return math.prod(len(options) for options in self._options[plan][group:])
         if group == len(self.groups):
@@ -172,7 +174,7 @@ class Space:
         return tuple(dict.fromkeys([(None,) * len(sites), *filled]))
 
     def _split(self, architecture: Architecture) -> list[Blocks]:
-        """The blocks of each group; a block where no group reaches is kept as a last entry that no plan owns."""
+        """The SE of each group; one empty entry, which no plan owns, if the architecture cannot be a member."""
         blocks = architecture.blocks
         if architecture.backbone != self.backbone or len(blocks) != len(self.sites):
             return [()]
@@ -215,7 +217,7 @@ class Space:
 
 
 def _groups(sites: Sequence[Site], spec: SpaceSpec) -> dict[str, tuple[int, ...]]:
-    """Which sites are switched as one, by name, within what the spec allows."""
+    """Numbers of the sites that are switched as one, by the name of the group, among those that the spec allows."""
     stages = {site.stage for site in sites}
     for stage in spec.stages or ():
         if stage not in stages:
@@ -239,7 +241,7 @@ def _span(stages: set[int]) -> str:
 
 
 def _owners(options_by_plan: Sequence[tuple[Blocks, ...]]) -> dict[Blocks, int]:
-    """For every option of a group, the plans that offer it, as a bit set."""
+    """The plans that offer each option of a group, as a bit set."""
     owners: dict[Blocks, int] = {}
     for plan, options in enumerate(options_by_plan):
         for blocks in options:

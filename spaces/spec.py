@@ -85,7 +85,8 @@ def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -
 
     An excitation without a hidden width has no ratio: all values of ``reduction`` are then the same SE.
     """
-    position, excitation = values["position"], values["excitation"]
+    position = values["position"]
+    excitation = values["excitation"]
     if position not in site.channels:
         raise UserError(
             f"site {site.name} offers no position `{position}`; it offers {', '.join(site.channels)}",

@@ -83,7 +83,8 @@ def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
 def initialise(network: nn.Module, block_seed: int, prefix: str = "") -> None:
     """Draw every parameter from a generator seeded by (``block_seed``, its name), and reset all running statistics.
 
-    ``prefix`` is the path of ``network`` within the whole, where it is a part."""
+    ``prefix`` is the path of ``network`` if it is a part of a larger one.
+    """
     blocks = (module for module in network.modules() if isinstance(module, SqueezeExcitation))
     excitations = {child for block in blocks for child in block.children()}
     for path, module in network.named_modules(prefix=prefix):
@@ -133,8 +134,8 @@ def _reset(module: nn.Module, _: Draw) -> None:
     module.reset_parameters()  # type: ignore[operator]
 
 
-# How a layer, or a kind of it, starts. Convolutions as torchvision's ResNet (He et al., arXiv 1502.01852), linear layers
-# as torch. What is in no row, such as a norm, draws nothing and resets itself (`reset_parameters`, as torch names it).
+# How layers of a class start: convolutions as in torchvision's ResNet (He et al., arXiv 1502.01852), linear layers as
+# in torch. Other layers, such as norms, draw nothing and reset themselves (`reset_parameters`).
 START: dict[type[nn.Module], Callable[..., None]] = {
     _ConvNd: _convolution,
     nn.Linear: _linear,

@@ -13,7 +13,7 @@ Forward = Callable[[Tensor], Tensor]
 
 
 class Slot(nn.Module):
-    """y = x: a place where SE may go, on ``channels`` channels. Leaves no trace in the state dict."""
+    """y = x: a place for SE on ``channels`` channels. It adds nothing to the state dict."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,7 +32,8 @@ class Squeeze(nn.Module):
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
         row = SQUEEZES[name]
-        self.name, self._function = name, row.function
+        self.name = name
+        self._function = row.function
         if row.weight is not None:
             self.weight = nn.Parameter(torch.full(row.weight(channels), row.start))
 
@@ -48,7 +49,8 @@ class Gate(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.name, self._function = name, GATES[name].function
+        self.name = name
+        self._function = GATES[name].function
 
     def forward(self, s_NC: Tensor) -> Tensor:
         return self._function(s_NC)
@@ -66,11 +68,13 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int, se: SE) -> None:
         super().__init__()
-        self.channels, self.se = channels, se
+        self.channels = channels
+        self.se = se
         self.squeeze = Squeeze(se.squeeze, channels)
         row = EXCITATIONS[se.form]
         layers = row.layers(channels, se.size)
-        self._excite, self._layers = row.function, tuple(layers)
+        self._excite = row.function
+        self._layers = tuple(layers)
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.gate = Gate(se.gate)
@@ -87,7 +91,7 @@ class ResidualUnit:
     """y = post_addition(relu(identity(P(x)) + pre_addition(F(pre_unit(x))))), ``mid`` inside F (paper, section 6.5).
 
     For a module to inherit. It calls ``add_slots`` and gives F, ending at its last BatchNorm, as ``residual``, and P as
-    ``downsample``, None where the shortcut is the input itself. What the paper leaves open is chosen so:
+    ``downsample``, None if the shortcut is the input itself. The paper leaves three choices open; they are made here:
 
     * ``pre_unit`` gates the residual branch alone: if it gated the shortcut as well, it would be the ``post_addition``
       of the unit before.
@@ -127,7 +131,7 @@ class ResidualUnit:
 
 
 class WithOutput:
-    """y = output(F(x)): a module of somebody else's class with a slot behind it. :func:`add_output` makes one."""
+    """y = output(F(x)): a module of another class with a slot behind it. :func:`add_output` makes one."""
 
     output: Forward
 
@@ -136,10 +140,10 @@ class WithOutput:
 
 
 def add_output(unit: nn.Module, channels: int) -> nn.Module:
-    """The unit itself, which now offers position ``output``, on the ``channels`` channels of what it returns.
+    """The unit itself, which now offers position ``output`` on the ``channels`` channels of its output.
 
-    Its class becomes a subclass, as in ``torch.nn.utils.parametrize``; a Sequential just gets one more child. So nothing
-    hangs on hooks, names in the state dict stay, and copies, traces and exports see an ordinary module. For units that
+    Its class becomes a subclass, as in ``torch.nn.utils.parametrize``; a Sequential just gets one more child. So there
+    are no hooks, names in the state dict stay, and copies, traces and exports see an ordinary module. The unit must
     take one tensor and return one.
     """
     if type(unit).forward is not nn.Sequential.forward:

@@ -122,7 +122,8 @@ class PaddedExcitation(nn.Module):
 
     def __init__(self, form: str, channels: int, size: int) -> None:
         super().__init__()
-        self._channels, self._excite = channels, EXCITATIONS[form].function
+        self._channels = channels
+        self._excite = EXCITATIONS[form].function
         self.layers = nn.ModuleDict(EXCITATIONS[form].layers(channels, size))
         for name, parameter in self.layers.named_parameters():
             self.register_buffer(_mask(name), torch.zeros_like(parameter))

@@ -1,10 +1,10 @@
-"""How a network starts: from scratch, with SE that changes nothing yet, or so on pretrained weights.
+"""How a network starts: from scratch, with SE that is the identity, or with that on pretrained weights.
 
-An SE block is the identity where its last layer is zero and its gate is then exactly 1: outputs are bit-identical to
-those without it, in training and in evaluation. The plain sigmoid is 1/2 there; at ``pre_addition`` the layer before,
-a BatchNorm or a convolution, is doubled, which is exact in floating point. At other positions nothing linear stands
-directly before, so they are refused. The block seed still draws all else: the backbone (unless pretrained), the first
-layer of each excitation and a classifier of another size.
+An SE block is the identity if its last layer is zero and its gate is then exactly 1: outputs are bit-identical to those
+without it, in training and in evaluation. The plain sigmoid is 1/2 at zero, so at ``pre_addition`` the layer before, a
+BatchNorm or a convolution, is doubled, which is exact in floating point. Other positions have no linear layer directly
+before them and are refused. The block seed draws everything else: the backbone (unless pretrained), the first layer of
+each excitation and a classifier of another size.
 """
 
 import copy

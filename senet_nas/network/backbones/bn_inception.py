@@ -51,9 +51,11 @@ class BNInception(nn.Module):
     def __init__(self, in_channels: int, num_classes: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            Conv(64, 7, stride=2).layer(in_channels, EPS), _halve(),
-            chain(64, Conv(64), Conv(192, 3), eps=EPS), _halve(),
-        )  # fmt: skip
+            Conv(64, 7, stride=2).layer(in_channels, EPS),
+            _halve(),
+            chain(64, Conv(64), Conv(192, 3), eps=EPS),
+            _halve(),
+        )
         c = 192
         for name, rows in zip(self.stages, STAGES, strict=True):
             modules = []

@@ -11,7 +11,8 @@ class PadShortcut(nn.Module):
 
     def __init__(self, stride: int, extra: int) -> None:
         super().__init__()
-        self.stride, self.extra = stride, extra
+        self.stride = stride
+        self.extra = extra
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         return F.pad(x_NCHW[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))

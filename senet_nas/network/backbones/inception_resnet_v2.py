@@ -86,11 +86,13 @@ def _stem(in_channels: int) -> nn.Sequential:
 
 def _unit_35() -> Unit:
     return Unit(
-        320, 128, 0.17,
+        320,
+        128,
+        0.17,
         chain(320, Conv(32)),
         chain(320, Conv(32), Conv(32, 3)),
         chain(320, Conv(32), Conv(48, 3), Conv(64, 3)),
-    )  # fmt: skip
+    )
 
 
 def _reduction_1() -> Concat:
@@ -103,10 +105,12 @@ def _reduction_1() -> Concat:
 
 def _unit_17() -> Unit:
     return Unit(
-        1088, 384, 0.1,
+        1088,
+        384,
+        0.1,
         chain(1088, Conv(192)),
         chain(1088, Conv(128), Conv(160, (1, 7)), Conv(192, (7, 1))),
-    )  # fmt: skip
+    )
 
 
 def _reduction_2() -> Concat:
@@ -120,8 +124,10 @@ def _reduction_2() -> Concat:
 
 def _unit_8(scale: float = 0.2, *, last: bool = False) -> Unit:
     return Unit(
-        2080, 448, scale,
+        2080,
+        448,
+        scale,
         chain(2080, Conv(192)),
         chain(2080, Conv(192), Conv(224, (1, 3)), Conv(256, (3, 1))),
         last=last,
-    )  # fmt: skip
+    )

@@ -1,4 +1,4 @@
-"""Inception-v4: Szegedy et al., arXiv 1602.07261, figures 3 to 9. Images of at least 75 x 75; published for 299 x 299."""
+"""Inception-v4: Szegedy et al., arXiv 1602.07261, figures 3 to 9. For images from 75 x 75 up."""
 
 from torch import Tensor, nn
 

@@ -1,7 +1,7 @@
 """A network of the user's own: a function that returns it, and the modules whose output SE may scale.
 
-Its name suffices to build it again: ``package.module:function``. If its units own no slots, ``@`` and patterns of module
-paths follow: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a path, ``**`` any number of names.
+Its name suffices to build it again: ``package.module:function``. If its units own no slots, ``@`` and patterns of
+module paths follow: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a path, ``**`` any number.
 """
 
 import copy

@@ -1,6 +1,6 @@
 """A residual network for one-dimensional signals (N, C, L): He et al., arXiv 1512.03385, with convolutions over time.
 
-A gate on a signal of one channel is one number for each sample; so the stem lifts the channels first, and SE acts inside.
+On a signal of one channel a gate would be one number for each sample. So the stem first makes more channels.
 """
 
 from torch import Tensor, nn

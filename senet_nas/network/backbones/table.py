@@ -1,7 +1,7 @@
 """The plain networks. This file imports no torch: a name can be checked and listed at once.
 
 To add a backbone, write a file here with ``network(*, in_channels, num_classes, **arguments)`` and a row in BACKBONES.
-The network declares its ``stages`` (from stage 1): names of modules whose children are the units, or paths of the units.
+The network declares its ``stages`` (from stage 1): paths of modules whose children are the units, or of the units.
 A unit owns a :class:`~senet_nas.network.squeeze_excitation.Slot` for each position that it offers.
 """
 
@@ -104,8 +104,8 @@ BACKBONES: dict[str, Backbone] = {
         "signal_resnet",
         examples=(*(f"signal_resnet{depth}" for depth in (8, 20, 32)), "signal_resnet20_w32"),
         member=functools.partial(_thin_resnet, "signal_resnet"),
-        rule="signal_resnetD has a depth D = 6n + 2 from 8 to 1202; signal_resnetD_wW has W channels in stage 1, from 1 "
-        "to 1024, where W = 16 is not written",
+        rule="signal_resnetD has a depth D = 6n + 2 from 8 to 1202; signal_resnetD_wW has W channels in stage 1, from "
+        "1 to 1024, where W = 16 is not written",
         usual=SIGNALS,
     ),
     "resnet18": Backbone("resnet", {"unit": "basic", "layers": (2, 2, 2, 2)}),
