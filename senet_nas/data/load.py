@@ -2,10 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -188,7 +188,7 @@ def _load_into_files(spec: DataSpec, base: Path, room: Path | None) -> Data:
         y_N = listing.labels[origin][index_N]
         short = name.replace("validation", "val")
         digest.update(str((len(files), side, side, listing.channels)).encode())
-        images = _digested(image_folder.decoded(files, side, grey=listing.grey), digest)
+        images = _digested(image_folder.decoded(files, side, grey=listing.grey), digest.update)
         x_NCHW = memory_map.write(folder / f"x_{short}.npy", images, (len(files), listing.channels, side, side))
         digest.update(y_N.data)
         np.save(folder / f"y_{short}.npy", y_N)
@@ -200,10 +200,10 @@ def _load_into_files(spec: DataSpec, base: Path, room: Path | None) -> Data:
     return _data(spec, tensors, listing.classes, fingerprint=fingerprint, notes=notes, folder=str(folder))
 
 
-def _digested(images: Iterator[NDArray[np.uint8]], digest: Any) -> Iterator[NDArray[np.uint8]]:
-    """The same images; each updates ``digest`` (of hashlib) as it passes."""
+def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview], None]) -> Iterator[NDArray[np.uint8]]:
+    """The same images; each of them is passed to ``update`` of a digest on its way."""
     for x_HWC in images:
-        digest.update(np.ascontiguousarray(x_HWC).data)
+        update(np.ascontiguousarray(x_HWC).data)
         yield x_HWC
 
 

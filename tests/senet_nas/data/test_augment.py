@@ -1,4 +1,4 @@
-"""Each operation does what torchvision does with the same numbers, and the random numbers have the same distribution."""
+"""Each operation does what torchvision does with the same numbers, and the random numbers are distributed alike."""
 
 import pytest
 import torch
