@@ -23,13 +23,12 @@ from tests.mutation.faults import ROOT, Fault, faults_of, sample
 from tests.mutation.record import write
 
 # Each package, and the tests that may notice a fault in it; which of them reach it is measured.
-LOOP = ["tests/search/test_loop.py", "tests/search/test_one_dimension.py"]
 PACKAGES = {
-    "results": ("search/results", ["tests/search/results", "tests/search/report", "tests/search/setup"]),
-    "planning": ("search/planning", ["tests/search/planning", *LOOP]),
-    "model": ("search/model", ["tests/search/model", "tests/search/results", "tests/search/planning"]),
-    "state": ("search/state", ["tests/search/state", "tests/search/doctor", "tests/search/test_session.py", *LOOP]),
-    "spaces": ("spaces", ["tests/spaces", "tests/search/state", "tests/search/planning", "tests/search/config"]),
+    "results": ("search/results", ["tests/search/results", "tests/search/report"]),
+    "planning": ("search/planning", ["tests/search/planning", "tests/search/test_loop.py"]),
+    "model": ("search/model", ["tests/search/model", "tests/search/results/test_compute.py"]),
+    "state": ("search/state", ["tests/search/state", "tests/search/doctor", "tests/search/setup/test_opened_run.py"]),
+    "spaces": ("spaces", ["tests/spaces", "tests/search/state/test_run_folder.py", "tests/search/model"]),
 }
 
 
@@ -65,21 +64,20 @@ def judge(faults: Sequence[Fault], root: str, tests: Sequence[str], jobs: int, k
     """For each fault, by name, the test that notices it; empty where it survives."""
     folder = Path(tempfile.mkdtemp(prefix="mutation-"))
     try:
-        inside = [fault for fault in faults if fault.is_in_function]
         report = folder / "session"
         child = os.fork()
         if not child:
             reach = json.loads(kept.read_text()) if kept and kept.exists() else {}
-            _session(trial.Trials(inside, [root], folder, jobs, reach), tests, report)
+            _session(trial.Trials(faults, [root], folder, jobs, reach), tests, report)
         os.waitpid(child, 0)
         verdicts, reach = json.loads(report.read_text())
         if kept:
             kept.write_text(json.dumps(reach))
         for fault in faults:
-            if not fault.is_in_function:
+            if verdicts[fault.name] == trial.SURVIVES and not fault.is_in_function:
                 names = trial.tests_of(reach, fault)
                 verdicts[fault.name] = trial.judge_outside(fault, names, folder) if names else trial.SURVIVES
-                trial.say(f"{fault.name}: {verdicts[fault.name] or 'survives'}")
+                trial.say(f"imported: {fault.name}: {verdicts[fault.name] or 'survives'}")
         return verdicts
     finally:
         shutil.rmtree(folder, ignore_errors=True)

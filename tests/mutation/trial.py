@@ -1,8 +1,8 @@
 """Gives the verdict on each fault: the test that notices it, or nothing.
 
-Nothing is written into the tree, nor copied: a fault lives in the memory of one forked process. A fault inside a
-function replaces the code of that function after all tests were collected, so no process imports anything again. A
-fault outside of functions needs a fresh import, with the faulty source in place of the file.
+Nothing is written into the tree, nor copied: a fault lives in the memory of one forked process. It is put into the
+program after all tests were collected, so no process imports anything again (:mod:`tests.mutation.patch`). A fault
+outside of functions that survives this way is tried once more in a process that imports the faulty source.
 """
 
 import contextlib
@@ -18,11 +18,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import CodeType, FrameType
 
 import pytest
 
 from tests.mutation.faults import ROOT, Fault, with_fault
+from tests.mutation.patch import Change, Memory, module_of
 
 # A fault may keep its tests busy this much longer than they were without it; and no process lives longer than PATIENCE.
 SLOWER, GRACE, PATIENCE = 4, 10, 600
@@ -147,18 +148,17 @@ class Trials:
             self.reach = self._measured()
         self.reach = {name: found for name, found in self.reach.items() if name in self.items}
         say(f"{len(self.reach)} tests, {sum(seconds for seconds, _ in self.reach.values()):.0f} s")
-        functions = _functions()
+        memory = Memory()
         gc.freeze()
         for number, fault in enumerate(self.faults):
-            changed = _code_with(fault)
-            old = functions.get((fault.file, changed.co_firstlineno, changed.co_qualname), [])
+            change = memory.change(fault)
             chosen = tests_of(self.reach, fault)
-            if not chosen or not old:
+            if not chosen or change is None:
                 self._decide(fault, SURVIVES)
                 continue
             self._wait_for_a_place(self.jobs)
             seconds = GRACE + SLOWER * sum(self.reach[name][0] for name in chosen)
-            self.running[in_child(self._trial(old, changed, chosen), self.folder, seconds)] = fault
+            self.running[in_child(self._trial(change, chosen), self.folder, seconds)] = fault
             if number % 50 == 49:
                 say(f"{number + 1} of {len(self.faults)} faults")
         self._wait_for_a_place(1)
@@ -182,10 +182,9 @@ class Trials:
             say(f"fails without a fault: {name}")
         return tests
 
-    def _trial(self, old: Sequence[FunctionType], changed: CodeType, chosen: Sequence[str]) -> Callable[[Path], None]:
+    def _trial(self, change: Change, chosen: Sequence[str]) -> Callable[[Path], None]:
         def work(answer: Path) -> None:
-            for function in old:
-                function.__code__ = changed
+            change()
             manager = self.items[chosen[0]].config.pluginmanager
             manager.register(Watch(answer))
             self._run(chosen)
@@ -229,30 +228,6 @@ def tests_of(reach: Reached, fault: Fault) -> list[str]:
     return chosen
 
 
-def _functions() -> dict[tuple[str, int, str], list[FunctionType]]:
-    """Every function of this repository that is in memory, by its place."""
-    found: dict[tuple[str, int, str], list[FunctionType]] = {}
-    for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(str(ROOT)):
-            code = thing.__code__
-            place = (code.co_filename[len(str(ROOT)) + 1 :], code.co_firstlineno, code.co_qualname)
-            found.setdefault(place, []).append(thing)
-    return found
-
-
-def _code_with(fault: Fault) -> CodeType:
-    """The code of the outermost function around a fault, with the fault in it."""
-    whole = compile(with_fault(fault), str(ROOT / fault.file), "exec")
-    waiting: list[CodeType] = [whole]
-    candidates = []
-    while waiting:
-        code = waiting.pop()
-        if code.co_qualname == fault.function and code.co_firstlineno <= fault.line:
-            candidates.append(code)
-        waiting += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
-    return max(candidates, key=lambda code: code.co_firstlineno)
-
-
 class _Faulty(importlib.machinery.SourceFileLoader):
     """Loads a module from a syntax tree with a fault, whatever its file says."""
 
@@ -269,7 +244,7 @@ class _Finder:
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
-        self.module = fault.file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        self.module = module_of(fault)
 
     def find_spec(self, name: str, path: object = None, target: object = None):
         if name != self.module:
