@@ -12,7 +12,7 @@ from search.results.result import Point
 from search.setup.experiment_setup import validation
 from search.setup.opened_run import open_run
 from search.state import result_files, run_folder
-from search.track import tracker
+from search.track.client import store_address
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
@@ -158,7 +158,7 @@ def _register(choice: ExportedChoice, folder: Path, name: str, alias: str) -> "R
 
     tracking = choice.experiment.tracking
     runs = choice.run.folder.path.parent
-    store = registry.Store(tracker.store(tracking.uri, runs), runs, tracking.experiment or choice.experiment.name)
+    store = registry.Store(store_address(tracking.uri, runs), runs, tracking.experiment or choice.experiment.name)
     tags = {"senet.architecture": choice.point.architecture}
     for fact, value in about(choice).items():
         if isinstance(value, str | int | float):

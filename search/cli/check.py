@@ -112,12 +112,12 @@ class Checked:
 def examine(experiment: "Experiment") -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
     from search.setup.experiment_setup import prepare
-    from search.track import tracker
+    from search.track.client import store_address, unreachable
 
     prepared = prepare(experiment)
     seconds = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")
-    silent_store = tracker.unreachable(tracker.store(experiment.tracking.uri, runs), runs)
+    silent_store = unreachable(store_address(experiment.tracking.uri, runs), runs)
     free = shutil.disk_usage(".").free
     return Checked(prepared, seconds, free, silent_store, _silent_cluster(prepared.slots.ray))
 

@@ -1,7 +1,7 @@
-"""The invariants of a run folder: what must hold, when it must, and what to do where it does not.
+"""The invariants of a run folder: what must hold, when it must, and what to do if it does not.
 
-Some hold only at rest: while a driver holds the run, results, the front and MLflow are on their way. I1 to I10 are
-numbered as the reliability tests number them; I6 (executions) leaves no trace in the folder.
+Some hold only at rest: while a driver works on the run, results, the front and MLflow are still being written. Their
+numbers are those of the reliability tests; I6 (how often a training is executed) leaves no trace in the folder.
 """
 
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.opened_run import is_complete, rules
@@ -23,20 +23,24 @@ from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
 from search.state.run_folder import RunFolder
 from search.track import projection
-from search.track import tracker as track
+from search.track.client import error_line, is_embedded, read_children, store_address
 from spaces import durable
 from spaces.errors import UserError
 
 # Names in one finding before the rest is counted.
 SHOWN = 5
-COPY, AGAIN = "restore the ledger from a copy", "type the run command again: it takes up what is there"
+COPY = "restore the ledger from a copy"
+AGAIN = "type the run command again: it takes up what is there"
 # A problem and its remedy.
 Findings = Iterator[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A run folder as it was found. ``experiment`` is None where the run has no config."""
+    """A run folder as it was found.
+
+    ``experiment`` is None if the run has no config. ``is_held``: a driver works on the run.
+    """
 
     place: RunFolder
     ledger: Ledger
@@ -47,8 +51,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Check:
-    """An invariant: its name, its words, what breaks it (problem and remedy), why it may not apply now, and what breaks
-    nothing but is good to know."""
+    """An invariant: its name, and what it says in ``words``.
+
+    ``find`` yields what breaks it, and ``note`` what breaks nothing but is good to know; ``skip`` says why it does not
+    apply now, or is empty.
+    """
 
     name: str
     words: str
@@ -139,7 +146,7 @@ def _front_written(case: Case) -> Findings:
     decides = rules(case.experiment) if case.experiment else Rules(DEFAULT)
     path = case.place.path / "front.json"
     try:
-        expected = _essence(front.compute(case.place.name, case.ledger, decides).to_dict())
+        expected = _essence(compute(case.place.name, case.ledger, decides).to_dict())
     except (UserError, LookupError, TypeError, ValueError) as error:
         yield f"noted as complete, but there is no front: {error}", COPY
         return
@@ -161,14 +168,16 @@ def _tidy(case: Case) -> Findings:
 
 
 def _tracked(case: Case) -> Findings:
-    experiment, remedy = case.experiment, f"senet-search sync {case.place.name}"
+    experiment = case.experiment
     assert experiment is not None
-    runs, name = case.place.path.parent, experiment.tracking.experiment or experiment.name
-    uri, uid = track.store(experiment.tracking.uri, runs), case.facts.uid or ""
+    remedy = f"senet-search sync {case.place.name}"
+    runs = case.place.path.parent
+    uri = store_address(experiment.tracking.uri, runs)
+    name = experiment.tracking.experiment or experiment.name
     try:
-        children = track.read(uri, runs, experiment=name, run=case.place.name, uid=uid)
+        children = read_children(uri, runs, experiment=name, run=case.place.name, uid=case.facts.uid or "")
     except Exception as error:  # MLflow throws what its database throws
-        yield f"MLflow's store cannot be read: {track.told(error)}", f"move it away, then {remedy}"
+        yield f"MLflow's store cannot be read: {error_line(error)}", f"move it away, then {remedy}"
         return
     named = {training.uid: training.name for training in case.ledger.trainings}
     groups: defaultdict[str, list[str]] = defaultdict(list)
@@ -181,6 +190,7 @@ def _tracked(case: Case) -> Findings:
 # -- when it must hold ------------------------------------------------------------------------------------------------
 
 
+# Each says why a check does not apply now, or is empty.
 def _busy(case: Case) -> str:
     return "a driver works on the run" if case.is_held else ""
 
@@ -200,8 +210,8 @@ def _unfinished(case: Case) -> str:
 def _untracked(case: Case) -> str:
     if case.experiment is None or case.facts.tracking is None:
         return "the run was not tracked"
-    uri = track.store(case.experiment.tracking.uri, case.place.path.parent)
-    return _busy(case) or ("" if track.is_embedded(uri) else "tracked on a server")
+    uri = store_address(case.experiment.tracking.uri, case.place.path.parent)
+    return _busy(case) or ("" if is_embedded(uri) else "tracked on a server")
 
 
 CHECKS = (

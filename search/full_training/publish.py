@@ -9,7 +9,7 @@ from search.full_training.plan import Plan
 from search.full_training.training_folder import CURVE, NETWORK, WEIGHTS, note, read_curve
 from search.setup.experiment_setup import Prepared, validation
 from search.state.facts import DataFact
-from search.track import tracker
+from search.track.client import error_line, store_address
 from spaces import durable
 
 
@@ -50,14 +50,14 @@ def track(plan: Plan, to: Path, record: dict[str, Any], say: Callable[[str], Non
     from search.track import single
 
     tracking = plan.experiment.tracking
-    uri = tracker.store(tracking.uri, plan.runs)
+    uri = store_address(tracking.uri, plan.runs)
     try:
         plan.runs.mkdir(parents=True, exist_ok=True)
         record["mlflow_run"] = single.send(
             _mlflow_run(plan, to, record), uri, plan.runs, experiment=tracking.experiment or plan.experiment.name
         )
     except Exception as error:  # each store throws what its own client throws
-        say(f"MLflow: {tracker.told(error)}; nothing else depends on it, and the same command tries again")
+        say(f"MLflow: {error_line(error)}; nothing else depends on it, and the same command tries again")
     else:
         note(to, record)
 

@@ -17,7 +17,8 @@ from search.setup.opened_run import rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from search.track import projection, tracker
+from search.track import projection
+from search.track.client import store_address
 from search.track.tracker import Tracker
 
 
@@ -42,7 +43,7 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     check_same_data(prepared, ledger)
     prepared = latency_setup.predicted(prepared, ledger, watcher.say)
     facts = run_facts(prepared)
-    uri = tracker.store(prepared.experiment.tracking.uri, place.path.parent)
+    uri = store_address(prepared.experiment.tracking.uri, place.path.parent)
     begun = Facts(
         tracking=config.redacted(uri),
         session_began=time.time(),

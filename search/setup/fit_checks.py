@@ -15,12 +15,12 @@ TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "
 
 
 def power_of_two(most: int) -> int:
-    """The largest that is not more."""
+    """The largest power of two that is at most ``most``."""
     return 1 << (most.bit_length() - 1)
 
 
 def fitting_batch(n_train: int) -> int:
-    """A batch size that makes about eight steps of an epoch: with one or two a learning rate says little."""
+    """A batch size with about eight steps an epoch: with one or two steps, the learning rate says little."""
     return power_of_two(max(2, n_train // 8))
 
 
@@ -49,7 +49,10 @@ def check_limits(experiment: Experiment, priced: PricedSpace) -> None:
 
 
 def check_tracking(uri: str | None) -> None:
-    """Not a check of the config alone: a run that was begun with such an address can still be looked at."""
+    """Raises UserError for an address that MLflow does not know.
+
+    Not a check of the config: a run that began with such an address can still be read.
+    """
     scheme, found, rest = (uri or "").partition(":")
     kind = scheme.partition("+")[0]  # a driver may follow, as in mysql+pymysql
     if uri is None or uri == "databricks" or (found and rest and kind in TRACKERS):
@@ -57,7 +60,7 @@ def check_tracking(uri: str | None) -> None:
     allowed = ", ".join(f"{name}:" for name in TRACKERS)
     guess = nearest(kind, TRACKERS)
     raise UserError(
-        f"`{config.redacted(uri)}` is no address that MLflow knows; allowed: {allowed}",
+        f"`{config.redacted(uri)}` is not an address that MLflow knows; allowed: {allowed}",
         hint=f"did you mean `{guess}:`?"
         if guess and found
         else "write for example http://localhost:5000, or leave it out",
@@ -75,10 +78,14 @@ def check_batch(experiment: Experiment, n_train: int) -> None:
 
 
 def check_augmentation(experiment: Experiment, dimensions: int) -> None:
-    """Signals and volumes take what has no meaning for images alone."""
+    """Raises UserError if signals or volumes are to be augmented in a way that only images can be."""
     if dimensions == 2:
         return
     for name in ("jitter", "shift", "rotation", "crop_area"):
         usual = getattr(Recipe, name)
         if getattr(experiment.train, name) != usual:
-            raise UserError(f"{name} is of images", hint=f"use `{name}: {usual:g}`", key=f"train.{name}")
+            raise UserError(
+                f"{name} applies only to image data",
+                hint=f"remove it, or write `{name}: {usual:g}`",
+                key=f"train.{name}",
+            )

@@ -7,7 +7,7 @@ from spaces.errors import ENVIRONMENT, UserError
 
 
 def machine(experiment: Experiment) -> tuple[str, Slots]:
-    """The device of this machine (cpu or cuda), and the slots. Raises UserError (code 4) if more is asked for than there is."""
+    """The device of this machine (cpu or cuda), and its slots. Raises UserError (code 4) if it has less than asked for."""
     gpus = _gpus() if _wants_gpus(experiment) else 0
     if experiment.resources.ray != "local":
         return ("cuda" if gpus else "cpu"), _slots_of_cluster(experiment)
@@ -66,7 +66,7 @@ def _gpus_per_slot(experiment: Experiment) -> float:
 
 
 def _slots_of_cluster(experiment: Experiment) -> Slots:
-    """Slots on a cluster, whose nodes decide in the end whether they have GPUs (:func:`search.execute.ray.runtime.settled`)."""
+    """Slots on a cluster. Whether its nodes have GPUs is known later: :func:`search.execute.ray.runtime.settled`."""
     resources = experiment.resources
     count = None if resources.slots == "auto" else int(resources.slots)
     cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)

@@ -1,4 +1,4 @@
-"""A run that exists, opened: its folder, ledger and experiment, what decides in it, and its front when it is asked for."""
+"""A run that exists, opened: its folder, its ledger, its experiment, and its front when it is asked for."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -57,7 +57,7 @@ class OpenedRun:
 
 @contextmanager
 def open_run(run: str, runs: Path) -> Iterator[OpenedRun]:
-    """A run by its name or its path, to be read. Raises UserError if there is none, or its config or ledger is damaged."""
+    """A run by its name or path, to be read. Raises UserError if it does not exist, or config or ledger are damaged."""
     with open_folder(run_folder.find(run, runs)) as opened:
         yield opened
 
@@ -101,8 +101,8 @@ def kept(folder: RunFolder, ledger: Ledger) -> Experiment:
 def origin(experiment: Experiment, folder: RunFolder, ledger: Ledger) -> Path:
     """The folder of the config that a run was begun with: relative paths start there.
 
-    If an older ledger does not say it, the folder above the runs folder, where it is unless --runs was given. The same if
-    the project was moved together with its runs and the images are there; otherwise the folder of the run.
+    If an older ledger does not say it: the folder above the runs folder, as it is unless --runs was given. The same if
+    the project was moved together with its runs and the images are there. Otherwise the folder of the run.
     """
     noted = ledger.facts.base
     if noted and Path(noted).is_dir():

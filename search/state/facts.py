@@ -1,7 +1,7 @@
 """What a ledger notes about a run besides architectures and trainings: one dataclass for each fact, one codec for all.
 
-A fact is a row of the ledger's table ``meta``: its name is the key, its JSON the value. The codec leaves out fields that
-are None and gives fields that older versions did not write their defaults.
+A fact is a row of the ledger's table ``meta``: its name is the key, its JSON the value. The codec leaves out fields
+that are None, and gives fields that older versions did not write their defaults.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class DataFact:
     """The images of a run, or its signals: their numbers, what they look like, and a fingerprint of all of them.
 
-    ``mean`` and ``std`` are of the training images, by channel. ``shape`` has the channels first. ``notes`` are cautions.
+    ``mean`` and ``std`` are of the training images, by channel; ``shape`` has the channels first; ``notes`` are cautions.
     """
 
     train: int = 0
@@ -102,8 +102,11 @@ class HeldOutFact:
 
 @dataclass(frozen=True)
 class HistoryStep:
-    """The front after ``trainings`` had finished, at second ``at``: its worth in points (``hypervolume``) with an interval,
-    the S to expect, and how many architectures were on it, plain included (older versions did not count them)."""
+    """The front after ``trainings`` had finished, at second ``at``.
+
+    ``hypervolume`` is its worth in points, with an interval from ``low`` to ``high``; ``score`` the S to expect;
+    ``members`` how many architectures were on it, plain included (older versions did not count them).
+    """
 
     trainings: int
     at: float
@@ -157,9 +160,9 @@ class Completion:
 class Facts:
     """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
 
-    ``config`` is the text of the resolved config and ``base`` the folder at which its relative paths start. ``tracking`` is
-    the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs. ``seconds`` is the time
-    of all sessions, ``seconds_before`` that of all but the last. ``latency`` holds measured costs by architecture (``a0``).
+    ``config`` is the text of the resolved config, and ``base`` the folder at which its relative paths start. ``tracking``
+    is the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs. ``seconds`` is the
+    time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs by architecture.
     """
 
     uid: str | None = None

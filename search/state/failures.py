@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A reason of failure. ``attempts`` in a session before it is one; ``alone``: the next with nothing beside it;
-    ``for_good``: nothing that can be changed within a run mends it."""
+    """A reason of failure, and what most often helps (``remedy``).
+
+    ``attempts``: tries in a session before the training counts as failed. ``alone``: retry with nothing else running.
+    ``for_good``: nothing that can be changed within a run mends it.
+    """
 
     remedy: str
     attempts: int = 1
@@ -16,18 +19,21 @@ class Kind:
     for_good: bool = False
 
 
-OUT_OF_MEMORY, WORKER_DIED, HANG, LOST = "out of memory", "worker died", "hang", "lost"
+OUT_OF_MEMORY = "out of memory"
+WORKER_DIED = "worker died"
+HANG = "hang"
+LOST = "lost"
 KINDS = {
     "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
         "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size", attempts=2, alone=True
     ),
-    # A training whose worker dies every time kills its worker: it is not started for ever.
+    # A training whose worker dies every time probably kills it, so the number of tries is limited.
     WORKER_DIED: Kind("the machine probably ran out of memory: use fewer resources.slots", attempts=3),
     HANG: Kind(
         "see where it stood in the detail; where a training may be silent for longer, set resources.patience", 2
     ),
-    # No fault of the training; but one that takes its node with it each time is not started for ever.
+    # Not a fault of the training; but one that takes its node down each time must not be started without end.
     LOST: Kind("its node left the cluster each time, or did not fit: see why, and type the same command again", 10),
     "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
     "no result": Kind("the evaluation must end with a last report"),
@@ -36,12 +42,12 @@ _OTHER = Kind("mend the cause and type the same command again")
 
 
 def kind(reason: str) -> Kind:
-    """What is known of a reason; of an exception's name, what holds for all."""
+    """What is known about a reason; the same for every name of an exception."""
     return KINDS.get(reason, _OTHER)
 
 
 def unusable(metrics: Mapping[str, float]) -> str:
-    """Why metrics cannot be a result, or nothing. A number that is none must never reach an average."""
+    """Why metrics cannot be a result, or an empty string. NaN and infinity must never reach an average."""
     accuracy = metrics.get("val_accuracy")
     if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
         return "no accuracy"

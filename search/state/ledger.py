@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from search.state import schema as ledger_file
+from search.state import schema
 from search.state.counts import TrainingCounts
 from search.state.facts import Facts
 from search.state.records import SHARE, Entry, Role, Training
@@ -28,17 +28,17 @@ from spaces.space import Space
 
 
 class Ledger:
-    """The ledger of one run. Keeps a copy of all rows in memory; only the driver of a run may write, and who only reads
-    sees the moment at which it was opened.
+    """The ledger of one run, with a copy of all rows in memory. Only the driver of the run may write.
 
-    Raises UserError (code 4) where the file is damaged, or was written by a newer version.
+    A reader sees a snapshot taken when it opened the file. Raises UserError (code 4) if the file is damaged, or was
+    written by a newer version.
     """
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
         self._path = path
-        self._db = ledger_file.connect(path, read_only=read_only)
-        with ledger_file.named(path), _readable(path):
-            if read_only:  # until it is closed rows and facts are of one moment, whoever writes meanwhile
+        self._db = schema.connect(path, read_only=read_only)
+        with schema.named(path), _readable(path):
+            if read_only:  # until it is closed, rows and facts are one snapshot, whoever writes meanwhile
                 self._db.execute("BEGIN")
             noted = self._db.execute("SELECT key, value FROM meta")
             self._facts = Facts.from_json({row["key"]: json.loads(row["value"]) for row in noted})
@@ -91,7 +91,7 @@ class Ledger:
             row = (entry.number, key, label, json.dumps(entry.price))
             with self._write("enter"):
                 self._db.execute("INSERT INTO architectures (number, key, words, price) VALUES (?, ?, ?, ?)", row)
-                ledger_file.sign(self._db, "architectures", entry.number)
+                schema.sign(self._db, "architectures", entry.number)
             self.entries.append(entry)
             self._by_key[key] = entry
         return self._by_key[key]
@@ -171,7 +171,7 @@ class Ledger:
     def _write(self, what: str) -> Iterator[None]:
         """One transaction: all of it is on disk afterwards, or none of it."""
         failpoint(f"before_{what}")
-        with ledger_file.named(self._path):
+        with schema.named(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -190,18 +190,19 @@ class Ledger:
             "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", rows
         )
         for key in values:
-            ledger_file.sign(self._db, "meta", key)
+            schema.sign(self._db, "meta", key)
 
     def _insert(self, training: Training) -> None:
         self._db.execute(
-            "INSERT INTO trainings (number, uid, architecture, block, replicate, role, origin, proposal, state, created)"
+            "INSERT INTO trainings"
+            " (number, uid, architecture, block, replicate, role, origin, proposal, state, created)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 training.number, training.uid, training.architecture, training.seed.block, training.seed.replicate,
                 training.role, training.origin, json.dumps(training.proposal), training.state, training.created,
             ),
         )  # fmt: skip
-        ledger_file.sign(self._db, "trainings", training.number)
+        schema.sign(self._db, "trainings", training.number)
 
     def _update(self, uid: str, **changes: Any) -> Training:
         number = self._by_uid[uid]
@@ -209,7 +210,7 @@ class Ledger:
         values = [json.dumps(value) if name in ("metrics", "curve") else value for name, value in changes.items()]
         with self._write(str(changes.get("state", "progress"))):
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
-            ledger_file.sign(self._db, "trainings", number)
+            schema.sign(self._db, "trainings", number)
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
         self.counts.remove(self.trainings[number])
         self.trainings[number] = _training(row)
@@ -219,12 +220,12 @@ class Ledger:
 
 @contextmanager
 def _readable(path: Path | str) -> Iterator[None]:
-    """What a row holds must be what we write, also in a ledger of a version without checksums."""
+    """Turns what a row cannot hold into UserError (code 4); versions without checksums may have such rows."""
     try:
         yield
     except (ValueError, LookupError, TypeError) as error:
         fault = " ".join(str(error).split())
-        raise UserError(f"the ledger {path} is damaged: {fault}", hint=ledger_file.COPY, code=ENVIRONMENT) from error
+        raise UserError(f"the ledger {path} is damaged: {fault}", hint=schema.COPY, code=ENVIRONMENT) from error
 
 
 def _check_numbers(*tables: Sequence[Entry] | Sequence[Training]) -> None:
@@ -244,10 +245,29 @@ def _entry(row: sqlite3.Row) -> Entry:
 
 def _training(row: sqlite3.Row) -> Training:
     return Training(
-        number=row["number"], uid=row["uid"], architecture=row["architecture"],
-        seed=Seed(row["block"], row["replicate"]), role=row["role"], origin=row["origin"], state=row["state"],
-        attempts=row["attempts"], epoch=row["epoch"], created=row["created"], started=row["started"],
-        ended=row["ended"], reason=row["reason"] or "", detail=row["detail"] or "",
-        metrics=json.loads(row["metrics"] or "{}"), curve=json.loads(row["curve"] or "[]"), correct=row["correct"],
-        weights=row["weights"] or "" if "weights" in row.keys() else "", proposal=json.loads(row["proposal"] or "null"),  # noqa: SIM118
-    )  # fmt: skip
+        number=row["number"],
+        uid=row["uid"],
+        architecture=row["architecture"],
+        seed=Seed(row["block"], row["replicate"]),
+        role=row["role"],
+        origin=row["origin"],
+        state=row["state"],
+        attempts=row["attempts"],
+        epoch=row["epoch"],
+        created=row["created"],
+        started=row["started"],
+        ended=row["ended"],
+        reason=row["reason"] or "",
+        detail=row["detail"] or "",
+        metrics=json.loads(row["metrics"] or "{}"),
+        curve=json.loads(row["curve"] or "[]"),
+        correct=row["correct"],
+        weights=_weights(row),
+        proposal=json.loads(row["proposal"] or "null"),
+    )
+
+
+def _weights(row: sqlite3.Row) -> str:
+    """The checksum of the weights; ledgers of the first version have no such column."""
+    columns = row.keys()
+    return row["weights"] or "" if "weights" in columns else ""

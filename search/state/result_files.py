@@ -27,7 +27,7 @@ def save(path: Path, uid: str, outcome: Outcome) -> None:
 
 
 def adopt(trainings: Path, uid: str) -> Outcome | None:
-    """The result that a worker left; None if there is none, it is damaged, or the weights that it names are not whole."""
+    """The result that a worker left; None if it is missing or damaged, or the weights that it names are not whole."""
     path = trainings / uid / RESULT
     outcome = decode(uid, path.read_bytes()) if path.exists() else None
     if outcome is None or not has_weights(trainings, uid, outcome):

@@ -17,7 +17,7 @@ from spaces.errors import ENVIRONMENT, UserError, nearest
 from spaces.failpoints import failpoint
 
 RUNS = Path("runs")
-# What stands in a folder that a driver was killed in before it had made the ledger.
+# Files in the folder of a run whose driver was killed before it had made the ledger.
 _FIRST = {"lock", "trainings", "ledger.sqlite-wal", "ledger.sqlite-shm"}
 MAKE_ROOM = "make room and type the same command again: nothing that finished is lost"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -51,12 +51,12 @@ class RunFolder:
 
     @property
     def status(self) -> Path:
-        """How far the run is, for machines that only share the folder."""
+        """The file that says how far the run is, for machines that share the folder but cannot read the ledger."""
         return self.path / "status.json"
 
     @property
     def host(self) -> str:
-        """The machine of the last driver; empty where none is known."""
+        """The machine of the last driver; empty if it is not known."""
         try:
             return str(json.loads((self.path / "lock").read_text(errors="replace"))["host"])
         except (OSError, ValueError, KeyError, TypeError):  # none yet, or one that writes it just now
@@ -75,7 +75,7 @@ class RunFolder:
         return self.ledger.exists()
 
     def create(self) -> None:
-        """Makes the folder. Raises UserError where it cannot, or where it is full of something else."""
+        """Makes the folder. Raises UserError if that fails, or if it holds something else."""
         self.check()
         if self.path.exists() and not self.exists and {path.name for path in self.path.iterdir()} - _FIRST:
             raise UserError(
@@ -100,7 +100,7 @@ class RunFolder:
         return self.config.exists() and self.config.read_bytes() == config.encode()
 
     def check(self) -> None:
-        """Raises UserError (code 4) where the ledger lost what the folder remembers, so that none is begun anew over it."""
+        """Raises UserError (code 4) if the ledger is empty but the run has begun: a new one would forget its results."""
         if self.exists and not self.ledger.stat().st_size and (self.config.exists() or any(self.trainings.glob("*"))):
             raise UserError(
                 f"the ledger {self.ledger} is empty, but the run has begun",
@@ -109,7 +109,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; the lock dies with it. Raises UserError (code 4) naming who holds it."""
+        """Holds the run for this process; the lock ends with it. Raises UserError (code 4) that names the holder."""
         try:
             opened = (self.path / "lock").open("a+", errors="replace")
         except PermissionError as error:
@@ -134,7 +134,7 @@ class RunFolder:
 
 
 def make(path: Path, *, hint: str) -> None:
-    """Makes a folder. Raises UserError (code 4) where it cannot."""
+    """Makes a folder. Raises UserError (code 4) if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -142,14 +142,14 @@ def make(path: Path, *, hint: str) -> None:
 
 
 def write(path: Path, content: bytes, *, option: str) -> None:
-    """Writes a file where a person said by an option. Raises UserError where that is no place for one."""
+    """Writes a file to the place that an option gave. Raises UserError if a file cannot be written there."""
     hint = f"choose another place with {option} FILE"
     if path.is_dir():
         raise UserError(f"{path} is a folder, not a file", hint=hint)
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}", hint=f"make it first, or {hint}")
     try:
-        if path.exists() and not path.is_file():  # such as /dev/stdout, which must not be replaced by a file
+        if path.exists() and not path.is_file():  # /dev/stdout, for example, must not be replaced by a file
             path.write_bytes(content)
         else:
             durable.write(path, content)
@@ -159,7 +159,7 @@ def write(path: Path, content: bytes, *, option: str) -> None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """A disk that takes no more becomes an error for people (code 4)."""
+    """Turns the error of a full disk into a UserError (code 4)."""
     try:
         yield
     except OSError as error:
@@ -171,8 +171,10 @@ def writable(path: Path) -> Iterator[None]:
 
 
 def find(run: str, runs: Path = RUNS, *, or_else: Collection[str] = ()) -> RunFolder:
-    """The folder of an existing run, given its name or its path. Raises UserError with the nearest name, be it of a run or
-    of what else the caller takes."""
+    """The folder of an existing run, given its name or its path.
+
+    Raises UserError with the nearest name: of a run, or of ``or_else``, which the caller takes as well.
+    """
     for path in (Path(run), runs / run):
         if RunFolder(path).exists:
             return RunFolder(path.resolve())
@@ -193,12 +195,12 @@ def names(runs: Path = RUNS) -> list[str]:
 
 
 def option(runs: Path) -> str:
-    """What a command needs besides the name of a run in this folder, for a person to type."""
+    """The option that a command needs to find a run in this folder; empty for the usual folder."""
     return "" if runs.resolve() == RUNS.resolve() else f" --runs {shlex.quote(shown(runs.resolve()))}"
 
 
 def command(place: RunFolder, name: str, *more: str) -> str:
-    """The command that goes on with a run, from the copy of its config; ``name`` is what that calls it."""
+    """The command that continues a run from the copy of its config; ``name`` is the name in that config."""
     renamed = [] if name == place.name else [f"--set name={place.name}"]
     words = ["senet-search run", shlex.quote(shown(place.config.resolve())), *renamed, *more]
     return " ".join(words) + option(place.path.parent)

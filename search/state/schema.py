@@ -3,29 +3,31 @@
 SQLite notices a broken page, but not a changed digit: so each row carries a SHA-256 of its values.
 """
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 SCHEMA_VERSION = 2
-# In the order in which they are made; the first column is what a row is known by.
+# In the order in which they are made; the first column is the key of a row.
 TABLES = {
     "meta": ("key", "value"),
     "architectures": ("number", "key", "words", "price"),
     "trainings": (
-        "number", "uid", "architecture", "block", "replicate", "role", "origin", "proposal", "state", "attempts", "epoch",
-        "metrics", "curve", "correct", "reason", "detail", "created", "started", "ended", "weights",
+        "number", "uid", "architecture", "block", "replicate", "role", "origin", "proposal", "state", "attempts",
+        "epoch", "metrics", "curve", "correct", "reason", "detail", "created", "started", "ended", "weights",
     ),
 }  # fmt: skip
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT) STRICT",
-    """CREATE TABLE architectures (
-    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, words TEXT NOT NULL, price TEXT NOT NULL, sha256 TEXT) STRICT""",
+    # Also the spaces and line ends are part of a ledger's file: never change them.
+    "CREATE TABLE architectures (\n"
+    "    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, words TEXT NOT NULL, price TEXT NOT NULL, "
+    "sha256 TEXT) STRICT",
     """CREATE TABLE trainings (
     number INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,
     architecture INTEGER NOT NULL REFERENCES architectures (number),
@@ -38,14 +40,15 @@ _SCHEMA = (
     created REAL NOT NULL, started REAL, ended REAL, weights TEXT, sha256 TEXT,
     UNIQUE (architecture, block, replicate)) STRICT""",
 )
-# What an older version had no column for.
+# By older version: the columns that it did not have.
 _NEW = {1: {"weights"}}
 COPY = "restore it from a copy"
 
 
 def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
-    """The ledger's file, of this version and whole; one of an older version is brought up to this one, unless it is
-    only read. Raises UserError (code 4) where it is damaged, empty, newer, or cannot be opened.
+    """The ledger's file, checked; a file of an older version is brought up to this one unless ``read_only``.
+
+    Raises UserError (code 4) if it is damaged, empty, newer, or cannot be opened.
 
     Autocommit mode: transactions are written out where they begin and end. Threads share it; one at a time writes.
     """
@@ -64,7 +67,7 @@ def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
 
 @contextmanager
 def named(path: Path | str) -> Iterator[None]:
-    """SQLite's errors, with the file that they are about."""
+    """Turns SQLite's errors into UserError (code 4) that names the file."""
     try:
         yield
     except sqlite3.IntegrityError:
@@ -112,7 +115,7 @@ def _damaged(path: Path | str, fault: object) -> UserError:
 
 
 def _fault(db: sqlite3.Connection, version: int) -> str:
-    """The first thing that is wrong with pages, tables or rows; empty where all is well."""
+    """The first thing that is wrong with pages, tables or rows; empty if all is well."""
     fault = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
     if fault != "ok":
         return " ".join(fault.split())
@@ -161,4 +164,4 @@ def _upgrade(db: sqlite3.Connection, version: int) -> None:
 def _digest(*values: object) -> str:
     """SHA-256 of a row as JSON; a BLOB as its hexadecimal digits."""
     plain = [value.hex() if isinstance(value, bytes) else value for value in values]
-    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+    return durable.sha256_of(json.dumps(plain).encode())

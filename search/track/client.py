@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 RUN_UID = "senet.run_uid"
 
 
+def store_address(uri: str | None, runs: Path) -> str:
+    """Where to track: the config's URI, else MLFLOW_TRACKING_URI, else a SQLite file beside the runs."""
+    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
+
+
 def is_embedded(uri: str) -> bool:
     return uri.startswith("sqlite:")
 
@@ -32,11 +37,11 @@ def unreachable(uri: str, runs: Path) -> str:
     try:
         connect(uri, runs)
     except Exception as error:  # each store throws what its own client throws
-        return told(error)
+        return error_line(error)
     return ""
 
 
-def read(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
+def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
     """The trainings of a run as MLflow has them; none where the store, the experiment or the run is not there."""
     if is_embedded(uri) and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
         return []  # to look must not make it
@@ -58,7 +63,7 @@ def connect(uri: str, runs: Path) -> MlflowClient:
     return client
 
 
-def told(error: Exception) -> str:
+def error_line(error: Exception) -> str:
     """The first line of what a store's client threw, or the cause that it names at its end; without secrets."""
     line = (str(error).splitlines() or [""])[0]
     cause = line.partition("(Caused by ")[2]
@@ -66,7 +71,7 @@ def told(error: Exception) -> str:
 
 
 def artifact_root(uri: str, runs: Path) -> str | None:
-    """Where our own store keeps files, which MLflow would put below the working directory; a server has its own place."""
+    """Where our own store keeps files (MLflow would put them below the working directory); None for a server."""
     return (runs.resolve() / "mlartifacts").as_uri() if is_embedded(uri) else None
 
 

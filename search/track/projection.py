@@ -26,6 +26,8 @@ _TABLE = (
     *(measure.overhead for measure in MEASURES.values()), "architecture",
 )  # fmt: skip
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
+# Facts that say in what a run was trained.
+_ENVIRONMENT = ("versions", "machine", "device", "git", "slots")
 STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
 ENDED = ("FINISHED", "FAILED")
 # Stores may keep fewer digits than a double has.
@@ -49,8 +51,10 @@ def is_told(training: Training) -> bool:
 
 
 def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
-    """The parameters of the parent, from what the ledger notes of a run; and as ``config`` its config, as ``environment``
-    in what it ran, as ``tags`` its git state, as ``input`` its images.
+    """The parameters of the parent, from the facts of a run.
+
+    Beside them: ``config``, the text; ``environment``, versions and machine; ``tags``, the git state; ``input``, the
+    images.
     """
     data = facts.data or DataFact()
     stored = facts.to_json()
@@ -59,7 +63,7 @@ def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
         "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
         "space": facts.space.size if facts.space else "", "device": facts.device, "config": facts.config,
         "data_fingerprint": data.fingerprint,
-        "environment": {name: stored[name] for name in ("versions", "machine", "device", "git", "slots") if name in stored},
+        "environment": {name: stored[name] for name in _ENVIRONMENT if name in stored},
         "tags": git_tags(facts.git or GitFact()), "input": dataset(experiment, data),
     }  # fmt: skip
 
@@ -126,7 +130,7 @@ def curve(training: Training) -> list[tuple[int, str, float]]:
 
 
 def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Training, dict[str, str], dict[str, float]]]:
-    """Each training of the front's points with the tags and numbers of its architecture; one represents it in charts."""
+    """Each training with the tags and numbers of its architecture; one of them represents it in charts."""
     for point in front.points:
         # Rounded to fit the columns of MLflow's table; front.json has every digit.
         numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
@@ -171,7 +175,7 @@ def worth(step: HistoryStep) -> dict[str, float]:
 
 
 def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
-    """Whose weights MLflow has too: of each member of the front the training that ``export`` takes, where one kept any."""
+    """The trainings whose weights MLflow gets: of each member of the front the one that ``export`` takes."""
     members, found = {point.number for point in front.members}, defaultdict(list)
     for training in trainings:
         if training.state == "finished" and training.weights and training.architecture in members:

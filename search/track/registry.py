@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.config_error import redacted
-from search.track.client import alone, artifact_root, connect, experiment_id, told
+from search.track.client import alone, artifact_root, connect, error_line, experiment_id
 from search.track.views import UID
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -69,14 +69,15 @@ def register(
             return _version(client, logged, name, alias, run, tags)
     except Exception as error:  # each store throws what its own client throws
         raise UserError(
-            f"cannot register `{name}` in MLflow at {redacted(store.uri)}: {told(error)}",
-            hint=f"the network is in {exported}; type the same command with --force when the store is there", code=ENVIRONMENT,
-        ) from error  # fmt: skip
+            f"cannot register `{name}` in MLflow at {redacted(store.uri)}: {error_line(error)}",
+            hint=f"the network is in {exported}; type the same command with --force when the store is there",
+            code=ENVIRONMENT,
+        ) from error
 
 
 @contextmanager
 def _meant(uri: str) -> Iterator[None]:
-    """MLflow's registry looks for the logged model in the store that the environment names, whatever its client's is."""
+    """Names the store in the environment: MLflow's registry looks there for the logged model, whatever its client says."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     os.environ["MLFLOW_TRACKING_URI"] = uri
     try:
@@ -100,7 +101,7 @@ def _from_pixels(exported: Path) -> tuple[Any, Any]:
 
 
 def _write(network: Any, example: Any, to: Path) -> None:
-    """The network as MLflow keeps one: a torch.export program of any batch size, with what goes in and what comes out."""
+    """Writes the network as MLflow keeps one: a torch.export program of any batch size, with its signature."""
     import mlflow.pytorch
     import numpy as np
     import torch

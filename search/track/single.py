@@ -26,7 +26,7 @@ class Single:
 
 
 def send(single: Single, uri: str, runs: Path, *, experiment: str) -> str:
-    """Sends what the store does not have yet, and returns the id of its run. Raises whatever the store's client does."""
+    """Sends what the store does not have yet; returns the id of its run. Raises what the store's client raises."""
     from mlflow.entities import Metric, Param
 
     client = connect(uri, runs)

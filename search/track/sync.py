@@ -14,7 +14,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
 from search.track import projection
-from search.track import tracker as track
+from search.track.client import store_address
 from search.track.tracker import Tracker
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
@@ -89,7 +89,7 @@ def _uri(experiment: Experiment, place: RunFolder) -> str:
     """Where to send. A run keeps no password: an address that had one must be given again."""
     noted = experiment.tracking.uri
     if noted is None or "***" not in noted:
-        return track.store(noted, place.path.parent)
+        return store_address(noted, place.path.parent)
     if "MLFLOW_TRACKING_URI" not in os.environ:
         raise UserError(
             f"the address {noted} was kept without its password",

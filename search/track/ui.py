@@ -11,8 +11,8 @@ from pathlib import Path
 
 from search import config
 from search.setup.opened_run import open_run
-from search.track import tracker as track
-from search.track import views as mlflow_ui
+from search.track.client import is_embedded, store_address
+from search.track.views import free_port, link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
 
@@ -21,18 +21,18 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     with open_run(run, runs) as opened:
         place = opened.folder
         runs = place.path.parent
-        uri = track.store(opened.experiment.tracking.uri, runs)
+        uri = store_address(opened.experiment.tracking.uri, runs)
         number = opened.facts.mlflow_experiment
     if not number:
         raise UserError(
             f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT
         )
-    if not track.is_embedded(uri):
-        say(f"{run} is tracked elsewhere. Open {mlflow_ui.link(config.redacted(uri), number, place.name)}")
+    if not is_embedded(uri):
+        say(f"{run} is tracked elsewhere. Open {link(config.redacted(uri), number, place.name)}")
         return
     free = _free_port(port)
-    argv, env = mlflow_ui.ui_command(uri, runs, free)
-    say(f"MLflow for this computer only: {mlflow_ui.link(f'http://127.0.0.1:{free}', number, place.name)}")
+    argv, env = ui_command(uri, runs, free)
+    say(f"MLflow for this computer only: {link(f'http://127.0.0.1:{free}', number, place.name)}")
     say("It starts (about ten seconds); Ctrl-C stops it.")
     with tempfile.TemporaryFile() as said:
         server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=said, stderr=subprocess.STDOUT)
@@ -53,13 +53,13 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
 
 def _free_port(preferred: int) -> int:
     try:
-        return mlflow_ui.free_port(preferred)
+        return free_port(preferred)
     except OSError as error:  # those below 1024 are not for everybody
         raise UserError(str(error), hint="choose another with --port, from 1024 on", code=ENVIRONMENT) from error
 
 
 def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None]) -> None:
-    """Says when the server answers, and returns when it has ended by itself. Raises KeyboardInterrupt when it is told to."""
+    """Says when the server answers; returns when it has ended by itself. Raises KeyboardInterrupt on a signal to end."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

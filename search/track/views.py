@@ -28,8 +28,8 @@ QUIET = {
 _NOTE = """
 One parent run for each search, one child for each training. `gain` is in points of validation accuracy over the plain
 network, with its interval `gain_low .. gain_high`; overheads are in percent. Sort by `gain_low`: the first row is the
-safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds. The parent's description has the
-table, its artifacts `report.html`. `senet-search ui RUN` opens the prepared chart."""
+safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds. The parent's description
+has the table, its artifacts `report.html`. `senet-search ui RUN` opens the prepared chart."""
 
 
 def note(verdicts: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ def test_a_search_over_signals_ends_with_a_front(tmp_path):
 
 
 def test_brightness_of_signals_is_refused():
-    with pytest.raises(ConfigError, match="jitter is of images"):
+    with pytest.raises(ConfigError, match="jitter applies only to image data"):
         prepare(load(CONFIG, ["train.jitter=0.2"]))
 
 

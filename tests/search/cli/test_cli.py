@@ -93,7 +93,7 @@ class TestDemo:
         assert {len(t.correct) for t in ledger.trainings} == {(1138 + 7) // 8}
 
     def test_mlflow_holds_one_parent_and_a_child_for_each_training(self, finished):
-        from search.track.tracker import connect
+        from search.track.client import connect
 
         where, _, _ = finished
         runs = where / "runs"

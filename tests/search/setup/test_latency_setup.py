@@ -1,4 +1,4 @@
-"""Latency as an objective: what it costs is made up here (three per cent for each SE), so that no clock decides a test."""
+"""Latency as an objective. Its cost is made up here (3 percent for each SE), so that no clock decides a test."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -19,7 +19,8 @@ from tests.search import ledgers
 
 CONFIG = {
     "data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"},
-    "objectives": [{"metric": "accuracy"}, {"metric": "latency", "limit": 7}], "latency": {"samples": 20, "seconds": 0.05},
+    "objectives": [{"metric": "accuracy"}, {"metric": "latency", "limit": 7}],
+    "latency": {"samples": 20, "seconds": 0.05},
     "evaluate": "train",
 }  # fmt: skip
 

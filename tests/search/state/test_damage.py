@@ -15,7 +15,7 @@ import pytest
 
 from search import config, session
 from search.config import Experiment
-from search.doctor.examine import examine
+from search.doctor.diagnosis import examine
 from search.report.refresh import refresh_run
 from search.report.status import read_status
 from search.results import compute as front
@@ -31,8 +31,13 @@ from spaces import UserError, durable
 
 DRIVER = Path(__file__).parents[1] / "killable.py"
 TRAININGS = 16
-EXPERIMENT = {"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": TRAININGS},
-              "evaluate": "python:mine:accuracy"}  # fmt: skip
+EXPERIMENT = {
+    "name": "run",
+    "data": "digits",
+    "model": {"backbone": "cifar_resnet8"},
+    "budget": {"trainings": TRAININGS},
+    "evaluate": "python:mine:accuracy",
+}
 RULES = Rules(DEFAULT)
 DAMAGES = [*(("cut", tenth) for tenth in range(10)), *(("flip", tenth) for tenth in range(10))]
 # Files that are made from the ledger, and what a run that has ended is made of.

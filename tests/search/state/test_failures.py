@@ -121,7 +121,9 @@ def stuck():
     if sys.argv[2] == "hang":
         threading.Event().wait()
 
-assignment = Assignment(uid="abc", number=0, architecture="net/-", seed=Seed(0), params=1.0, keep_weights=False, patience=2.0)
+assignment = Assignment(
+    uid="abc", number=0, architecture="net/-", seed=Seed(0), params=1.0, keep_weights=False, patience=2.0
+)
 for item in worker.work(assignment, evaluate, Path(sys.argv[1])):
     print(item.epoch if isinstance(item, Progress) else item.metrics["val_accuracy"], flush=True)
 """

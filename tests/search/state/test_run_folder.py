@@ -52,7 +52,10 @@ def test_one_driver_at_a_time_and_the_lock_dies_with_its_process(tmp_path):
         pass
     assert caught.value.code == 4
     assert '"pid"' in caught.value.message
-    program = f"import os; from pathlib import Path; from search.state.run_folder import RunFolder\nwith RunFolder(Path({str(run.path)!r})).lock(): os._exit(9)"
+    program = (
+        "import os; from pathlib import Path; from search.state.run_folder import RunFolder\n"
+        f"with RunFolder(Path({str(run.path)!r})).lock(): os._exit(9)"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
     with run.lock():
         pass

@@ -6,7 +6,8 @@ from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
-from search.track.tracker import Tracker, read
+from search.track.client import read_children
+from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 from tests.search.servers import Postgres, Server, postgres_programs
@@ -58,7 +59,9 @@ def test_a_run_is_tracked_and_sent_again_without_doubles(tmp_path, server, ledge
     found = front.compute("run", ledger, Rules(DEFAULT))
     assert sending.close(found, tmp_path, ledger.trainings, status="FINISHED") == []
     assert said == []
-    children = {child.uid: child.status for child in read(server.uri, tmp_path, experiment="run", run="run", uid="u")}
+    children = {
+        child.uid: child.status for child in read_children(server.uri, tmp_path, experiment="run", run="run", uid="u")
+    }
     assert children == {t.uid: "FAILED" if t.state == "failed" else "FINISHED" for t in ledger.trainings}
     rows = server.database.query("SELECT count(*) FROM runs")
     assert rows == [(10,)]  # the parent and nine children

@@ -11,7 +11,7 @@ import pytest
 from search import config
 from search.cli import app
 from search.config import Experiment
-from search.doctor import examine as doctor
+from search.doctor import diagnosis as doctor
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -22,8 +22,8 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection
 from search.track import sync as command
-from search.track import tracker as track
 from search.track import views as mlflow_ui
+from search.track.client import RUN_UID, connect, store_address
 from search.track.views import UID
 from senet_nas.recipe import Seed
 from spaces import UserError, durable
@@ -77,7 +77,7 @@ def runs(template, tmp_path, monkeypatch):
 
 
 def read(runs):
-    client = track.connect(track.store(None, runs), runs)
+    client = connect(store_address(None, runs), runs)
     experiment = client.get_experiment_by_name("run")
     found = client.search_runs([experiment.experiment_id], max_results=100)
     (parent,) = (run for run in found if run.data.tags["senet.kind"] == "search")
@@ -178,7 +178,7 @@ def test_a_store_that_was_deleted_is_made_again_and_found_by_ui(runs):
     _, parent, _ = read(runs)
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         assert ledger.facts.mlflow_experiment == parent.info.experiment_id
-        assert ledger.facts.tracking == track.store(None, runs)
+        assert ledger.facts.tracking == store_address(None, runs)
 
 
 def double(client, parent, child):
@@ -230,7 +230,7 @@ def test_a_parent_that_was_killed_before_its_parameters_gets_them(runs):
     client, parent, children = read(runs)
     for run in (parent, *children.values()):
         client.delete_run(run.info.run_id)
-    tags = {"senet.kind": "search", track.RUN_UID: "u1", "senet.run": "run"}
+    tags = {"senet.kind": "search", RUN_UID: "u1", "senet.run": "run"}
     made = client.create_run(parent.info.experiment_id, tags=tags)
     command.sync("run", runs)
     _, again, _ = read(runs)

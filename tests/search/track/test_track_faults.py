@@ -11,8 +11,9 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
 from search.track import views as mlflow_ui
+from search.track.client import read_children, unreachable
 from search.track.projection import is_told
-from search.track.tracker import Tracker, read, unreachable
+from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 from tests.search.servers import Server
@@ -125,9 +126,9 @@ def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledge
         for training in ledger.trainings[: N // 2]:
             sending.training(training, ledger.entries[training.architecture])
         deadline = time.monotonic() + 60
-        while len(sending._ended) < N // 2 and time.monotonic() < deadline:
+        while len(sending._sender._ended) < N // 2 and time.monotonic() < deadline:
             threading.Event().wait(0.05)
-        assert len(sending._ended) == N // 2
+        assert len(sending._sender._ended) == N // 2
         server.stop()
         began = time.monotonic()
         for training in ledger.trainings[N // 2 :]:
@@ -139,7 +140,7 @@ def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledge
         found = front.compute("run", ledger, Rules(DEFAULT))
         again = tracker(tmp_path, server.uri, [])
         assert again.rebuild(found, tmp_path, ledger.trainings, ledger.entries, status="FINISHED") == N
-        children = read(server.uri, tmp_path, experiment="run", run="run", uid="u")
+        children = read_children(server.uri, tmp_path, experiment="run", run="run", uid="u")
         assert {child.uid for child in children} == {t.uid for t in ledger.trainings if is_told(t)}
         assert {child.status for child in children} == {"FINISHED"}
     finally:

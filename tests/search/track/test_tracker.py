@@ -18,7 +18,8 @@ from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
 from search.track import projection
 from search.track import views as mlflow_ui
-from search.track.tracker import Tracker, connect, store
+from search.track.client import connect, store_address
+from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
 from spaces.spec import Site
 from tests.search import ledgers
@@ -32,7 +33,7 @@ KEYS = {"net/-/-": "plain", "net/-/avg:fc2:sigmoid@pre_addition": "stage 2: avg 
 def template(tmp_path_factory):
     """An empty store: its schema takes seconds to make, so it is made once and copied."""
     runs = tmp_path_factory.mktemp("template")
-    connect(store(None, runs), runs)
+    connect(store_address(None, runs), runs)
     return runs / "mlflow.db"
 
 
@@ -57,7 +58,7 @@ def ledger():
 
 
 def tracker_of(runs, *, uri=None, run="run", **more):
-    return Tracker(uri or store(None, runs), experiment="run", run=run, runs=runs, describe=DESCRIBE, **more)
+    return Tracker(uri or store_address(None, runs), experiment="run", run=run, runs=runs, describe=DESCRIBE, **more)
 
 
 def track(runs, ledger, *, status="FINISHED", timeout=60.0, history=(), **more):
@@ -71,7 +72,7 @@ def track(runs, ledger, *, status="FINISHED", timeout=60.0, history=(), **more):
 
 
 def read_all(runs):
-    client = connect(store(None, runs), runs)
+    client = connect(store_address(None, runs), runs)
     experiment = client.get_experiment_by_name("run")
     found = client.search_runs([experiment.experiment_id], max_results=1000)
     parents = [r for r in found if r.data.tags["senet.kind"] == "search"]
@@ -256,10 +257,14 @@ def test_a_child_has_a_dozen_metrics_at_most_and_four_curves(ledger):
 
 def test_the_parent_says_from_which_commit_and_data_and_in_what_it_ran(runs, ledger):
     state = GitFact(commit="c" * 40, dirty=True, branch="main")
-    about = {**DESCRIBE, "environment": {"versions": {"torch": "2"}, "git": encode(state)}, "tags": projection.git_tags(state),
-             "input": {"name": "digits", "digest": "0123456789abcdef", "source": "{}", "profile": '{"train": 10}'}}  # fmt: skip
+    about = {
+        **DESCRIBE,
+        "environment": {"versions": {"torch": "2"}, "git": encode(state)},
+        "tags": projection.git_tags(state),
+        "input": {"name": "digits", "digest": "0123456789abcdef", "source": "{}", "profile": '{"train": 10}'},
+    }
     for _ in range(2):  # sent again it is the same
-        tracker = Tracker(store(None, runs), experiment="run", run="run", runs=runs, describe=about)
+        tracker = Tracker(store_address(None, runs), experiment="run", run="run", runs=runs, describe=about)
         tracker.start()
         assert tracker.close(None, runs, [], status="FINISHED") == []
     client, _, (parent,), _ = read_all(runs)
@@ -291,7 +296,7 @@ def test_of_weights_only_those_of_the_front_are_there(runs, ledger):
 
 
 def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledger, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store(None, runs))  # load_table asks the store of the environment
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store_address(None, runs))  # load_table asks the store of the environment
     for _ in range(2):
         assert track(runs, ledger) == []
     client, experiment, _, _ = read(runs)
@@ -357,10 +362,10 @@ def test_a_server_that_never_answers_is_not_waited_for(runs, ledger):
 
 def test_precedence_of_the_store(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert store(None, tmp_path) == f"sqlite:///{tmp_path.resolve()}/mlflow.db"
+    assert store_address(None, tmp_path) == f"sqlite:///{tmp_path.resolve()}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
-    assert store(None, tmp_path) == "http://server"
-    assert store("http://mine", tmp_path) == "http://mine"
+    assert store_address(None, tmp_path) == "http://server"
+    assert store_address("http://mine", tmp_path) == "http://mine"
 
 
 def test_the_ui_listens_on_this_machine_only(tmp_path):

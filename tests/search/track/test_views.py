@@ -1,4 +1,4 @@
-"""What a person sees after a real run: MLflow's pages at the address that `ui` prints, and the report, in a real browser."""
+"""What a person sees after a real run: MLflow's pages at the address that `ui` prints, and the report, in a browser."""
 
 import json
 import os

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from search.config import ConfigError, Experiment
-from search.doctor.examine import examine
+from search.doctor.diagnosis import examine
 from search.execute import environment
 from search.execute.ray import cluster as joined
 from search.state import result_files

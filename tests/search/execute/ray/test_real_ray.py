@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from search.doctor.examine import examine
+from search.doctor.diagnosis import examine
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 
@@ -137,7 +137,7 @@ def test_each_kind_of_failure_has_its_reason_everywhere_and_the_search_goes_on(t
 
 def in_mlflow(runs):
     """How often MLflow has each status, with its reason."""
-    from search.track.tracker import connect
+    from search.track.client import connect
 
     client = connect(f"sqlite:///{runs / 'mlflow.db'}", runs)
     experiment = client.get_experiment_by_name("run").experiment_id

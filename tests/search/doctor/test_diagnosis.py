@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 from search import config
 from search.cli import app
 from search.config import Experiment
-from search.doctor.examine import examine, results
+from search.doctor.diagnosis import examine, results
 from search.results import compute as front
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -139,7 +139,8 @@ DAMAGES = {
     "another accuracy in the ledger": (
         ["I4"], lambda p: sql(p, """UPDATE trainings SET metrics = '{"val_accuracy": 95.5}' WHERE number = 5""")),
     "another accuracy on disk": (["I4"], lambda p: save_other(p, 0, Outcome({"val_accuracy": 99.0}))),
-    "a success that the ledger lost": (["I4"], lambda p: save_other(p, 8, Outcome({"val_accuracy": 99.0}, [{"epoch": 1}]))),
+    "a success that the ledger lost": (["I4"],
+                                          lambda p: save_other(p, 8, Outcome({"val_accuracy": 99.0}, [{"epoch": 1}]))),
     "a success that became a failure": (["I4"], lambda p: sql(
         p, "UPDATE trainings SET state = 'failed', reason = 'worker died' WHERE number = 5")),
     "another reason": (["I4"], lambda p: sql(p, "UPDATE trainings SET reason = 'other' WHERE number = 8")),
