@@ -53,7 +53,8 @@ class Samples(Dataset[tuple[Tensor, int]]):
     """One image at a time, as torchvision's documentation shows it."""
 
     def __init__(self, data: Data, transform: Callable[[Tensor], Tensor]) -> None:
-        self.data, self.transform = data, transform
+        self.data = data
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.data.y_train)

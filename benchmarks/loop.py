@@ -92,7 +92,8 @@ def measured_speed() -> float:
 
 def compare(seconds: float, epochs: int, rounds: int) -> dict[str, Any]:
     """Alternating rounds of the tool (half a minute, or two trainings a slot) and of bare loops on the same nets."""
-    tool, loops = [], []
+    tool = []
+    loops = []
     for _ in range(rounds):
         spans, architectures = searched(epochs, SLOTS * max(2, round(30 / seconds)))
         tool.append(images_per_second(spans, epochs))

@@ -66,7 +66,8 @@ def measured(space: Space, price: Price, sampler: str, trainings: int) -> dict[s
     for number in range(trainings):
         architecture = plain if number % size < math.sqrt(size) else space.sample(rng)
         proposer.tell(number, accuracy(architecture, number, size), architecture, block=number // size)
-    wall, cpu = [], []
+    wall = []
+    cpu = []
     for number in range(trainings, trainings + ASKED + 1):
         began, began_cpu = time.perf_counter(), time.process_time()
         found = proposer.ask(number, lambda _: False, lambda _: None, (trainings - 1) // size)

@@ -56,7 +56,7 @@ def train(architecture, seed):
     return 90 + sum(ord(c) * (i + 1) for i, c in enumerate(f"{architecture}{seed}")) % 97 / 97
 """
 PAGE, TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-# The SIGKILL comes so many trainings before the end.
+# The SIGKILL comes this many trainings before the end.
 BEFORE_THE_END = 100
 
 # When, trainings that have finished, resident bytes and CPU seconds of the driver, trainings that MLflow has.
@@ -115,7 +115,7 @@ def slots(space: str, sampler: str) -> dict[str, Any]:
 
 def _begun(loop: Loop) -> Assignment:
     assignment = loop.next()
-    assert assignment is not None, "the budget is too small for so many slots"
+    assert assignment is not None, "the budget is too small for this number of slots"
     return assignment
 
 
@@ -148,7 +148,7 @@ def search(folder: Path, trainings: int) -> dict[str, Any]:
 
 
 def _windows(window: int, end: int) -> Iterator[tuple[int, int]]:
-    """Windows of so many trainings; the last one ends at ``end``."""
+    """Windows of equal numbers of trainings; the last one ends at ``end``."""
     bounds = [*range(0, end - window, window), end - window, end]
     return ((a, b) for a, b in itertools.pairwise(bounds) if b - a == window)
 
@@ -169,7 +169,7 @@ def _part(samples: Sequence[Sample], first: int, last: int) -> dict[str, Any]:
 
 
 def _drive(folder: Path, until: int) -> None:
-    """Runs the command, notes how it does once a second, and kills it when so many trainings have finished."""
+    """Runs the command, notes how it does once a second, and kills it when enough trainings have finished."""
     process = _command(folder)
     with (folder / "samples.txt").open("a") as file:
         while process.poll() is None and (finished := _finished(folder)) < until:
@@ -225,7 +225,7 @@ def _told(folder: Path) -> int:
 
 
 def _opened(path: Path) -> closing[sqlite3.Connection]:
-    """A database to read; an empty one where there is none yet."""
+    """A database to read; an empty one if the file does not exist yet."""
     return closing(sqlite3.connect(f"file:{path}?mode=ro" if path.exists() else ":memory:", uri=True))
 
 

@@ -39,7 +39,7 @@ PLAN = (
     # No effect at all; plain truly best, with tau = 0.12 points below it; real trainings that changed places.
     *(Part(f"synthetic:113:{null}", OURS[:1], (64,)) for null in ("0:null", "0.4:null-below")),
     Part(f"permuted:{REAL}", OURS[:1], (64,)),
-    # tau = 0.3 points, sigma = 0.2: can a gain be proven where there is one?
+    # tau = 0.3 points, sigma = 0.2: can a gain that exists be proven?
     Part("synthetic:113:1.5:little-noise", OURS[:1], (128,)),
     # There is next to nothing to find where tau/sigma is 0.2: that takes more searches to tell apart.
     *(Part(f"synthetic:113:{tau}", OURS, (32,), searches=600 if tau == "0.2" else 200) for tau in TAUS),
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="run the tables whose name holds this")
-    parser.add_argument("--searches", type=int, help="so many of each, in place of what PLAN says")
+    parser.add_argument("--searches", type=int, help="searches of each, in place of the number in PLAN")
     given = parser.parse_args()
     cells: list[dict[str, Any]] = environment.read("search_quality").get("cells", [])
     done = {(cell["table"], cell["sampler"], cell["trainings"]) for cell in cells if cell.get("first") == FIRST}

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/benchmark.md anew from results/search_quality.json and results/peers.json.
+"""Writes the tables of docs/benchmark.md from results/search_quality.json and results/peers.json.
 
 python -m benchmarks.summary
 """

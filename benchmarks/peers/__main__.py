@@ -47,7 +47,7 @@ PLAN = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="peers, by commas")
-    parser.add_argument("--searches", type=int, help="so many of each, in place of what PLAN says")
+    parser.add_argument("--searches", type=int, help="searches of each, in place of the number in PLAN")
     parser.add_argument(
         "--environments", type=Path, default=HERE / "environments", help="where virtual environments go"
     )

@@ -20,7 +20,8 @@ class QLogNehvi:
     """Both losses are modelled, as the library's own tutorial does; candidates are a random part of the space."""
 
     def __init__(self, space: Choices, seed: int, trainings: int) -> None:
-        self._space, self._rng = space, random.Random(seed)
+        self._space = space
+        self._rng = random.Random(seed)
         self._points: list[Point] = []
         self._losses: list[Sequence[float]] = []
         torch.manual_seed(seed)

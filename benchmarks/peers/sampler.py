@@ -103,7 +103,8 @@ class PeerSampler(BaseSampler):  # type: ignore[misc]
     """Asks the process; what it proposes is one point of the study's space."""
 
     def __init__(self, process: Process, seed: int) -> None:
-        self._process, self._random = process, RandomSampler(seed=seed)
+        self._process = process
+        self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
         return {name: CategoricalDistribution(choices) for name, choices in self._process.space.items()}

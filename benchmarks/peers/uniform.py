@@ -7,7 +7,8 @@ from protocol import Choices, Point, serve
 
 class Uniform:
     def __init__(self, space: Choices, seed: int, trainings: int) -> None:
-        self._space, self._rng = space, random.Random(seed)
+        self._space = space
+        self._rng = random.Random(seed)
 
     def tell(self, point: Point, losses: object) -> None:
         pass

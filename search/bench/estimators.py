@@ -58,7 +58,8 @@ def _posterior(observations: Sequence[Observation], *, blocks: bool, average: bo
     a_N = np.array([numbers.index(o.architecture) for o in observations])
     b_N = np.array([labels.index(o.block) if blocks else 0 for o in observations])
     level = np.equal.outer(b_N, b_N) * BLOCK_SD**2
-    same, se = np.equal.outer(a_N, a_N), a_N != numbers.index(0)
+    same = np.equal.outer(a_N, a_N)
+    se = a_N != numbers.index(0)
     both = np.outer(se, se)
     cells = [_cell(y, level + both * LEVEL_SD**2, same & both, sigma, r * sigma) for sigma in SIGMAS for r in RATIOS]
     weights = np.exp(np.array([c[0] for c in cells]) - max(c[0] for c in cells))

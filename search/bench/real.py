@@ -30,7 +30,9 @@ class Real:
     def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
         if table.sites is None:
             raise UserError(f"{table.path} has no {table.path.name}.json beside it that names its sites")
-        self._table, self._number, self._permuted = table, number, permuted
+        self._table = table
+        self._number = number
+        self._permuted = permuted
         self.space = _space(table)
         if len(self._blocks) < 2:
             raise UserError(f"{table.path} holds one block: nothing is left to score a search with")

@@ -40,8 +40,8 @@ def searchers() -> tuple[str, ...]:
 
 
 def search(problem: Problem, sampler: str, trainings: int, seed: int) -> Searched:
-    """A whole search with a budget of ``trainings``, confirmation included; one slot. Raises UserError where there is
-    no reference."""
+    """A whole search with a budget of ``trainings``, confirmation included; one slot. Raises UserError if
+    there is no reference."""
     if sampler != REFERENCE:
         return _search(problem, sampler, trainings, seed)
     if problem.known is None:

@@ -18,7 +18,8 @@ from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Site, Space, SpaceSpec
 from spaces.errors import UserError, unknown
 
-SIGMA, BLOCK = 0.3, 0.24  # points: noise within a block, and between blocks (DESIGN, section 6)
+SIGMA = 0.3  # points: noise within a block
+BLOCK = 0.24  # points: noise between blocks
 UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
 PLAIN_ACCURACY = 90.0
 PLAIN_COSTS = {"params": 75_000, "macs": 2_000_000}
@@ -44,7 +45,9 @@ class Synthetic:
     seeds = None
 
     def __init__(self, kind: Kind, space: Space, number: int) -> None:
-        self.space, self._kind, self._number = space, kind, number
+        self.space = space
+        self._kind = kind
+        self._number = number
         self._twist = TWISTS[kind.twist]
 
     @property

@@ -57,7 +57,8 @@ def _culled_front(values: Array) -> Integers:
     members = []
     while len(left):
         members.append(left[0])
-        own, others = values[left[0]], values[left[1:]]
+        own = values[left[0]]
+        others = values[left[1:]]
         dominated = (own <= others).all(axis=1) & (own < others).any(axis=1)
         left = left[1:][~dominated]
     return np.array(members)

@@ -63,7 +63,8 @@ def knee(front: Front, allowed: Sequence[Point]) -> Point:
     Both axes scaled to 0..1 (Das, Structural Optimization 18, 1999; Branke et al., PPSN 2004).
     """
     members = sorted(_members(front, allowed), key=lambda point: _cost(front, point))
-    first, last = members[0], accurate(front, allowed)
+    first = members[0]
+    last = accurate(front, allowed)
     width = max(_cost(front, last) - _cost(front, first), 1e-12)
     height = max(last.val_accuracy - first.val_accuracy, 1e-12)
 
