@@ -36,7 +36,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
 
 
 def unknown(what: str, word: str, allowed: Iterable[str], *, key: str = "") -> UserError:
-    """The error for an unknown name. It lists the allowed names, of many only similar ones, and suggests the nearest."""
+    """The error for an unknown name. It lists allowed names, of many only similar ones, and suggests the nearest."""
     names = list(allowed)
     guess = nearest(word, names)
     shown = ", ".join(names)

@@ -78,8 +78,19 @@ def test_the_kernel_of_eca_follows_from_the_channels(channels, kernel):
     assert eca_kernel(channels) == kernel
 
 
-@pytest.mark.parametrize("text", ["", "resnet18", "/-", "net/avg", "net/avg:fc0:sigmoid@identity", "net/avg:fc2:sigmoid",
-                                  "net/avg:fc2:sigmoid@identity@identity", "net/avg:gc2:sigmoid@identity"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "resnet18",
+        "/-",
+        "net/avg",
+        "net/avg:fc0:sigmoid@identity",
+        "net/avg:fc2:sigmoid",
+        "net/avg:fc2:sigmoid@identity@identity",
+        "net/avg:gc2:sigmoid@identity",
+    ],
+)
 def test_what_is_no_architecture_is_refused_with_the_form_to_write(text):
     with pytest.raises(UserError) as caught:
         Architecture.parse(text)

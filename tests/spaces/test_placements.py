@@ -10,9 +10,15 @@ def on(architecture):
 
 @pytest.mark.parametrize(
     ("placement", "sites"),
-    [("none", []), ("all", [0, 1, 2, 3, 4, 5]), ("last", [4, 5]), ("stages:1-2", [0, 1, 2, 3]), ("stages:1,3", [0, 1, 4, 5]),
-     ("blocks:1.0,3.1", [0, 5])],
-)  # fmt: skip
+    [
+        ("none", []),
+        ("all", [0, 1, 2, 3, 4, 5]),
+        ("last", [4, 5]),
+        ("stages:1-2", [0, 1, 2, 3]),
+        ("stages:1,3", [0, 1, 4, 5]),
+        ("blocks:1.0,3.1", [0, 5]),
+    ],
+)
 def test_named_placements(make_space, placement, sites):
     architecture = place("net", make_space().sites, placement)
     assert on(architecture) == sites
@@ -31,10 +37,17 @@ def test_the_default_se_is_the_papers(make_space):
 
 @pytest.mark.parametrize(
     ("placement", "says"),
-    [("al", "unknown placement"), ("stages:4", "outside"), ("stages:x", "list of stages"), ("blocks:7.7", "unknown block"),
-     ("net/-", "6 sites"), ("other/-/-/-/-/-/-", "not an architecture of net"), ("stages:", "unknown placement"),
-     ("net/avg:fc2:sigmoid@mid/-/-/-/-/-", "position at site 1.0")],
-)  # fmt: skip
+    [
+        ("al", "unknown placement"),
+        ("stages:4", "outside"),
+        ("stages:x", "list of stages"),
+        ("blocks:7.7", "unknown block"),
+        ("net/-", "6 sites"),
+        ("other/-/-/-/-/-/-", "not an architecture of net"),
+        ("stages:", "unknown placement"),
+        ("net/avg:fc2:sigmoid@mid/-/-/-/-/-", "position at site 1.0"),
+    ],
+)
 def test_wrong_placements_say_what_is_allowed(make_space, placement, says):
     with pytest.raises(UserError) as caught:
         place("net", make_space().sites, placement)

@@ -109,9 +109,11 @@ def test_an_architecture_of_another_shape_is_no_member(make_space):
     space = make_space(squeeze=("avg",), reduction=(4,))
     se = SE("max", "fc", 4, "sigmoid", "pre_addition")
     others = [
-        Architecture.plain("other", 6), Architecture.plain("net", 5), Architecture("net", (se, se, *[None] * 4)),
+        Architecture.plain("other", 6),
+        Architecture.plain("net", 5),
+        Architecture("net", (se, se, *[None] * 4)),
         Architecture("net", (SE("avg", "fc", 4, "sigmoid", "pre_addition"), *[None] * 5)),
-    ]  # fmt: skip
+    ]
     for other in others:
         assert other not in space
         with pytest.raises(ValueError, match="not in the space"):

@@ -104,3 +104,13 @@ def test_the_command_prints_json_and_writes_the_drawing(tmp_path):
 def test_what_cannot_be_shown_says_why(target, message):
     with pytest.raises(UserError, match=message):
         shown(target)
+
+
+def test_a_ratio_that_divides_no_width_is_shown_as_it_was_asked_for():
+    found = show(price("resnet18", "all", {"reduction": "24"}, None, **IMAGES))
+    assert found.words == "all stages: avg r=24 pre_addition"
+    assert {unit.ratio for unit in found.units} == {24}
+    assert {label for unit in found.units for label in unit.labels} == {"avg r=24"}
+    by_key = show(price(found.architecture, "all", {}, None, **IMAGES))  # a key holds widths alone: nominal ratios
+    assert {unit.ratio for unit in by_key.units} == {32, 26, 24}
+    assert by_key.params == found.params

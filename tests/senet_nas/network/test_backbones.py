@@ -17,9 +17,18 @@ from spaces.spec import Position
 NAMES = backbones.names()
 TORCHVISION = [name for name in NAMES if name in torchvision.models.list_models(module=torchvision.models)]
 SAMPLE = (
-    "resnet18", "resnext50_32x4d", "inception_v3", "densenet121", "mobilenet_v2", "mobilenet_v3_small",
-    "efficientnet_b0", "shufflenet_v2_x1_0", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
-)  # fmt: skip
+    "resnet18",
+    "resnext50_32x4d",
+    "inception_v3",
+    "densenet121",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "efficientnet_b0",
+    "shufflenet_v2_x1_0",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "convnext_tiny",
+)
 slow = pytest.mark.slow
 POSITIONS = set(get_args(Position))
 
@@ -40,7 +49,7 @@ def test_every_row_is_listed() -> None:
 
 
 def torchvisions(name: str) -> nn.Module:
-    """torchvision's model for 10 classes, without SE of its own, with random weights; its own start would take seconds."""
+    """torchvision's model for 10 classes without its own SE, weights drawn quickly: its own start takes seconds."""
     extra = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
     on_meta = not name.startswith("regnet")  # its widths are computed with tensors
     with torch.device("meta" if on_meta else "cpu"):
@@ -155,10 +164,18 @@ def test_first_unit_offers(name: str, positions: set[str]) -> None:
     assert set(sites(name)[0].channels) == positions
 
 
-@pytest.mark.parametrize(("name", "per_stage"), [
-    ("vgg16_bn", (2, 2, 3, 3, 3)), ("densenet121", (6, 12, 24, 16)), ("inception_v3", (3, 5, 3)), ("convnext_tiny", (3, 3, 9, 3)),
-    ("mobilenet_v2", (1, 2, 3, 4, 3, 3, 1)), ("mobilenet_v3_large", (1, 2, 3, 4, 2, 3)), ("efficientnet_b0", (1, 2, 2, 3, 3, 4, 1)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "per_stage"),
+    [
+        ("vgg16_bn", (2, 2, 3, 3, 3)),
+        ("densenet121", (6, 12, 24, 16)),
+        ("inception_v3", (3, 5, 3)),
+        ("convnext_tiny", (3, 3, 9, 3)),
+        ("mobilenet_v2", (1, 2, 3, 4, 3, 3, 1)),
+        ("mobilenet_v3_large", (1, 2, 3, 4, 2, 3)),
+        ("efficientnet_b0", (1, 2, 2, 3, 3, 4, 1)),
+    ],
+)
 def test_stages_hold(name: str, per_stage: tuple[int, ...]) -> None:
     stages = [site.stage for site in sites(name)]
     assert tuple(stages.count(stage) for stage in range(1, max(stages) + 1)) == per_stage

@@ -127,9 +127,12 @@ def test_what_cannot_be_built_says_why(text: str, message: str) -> None:
 
 
 FIELDS = st.none() | st.builds(
-    spelt, st.sampled_from(list(SQUEEZES)), st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]), st.sampled_from(list(GATES)),
+    spelt,
+    st.sampled_from(list(SQUEEZES)),
+    st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]),
+    st.sampled_from(list(GATES)),
     st.sampled_from(POSITIONS),
-)  # fmt: skip
+)
 
 
 @st.composite

@@ -106,14 +106,19 @@ NAME = "mine:small@features.*"
 def test_units_are_found_with_their_widths_and_grouped_into_stages():
     found = sites(NAME)
     assert [(site.name, site.stage, site.channels) for site in found] == [
-        ("1.0", 1, {"output": 16}), ("1.1", 1, {"output": 16}), ("2.0", 2, {"output": 32}), ("2.1", 2, {"output": 32}),
-    ]  # fmt: skip
+        ("1.0", 1, {"output": 16}),
+        ("1.1", 1, {"output": 16}),
+        ("2.0", 2, {"output": 32}),
+        ("2.1", 2, {"output": 32}),
+    ]
 
 
 def test_units_that_own_slots_need_no_names():
     assert [(site.stage, site.channels) for site in sites("more:slotted")] == [
-        (1, {"pre_addition": 8}), (1, {"pre_addition": 8}), (2, {"pre_addition": 16}),
-    ]  # fmt: skip
+        (1, {"pre_addition": 8}),
+        (1, {"pre_addition": 8}),
+        (2, {"pre_addition": 16}),
+    ]
 
 
 @pytest.mark.parametrize("name", [NAME, "more:slotted"])
@@ -221,7 +226,13 @@ def test_the_page_holds_a_config_that_trains_and_exports(mine):
     assert last.metrics["params"] == prepared.price(member)["params"]
     network = build(Architecture.parse(member.key), in_channels=1, num_classes=10)
     done = export(
-        network, member, mine / "out", input_shape=(1, 8, 8), mean=[0.5], std=[0.5], classes=list("0123456789"),
+        network,
+        member,
+        mine / "out",
+        input_shape=(1, 8, 8),
+        mean=[0.5],
+        std=[0.5],
+        classes=list("0123456789"),
         forms=["model.py"],
-    )  # fmt: skip
+    )
     assert done.differences == {"model.py": 0}
