@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from senet_nas import user_code as foreign
+from senet_nas import user_code
 from senet_nas.network.backbones.table import KEY
 from senet_nas.network.squeeze_excitation import Slot, add_output
 from spaces.errors import UserError, nearest
@@ -51,9 +51,9 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
 
 
 def _function(target: str) -> Callable[..., Any]:
-    foreign.look_in(Path.cwd())
+    user_code.look_in(Path.cwd())
     hint = "write package.module:function; looked beside the config, in this folder and the installed packages"
-    return foreign.function(target, key=KEY, hint=hint)
+    return user_code.function(target, key=KEY, hint=hint)
 
 
 def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> Any:
@@ -61,7 +61,7 @@ def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> A
         return make(**wanted)
     except Exception as error:  # the user's code may throw anything
         given = ", ".join(f"{name}={value}" for name, value in wanted.items())
-        raise UserError(foreign.thrown(target, make, error), hint=f"it was called with ({given})", key=KEY) from error
+        raise UserError(user_code.thrown(target, make, error), hint=f"it was called with ({given})", key=KEY) from error
 
 
 def _wanted(target: str, make: Callable[..., Any], in_channels: int, num_classes: int) -> dict[str, int]:
