@@ -11,7 +11,7 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.priced_space import PricedSpace
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.evidence import observations
 from search.results.objectives import DEFAULT
 from search.results.result import Front, Rules
@@ -66,7 +66,7 @@ def _search(
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, Outcome(_train(problem, assignment)))
     seconds = (time.perf_counter() - began) / trainings
-    found = front.compute("bench", ledger, rules, grid=grid)
+    found = compute("bench", ledger, rules, grid=grid)
     return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds)
 
 
