@@ -1,6 +1,9 @@
+import dataclasses
+
 import pytest
 
 from search.results.objectives import DEFAULT, Objective, excess, losses, objective_values
+from senet_nas.costs.measures import MEASURES
 
 PRICE = {"params_overhead": 5.0, "macs_overhead": 0.1}
 
@@ -38,3 +41,10 @@ def test_of_several_limits_the_most_exceeded_counts():
     objectives = (Objective(metric="params", limit=4.0), Objective(metric="macs", limit=0.05))
     assert excess(objectives, PRICE) == 1.0
     assert excess(objectives, {"params_overhead": 3.0, "macs_overhead": 0.0}) == pytest.approx(-0.05)
+
+
+def test_the_help_of_a_metric_names_every_cost_with_its_meaning():
+    (metric,) = [field for field in dataclasses.fields(Objective) if field.name == "metric"]
+    for measure in MEASURES.values():
+        assert f"{measure.name} ({measure.description})" in metric.metadata["description"]
+    assert "accuracy" in metric.metadata["description"]
