@@ -16,9 +16,17 @@ def drawn(gains, features=None, shares=None):
     features = features or Features.none(architectures)
     levels = np.column_stack([90 * ones, 92 * ones])
     return Posterior(
-        tuple(range(architectures)), gains, (0, 1), levels, 0.2 * ones, 0.3 * ones,
-        ones if shares is None else shares, features, np.zeros((n, 1 + len(features.columns))), 0,
-    )  # fmt: skip
+        tuple(range(architectures)),
+        gains,
+        (0, 1),
+        levels,
+        0.2 * ones,
+        0.3 * ones,
+        ones if shares is None else shares,
+        features,
+        np.zeros((n, 1 + len(features.columns))),
+        0,
+    )
 
 
 def searched(space, gain, sigma=0.15, seed=0, plain=8):

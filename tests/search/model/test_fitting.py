@@ -120,12 +120,14 @@ def reference(observed, features, w, setting, n_blocks):
     stages = [rows[:, :1] * (block == b)[:, None] for b in range(min(n_blocks, 8))] if n_blocks > 1 else []
     x = np.column_stack([np.eye(n_blocks)[block], architecture != 0, rows, *stages])
     ratio = setting.tau_ratio
-    scales = np.concatenate([
-        np.full(n_blocks, 100.0),
-        [np.hypot(1, ratio)],
-        np.full(2, ratio * np.sqrt(1 - setting.own_share)),
-        np.full(len(stages), 0.25 * ratio),
-    ])  # fmt: skip
+    scales = np.concatenate(
+        [
+            np.full(n_blocks, 100.0),
+            [np.hypot(1, ratio)],
+            np.full(2, ratio * np.sqrt(1 - setting.own_share)),
+            np.full(len(stages), 0.25 * ratio),
+        ]
+    )
     own = (np.arange(len(features.matrix)) != 0).astype(float)
     return Dense(x, accuracy - np.median(accuracy), w, architecture, own, scales, setting.own_share * ratio**2)
 
@@ -182,10 +184,12 @@ def test_settings_count_by_prior_and_evidence():
     grid = HyperparameterGrid.default(float(np.std([o.accuracy for o in observed])), structured=True)
     accuracy = np.array([o.accuracy for o in observed])
     w = robust(accuracy - np.median(accuracy))
-    log = np.array([
-        [np.log(s.prior) + reference(observed, STRUCTURE, w, s, 1).log_evidence(sigma) for sigma in grid.sigmas]
-        for s in grid.settings
-    ])  # fmt: skip
+    log = np.array(
+        [
+            [np.log(s.prior) + reference(observed, STRUCTURE, w, s, 1).log_evidence(sigma) for sigma in grid.sigmas]
+            for s in grid.settings
+        ]
+    )
     weights = np.exp(log - log.max())
     weights /= weights.sum()
     ratios = np.array([s.tau_ratio for s in grid.settings])

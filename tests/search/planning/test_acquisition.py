@@ -163,7 +163,7 @@ def test_it_samples_for_a_study_of_anybody(make_space):
 
 
 def independent(means, deviations, sigma=0.5, n=256):
-    """A posterior of independent normal gains whose draws have exactly these moments; the level of its block is fixed."""
+    """Independent normal gains whose draws have exactly these moments; the level of the block is fixed."""
     rng = np.random.default_rng(0)
     free = rng.standard_normal((n, len(means)))
     free -= free.mean(axis=0)
@@ -190,7 +190,7 @@ def known(means, deviations, costs, **more):
 
 
 def expected_rise(mean, deviation, width, sigma=0.5):
-    """Of one architecture alone over plain: the best over batches, per training, in closed form (a normal's positive part)."""
+    """Of one architecture alone over plain: the best over batches, per training, in closed form."""
     rises = []
     for count in (1, 4, 16, 64):
         reach = deviation**2 / np.sqrt(deviation**2 + sigma**2 / count)
@@ -201,7 +201,7 @@ def expected_rise(mean, deviation, width, sigma=0.5):
 
 @pytest.mark.parametrize(("mean", "deviation"), [(0.3, 0.5), (-0.4, 0.6), (0.0, 0.1)])
 def test_the_gain_of_a_training_is_the_expected_rise_of_the_value(mean, deviation):
-    """At a cost of 4 of at most 10 percent an architecture earns over 0.6 of the budgets. Seven nodes are within 15 %."""
+    """At a cost of 4 of at most 10 percent it earns over 0.6 of the budgets. Seven nodes are within 15 %."""
     inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, 4.0, 10.0])
     gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
     assert gains[1] == pytest.approx(expected_rise(mean, deviation, 0.6), rel=0.15, abs=2e-4)

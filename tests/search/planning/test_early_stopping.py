@@ -111,9 +111,13 @@ class Search:
         self.ledger = Ledger(path)
         self.proposer = Proposer(space, DEFAULT, price, sampler=sampler, seed=0)
         self.loop = Loop(
-            self.ledger, PricedSpace(space, price), self.proposer, budget=Budget(trainings), rules=Rules(DEFAULT),
+            self.ledger,
+            PricedSpace(space, price),
+            self.proposer,
+            budget=Budget(trainings),
+            rules=Rules(DEFAULT),
             early_stopping=SuccessiveHalving(EPOCHS, REDUCTION) if halving else None,
-        )  # fmt: skip
+        )
         self.loop.recover()
         self.epochs = 0
 
@@ -231,7 +235,7 @@ def test_the_ledger_keeps_it_over_a_restart(space, tmp_path):
     assert projection.STATUS[stopped.state] == "KILLED"
 
 
-# -- decisions epoch by epoch -------------------------------------------------------------------------------------------
+# -- decisions epoch by epoch  -----------------------------------------------------------------------------------------
 
 
 def running(ledger, count, role="search", block=0):

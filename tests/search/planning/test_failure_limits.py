@@ -68,8 +68,9 @@ def test_a_training_starts_again_as_often_as_its_reason_allows():
     retries = Retries()
     for reason, kind in failures.KINDS.items():
         assert [retries.start_again(reason, reason) for _ in range(kind.attempts)] == [
-            *[True] * (kind.attempts - 1), False,
-        ]  # fmt: skip
+            *[True] * (kind.attempts - 1),
+            False,
+        ]
 
 
 def test_what_must_run_alone_waits_for_others_and_others_wait_for_it():

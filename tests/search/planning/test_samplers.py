@@ -27,8 +27,10 @@ def test_auto_lists_a_space_that_three_quarters_of_the_budget_cover(make_space):
 
 def test_only_samplers_with_a_model_replicate():
     assert {name for name, sampler in SAMPLERS.items() if sampler.replicates} == {
-        "auto", "knowledge_gradient", "thompson",
-    }  # fmt: skip
+        "auto",
+        "knowledge_gradient",
+        "thompson",
+    }
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 57, 64, 113, 1000])
@@ -63,8 +65,10 @@ def test_parents_of_nsga2_come_in_the_order_of_their_trials(make_space):
     assert [p.number for p in parents] == sorted(p.number for p in parents)
 
 
-@pytest.mark.parametrize(("name", "kind", "settings"), [("tpe", "TPESampler", {"_n_startup_trials": 8}),
-                                                        ("nsga2", "Nsga2", {"_population_size": 12})])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "kind", "settings"),
+    [("tpe", "TPESampler", {"_n_startup_trials": 8}), ("nsga2", "Nsga2", {"_population_size": 12})],
+)
 def test_optunas_samplers_are_set_for_tens_of_trainings(make_space, name, kind, settings):
     sampler = SAMPLERS[name].make(0, context(make_space()))
     assert type(sampler).__name__ == kind

@@ -170,7 +170,7 @@ def test_a_member_that_is_not_better_than_a_cheaper_one_is_named_with_it():
 
 
 def random_run(seed):
-    """A run of eight architectures, some better and some worse than plain, some over the limit, two of them confirmed."""
+    """Eight architectures, some better and some worse than plain, some over the limit, two of them confirmed."""
     rng = random.Random(seed)
     gains = [0.0, *(rng.choice([-2.0, -0.3, 0.0, 0.2, 0.6, 1.5]) for _ in range(7))]
     costs = {n: rng.choice([2.0, 5.0, 9.0, 30.0, 60.0]) + n / 10 for n in range(1, 8)}
@@ -250,10 +250,12 @@ def test_the_front_is_what_nothing_within_the_limits_dominates(judged):
     }
     for point in found.points:
         better = [
-            q for q in inside
-            if q.val_accuracy >= point.val_accuracy and q.params_overhead <= point.params_overhead
+            q
+            for q in inside
+            if q.val_accuracy >= point.val_accuracy
+            and q.params_overhead <= point.params_overhead
             and (q.val_accuracy > point.val_accuracy or q.params_overhead < point.params_overhead)
-        ]  # fmt: skip
+        ]
         assert point.on_front == (point in inside and not better)
 
 
@@ -262,9 +264,10 @@ def test_the_cheapest_member_that_another_does_not_likely_beat_is_named(judged):
     order = sorted((p for p in found.points if p.on_front), key=lambda p: p.params_overhead)
     for i, point in enumerate(order):
         alike = [
-            cheaper.id for cheaper in order[:i]
+            cheaper.id
+            for cheaper in order[:i]
             if (posterior.of(point.number) - posterior.of(cheaper.number) > 0.05).mean() < 0.9
-        ]  # fmt: skip
+        ]
         assert point.alike == (alike[0] if alike else None)
     assert all(p.alike is None for p in found.points if not p.on_front)
 
@@ -277,14 +280,12 @@ def test_the_recommendation_is_the_cheapest_proven_one_that_is_not_likely_behind
     if not proven:
         likely = [p for p in found.points if p.verdict == "likely" and p.allowed]
         assert (found.recommended, found.likely) == (
-            "a0", max(likely, key=lambda p: p.p_gain).id if likely else None,
-        )  # fmt: skip
+            "a0",
+            max(likely, key=lambda p: p.p_gain).id if likely else None,
+        )
         return
     best = max(proven, key=lambda p: p.gain)
-    near = [
-        p for p in proven
-        if (posterior.of(best.number) - posterior.of(p.number) > tolerance).mean() < 1 - 0.9
-    ]  # fmt: skip
+    near = [p for p in proven if (posterior.of(best.number) - posterior.of(p.number) > tolerance).mean() < 1 - 0.9]
     assert found.likely is None
     assert found.recommended == min(near, key=lambda p: p.params_overhead).id
 

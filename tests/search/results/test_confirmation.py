@@ -80,9 +80,14 @@ def test_a_finalist_of_which_a_fresh_training_failed_is_not_proven():
 
 @pytest.mark.parametrize(
     ("p_values", "rejected"),
-    [({1: 0.01, 2: 0.02, 3: 0.04}, {1, 2, 3}), ({1: 0.01, 2: 0.03, 3: 0.04}, {1}), ({1: 0.02, 2: 0.03, 3: 0.04}, set()),
-     ({}, set()), ({1: 0.05}, {1})],
-)  # fmt: skip
+    [
+        ({1: 0.01, 2: 0.02, 3: 0.04}, {1, 2, 3}),
+        ({1: 0.01, 2: 0.03, 3: 0.04}, {1}),
+        ({1: 0.02, 2: 0.03, 3: 0.04}, set()),
+        ({}, set()),
+        ({1: 0.05}, {1}),
+    ],
+)
 def test_holm(p_values, rejected):
     assert confirm.holm(p_values) == rejected
 

@@ -29,8 +29,11 @@ NOISE = Validation(1000, 2.0, 1.5)
 def test_what_pays_stands_before_what_costs_and_progress_and_noise_follow():
     lines = Insights((OPEN, COSTS, PAYS, PAYS_TOO), PROGRESS, NOISE).lines(0.9)
     assert lines == [
-        f"Likely pays: {PAYS.words}; {PAYS_TOO.words}.", f"Likely costs: {COSTS.words}.", PROGRESS.words, NOISE.words,
-    ]  # fmt: skip
+        f"Likely pays: {PAYS.words}; {PAYS_TOO.words}.",
+        f"Likely costs: {COSTS.words}.",
+        PROGRESS.words,
+        NOISE.words,
+    ]
     assert Insights((), PROGRESS, None).lines(0.9) == [PROGRESS.words]
 
 

@@ -17,20 +17,36 @@ COSTS = {"params": 1000.0, "params_overhead": 0.0, "macs": 5e6, "macs_overhead":
 def point(number, **more):
     """A point that is plain for number 0, else open, off the front, 5 % larger for each number."""
     usual = {
-        "number": number, "architecture": f"net/{number}", "words": f"placement {number}", "on_front": number == 0,
-        "role": "plain" if number == 0 else "candidate", "verdict": "plain" if number == 0 else "open",
-        "val_accuracy": 90.0, "gain": 0.0, "gain_low": -0.5, "gain_high": 0.5, "p_gain": 0.5, "n_seeds": 2,
+        "number": number,
+        "architecture": f"net/{number}",
+        "words": f"placement {number}",
+        "on_front": number == 0,
+        "role": "plain" if number == 0 else "candidate",
+        "verdict": "plain" if number == 0 else "open",
+        "val_accuracy": 90.0,
+        "gain": 0.0,
+        "gain_low": -0.5,
+        "gain_high": 0.5,
+        "p_gain": 0.5,
+        "n_seeds": 2,
         "costs": {**COSTS, "params_overhead": 5.0 * number},
-    }  # fmt: skip
+    }
     return Point(**{**usual, **more})
 
 
 def front(*points, **more):
     usual = {
-        "run": "digits", "rules": Rules(DEFAULT), "points": points or (point(0), point(1)), "sigma": 0.3,
-        "provable": 0.8, "confirmed": True, "under_way": False, "recommended": "a0", "likely": None,
+        "run": "digits",
+        "rules": Rules(DEFAULT),
+        "points": points or (point(0), point(1)),
+        "sigma": 0.3,
+        "provable": 0.8,
+        "confirmed": True,
+        "under_way": False,
+        "recommended": "a0",
+        "likely": None,
         "counts": {"finished": 4},
-    }  # fmt: skip
+    }
     return Front(**{**usual, **more})
 
 
@@ -117,9 +133,23 @@ def test_the_measures_of_a_run_are_those_that_plain_has():
 def test_front_json_keeps_its_keys_and_their_order():
     body = json.loads(front(test={"a0": 89.0}, provable=math.inf).to_json())
     assert list(body) == [
-        "schema", "command", "run", "verdict", "recommended", "likely", "rule", "power", "sigma",
-        "smallest_provable_gain", "trainings", "test", "findings", "insights", "objectives", "points",
-    ]  # fmt: skip
+        "schema",
+        "command",
+        "run",
+        "verdict",
+        "recommended",
+        "likely",
+        "rule",
+        "power",
+        "sigma",
+        "smallest_provable_gain",
+        "trainings",
+        "test",
+        "findings",
+        "insights",
+        "objectives",
+        "points",
+    ]
     assert (body["schema"], body["smallest_provable_gain"], body["test"]) == (1, None, {"a0": 89.0})
     assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
     keys = list(body["points"][1])

@@ -121,9 +121,15 @@ def test_without_a_result_of_plain_nothing_is_known():
 
 @pytest.mark.parametrize(
     ("accuracy", "everything", "words"),
-    [(99.95, False, ""), (99.96, True, "no placement can gain"), (30.0, False, ""), (29.99, False, "too briefly"),
-     (15.0, False, "too briefly"), (60.0, False, "")],
-)  # fmt: skip
+    [
+        (99.95, False, ""),
+        (99.96, True, "no placement can gain"),
+        (30.0, False, ""),
+        (29.99, False, "too briefly"),
+        (15.0, False, "too briefly"),
+        (60.0, False, ""),
+    ],
+)
 def test_there_must_be_room_on_both_sides(accuracy, everything, words):
     """Guessing is right on 20 %: less than half more than that is next to nothing."""
     found = Learned(accuracy, 20.0)
