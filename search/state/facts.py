@@ -48,9 +48,9 @@ class SpaceFact:
 class SlotsFact:
     """How many trainings ran side by side, and on what; ``count`` is None if a cluster decides."""
 
-    count: int | None
-    cpus: int
-    gpus: float
+    count: int | None = None
+    cpus: int = 1
+    gpus: float = 0.0
     ray: str = "local"
     insecure: bool = False
 

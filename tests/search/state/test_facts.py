@@ -17,6 +17,8 @@ from search.state.facts import (
     Sizes,
     SlotsFact,
     SpaceFact,
+    decode,
+    encode,
 )
 from spaces import Site
 from spaces.ratios import Ratios
@@ -155,3 +157,10 @@ def test_an_update_keeps_what_it_does_not_know():
 )
 def test_a_run_is_complete_for_the_budget_that_it_was_completed_with(complete, trainings, time, covers):
     assert complete.covers(trainings, time) == covers
+
+
+def test_slots_that_a_cluster_decides_are_read_again():
+    """A field that is None is not written, so it needs a default to be read."""
+    slots = SlotsFact(None, 2, 0.5, "auto", True)
+    assert decode(SlotsFact, encode(slots)) == slots
+    assert "count" not in encode(slots)
