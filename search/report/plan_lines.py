@@ -8,6 +8,8 @@ from spaces.text import plural
 
 # One validation image may be worth this many points before a caution says so.
 COARSE = 0.5
+# White of images of one byte per value: nothing that a plan needs to mention.
+BYTE = 255.0
 
 
 def plan_lines(prepared: Prepared) -> list[str]:
@@ -29,7 +31,8 @@ def _images(data: DataFact | None) -> str:
     if data is None:
         return "results of a table"
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
-    return f"{sizes}; {len(data.classes)} classes"
+    deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:g}"
+    return f"{sizes}; {len(data.classes)} classes{deep}"
 
 
 def _cautions(data: DataFact | None) -> list[str]:

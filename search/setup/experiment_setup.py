@@ -188,4 +188,5 @@ def _about(data: Any) -> DataFact:
         mean=tuple(data.mean),
         std=tuple(data.std),
         notes=tuple(data.notes),
+        white=data.white,
     )

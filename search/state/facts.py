@@ -21,6 +21,7 @@ class DataFact:
     """The images of a run, or its signals: their numbers, what they look like, and a fingerprint of all of them.
 
     ``mean`` and ``std`` are of the training images, by channel; ``shape`` has the channels first; ``notes`` are cautions.
+    ``white`` is the level of images with more than one byte per value that became 255.
     """
 
     train: int = 0
@@ -34,6 +35,7 @@ class DataFact:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    white: float = 255.0
 
 
 @dataclass(frozen=True)

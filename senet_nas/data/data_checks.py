@@ -1,12 +1,16 @@
 """Checks of images and labels before the first training: errors that stop a search, and notes about what is odd."""
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from senet_nas.data.folder_walk import shown
 from spaces.errors import UserError
+from spaces.text import plural
 
 if TYPE_CHECKING:
     from senet_nas.data.datasets import Images, Labelled, Labels
@@ -22,10 +26,13 @@ def check_labels(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> None
         _check_labels(name, x_NHWC, y_N, classes)
 
 
-def check_split(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> tuple[str, ...]:
+def check_split(
+    sets: "Mapping[str, Labelled]", classes: Sequence[str], files: Mapping[str, Sequence[Path]] | None = None
+) -> tuple[str, ...]:
     """Sentences about what is odd in the sets, for a person to read.
 
-    ``sets`` maps train, validation and test to images and labels after the split. Raises UserError where no accuracy
+    ``sets`` maps train, validation and test to images and labels after the split; ``files`` to the file of each image,
+    if each image has one. Raises UserError where no accuracy
     could be measured or learnt: an empty set, a class without images, or identical training images.
     """
     for name, (_, y_N) in sets.items():
@@ -33,7 +40,9 @@ def check_split(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> tuple
             raise UserError(f"no image is left for the {name} set", hint="add images", key="data.path")
     _check_classes(sets, classes)
     _check_contrast(sets["train"][0])
-    return (*_leaks(sets), *_imbalance(sets["train"][1], classes))
+    digests = {name: _digests(x) for name, (x, _) in sets.items()}
+    twins = _twins(digests, sets, classes, files or {})
+    return (*twins, *_leaks(digests), *_imbalance(sets["train"][1], classes))
 
 
 def _check_labels(name: str, x_NHWC: "Images", y_N: "Labels", classes: Sequence[str]) -> None:
@@ -69,21 +78,44 @@ def _check_contrast(x_NHWC: "Images") -> None:
         raise UserError("all training images are the same image; nothing can be learnt from them", key="data.path")
 
 
-def _leaks(sets: "Mapping[str, Labelled]") -> list[str]:
+def _twins(
+    digests: Mapping[str, Sequence[bytes]],
+    sets: "Mapping[str, Labelled]",
+    classes: Sequence[str],
+    files: Mapping[str, Sequence[Path]],
+) -> list[str]:
+    """A sentence about images that are in several classes of all sets: no network can be right about both."""
+    labels = [label for _, y_N in sets.values() for label in y_N.tolist()]
+    first: dict[bytes, int] = {}
+    twins: dict[bytes, tuple[int, int]] = {}
+    for i, digest in enumerate(itertools.chain(*(digests[name] for name in sets))):
+        known = first.setdefault(digest, i)
+        if labels[known] != labels[i]:
+            twins.setdefault(digest, (known, i))
+    if not twins:
+        return []
+    pair = next(iter(twins.values()))
+    paths = [shown(path) for name in sets for path in files.get(name, ())]
+    named = [f"{paths[i]} ({classes[labels[i]]})" if paths else classes[labels[i]] for i in pair]
+    verb = "is" if len(twins) == 1 else "are"
+    return [f"{plural(len(twins), 'image')} {verb} in more than one class (equal pixels): {' and '.join(named)}"]
+
+
+def _leaks(digests: Mapping[str, Sequence[bytes]]) -> list[str]:
     """A sentence for each set that holds training images: its accuracy is remembered, not learnt."""
-    seen = _digests(sets["train"][0])
+    seen = set(digests["train"])
     notes = []
     for name in ("validation", "test"):
-        digests = _digests(sets[name][0])
-        known = len(digests & seen)
+        different = set(digests[name])
+        known = len(different & seen)
         if known:
-            notes.append(f"{known} of {len(digests)} different {name} images are training images, too")
+            notes.append(f"{known} of {len(different)} different {name} images are training images, too")
     return notes
 
 
-def _digests(x_NHWC: "Images") -> set[bytes]:
+def _digests(x_NHWC: "Images") -> list[bytes]:
     """A digest of each image, because the images themselves may not fit into memory twice."""
-    return {hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x_NHWC}
+    return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x_NHWC]
 
 
 def _imbalance(y_N: "Labels", classes: Sequence[str]) -> list[str]:

@@ -3,8 +3,8 @@
 Heavy libraries are imported inside the loaders, so that names can be checked without them.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,8 @@ class Raw:
     """Labelled images as they are stored: x_NHWC uint8 (signals: x_NLC float32) and labels y_N int64.
 
     ``validation`` and ``test`` are None unless the data bring these sets. ``notes`` are sentences about files that were
-    skipped.
+    skipped. ``white`` is the level of deep images that became 255. ``files`` are those of an image folder, by set, in
+    the order of the images.
     """
 
     train: "Labelled"
@@ -34,6 +35,8 @@ class Raw:
     validation: "Labelled | None" = None
     test: "Labelled | None" = None
     notes: tuple[str, ...] = ()
+    white: float = 255.0
+    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
 
     @property
     def sets(self) -> "dict[str, Labelled]":
@@ -108,14 +111,23 @@ def _image_folder(spec: DataSpec, base: Path) -> Raw:
     import numpy as np
 
     found = image_folder.listed(spec, base)
+    depth = image_folder.depth(found)
     side = image_folder.side(spec)
     sets: dict[str, Labelled] = {}
     for name, files in found.files.items():
         x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
-        for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey)):
+        for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey, white=depth.white)):
             x_NHWC[i] = x_HWC
         sets[name] = x_NHWC, found.labels[name]
-    return Raw(sets["train"], found.classes, sets.get("validation"), sets.get("test"), found.notes)
+    return Raw(
+        sets["train"],
+        found.classes,
+        sets.get("validation"),
+        sets.get("test"),
+        notes=(*found.notes, *depth.notes),
+        white=depth.white,
+        files={name: [path for path, _ in files] for name, files in found.files.items()},
+    )
 
 
 def _waveforms(spec: DataSpec, base: Path) -> Raw:

@@ -2,9 +2,11 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from spaces.text import plural
 
 # Endings of the files that are read; what a file holds decides how.
 ENDINGS = {
@@ -15,31 +17,24 @@ LITTER = {
     "__macosx", "@eadir", "#recycle", "$recycle.bin", "@recycle", "@recently-snapshot", "system volume information",
     "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
 }  # fmt: skip
-# Endings that an error names before it counts the rest.
+# Endings that a sentence names before it counts the rest.
 NAMED_ENDINGS = 5
 
 
 @dataclass
 class Walked:
-    """The image files below a folder, sorted by path, and the files that are none, counted by ending.
+    """The image files below a folder, sorted by path, and all that was left out.
 
-    ``litter`` counts hidden and litter entries, ``repeated`` folders that a link leads to for a second time.
+    ``others`` counts files that are not images by their ending, ``litter`` hidden and litter entries. ``repeated`` are
+    links to a folder that was read already, or that holds the link.
     """
 
     images: list[Path] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)
     first_other: Path | None = None
     litter: int = 0
-    repeated: int = 0
-
-    def __add__(self, more: "Walked") -> "Walked":
-        return Walked(
-            images=[*self.images, *more.images],
-            others=self.others + more.others,
-            first_other=self.first_other or more.first_other,
-            litter=self.litter + more.litter,
-            repeated=self.repeated + more.repeated,
-        )
+    first_litter: Path | None = None
+    repeated: list[Path] = field(default_factory=list)
 
 
 def is_litter(name: str) -> bool:
@@ -48,46 +43,115 @@ def is_litter(name: str) -> bool:
 
 
 def folders(folder: Path) -> list[Path]:
-    """The visible folders directly inside a folder, sorted by name; links to folders count."""
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_litter(entry.name))
+    """The visible folders directly inside a folder, sorted by name. Links count, unless they lead back up."""
+    above = _above(folder)
+    return [Path(entry.path) for entry in _entries(folder) if _is_visible_folder(entry, above)]
+
+
+def beside(folder: Path) -> Walked:
+    """What lies directly inside a folder besides its visible folders. Raises OSError."""
+    found = Walked()
+    above = _above(folder)
+    for entry in _entries(folder):
+        if is_litter(entry.name):
+            _note_litter(entry, found)
+        elif not _is_folder(entry):
+            _note_file(entry, found)
+        elif not _is_visible_folder(entry, above):
+            found.repeated.append(Path(entry.path))
+    return found
 
 
 def walk(folder: Path) -> Walked:
-    """All image files below a folder, at any depth, as `os.walk` with links finds them, in the order of their paths.
+    """All image files below a folder, at any depth, in the order of their paths. Raises OSError.
 
-    A folder that links lead to twice, or that contains itself through a link, is read once. Raises OSError.
+    Links to folders are followed, but no folder is read twice, nor one that holds ``folder``.
     """
     found = Walked()
-    for path in _files(folder, {_identity(folder)}, found):
-        if path.suffix.lower() in ENDINGS:
-            found.images.append(path)
-        else:
-            found.others[path.suffix.lower()] += 1
-            found.first_other = found.first_other or path
+    _walk(folder, _above(folder), found)
     found.images.sort()
     return found
 
 
+def joined(parts: Iterable[Walked]) -> Walked:
+    """All images and all that was left out of several folders."""
+    whole = Walked()
+    for part in parts:
+        whole.images += part.images
+        whole.others += part.others
+        whole.first_other = whole.first_other or part.first_other
+        whole.litter += part.litter
+        whole.first_litter = whole.first_litter or part.first_litter
+        whole.repeated += part.repeated
+    return whole
+
+
 def endings(found: Walked) -> str:
-    """The endings of the files that are no images, most frequent first: ``.heic (12), .txt (1)``; empty without any."""
+    """The endings of the files that are not images, most frequent first: ``.heic (12), .txt (1)``; may be empty."""
     common = found.others.most_common(NAMED_ENDINGS)
     named = ", ".join(f"{ending or 'no ending'} ({count})" for ending, count in common)
     left = len(found.others) - len(common)
-    return f"{named} and {left} more endings" if left else named
+    return f"{named} and {plural(left, 'more ending')}" if left else named
 
 
-def _files(folder: Path, visited: set[tuple[int, int]], found: Walked) -> Iterator[Path]:
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
+def shown(path: Path | str) -> str:
+    """A path as text that every terminal and file can hold: bytes that are not UTF-8 are escaped."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _walk(folder: Path, visited: set[tuple[int, int]], found: Walked) -> None:
+    for entry in _entries(folder):
         if is_litter(entry.name):
-            found.litter += 1
-        elif not entry.is_dir():
-            yield path
-        elif (identity := _identity(path)) in visited:
-            found.repeated += 1
+            _note_litter(entry, found)
+        elif not _is_folder(entry):
+            _note_file(entry, found)
+        elif (identity := _identity(Path(entry.path))) in visited:
+            found.repeated.append(Path(entry.path))
         else:
             visited.add(identity)
-            yield from _files(path, visited, found)
+            _walk(Path(entry.path), visited, found)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself; the reader names it, with all other files that cannot be read
+        return False
+
+
+def _is_visible_folder(entry: os.DirEntry[str], above: set[tuple[int, int]]) -> bool:
+    if is_litter(entry.name) or not _is_folder(entry):
+        return False
+    return not (entry.is_symlink() and _identity(Path(entry.path)) in above)
+
+
+def _note_file(entry: os.DirEntry[str], found: Walked) -> None:
+    path = Path(entry.path)
+    if path.suffix.lower() in ENDINGS and (entry.is_symlink() or entry.is_file()):
+        found.images.append(path)
+    else:  # pipes, sockets and devices are no images, whatever they are called: reading them would not return
+        found.others[shown(path.suffix.lower())] += 1
+        found.first_other = found.first_other or path
+
+
+def _note_litter(entry: os.DirEntry[str], found: Walked) -> None:
+    found.litter += 1
+    found.first_litter = found.first_litter or Path(entry.path)
+
+
+def _above(folder: Path) -> set[tuple[int, int]]:
+    """The identities of a folder and of all folders that hold it, by the path given and by where links lead."""
+    real = folder.resolve()
+    return {_identity(path) for path in (real, *folder.absolute().parents, *real.parents)}
 
 
 def _identity(folder: Path) -> tuple[int, int]:

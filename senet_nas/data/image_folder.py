@@ -3,39 +3,31 @@
 Listing opens files only to tell grey from colour. Threads decode the images in order, at most CHUNK images ahead.
 """
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from senet_nas import hardware
+from senet_nas.data.folder_classes import Classes, cautions, classes_of, sets_of
+from senet_nas.data.folder_walk import ENDINGS, Walked, beside, endings, joined, shown, walk
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
+from spaces.text import plural
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
+T = TypeVar("T")
 Files = Sequence[tuple[Path, int]]
 
 # Side in pixels to which images are decoded unless the spec gives one.
 SIDE = 64
-ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 NAMED_FAULTS = 10  # an error names this many files; it counts the others
-# Pillow's modes of grey images, and those of them with more than eight bits.
-DEEP = ("I", "I;16", "F")
-GREY = ("1", "L", "LA", *DEEP)
-# Folders that operating systems and archive tools leave beside the classes.
-LITTER = ("__MACOSX", "@eaDir")
-# Names that people give to the folder of a set. Only the first of each is read; the others are errors.
-SETS = {
-    "train": ("train", "training", "train_set"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "test_set"),
-}
 # Images that are decoded together, which bounds the memory ahead of the reader.
 CHUNK = 256
 
@@ -60,43 +52,82 @@ class Listing:
         return {name: np.array([label for _, label in files], dtype=np.int64) for name, files in self.files.items()}
 
 
+@dataclass(frozen=True)
+class Depth:
+    """The level of deep images (more than one byte per value) that is white, and cautions about it.
+
+    ``white`` is 255 if no image is deep.
+    """
+
+    white: float
+    notes: tuple[str, ...] = ()
+
+
 def listed(spec: DataSpec, base: Path) -> Listing:
     """The files of a folder: of ``train/CLASS/*``, ``val`` and ``test``, or of ``CLASS/*`` alone. Raises UserError."""
     root = _root(spec, base)
     try:
-        parts = _parts(root)
-        classes = _classes(parts)
-        files = {part: _files(folder, classes) for part, folder in parts.items()}
+        parts = sets_of(root)
+        classes = classes_of(parts)
+        walked = {part: [walk(folder) for folder in found.values()] for part, found in classes.items()}
+        loose = joined(beside(folder) for folder in dict.fromkeys([root, *parts.values()]))
+        notes = cautions(root, parts, classes)
     except OSError as error:
         raise UserError(f"cannot list {error.filename}: {error.strerror}", key="data.path") from error
+    for part, found in walked.items():
+        _check_filled(parts[part], classes[part], found)
+    files = {"validation" if part == "val" else part: _labelled(found) for part, found in walked.items()}
     grey = spec.color == "grey" or (spec.color == "auto" and _all_grey([path for path, _ in files["train"]]))
-    named = {"validation" if part == "val" else part: found for part, found in files.items()}
-    return Listing(named, classes, grey, _skipped(parts, files))
+    notes += _skipped(joined(itertools.chain(*walked.values())), loose)
+    return Listing(files, tuple(classes["train"]), grey, tuple(notes))
 
 
-def decoded(files: Files, side: int, *, grey: bool) -> "Iterator[NDArray[np.uint8]]":
+def depth(found: Listing) -> Depth:
+    """The white of all images of a folder. Every file is opened; only deep ones are decoded.
+
+    Files that cannot be read count as not deep: :func:`decoded` names them.
+    """
+    from senet_nas.data.pixels import deepest, white_of
+
+    paths = [path for files in found.files.values() for path, _ in files]
+    levels = {path: level for path, level in _each(deepest, paths) if not isinstance(level, Exception)}
+    largest = max(levels.values(), default=0.0)
+    if largest == 0:
+        return Depth(255.0)
+    white = white_of(largest)
+    # Half a level of 255 becomes black: these images lie on another scale than the others, such as shares of 1.
+    lost = sorted(path for path, level in levels.items() if 0 < level < white / 510)
+    if not lost:
+        return Depth(white)
+    note = (
+        f"{plural(len(lost), 'image')} with more than 8 bits would be all black, because white is {white:g} in the whole "
+        f"folder; save all of them on one scale: {shown(lost[0])} goes up to {levels[lost[0]]:g}"
+    )
+    return Depth(white, (note,))
+
+
+def decoded(files: Files, side: int, *, grey: bool, white: float) -> "Iterator[NDArray[np.uint8]]":
     """Every image x_HWC, its shorter side resized to ``side`` pixels, its centre cropped to a square.
 
-    Raises UserError after the last image; the error names the files that cannot be read.
+    ``white`` is that of :func:`depth`. Raises UserError after the last image; the error names the files that cannot be
+    read.
     """
     import numpy as np
 
-    def read(path: Path) -> "NDArray[np.uint8] | Exception":
-        try:
-            return _read(path, side, grey=grey)
-        except Exception as error:  # PIL raises many kinds; each means that this file is not an image
-            return error
+    from senet_nas.data.pixels import read_pixels, reason
+
+    channels = 1 if grey else 3
+
+    def read(path: Path) -> "NDArray[np.uint8]":
+        return read_pixels(path, side, channels=channels, white=white)
 
     bad: list[str] = []
-    with ThreadPoolExecutor(hardware.cores()) as pool:
-        for begin in range(0, len(files), CHUNK):
-            paths = [path for path, _ in files[begin : begin + CHUNK]]
-            for path, found in zip(paths, pool.map(read, paths), strict=True):
-                if isinstance(found, Exception):
-                    bad.append(f"{path} ({type(found).__name__})")
-                    yield np.zeros((side, side, 1 if grey else 3), dtype=np.uint8)
-                else:
-                    yield found
+    for path, x_HWC in _each(read, [path for path, _ in files]):
+        if isinstance(x_HWC, Exception):
+            bad.append(f"{shown(path)} ({reason(x_HWC)})")
+            yield np.zeros((side, side, channels), dtype=np.uint8)
+        else:
+            yield x_HWC
     if bad:
         more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
         raise UserError(
@@ -141,106 +172,66 @@ def _root(spec: DataSpec, base: Path) -> Path:
     return root
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """The folder of each set; the root as only set if its folders are classes. Raises UserError for misnamed sets."""
-    # A set holds folders and a class holds images, so a class may be called `valid`.
-    folders = [folder for folder in root.iterdir() if folder.is_dir()]
-    sets = {folder.name for folder in folders if any(inner.is_dir() for inner in folder.iterdir())}
-    wrong = {was: name for name, spellings in SETS.items() for was in sets - {name} if was.lower() in spellings}
-    if wrong:
-        renamed = ", ".join(f"`{was}` to `{name}`" for was, name in sorted(wrong.items()))
-        raise UserError(f"{root} holds a set under another name", hint=f"rename {renamed}", key="data.path")
-    parts = {name: root / name for name in SETS if name in sets or ("train" in sets and (root / name).is_dir())}
-    if parts and "train" not in parts:
-        raise UserError(f"{root} holds {' and '.join(parts)}, but no train", hint="add train/CLASS/", key="data.path")
-    return parts or {"train": root}
-
-
-def _classes(parts: dict[str, Path]) -> tuple[str, ...]:
-    """The names of the class folders. Raises UserError for fewer than two, or if the sets hold different classes."""
-    found = {part: sorted(_class_names(folder)) for part, folder in parts.items()}
-    classes = found["train"]
-    if len(classes) < 2:
-        n_loose = sum(path.suffix.lower() in ENDINGS for path in parts["train"].iterdir())
-        loose = f" and {n_loose} loose images" if n_loose else ""
-        raise UserError(
-            f"{parts['train']} holds {len(classes)} class folders{loose}; a comparison needs at least 2",
-            hint="make one folder for each class: CLASS/image.jpg",
-            key="data.path",
-        )
-    for part, names in found.items():
-        if names != classes:
-            other = sorted(set(names) ^ set(classes))
-            raise UserError(
-                f"{parts[part]} and {parts['train']} do not hold the same classes: {', '.join(other)}", key="data.path"
-            )
-    return tuple(classes)
-
-
-def _class_names(folder: Path) -> Iterator[str]:
-    for path in folder.iterdir():
-        if path.is_dir() and path.name[0] != "." and path.name not in LITTER:
-            yield path.name
-
-
-def _files(folder: Path, classes: tuple[str, ...]) -> list[tuple[Path, int]]:
-    found = [
-        (path, label)
-        for label, name in enumerate(classes)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in ENDINGS and path.name[0] != "." and not path.is_dir()
-    ]
-    used = {label for _, label in found}
-    empty = [name for label, name in enumerate(classes) if label not in used]
-    if empty:
-        raise UserError(f"no images of {', '.join(empty)} in {folder}", key="data.path")
-    return found
-
-
-def _skipped(parts: dict[str, Path], files: dict[str, list[tuple[Path, int]]]) -> tuple[str, ...]:
-    """A sentence about the files that were skipped, if there are any."""
-    images = {path for found in files.values() for path, _ in found}
-    others = sorted(
-        path
-        for folder in parts.values()
-        for path in folder.rglob("*")
-        if path.is_file() and path not in images and path.name[0] != "."
+def _check_filled(folder: Path, classes: Classes, walked: Sequence[Walked]) -> None:
+    """Raises UserError if a class has no image; the error names the endings that its folder holds."""
+    empty = [name for name, found in zip(classes, walked, strict=True) if not found.images]
+    if not empty:
+        return
+    others = joined(found for found in walked if not found.images)
+    holds = f", only {endings(others)}" if others.others else ""
+    raise UserError(
+        f"no images of {', '.join(empty)} in {folder}{holds}",
+        hint=f"add images or remove the folder; files are read that end in {', '.join(sorted(ENDINGS))}",
+        key="data.path",
     )
-    if not others:
-        return ()
-    return (f"{len(others)} files were skipped: they lie outside the classes or are not images: {others[0]}, ...",)
+
+
+def _labelled(walked: Sequence[Walked]) -> Files:
+    return [(path, label) for label, found in enumerate(walked) for path in found.images]
+
+
+def _skipped(inside: Walked, loose: Walked) -> list[str]:
+    """Sentences about what was left out inside and outside the class folders."""
+    every = joined([inside, loose])
+    notes = []
+    if loose.images:
+        notes.append(f"{_skipping(len(loose.images), 'image')} outside the classes: {shown(loose.images[0])}")
+    if every.others:
+        count = _skipping(every.others.total(), "file")
+        notes.append(
+            f"{count} that do not end like images: {endings(every)}; the first is {shown(str(every.first_other))}"
+        )
+    if every.litter:
+        notes.append(
+            f"{_skipping(every.litter, 'hidden or system file')}; the first is {shown(str(every.first_litter))}"
+        )
+    if every.repeated:
+        count = _skipping(len(every.repeated), "linked folder")
+        notes.append(f"{count} that had been read already or lead in a circle: {shown(every.repeated[0])}")
+    return notes
+
+
+def _skipping(count: int, noun: str) -> str:
+    return f"skipped {plural(count, noun)}"
 
 
 def _all_grey(paths: list[Path]) -> bool:
-    from PIL import Image, UnidentifiedImageError
+    """Whether no image shows colour; files that cannot be read do not count."""
+    from senet_nas.data.pixels import is_grey
 
-    for path in paths:
+    return all(grey for _, grey in _each(is_grey, paths) if not isinstance(grey, Exception))
+
+
+def _each(function: Callable[[Path], T], paths: Sequence[Path]) -> Iterator[tuple[Path, T | Exception]]:
+    """Each path with the function's result or what it raised, in order, from threads that are at most CHUNK ahead."""
+
+    def attempt(path: Path) -> T | Exception:
         try:
-            with Image.open(path) as image:
-                if image.mode not in GREY:
-                    return False
-        except (OSError, UnidentifiedImageError):
-            continue  # decoded() reports it together with all others
-    return True
+            return function(path)
+        except Exception as error:  # Pillow raises many kinds; each means that this file cannot be read
+            return error
 
-
-def _read(path: Path, size: int, *, grey: bool) -> "NDArray[np.uint8]":
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    with Image.open(path) as image:
-        shown = ImageOps.exif_transpose(image)  # phones rotate a picture by a tag in the file
-        if shown.mode in DEEP:
-            shown = _eight_bits(shown)
-        fitted = ImageOps.fit(shown.convert("L" if grey else "RGB"), (size, size), Image.Resampling.BILINEAR)
-    x = np.asarray(fitted, dtype=np.uint8)
-    return x[..., None] if grey else x
-
-
-def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """Grey levels of more than eight bits, scaled so that their maximum becomes 255."""
-    import numpy as np
-    from PIL import Image
-
-    levels = np.asarray(image, dtype=np.float32)
-    return Image.fromarray((levels / max(1.0, float(levels.max())) * 255).astype(np.uint8))
+    with ThreadPoolExecutor(hardware.cores()) as pool:
+        for begin in range(0, len(paths), CHUNK):
+            part = paths[begin : begin + CHUNK]
+            yield from zip(part, pool.map(attempt, part), strict=True)

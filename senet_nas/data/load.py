@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from senet_nas.data import data_checks, image_folder, memory_map
+from senet_nas.data.channel_moments import moments
 from senet_nas.data.datasets import DATASETS, Raw
 from senet_nas.data.split import split
 from senet_nas.recipe import DataSpec
@@ -20,12 +21,6 @@ from spaces.errors import unknown
 
 if TYPE_CHECKING:
     from senet_nas.data.datasets import Images, Labelled
-
-# Images whose levels are counted at once: bounds the memory that `moments` needs.
-COUNTED_TOGETHER = 4096
-# Least deviation of a channel, divided by 255: a constant channel must not divide by zero.
-LEAST_DEVIATION_OF_IMAGES = 1e-6
-LEAST_DEVIATION_OF_SIGNALS = 1e-30  # signals may be measured in volts or in microvolts
 
 # For each of train, validation and test: images x_NCHW (signals: x_NCL) and labels y_N.
 Tensors = Mapping[str, tuple[Tensor, Tensor]]
@@ -54,6 +49,8 @@ class Data:
     notes: tuple[str, ...] = ()
     # Side of the crop that the network sees of larger images; None: the network sees the whole image.
     side: int | None = None
+    # The level of deep images (more than one byte per value) that became 255; 255 without deep images.
+    white: float = 255.0
     # The folder of the tensors if they are mapped from files, because they may not fit into memory.
     folder: str | None = None
 
@@ -114,21 +111,17 @@ def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | s
     if spec.dataset != "image_folder":
         found = load(larger, base=base)
         return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
-    x_test, y_test = _test_images(larger, Path(base))
+    x_test, y_test = _test_images(larger, Path(base), data.white)
     return replace(data, x_test=x_test, y_test=y_test, side=_side(larger))
 
 
-def moments(x: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel of x (N, C, *spatial), divided by 255; computed in double."""
-    if x.dtype == torch.uint8:
-        mean_C, std_C = _moments_of_levels(x)
-        least = LEAST_DEVIATION_OF_IMAGES
-    else:
-        flat = x.transpose(0, 1).flatten(1)
-        mean_C = torch.stack([channel.double().mean() for channel in flat])
-        std_C = torch.stack([channel.double().std(correction=0) for channel in flat])
-        least = LEAST_DEVIATION_OF_SIGNALS
-    return tuple((mean_C / 255).tolist()), tuple((std_C / 255).clamp(min=least).tolist())
+def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
+    """The file of each validation image, in the order of :func:`load`; empty unless the data are an image folder."""
+    if spec.dataset != "image_folder":
+        return []
+    listing = image_folder.listed(spec, Path(base))
+    origin, index_N = split(listing.labels, spec, len(listing.classes))["validation"]
+    return [listing.files[origin][i][0] for i in index_N]
 
 
 # -- in memory --------------------------------------------------------------------------------------------------------
@@ -141,12 +134,15 @@ def _load_into_memory(spec: DataSpec, base: Path) -> Data:
         raw = _resized(raw, spec.resize or spec.image_size)
     labels = {name: y_N for name, (_, y_N) in raw.sets.items()}
     sets: dict[str, Labelled] = {}
+    files: dict[str, Sequence[Path]] = {}
     for name, (origin, index_N) in split(labels, spec, len(raw.classes)).items():
         x, y_N = raw.sets[origin]
         sets[name] = x[index_N], y_N[index_N]
-    notes = (*raw.notes, *data_checks.check_split(sets, raw.classes))
+        if raw.files:
+            files[name] = [raw.files[origin][i] for i in index_N]
+    notes = (*raw.notes, *data_checks.check_split(sets, raw.classes, files))
     tensors = {name: (_channels_first(x), torch.from_numpy(y_N)) for name, (x, y_N) in sets.items()}
-    return _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes)
+    return _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes, white=raw.white)
 
 
 def _resized(raw: Raw, size: int) -> Raw:
@@ -179,25 +175,37 @@ def _fingerprint(sets: "Mapping[str, Labelled]") -> str:
 def _load_into_files(spec: DataSpec, base: Path, room: Path | None) -> Data:
     """An image folder decoded into files, in the order of the split; the fingerprint is the one of images in memory."""
     listing = image_folder.listed(spec, base)
+    depth = image_folder.depth(listing)
     folder = memory_map.room(memory_map.size(listing, spec), room)
     side = image_folder.side(spec)
     digest = hashlib.sha256()
     sets: dict[str, tuple[Tensor, NDArray[np.int64]]] = {}
+    paths: dict[str, Sequence[Path]] = {}
     for name, (origin, index_N) in split(listing.labels, spec, len(listing.classes)).items():
         files = [listing.files[origin][i] for i in index_N]
         y_N = listing.labels[origin][index_N]
         short = name.replace("validation", "val")
         digest.update(str((len(files), side, side, listing.channels)).encode())
-        images = _digested(image_folder.decoded(files, side, grey=listing.grey), digest.update)
+        decoded = image_folder.decoded(files, side, grey=listing.grey, white=depth.white)
+        images = _digested(decoded, digest.update)
         x_NCHW = memory_map.write(folder / f"x_{short}.npy", images, (len(files), listing.channels, side, side))
         digest.update(y_N.data)
         np.save(folder / f"y_{short}.npy", y_N)
         sets[name] = x_NCHW, y_N
+        paths[name] = [path for path, _ in files]
     found = {name: (x_NCHW.numpy(), y_N) for name, (x_NCHW, y_N) in sets.items()}
-    notes = (*listing.notes, *data_checks.check_split(found, listing.classes))
+    notes = (*listing.notes, *depth.notes, *data_checks.check_split(found, listing.classes, paths))
     tensors = {name: (x_NCHW, torch.from_numpy(y_N)) for name, (x_NCHW, y_N) in sets.items()}
     fingerprint = digest.hexdigest()[:16]
-    return _data(spec, tensors, listing.classes, fingerprint=fingerprint, notes=notes, folder=str(folder))
+    return _data(
+        spec,
+        tensors,
+        listing.classes,
+        fingerprint=fingerprint,
+        notes=notes,
+        white=depth.white,
+        folder=str(folder),
+    )
 
 
 def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview], None]) -> Iterator[NDArray[np.uint8]]:
@@ -217,14 +225,14 @@ def _of_size(size: int, spec: DataSpec) -> DataSpec:
     return replace(spec, image_size=size, resize=round(spec.resize * factor))
 
 
-def _test_images(spec: DataSpec, base: Path) -> tuple[Tensor, Tensor]:
+def _test_images(spec: DataSpec, base: Path, white: float) -> tuple[Tensor, Tensor]:
     """x_NCHW and y_N of the test set of an image folder."""
     listing = image_folder.listed(spec, base)
     origin, index_N = split(listing.labels, spec, len(listing.classes))["test"]
     files = [listing.files[origin][i] for i in index_N]
     y_N = torch.from_numpy(listing.labels[origin][index_N])
     side = image_folder.side(spec)
-    images = image_folder.decoded(files, side, grey=listing.grey)
+    images = image_folder.decoded(files, side, grey=listing.grey, white=white)
     if not memory_map.is_wanted(spec, base):
         return _channels_first(np.stack([*images])), y_N
     shape = (len(files), listing.channels, side, side)
@@ -241,6 +249,7 @@ def _data(
     *,
     fingerprint: str,
     notes: Sequence[str],
+    white: float,
     folder: str | None = None,
 ) -> Data:
     x_train, y_train = sets["train"]
@@ -263,6 +272,7 @@ def _data(
         fingerprint=fingerprint,
         notes=tuple(notes),
         side=_side(spec),
+        white=white,
         folder=folder,
     )
 
@@ -275,21 +285,3 @@ def _side(spec: DataSpec) -> int | None:
 def _channels_first(x: "Images") -> Tensor:
     """(N, *spatial, C), as files hold it, to (N, C, *spatial)."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
-
-
-def _moments_of_levels(x_NCHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (C,) of uint8 images on the scale 0..255, from how often each of the 256 levels occurs."""
-    counts_CV = torch.zeros(x_NCHW.shape[1], 256, dtype=torch.int64)
-    for begin in range(0, len(x_NCHW), COUNTED_TOGETHER):
-        counts_CV += _level_counts(x_NCHW[begin : begin + COUNTED_TOGETHER])
-    double_CV = counts_CV.double()
-    level_V = torch.arange(256).double()
-    n = double_CV[0].sum()
-    mean_C = double_CV @ level_V / n
-    variance_C = (double_CV * (level_V - mean_C[:, None]).square()).sum(1) / n
-    return mean_C, variance_C.sqrt()
-
-
-def _level_counts(x_NCHW: Tensor) -> Tensor:
-    """How often each of the 256 levels occurs in each channel: (C, 256)."""
-    return torch.stack([torch.bincount(channel, minlength=256) for channel in x_NCHW.transpose(0, 1).flatten(1)])

@@ -52,6 +52,19 @@ def deepest(path: Path) -> float:
         return float(_levels(image).max()) if image.mode in DEEP else 0.0
 
 
+def is_grey(path: Path) -> bool:
+    """Whether an image file shows no colour, by its mode. Raises whatever Pillow raises for a damaged file."""
+    with Image.open(path) as image:
+        return image.mode in GREY
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, in a few words."""
+    if isinstance(error, UnreadablePixels):
+        return str(error)
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
 def white_of(largest: float) -> float:
     """The white that holds a data set's largest level: 1, or the next of 8, 10, 12, 14, 16, 24 and 32 bits."""
     return next((white for white in WHITES if largest <= white), WHITES[-1])

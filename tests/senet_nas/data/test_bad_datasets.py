@@ -87,17 +87,17 @@ def no_class_folders(root):
     return root / "cat"
 
 
-@fault("1 class folders")
+@fault("1 class folder")
 def one_class(root):
     shutil.rmtree(root / "dog")
 
 
-@fault("1 class folders")
+@fault("1 class folder")
 def litter_is_no_class(root):
     (root / "dog").rename(root / "__MACOSX")
 
 
-@fault("1 class folders")
+@fault("1 class folder")
 def a_hidden_folder_is_no_class(root):
     (root / "dog").rename(root / ".dog")
 
@@ -343,7 +343,7 @@ def test_images_that_train_and_validate_are_counted(root):
 def test_other_files_are_counted(root):
     (root / "cat" / "notes.txt").write_text("x")
     (root / "readme.md").write_text("x")
-    assert "2 files were skipped" in notes(root)
+    assert "skipped 2 files" in notes(root)
 
 
 def test_a_rare_class_is_named(root):

@@ -125,7 +125,7 @@ def damaged(root):
     [
         (no_folder, ["no folder", "nothing"]),
         (no_classes, ["0 class folders", "at least 2"]),
-        (one_class, ["1 class folders"]),
+        (one_class, ["1 class folder"]),
         (empty_class, ["no images of cow"]),
         (other_classes, ["do not hold the same classes: cow"]),
         (damaged, ["2 of 6 images cannot be read", "cat/1.png", "dog/2.png"]),

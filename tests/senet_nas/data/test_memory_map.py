@@ -109,7 +109,7 @@ def test_it_is_chosen_by_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_is_held_in_memory_does_not_grow_with_the_images(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_folder, "CHUNK", 8)
-    monkeypatch.setattr("senet_nas.data.load.COUNTED_TOGETHER", 8)
+    monkeypatch.setattr("senet_nas.data.channel_moments.COUNTED_TOGETHER", 8)
     spec = DataSpec(path=str(root), image_size=128)
 
     def peak(streaming: str) -> int:
