@@ -1,7 +1,7 @@
 """Gives the deliberate faults of a source file: small changes of its syntax tree, each of which a test should notice.
 
-Texts are left alone: docstrings, f-strings, annotations, decorators and what an error says. So is ``strict`` of ``zip``,
-which only guards against mistakes of ours.
+Texts are left alone: docstrings, f-strings, annotations, decorators and what an error says. So is ``strict`` of
+``zip``, which only guards against mistakes of ours.
 """
 
 import ast
@@ -168,7 +168,7 @@ def _is_left_alone(node: ast.AST) -> bool:
         return True
     if isinstance(node, ast.keyword) and node.arg == "strict":
         return True
-    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         return True
     if not isinstance(node, ast.Assign):
         return False

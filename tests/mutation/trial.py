@@ -6,6 +6,7 @@ outside of functions that survives this way is tried once more in a process that
 """
 
 import contextlib
+import functools
 import gc
 import importlib.machinery
 import json
@@ -23,7 +24,7 @@ from types import CodeType, FrameType
 import pytest
 
 from tests.mutation.faults import ROOT, Fault, with_fault
-from tests.mutation.patch import Change, Memory, module_of
+from tests.mutation.patch import OURS, Change, Memory, module_of
 
 # A fault may keep its tests busy this much longer than they were without it; and no process lives longer than PATIENCE.
 SLOWER, GRACE, PATIENCE = 4, 10, 600
@@ -33,6 +34,7 @@ IGNORED = ("ray", "slow", "soak")
 # What takes long to import and is the same with every fault.
 HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "torch", "optuna", "pydantic", "yaml", "hypothesis", "rich.console")
 USUAL = ["-q", "-x", "-p", "no:cacheprovider", "--capture=no", "--no-header", "--no-summary"]
+CACHED = type(functools.cache(abs))
 SURVIVES, TIME = "", "the time limit"
 
 # A function: its file and its qualified name. Of each test: its seconds of processor time, and what it calls.
@@ -77,6 +79,10 @@ def answer_of(child: int, status: int, folder: Path) -> str:
     return TIME if os.WIFSIGNALED(status) else "the collection of the tests"
 
 
+def is_ours(thing: object) -> bool:
+    return str(getattr(thing, "__module__", "")).split(".")[0] in OURS
+
+
 class Watch:
     """A pytest plugin that ends the process at the first failure, with the name of the test that failed."""
 
@@ -102,6 +108,8 @@ class Reach:
         self.called: set[Place] = set()
         self.tests: Reached = {}
         self.failed: list[str] = []
+        # A function with a cache is reached although an earlier test has filled it.
+        self.caches = [thing for thing in gc.get_objects() if isinstance(thing, CACHED) and is_ours(thing)]
 
     def trace(self, frame: FrameType, event: str, argument: object) -> None:
         code = frame.f_code
@@ -110,6 +118,8 @@ class Reach:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item):
+        for cached in self.caches:
+            cached.cache_clear()
         began = time.process_time()
         self.called = set()
         sys.settrace(self.trace)

@@ -1,7 +1,7 @@
 import pytest
 
-from spaces import Architecture, UserError
-from spaces.placements import baselines, label, place, ratio
+from spaces import SE, Architecture, Site, UserError
+from spaces.placements import baselines, label, place, ratio, width
 
 
 def on(architecture):
@@ -86,3 +86,99 @@ def test_different_members_have_different_labels(make_space):
 def test_ratio_is_what_a_person_wrote(make_space):
     space = make_space(reduction=(4,))
     assert {ratio(se, site) for se, site in zip(space[1].blocks, space.sites, strict=True) if se} == {4}
+
+
+# -- words and numbers ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("placement", "says"),
+    [
+        ("stages:1", "stage 1: avg r=16 pre_addition"),
+        ("stages:1,3", "stages 1, 3: avg r=16 pre_addition"),
+        ("last", "stage 3: avg r=16 pre_addition"),
+        ("blocks:1.0,1.1", "stage 1: avg r=16 pre_addition"),
+        ("blocks:1.0,1.1,2.0", "blocks 1.0, 1.1, 2.0: avg r=16 pre_addition"),
+    ],
+)
+def test_a_label_says_where_as_short_as_it_can(make_space, placement, says):
+    sites = make_space().sites
+    assert label(place("net", sites, placement), sites) == says
+
+
+def test_a_network_of_one_stage_has_a_stage_and_not_all_stages(make_space):
+    sites = make_space(widths=(16,), reduction=(4,)).sites
+    assert label(place("net", sites, "all"), sites).startswith("stage 1: ")
+
+
+def test_a_label_names_each_kind_with_what_is_unusual(make_space):
+    sites = make_space().sites
+    fields = [
+        "avg:fc4:sigmoid@pre_addition",
+        "max:fc4nb:hard_sigmoid@identity",
+        "-",
+        "-",
+        "avg:eca3:sigmoid@pre_unit",
+        "-",
+    ]
+    assert label(Architecture.parse("/".join(["net", *fields])), sites) == (
+        "blocks 1.0: avg r=4 pre_addition; blocks 1.1: max r=4 identity hard_sigmoid no bias; "
+        "blocks 3.0: avg eca3 pre_unit"
+    )
+
+
+def test_values_of_a_placement_replace_the_papers_one_by_one(make_space):
+    sites = make_space().sites
+    first = place("net", sites, "all", {"reduction": "4", "gate": "hard_sigmoid"}).blocks[0]
+    assert str(first) == "avg:fc4:hard_sigmoid@pre_addition"
+    assert place("net", sites, "all", {"reduction": "64"}, 3).blocks[0].size == 3
+
+
+@pytest.mark.parametrize(
+    ("se", "expected"),
+    [
+        ("avg:fc16:sigmoid@pre_addition", (4, "r=4")),
+        ("avg:fc3:sigmoid@pre_addition", (21, "r=21")),
+        ("avg:fc200:sigmoid@pre_addition", (1, "r=1")),
+        ("avg:eca5:sigmoid@pre_addition", (None, "eca5")),
+        ("avg:diag:sigmoid@pre_addition", (None, "diag")),
+    ],
+)
+def test_a_width_is_named_by_the_ratio_of_the_channels_to_it(se, expected):
+    site = Site("1.0", 1, {"pre_addition": 64})
+    assert (ratio(SE.parse(se), site), width(SE.parse(se), site)) == expected
+
+
+def test_the_ratio_that_was_asked_for_comes_before_the_nominal_one():
+    site = Site("1.0", 1, {"pre_addition": 64})
+    assert ratio(SE("avg", "fc", 2, "sigmoid", "pre_addition", 24), site) == 24
+
+
+@pytest.mark.parametrize(
+    ("placement", "message"),
+    [
+        ("stages:3-1", "is outside the backbone's stages 1-3"),
+        ("stages:2-9", "is outside the backbone's stages 1-3"),
+        ("stages:1;2", "is not a list of stages; write `stages:1-3` or `stages:1,3`"),
+        ("blocks:", "unknown placement"),
+        ("allx", "unknown placement"),
+        ("none:1", "unknown placement"),
+    ],
+)
+def test_what_is_no_placement_is_refused_with_what_may_be_written(make_space, placement, message):
+    with pytest.raises(UserError) as caught:
+        place("net", make_space().sites, placement)
+    assert message in caught.value.message
+
+
+def test_baselines_use_the_papers_se_wherever_the_space_holds_it(make_space):
+    _, everywhere, *_ = baselines(
+        make_space(reduction=(4, 16), squeeze=("max", "avg"), gate=("hard_sigmoid", "sigmoid"))
+    )
+    assert str(everywhere.blocks[-1]) == "avg:fc4:sigmoid@pre_addition"
+    _, everywhere, *_ = baselines(make_space(reduction=(8, 2), squeeze=("max", "std")))
+    assert str(everywhere.blocks[-1]) == "max:fc8:sigmoid@pre_addition"
+
+
+def test_without_blocks_to_switch_baselines_of_one_stage_are_told_once(make_space):
+    assert len(baselines(make_space(stages=(2,)))) == 2

@@ -1,5 +1,6 @@
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,80 @@ def test_a_position_that_a_unit_has_not_says_what_to_write():
         Space("net", [Site("1.0", 1, {"output": 8})], SpaceSpec())
     assert "offers no position `pre_addition`; it offers output" in caught.value.message
     assert caught.value.hint == "write `position: [output]`: the unit adds nothing, SE acts on its output"
+
+
+# -- numbers, spellings and neighbours --------------------------------------------------------------------------------
+
+
+@given(specs)
+def test_every_member_has_a_number_and_every_number_a_member(spec):
+    space = Space("net", sites((16, 32)), spec)
+    members = [space[i] for i in range(space.size)]
+    assert len(set(members)) == space.size
+    assert [space.index(member) for member in members] == list(range(space.size))
+    with pytest.raises(IndexError):
+        space[space.size]
+
+
+@given(specs)
+def test_the_nominal_size_is_the_number_of_spellings_of_tied_and_free_factors(spec):
+    space = Space("net", sites((16, 32)), spec)
+    expected = 1
+    for name in ("reduction", "position", "squeeze", "gate", "excitation"):
+        if name in spec.tied():
+            expected *= len(spec.values(name))
+    free = 1
+    for name in ("reduction", "position", "squeeze", "gate", "excitation"):
+        if name not in spec.tied():
+            free *= len(spec.values(name))
+    assert space.nominal_size == expected * (1 + free) ** len(space.groups)
+
+
+@given(specs)
+def test_with_free_factors_neighbours_are_all_members_that_differ_in_one_group(spec):
+    space = Space("net", sites((16, 32)), replace(spec, tie="none"))
+    members = list(space)
+    for architecture in (members[0], members[len(members) // 2]):
+        expected = set()
+        for other in members:
+            differs = [
+                any(architecture.blocks[i] != other.blocks[i] for i in places) for places in space.groups.values()
+            ]
+            if sum(differs) == 1:
+                expected.add(other)
+        assert set(space.neighbours(architecture)) == expected
+
+
+def test_encoding_gives_the_first_spelling(make_space):
+    space = make_space(reduction=(8, 16), min_hidden=8, squeeze=("avg",), position=("pre_addition",))
+    spelled = space.encode(space[space.size - 1])
+    assert spelled["reduction"] == "8"
+    with pytest.raises(ValueError, match="is not in the space"):
+        space.encode(Architecture.plain("other", 6))
+
+
+def test_parameters_are_tied_factors_then_a_switch_and_the_free_factors_of_each_group(make_space):
+    space = make_space(tie=("reduction",), squeeze=("avg", "max"), position=("pre_addition",))
+    assert space.parameters == {
+        "reduction": ("4", "16"),
+        "stage1": ("off", "on"),
+        "stage1.squeeze": ("avg", "max"),
+        "stage2": ("off", "on"),
+        "stage2.squeeze": ("avg", "max"),
+        "stage3": ("off", "on"),
+        "stage3.squeeze": ("avg", "max"),
+    }
+    by_block = make_space(
+        granularity="block", stages=(1,), reduction=(4,), squeeze=("avg",), position=("pre_addition",)
+    )
+    assert by_block.parameters == {"block1.0": ("off", "on"), "block1.1": ("off", "on")}
+    assert by_block.groups == {"block1.0": (0,), "block1.1": (1,)}
+
+
+def test_members_are_drawn_with_equal_chances(make_space):
+    space = make_space(blocks=1, reduction=(4,), squeeze=("avg",))
+    rng = random.Random(0)
+    drawn = [space.index(space.sample(rng)) for _ in range(150 * space.size)]
+    counts = [drawn.count(i) for i in range(space.size)]
+    assert min(counts) > 100
+    assert max(counts) < 200

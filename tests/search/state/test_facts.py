@@ -116,6 +116,37 @@ def test_what_older_versions_did_not_write_has_a_default():
     assert (found.data, found.git, found.session_ended) == (DataFact(), GitFact(), None)
     assert found.confirmations == (ConfirmationFact(Sizes(0, 0, 0, 0), (), 9),)
     assert found.history[0].members is None
+    assert found.complete == Completion(24, knows_time=False)
+    assert found.complete.to_json() == 24
+
+
+def test_defaults_are_what_older_versions_meant():
+    data = DataFact()
+    assert (data.train, data.validation, data.test, data.channels, data.image_size) == (0, 0, 0, 0, 0)
+    assert (data.classes, data.shape, data.fingerprint, data.mean, data.std, data.notes) == ((), (), "", (), (), ())
+    assert SlotsFact(1, 1, 0.0) == SlotsFact(1, 1, 0.0, "local", False)
+    assert Completion(24) == Completion(24, None, True)
+    assert Sizes(2, 3, 5, 1).total == 11
+
+
+def test_a_completion_covers_the_same_budget_and_an_older_one_any_time():
+    assert Completion(24, "2h").covers(24, "2h")
+    assert not Completion(24, "2h").covers(24, "3h")
+    assert not Completion(24, "2h").covers(25, "2h")
+    assert Completion(24, knows_time=False).covers(24, "3h")
+    assert not Completion(24, knows_time=False).covers(25, None)
+
+
+def test_facts_are_updated_and_taken_away_by_name():
+    old, new = Facts(uid="u", seconds=1.0), Facts(seconds=2.0, device="cpu")
+    assert old.updated(new) == Facts(uid="u", seconds=2.0, device="cpu")
+    assert new.without(old) == Facts(device="cpu")
+    assert old.noted == {"uid": "u", "seconds": 1.0}
+
+
+def test_a_fact_alone_is_encoded_and_decoded():
+    assert decode(SpaceFact, encode(SpaceFact(1, 2))) == SpaceFact(1, 2)
+    assert encode((GitFact("c"), {"a": (1, None)})) == [{"commit": "c"}, {"a": [1, None]}]
 
 
 def test_what_a_newer_version_wrote_is_left_out():
