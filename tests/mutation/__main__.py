@@ -20,7 +20,7 @@ import pytest
 
 from tests.mutation import trial
 from tests.mutation.faults import ROOT, Fault, faults_of, sample
-from tests.mutation.record import write
+from tests.mutation.record import unnoticed, write
 
 # Each package, and the tests that may notice a fault in it; which of them reach it is measured.
 PACKAGES = {
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="which faults (default: 0)")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time (default: 1)")
     parser.add_argument("--only", default="", help="only faults whose name contains this text; nothing is written")
+    parser.add_argument("--again", action="store_true", help="only faults that the list has as not noticed")
     parser.add_argument("--reach", type=Path, help="a folder that keeps what each test reaches, for the next time")
     chosen = parser.parse_args(arguments)
     os.nice(10)
@@ -48,16 +49,20 @@ def main(arguments: Sequence[str]) -> None:
     for package in chosen.package or PACKAGES:
         root, tests = PACKAGES[package]
         files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / root).rglob("*.py"))
-        faults = sample([fault for file in files for fault in faults_of(file)], chosen.sample, chosen.seed)
+        every = [fault for file in files for fault in faults_of(file)]
+        faults = sample(every, chosen.sample, chosen.seed)
         if chosen.only:
-            faults = [fault for file in files for fault in faults_of(file) if chosen.only in fault.name]
+            faults = [fault for fault in every if chosen.only in fault.name]
+        if chosen.again:
+            names = unnoticed(package)
+            faults = [fault for fault in every if fault.name in names]
         reach = chosen.reach / f"{package}.json" if chosen.reach else None
         verdicts = judge(faults, root, tests, chosen.jobs, reach)
         if chosen.only:
             for fault in faults:
                 print(f"{fault.name}: {verdicts[fault.name] or 'survives'}")
         else:
-            write(package, faults, verdicts)
+            write(package, faults, verdicts, again=chosen.again)
 
 
 def judge(faults: Sequence[Fault], root: str, tests: Sequence[str], jobs: int, kept: Path | None) -> dict[str, str]:

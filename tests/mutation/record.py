@@ -20,11 +20,18 @@ INTRODUCTION = (
 )
 
 
-def write(package: str, faults: Sequence[Fault], verdicts: Mapping[str, str]) -> None:
-    """Replaces what is kept about a package, and writes the page again."""
-    kept = json.loads(FAULTS.read_text()) if FAULTS.exists() else {}
-    reasons = json.loads(EQUIVALENT.read_text()) if EQUIVALENT.exists() else {}
-    kept[package] = [_row(fault, verdicts[fault.name], reasons) for fault in sorted(faults, key=_order)]
+def unnoticed(package: str) -> set[str]:
+    """The names of the faults of a package that no test has noticed so far."""
+    return {row["fault"] for row in _read(FAULTS).get(package, []) if "noticed" not in row}
+
+
+def write(package: str, faults: Sequence[Fault], verdicts: Mapping[str, str], *, again: bool = False) -> None:
+    """Replaces what is kept about a package (``again``: about these faults alone), and writes the page again."""
+    kept = _read(FAULTS)
+    reasons = _read(EQUIVALENT)
+    rows = {row["fault"]: row for row in kept.get(package, [])} if again else {}
+    rows |= {fault.name: _row(fault, verdicts[fault.name], reasons) for fault in faults}
+    kept[package] = sorted(rows.values(), key=lambda row: (row["fault"].split()[0], row["line"], row["fault"]))
     lines = ",\n".join(
         f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
         for name, rows in sorted(kept.items())
@@ -33,8 +40,9 @@ def write(package: str, faults: Sequence[Fault], verdicts: Mapping[str, str]) ->
     SURVIVORS.write_text(page(kept))
 
 
-def _order(fault: Fault) -> tuple[str, int, str]:
-    return fault.file, fault.line, fault.name
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
 
 
 def _row(fault: Fault, verdict: str, reasons: Mapping[str, str]) -> dict[str, Any]:
