@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from search.config import Experiment
+from search.config import Experiment, to_yaml
 from search.execute import signals, worker
 from search.execute.signals import Interrupted, Signals
 from search.report.write import write_report
@@ -19,9 +19,10 @@ from search.running.assembly import SessionParts, assemble
 from search.running.conclusion import Conclusion
 from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
-from search.running.resume_checks import agreed_experiment, budget_of, check_results_known
+from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
 from search.running.training_phase import TrainingPhase
 from search.setup.experiment_setup import Prepared, prepare
+from search.setup.fit_checks import check_tracking
 from search.setup.opened_run import open_run, rules
 from search.state import run_folder
 from search.state.facts import Facts
@@ -84,12 +85,21 @@ def _run(
     taken: Signals,
 ) -> Front:
     check_results_known(place, ledger)
+    is_new = ledger.facts.config is None
     experiment = agreed_experiment(experiment, place, ledger, trainings, watcher.say)
     if ledger.facts.complete == budget_of(experiment):
         watcher.say("this run is finished: here is its result (go on with --trainings +N, or start anew with --new)")
+        _keep_changes(experiment, place, ledger)
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
-    return _Session(assemble(prepared, place, ledger, watcher), watcher, taken).run()
+    return _Session(assemble(prepared, place, ledger, watcher), watcher, taken, is_new).run()
+
+
+def _keep_changes(experiment: Experiment, place: RunFolder, ledger: Ledger) -> None:
+    """Keeps what was changed in the config of a finished run. Raises UserError for what a run would refuse."""
+    if not place.holds(to_yaml(experiment)):
+        check_tracking(experiment.tracking.uri)
+        keep_experiment(experiment, place, ledger)
 
 
 def _finished(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Front:
@@ -101,33 +111,40 @@ def _finished(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Front
 
 
 class _Session:
-    """The part of a run that trains: from the first free slot to the report."""
+    """The part of a run that trains: from the first free slot to the report.
 
-    def __init__(self, parts: SessionParts, watcher: Watcher, taken: Signals) -> None:
+    A run that exists (``is_new`` is False) stays as it was until training begins: an extension may still be refused.
+    """
+
+    def __init__(self, parts: SessionParts, watcher: Watcher, taken: Signals, is_new: bool) -> None:
         self._parts = parts
+        self._has_begun = False
         self._watcher = watcher
         self._signals = taken
         self._left = LeftResults(parts.place.trainings, parts.store)
         self._training = TrainingPhase(parts, taken, watcher.say, self._abandon)
         self._conclusion = Conclusion(parts, watcher.say)
+        if is_new:
+            self._note_begin()
 
     def run(self) -> Front:
         """The front. Raises UserError without one, and what the environment raises; Interrupted after a signal."""
-        self._start_tracking()
         status = "FAILED"
         at_once = False
+        front = None
         try:
             self._recover()
-            self._parts.live.start()
-            self._training.run()
+            self._training.run(self._begin)
             status = "KILLED" if self._signals.first else "FINISHED"
         except Interrupted:
             at_once = True
             status = "KILLED"
             raise
         finally:
-            self._close(status, at_once=at_once)
-            front = None if at_once else self._conclusion.write(status)
+            self._watcher.end()
+            if self._has_begun:
+                self._close(status, at_once=at_once)
+                front = None if at_once else self._conclusion.write(status)
         if self._signals.first:
             raise Interrupted(self._signals.first)
         if front is None:
@@ -137,6 +154,18 @@ class _Session:
                 code=NOTHING_USABLE,
             )
         return front
+
+    def _begin(self) -> None:
+        """Nothing can refuse the session any more: it becomes part of the run, and listeners begin to work."""
+        if not self._has_begun:
+            keep_experiment(self._parts.prepared.experiment, self._parts.place, self._parts.ledger)
+            self._note_begin()
+        self._start_tracking()
+        self._parts.live.start()
+
+    def _note_begin(self) -> None:
+        self._parts.ledger.note(self._parts.begun)
+        self._has_begun = True
 
     def _start_tracking(self) -> None:
         """Opens MLflow's store, and sends what an earlier session committed but could not send."""
@@ -157,7 +186,6 @@ class _Session:
 
     def _close(self, status: str, *, at_once: bool) -> None:
         """Ends the session in the ledger. ``at_once``: without waiting for the live report or looking for results."""
-        self._watcher.end()
         self._parts.live.close(wait=not at_once)
         if at_once:
             self._parts.loop.close()

@@ -24,7 +24,10 @@ from search.track.tracker import Tracker
 
 @dataclass(frozen=True)
 class SessionParts:
-    """Everything that a session works with. ``store`` is None unless a cluster keeps results at a URI."""
+    """Everything that a session works with. ``store`` is None unless a cluster keeps results at a URI.
+
+    ``begun`` holds the facts that a session notes when it begins to train.
+    """
 
     prepared: Prepared
     place: RunFolder
@@ -33,10 +36,11 @@ class SessionParts:
     tracker: Tracker
     live: Live
     loop: Loop
+    begun: Facts
 
 
 def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> SessionParts:
-    """The parts of a session, and the facts of its beginning in the ledger.
+    """The parts of a session. The ledger keeps nothing of them but what stays true if the session never trains.
 
     Raises UserError if the data are not those of the run, or latency is an objective and cannot be predicted.
     """
@@ -50,11 +54,11 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
         session_ended="",
         seconds_before=ledger.facts.seconds or 0.0,
     )
-    ledger.note(begun.updated(facts))
     sent_to = _tracker(prepared, place, ledger, watcher, uri, facts)
     live = Live(place, tell=watcher.found, say=watcher.say)
     loop = _loop(prepared, ledger, watcher, sent_to, live)
-    return SessionParts(prepared, place, ledger, _store(prepared, place, ledger), sent_to, live, loop)
+    store = _store(prepared, place, ledger)
+    return SessionParts(prepared, place, ledger, store, sent_to, live, loop, begun.updated(facts))
 
 
 def run_facts(prepared: Prepared) -> Facts:

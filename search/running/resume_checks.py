@@ -56,9 +56,10 @@ def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
 def agreed_experiment(
     experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str | None, say: Callable[[str], None]
 ) -> Experiment:
-    """The experiment with its budget, noted in the ledger and in the run folder.
+    """The experiment with its budget. A new run keeps it at once; a run that exists only by :func:`keep_experiment`.
 
-    ``trainings`` sets the budget or extends it (``"+20"``). Raises UserError if the run began with another config.
+    So a run whose extension is refused stays as it was. ``trainings`` sets the budget or extends it (``"+20"``).
+    Raises UserError if the run began with another config.
     """
     noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
@@ -72,10 +73,16 @@ def agreed_experiment(
             trainings = str(begun.budget.trainings)
     if trainings is not None:
         experiment = _with_budget(experiment, place, ledger, trainings)
+    if noted is None:
+        keep_experiment(experiment, place, ledger)
+    return experiment
+
+
+def keep_experiment(experiment: Experiment, place: RunFolder, ledger: Ledger) -> None:
+    """Notes the experiment in the ledger and writes it into the run folder: from now on it is that of the run."""
     text = config.to_yaml(experiment)
     ledger.note(Facts(config=text, base=str(experiment.base.resolve())))
     durable.write(place.config, text)
-    return experiment
 
 
 def _check_same_config(place: RunFolder, begun: Experiment, experiment: Experiment) -> None:

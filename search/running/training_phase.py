@@ -37,16 +37,20 @@ class TrainingPhase:
         self._say = say
         self._abandon = abandon
 
-    def run(self) -> None:
-        """Raises UserError if too many trainings fail, or the environment does."""
+    def run(self, begin: Callable[[], None]) -> None:
+        """Calls ``begin`` once nothing can refuse the session any more, then trains.
+
+        Raises UserError if too many trainings fail, or the environment does.
+        """
         if self._parts.loop.is_complete:
+            begin()
             return
         # Threads are measured before Ray's processes take a share of the machine.
         evaluator = self.with_threads(self._parts.prepared.evaluate)
         if self._parts.prepared.slots.is_local:
-            self._run_here(evaluator)
+            self._run_here(evaluator, begin)
         else:
-            self._run_on_cluster(evaluator)
+            self._run_on_cluster(evaluator, begin)
 
     def with_threads(self, evaluator: Evaluator) -> Evaluator:
         """The evaluator with the fastest number of threads, unless the config sets it. A resumed run keeps its own."""
@@ -64,15 +68,15 @@ class TrainingPhase:
         self._say(f"each training uses {threads} of its {slots.cpus} CPU cores, which is fastest")
         return evaluator.with_threads(threads)
 
-    def _run_here(self, evaluator: Evaluator) -> None:
+    def _run_here(self, evaluator: Evaluator, begin: Callable[[], None]) -> None:
         parts = self._parts
         slots = parts.prepared.slots
         self._say(f"starting {plural(slots.count or 1, 'worker')}")
         with runtime.running(slots, self._signals) as scratch:
             shared = evaluator.shared(scratch)
-            drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals)
+            drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals, begin=begin)
 
-    def _run_on_cluster(self, evaluator: Evaluator) -> None:
+    def _run_on_cluster(self, evaluator: Evaluator, begin: Callable[[], None]) -> None:
         parts = self._parts
         prepared = parts.prepared
         self._say(f"joining Ray at {prepared.slots.ray}")
@@ -81,11 +85,15 @@ class TrainingPhase:
             # Only now is it known whether the nodes have GPUs, whatever this machine has.
             slots = settled(prepared.slots, prepared.experiment.resources.device)
             device = "cuda" if slots.gpus else "cpu"
-            parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
+
+            def begin_there() -> None:
+                begin()
+                parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
+
             gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
             self._say(f"each training takes {plural(slots.cpus, 'CPU core')}{gpu} of the cluster")
             there = evaluator.on_cluster(device, run_uid(parts.ledger))
-            drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined)
+            drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined, begin=begin_there)
 
     def _cluster(self) -> Cluster:
         """What this run needs of a cluster, and writes to its folder to recognise it on a node."""

@@ -51,6 +51,7 @@ class Tracker:
             uri, experiment=experiment, run=run, runs=runs, describe=describe, uid=uid, sites=sites, began=began
         )
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._queue.put(self._sender.open)
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._problems: list[str] = []
         self._heard = 0
@@ -61,7 +62,7 @@ class Tracker:
         return self._sender.experiment_id
 
     def start(self) -> None:
-        self._queue.put(self._sender.open)
+        """Begins to send; what came before waits until now."""
         self._thread.start()
 
     def training(self, training: Training, entry: Entry) -> None:

@@ -10,7 +10,7 @@ import itertools
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -43,8 +43,10 @@ def drive(
     scratch: Path,
     signals: Signals,
     joined: Cluster | None = None,
+    *,
+    begin: Callable[[], None] = lambda: None,
 ) -> None:
-    """Runs the loop to its end, or until a signal comes.
+    """Calls ``begin`` once the nodes of a cluster fit, then runs the loop to its end, or until a signal comes.
 
     Raises UserError: code NOTHING_USABLE if too many trainings fail, ENVIRONMENT if a cluster is gone or its nodes do
     not fit.
@@ -54,6 +56,7 @@ def drive(
     nodes = Nodes(joined.needs, slots.cpus, slots.gpus, joined.say) if joined else None
     if nodes is not None:
         nodes.admit()
+    begin()
     length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))
     searcher = LoopSearcher(loop, trainings, length, nodes, joined.store if joined else None)
     trainable = _trainable(loop, evaluator, trainings, slots, joined)
