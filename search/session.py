@@ -11,6 +11,7 @@ from pathlib import Path
 
 from search.config import Experiment, to_yaml
 from search.execute import signals, worker
+from search.execute.ray import preconditions
 from search.execute.signals import Interrupted, Signals
 from search.report.write import write_report
 from search.results import compute
@@ -71,6 +72,7 @@ def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
 
 
 def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
+    preconditions.check_no_other(experiment.resources.ray)
     watcher.say("loading the data and the network")
     return prepare(experiment)
 

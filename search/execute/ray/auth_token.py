@@ -14,7 +14,7 @@ def make_private() -> None:
     """
     if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         return
-    path = Path.home() / ".ray" / "auth_token"
+    path = _home() / ".ray" / "auth_token"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists():
@@ -25,6 +25,18 @@ def make_private() -> None:
     except OSError as error:
         raise UserError(
             f"cannot write {path}, which Ray needs: {error.strerror}",
+            hint="set HOME to a writable folder",
+            code=ENVIRONMENT,
+        ) from error
+
+
+def _home() -> Path:
+    """The user's home folder. Raises UserError (code ENVIRONMENT) if neither HOME nor the system names one."""
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise UserError(
+            f"cannot start Ray: HOME is not set, and user {os.getuid()} has no home folder",
             hint="set HOME to a writable folder",
             code=ENVIRONMENT,
         ) from error

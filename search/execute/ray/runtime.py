@@ -13,15 +13,15 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from search.execute.ray import auth_token, cluster
+from search.execute.ray import auth_token, cluster, preconditions
 from search.execute.ray.resources import Cluster, Slots
 from search.execute.ray.scratch_folder import scratch_folder
 from search.execute.signals import Interrupted, Signals
-from spaces.errors import ENVIRONMENT, UserError
+from spaces.errors import UserError
 
 # Set before Tune is imported: else it prints a table of its own, writes files of its own and catches Ctrl-C.
 _SETTINGS = {
@@ -55,32 +55,39 @@ def running(slots: Slots, signals: Signals, joined: Cluster | None = None) -> It
     """Ray for this process: on this machine, or on a cluster that is joined. Yields a scratch folder.
 
     On this machine Ray listens on loopback only, with a token, without dashboard, usage reports and log lines. The
-    folder is removed when Ray ends. Raises UserError (code ENVIRONMENT) if Ray cannot be started.
+    folder is removed when Ray ends. A Ray that this process is connected to already is used with ``resources.ray: auto``
+    and left as it is. Raises UserError (code ENVIRONMENT) if Ray cannot be started.
     """
-    _configure(slots)
-    import ray
-
-    with scratch_folder() as scratch:
+    preconditions.check_no_other(slots.ray)
+    with ExitStack() as stack:
+        if joined is not None:
+            stack.callback(joined.left.set)
         try:
-            _start(slots, scratch)
-            signals.install()  # Ray took SIGTERM
-            yield scratch
-        except (OSError, RuntimeError, ValueError, ConnectionError) as error:
-            if ray.is_initialized():
-                raise
-            raise UserError(
-                f"cannot start Ray: {error}", hint="see docs/troubleshooting.md", code=ENVIRONMENT
-            ) from error
-        finally:
-            _leave(slots.is_local)
-            if joined is not None:
-                joined.left.set()
+            scratch = _entered(slots, stack)
+        except (UserError, Interrupted):
+            raise
+        except Exception as error:  # Ray also throws a bare Exception
+            raise preconditions.not_started(error) from error
+        signals.install()  # Ray took SIGTERM
+        yield scratch
+
+
+def _entered(slots: Slots, stack: ExitStack) -> Path:
+    """Starts or joins Ray, and returns the scratch folder; the stack leaves both again."""
+    is_ours = not preconditions.is_running()
+    _configure(slots)
+    scratch = stack.enter_context(scratch_folder())
+    if is_ours:
+        stack.callback(_leave, slots.is_local)
+        _start(slots, scratch)
+    return scratch
 
 
 def _configure(slots: Slots) -> None:
     os.environ.update(_SETTINGS)
     if slots.is_local:
         os.environ.update(_LOCAL)
+        preconditions.check_machine()
         auth_token.make_private()
     else:
         os.environ.update(_JOINED)

@@ -1,0 +1,138 @@
+"""Whatever keeps Ray from starting is said in one line, with exit 4 and a hint that is true, within seconds."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from search import Experiment, run
+from search.execute.ray import auth_token, preconditions, runtime
+from search.execute.ray.resources import Slots
+from search.execute.signals import Signals
+from spaces.errors import ENVIRONMENT, UserError
+
+CONFIG = {"name": "mine", "data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"}}
+OWN_RAY = """
+import ray, sys
+from pathlib import Path
+from search import Experiment, run
+from spaces.errors import UserError
+
+def gain(architecture, seed):
+    yield {"epoch": 1, "val_accuracy": 90.0}
+
+ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+kept = ray.put("an object of the user's")
+config = {"name": "mine", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "evaluate": "python:own_results:gain",
+          "budget": {"trainings": 4}}
+try:
+    run(Experiment.from_dict(config), runs="local")
+except UserError as error:
+    print(error.code, error.message, Path("local").exists())
+run(Experiment.from_dict({**config, "resources": {"ray": "auto", "insecure": True}}), runs="auto")
+print(ray.get(kept), Path("auto/mine/report.html").exists())
+"""
+
+
+@pytest.fixture
+def private(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+class TheirRay:
+    """Ray as a script of the user's has started it. Nothing may end it."""
+
+    def is_initialized(self):
+        return True
+
+
+def test_a_ray_of_the_users_is_refused_before_anything_is_touched(tmp_path, monkeypatch):
+    """b39ef70 raised RuntimeError and shut the user's Ray down."""
+    monkeypatch.setitem(sys.modules, "ray", TheirRay())
+    with pytest.raises(UserError, match="connected to a Ray already") as caught:
+        run(Experiment.from_dict(CONFIG), runs=tmp_path / "runs")
+    assert caught.value.code == ENVIRONMENT
+    assert not (tmp_path / "runs").exists()
+    with pytest.raises(UserError, match="connected to a Ray already"), runtime.running(Slots(1, 1), Signals()):
+        pass
+
+
+@pytest.mark.ray
+def test_a_ray_of_the_users_stays_and_a_search_can_use_it(tmp_path):
+    (tmp_path / "own_results.py").write_text(
+        "def gain(architecture, seed):\n    yield {'epoch': 1, 'val_accuracy': 90.0 + hash(architecture) % 7 / 10}\n"
+    )
+    (tmp_path / "script.py").write_text(OWN_RAY)
+    done = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    refused, used = done.stdout.splitlines()[-2:]
+    assert refused.startswith("4 this process is connected to a Ray already")
+    assert refused.endswith("False")
+    assert used == "an object of the user's True"
+
+
+THROWN = {
+    "a bare exception": Exception("The current node timed out during startup.\nThis could happen because"),
+    "nothing said": Exception(),
+    "a key": KeyError("getpwuid(): uid not found: 12345"),
+    "a time-out": TimeoutError("no answer"),
+    "an attribute": AttributeError("'NoneType' object has no attribute 'address_info'"),
+    "an assertion": AssertionError(),
+    "the system": OSError(28, "No space left on device"),
+}
+
+
+@pytest.mark.parametrize("what", THROWN)
+def test_whatever_ray_throws_at_its_start_is_one_line(monkeypatch, private, what):
+    """b39ef70 caught four types of errors; Ray throws a bare Exception."""
+
+    def init(*_, **__):
+        raise THROWN[what]
+
+    monkeypatch.setattr("ray.init", init)
+    with pytest.raises(UserError) as caught, runtime.running(Slots(1, 1), Signals()):
+        pass
+    assert caught.value.code == ENVIRONMENT
+    assert caught.value.message.startswith("cannot start Ray: ")
+    assert len(caught.value.message) > len("cannot start Ray: ")
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("mode", [None, 0o500])
+def test_shared_memory_that_cannot_be_used_is_named_at_once(tmp_path, monkeypatch, private, mode):
+    """Ray itself waits for half a minute and names nothing."""
+    folder = tmp_path / "shm"
+    if mode is not None:
+        folder.mkdir()
+        monkeypatch.setattr("os.access", lambda path, mode: Path(path) != folder)
+    monkeypatch.setattr(preconditions, "SHARED_MEMORY", folder)
+    began = time.monotonic()
+    with pytest.raises(UserError, match=f"cannot start Ray: {folder} (is missing|may not be written to)") as caught:
+        with runtime.running(Slots(1, 1), Signals()):
+            pass
+    assert caught.value.code == ENVIRONMENT
+    assert time.monotonic() - began < 5
+
+
+def test_a_user_without_a_home_is_told_to_set_it(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(auth_token, "Path", SimpleNamespace(home=home))
+    with pytest.raises(UserError, match="cannot start Ray: HOME is not set") as caught:
+        auth_token.make_private()
+    assert "set HOME" in caught.value.hint
+
+
+def test_no_folder_for_temporary_files_is_one_line(monkeypatch, private):
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", none)
+    with pytest.raises(UserError, match="cannot start Ray: .*No usable temporary directory") as caught:
+        with runtime.running(Slots(1, 1), Signals()):
+            pass
+    assert caught.value.code == ENVIRONMENT
