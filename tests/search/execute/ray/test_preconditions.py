@@ -37,6 +37,11 @@ print(ray.get(kept), Path("auto/mine/report.html").exists())
 """
 
 
+def start():
+    with runtime.running(Slots(1, 1), Signals()):
+        pass
+
+
 @pytest.fixture
 def private(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -111,8 +116,7 @@ def test_shared_memory_that_cannot_be_used_is_named_at_once(tmp_path, monkeypatc
     monkeypatch.setattr(preconditions, "SHARED_MEMORY", folder)
     began = time.monotonic()
     with pytest.raises(UserError, match=f"cannot start Ray: {folder} (is missing|may not be written to)") as caught:
-        with runtime.running(Slots(1, 1), Signals()):
-            pass
+        start()
     assert caught.value.code == ENVIRONMENT
     assert time.monotonic() - began < 5
 
@@ -133,6 +137,5 @@ def test_no_folder_for_temporary_files_is_one_line(monkeypatch, private):
 
     monkeypatch.setattr("tempfile.gettempdir", none)
     with pytest.raises(UserError, match="cannot start Ray: .*No usable temporary directory") as caught:
-        with runtime.running(Slots(1, 1), Signals()):
-            pass
+        start()
     assert caught.value.code == ENVIRONMENT
