@@ -79,9 +79,9 @@ def judge(faults: Sequence[Fault], root: str, tests: Sequence[str], jobs: int, k
         if kept:
             kept.write_text(json.dumps(reach))
         for fault in faults:
-            if verdicts[fault.name] == trial.SURVIVES and not fault.is_in_function:
-                names = trial.tests_of(reach, fault)
-                verdicts[fault.name] = trial.judge_outside(fault, names, folder) if names else trial.SURVIVES
+            if verdicts[fault.name] == trial.SURVIVES and trial.acts_when_imported(reach, fault):
+                names = trial.tests_of_file(reach, fault)
+                verdicts[fault.name] = trial.judge_imported(fault, names, folder) if names else trial.SURVIVES
                 trial.say(f"imported: {fault.name}: {verdicts[fault.name] or 'survives'}")
         return verdicts
     finally:

@@ -2,7 +2,7 @@
 
 Nothing is written into the tree, nor copied: a fault lives in the memory of one forked process. It is put into the
 program after all tests were collected, so no process imports anything again (:mod:`tests.mutation.patch`). A fault
-outside of functions that survives this way is tried once more in a process that imports the faulty source.
+that acts when its module is imported, and survives this way, is tried once more in a process that imports it.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ CACHED = type(functools.cache(abs))
 SURVIVES, TIME = "", "the time limit"
 
 # A function: its file and its qualified name. Of each test: its seconds of processor time, and what it calls.
-Place = tuple[str, str]
+Place = Sequence[str]
 Reached = dict[str, tuple[float, list[Place]]]
 
 
@@ -105,7 +105,7 @@ class Reach:
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.roots = tuple(str(ROOT / root) for root in roots)
-        self.called: set[Place] = set()
+        self.called: set[tuple[str, str]] = set()
         self.tests: Reached = {}
         self.failed: list[str] = []
         # A function with a cache is reached although an earlier test has filled it.
@@ -129,7 +129,7 @@ class Reach:
         finally:
             sys.settrace(None)
             threading.settrace(None)
-            self.tests[item.nodeid] = (time.process_time() - began, sorted(self.called))
+            self.tests[item.nodeid] = (time.process_time() - began, [list(place) for place in sorted(self.called)])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
@@ -220,13 +220,28 @@ class Trials:
 
 
 def tests_of(reach: Reached, fault: Fault) -> list[str]:
-    """The tests that reach the function of a fault (or its file, if it is in no function), as many as fit into SECONDS:
+    """The tests that reach the function of a fault, or its file if it is in no function, as many as fit into SECONDS:
     those at its address first, then the quickest.
     """
+    if not fault.is_in_function:
+        return tests_of_file(reach, fault)
+    return _quickest(reach, fault, lambda places: [fault.file, fault.function] in places)
+
+
+def tests_of_file(reach: Reached, fault: Fault) -> list[str]:
+    """The tests that reach anything in the file of a fault, in the same order and as many."""
+    return _quickest(reach, fault, lambda places: any(file == fault.file for file, _ in places))
+
+
+def acts_when_imported(reach: Reached, fault: Fault) -> bool:
+    """Whether a fault may act before the first test: outside of functions, or in one that no test calls."""
+    return not fault.is_in_function or not tests_of(reach, fault)
+
+
+def _quickest(reach: Reached, fault: Fault, is_reached: Callable[[list[Place]], bool]) -> list[str]:
     found = []
     for name, (seconds, places) in reach.items():
-        called = {function for file, function in places if file == fault.file}
-        if fault.function in called or (called and not fault.is_in_function):
+        if is_reached(places):
             is_elsewhere = not name.startswith(f"tests/{Path(fault.file).parent}/")
             found.append((is_elsewhere, seconds, name))
     chosen: list[str] = []
@@ -263,8 +278,8 @@ class _Finder:
         return importlib.util.spec_from_file_location(name, location, loader=_Faulty(name, self.fault))
 
 
-def judge_outside(fault: Fault, names: Sequence[str], folder: Path) -> str:
-    """The verdict on a fault outside of functions, by tests that import everything afresh."""
+def judge_imported(fault: Fault, names: Sequence[str], folder: Path) -> str:
+    """The verdict on a fault by tests that import everything afresh."""
 
     def work(answer: Path) -> None:
         sys.meta_path.insert(0, _Finder(fault))

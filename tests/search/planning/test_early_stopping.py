@@ -37,7 +37,7 @@ def arrivals(dimensions):
     return st.lists(st.tuples(*[st.integers(0, 6)] * dimensions), min_size=1, max_size=12)
 
 
-# -- a rung -------------------------------------------------------------------------------------------------------------
+# -- a rung -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rank", RANKS)
@@ -89,7 +89,7 @@ def test_trainings_of_other_blocks_and_other_epochs_are_no_measure():
     assert not halving.keeps("same", 0, 3)
 
 
-# -- in a search --------------------------------------------------------------------------------------------------------
+# -- in a search ------------------------------------------------------------------------------------------------------
 
 
 def price(architecture):

@@ -134,3 +134,11 @@ def test_words_name_the_level_its_gain_and_the_interval():
 
 def test_of_plain_alone_there_are_no_contrasts():
     assert contrasts(drawn(np.zeros((5, 1))), MEMBERS[:1], SITES, 0.9) == ()
+
+
+def test_a_network_of_one_stage_has_a_contrast_of_that_stage():
+    sites = SITES[:2]
+    members = [Architecture.parse(f"net/{first}/{last}") for first, last in (("-", "-"), (A, "-"), (A, A), ("-", A))]
+    gains = np.column_stack([np.zeros(9), *[np.full(9, gain) for gain in (0.3, 0.5, 0.3)]])
+    found = contrasts(drawn(gains), members, sites, 0.9)
+    assert {(c.factor, c.level): round(c.gain, 6) for c in found} == {("stage", "1"): 0.4}

@@ -63,7 +63,7 @@ def test_before_plain_has_finished_there_is_no_step():
 
 
 def finished_in_order(accuracies):
-    """A ledger whose trainings of (architecture, accuracy) end one after the other, a second apart, from second 100 on."""
+    """Trainings of (architecture, accuracy) that end one after the other, a second apart, from second 100 on."""
     ledger = Ledger(":memory:")
     entries = ledgers.enter(ledger, [0.0, 5.0, 10.0, 60.0])
     for number, accuracy in accuracies:

@@ -25,7 +25,7 @@ def test_more_trainings_are_expected_to_find_more(space):
 
 @pytest.mark.parametrize(("size", "all_of_it"), [(20, True), (20_000, False), (10**30, False)])
 def test_what_was_not_tried_cannot_be_found_whole(space, size, all_of_it):
-    """S = x / (x + p) is what could be found if the terms that architectures have of their own could be found anywhere."""
+    """S = x / (x + p) is what could be found if terms of architectures of their own could be found anywhere."""
     posterior, members = searched(space, lambda a: 0.5 * has(a, 2))
     assert len(members) >= 20
     x, p = 64 * (posterior.taus / posterior.sigmas) ** 2, posterior.freedom(size)

@@ -1,4 +1,4 @@
-"""Writes networks.json anew: ``python -m tests.senet_nas.golden``. Look at what changed before you keep it."""
+"""Writes networks.json again: ``python -m tests.senet_nas.golden``. Look at what changed before you keep it."""
 
 import json
 from pathlib import Path
