@@ -1,7 +1,7 @@
 """A real browser for tests and screenshots: Chromium without a window, over a pipe, with the standard library alone.
 
-Speaks the DevTools protocol (https://chromedevtools.github.io/devtools-protocol) by ``--remote-debugging-pipe``: messages
-in JSON, each ended by a zero byte, in on descriptor 3 and out on descriptor 4.
+Speaks the DevTools protocol (https://chromedevtools.github.io/devtools-protocol) by ``--remote-debugging-pipe``: JSON
+messages, each ended by a zero byte; it reads them from descriptor 3 and writes them to descriptor 4.
 """
 
 import base64
@@ -19,10 +19,21 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-quic", "--no-first-run", "--disable-component-update", "--disable-sync", "--disable-default-apps",
-    "--disable-extensions", "--hide-scrollbars", "--force-color-profile=srgb", "--lang=en",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-extensions",
+    "--hide-scrollbars",
+    "--force-color-profile=srgb",
+    "--lang=en",
+)
 
 
 def find() -> str | None:
@@ -73,7 +84,8 @@ class Page:
                 const is = look();
                 if (is) {{ clearInterval(timer); found(true); }}
                 if (performance.now() - began > {1000 * seconds}) {{
-                    clearInterval(timer); failed({json.dumps(f"never: {expression}")} + document.body.innerText.slice(0, 2000));
+                    clearInterval(timer);
+                    failed({json.dumps(f"never: {expression}")} + document.body.innerText.slice(0, 2000));
                 }}
             }}, 50);
         }})""")
@@ -205,9 +217,12 @@ def opened() -> Iterator[Browser]:
             "about:blank",
         ]
         process = subprocess.Popen(
-            ["bash", "-c", script, *command], pass_fds=(theirs_in, theirs_out), env={**os.environ, "HOME": profile},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["bash", "-c", script, *command],
+            pass_fds=(theirs_in, theirs_out),
+            env={**os.environ, "HOME": profile},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(theirs_in)
         os.close(theirs_out)
         browser = Browser(process, ours_out, ours_in)

@@ -1,4 +1,4 @@
-"""The order of the house, read off its files. `python -m tests.house` writes the file tree into docs/architecture.md."""
+"""The order of the packages and their files. `python -m tests.house` writes the file tree into docs/architecture.md."""
 
 import ast
 from collections.abc import Iterator
@@ -11,12 +11,34 @@ BEGIN, END = "<!-- file tree: python -m tests.house -->\n", "<!-- end of the fil
 # From the ground up. A room may import from its own and from the rooms before it.
 ORDER = (
     "spaces",
-    "senet_nas/recipe.py", "senet_nas/hardware.py", "senet_nas/user_code.py", "senet_nas/distributed.py", "senet_nas/network", "senet_nas/data",
-    "senet_nas/training", "senet_nas/costs", "senet_nas/export",
-    "search/model", "search/state", "search/results", "search/planning", "search/config", "search/loop.py",
-    "search/execute", "search/setup", "search/report", "search/track", "search/doctor", "search/exporting", "search/export.py",
-    "search/full_training", "search/running", "search/session.py", "search/bench", "search/cli",
-)  # fmt: skip
+    "senet_nas/recipe.py",
+    "senet_nas/hardware.py",
+    "senet_nas/user_code.py",
+    "senet_nas/distributed.py",
+    "senet_nas/network",
+    "senet_nas/data",
+    "senet_nas/training",
+    "senet_nas/costs",
+    "senet_nas/export",
+    "search/model",
+    "search/state",
+    "search/results",
+    "search/planning",
+    "search/config",
+    "search/loop.py",
+    "search/execute",
+    "search/setup",
+    "search/report",
+    "search/track",
+    "search/doctor",
+    "search/exporting",
+    "search/export.py",
+    "search/full_training",
+    "search/running",
+    "search/session.py",
+    "search/bench",
+    "search/cli",
+)
 FLOORS = ("spaces", "senet_nas", "search")
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 

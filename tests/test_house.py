@@ -14,11 +14,18 @@ from tests.house import FILES, FLOORS, ORDER, ROOT, imported_files, imported_mod
 
 # Who may import what. A door may be a file or a package.
 DOORS = {
-    "ray": ["search/execute/ray/"], "optuna": ["search/planning/"], "mlflow": ["search/track/"],
-    "yaml": ["search/config/"], "pydantic": ["search/config/"], "pydantic_core": ["search/config/"],
-    "torch": ["senet_nas/"], "torchvision": ["senet_nas/"], "click": ["search/cli/"],
-    "rich": ["search/report/terminal.py"], "pyarrow": ["search/execute/remote_store.py"],
-}  # fmt: skip
+    "ray": ["search/execute/ray/"],
+    "optuna": ["search/planning/"],
+    "mlflow": ["search/track/"],
+    "yaml": ["search/config/"],
+    "pydantic": ["search/config/"],
+    "pydantic_core": ["search/config/"],
+    "torch": ["senet_nas/"],
+    "torchvision": ["senet_nas/"],
+    "click": ["search/cli/"],
+    "rich": ["search/report/terminal.py"],
+    "pyarrow": ["search/execute/remote_store.py"],
+}
 BY_NAME = pytest.mark.parametrize("path", FILES, ids=name_of)
 
 

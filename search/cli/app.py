@@ -54,7 +54,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(BrokenPipeError, AttributeError):  # the reader is gone, or exit_status has put the stream away
             stream.flush()
-    # sys.exit would first search what the libraries left for garbage, which took five seconds. os._exit does not, but runs
+    # sys.exit would first collect the garbage of the libraries, which took five seconds. os._exit does not, but it runs
     # no exit handlers, and atexit has no public way to run them. Every test of a command notices if this name changes.
     atexit._run_exitfuncs()
     os._exit(code)

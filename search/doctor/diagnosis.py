@@ -78,7 +78,7 @@ class Diagnosis:
         return [line for result in self.results for line in result.lines()]
 
     def check(self) -> None:
-        """Raises UserError (code 4) if anything is wrong."""
+        """Raises UserError (ENVIRONMENT) if anything is wrong."""
         if count := len(self.findings):
             what = f"{count} things are" if count > 1 else "1 thing is"
             raise UserError(f"{what} wrong with run `{self.run}`", code=ENVIRONMENT)

@@ -81,7 +81,7 @@ def status_here(place: RunFolder) -> Status:
 
 
 def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
-    """The status of an opened run. ``is_live``: whether a driver held the run before it was opened, if that was asked."""
+    """The status of an opened run. ``is_live``: whether a driver held the run before it was opened; None: ask now."""
     if is_live is None:
         is_live = run.folder.is_held
     seconds = _seconds(run.facts, is_live)

@@ -151,9 +151,12 @@ def _prepare(experiment: Experiment) -> Prepared:
         check_augmentation(experiment, len(data.shape) - 1)
         warm_start.check(space, experiment.model.init, data.shape, data.num_classes)
     prices = overhead.price_list(
-        experiment.model.network, in_channels=data.channels, num_classes=data.num_classes, image_size=data.image_size,
+        experiment.model.network,
+        in_channels=data.channels,
+        num_classes=data.num_classes,
+        image_size=data.image_size,
         dimensions=len(data.shape) - 1,
-    )  # fmt: skip
+    )
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
 
 

@@ -7,7 +7,7 @@ from spaces.errors import ENVIRONMENT, UserError
 
 
 def machine(experiment: Experiment) -> tuple[str, Slots]:
-    """The device of this machine (cpu or cuda), and its slots. Raises UserError (code 4) if it has less than asked for."""
+    """The device of this machine (cpu or cuda), and its slots. Raises UserError (ENVIRONMENT) if it is too small."""
     gpus = _gpus() if _wants_gpus(experiment) else 0
     if experiment.resources.ray != "local":
         return ("cuda" if gpus else "cpu"), _slots_of_cluster(experiment)

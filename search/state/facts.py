@@ -20,8 +20,8 @@ T = TypeVar("T")
 class DataFact:
     """The images of a run, or its signals: their numbers, what they look like, and a fingerprint of all of them.
 
-    ``mean`` and ``std`` are of the training images, by channel; ``shape`` has the channels first; ``notes`` are cautions.
-    ``white`` is the level of images with more than one byte per value that became 255.
+    ``mean`` and ``std`` are of the training images, by channel. ``shape`` has the channels first. ``notes`` are the
+    cautions. ``white`` is the level of images with more than one byte per value that became 255.
     """
 
     train: int = 0
@@ -162,9 +162,10 @@ class Completion:
 class Facts:
     """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
 
-    ``config`` is the text of the resolved config, and ``base`` the folder at which its relative paths start. ``tracking``
-    is the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs. ``seconds`` is the
-    time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs by architecture.
+    ``config`` is the text of the resolved config, and ``base`` the folder at which its relative paths start.
+    ``tracking`` is the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs.
+    ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
+    by architecture.
     """
 
     uid: str | None = None

@@ -26,12 +26,15 @@ from spaces.errors import ENVIRONMENT, UserError
 from spaces.failpoints import failpoint
 from spaces.space import Space
 
+# The columns that a new training fills as they are.
+_AT_FIRST = ("number", "uid", "architecture", "role", "origin", "state", "created")
+
 
 class Ledger:
     """The ledger of one run, with a copy of all rows in memory. Only the driver of the run may write.
 
-    A reader sees a snapshot taken when it opened the file. Raises UserError (code 4) if the file is damaged, or was
-    written by a newer version.
+    A reader sees a snapshot taken when it opened the file. Raises UserError (ENVIRONMENT) if the file is damaged or
+    newer than this version.
     """
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
@@ -116,10 +119,18 @@ class Ledger:
         with self._write("plan"):
             for entry, seed in rows:
                 training = Training(
-                    number=len(self.trainings) + len(planned), uid=uuid.uuid4().hex[:12], architecture=entry.number,
-                    seed=seed, role=role, origin=origin, state="waiting", attempts=0, epoch=0, created=time.time(),
+                    number=len(self.trainings) + len(planned),
+                    uid=uuid.uuid4().hex[:12],
+                    architecture=entry.number,
+                    seed=seed,
+                    role=role,
+                    origin=origin,
+                    state="waiting",
+                    attempts=0,
+                    epoch=0,
+                    created=time.time(),
                     proposal=proposal,
-                )  # fmt: skip
+                )
                 self._insert(training)
                 planned.append(training)
             self._note(facts)
@@ -145,13 +156,24 @@ class Ledger:
             self._update(uid, epoch=epoch)
 
     def finish(
-        self, uid: str, *, metrics: Mapping[str, float], curve: Sequence[Mapping[str, float]], correct: bytes | None,
+        self,
+        uid: str,
+        *,
+        metrics: Mapping[str, float],
+        curve: Sequence[Mapping[str, float]],
+        correct: bytes | None,
         weights: str = "",
-    ) -> Training:  # fmt: skip
+    ) -> Training:
         return self._update(
-            uid, state="finished", metrics=dict(metrics), curve=list(curve), correct=correct, epoch=len(curve),
-            ended=time.time(), weights=weights,
-        )  # fmt: skip
+            uid,
+            state="finished",
+            metrics=dict(metrics),
+            curve=list(curve),
+            correct=correct,
+            epoch=len(curve),
+            ended=time.time(),
+            weights=weights,
+        )
 
     def fail(self, uid: str, *, reason: str, detail: str, curve: Sequence[Mapping[str, float]] = ()) -> Training:
         return self._update(
@@ -161,9 +183,14 @@ class Ledger:
     def stop(self, uid: str, *, reason: str, curve: Sequence[Mapping[str, float]], share: float) -> Training:
         """Ended early, after a ``share`` of its epochs. Its accuracy is no result, so it is in the curve alone."""
         return self._update(
-            uid, state="stopped", reason=reason, metrics={SHARE: share}, curve=list(curve), ended=time.time(),
+            uid,
+            state="stopped",
+            reason=reason,
+            metrics={SHARE: share},
+            curve=list(curve),
+            ended=time.time(),
             epoch=int(curve[-1]["epoch"]),
-        )  # fmt: skip
+        )
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -193,15 +220,13 @@ class Ledger:
             schema.sign(self._db, "meta", key)
 
     def _insert(self, training: Training) -> None:
-        self._db.execute(
-            "INSERT INTO trainings"
-            " (number, uid, architecture, block, replicate, role, origin, proposal, state, created)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                training.number, training.uid, training.architecture, training.seed.block, training.seed.replicate,
-                training.role, training.origin, json.dumps(training.proposal), training.state, training.created,
-            ),
-        )  # fmt: skip
+        row = {name: getattr(training, name) for name in _AT_FIRST}
+        row["block"] = training.seed.block
+        row["replicate"] = training.seed.replicate
+        row["proposal"] = json.dumps(training.proposal)
+        columns = ", ".join(row)
+        values = ", ".join(f":{name}" for name in row)
+        self._db.execute(f"INSERT INTO trainings ({columns}) VALUES ({values})", row)
         schema.sign(self._db, "trainings", training.number)
 
     def _update(self, uid: str, **changes: Any) -> Training:
@@ -220,7 +245,7 @@ class Ledger:
 
 @contextmanager
 def _readable(path: Path | str) -> Iterator[None]:
-    """Turns what a row cannot hold into UserError (code 4); versions without checksums may have such rows."""
+    """Turns what a row cannot hold into UserError (ENVIRONMENT); versions without checksums may have such rows."""
     try:
         yield
     except (ValueError, LookupError, TypeError) as error:

@@ -67,7 +67,7 @@ def hung(trainings: Path, uid: str) -> str:
 
 
 def weights(trainings: Path, training: Training) -> Path:
-    """The file of weights that a training kept. Raises UserError (code 4) if it is missing or damaged."""
+    """The file of weights that a training kept. Raises UserError (ENVIRONMENT) if it is missing or damaged."""
     path = trainings / training.uid / WEIGHTS
     if training.weights and (not path.exists() or durable.sha256(path) != training.weights):
         raise UserError(

@@ -100,16 +100,17 @@ class RunFolder:
         return self.config.exists() and self.config.read_bytes() == config.encode()
 
     def check(self) -> None:
-        """Raises UserError (code 4) if the ledger is empty but the run has begun: a new one would forget its results."""
+        """Raises UserError (ENVIRONMENT) if the ledger is empty but the run has begun: its results are lost."""
         if self.exists and not self.ledger.stat().st_size and (self.config.exists() or any(self.trainings.glob("*"))):
             raise UserError(
                 f"the ledger {self.ledger} is empty, but the run has begun",
-                hint="restore it from a copy, or start another run with --new", code=ENVIRONMENT,
-            )  # fmt: skip
+                hint="restore it from a copy, or start another run with --new",
+                code=ENVIRONMENT,
+            )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Holds the run for this process; the lock ends with it. Raises UserError (code 4) that names the holder."""
+        """Holds the run for this process; the lock ends with it. Raises UserError that names the holder."""
         try:
             opened = (self.path / "lock").open("a+", errors="replace")
         except PermissionError as error:
@@ -122,8 +123,9 @@ class RunFolder:
                 file.seek(0)
                 raise UserError(
                     f"another senet-search works on {self.path} ({file.read().strip() or 'unknown process'})",
-                    hint="wait for it, stop it, or start another run with --new", code=ENVIRONMENT,
-                ) from error  # fmt: skip
+                    hint="wait for it, stop it, or start another run with --new",
+                    code=ENVIRONMENT,
+                ) from error
             file.seek(0)
             file.truncate()
             since = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -134,7 +136,7 @@ class RunFolder:
 
 
 def make(path: Path, *, hint: str) -> None:
-    """Makes a folder. Raises UserError (code 4) if that fails."""
+    """Makes a folder. Raises UserError (ENVIRONMENT) if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -159,7 +161,7 @@ def write(path: Path, content: bytes, *, option: str) -> None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turns the error of a full disk into a UserError (code 4)."""
+    """Turns the error of a full disk into a UserError (ENVIRONMENT)."""
     try:
         yield
     except OSError as error:

@@ -48,7 +48,7 @@ COPY = "restore it from a copy"
 def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
     """The ledger's file, checked; a file of an older version is brought up to this one unless ``read_only``.
 
-    Raises UserError (code 4) if it is damaged, empty, newer, or cannot be opened.
+    Raises UserError (ENVIRONMENT) if it is damaged, empty, newer, or cannot be opened.
 
     Autocommit mode: transactions are written out where they begin and end. Threads share it; one at a time writes.
     """
@@ -67,7 +67,7 @@ def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
 
 @contextmanager
 def named(path: Path | str) -> Iterator[None]:
-    """Turns SQLite's errors into UserError (code 4) that names the file."""
+    """Turns SQLite's errors into UserError (ENVIRONMENT) that names the file."""
     try:
         yield
     except sqlite3.IntegrityError:
@@ -95,8 +95,9 @@ def _prepare(db: sqlite3.Connection, path: Path | str, read_only: bool) -> None:
     if version > SCHEMA_VERSION:
         raise UserError(
             f"{path} was written by a newer senet-search (schema {version}, this one reads {SCHEMA_VERSION})",
-            hint="upgrade senet-search", code=ENVIRONMENT,
-        )  # fmt: skip
+            hint="upgrade senet-search",
+            code=ENVIRONMENT,
+        )
     if read_only and version == 0:
         raise _damaged(path, "it is empty")
     if not read_only:

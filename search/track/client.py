@@ -115,9 +115,12 @@ def known(client: MlflowClient, experiment: str, identity: Mapping[str, str]) ->
 def child_of(run: Run) -> Child:
     known = run.data
     return Child(
-        run_id=str(run.info.run_id), uid=known.tags[UID], status=str(run.info.status),
-        val_accuracy=known.metrics.get("val_accuracy"), described="architecture" in known.params,
-    )  # fmt: skip
+        run_id=str(run.info.run_id),
+        uid=known.tags[UID],
+        status=str(run.info.status),
+        val_accuracy=known.metrics.get("val_accuracy"),
+        described="architecture" in known.params,
+    )
 
 
 def describe(client: MlflowClient, run: str, about: Mapping[str, Any]) -> None:

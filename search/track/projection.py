@@ -22,9 +22,17 @@ _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 # With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
 _FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
 _TABLE = (
-    "id", "words", "verdict", "gain", "gain_low", "gain_high", "n_seeds", "val_accuracy",
-    *(measure.overhead for measure in MEASURES.values()), "architecture",
-)  # fmt: skip
+    "id",
+    "words",
+    "verdict",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "n_seeds",
+    "val_accuracy",
+    *(measure.overhead for measure in MEASURES.values()),
+    "architecture",
+)
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 # Facts that say in what a run was trained.
 _ENVIRONMENT = ("versions", "machine", "device", "git", "slots")
@@ -59,13 +67,20 @@ def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
     data = facts.data or DataFact()
     stored = facts.to_json()
     return {
-        "backbone": experiment.model.network, "dataset": experiment.data.dataset, "sampler": experiment.search.sampler,
-        "trainings": experiment.budget.trainings, "epochs": experiment.train.epochs, "seed": experiment.search.seed,
-        "space": facts.space.size if facts.space else "", "device": facts.device, "config": facts.config,
+        "backbone": experiment.model.network,
+        "dataset": experiment.data.dataset,
+        "sampler": experiment.search.sampler,
+        "trainings": experiment.budget.trainings,
+        "epochs": experiment.train.epochs,
+        "seed": experiment.search.seed,
+        "space": facts.space.size if facts.space else "",
+        "device": facts.device,
+        "config": facts.config,
         "data_fingerprint": data.fingerprint,
         "environment": {name: stored[name] for name in _ENVIRONMENT if name in stored},
-        "tags": git_tags(facts.git or GitFact()), "input": dataset(experiment, data),
-    }  # fmt: skip
+        "tags": git_tags(facts.git or GitFact()),
+        "input": dataset(experiment, data),
+    }
 
 
 def git_tags(state: GitFact) -> dict[str, str]:
@@ -86,9 +101,11 @@ def dataset(experiment: Experiment, data: DataFact) -> dict[str, str]:
     source = {"dataset": experiment.data.dataset, **({"path": str(experiment.base / path)} if path else {})}
     sizes = {"train": data.train, "validation": data.validation, "test": data.test}
     return {
-        "name": experiment.data.dataset, "digest": data.fingerprint[:36], "source": json.dumps(source),
+        "name": experiment.data.dataset,
+        "digest": data.fingerprint[:36],
+        "source": json.dumps(source),
         "profile": json.dumps({**sizes, "classes": len(data.classes)}),
-    }  # fmt: skip
+    }
 
 
 def params(training: Training, entry: Entry, sites: Sequence[Site]) -> dict[str, str]:
@@ -144,9 +161,11 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
     """Tags and numbers of the parent: the result."""
     best = front[front.recommended]
     tags = {
-        "senet.recommended": best.architecture, "senet.recommended_id": best.id, "senet.verdict": front.verdict,
+        "senet.recommended": best.architecture,
+        "senet.recommended_id": best.id,
+        "senet.verdict": front.verdict,
         "mlflow.note.content": markdown(front),
-    }  # fmt: skip
+    }
     numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
     if front.insights is not None:
         p = front.insights.progress
@@ -199,9 +218,11 @@ def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Chi
     wrong, known = differences(trainings, children), {training.uid for training in trainings}
     count = Counter(child.uid for child in children)
     return [
-        c for c in children
-        if c.uid in wrong and (c.uid not in known or count[c.uid] > 1 or not c.described or c.status in ENDED)
-    ]  # fmt: skip
+        child
+        for child in children
+        if child.uid in wrong
+        and (child.uid not in known or count[child.uid] > 1 or not child.described or child.status in ENDED)
+    ]
 
 
 def differences(trainings: Sequence[Training], children: Sequence[Child]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def register(
 
     The model takes pixels: float32 (N, C, H, W) on the scale 0..255, and normalises them itself; it returns logits
     (N, K). ``training`` is the uid of the training whose weights it has: the version is linked to its run, where there
-    is one. Raises UserError (code 4) where the store does not take it.
+    is one. Raises UserError (ENVIRONMENT) where the store does not take it.
     """
     network, example = _from_pixels(exported)
     try:
@@ -77,7 +77,7 @@ def register(
 
 @contextmanager
 def _meant(uri: str) -> Iterator[None]:
-    """Names the store in the environment: MLflow's registry looks there for the logged model, whatever its client says."""
+    """Names the store in the environment: MLflow's registry looks there for the logged model, and not in its client."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     os.environ["MLFLOW_TRACKING_URI"] = uri
     try:
@@ -110,9 +110,9 @@ def _write(network: Any, example: Any, to: Path) -> None:
 
     with torch.inference_mode():
         logits = network(torch.from_numpy(example))
-    signature = ModelSignature(*(
-        Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]) for shape in (example.shape[1:], logits.shape[1:])
-    ))  # fmt: skip
+    signature = ModelSignature(
+        *(Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]) for shape in (example.shape[1:], logits.shape[1:]))
+    )
     needs = [f"torch=={torch.__version__.partition('+')[0]}", "numpy"]
     mlflow.pytorch.save_model(
         network, str(to), input_example=example, signature=signature, serialization_format="pt2", pip_requirements=needs

@@ -1,4 +1,4 @@
-"""Sends one run to MLflow: a parent for the run, a child for each training; tags find them again, so nothing is doubled.
+"""Sends one run to MLflow: a parent for the run, a child for each training. Tags find them again, so none is doubled.
 
 Every call waits for the store and raises what its client raises; :mod:`search.track.tracker` decides who waits.
 """
@@ -157,8 +157,11 @@ class Sender:
         from mlflow.entities import Param
 
         tags = self._tags("training") | {
-            UID: training.uid, PARENT: self._parent, "senet.role": training.role, "senet.architecture": entry.key,
-        }  # fmt: skip
+            UID: training.uid,
+            PARENT: self._parent,
+            "senet.role": training.role,
+            "senet.architecture": entry.key,
+        }
         name = f"{entry.name} {entry.label} ({training.name})"[:_NAME]
         created = self._api.create_run(self.experiment_id, start_time=_ms(training.started), run_name=name, tags=tags)
         params = projection.params(training, entry, self._sites)
@@ -187,7 +190,7 @@ class Sender:
             self._describe_experiment()
 
     def _send_table(self, front: Front) -> None:
-        """The front as a table of MLflow. Its ``log_table`` would add rows to those of the last time; these replace them."""
+        """Replaces the front's table in MLflow. Its ``log_table`` would add rows to those of the last time."""
         self._api.log_dict(self._parent, projection.table(front), _TABLE)
         self._api.set_tag(self._parent, "mlflow.loggedArtifacts", json.dumps([{"path": _TABLE, "type": "table"}]))
 
@@ -213,9 +216,15 @@ class Sender:
         self._log(run, tags, {name: value for name, value in numbers.items() if shown.get(name) != value}, step=step)
 
     def _log(
-        self, run: str, tags: Mapping[str, str], numbers: Mapping[str, float], *, step: int = 0, at: int | None = None,
+        self,
+        run: str,
+        tags: Mapping[str, str],
+        numbers: Mapping[str, float],
+        *,
+        step: int = 0,
+        at: int | None = None,
         curve: Sequence[tuple[int, str, float]] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Only finite numbers. ``at`` is in ms; the ledger's own time makes sending twice the same as sending once."""
         from mlflow.entities import Metric, RunTag
 

@@ -44,7 +44,7 @@ class Sent:
 def sync(run: str, runs: Path) -> Sent:
     """Rebuilds MLflow from the ledger of a run that no driver holds. A second time sends nothing.
 
-    Raises UserError: code 4 where the store cannot be reached or a driver holds the run.
+    Raises UserError (ENVIRONMENT) where the store cannot be reached or a driver holds the run.
     """
     place = run_folder.find(run, runs)
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
@@ -93,8 +93,9 @@ def _uri(experiment: Experiment, place: RunFolder) -> str:
     if "MLFLOW_TRACKING_URI" not in os.environ:
         raise UserError(
             f"the address {noted} was kept without its password",
-            hint="set MLFLOW_TRACKING_URI to the whole address", code=ENVIRONMENT,
-        )  # fmt: skip
+            hint="set MLFLOW_TRACKING_URI to the whole address",
+            code=ENVIRONMENT,
+        )
     return os.environ["MLFLOW_TRACKING_URI"]
 
 

@@ -108,7 +108,7 @@ class Tracker:
     ) -> int:
         """Sends at once, in this thread, what the store lacks or has wrong; returns how many trainings that were.
 
-        Instead of :meth:`start`. Raises UserError (code 4) with the reason at the first message that does not arrive.
+        Use it instead of :meth:`start`. Raises UserError (ENVIRONMENT) at the first message that does not arrive.
         """
         try:
             self._sender.open()

@@ -59,7 +59,7 @@ def _free_port(preferred: int) -> int:
 
 
 def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None]) -> None:
-    """Says when the server answers; returns when it has ended by itself. Raises KeyboardInterrupt on a signal to end."""
+    """Says when the server answers; returns when it ends by itself. Raises KeyboardInterrupt on a signal to end."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

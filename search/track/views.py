@@ -57,11 +57,11 @@ def link(server: str, experiment: str, run: str) -> str:
 def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a light MLflow server on this machine only."""
     hosts = f"localhost:{port},127.0.0.1:{port}"
-    argv = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root",
-        (runs.resolve() / "mlartifacts").as_uri(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--allowed-hosts", hosts,
-    ]  # fmt: skip
+    argv = [sys.executable, "-m", "mlflow", "server"]
+    argv += ["--backend-store-uri", uri]
+    argv += ["--default-artifact-root", (runs.resolve() / "mlartifacts").as_uri()]
+    argv += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts]
+    argv += ["--workers", "1"]
     return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
@@ -84,18 +84,36 @@ def view(parent: str, cost: str = USUAL.overhead) -> dict[str, Any]:
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
     title = of_overhead(cost).title
-    section = {"uuid": "senet", "name": f"Gain (points) against {title} (%)", "display": True, "isReordered": False,
-               "deleted": False, "isGenerated": False, "columns": 1, "cardHeight": 480}  # fmt: skip
+    section = {
+        "uuid": "senet",
+        "name": f"Gain (points) against {title} (%)",
+        "display": True,
+        "isReordered": False,
+        "deleted": False,
+        "isGenerated": False,
+        "columns": 1,
+        "cardHeight": 480,
+    }
     chart = {
-        "type": "SCATTER", "uuid": "senet-scatter", "metricSectionId": "senet", "deleted": False, "isGenerated": False,
-        "displayName": f"Gain over plain (points) against {title} (percent)", "runsCountToCompare": 100,
-        "xaxis": {"key": cost, "type": "METRIC"}, "yaxis": {"key": "gain", "type": "METRIC"},
-    }  # fmt: skip
+        "type": "SCATTER",
+        "uuid": "senet-scatter",
+        "metricSectionId": "senet",
+        "deleted": False,
+        "isGenerated": False,
+        "displayName": f"Gain over plain (points) against {title} (percent)",
+        "runsCountToCompare": 100,
+        "xaxis": {"key": cost, "type": "METRIC"},
+        "yaxis": {"key": "gain", "type": "METRIC"},
+    }
     costs = dict.fromkeys([cost, *(measure.overhead for measure in counted())])
     shown = ["gain", "gain_low", "gain_high", *costs, "val_accuracy", "n_seeds"]
     return {
         "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",
-        "orderByKey": "metrics.`gain_low`", "orderByAsc": False, "runsHiddenMode": "SHOW_ALL",
+        "orderByKey": "metrics.`gain_low`",
+        "orderByAsc": False,
+        "runsHiddenMode": "SHOW_ALL",
         "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`placement`", "tags.`senet.verdict`"],
-        "compareRunSections": [section], "compareRunCharts": [chart], "isAccordionReordered": True,
-    }  # fmt: skip
+        "compareRunSections": [section],
+        "compareRunCharts": [chart],
+        "isAccordionReordered": True,
+    }

@@ -69,7 +69,7 @@ def fingerprint(spec: LatencySpec) -> dict[str, object]:
 
 
 def device_of(spec: LatencySpec) -> torch.device:
-    """The device on which a spec measures time. Raises UserError (code 4) if this machine lacks it."""
+    """The device on which a spec measures time. Raises UserError (ENVIRONMENT) if this machine lacks it."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "latency.device is cuda, but torch finds no GPU here",

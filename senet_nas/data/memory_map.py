@@ -53,7 +53,7 @@ def size(found: image_folder.Listing, spec: DataSpec) -> int:
 def room(needed: int, folder: Path | None = None) -> Path:
     """A folder with space for ``needed`` bytes: ``folder``, else a temporary one that is removed with this process.
 
-    Raises UserError (code 4) where the disk is too small.
+    Raises UserError (ENVIRONMENT) where the disk is too small.
     """
     where = folder or Path(tempfile.gettempdir())
     free = shutil.disk_usage(where).free

@@ -12,13 +12,16 @@ PROGRAMS = ("senet-search", "make", "python")
 ELSEWHERE = {
     "senet-search run": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "senet-search export config": "tests/search/cli/test_cli.py::test_the_exported_network_runs_without_this_project",
-    "senet-search train config --devices": "tests/search/execute/ray/test_train_group.py::test_two_processes_train_as_one_and_their_number_is_remembered",
-    "senet-search train": "tests/search/full_training/test_run.py::test_killed_and_started_again_it_ends_with_the_same_weights",
-    "senet-search ui": "tests/search/track/test_views.py::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
+    "senet-search train config --devices": "tests/search/execute/ray/test_train_group.py"
+    "::test_two_processes_train_as_one_and_their_number_is_remembered",
+    "senet-search train": "tests/search/full_training/test_run.py"
+    "::test_killed_and_started_again_it_ends_with_the_same_weights",
+    "senet-search ui": "tests/search/track/test_views.py"
+    "::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
     "make demo": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "make test": ".ci/run::make test",
     "make check": ".ci/run::make check",
-}  # fmt: skip
+}
 # Pages whose code and commands another test runs from the first line to the last.
 WHOLE = {
     "python.md": "tests/search/cli/test_cli.py::test_the_page_on_python_runs",

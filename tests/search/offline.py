@@ -1,4 +1,4 @@
-"""Runs a command in a network namespace of its own, where nothing but loopback exists: ``python offline.py COMMAND ...``.
+"""Runs a command in a network namespace that has only the loopback interface: ``python offline.py COMMAND ...``.
 
 Needs the right to make one (root, or CAP_SYS_ADMIN); exits with 77 where it is missing.
 """

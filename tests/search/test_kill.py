@@ -23,10 +23,17 @@ CAN_MOUNT = (
 )
 LEDGER = ("enter", "plan", "running", "waiting", "finished", "note")
 POINTS = [
-    "after_lock", "before_recover", "within_recover", "after_recover", "after_ask", "before_tell", "after_tell",
-    "after_project", *(f"{when}_{what}" for what in LEDGER for when in ("before", "within", "after")),
+    "after_lock",
+    "before_recover",
+    "within_recover",
+    "after_recover",
+    "after_ask",
+    "before_tell",
+    "after_tell",
+    "after_project",
+    *(f"{when}_{what}" for what in LEDGER for when in ("before", "within", "after")),
     *(f"{when}_{name}" for name in ("result.json", "front.json") for when in ("before", "within", "after")),
-]  # fmt: skip
+]
 # Places that only a second session comes to: an interrupted training waits again, a result on disk is adopted.
 ONLY_ON_RESUME = ("before_waiting", "within_waiting", "after_waiting", "within_recover")
 EVERY_TRAINING = [f"{when}_{what}" for what in ("running", "result.json", "finished") for when in ("before", "after")]
@@ -187,7 +194,10 @@ def test_a_full_disk_stops_the_run_and_it_goes_on_where_there_is_room_again(tmp_
 def small_disk(folder, kibibytes):
     """The driver on a disk of its own of so many KiB; what it left there is copied to ``folder``."""
     folder.mkdir()
-    script = 'mount -t tmpfs -o size="$2k" tmpfs "$1" && "$3" "$4" "$1/run" "$5" random; status=$?; cp -r "$1/run" "$6"; exit $status'
+    script = (
+        'mount -t tmpfs -o size="$2k" tmpfs "$1" && "$3" "$4" "$1/run" "$5" random; '
+        'status=$?; cp -r "$1/run" "$6"; exit $status'
+    )
     words = [str(folder), str(kibibytes), sys.executable, str(DRIVER), str(TRAININGS), str(folder.parent / "copy")]
     return subprocess.run(
         ["unshare", "-rm", "sh", "-c", script, "sh", *words], capture_output=True, text=True, check=False

@@ -383,7 +383,8 @@ from search.planning.optuna_study import Proposer
 from spaces import Site, Space, SpaceSpec
 sites = [Site(f"{{s}}.0", s, {{"pre_addition": 16, "post_addition": 16}}) for s in (1, 2)]
 space = Space("net", sites, SpaceSpec())
-price = lambda a: {{"params": 1.0, "params_overhead": float(sum(map(bool, a.blocks))), "macs": 1.0, "macs_overhead": 0.0}}
+blocks = lambda a: float(sum(map(bool, a.blocks)))
+price = lambda a: {{"params": 1.0, "params_overhead": blocks(a), "macs": 1.0, "macs_overhead": 0.0}}
 ledger = Ledger({str(tmp_path / "ledger")!r})
 loop = Loop(ledger, PricedSpace(space, price), Proposer(space, DEFAULT, price, sampler="tpe", seed=0),
             budget=Budget(24), rules=Rules(DEFAULT))

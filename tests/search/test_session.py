@@ -156,8 +156,12 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
 
 @pytest.mark.parametrize(
     ("budget", "complete", "says"),
-    [(64, False, "go on with `senet-search run "), (64, True, "--trainings +24"), (20, False, "takes a budget of 24 trainings")],
-)  # fmt: skip
+    [
+        (64, False, "go on with `senet-search run "),
+        (64, True, "--trainings +24"),
+        (20, False, "takes a budget of 24 trainings"),
+    ],
+)
 def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, complete, says):
     _, place, ledger = begun(tmp_path)
     finished(ledger)

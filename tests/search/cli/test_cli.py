@@ -157,9 +157,13 @@ class TestDemo:
             "print(tuple(load().eval()(torch.zeros(3, 1, 8, 8)).shape))\n"
         )
         found = subprocess.run(
-            [sys.executable, "-c", program], cwd=where / "taken", capture_output=True, text=True, check=False,
+            [sys.executable, "-c", program],
+            cwd=where / "taken",
+            capture_output=True,
+            text=True,
+            check=False,
             env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
-        )  # fmt: skip
+        )
         assert found.stdout.strip() == "(3, 10)", found.stderr
 
     def test_what_has_no_weights_cannot_be_exported_and_says_what_can(self, finished):
@@ -219,7 +223,7 @@ def scripted(tmp_path):
 
 
 def interrupt(config, after, number):
-    """Starts a run, waits for so many lines of results, sends a signal; returns the exit status and what was printed."""
+    """Starts a run, sends a signal after ``after`` lines of results; returns the exit status and what was printed."""
     process = subprocess.Popen(
         [*COMMAND, "run", str(config)], cwd=config.parent, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
@@ -266,12 +270,12 @@ def finished_rows(run):
     return [(t.uid, dict(t.metrics), t.ended) for t in ledger.trainings if t.state == "finished"]
 
 
-# -- commands that start nothing ----------------------------------------------------------------------------------------
+# -- commands that start nothing --------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def typed(tmp_path, monkeypatch, capsys):
-    """Types a command in an empty folder within this process, where torch is loaded already; gives status and output."""
+    """Runs a command in an empty folder and in this process, which has loaded torch; returns status and output."""
     monkeypatch.chdir(tmp_path)
 
     def type_(*words):
@@ -324,7 +328,8 @@ def test_init_check_and_a_bad_config(tmp_path, typed):
 
 def test_a_ratio_that_leaves_no_channel_is_told_together_with_all_else(tmp_path, typed):
     (tmp_path / "bad.yaml").write_text(
-        "data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 64]\nbudget:\n  trails: 24\ntrain:\n  epochs: 0\n"
+        "data: digits\nmodel: {backbone: cifar_resnet8}\nspace:\n  reduction: [4, 64]\n"
+        "budget:\n  trails: 24\ntrain:\n  epochs: 0\n"
     )
     found = typed("run", "bad.yaml")
     assert found.returncode == 2
@@ -345,7 +350,8 @@ def test_a_ratio_that_leaves_no_channel_is_told_by_line_and_site(tmp_path, typed
 @pytest.mark.parametrize(
     ("words", "says"),
     [(["status", "nothing"], "no run `nothing`"), (["list", "backbone"], "did you mean `backbones`?"),
-     (["profile", "resnet51"], "did you mean `resnet50`?"), (["profile", "resnet18", "--position", "pre_adition"], "pre_addition"),
+     (["profile", "resnet51"], "did you mean `resnet50`?"),
+     (["profile", "resnet18", "--position", "pre_adition"], "pre_addition"),
      (["run", "nowhere.yaml"], "nowhere.yaml"), (["rnu"], "No such command")],
 )  # fmt: skip
 def test_wrong_words_are_answered_with_the_right_ones(typed, words, says):
@@ -410,12 +416,12 @@ def test_list_and_schema_are_for_machines_too(tmp_path, typed):
     assert json.loads(typed("schema").stdout)["type"] == "object"
 
 
-# -- README and docs ----------------------------------------------------------------------------------------------------
+# -- README and docs --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def desk(finished, tmp_path, monkeypatch):
-    """A folder as the pages suppose it: the demo was run (as `digits`, `digits-2` and `config`), images lie in `images`."""
+    """The folder that the pages suppose: runs of the demo (`digits`, `digits-2`, `config`) and images in `images`."""
     where, _, _ = finished
     for name in ("digits", "digits-2", "config"):
         shutil.copytree(where / "runs" / "digits", tmp_path / "runs" / name)

@@ -232,7 +232,8 @@ def test_accuracy_is_the_first_objective_wherever_it_was_written(write):
     """The samplers read it there."""
     written = Experiment.load(
         write(
-            "data: digits\nmodel: {backbone: cifar_resnet8}\nobjectives: [{metric: params}, {metric: accuracy}, {metric: macs, limit: 2}]\n"
+            "data: digits\nmodel: {backbone: cifar_resnet8}\n"
+            "objectives: [{metric: params}, {metric: accuracy}, {metric: macs, limit: 2}]\n"
         )
     )
     assert [objective.metric for objective in written.objectives] == ["accuracy", "params", "macs"]

@@ -26,8 +26,8 @@ FULL = {
 # Every setting differs from LEAST.
 OTHER = {
     "name": "other",
-    "data": {"dataset": "cifar10", "path": ".", "image_size": 16, "resize": 18, "color": "rgb", "train": 9, "validation": 9,
-             "test": 0.1, "split_seed": 1},
+    "data": {"dataset": "cifar10", "path": ".", "image_size": 16, "resize": 18, "color": "rgb", "train": 9,
+             "validation": 9, "test": 0.1, "split_seed": 1},
     "model": {"backbone": "mine:net", "sites": ["layer*.*"], "init": "identity"},
     "space": {"granularity": "block", "tie": "none", "stages": [1], "sites": ["1.0"], "reduction": [2],
               "position": ["identity"], "squeeze": ["std"], "excitation": ["fcnb"], "gate": ["hard_sigmoid"],
@@ -36,10 +36,12 @@ OTHER = {
     "search": {"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
     "budget": {"trainings": 5, "time": "1h"},
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
-              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0, "jitter": 0.1, "cutout": 2,
-              "crop_area": 0.1, "crop_ratio": 2, "rotation": 5, "shift": 9, "sampling": "balanced", "precision": "bfloat16", "ema": 0.9},
+              "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0,
+              "jitter": 0.1, "cutout": 2, "crop_area": 0.1, "crop_ratio": 2, "rotation": 5, "shift": 9,
+              "sampling": "balanced", "precision": "bfloat16", "ema": 0.9},
     "evaluate": "python:mine:train",
-    "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile", "seconds": 1.0, "samples": 9},
+    "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile",
+                "seconds": 1.0, "samples": 9},
     "resources": {"slots": 1, "cpus_per_slot": 1, "gpus_per_slot": 0, "device": "cpu"},
     "tracking": {"uri": "http://host:5000", "experiment": "other"},
 }  # fmt: skip
@@ -129,9 +131,18 @@ def test_the_schema_accepts_what_loads(validator, text):
 
 @pytest.mark.parametrize(
     "change",
-    [{"trails": 1}, {"train": {"epochs": 0}}, {"space": {"squeeze": ["mx"]}}, {"search": {"sampler": "x"}},
-     {"resources": {"slots": 0}}, {"model": {}}, {"data": 5}, {"objectives": [{"metric": "acc"}]}, {"name": "a/b"}],
-)  # fmt: skip
+    [
+        {"trails": 1},
+        {"train": {"epochs": 0}},
+        {"space": {"squeeze": ["mx"]}},
+        {"search": {"sampler": "x"}},
+        {"resources": {"slots": 0}},
+        {"model": {}},
+        {"data": 5},
+        {"objectives": [{"metric": "acc"}]},
+        {"name": "a/b"},
+    ],
+)
 def test_the_schema_refuses_what_does_not_load(validator, change):
     assert not validator.is_valid({**LEAST, **change})
 
@@ -162,10 +173,18 @@ def test_differences_name_each_setting():
 def test_what_may_change_while_a_run_goes_on():
     settings = differences(Experiment.from_dict(LEAST), Experiment.from_dict(OTHER))
     assert sorted(key for key, _, _ in settings if key not in FIXED) == [
-        "budget.time", "budget.trainings", "name", "resources.cpus_per_slot", "resources.device",
-        "resources.gpus_per_slot", "resources.slots", "search.level", "search.tolerance", "tracking.experiment",
+        "budget.time",
+        "budget.trainings",
+        "name",
+        "resources.cpus_per_slot",
+        "resources.device",
+        "resources.gpus_per_slot",
+        "resources.slots",
+        "search.level",
+        "search.tolerance",
+        "tracking.experiment",
         "tracking.uri",
-    ]  # fmt: skip
+    ]
 
 
 def test_what_may_not():

@@ -62,9 +62,14 @@ def test_sites_may_stand_beside_the_table(table):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [(ROWS + "net/-,0,2,1.0,1,1\n", ":6: a second row"), (ROWS + "net/-,5,1,,1,1\n", ":6: no val_accuracy"),
-     (ROWS + "net/-,x,1,1.0,1,1\n", ":6: not a row"), ("seed\n1\n", ":2: not a row"), (ROWS + "net/-\n", ":6: not a row")],
-)  # fmt: skip
+    [
+        (ROWS + "net/-,0,2,1.0,1,1\n", ":6: a second row"),
+        (ROWS + "net/-,5,1,,1,1\n", ":6: no val_accuracy"),
+        (ROWS + "net/-,x,1,1.0,1,1\n", ":6: not a row"),
+        ("seed\n1\n", ":2: not a row"),
+        (ROWS + "net/-\n", ":6: not a row"),
+    ],
+)
 def test_faults_of_a_table_are_named_by_line(table, text, says):
     with pytest.raises(UserError) as caught:
         table(text).seeds(Architecture.parse("net/-"))
@@ -162,10 +167,13 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
     [
         (ROWS.replace("net/-,", "net,"), None, "is not an architecture"),
         (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
-        (ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
-         {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}, "add the columns params and macs"),
+        (
+            ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
+            {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]},
+            "add the columns params and macs",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):
     with pytest.raises(UserError, match=says) as caught:
         table(text, about=about).check()

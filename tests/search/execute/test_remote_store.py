@@ -1,4 +1,4 @@
-"""Checkpoints, weights and results of trainings in a place of pyarrow's, and a training that goes on on another node."""
+"""Checkpoints, weights and results of trainings in a remote store, and a training that continues elsewhere."""
 
 import hashlib
 import os
@@ -41,7 +41,9 @@ def s3():
     if moto() is None:
         pytest.skip("needs moto (pip install 'moto[s3]')")
     port = free_port()
-    server = subprocess.Popen([moto(), "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    server = subprocess.Popen(
+        [moto(), "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
@@ -118,7 +120,9 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
 
 def left(folder, epoch, store, *, remote=None):
     """A checkpoint after so many epochs in a folder, copied to the store."""
-    run = evaluate.Training(evaluate._network(PLAIN, evaluate.prepare(TASK), 0), evaluate.prepare(TASK), TASK.recipe, seed=Seed(0))  # fmt: skip
+    run = evaluate.Training(
+        evaluate._network(PLAIN, evaluate.prepare(TASK), 0), evaluate.prepare(TASK), TASK.recipe, seed=Seed(0)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint.save(folder, {**run.state(), "epoch": epoch}, [{"epoch": epoch}], owner={})
     (remote or RemoteCopy(store, "u1", folder)).keep()

@@ -76,9 +76,13 @@ def test_a_result_whose_weights_are_not_there_is_none(tmp_path):
 
 @pytest.mark.parametrize(
     ("error", "reason", "detail"),
-    [(Diverged("loss is nan in epoch 2"), "diverged", "epoch 2"), (MemoryError("9 GB"), "out of memory", "9 GB"),
-     (UserError("no such file"), "user error", "no such file"), (KeyError("x"), "KeyError", "Traceback")],
-)  # fmt: skip
+    [
+        (Diverged("loss is nan in epoch 2"), "diverged", "epoch 2"),
+        (MemoryError("9 GB"), "out of memory", "9 GB"),
+        (UserError("no such file"), "user error", "no such file"),
+        (KeyError("x"), "KeyError", "Traceback"),
+    ],
+)
 def test_whatever_is_thrown_is_a_failed_training_with_a_reason(tmp_path, error, reason, detail):
     _, outcome = outcome_of(raising(error), tmp_path)
     assert outcome.failure == reason

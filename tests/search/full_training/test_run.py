@@ -33,7 +33,10 @@ resources: {device: cpu}
 latency: {seconds: 0.05}
 """
 # Every epoch leaves a checkpoint, which else only every tenth second does.
-COMMAND = "from senet_nas.training import checkpoint; checkpoint.CHECKPOINT_SECONDS = 0; from search.cli.app import main; main()"
+COMMAND = (
+    "from senet_nas.training import checkpoint; checkpoint.CHECKPOINT_SECONDS = 0; "
+    "from search.cli.app import main; main()"
+)
 
 
 @pytest.fixture
@@ -175,9 +178,20 @@ def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
             for i in range(each):
                 pixels = rng.integers(60 * level, 60 * level + 90, (24, 30, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(tmp_path / "images" / part / name / f"{i}.jpg")
-    small = ("data.validation=6", "data.train=30", "data.image_size=14", "data.resize=16", "train.epochs=2",
-             "train.batch_size=10", "train.lr=0.05", "space.position=[pre_addition]", "latency.seconds=0.05",
-             "resources.device=cpu", "tracking.uri=http://127.0.0.1:9", "model.backbone=cifar_resnet8")  # fmt: skip
+    small = (
+        "data.validation=6",
+        "data.train=30",
+        "data.image_size=14",
+        "data.resize=16",
+        "train.epochs=2",
+        "train.batch_size=10",
+        "train.lr=0.05",
+        "space.position=[pre_addition]",
+        "latency.seconds=0.05",
+        "resources.device=cpu",
+        "tracking.uri=http://127.0.0.1:9",
+        "model.backbone=cifar_resnet8",
+    )
     experiment = Experiment.load(ROOT / "configs" / "imagenet.yaml", [f"data.path={tmp_path / 'images'}", *small])
     assert experiment.train.sampling == "balanced"
     made = Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")

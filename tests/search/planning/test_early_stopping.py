@@ -235,7 +235,7 @@ def test_the_ledger_keeps_it_over_a_restart(space, tmp_path):
     assert projection.STATUS[stopped.state] == "KILLED"
 
 
-# -- decisions epoch by epoch  -----------------------------------------------------------------------------------------
+# -- decisions epoch by epoch  ----------------------------------------------------------------------------------------
 
 
 def running(ledger, count, role="search", block=0):

@@ -21,12 +21,16 @@ DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\
 # name: (what stands in the config, key of the fault, a part of the message, a part of the hint)
 BAD = {
     "batch": (
-        "train: {batch_size: 512}", "train.batch_size", "512 is more than the 200 images",
+        "train: {batch_size: 512}",
+        "train.batch_size",
+        "512 is more than the 200 images",
         "`train.batch_size: 128` or less",
     ),
     "no architecture within the limit": (
-        "objectives: [{metric: accuracy}, {metric: macs, limit: 0}]", "objectives.1.limit",
-        "the least macs overhead is +", "raise the limit",
+        "objectives: [{metric: accuracy}, {metric: macs, limit: 0}]",
+        "objectives.1.limit",
+        "the least macs overhead is +",
+        "raise the limit",
     ),
     "no channel left": ("space: {reduction: [32]}", "space.reduction", "leaves no channel at site 1.0", "at most 16"),
     "stage": ("space: {stages: [4]}", "space.stages", "no stage 4", ""),
@@ -38,18 +42,25 @@ BAD = {
     "training images": ("data: {dataset: digits, train: 5000}", "data.train", "5000", ""),
     "function": ("evaluate: python:no_such_module:train", "evaluate", "no_such_module", ""),
     "SE that cannot start as the identity": (
-        "model: {backbone: cifar_resnet8, init: identity}", "space.gate", "gate sigmoid at post_addition", "sigmoid2",
+        "model: {backbone: cifar_resnet8, init: identity}",
+        "space.gate",
+        "gate sigmoid at post_addition",
+        "sigmoid2",
     ),
     "no pretrained weights": (
-        "model: {backbone: cifar_resnet8, init: pretrained}\nspace: {gate: [tanh]}", "model.init",
-        "no pretrained weights", "resnet18",
+        "model: {backbone: cifar_resnet8, init: pretrained}\nspace: {gate: [tanh]}",
+        "model.init",
+        "no pretrained weights",
+        "resnet18",
     ),
     "augmentation of signals": (
-        "data: {dataset: waveforms}\nmodel: {backbone: signal_resnet8}\ntrain: {rotation: 5.0}", "train.rotation",
-        "rotation applies only to image data", "rotation: 0",
+        "data: {dataset: waveforms}\nmodel: {backbone: signal_resnet8}\ntrain: {rotation: 5.0}",
+        "train.rotation",
+        "rotation applies only to image data",
+        "rotation: 0",
     ),
     "table": ("evaluate: table:no_such_file.csv", "evaluate", "no_such_file.csv", ""),
-}  # fmt: skip
+}
 
 
 def experiment(tmp_path, *texts):

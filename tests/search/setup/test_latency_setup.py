@@ -18,11 +18,12 @@ from spaces import UserError
 from tests.search import ledgers
 
 CONFIG = {
-    "data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"},
+    "data": {"dataset": "digits", "train": 300},
+    "model": {"backbone": "cifar_resnet8"},
     "objectives": [{"metric": "accuracy"}, {"metric": "latency", "limit": 7}],
     "latency": {"samples": 20, "seconds": 0.05},
     "evaluate": "train",
-}  # fmt: skip
+}
 
 
 @pytest.fixture

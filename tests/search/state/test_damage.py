@@ -223,8 +223,9 @@ def test_weights_that_are_not_those_of_the_training_are_refused_by_name(place, d
         path = place.trainings / training.uid / result_files.WEIGHTS
         path.write_bytes(bytes(range(256)) * 40)
         sha256 = durable.sha256(path)
-        kept = ledger.finish(training.uid, metrics=training.metrics, curve=training.curve, correct=training.correct,
-                             weights=sha256)  # fmt: skip
+        kept = ledger.finish(
+            training.uid, metrics=training.metrics, curve=training.curve, correct=training.correct, weights=sha256
+        )
     assert result_files.weights(place.trainings, kept) == path
     spoil(path, damage)
     with pytest.raises(UserError, match="damaged") as caught:

@@ -38,7 +38,8 @@ STORED = {
         DataFact(10, 5, 4, ("a", "b"), 1, 8, (1, 8, 8), "f00", (0.5,), (0.2,), ("few images",), 65535.0),
         {
             "train": 10, "validation": 5, "test": 4, "classes": ["a", "b"], "channels": 1, "image_size": 8,
-            "shape": [1, 8, 8], "fingerprint": "f00", "mean": [0.5], "std": [0.2], "notes": ["few images"], "white": 65535.0,
+            "shape": [1, 8, 8], "fingerprint": "f00", "mean": [0.5], "std": [0.2], "notes": ["few images"],
+            "white": 65535.0,
         },
     ),
     "space": (SpaceFact(57, 64), {"size": 57, "nominal": 64}),

@@ -122,12 +122,17 @@ def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_t
 
 @pytest.mark.parametrize(
     "change",
-    ["UPDATE trainings SET metrics = '{\"val_accuracy\": 99.5}' WHERE number = 1",
-     "UPDATE trainings SET correct = x'ff' WHERE number = 0", "UPDATE trainings SET replicate = 3 WHERE number = 1",
-     "UPDATE architectures SET words = 'plainer' WHERE number = 0",
-     "UPDATE meta SET value = '9' WHERE key = 'space_size'",
-     "UPDATE trainings SET sha256 = NULL", "DELETE FROM trainings WHERE number = 0", "CREATE TABLE more (x)"],
-)  # fmt: skip
+    [
+        "UPDATE trainings SET metrics = '{\"val_accuracy\": 99.5}' WHERE number = 1",
+        "UPDATE trainings SET correct = x'ff' WHERE number = 0",
+        "UPDATE trainings SET replicate = 3 WHERE number = 1",
+        "UPDATE architectures SET words = 'plainer' WHERE number = 0",
+        "UPDATE meta SET value = '9' WHERE key = 'space_size'",
+        "UPDATE trainings SET sha256 = NULL",
+        "DELETE FROM trainings WHERE number = 0",
+        "CREATE TABLE more (x)",
+    ],
+)
 def test_a_changed_row_is_noticed(path, change):
     filled(path).close()
     with sqlite3.connect(path) as db:

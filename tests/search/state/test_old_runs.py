@@ -100,8 +100,9 @@ def test_a_finished_old_run_gives_its_result_and_trains_nothing(runs):
 
 
 def outcome(assignment):
-    return Outcome({"val_accuracy": random.Random(f"{assignment.architecture} {assignment.seed}").gauss(97.0, 0.3)},
-                   [{"epoch": 1}])  # fmt: skip
+    return Outcome(
+        {"val_accuracy": random.Random(f"{assignment.architecture} {assignment.seed}").gauss(97.0, 0.3)}, [{"epoch": 1}]
+    )
 
 
 def test_an_old_run_that_was_stopped_goes_on_as_it_did(runs):
@@ -111,9 +112,13 @@ def test_an_old_run_that_was_stopped_goes_on_as_it_did(runs):
         experiment = kept(place, ledger)
         prepared = prepare(experiment)
         proposer = Proposer(
-            prepared.space, experiment.objectives, prepared.price, sampler=experiment.search.sampler,
-            seed=experiment.search.seed, budget=experiment.budget.trainings,
-        )  # fmt: skip
+            prepared.space,
+            experiment.objectives,
+            prepared.price,
+            sampler=experiment.search.sampler,
+            seed=experiment.search.seed,
+            budget=experiment.budget.trainings,
+        )
         budget = Budget(experiment.budget.trainings)
         loop = Loop(ledger, prepared.priced_space, proposer, budget=budget, rules=rules(experiment))
         finished = [t for t in ledger.trainings if t.state == "finished"]

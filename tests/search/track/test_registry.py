@@ -67,8 +67,8 @@ def test_the_command_line_of_mlflow_predicts_with_it(exported, store, tmp_path):
     pixels = torch.randint(0, 256, (3, *shape), generator=torch.Generator().manual_seed(0)).float()
     (tmp_path / "pixels.json").write_text(json.dumps({"inputs": pixels.tolist()}))
     there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", made.uri, "--env-manager", "local",
-               "-i", "pixels.json", "-o", "logits.json"]  # fmt: skip
+    command = [sys.executable, "-m", "mlflow", "models", "predict"]
+    command += ["-m", made.uri, "--env-manager", "local", "-i", "pixels.json", "-o", "logits.json"]
     subprocess.run(
         command, check=True, capture_output=True, cwd=tmp_path, env={**there, "MLFLOW_TRACKING_URI": store.uri}
     )

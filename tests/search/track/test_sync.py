@@ -115,8 +115,16 @@ def test_the_parent_is_as_complete_as_a_run_makes_it(runs):
     assert parent.info.status == "FINISHED"
     assert parent.info.start_time == int(min(t.created for t in done) * 1000)
     assert parent.info.end_time == int(max(t.ended for t in done) * 1000)
-    expected = {"backbone": "cifar_resnet8", "dataset": "digits", "sampler": "auto", "trainings": "6", "seed": "0",
-                "space": "57", "device": "cpu", "data_fingerprint": "abc"}  # fmt: skip
+    expected = {
+        "backbone": "cifar_resnet8",
+        "dataset": "digits",
+        "sampler": "auto",
+        "trainings": "6",
+        "seed": "0",
+        "space": "57",
+        "device": "cpu",
+        "data_fingerprint": "abc",
+    }
     assert expected.items() <= parent.data.params.items()
     assert {"epochs", *expected} == parent.data.params.keys()
     assert (parent.data.metrics["trainings"], parent.data.metrics["failed"]) == (5, 1)

@@ -46,9 +46,13 @@ def address(place):
     """What `ui` prints, once it says that the page is there; Ctrl-C ends it."""
     command = [*COMMAND, "ui", "digits", "--port", str(free_port())]
     server = subprocess.Popen(
-        command, cwd=place, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE, text=True, start_new_session=True,
-    )  # fmt: skip
+        command,
+        cwd=place,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
     try:
         said = ""
         for line in server.stdout:
@@ -152,7 +156,8 @@ def report(opened_report):
 
 CONTRAST = """(selector => {
     const channels = text => text.match(/[\\d.]+/g).map(Number);
-    const light = rgb => rgb.slice(0, 3).map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    const light = rgb => rgb.slice(0, 3).map(v => v / 255)
+        .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const ground = element => {
@@ -172,14 +177,23 @@ class TestReport:
     def test_it_begins_with_the_verdict_and_what_to_take_home(self, report, front):
         text = report.ask("document.body.innerText")
         assert text.index(front.verdict) < text.index("Take home") < text.index("Accuracy against overhead")
-        for head in ("What pays", "Is the gain real?", "Would more trainings help?", "What it took", "How to reproduce",
-                     "What this does not say", "Gradient at the first layer"):  # fmt: skip
+        for head in (
+            "What pays",
+            "Is the gain real?",
+            "Would more trainings help?",
+            "What it took",
+            "How to reproduce",
+            "What this does not say",
+            "Gradient at the first layer",
+        ):
             assert f"{head}\n" in text
         assert "Not finished" not in text
 
     def test_each_point_has_a_bar_and_the_recommended_one_a_ring(self, report, front):
-        bars = report.ask("[...document.querySelector('svg[role=group]').querySelectorAll('.point .bar')]"
-                          ".map(bar => bar.getBoundingClientRect().height)")  # fmt: skip
+        bars = report.ask(
+            "[...document.querySelector('svg[role=group]').querySelectorAll('.point .bar')]"
+            ".map(bar => bar.getBoundingClientRect().height)"
+        )
         assert len(bars) == len(front.points)
         assert sum(height > 3 for height in bars) == sum(p.gain_high > p.gain_low for p in front.points)
         assert report.ask("document.querySelector('.point:has(.ring)').dataset.id") == front.recommended
@@ -201,7 +215,8 @@ class TestReport:
         report.press("Enter")
         assert report.ask("document.querySelector('tr.chosen').cells[0].innerText") == walked
         assert report.ask("document.querySelectorAll('svg[role=group] .point[tabindex=\"0\"]').length") == report.ask(
-            "[...document.querySelectorAll('svg[role=group]')].filter(drawing => drawing.querySelector('.point')).length"
+            "[...document.querySelectorAll('svg[role=group]')]"
+            ".filter(drawing => drawing.querySelector('.point')).length"
         )
 
     def test_the_table_sorts_by_a_click_and_by_a_key(self, report, front):
@@ -226,9 +241,10 @@ class TestReport:
         report.seen(vision="achromatopsia")
         count = report.ask("document.querySelectorAll('.legend span').length")
         looks = [
-            report.picture(f".legend span:nth-child({i}) svg") for i in range(1, count) if report.ask(
-                f"document.querySelector('.legend span:nth-child({i}) svg') !== null")
-        ]  # fmt: skip
+            report.picture(f".legend span:nth-child({i}) svg")
+            for i in range(1, count)
+            if report.ask(f"document.querySelector('.legend span:nth-child({i}) svg') !== null")
+        ]
         assert len(looks) >= 4
         assert all(one != other for one, other in combinations(looks, 2))
 

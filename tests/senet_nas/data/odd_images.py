@@ -39,10 +39,17 @@ def tiff(values: np.ndarray, *, order: str = "<", kind: int = 1, photometric: in
     data = values.astype(values.dtype.newbyteorder(order)).tobytes()
     samples = 1 if values.ndim == 2 else values.shape[2]
     tags = [
-        (256, 4, 1, values.shape[1]), (257, 4, 1, values.shape[0]), (258, 3, 1, values.dtype.itemsize * 8),
-        (259, 3, 1, 1), (262, 3, 1, photometric), (273, 4, 1, 8), (277, 3, 1, samples), (278, 4, 1, values.shape[0]),
-        (279, 4, 1, len(data)), (339, 3, 1, kind),
-    ]  # fmt: skip
+        (256, 4, 1, values.shape[1]),
+        (257, 4, 1, values.shape[0]),
+        (258, 3, 1, values.dtype.itemsize * 8),
+        (259, 3, 1, 1),
+        (262, 3, 1, photometric),
+        (273, 4, 1, 8),
+        (277, 3, 1, samples),
+        (278, 4, 1, values.shape[0]),
+        (279, 4, 1, len(data)),
+        (339, 3, 1, kind),
+    ]
     short = {"<": "<HHIHH", ">": ">HHIHH"}[order]
     entries = [
         struct.pack(short, tag, typ, count, value, 0)
@@ -157,10 +164,13 @@ def metadata() -> Iterator[Odd]:
             yield Odd(f"orientation {orientation} {form}", content, RAMP, tolerance)
     grey = Image.fromarray(RAMP)
     odd_tags = {
-        "text for a number": (0x0112, b"\x02\x00", b"abc\0"), "an unknown type": (0x9999, b"\x63\x00", b"\0\0\0\0"),
-        "a date": (0x0132, b"\x02\x00", b"xx\0\0"), "a rational beyond the end": (0x011A, b"\x05\x00", b"\xff\xff\0\0"),
-        "orientation 0": (0x0112, b"\x03\x00", b"\0\0\0\0"), "orientation 99": (0x0112, b"\x03\x00", b"\x63\0\0\0"),
-    }  # fmt: skip
+        "text for a number": (0x0112, b"\x02\x00", b"abc\0"),
+        "an unknown type": (0x9999, b"\x63\x00", b"\0\0\0\0"),
+        "a date": (0x0132, b"\x02\x00", b"xx\0\0"),
+        "a rational beyond the end": (0x011A, b"\x05\x00", b"\xff\xff\0\0"),
+        "orientation 0": (0x0112, b"\x03\x00", b"\0\0\0\0"),
+        "orientation 99": (0x0112, b"\x03\x00", b"\x63\0\0\0"),
+    }
     for name, (tag, kind, value) in odd_tags.items():
         entry = struct.pack("<H", tag) + kind + struct.pack("<I", 1) + value
         block = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + entry + b"\0\0\0\0"
@@ -202,13 +212,23 @@ def damaged() -> Iterator[Odd]:
     flipped = bytearray(png)
     flipped[png.index(b"IDAT") + 12] ^= 0xFF
     for name, content in {
-        "nothing": b"", "one byte": b"x", "text": b"not an image\n" * 40, "a page": b"<html><body>404</body></html>",
-        "zeros": bytes(500), "PNG head alone": png[:33], "half a PNG": png[: len(png) // 2],
+        "nothing": b"",
+        "one byte": b"x",
+        "text": b"not an image\n" * 40,
+        "a page": b"<html><body>404</body></html>",
+        "zeros": bytes(500),
+        "PNG head alone": png[:33],
+        "half a PNG": png[: len(png) // 2],
         "PNG flipped": bytes(flipped),
-        "JPEG head alone": jpeg[:20], "half a JPEG": jpeg[: len(jpeg) // 2], "GIF head alone": gif[:12],
-        "half a TIFF": tiff(RAMP)[:150], "TIFF head alone": tiff(RAMP)[:8], "TIFF with a lie": b"II*\0" + b"\xff" * 60,
-        "compressed text": zlib.compress(b"text" * 99), "BMP head alone": written(Image.fromarray(RAMP), "BMP")[:30],
-    }.items():  # fmt: skip
+        "JPEG head alone": jpeg[:20],
+        "half a JPEG": jpeg[: len(jpeg) // 2],
+        "GIF head alone": gif[:12],
+        "half a TIFF": tiff(RAMP)[:150],
+        "TIFF head alone": tiff(RAMP)[:8],
+        "TIFF with a lie": b"II*\0" + b"\xff" * 60,
+        "compressed text": zlib.compress(b"text" * 99),
+        "BMP head alone": written(Image.fromarray(RAMP), "BMP")[:30],
+    }.items():
         yield Odd(f"damaged: {name}", content, refused=" ")
 
 

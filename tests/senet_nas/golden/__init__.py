@@ -9,7 +9,7 @@ from senet_nas.network.published import NETWORKS
 
 
 def of_backbone(name: str) -> dict[str, Any]:
-    """Parameters and MACs of the plain network for 1000 classes and images of 224, and its sites; alike in a row as one."""
+    """Parameters and MACs of the plain network for 1000 classes and 224 x 224 images; its sites, equal ones joined."""
     plain = price_list(name, image_size=299 if name.startswith("inception") else 224).plain
     runs = itertools.groupby(sites(name), key=lambda site: dict(site.channels))
     listed = [[[site.name for site in run], widths] for widths, run in runs]

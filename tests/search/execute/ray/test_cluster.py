@@ -148,8 +148,10 @@ def test_what_an_attempt_sent_does_not_pass_for_the_result_of_the_next_whose_nod
     (tmp_path / "u1").mkdir()
     result_files.save(tmp_path / "u1" / result_files.RESULT, "u1", Outcome(failure="out of memory"))
     told = []
-    loop = SimpleNamespace(next=lambda: Assignment("u1", 0, "net/-", Seed(0), 1.0, keep_weights=False),
-                           lost=lambda uid, detail, reason: told.append((uid, reason)))  # fmt: skip
+    loop = SimpleNamespace(
+        next=lambda: Assignment("u1", 0, "net/-", Seed(0), 1.0, keep_weights=False),
+        lost=lambda uid, detail, reason: told.append((uid, reason)),
+    )
     searcher = LoopSearcher(loop, tmp_path, 1)
     searcher.suggest("trial")
     searcher.ended("trial", "its node has died")
@@ -339,11 +341,16 @@ def node_apart(folder, address, cpus, scratch):
     return subprocess.Popen(
         [*apart, "bash", "-c", f"mount -t tmpfs none {folder} && exec {ray}"],
         env={
-            **os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled",
-            "TMPDIR": str(scratch), "RAY_TMPDIR": "/tmp",  # Ray's sockets need a short path
-        }, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RAY_AUTH_MODE": "disabled",
+            "TMPDIR": str(scratch),
+            "RAY_TMPDIR": "/tmp",  # Ray's sockets need a short path
+        },
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def joined_by(cluster, count):

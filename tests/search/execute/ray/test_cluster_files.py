@@ -1,4 +1,4 @@
-"""The files to start a cluster from: as far as they can be checked without one, and the SLURM job for real on this machine."""
+"""The files that start a cluster: what can be checked without one, and the SLURM job for real on this machine."""
 
 import json
 import os
@@ -54,7 +54,8 @@ def test_the_job_of_slurm_searches_on_its_nodes_and_leaves_none_behind(tmp_path)
     bin_.mkdir()
     python = Path(sys.executable)
     shims = {
-        "srun": "while [[ $1 == -* ]]; do [[ $1 == -w ]] && shift; shift; done\n[[ $1 == hostname ]] && echo 127.0.0.1 && exit\n"
+        "srun": "while [[ $1 == -* ]]; do [[ $1 == -w ]] && shift; shift; done\n"
+        "[[ $1 == hostname ]] && echo 127.0.0.1 && exit\n"
         'if [[ "$*" == *--head* ]]; then exec "$@" --num-cpus=0; else exec "$@" --num-cpus=2; fi',
         "scontrol": "printf 'node1\\nnode2\\n'",
         "senet-search": f'exec {python} -c "from search.cli.app import main; main()" "$@"',
@@ -64,16 +65,26 @@ def test_the_job_of_slurm_searches_on_its_nodes_and_leaves_none_behind(tmp_path)
         (bin_ / name).chmod(0o755)
     (tmp_path / "scripted.py").write_text("def train(architecture, seed):\n    return 90 + seed.replicate / 10\n")
     (tmp_path / "config.yaml").write_text(
-        "name: run\ndata: digits\nmodel: {backbone: cifar_resnet8}\nbudget: {trainings: 6}\nevaluate: python:scripted:train\n"
+        "name: run\ndata: digits\nmodel: {backbone: cifar_resnet8}\n"
+        "budget: {trainings: 6}\nevaluate: python:scripted:train\n"
     )
     environment = {
-        **os.environ, "PATH": f"{bin_}:{python.parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT),
-        "SLURM_JOB_NODELIST": "node[1-2]", "SLURM_JOB_ID": str(os.getpid()), "HOME": str(tmp_path),
-    }  # fmt: skip
+        **os.environ,
+        "PATH": f"{bin_}:{python.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "SLURM_JOB_NODELIST": "node[1-2]",
+        "SLURM_JOB_ID": str(os.getpid()),
+        "HOME": str(tmp_path),
+    }
     job = subprocess.run(
-        ["bash", str(FILES / "slurm.sh"), "config.yaml"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=300, check=False,
-    )  # fmt: skip
+        ["bash", str(FILES / "slurm.sh"), "config.yaml"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert job.returncode == 0, job.stderr
     ledger = Ledger(tmp_path / "runs" / "run" / "ledger.sqlite", read_only=True)
     assert sum(t.state == "finished" for t in ledger.trainings) == 6

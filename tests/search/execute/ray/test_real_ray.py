@@ -69,7 +69,9 @@ class Scripted:
     def go(self, until, kill):
         """Types the command, kills it when ``until`` says of what it has said so far, and returns the exit status."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "SENET_MARK": self.mark}
-        process = subprocess.Popen(COMMAND, cwd=self.path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # fmt: skip
+        process = subprocess.Popen(
+            COMMAND, cwd=self.path, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
         self.said = []
         for line in process.stderr:
             self.said.append(line)

@@ -134,7 +134,9 @@ with scratch_folder.scratch_folder() as scratch:
 print("lives on", flush=True)
 """
     for how in ("killed", "ended"):  # the call returns when nobody holds its output any more
-        found = subprocess.run([sys.executable, "-c", program, str(tmp_path), how], capture_output=True, text=True, check=False)  # fmt: skip
+        found = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path), how], capture_output=True, text=True, check=False
+        )
         scratch, *rest = found.stdout.splitlines()
         assert rest == (["lives on"] if how == "ended" else [])
         deadline = time.monotonic() + 15
