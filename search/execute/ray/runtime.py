@@ -55,8 +55,8 @@ def running(slots: Slots, signals: Signals, joined: Cluster | None = None) -> It
     """Ray for this process: on this machine, or on a cluster that is joined. Yields a scratch folder.
 
     On this machine Ray listens on loopback only, with a token, without dashboard, usage reports and log lines. The
-    folder is removed when Ray ends. A Ray that this process is connected to already is used with ``resources.ray: auto``
-    and left as it is. Raises UserError (code ENVIRONMENT) if Ray cannot be started.
+    folder is removed when Ray ends. ``resources.ray: auto`` uses a Ray to which this process is already connected and
+    leaves it as it is. Raises UserError (ENVIRONMENT) if Ray cannot be started.
     """
     preconditions.check_no_other(slots.ray)
     with ExitStack() as stack:

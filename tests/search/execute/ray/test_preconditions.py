@@ -26,8 +26,8 @@ def gain(architecture, seed):
 
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 kept = ray.put("an object of the user's")
-config = {"name": "mine", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "evaluate": "python:own_results:gain",
-          "budget": {"trainings": 4}}
+config = {"name": "mine", "data": "digits", "model": {"backbone": "cifar_resnet8"}, "budget": {"trainings": 4}}
+config["evaluate"] = "python:own_results:gain"
 try:
     run(Experiment.from_dict(config), runs="local")
 except UserError as error:
