@@ -155,7 +155,8 @@ def _is_inside(function: str) -> bool:
 
 
 def _body(node: ast.FunctionDef | ast.ClassDef) -> list[ast.stmt]:
-    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return [statement for statement in body if not _is_left_alone(statement)]
 
 
 def _keywords(node: ast.Raise) -> list[ast.keyword]:

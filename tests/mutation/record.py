@@ -29,7 +29,7 @@ def write(package: str, faults: Sequence[Fault], verdicts: Mapping[str, str], *,
     """Replaces what is kept about a package (``again``: about these faults alone), and writes the page again."""
     kept = _read(FAULTS)
     reasons = _read(EQUIVALENT)
-    rows = {row["fault"]: row for row in kept.get(package, [])} if again else {}
+    rows = {row["fault"]: row for row in kept.get(package, []) if "noticed" in row} if again else {}
     rows |= {fault.name: _row(fault, verdicts[fault.name], reasons) for fault in faults}
     kept[package] = sorted(rows.values(), key=lambda row: (row["fault"].split()[0], row["line"], row["fault"]))
     lines = ",\n".join(

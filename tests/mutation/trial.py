@@ -10,6 +10,7 @@ import functools
 import gc
 import importlib.machinery
 import json
+import math
 import os
 import resource
 import signal
@@ -156,7 +157,8 @@ class Trials:
         self.items = {item.nodeid: item for item in session.items}
         if not self.reach:
             self.reach = self._measured()
-        self.reach = {name: found for name, found in self.reach.items() if name in self.items}
+        # A test that is newer than the measurement may reach whatever lies at its address.
+        self.reach = {name: self.reach.get(name, (0.0, [])) for name in self.items}
         say(f"{len(self.reach)} tests, {sum(seconds for seconds, _ in self.reach.values()):.0f} s")
         memory = Memory()
         gc.freeze()
@@ -183,6 +185,7 @@ class Trials:
             manager.register(reach)
             self._run(list(self.items))
             judges = {name: found for name, found in reach.tests.items() if name not in reach.failed}
+            judges |= dict.fromkeys(reach.failed, (math.inf, []))  # never chosen
             answer.write_text(json.dumps([judges, reach.failed]))
 
         child = in_child(work, self.folder, 3600, 3600)
@@ -229,8 +232,13 @@ def tests_of(reach: Reached, fault: Fault) -> list[str]:
 
 
 def tests_of_file(reach: Reached, fault: Fault) -> list[str]:
-    """The tests that reach anything in the file of a fault, in the same order and as many."""
-    return _quickest(reach, fault, lambda places: any(file == fault.file for file, _ in places))
+    """The tests that reach anything in the file of a fault, in the same order and as many.
+
+    If nothing in it is called (constants, records), all tests at its address.
+    """
+    found = _quickest(reach, fault, lambda places: any(file == fault.file for file, _ in places))
+    folder = f"{Path(fault.file).parent}/"
+    return found or _quickest(reach, fault, lambda places: any(file.startswith(folder) for file, _ in places))
 
 
 def acts_when_imported(reach: Reached, fault: Fault) -> bool:
@@ -241,13 +249,14 @@ def acts_when_imported(reach: Reached, fault: Fault) -> bool:
 def _quickest(reach: Reached, fault: Fault, is_reached: Callable[[list[Place]], bool]) -> list[str]:
     found = []
     for name, (seconds, places) in reach.items():
-        if is_reached(places):
-            is_elsewhere = not name.startswith(f"tests/{Path(fault.file).parent}/")
+        is_elsewhere = not name.startswith(f"tests/{Path(fault.file).parent}/")
+        is_new = seconds == 0.0 and not places and not is_elsewhere
+        if is_new or is_reached(places):
             found.append((is_elsewhere, seconds, name))
     chosen: list[str] = []
     left = SECONDS
     for _, seconds, name in sorted(found):
-        if not chosen or seconds <= left:
+        if seconds <= left or (not chosen and seconds < math.inf):
             chosen.append(name)
             left -= seconds
     return chosen

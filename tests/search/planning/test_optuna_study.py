@@ -244,6 +244,8 @@ def test_values_are_those_of_the_objectives_and_baselines_join_the_study(space):
     assert (trial.state, trial.values) == (TrialState.COMPLETE, [91.0, price(space[3])["params_overhead"]])
     assert trial.user_attrs == {"block": 2}
     assert trial.params == space.encode(space[3])
+    search.proposer.tell(-3, 92.0, space[5])
+    assert search.proposer.study.trials[1].user_attrs == {"block": 0}
 
 
 def test_an_architecture_of_another_space_does_not_join_the_study(space, make_space):

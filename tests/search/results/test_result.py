@@ -172,3 +172,8 @@ def test_cells_of_a_spreadsheet_never_begin_like_a_formula():
 def test_without_insights_the_expected_score_is_not_known():
     assert math.isnan(front().expected_score)
     assert front().to_dict()["insights"] is None
+
+
+def test_rules_have_the_defaults_of_the_documentation():
+    rules = Rules(DEFAULT)
+    assert (rules.level, rules.tolerance, rules.min_gain) == (0.9, 0.1, 0.05)
