@@ -25,6 +25,7 @@ class Exported:
 
     ``differences``: the largest difference of its logits from the trained network. ``accuracy``: on the validation set,
     in percent; ``caution`` says why it is missing, if it is. ``latency``: its time beside the same form of plain.
+    ``left_out`` says why a network of the user's lacks a form.
     """
 
     point: Point
@@ -35,6 +36,7 @@ class Exported:
     accuracy: dict[str, float] = field(default_factory=dict)
     latency: "dict[str, Comparison]" = field(default_factory=dict)
     caution: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
     registered: "Registered | None" = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -47,6 +49,7 @@ class Exported:
             "differences": self.differences,
             "accuracy": self.accuracy,
             "caution": self.caution,
+            "left_out": self.left_out,
             "latency": {name: timed.to_dict() for name, timed in self.latency.items()},
             "verdict": self.point.verdict,
         }
@@ -63,6 +66,7 @@ class Exported:
             *(f"  {name:<20} {what}" for name, what in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
             self._accuracy_line(),
+            *(f"caution: without {name}: {why}" for name, why in self.left_out.items()),
             f"Time over the same form of plain, on this CPU: {timed}",
             *self._registered_lines(),
             f"Wrote {where}. Try: python {where}/predict.py FILE",
@@ -137,6 +141,7 @@ def _write(choice: ExportedChoice, target: Path, *, onnx: bool | None, force: bo
         accuracy=written.accuracy,
         latency=written.latency,
         caution=caution,
+        left_out=written.left_out,
     )
 
 

@@ -16,6 +16,7 @@ from search.execute.trainer import Trainer
 from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
+from search.setup import own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
@@ -146,6 +147,7 @@ def _prepare(experiment: Experiment) -> Prepared:
         return Prepared(experiment, space, evaluate.listed_price, evaluate, slots, device)
     space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
     data = _load(experiment)
+    own_code.check_network(experiment, space, data)
     check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)

@@ -68,6 +68,7 @@ def price_list(
     ``dimensions``: 1 for signals of length ``image_size``, 2 for images; by default, those the network is made for.
     """
     from senet_nas.network.build import sites, skeleton, units
+    from senet_nas.network.squeeze_excitation import slot_name
 
     network = skeleton(backbone, in_channels, num_classes)
     dimensions = dimensions or made_for(network)
@@ -76,7 +77,7 @@ def price_list(
     paths = {module: path for path, module in network.named_modules()}
     listed = sites(backbone)
     found = tuple(
-        {position: places[f"{paths[unit]}.{position}"] for position in site.channels}
+        {position: places[f"{paths[unit]}.{slot_name(unit, position)}"] for position in site.channels}
         for site, (_, _, unit) in zip(listed, units(network), strict=True)
     )
     plain = _costs(WalkedNetwork(network, macs))

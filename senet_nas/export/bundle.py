@@ -14,8 +14,10 @@ from senet_nas.export import companions, manifest, proof, record, target
 from senet_nas.export.forms import FORMS, check_installed
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
 from senet_nas.export.record import Record
+from senet_nas.network.backbones.table import KEY, is_own
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
+from senet_nas.user_code import named
 from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint
@@ -37,7 +39,8 @@ class Exported:
     """The files of an export, each with its size and description, and what was measured of the forms that compute.
 
     ``differences`` holds the largest difference of a logit from the given network's, ``accuracy`` percent of the
-    labelled images, ``latency`` the time of each form beside the same form of the plain network.
+    labelled images, ``latency`` the time of each form beside the same form of the plain network. ``left_out`` says why
+    a network of the user's lacks a form.
     """
 
     directory: Path
@@ -45,6 +48,7 @@ class Exported:
     differences: dict[str, float]
     accuracy: dict[str, float] = field(default_factory=dict)
     latency: dict[str, Comparison] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 def export(
@@ -98,6 +102,7 @@ def export(
         differences=dict(measured.differences),
         accuracy=dict(measured.accuracy),
         latency=dict(measured.latency),
+        left_out=dict(measured.left_out),
     )
 
 
@@ -158,14 +163,31 @@ def _write(
     proof.agree("our own reading of it", network, _read(work), inputs, 0.0)
     differences: dict[str, float] = {}
     accuracy: dict[str, float] = {}
+    left_out: dict[str, str] = {}
     for name in forms:
-        FORMS[name].write(network, about, work / name)
-        written = FORMS[name].open(work)
-        differences[name] = proof.agree(name, network, written, inputs, FORMS[name].tolerance)
+        try:
+            FORMS[name].write(network, about, work / name)
+            written = FORMS[name].open(work)
+            differences[name] = proof.agree(name, network, written, inputs, FORMS[name].tolerance)
+        except Exception as error:  # torch.fx and torch.export call the user's code, which may throw anything
+            left_out[name] = _missing_form(about, work / name, error)
+            continue
         if labelled is not None:
             accuracy[name] = proof.accuracy(written, about, labelled)
+    if forms and not differences:
+        reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        raise UserError(f"this network cannot be exported ({reasons})", key=KEY)
     timed_on = proof.timed_on(timing) if timing else {}
-    return Measured(differences, accuracy, _times(work, about, forms, timing), timed_on)
+    times = _times(work, about, list(differences), timing)
+    return Measured(differences, accuracy, times, timed_on, left_out)
+
+
+def _missing_form(about: Record, path: Path, error: Exception) -> str:
+    """Why a network of the user's does not have a form. An error about any other network is raised again."""
+    if not is_own(about["architecture"].partition("/")[0]) or isinstance(error, OSError):
+        raise error
+    path.unlink(missing_ok=True)
+    return named(error)
 
 
 def _read(folder: Path) -> nn.Module:

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas.costs import onnx_runtime
-from senet_nas.export.model_code import code
+from senet_nas.export.model_code import code, program_code
 from senet_nas.export.record import Record, shape
+from senet_nas.network.backbones.table import is_own
+from senet_nas.user_code import named
 
 Forward = Callable[[Tensor], Tensor]
+PROGRAM = "model.pt2"
 # Batch normalisation and reductions of another runtime round differently.
 ONNX_TOLERANCE = 1e-4
 
@@ -43,7 +46,26 @@ def check_installed(name: str) -> None:
 
 
 def _write_code(network: nn.Module, record: Record, path: Path) -> None:
-    path.write_text(code(network, record), encoding="utf-8")
+    """The source of a network. If that of somebody else's cannot be written, a file that loads its program."""
+    if not is_own(record["architecture"].partition("/")[0]):
+        path.write_text(code(network, record), encoding="utf-8")
+    elif problem := _code_problem(network, record, path):
+        program = path.with_name(PROGRAM)
+        if not program.exists():
+            _write_program(network, record, program)
+        path.write_text(program_code(record, problem), encoding="utf-8")
+
+
+def _code_problem(network: nn.Module, record: Record, path: Path) -> str:
+    """Writes the source of a network of somebody else; why it is not the network, or empty if it is."""
+    x = torch.randn(2, *shape(record), generator=torch.Generator().manual_seed(0))
+    try:
+        path.write_text(code(network, record), encoding="utf-8")
+        with torch.inference_mode():
+            same = torch.equal(network(x), _open_code(path.parent)(x))
+    except Exception as error:  # torch.fx calls the user's code, which may throw anything
+        return named(error)
+    return "" if same else "its logits differ from those of the network"
 
 
 def _open_code(folder: Path) -> Forward:
@@ -63,7 +85,7 @@ def _write_program(network: nn.Module, record: Record, path: Path) -> None:
 
 
 def _open_program(folder: Path) -> Forward:
-    opened: Forward = torch.export.load(folder / "model.pt2").module()
+    opened: Forward = torch.export.load(folder / PROGRAM).module()
     return opened
 
 
@@ -78,7 +100,7 @@ def _open_onnx(folder: Path) -> Forward:
 
 FORMS: dict[str, Form] = {
     "model.py": Form("plain PyTorch that loads the weights without this project", _write_code, _open_code),
-    "model.pt2": Form("the same as a torch.export program, any batch size", _write_program, _open_program),
+    PROGRAM: Form("the same as a torch.export program, any batch size", _write_program, _open_program),
     "model.onnx": Form(
         "the same for ONNX Runtime, any batch size",
         _write_onnx,

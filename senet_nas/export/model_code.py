@@ -1,5 +1,7 @@
 """The text of ``model.py``: the source of a network, ``normalise`` and ``load``, without this project."""
 
+from typing import Any
+
 from torch import nn
 
 from senet_nas.export.record import Record
@@ -44,22 +46,62 @@ def load(directory=Path(__file__).parent):
 '''
 
 
+# Of a network whose Python source cannot be written.
+_PROGRAM = '''"""{backbone} with Squeeze-and-Excitation in {used} of its {total} units, loaded from model.pt2.
+
+model.pt2 is a torch.export program, because Python source cannot be written ({why}). Needs torch only:
+
+    from model import load, normalise
+
+    network = load()                       # for inference
+    logits = network(normalise(images))    # {samples} (N, {shape}) -> logits (N, {n_classes})
+"""
+
+from pathlib import Path
+
+import torch
+
+MEAN = {mean}
+STD = {std}
+
+
+{normalise}
+def load(directory=Path(__file__).parent):
+    """The trained network for inference, on the CPU."""
+    return torch.export.load(Path(directory) / "model.pt2").module()
+'''
+_NORMALISE = _MODULE[_MODULE.index("def normalise(") : _MODULE.index("def load(")]
+
+
 def code(network: nn.Module, record: Record) -> str:
     """The text of ``model.py`` for a network and its record."""
-    preprocessing = record["preprocessing"]
-    used = sum(site["se"] is not None for site in record["sites"])
     classes = source(network)
     return _MODULE.format(
-        backbone=record["architecture"].partition("/")[0],
-        used=used,
-        total=len(record["sites"]),
-        samples="images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
-        shape=", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
-        n_classes=len(record["classes"]),
-        ones=", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
-        mean=preprocessing["mean"],
-        std=preprocessing["std"],
+        **_facts(record),
         functional="import torch.nn.functional as F\n" if " F." in classes else "",
         ordered="from collections import OrderedDict\n" if "OrderedDict(" in classes else "",
         classes=classes,
     )
+
+
+def program_code(record: Record, why: str) -> str:
+    """The text of a ``model.py`` that loads ``model.pt2``; ``why`` says why it does not hold the source."""
+    facts = _facts(record)
+    words = why.replace("\\", "/").replace('"', "'")
+    return _PROGRAM.format(**facts, why=words, normalise=_NORMALISE.format(**facts))
+
+
+def _facts(record: Record) -> dict[str, Any]:
+    """What both forms say about the network and its input."""
+    preprocessing = record["preprocessing"]
+    return {
+        "backbone": record["architecture"].partition("/")[0],
+        "used": sum(site["se"] is not None for site in record["sites"]),
+        "total": len(record["sites"]),
+        "samples": "images: uint8" if len(preprocessing["size"]) == 2 else "signals: float32",
+        "shape": ", ".join(str(size) for size in (preprocessing["channels"], *preprocessing["size"])),
+        "n_classes": len(record["classes"]),
+        "ones": ", ".join(["1", "-1", *["1"] * len(preprocessing["size"])]),
+        "mean": preprocessing["mean"],
+        "std": preprocessing["std"],
+    }

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from senet_nas.data.batches import standardise
 from senet_nas.export.forms import FORMS, Forward
 from senet_nas.export.record import Record, shape
 from senet_nas.network.build import build
+from senet_nas.network.weights import separate
 from senet_nas.recipe import LatencySpec
 from spaces import Architecture
 
@@ -31,13 +32,15 @@ BATCH = 256
 class Measured:
     """What was measured of each form: the largest difference of a logit, accuracy in percent, and time beside plain.
 
-    ``timed_on`` describes the machine; it is empty if nothing was timed.
+    ``timed_on`` describes the machine; it is empty if nothing was timed. ``left_out`` says of forms that a network of
+    the user's does not have why it lacks them.
     """
 
     differences: Mapping[str, float]
     accuracy: Mapping[str, float]
     latency: Mapping[str, Comparison]
     timed_on: Mapping[str, object]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The measurements of each form, for the manifest."""
@@ -57,7 +60,8 @@ def frozen(model: nn.Module) -> nn.Module:
 def put(network: nn.Module, record: Record, folder: Path, forms: Sequence[str]) -> None:
     """Writes the weights and the named forms into a folder."""
     # Not with save_file, because only the owner may read its files.
-    (folder / WEIGHTS).write_bytes(save(network.state_dict(), metadata={"architecture": record["architecture"]}))
+    tensors = separate(network.state_dict())
+    (folder / WEIGHTS).write_bytes(save(tensors, metadata={"architecture": record["architecture"]}))
     for name in forms:
         FORMS[name].write(network, record, folder / name)
 

@@ -18,7 +18,7 @@ import torch
 from torch import fx, nn
 
 from senet_nas.network.operators import SQUEEZES
-from senet_nas.network.squeeze_excitation import Slot, Squeeze, WithOutput
+from senet_nas.network.squeeze_excitation import OUTPUT, Slot, Squeeze, WithOutput, slot_name
 
 _SHORT = 80  # columns of an nn.Sequential that stays on one line
 _NAMED_PLACES = 4  # a class lists its places in the network up to this number
@@ -30,6 +30,8 @@ _SYMBOLS = {
     operator.floordiv: "//",
     operator.matmul: "@",
 }
+# The modules that define the layers of torch.nn.
+_LAYERS = "torch.nn.modules."
 # Types of a layer's settings that can be written as literals.
 _PLAIN = (bool, int, float, str)
 
@@ -38,16 +40,18 @@ def source(network: nn.Module, name: str = "Network") -> str:
     """Definitions of all classes of the network, the last of them ``name``. They use the names torch, nn and F."""
     classes: dict[str, _Class] = {}
     _define(network, "", name, classes)
-    return "\n\n\n".join(written.text(body) for body, written in classes.items())
+    return "\n\n\n".join(written.text() for written in classes.values())
 
 
 @dataclass
 class _Class:
     name: str
+    base: str
+    body: str
     paths: list[str] = field(default_factory=list)
 
-    def text(self, body: str) -> str:
-        return f'class {self.name}(nn.Module):\n    """{_where(self.paths)}"""\n\n{body}'
+    def text(self) -> str:
+        return f'class {self.name}({self.base}):\n    """{_where(self.paths)}"""\n\n{self.body}'
 
 
 def _where(paths: list[str]) -> str:
@@ -61,12 +65,18 @@ def _where(paths: list[str]) -> str:
 
 def _define(module: nn.Module, path: str, name: str, classes: dict[str, _Class]) -> str:
     """The name of the class for a container: a class with identical source, or else a new one."""
-    assert not [*module.buffers(recurse=False)], f"{path} has buffers of its own"
-    body = "\n\n".join(filter(None, [_constructor(module, path, classes), _forward(module)]))
-    if body not in classes:
-        classes[body] = _Class(_unused(name, classes))
-    classes[body].paths.append(path)
-    return classes[body].name
+    base = "nn.Module"
+    if _is_gated_layer(module):
+        base = f"nn.{type(module).__mro__[2].__name__}"
+        parts = [_layer_constructor(module, path, classes), _layer_forward(module)]
+    else:
+        parts = [_constructor(module, path, classes), _forward(module)]
+    body = "\n\n".join(filter(None, parts))
+    key = base + body
+    if key not in classes:
+        classes[key] = _Class(_unused(name, classes), base, body)
+    classes[key].paths.append(path)
+    return classes[key].name
 
 
 def _unused(name: str, classes: Mapping[str, _Class]) -> str:
@@ -88,9 +98,13 @@ def _class_name(module: nn.Module, path: str) -> str:
 
 def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
     lines = [
-        f"        self.{name} = nn.Parameter(torch.empty({', '.join(map(str, own.shape))}))"
+        f"        self.{name} = nn.Parameter(torch.empty({_size(own)}))"
         for name, own in module.named_parameters(recurse=False)
     ]
+    kept = module.state_dict()
+    for name, buffer in module.named_buffers(recurse=False):
+        assert name in kept, f"the values of {path}.{name} are not in the state dict"
+        lines.append(f'        self.register_buffer("{name}", torch.empty({_size(buffer)}, dtype={buffer.dtype}))')
     lines += [
         f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}"
         for name, child in _children(module).items()
@@ -98,10 +112,35 @@ def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> st
     return "\n".join(["    def __init__(self):", "        super().__init__()", *lines]) if lines else ""
 
 
+def _size(tensor: torch.Tensor) -> str:
+    return ", ".join(map(str, tensor.shape)) or "()"
+
+
+def _layer_constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
+    """The constructor of a layer of torch.nn with SE behind it: that of the layer, then the SE block."""
+    name = slot_name(module, OUTPUT)
+    se = _expression(module.get_submodule(name), f"{path}.{name}", classes)
+    call = ast.parse(_layer(module, type(module).__mro__[2]), mode="eval").body
+    assert isinstance(call, ast.Call)
+    given = ", ".join([*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)])
+    lines = ["    def __init__(self):", f"        super().__init__({given})", f"        self.{name} = {se}"]
+    return "\n".join(lines)
+
+
+def _layer_forward(module: nn.Module) -> str:
+    name = slot_name(module, OUTPUT)
+    return f"    def forward(self, x):\n        return self.{name}(super().forward(x))"
+
+
+def _is_gated_layer(module: nn.Module) -> bool:
+    """Whether this is a layer of torch.nn with SE behind it, which is written as a subclass of the layer."""
+    return isinstance(module, WithOutput) and type(module).__mro__[2].__module__.startswith(_LAYERS)
+
+
 def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
     """The source of a call that constructs a module."""
     kind = _kind(module)
-    if kind.__module__.startswith("torch.nn.") and kind is not nn.Sequential:
+    if kind.__module__.startswith(_LAYERS) and kind is not nn.Sequential:
         return f"nn.{_layer(module, kind)}"
     if kind.forward is nn.Sequential.forward:
         return _sequential(
@@ -112,13 +151,15 @@ def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str
 
 def _kind(module: nn.Module) -> type[nn.Module]:
     """The class of a module; of a unit with an empty slot at its output, the class without the slot."""
-    if isinstance(module, WithOutput) and isinstance(module.output, Slot):
+    if isinstance(module, WithOutput) and isinstance(module.get_submodule(slot_name(module, OUTPUT)), Slot):
         return type(module).__mro__[2]
     return type(module)
 
 
 def _children(module: nn.Module) -> dict[str, nn.Module]:
-    return {name: child for name, child in module.named_children() if not isinstance(child, Slot)}
+    """The children by name, also those that have a second name."""
+    found = module.named_modules(remove_duplicate=False)
+    return {name: child for name, child in found if name and "." not in name and not isinstance(child, Slot)}
 
 
 def _sequential(children: Mapping[str, str]) -> str:

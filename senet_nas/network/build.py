@@ -3,7 +3,6 @@
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import cast
 
 import torch
 from torch import nn
@@ -11,7 +10,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from senet_nas.network import operators
 from senet_nas.network.backbones import table as backbones
-from senet_nas.network.squeeze_excitation import Slot, Squeeze, SqueezeExcitation
+from senet_nas.network.squeeze_excitation import Slot, Squeeze, SqueezeExcitation, position_of, slot_name
+from senet_nas.network.stages import stages_of
 from senet_nas.recipe import stable_hash
 from spaces import Architecture, Site
 
@@ -71,10 +71,9 @@ def skeleton(backbone: str, in_channels: int, num_classes: int) -> nn.Module:
 def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
     """Name (``stage.block``), stage and module of every unit: stages count from 1, blocks from 0.
 
-    The network's ``stages`` names for each stage a module whose children are the units, or the paths of the units.
+    The stages name for each stage a module whose children are the units, or the paths of the units.
     """
-    stages = cast(tuple[str | tuple[str, ...], ...], network.stages)
-    for stage, where in enumerate(stages, start=1):
+    for stage, where in enumerate(stages_of(network), start=1):
         found = network.get_submodule(where).children() if isinstance(where, str) else map(network.get_submodule, where)
         for block, unit in enumerate(found):
             yield f"{stage}.{block}", stage, unit
@@ -99,11 +98,12 @@ def fill(network: nn.Module, architecture: Architecture) -> None:
     for (_, _, unit), se in zip(units(network), architecture.blocks, strict=True):
         if se is not None:
             with torch.device("meta"):
-                setattr(unit, se.position, SqueezeExcitation(_widths(unit)[se.position], se))
+                unit.add_module(slot_name(unit, se.position), SqueezeExcitation(_widths(unit)[se.position], se))
 
 
 def _widths(unit: nn.Module) -> dict[str, int]:
-    return {name: slot.channels for name, slot in unit.named_children() if isinstance(slot, Slot)}
+    found = ((name, child) for name, child in unit.named_children() if isinstance(child, Slot))
+    return {position_of(unit, name): slot.channels for name, slot in found}
 
 
 def _generator(block_seed: int, path: str, name: str) -> torch.Generator:

@@ -133,10 +133,17 @@ class ResidualUnit:
 class WithOutput:
     """y = output(F(x)): a module of another class with a slot behind it. :func:`add_output` makes one."""
 
-    output: Forward
-
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        return self.output(super().forward(x_NCHW))  # type: ignore[misc]
+        y_NCHW: Tensor = super().forward(x_NCHW)  # type: ignore[misc]
+        gated_NCHW: Tensor = getattr(self, slot_name(self, OUTPUT))(y_NCHW)
+        return gated_NCHW
+
+
+OUTPUT = "output"
+# Names of a slot in a module of somebody else: the first that the module does not use itself.
+_NAMES = (OUTPUT, "se_output", "senet_search_output")
+# Where such a module notes another name than OUTPUT.
+_NOTE = "_senet_search_slot"
 
 
 def add_output(unit: nn.Module, channels: int) -> nn.Module:
@@ -146,10 +153,23 @@ def add_output(unit: nn.Module, channels: int) -> nn.Module:
     are no hooks, names in the state dict stay, and copies, traces and exports see an ordinary module. The unit must
     take one tensor and return one.
     """
+    name = next(name for name in _NAMES if not hasattr(unit, name))
+    if name != OUTPUT:
+        vars(unit)[_NOTE] = name
     if type(unit).forward is not nn.Sequential.forward:
         unit.__class__ = _with_output(type(unit))  # type: ignore[arg-type]
-    unit.output = Slot(channels)
+    unit.add_module(name, Slot(channels))
     return unit
+
+
+def slot_name(unit: object, position: str) -> str:
+    """The name of the child of a unit that stands at a position: the position, unless the unit uses that name."""
+    return str(vars(unit).get(_NOTE, position)) if position == OUTPUT else position
+
+
+def position_of(unit: object, name: str) -> str:
+    """The position at which the child ``name`` of a unit stands: the reverse of :func:`slot_name`."""
+    return OUTPUT if name == vars(unit).get(_NOTE) else name
 
 
 @functools.cache

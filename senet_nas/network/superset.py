@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from senet_nas.network.build import skeleton, units
 from senet_nas.network.operators import EXCITATIONS
-from senet_nas.network.squeeze_excitation import Gate, Slot, Squeeze
+from senet_nas.network.squeeze_excitation import Gate, Slot, Squeeze, position_of, slot_name
 from spaces import SE, Architecture
 
 # Forms whose layers are those of another with a part of them masked.
@@ -36,7 +36,7 @@ def superset(
     for (_, _, unit), blocks in zip(units(network), options, strict=True):
         for position, found in itertools.groupby(sorted(set(blocks), key=_by_position), key=_by_position):
             with torch.device("meta"):
-                setattr(unit, position, PaddedSE(_slot(unit, position).channels, [*found]))
+                unit.add_module(slot_name(unit, position), PaddedSE(_slot(unit, position).channels, [*found]))
     return network.to_empty(device="cpu")
 
 
@@ -183,7 +183,8 @@ def _blocks(network: nn.Module, architecture: Architecture) -> Iterator[tuple[st
     """Path and module of every padded block, and what an architecture has there."""
     paths = {module: path for path, module in network.named_modules()}
     for (_, _, unit), se in zip(units(network), architecture.blocks, strict=True):
-        held = {name: child for name, child in unit.named_children() if isinstance(child, PaddedSE)}
+        children = ((name, child) for name, child in unit.named_children() if isinstance(child, PaddedSE))
+        held = {position_of(unit, name): child for name, child in children}
         assert se is None or se.position in held, f"the superset holds no {se}"
         for position, block in held.items():
             yield paths[block], block, se if se is not None and se.position == position else None
@@ -196,7 +197,7 @@ def _is_padded(name: str, network: nn.Module) -> bool:
 
 
 def _slot(unit: nn.Module, position: str) -> Slot:
-    found = getattr(unit, position)
+    found = unit.get_submodule(slot_name(unit, position))
     assert isinstance(found, Slot)
     return found
 

@@ -33,8 +33,10 @@ def save(folder: Path, state: Mapping[str, Any], curve: Curve, *, owner: Mapping
     """
     from safetensors.torch import save as serialised
 
+    from senet_nas.network.weights import separate
+
     tensors, plain = _split(state)
-    content = serialised(tensors)
+    content = serialised(separate(tensors))
     path = folder / _tensors(state["epoch"])
     body = {
         "format": _FORMAT,

@@ -20,6 +20,7 @@ from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.distributed import ALONE, Group
 from senet_nas.network import warm_start
 from senet_nas.network.build import build
+from senet_nas.network.weights import separate
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
 from senet_nas.training.train import Training
@@ -118,8 +119,7 @@ def test_accuracy(
 
 def save(model: nn.Module, path: Path) -> None:
     """Writes the weights as safetensors: after a power cut the file is complete or not there. Raises OSError."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    durable.write(path, serialised(tensors))
+    durable.write(path, serialised(separate(model.state_dict())))
 
 
 class _CheckpointKeeper:

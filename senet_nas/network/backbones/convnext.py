@@ -9,6 +9,7 @@ from torchvision.models import convnext
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import ResidualUnit
+from senet_nas.network.stages import with_stages
 
 LAYER_SCALE = 1e-6  # the paper's, table 5
 
@@ -48,4 +49,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
     for unit in model.modules():
         if isinstance(unit, Unit):
             unit.add_own_slots()
-    return stock.with_stages(model, ("features.1", "features.3", "features.5", "features.7"))
+    return with_stages(model, ("features.1", "features.3", "features.5", "features.7"))

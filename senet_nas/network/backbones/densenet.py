@@ -7,6 +7,7 @@ from torch import nn
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import add_output
+from senet_nas.network.stages import with_stages
 
 
 def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
@@ -16,4 +17,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
     for stage in stages:
         for layer in model.get_submodule(stage).children():
             add_output(layer, layer.conv2.out_channels)
-    return stock.with_stages(model, stages)
+    return with_stages(model, stages)

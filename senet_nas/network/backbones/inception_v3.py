@@ -7,6 +7,7 @@ from torch import nn
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import add_output
+from senet_nas.network.stages import with_stages
 
 CHANNELS = (
     {"Mixed_5b": 256, "Mixed_5c": 288, "Mixed_5d": 288},
@@ -21,4 +22,4 @@ def network(*, in_channels: int, num_classes: int) -> nn.Module:
     for stage in CHANNELS:
         for name, channels in stage.items():
             add_output(model.get_submodule(name), channels)
-    return stock.with_stages(model, tuple(tuple(stage) for stage in CHANNELS))
+    return with_stages(model, tuple(tuple(stage) for stage in CHANNELS))

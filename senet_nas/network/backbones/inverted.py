@@ -14,6 +14,7 @@ from torchvision.models import efficientnet, mobilenetv2, mobilenetv3
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import Forward, Slot
+from senet_nas.network.stages import with_stages
 
 
 class Inverted:
@@ -104,4 +105,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
         unit.__class__ = UNITS[type(unit)]
         unit.add_slots()
     runs = itertools.groupby(found, key=lambda path: found[path].out_channels)
-    return stock.with_stages(model, tuple(tuple(run) for _, run in runs))
+    return with_stages(model, tuple(tuple(run) for _, run in runs))

@@ -8,6 +8,7 @@ from torchvision.models import regnet
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import Forward, ResidualUnit
+from senet_nas.network.stages import with_stages
 
 
 class Unit(ResidualUnit, regnet.ResBottleneckBlock):
@@ -42,4 +43,4 @@ def network(
     for unit in model.modules():
         if isinstance(unit, Unit):
             unit.add_own_slots()
-    return stock.with_stages(model, tuple(f"trunk_output.block{stage}" for stage in (1, 2, 3, 4)))
+    return with_stages(model, tuple(f"trunk_output.block{stage}" for stage in (1, 2, 3, 4)))

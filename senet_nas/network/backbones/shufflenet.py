@@ -4,6 +4,7 @@ from torch import nn
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import add_output
+from senet_nas.network.stages import with_stages
 
 
 def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
@@ -13,4 +14,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
     for stage in stages:
         for unit in model.get_submodule(stage).children():
             add_output(unit, 2 * unit.branch2[-2].num_features)
-    return stock.with_stages(model, stages)
+    return with_stages(model, stages)

@@ -6,9 +6,6 @@ from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import SqueezeExcitation
 
-# For each stage the path of a module whose children are its units, or the paths of the units.
-Stages = tuple[str | tuple[str, ...], ...]
-
 
 class StochasticDepth(nn.Module):
     """torchvision's stochastic depth in mode ``row``, of operations that torch.fx can trace: one coin for each sample.
@@ -38,12 +35,6 @@ def with_channels(network: Any, in_channels: int) -> Any:
         geometry: dict[str, Any] = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding")}
         new = nn.Conv2d(in_channels, conv.out_channels, **geometry, bias=conv.bias is not None)
         network.set_submodule(path, new)
-    return network
-
-
-def with_stages(network: nn.Module, stages: Stages) -> nn.Module:
-    """The network itself, whose ``stages`` name its units as :func:`senet_nas.network.build.units` reads them."""
-    vars(network)["stages"] = stages
     return network
 
 

@@ -4,6 +4,7 @@ from torch import nn
 
 from senet_nas.network.backbones import stock
 from senet_nas.network.squeeze_excitation import add_output
+from senet_nas.network.stages import with_stages
 
 
 def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
@@ -19,4 +20,4 @@ def network(*, name: str, in_channels: int, num_classes: int) -> nn.Module:
             stages[-1].append(f"features.{path}")
         elif isinstance(layer, nn.MaxPool2d):
             stages.append([])
-    return stock.with_stages(model, tuple(tuple(stage) for stage in stages if stage))
+    return with_stages(model, tuple(tuple(stage) for stage in stages if stage))

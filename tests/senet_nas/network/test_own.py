@@ -11,6 +11,7 @@ from torch import nn
 from senet_nas.costs.overhead import count, price_list
 from senet_nas.network.backbones import own
 from senet_nas.network.build import build, sites
+from senet_nas.network.stages import stages_of
 from spaces import Architecture, Space, SpaceSpec, UserError
 
 PAGE = Path(__file__).parents[3] / "docs" / "own-network.md"
@@ -189,7 +190,7 @@ def test_what_a_function_throws_is_told_with_its_innermost_line():
 
 def test_patterns_name_whole_parts_of_a_path():
     network = own.network("mine:small@**.conv", in_channels=1, num_classes=10)
-    assert network.stages == (("features.0.conv", "features.1.conv"), ("features.2.conv", "features.3.conv"))
+    assert stages_of(network) == (("features.0.conv", "features.1.conv"), ("features.2.conv", "features.3.conv"))
     assert isinstance(network.features[0].conv.output, nn.Module)
 
 

@@ -1,0 +1,49 @@
+"""Checks of a network of the user's own before the first training: whatever is accepted here trains and exports."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from search.config import Experiment
+from senet_nas.network.backbones import table as backbones
+from spaces.placements import baselines
+from spaces.space import Space
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from spaces.architecture import Architecture
+
+
+def check_network(experiment: Experiment, space: Space, data: Any) -> None:
+    """Raises UserError if a network of the user's own cannot be trained on the data or exported.
+
+    Tried with plain and with SE everywhere. A network by name needs no check, nor one that the user's code trains.
+    """
+    if not backbones.is_own(space.backbone) or experiment.evaluate != "train":
+        return
+    from senet_nas.network.backbones import own_output
+    from senet_nas.network.build import build
+
+    target = experiment.model.backbone
+    for architecture in baselines(space)[:2]:
+        network = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
+        own_output.check(network, target, data.shape, data.num_classes)
+        _check_export(network, architecture, data)
+
+
+def _check_export(network: "nn.Module", architecture: "Architecture", data: Any) -> None:
+    """Raises UserError if neither Python source nor a torch.export program of the network can be written."""
+    from senet_nas.export import bundle
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle.export(
+            network,
+            architecture,
+            Path(folder) / "export",
+            input_shape=tuple(data.shape),
+            mean=data.mean,
+            std=data.std,
+            classes=data.classes,
+            forms=["model.py"],
+        )
