@@ -211,7 +211,7 @@ class Loop:
             number=training.number,
             architecture=entry.key,
             seed=training.seed,
-            params=entry.price["params"],
+            params=entry.price.get("params"),
             keep_weights=training.role == "confirm",
             patience=self.patience,
         )

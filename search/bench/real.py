@@ -14,6 +14,7 @@ from search.execute.result_table import Table
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Space, SpaceSpec
 from spaces.errors import UserError
+from spaces.text import plural
 
 Trainings = dict[str, dict[Seed, float]]
 
@@ -30,12 +31,14 @@ class Real:
     def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
         if table.sites is None:
             raise UserError(f"{table.path} has no {table.path.name}.json beside it that names its sites")
+        table.check()
         self._table = table
         self._number = number
         self._permuted = permuted
         self.space = _space(table)
         if len(self._blocks) < 2:
             raise UserError(f"{table.path} holds one block: nothing is left to score a search with")
+        self._check_complete()
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         found = self._table.price(architecture)
@@ -63,6 +66,17 @@ class Real:
             return 0.0
         counts = [len(self._scored[key]) for key in (architecture.key, self.space[0].key)]
         return self._sigma * math.sqrt(sum(1 / count for count in counts))
+
+    def _check_complete(self) -> None:
+        """Raises UserError unless every architecture of the space was trained in every block."""
+        results = self._table.results
+        gaps = [(a.key, b) for a in self.space for b in self._blocks if Seed(b) not in results.get(a.key, {})]
+        if gaps:
+            key, block = gaps[0]
+            path = self._table.path
+            lacks = f"lacks {plural(len(gaps), 'training')} of its space; the first is {key} with seed {block}"
+            needs = f"bench needs each of the {self.space.size} architectures with every seed of plain"
+            raise UserError(f"{path} {lacks}", hint=f"{needs}; narrow `space` in {path.name}.json to what was trained")
 
     @cached_property
     def _sigma(self) -> float:
@@ -116,10 +130,18 @@ class Real:
 
 
 def _space(table: Table) -> Space:
-    """The space that the table was made from, as the file beside it says."""
-    spec = {name: tuple(v) if isinstance(v, list) else v for name, v in table.about["space"].items()}
+    """The space that the table was made from, as the file beside it says. Raises UserError."""
+    beside = f"{table.path}.json"
+    missing = [name for name in ("backbone", "space") if name not in table.about]
+    if missing:
+        hint = 'write for example "backbone": "my_net", "space": {"reduction": [16], "position": ["pre_addition"]}'
+        raise UserError(f"{beside} does not name its {' and '.join(missing)}", hint=hint)
     assert table.sites is not None
-    return Space(table.about["backbone"], table.sites, SpaceSpec(**spec))  # type: ignore[arg-type]
+    try:
+        spec = {name: tuple(v) if isinstance(v, list) else v for name, v in table.about["space"].items()}
+        return Space(table.about["backbone"], table.sites, SpaceSpec(**spec))  # type: ignore[arg-type]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{beside}: `space` is not the section `space` of a config ({error})") from error
 
 
 def _mean(values: Sequence[float]) -> float:

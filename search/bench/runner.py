@@ -99,7 +99,7 @@ def bench(
             raise unknown("sampler", sampler, known)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
-    problems.named(table)  # a wrong name is an error now, not in a worker
+    problems.named(table)(first)  # what is wrong with it is an error now, not in a worker
     numbers = range(first, first + searches)
     work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
     found = list(_run(table, work, jobs))

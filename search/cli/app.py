@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shlex
 import signal
 import sys
 from contextlib import suppress
@@ -122,7 +123,6 @@ def _failed(error: Exception) -> int:
         hint = f"\n  hint: {error.hint}" if error.hint else ""
         click.echo(text + hint, err=True)
         return error.code
-    click.echo(
-        f"internal error: {type(error).__name__}: {error}\n  hint: run it again with --debug and report it", err=True
-    )
+    again = shlex.join(["senet-search", "--debug", *sys.argv[1:]])
+    click.echo(f"internal error: {type(error).__name__}: {error}\n  hint: run `{again}` and report it", err=True)
     return BUG

@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +10,10 @@ from typing import Any
 
 from search.execute.evaluator import Evaluator
 from search.execute.percent_check import PercentCheck
+from search.execute.table_description import read_about, sites_of
 from search.loop import Listener
 from search.planning.priced_space import Seeds
-from senet_nas.costs.measures import counted, overheads
+from senet_nas.costs.measures import USUAL, counted, overheads
 from senet_nas.recipe import Report, Seed
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -29,10 +29,12 @@ class Table(Evaluator):
     """A CSV or CSV.gz file with unique (architecture, seed, epoch); the last epoch of a training is the final one.
 
     ``FILE.json`` beside it may hold backbone, sites and provenance. Costs come from the columns of the counted measures
-    if the table has them. Methods raise UserError if the file is missing or malformed.
+    if the table has them; those in ``needed`` are objectives, and a table without them has no costs. Methods raise
+    UserError if a file is missing or malformed.
     """
 
     path: Path
+    needed: tuple[str, ...] = (USUAL.column,)
 
     def __call__(
         self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
@@ -79,11 +81,7 @@ class Table(Evaluator):
                 key="evaluate",
             )
         if self.sites is not None and any(self._costs(architecture) is None for architecture in architectures):
-            raise UserError(
-                f"{self.path} lacks the costs of some architectures; add the columns "
-                + " and ".join(measure.column for measure in counted()),
-                key="evaluate",
-            )
+            raise self._without_costs()
 
     def listed_price(self, architecture: Architecture) -> Mapping[str, float]:
         """The price of an architecture; infinite if the table lacks it. It then has no seeds and is never proposed."""
@@ -98,18 +96,16 @@ class Table(Evaluator):
         plain = self._costs(Architecture.plain(architecture.backbone, len(architecture.blocks)))
         if row is None or plain is None:
             return None
-        return row | overheads(row, plain)
+        return row | overheads({column: cost for column, cost in row.items() if column in plain}, plain)
 
     @cached_property
     def about(self) -> dict[str, Any]:
         """What ``FILE.json`` says: backbone, sites, provenance."""
-        beside = self.path.with_name(self.path.name + ".json")
-        return dict(json.loads(beside.read_text())) if beside.exists() else {}
+        return read_about(self.path)
 
     @property
     def sites(self) -> tuple[Site, ...] | None:
-        described = self.about.get("sites")
-        return tuple(Site(s["name"], s["stage"], s["channels"]) for s in described) if described else None
+        return sites_of(self.path, self.about)
 
     def _architecture(self, key: str) -> Architecture:
         try:
@@ -122,8 +118,26 @@ class Table(Evaluator):
         if not seeds:
             return None
         _, last = next(iter(seeds.values()))[-1]
-        columns = [measure.column for measure in counted()]
-        return {column: last[column] for column in columns} if set(columns) <= last.keys() else None
+        if not set(self.needed) <= last.keys():
+            return None
+        return {measure.column: last[measure.column] for measure in counted() if measure.column in last}
+
+    def _without_costs(self) -> UserError:
+        """The error for a table whose network cannot be built here, and that lacks the costs of some architectures."""
+        columns = " and ".join(measure.column for measure in counted())
+        lacking = [column for column in self.needed if column not in self._columns]
+        rows = "" if lacking else ", in the last row of every training"
+        return UserError(
+            f"{self.path} names its own sites, so it needs the columns {columns} (or only those that are objectives)",
+            hint=f"add {' and '.join(lacking or self.needed)} of each architecture{rows}",
+            key="evaluate",
+        )
+
+    @property
+    def _columns(self) -> set[str]:
+        """The columns that hold a value in some row."""
+        epochs = (epochs for seeds in self.results.values() for epochs in seeds.values())
+        return {column for training in epochs for _, metrics in training for column in metrics}
 
     def _parsed(self, line: int, row: dict[str, str]) -> tuple[str, Seed, int, dict[str, float]]:
         """Architecture key, seed, epoch and metrics of a row."""

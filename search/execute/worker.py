@@ -153,8 +153,9 @@ def _outcome(assignment: Assignment, report: Report, earlier: Curve, curve: Curv
     metrics = {"train_seconds": before + seconds, **_numbers(report.metrics)}
     whole = [*earlier, *curve]
     counted = metrics.get("params")
-    if counted is not None and counted != assignment.params:
-        detail = f"the built network has {counted:,.0f} parameters, its price says {assignment.params:,.0f}"
+    priced = assignment.params
+    if counted is not None and priced is not None and counted != priced:
+        detail = f"the built network has {counted:,.0f} parameters, its price says {priced:,.0f}"
         return Outcome(failure="overhead", detail=detail, curve=whole)
     return Outcome(metrics, whole, report.correct)
 

@@ -98,7 +98,7 @@ def _summary(front: Front) -> dict[str, Any]:
         "gain": best.gain,
         "gain_low": best.gain_low,
         "gain_high": best.gain_high,
-        USUAL.overhead: best.costs[USUAL.overhead],
+        USUAL.overhead: best.costs.get(USUAL.overhead),
         "likely": front.likely,
         "front": [point.id for point in front.members],
     }
@@ -111,5 +111,5 @@ def _line(run: ComparedRun) -> str:
     name = f"{best.id} {best.words}{likely}"
     return (
         f"{front.run:<20} {run.conditions['backbone']:<20} {front.plain.val_accuracy:>7.2f}  {name:<44} "
-        f"{gain_text(best):>22}  {percent(best.costs[USUAL.overhead]):>10}"
+        f"{gain_text(best):>22}  {percent(best.costs.get(USUAL.overhead, 0.0)):>10}"
     )

@@ -19,12 +19,12 @@ from search.model.posterior import Posterior
 from search.results import confirmation, insights, pareto
 from search.results.confirmation import Comparison
 from search.results.evidence import Evidence, observations
-from search.results.objectives import excess, losses
+from search.results.objectives import excess, leading_cost, losses
 from search.results.result import Front, Point, Rules
 from search.state.facts import Sizes, encode
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Training
-from senet_nas.costs.measures import USUAL, cost_columns
+from senet_nas.costs.measures import cost_columns
 from spaces.errors import NOTHING_USABLE, UserError
 
 Array = NDArray[np.float64]
@@ -70,7 +70,8 @@ def finalists(ledger: Ledger, rules: Rules, at_most: int, *, grid: Hyperparamete
     Members of the front come before all others.
     """
     points = [p for p in compute("", ledger, rules, grid=grid).points if not p.is_plain and p.allowed]
-    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[USUAL.overhead], p.number))
+    cost = leading_cost(rules.objectives, points[0].costs if points else {}).overhead
+    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[cost], p.number))
     return [p.number for p in chosen[:at_most]]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from senet_nas.costs.measures import MEASURES, USUAL, overhead_column
+from senet_nas.costs.measures import MEASURES, USUAL, Measure, counted, overhead_column
 from spaces.options import STRICT, option
 
 ACCURACY = "accuracy"
@@ -66,3 +66,15 @@ def excess(objectives: Sequence[Objective], price: Mapping[str, float]) -> float
     """By how many percentage points the most exceeded limit is exceeded; 0 or less if all limits are kept."""
     over = [price[o.column] - o.limit for o in objectives if o.limit is not None]
     return max(over, default=0.0)
+
+
+def leading_cost(objectives: Sequence[Objective], known: Mapping[str, float]) -> Measure:
+    """The cost that texts name: parameters; of a table that lacks them, the first cost that is an objective."""
+    costs = [MEASURES[objective.metric] for objective in objectives if not objective.is_accuracy]
+    return USUAL if USUAL.overhead in known or not costs else costs[0]
+
+
+def counted_columns(objectives: Sequence[Objective]) -> list[str]:
+    """The columns of the costs that are objectives and known exactly before anything runs."""
+    named = {objective.metric for objective in objectives}
+    return [measure.column for measure in counted() if measure.name in named]

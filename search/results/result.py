@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from search.results import confirmation as confirm
 from search.results.insights import Insights
-from search.results.objectives import Objective
-from senet_nas.costs.measures import MEASURES, USUAL, Measure, cost_columns, counted, timed
+from search.results.objectives import Objective, leading_cost
+from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
 from spaces.text import with_interval
 
@@ -147,6 +147,11 @@ class Front:
         return tuple(o.column for o in self.rules.objectives if not o.is_accuracy)
 
     @property
+    def leading_cost(self) -> Measure:
+        """The cost that texts name."""
+        return leading_cost(self.rules.objectives, self.plain.costs)
+
+    @property
     def measures(self) -> list[Measure]:
         """The rows of the table of costs that this run knows."""
         return [measure for measure in MEASURES.values() if measure.overhead in self.plain.costs]
@@ -156,9 +161,10 @@ class Front:
         """One sentence: what was found, and how sure that is."""
         best = self[self.recommended]
         if not best.is_plain:
+            cost = self.leading_cost
             return (
                 f"Proven: {best.words} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
-                f"({best.costs[USUAL.overhead]:+.2f} % {USUAL.title})."
+                f"({best.costs[cost.overhead]:+.2f} % {cost.title})."
             )
         if self.likely is None:
             return "No placement of SE is proven or even likely better than the plain network."

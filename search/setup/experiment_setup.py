@@ -16,6 +16,7 @@ from search.execute.trainer import Trainer
 from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
+from search.results.objectives import counted_columns
 from search.setup import own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
 from search.setup.machine import machine
@@ -165,7 +166,7 @@ def _prepare(experiment: Experiment) -> Prepared:
 def _evaluator(experiment: Experiment) -> Evaluator:
     kind, _, rest = experiment.evaluate.partition(":")
     if kind == "table":
-        return Table(experiment.base / rest)
+        return Table(experiment.base / rest, tuple(counted_columns(experiment.objectives)))
     if kind == "python":
         return UserFunction(rest, str(experiment.base.resolve()))
     device, slots = machine(experiment)

@@ -81,7 +81,7 @@ class Assignment:
     number: int
     architecture: str
     seed: Seed
-    params: float
+    params: float | None
     keep_weights: bool
     patience: float | None = None
 

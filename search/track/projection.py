@@ -13,7 +13,7 @@ from search.results.result import Front
 from search.state.facts import DataFact, Facts, GitFact, HistoryStep
 from search.state.records import Entry, Training
 from search.track.views import REPRESENTATIVE
-from senet_nas.costs.measures import MEASURES, USUAL, timed
+from senet_nas.costs.measures import MEASURES, timed
 from spaces.architecture import Architecture
 from spaces.placements import label
 from spaces.spec import Site
@@ -175,7 +175,7 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
 
 def table(front: Front) -> dict[str, list[Any]]:
     """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
-    members = sorted(front.members, key=lambda point: point.costs[USUAL.column])
+    members = sorted(front.members, key=lambda point: point.costs[front.leading_cost.column])
     return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
 
 
@@ -208,9 +208,9 @@ def median(trainings: Sequence[Training]) -> Training:
 
 
 def charted_cost(front: Front) -> str:
-    """The overhead that a chart shows: of a timed cost where the run has one, else of parameters."""
+    """The overhead that a chart shows: of a timed cost where the run has one, else of the cost that texts name."""
     known = (m.overhead for m in timed() if any(m.overhead in point.costs for point in front.points))
-    return next(known, USUAL.overhead)
+    return next(known, front.leading_cost.overhead)
 
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:

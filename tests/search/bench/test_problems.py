@@ -151,6 +151,40 @@ def test_a_measured_truth_says_how_much_it_is_in_doubt(table):
     assert named("synthetic:113:1")(0).doubt(problem.space[20]) == 0
 
 
+def without(table, *columns):
+    """The same table without some columns."""
+    rows = [line.split(",") for line in gzip.decompress(table.read_bytes()).decode().splitlines()]
+    kept = [i for i, name in enumerate(rows[0]) if name not in columns]
+    table.write_bytes(gzip.compress("\n".join(",".join(row[i] for i in kept) for row in rows).encode()))
+    return table
+
+
+def test_a_table_of_somebody_else_needs_only_the_cost_that_is_traded_off(table):
+    """Fault 32: without the column macs, bench ended with an AssertionError."""
+    problem = Real(Table(without(table, "macs")), 0)
+    assert problem.price(problem.space[1])["params_overhead"] == pytest.approx(0.1)
+    with pytest.raises(UserError, match=r"needs the columns params and macs \(or only those") as caught:
+        Real(Table(without(table, "params")), 0)
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"space": None}, "does not name its space"),
+        ({"backbone": None}, "does not name its backbone"),
+        ({"space": {"ratio": [16]}}, "not the section `space`"),
+        ({"space": {"reduction": [4, 8, 16], "position": ["pre_addition"]}}, "lacks .* of its space"),
+    ],
+)
+def test_a_table_that_cannot_be_searched_says_what_it_lacks(table, change, says):
+    beside = table.with_name("table.csv.gz.json")
+    about = {**json.loads(beside.read_text()), **change}
+    beside.write_text(json.dumps({name: value for name, value in about.items() if value is not None}))
+    with pytest.raises(UserError, match=says):
+        Real(Table(table), 0)
+
+
 def test_a_table_of_one_block_cannot_score(table):
     rows = gzip.decompress(table.read_bytes()).decode().splitlines()
     table.write_bytes(gzip.compress("\n".join([rows[0], *(row for row in rows if ",0." in row)]).encode()))

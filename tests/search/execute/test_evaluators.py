@@ -1,6 +1,7 @@
 import gzip
 import json
 import pickle
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,7 @@ net/-,0,2,90.0,100,1000
 net/-,1,2,90.5,100,1000
 net/avg:fc2:sigmoid@identity,0.3,1,91.0,110,1000
 """
+SITE = {"name": "1.0", "stage": 1, "channels": {"identity": 8}}
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_costs_come_from_the_table(table):
 
 
 def test_sites_may_stand_beside_the_table(table):
-    (site,) = table(about={"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]}).sites
+    (site,) = table(about={"sites": [SITE]}).sites
     assert (site.name, site.channels) == ("1.0", {"identity": 8})
     assert table(name="other.csv").sites is None
 
@@ -169,9 +171,10 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
         (ROWS.replace("net/-,", "net/max:fc2:sigmoid@identity,"), None, "no plain network"),
         (
             ROWS.replace(",params,macs", "").replace(",100,1000", "").replace(",110,1000", ""),
-            {"sites": [{"name": "1.0", "stage": 1, "channels": {"identity": 8}}]},
-            "add the columns params and macs",
+            {"sites": [SITE]},
+            r"needs the columns params and macs \(or only those that are objectives\)",
         ),
+        (ROWS, {"sites": [{"name": "1.0"}]}, "a site is malformed"),
     ],
 )
 def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):
@@ -182,6 +185,32 @@ def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, ab
 
 def test_a_good_table_passes(table):
     table().check()
+
+
+@pytest.mark.parametrize(
+    ("lacks", "needed", "names"), [("macs", ("params",), ""), ("params", ("macs",), ""), ("macs", ("macs",), "macs")]
+)
+def test_a_table_needs_the_costs_that_are_objectives_and_no_others(table, lacks, needed, names):
+    """Fault 32: any missing cost was refused, whatever was traded off."""
+    dropped = ROWS.splitlines()[0].split(",").index(lacks)
+    cut = [",".join(cell for i, cell in enumerate(row.split(",")) if i != dropped) for row in ROWS.splitlines()]
+    found = replace(table("\n".join(cut), about={"sites": [SITE]}), needed=needed)
+    if not names:
+        found.check()
+        (column,) = needed
+        assert f"{column}_overhead" in found.price(Architecture.parse("net/-"))
+        return
+    with pytest.raises(UserError, match="needs the columns") as caught:
+        found.check()
+    assert caught.value.hint.startswith(f"add {names} of")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "\udcff"])
+def test_a_broken_description_of_a_table_is_named(table, text):
+    found = table()
+    found.path.with_name("table.csv.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=r"table\.csv\.json"):
+        found.check()
 
 
 def test_what_a_run_must_know_of_results_from_elsewhere_has_defaults(base, table, tmp_path):
