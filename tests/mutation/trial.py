@@ -157,7 +157,7 @@ class Trials:
         self.items = {item.nodeid: item for item in session.items}
         if not self.reach:
             self.reach = self._measured()
-        # A test that is newer than the measurement may reach whatever lies at its address.
+        # A test that is newer than the measurement counts as one that calls nothing, and only reads values.
         self.reach = {name: self.reach.get(name, (0.0, [])) for name in self.items}
         say(f"{len(self.reach)} tests, {sum(seconds for seconds, _ in self.reach.values()):.0f} s")
         memory = Memory()
@@ -250,8 +250,8 @@ def _quickest(reach: Reached, fault: Fault, is_reached: Callable[[list[Place]], 
     found = []
     for name, (seconds, places) in reach.items():
         is_elsewhere = not name.startswith(f"tests/{Path(fault.file).parent}/")
-        is_new = seconds == 0.0 and not places and not is_elsewhere
-        if is_new or is_reached(places):
+        reads_values = not places and not is_elsewhere and seconds < 1
+        if reads_values or is_reached(places):
             found.append((is_elsewhere, seconds, name))
     chosen: list[str] = []
     left = SECONDS

@@ -1,6 +1,7 @@
 """Places where a test ends the process or fills the disk."""
 
 import errno
+import importlib
 import os
 import signal
 
@@ -55,3 +56,10 @@ def test_a_full_disk_stays_full(kills):
     failpoint("here")
     assert kills == []
     assert failpoints.VARIABLE == "SENET_FAILPOINT"
+
+
+def test_a_process_is_armed_by_its_environment_when_it_begins(kills, monkeypatch):
+    monkeypatch.setenv(failpoints.VARIABLE, "here")
+    importlib.reload(failpoints)
+    failpoints.failpoint("here")
+    assert len(kills) == 1

@@ -238,3 +238,11 @@ def test_members_are_drawn_with_equal_chances(make_space):
     counts = [drawn.count(i) for i in range(space.size)]
     assert min(counts) > 100
     assert max(counts) < 200
+
+
+def test_with_tied_factors_a_neighbour_may_have_another_value_everywhere(make_space):
+    space = make_space(reduction=(4, 8), squeeze=("avg",), position=("pre_addition",))
+    spelled = {"reduction": "4", "stage1": "on", "stage2": "off", "stage3": "on"}
+    steps = [("reduction", "8"), ("stage1", "off"), ("stage2", "on"), ("stage3", "off")]
+    expected = {space.decode({**spelled, name: value}) for name, value in steps}
+    assert set(space.neighbours(space.decode(spelled))) == expected

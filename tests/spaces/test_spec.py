@@ -1,5 +1,7 @@
 """What a config allows, and the SE that factor values mean at a site."""
 
+import dataclasses
+
 import pytest
 
 from spaces import SE, Site, SpaceSpec, UserError
@@ -115,3 +117,13 @@ def test_sites_are_equal_by_channels_but_hash_without_them():
     """A mapping has no hash."""
     assert hash(SITE) == hash(Site("1.0", 1, {"pre_addition": 8}))
     assert Site("1.0", 1, {"pre_addition": 8}) != SITE
+
+
+def test_lists_have_at_least_one_value_and_a_width_at_least_one_channel():
+    limits = {}
+    for field in dataclasses.fields(SpaceSpec):
+        limits[field.name] = {name: value for name, value in field.metadata.items() if name != "description"}
+    assert limits.pop("min_hidden") == {"ge": 1}
+    assert limits.pop("granularity") == limits.pop("tie") == {}
+    assert set(limits) == {*FACTORS, "stages", "sites"}
+    assert all(found == {"min_length": 1} for found in limits.values())

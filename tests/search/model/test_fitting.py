@@ -206,3 +206,9 @@ def test_without_spread_every_training_has_full_weight():
     found = fit([Observation(0, 0, 90.0)] * 5 + [Observation(1, 0, 91.0)], draws=400)
     assert np.isfinite(found.gains).all()
     assert found.interval(1, 0.9)[0] > 0.5
+
+
+def test_draws_are_those_of_seed_zero_unless_another_is_given():
+    observed = some(1)
+    assert np.array_equal(fit(observed, draws=50).gains, fit(observed, draws=50, seed=0).gains)
+    assert not np.array_equal(fit(observed, draws=50).gains, fit(observed, draws=50, seed=1).gains)

@@ -56,3 +56,9 @@ def test_the_default_grid_is_that_of_the_data():
 
 def test_the_mean_gain_may_be_as_large_as_noise_and_spread_together():
     assert Hyperparameters.of(0.75, 0.5).mean_scale == pytest.approx(1.25)
+
+
+def test_a_setting_has_weight_one_and_a_grid_is_structured_unless_said_otherwise():
+    assert Hyperparameters.of(0.5, 0.3).prior == 1.0
+    assert HyperparameterGrid.default(0.3) == HyperparameterGrid.default(0.3, structured=True)
+    assert HyperparameterGrid.default(0.3) == HyperparameterGrid.default(0.3, resolution=0.0)

@@ -1,9 +1,12 @@
 """What is read off a posterior."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from search.model.features import Features
+from search.model.posterior import quantiles
 from tests.search.model.posteriors import drawn
 
 
@@ -33,3 +36,18 @@ def test_a_space_behaves_as_so_many_unlike_architectures(own, size):
 def test_where_one_architecture_was_trained_all_of_a_space_may_be_unlike():
     assert drawn(np.zeros((3, 2))).freedom(12) == pytest.approx(12)
     assert drawn(np.zeros((3, 2))).freedom(0) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("columns", [1, 63, 64, 65, 200])
+def test_quantiles_of_many_columns_are_taken_in_pieces(columns):
+    draws = np.random.default_rng(0).normal(size=(31, columns))
+    low, high = quantiles(draws, 0.8)
+    assert low == pytest.approx(np.quantile(draws, 0.1, axis=0))
+    assert high == pytest.approx(np.quantile(draws, 0.9, axis=0))
+
+
+def test_what_was_not_trained_varies_and_plain_does_not():
+    found = replace(drawn(np.zeros((50, 3))), architectures=(0, 2), gains=np.zeros((50, 2)))
+    spreads = found.everywhere(50).std(axis=0)
+    assert spreads[1] == pytest.approx(0.3, rel=0.3)  # tau
+    assert spreads[[0, 2]].tolist() == [0, 0]

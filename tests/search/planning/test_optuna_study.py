@@ -220,6 +220,7 @@ def test_what_must_be_avoided_is_told_as_known_or_failed_and_asked_again(space):
     unknown = Search(space, "random")
     _, proposal = unknown.proposer.ask(0, lambda a: a == first, lambda a: None)
     assert proposal[0]["state"] == TrialState.FAIL.name
+    assert {record["user_attrs"]["block"] for record in proposal} == {0}
 
 
 @pytest.mark.parametrize("listed", [10**6, 1])

@@ -148,3 +148,18 @@ def test_a_worker_that_hangs_ends_itself_and_leaves_where_it_stood(tmp_path, wha
 )
 def test_an_accuracy_that_is_no_percentage_is_told_as_it_came(accuracy, said):
     assert said in failures.unusable({"val_accuracy": accuracy})
+
+
+def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it():
+    table = {reason: (kind.attempts, kind.alone, kind.for_good) for reason, kind in KINDS.items()}
+    assert table == {
+        "diverged": (1, False, True),
+        "out of memory": (2, True, False),
+        "worker died": (3, False, False),
+        "hang": (2, False, False),
+        "lost": (10, False, False),
+        "no accuracy": (1, False, False),
+        "no result": (1, False, False),
+    }
+    assert failures.kind("KeyError") == failures.kind("ValueError")
+    assert (failures.kind("KeyError").attempts, failures.kind("KeyError").for_good) == (1, False)
