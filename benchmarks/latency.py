@@ -14,8 +14,8 @@ import numpy as np
 
 from benchmarks import environment
 from senet_nas.costs import latency_model
-from senet_nas.costs import runtimes as latency
 from senet_nas.costs.latency_model import Timed
+from senet_nas.costs.runtimes import fingerprint, forward, threads
 from senet_nas.costs.timing import Call, Comparison, Make, compare
 from senet_nas.network.build import build, sites
 from senet_nas.recipe import LatencySpec
@@ -43,12 +43,12 @@ def main() -> None:
     given = arguments.parse_args()
     space = Space(given.backbone, sites(given.backbone), SPACE)
     result = environment.read("latency") | {
-        "measured_on": latency.fingerprint(SPEC),
+        "measured_on": fingerprint(SPEC),
         "backbone": given.backbone,
         "image": IMAGE,
         "planted": PLANTED,
     }
-    with latency.threads(SPEC.threads):
+    with threads(SPEC.threads):
         for name in given.only:
             result[name] = FIGURES[name](space, given)
     print(environment.write("latency", result).read_text())
@@ -67,7 +67,7 @@ def plain(space: Space) -> Make:
 
 
 def network(architecture: Architecture) -> Make:
-    return lambda: latency.forward(build(architecture, num_classes=CLASSES), IMAGE, SPEC)
+    return lambda: forward(build(architecture, num_classes=CLASSES), IMAGE, SPEC)
 
 
 def slowed(make: Make) -> Make:

@@ -45,13 +45,13 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     from search.state import run_folder
     from senet_nas.costs.measures import MEASURES
     from senet_nas.data.datasets import DATASETS
-    from senet_nas.network.backbones import table as backbones
+    from senet_nas.network.backbones import table
     from senet_nas.network.operators import GATES, SQUEEZES
     from senet_nas.network.published import NETWORKS
     from spaces.spec import EXCITATIONS, Position
 
     return {
-        "backbones": list(backbones.names()),
+        "backbones": list(table.names()),
         "networks": list(NETWORKS),
         "datasets": list(DATASETS),
         "squeezes": list(SQUEEZES),

@@ -73,7 +73,7 @@ def train(
 
     Type the same command again to continue after a stop.
     """
-    from search.full_training import run as full_training
+    from search.full_training import run
     from search.full_training.plan import plan
 
     planned, usual = plan(
@@ -86,7 +86,7 @@ def train(
         seed=seed,
         runs=runs,
     )
-    trained = full_training.train(
+    trained = run.train(
         replace(planned, devices=devices), target or usual, sizes=sizes, onnx=onnx, say=_silent if quiet else _say
     )
     print_answer("train", what, trained, as_json=as_json)

@@ -12,7 +12,7 @@ from search.planning.samplers import SAMPLERS
 from search.results.objectives import ACCURACY
 from senet_nas.costs.measures import MEASURES, USUAL
 from senet_nas.data.datasets import DATASETS
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.recipe import Recipe
 from spaces.errors import UserError, nearest, unknown
@@ -178,8 +178,8 @@ def _fault(path: Path, check: Callable[[Any], Any], value: Any) -> Iterator[Faul
 def _backbone(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """The backbone must exist. A table may hold other networks, with their sites and costs beside them."""
     if not str(tree.get("evaluate", "")).startswith("table:"):
-        yield from _fault(("model", "backbone"), backbones.check, tree["model"]["backbone"])
-    if tree["model"].get("sites") and not backbones.is_own(str(tree["model"]["backbone"])):
+        yield from _fault(("model", "backbone"), table.check, tree["model"]["backbone"])
+    if tree["model"].get("sites") and not table.is_own(str(tree["model"]["backbone"])):
         hint = "remove model.sites; space.sites restricts the blocks that may get SE"
         yield Fault(("model", "sites"), "applies only to a network of your own", hint)
 

@@ -7,7 +7,7 @@ from typing import Literal
 from search.model.hyperparameters import HyperparameterGrid
 from search.planning.budget_split import BudgetSplit
 from search.planning.training_rows import Row, TrainingRows
-from search.results import compute as front
+from search.results import compute
 from search.results.result import Rules
 from search.state.facts import ConfirmationFact, Facts, Sizes
 from search.state.ledger import Ledger
@@ -53,7 +53,7 @@ class ConfirmationPlan:
         sizes = split.sizes_of_early_end if early else split.sizes
         finalists: list[int] = []
         if sizes.total:
-            finalists = front.finalists(self._ledger, self._rules, sizes.finalists, grid=self._grid)
+            finalists = compute.finalists(self._ledger, self._rules, sizes.finalists, grid=self._grid)
         budget = min(split.budget, split.used() + sizes.total) if early else split.budget
         noted = ConfirmationFact(sizes, tuple(finalists), budget, of=split.budget, early=early)
         planned = self._ledger.plan(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from search.results import confirmation as confirm
+from search.results.confirmation import budget_for
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost
 from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
@@ -214,7 +214,7 @@ class Front:
         ]
 
     def _needed(self, gain: float) -> str | None:
-        budget = confirm.budget_for(gain, self.sigma, self.rules.min_gain) if gain > self.rules.min_gain else None
+        budget = budget_for(gain, self.sigma, self.rules.min_gain) if gain > self.rules.min_gain else None
         if budget is None:
             return None
         return (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import config
 from search.config import ConfigError, Experiment, Problem
-from search.execute import remote_store as storage
+from search.execute import remote_store
 from search.execute.evaluator import Evaluator
 from search.execute.ray.resources import Slots
 from search.execute.result_table import Table
@@ -141,7 +141,7 @@ def _prepare(experiment: Experiment) -> Prepared:
     evaluate = _evaluator(experiment)
     device, slots = machine(experiment)
     if experiment.resources.storage and not slots.is_local:
-        storage.check(experiment.resources.storage)
+        remote_store.check(experiment.resources.storage)
     evaluate.check()
     if evaluate.sites is not None:
         space = Space(experiment.model.network, evaluate.sites, experiment.space)

@@ -94,8 +94,7 @@ def _modelled(prepared: Prepared, say: Callable[[str], None]) -> "LatencyModel":
 
 
 def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1.0) -> "Comparison":
-    from senet_nas.costs import runtimes as latency
-    from senet_nas.costs import timing
+    from senet_nas.costs import runtimes, timing
     from senet_nas.network.build import build
 
     spec = prepared.experiment.latency
@@ -103,10 +102,10 @@ def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1
 
     def make(key: Architecture) -> "Call":
         network = build(key, in_channels=data.channels, num_classes=len(data.classes))
-        return latency.forward(network, data.shape, spec)
+        return runtimes.forward(network, data.shape, spec)
 
     plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
-    with latency.threads(spec.threads):
+    with runtimes.threads(spec.threads):
         return timing.compare(lambda: make(plain), lambda: make(architecture), seconds=patience * spec.seconds)
 
 

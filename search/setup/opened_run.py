@@ -15,7 +15,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas import user_code
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import is_own
 from spaces.errors import ENVIRONMENT, UserError
 
 
@@ -116,6 +116,6 @@ def origin(experiment: Experiment, folder: RunFolder, ledger: Ledger) -> Path:
 
 def importable(experiment: Experiment) -> Experiment:
     """The experiment itself; a network of the user's own can be imported from beside its config from now on."""
-    if backbones.is_own(experiment.model.backbone):
+    if is_own(experiment.model.backbone):
         user_code.look_in(experiment.base.resolve())
     return experiment

@@ -93,9 +93,9 @@ def _from_pixels(exported: Path) -> tuple[Any, Any]:
     """The network of an export that takes pixels, and some pixels. Raises UserError where the export is not whole."""
     import torch
 
-    from senet_nas.export import bundle as export
+    from senet_nas.export.bundle import from_pixels
 
-    network, shape = export.from_pixels(exported)
+    network, shape = from_pixels(exported)
     pixels = torch.randint(0, 256, (_EXAMPLES, *shape), generator=torch.Generator().manual_seed(0))
     return network, pixels.float().numpy()
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from senet_nas.network import operators
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from senet_nas.network.squeeze_excitation import Slot, Squeeze, SqueezeExcitation, position_of, slot_name
 from senet_nas.network.stages import stages_of
 from senet_nas.recipe import stable_hash
@@ -29,7 +29,7 @@ def build(
     if isinstance(architecture, str):
         architecture = Architecture.parse(architecture)
     operators.check(architecture, sites(architecture.backbone))
-    if backbones.is_own(architecture.backbone):
+    if table.is_own(architecture.backbone):
         return _build_own(architecture, in_channels, num_classes, block_seed)
     network = skeleton(architecture.backbone, in_channels, num_classes)
     fill(network, architecture)
@@ -60,12 +60,12 @@ def sites(backbone: str) -> tuple[Site, ...]:
 
 def skeleton(backbone: str, in_channels: int, num_classes: int) -> nn.Module:
     """The plain network on torch's meta device: shapes without memory. Raises UserError."""
-    if backbones.is_own(backbone):
+    if table.is_own(backbone):
         from senet_nas.network.backbones import own
 
         return own.network(backbone, in_channels=in_channels, num_classes=num_classes).to("meta")
     with torch.device("meta"):
-        return backbones.network(backbone, in_channels=in_channels, num_classes=num_classes)
+        return table.network(backbone, in_channels=in_channels, num_classes=num_classes)
 
 
 def units(network: nn.Module) -> Iterator[tuple[str, int, nn.Module]]:
@@ -88,8 +88,8 @@ def initialise(network: nn.Module, block_seed: int, prefix: str = "") -> None:
     excitations = {child for block in blocks for child in block.children()}
     for path, module in network.named_modules(prefix=prefix):
         if [*module.parameters(recurse=False), *module.buffers(recurse=False)]:
-            table = START_SE if module in excitations else START
-            start = next((table[kind] for kind in type(module).__mro__ if kind in table), _reset)
+            starts = START_SE if module in excitations else START
+            start = next((starts[kind] for kind in type(module).__mro__ if kind in starts), _reset)
             start(module, functools.partial(_generator, block_seed, path))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from spaces import SE, Architecture, Site
 from spaces.errors import UserError, unknown
 from spaces.placements import PAPER as PAPER_SE
@@ -192,7 +192,7 @@ def find(target: str, placement: str, values: Mapping[str, str], min_hidden: int
     if target in NETWORKS:
         return NETWORKS[target].architecture()
     backbone = target.partition("/")[0]
-    if "/" not in target and target not in backbones.names():
+    if "/" not in target and target not in table.names():
         _check(target)
     if placement in NETWORKS:
         return _on(backbone, placement)
@@ -219,21 +219,21 @@ def _usual(sites: Sequence[Site]) -> str:
     return papers if papers in common or not common else common[0]
 
 
-def usual(target: str, **given: int | None) -> backbones.Usual:
+def usual(target: str, **given: int | None) -> table.Usual:
     """The data that what a person names was made for, with what is ``given`` (and not None) in its place."""
     if network := NETWORKS.get(target):
-        made_for = replace(backbones.usual(network.backbone), side=network.image_size, classes=network.classes)
+        made_for = replace(table.usual(network.backbone), side=network.image_size, classes=network.classes)
     else:
-        made_for = backbones.usual(target.partition("/")[0])
+        made_for = table.usual(target.partition("/")[0])
     return replace(made_for, **{name: value for name, value in given.items() if value is not None})
 
 
 def _check(target: str) -> None:
     try:
-        backbones.check(target)
+        table.check(target)
     except UserError as error:
         if error.message.startswith("unknown"):
-            raise unknown("backbone or network", target, [*backbones.names(), *NETWORKS], key=backbones.KEY) from error
+            raise unknown("backbone or network", target, [*table.names(), *NETWORKS], key=table.KEY) from error
         raise
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import pretrained
 from senet_nas.network.build import build
 from senet_nas.network.operators import EXCITATIONS, GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
@@ -30,7 +30,7 @@ DOUBLED = "pre_addition"
 def apply(network: nn.Module, architecture: Architecture, init: str, image: Image) -> None:
     """Start a built network as ``model.init`` says, in place. Raises UserError."""
     if init == "pretrained":
-        load(network, backbones.pretrained(architecture.backbone))
+        load(network, pretrained(architecture.backbone))
     if init != "scratch":
         identity(network, image)
 

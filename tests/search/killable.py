@@ -19,14 +19,13 @@ from search.execute import worker
 from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import result_files
-from search.state import run_folder as folder
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
-from search.state.run_folder import RunFolder
+from search.state.run_folder import RunFolder, writable
 from senet_nas.recipe import Report
 from spaces import Site, Space, SpaceSpec, UserError, durable, failpoints
 
@@ -60,14 +59,14 @@ def main(path: Path, trainings: int, sampler: str) -> None:
             *_, outcome = worker.work(assignment, evaluate, place.trainings)
             loop.finish(assignment.uid, outcome)
         loop.close()
-        durable.write(path / "front.json", front.compute("run", ledger, RULES).to_json())
+        durable.write(path / "front.json", compute("run", ledger, RULES).to_json())
         ledger.note(Facts(complete=Completion(trainings)))
 
 
 def tell(path: Path, trainings: int, sampler: str) -> int:
     """Runs it as the command line would: errors for people in two lines, and an exit status."""
     try:
-        with folder.writable(path):
+        with writable(path):
             main(path, trainings, sampler)
     except UserError as error:
         print(f"error: {error.message}\n  hint: {error.hint}", file=sys.stderr)

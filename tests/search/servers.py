@@ -12,7 +12,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from search.track import views as mlflow_ui
+from search.track.views import QUIET
 
 
 def free_port():
@@ -45,7 +45,7 @@ class Server:
             "--artifacts-destination",
             str(self.folder / "artifacts"),
         ]
-        quiet = {**os.environ, **mlflow_ui.QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        quiet = {**os.environ, **QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         self.process = subprocess.Popen(
             command, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )

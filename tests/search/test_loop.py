@@ -11,7 +11,7 @@ from search.loop import Budget, Loop
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.planning.seed_blocks import BLOCK_SIZE
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.confirmation import smallest_provable
 from search.results.objectives import Objective
 from search.results.result import Rules
@@ -119,7 +119,7 @@ def test_limits_are_kept_by_all_but_the_baselines(make_loop):
     drive(loop)
     over = {t.role for t in ledger.trainings if ledger.entries[t.architecture].price["params_overhead"] > 30}
     assert over <= {"baseline"}
-    found = front.compute("run", ledger, Rules(objectives))
+    found = compute("run", ledger, Rules(objectives))
     assert all(point.allowed for point in found.members)
 
 
@@ -257,7 +257,7 @@ def test_after_the_cause_is_mended_the_same_run_goes_on(make_loop, tmp_path):
     loop, ledger = make_loop(tmp_path / "ledger", trainings=12)
     drive(loop)
     assert sum(t.state == "finished" for t in ledger.trainings) == 12
-    assert front.compute("run", ledger, Rules(OBJECTIVES)).plain.n_seeds >= 1
+    assert compute("run", ledger, Rules(OBJECTIVES)).plain.n_seeds >= 1
 
 
 def test_a_lost_training_is_tried_again_but_not_for_ever(make_loop):
@@ -425,7 +425,7 @@ def test_a_table_keeps_seeds_of_plain_for_the_confirmation(make_loop):
     fresh = [t for t in ledger.trainings if t.role == "confirm"]
     assert round_.finalists
     assert sum(t.architecture == 0 for t in fresh) >= 3
-    assert front.compute("run", ledger, Rules(OBJECTIVES)).confirmed
+    assert compute("run", ledger, Rules(OBJECTIVES)).confirmed
 
 
 def test_small_extensions_add_up_to_a_confirmation(make_loop, tmp_path):
@@ -539,7 +539,7 @@ def test_confirmations_without_finalists_spend_nothing_of_the_level(make_loop, t
     for trainings in (20, 24, 28, 64):
         loop, ledger = make_loop(tmp_path / "ledger", trainings=trainings)
         drive(loop)
-        found, rounds = front.compute("run", ledger, Rules(OBJECTIVES)), ledger.facts.confirmations
+        found, rounds = compute("run", ledger, Rules(OBJECTIVES)), ledger.facts.confirmations
         ledger.close()
     sizes = [r.sizes for r in rounds if r.finalists]
     assert len(sizes) == 2 < len(rounds)
@@ -552,7 +552,7 @@ def test_nothing_is_proven_before_the_last_fresh_training_has_ended(make_loop):
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, outcome(assignment, gain=3.0))
         if ledger.get(assignment.uid).role == "confirm":
-            found = front.compute("run", ledger, Rules(OBJECTIVES))
+            found = compute("run", ledger, Rules(OBJECTIVES))
             proven.append((found.under_way, any(p.verdict == "proven" for p in found.points)))
             if found.under_way:
                 assert "nothing is proven" in found.power

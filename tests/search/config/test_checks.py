@@ -4,7 +4,7 @@ from search.config import ConfigError, Experiment, seconds
 from search.config.checks import METRICS, NAMES
 from search.planning.optuna_study import SAMPLERS
 from senet_nas.data.datasets import DATASETS
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import names
 from senet_nas.network.operators import GATES, SQUEEZES
 from spaces.errors import UserError
 
@@ -39,7 +39,7 @@ def test_every_dataset_can_be_named(dataset):
     assert Experiment.from_dict({**LEAST, "data": data}).data.dataset == dataset
 
 
-@pytest.mark.parametrize("backbone", backbones.names())
+@pytest.mark.parametrize("backbone", names())
 def test_every_backbone_can_be_named(backbone):
     assert Experiment.from_dict({**LEAST, "model": {"backbone": backbone}}).model.backbone == backbone
 

@@ -15,11 +15,10 @@ from search import config
 from search.cli import app
 from search.config import Experiment
 from search.doctor.diagnosis import examine, results
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
-from search.state import result_files
-from search.state import schema as ledger_file
+from search.state import result_files, schema
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.records import Outcome
@@ -66,7 +65,7 @@ def whole(tmp_path_factory):
     durable.write(place.config, text)
     with closing(fill(place)) as ledger:
         ledger.note(Facts(config=text, complete=Completion(8)))
-        durable.write(place.path / "front.json", front.compute("run", ledger, Rules(DEFAULT)).to_json())
+        durable.write(place.path / "front.json", compute("run", ledger, Rules(DEFAULT)).to_json())
     return place
 
 
@@ -83,11 +82,11 @@ def broken(place):
 def sql(place, *statements):
     with closing(sqlite3.connect(place.ledger, isolation_level=None)) as db:
         db.row_factory = sqlite3.Row
-        db.create_function("digest", -1, ledger_file._digest, deterministic=True)
+        db.create_function("digest", -1, schema._digest, deterministic=True)
         for statement in statements:
             db.execute(statement)
-        for table in ledger_file.TABLES:
-            ledger_file.sign(db, table)
+        for table in schema.TABLES:
+            schema.sign(db, table)
 
 
 def result_of(place, number):

@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from search.config import ConfigError, Experiment
-from search.execute import remote_store as storage
-from search.execute import worker
+from search.execute import remote_store, worker
 from search.execute.remote_store import RemoteCopy, RemoteStore
 from search.setup.experiment_setup import prepare
 from search.state import result_files
@@ -79,7 +78,7 @@ def params_of_plain():
 def every_epoch(monkeypatch):
     """Each epoch leaves a checkpoint, and each is copied."""
     monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(storage, "SHARE", 1.0)
+    monkeypatch.setattr(remote_store, "SHARE", 1.0)
 
 
 def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_weights(tmp_path, uri, every_epoch):
@@ -206,7 +205,7 @@ def test_a_place_that_cannot_be_used_is_told_before_anything_starts(tmp_path):
 
 
 def test_a_place_that_works_is_left_as_it_was(tmp_path, uri):
-    storage.check(uri)
+    remote_store.check(uri)
     if uri.startswith("file"):
         assert list((tmp_path / "store").iterdir()) == []
 

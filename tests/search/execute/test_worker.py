@@ -12,7 +12,7 @@ from search.state.records import Assignment, Outcome, Progress
 from search.state.result_files import RESULT, WEIGHTS, adopt, decode, encode, save
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
-from senet_nas.training import checkpoint as checkpoints
+from senet_nas.training import checkpoint
 from spaces import UserError, durable
 
 ASSIGNMENT = Assignment(uid="abc", number=0, architecture="net/-", seed=Seed(0), params=10.0, keep_weights=False)
@@ -146,7 +146,7 @@ def without_times(outcome):
 
 @pytest.fixture
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(checkpoints, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "CHECKPOINT_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("stop", [1, 2])
@@ -173,7 +173,7 @@ def test_the_checkpoint_goes_only_when_the_result_is_durable(tmp_path, every_epo
         patch.setattr("search.execute.worker.save", full)
         with pytest.raises(OSError, match="No space"):
             list(work(REAL, TRAINER, tmp_path))
-    assert len(checkpoints.curve(tmp_path / "abc")) == 2
+    assert len(checkpoint.curve(tmp_path / "abc")) == 2
     *epochs, outcome = work(REAL, TRAINER, tmp_path)
     assert epochs == []
     assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2, 3]
@@ -184,7 +184,7 @@ def left_at(folder, epochs):
     folder.mkdir(parents=True)
     state = {"model": {}, "optimizer": {"param_groups": [], "state": {}}, "epoch": epochs}
     curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch, "seconds": 100.0} for epoch in range(1, epochs + 1)]
-    checkpoints.save(folder, {**state, "average": {}, "generator": torch.zeros(8, dtype=torch.uint8)}, curve, owner={})
+    checkpoint.save(folder, {**state, "average": {}, "generator": torch.zeros(8, dtype=torch.uint8)}, curve, owner={})
 
 
 @pytest.mark.parametrize(("begin", "epochs"), [(3, [1, 2, 3, 4]), (2, [1, 2, 3]), (1, [1, 2])])

@@ -16,10 +16,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from search.config import Experiment
-from search.full_training import run as full_training
 from search.full_training.plan import Plan, plan
+from search.full_training.run import train
 from search.full_training.training_folder import RECORD
-from senet_nas.export import bundle as export
+from senet_nas.export.bundle import load
 from senet_nas.recipe import Seed
 from spaces import UserError
 
@@ -79,7 +79,7 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(config, tmp_path
     told = json.loads(whole.stdout)
     assert told["metrics"]["val_accuracy"] == float(rows[0][-1]["val_accuracy"])
     assert set(told["test"]) == {"8"}
-    manifest_is_there = export.load(tmp_path / "part" / "network")  # raises where a file is not as it was written
+    manifest_is_there = load(tmp_path / "part" / "network")  # raises where a file is not as it was written
     assert sum(p.numel() for p in manifest_is_there.parameters()) == told["metrics"]["params"]
     client = MlflowClient(f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("full").experiment_id])
@@ -102,24 +102,24 @@ def planned(config, tmp_path):
 
 def test_the_same_again_returns_what_is_there_and_another_training_is_refused(planned, tmp_path):
     said = []
-    first = full_training.train(planned, tmp_path / "t", onnx=False, say=said.append)
+    first = train(planned, tmp_path / "t", onnx=False, say=said.append)
     assert any("MLflow" in line and "tries again" in line for line in said)
     before = (tmp_path / "t" / "weights.safetensors").stat().st_mtime_ns
-    second = full_training.train(planned, tmp_path / "t", sizes=(12,), say=said.append)
+    second = train(planned, tmp_path / "t", sizes=(12,), say=said.append)
     assert "finished" in said[-2]
     assert second.to_dict() == first.to_dict()
     assert (tmp_path / "t" / "weights.safetensors").stat().st_mtime_ns == before
     longer = replace(planned.experiment.train, epochs=2)
     with pytest.raises(UserError, match=r"recipe\.epochs: was 1, is 2"):
-        full_training.train(replace(planned, experiment=replace(planned.experiment, train=longer)), tmp_path / "t")
+        train(replace(planned, experiment=replace(planned.experiment, train=longer)), tmp_path / "t")
 
 
 def test_a_start_from_given_weights_begins_where_these_ended(planned, tmp_path):
-    first = full_training.train(planned, tmp_path / "one", onnx=False)
+    first = train(planned, tmp_path / "one", onnx=False)
     weights = tmp_path / "one" / "weights.safetensors"
     slow = replace(planned.experiment, train=replace(planned.experiment.train, lr=1e-6, ema=0.0))
-    scratch = full_training.train(replace(planned, experiment=slow), tmp_path / "scratch", onnx=False, sizes=(16,))
-    warm = full_training.train(replace(planned, experiment=slow, start=weights), tmp_path / "warm", onnx=False)
+    scratch = train(replace(planned, experiment=slow), tmp_path / "scratch", onnx=False, sizes=(16,))
+    warm = train(replace(planned, experiment=slow, start=weights), tmp_path / "warm", onnx=False)
     assert set(scratch.test) == {"8", "16"}
     assert warm.metrics["train_loss"] < scratch.metrics["train_loss"]
     assert first.metrics["val_accuracy"] <= 100
@@ -129,11 +129,11 @@ def test_a_folder_of_something_else_is_left_alone(planned, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(UserError, match=r"holds no training \(thesis\.tex\)"):
-        full_training.train(planned, tmp_path / "mine")
+        train(planned, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir() if path.name != "lock"] == ["thesis.tex"]
     (tmp_path / "mine" / "thesis.tex").rename(tmp_path / "mine" / RECORD)
     with pytest.raises(UserError, match="damaged"):
-        full_training.train(planned, tmp_path / "mine")
+        train(planned, tmp_path / "mine")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_network_that_is_spelt_wrongly_is_told_with_the_nearest(tmp_path):
 def test_divergence_is_told_to_people(planned, tmp_path):
     wild = replace(planned.experiment.train, lr=100.0, weight_decay=1.0, epochs=3)
     with pytest.raises(UserError, match=r"try a lower train\.lr") as caught:
-        full_training.train(replace(planned, experiment=replace(planned.experiment, train=wild)), tmp_path / "t")
+        train(replace(planned, experiment=replace(planned.experiment, train=wild)), tmp_path / "t")
     assert caught.value.code == 3
 
 
@@ -195,7 +195,7 @@ def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
     experiment = Experiment.load(ROOT / "configs" / "imagenet.yaml", [f"data.path={tmp_path / 'images'}", *small])
     assert experiment.train.sampling == "balanced"
     made = Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")
-    trained = full_training.train(made, tmp_path / "t", sizes=(28,), onnx=False)
+    trained = train(made, tmp_path / "t", sizes=(28,), onnx=False)
     assert {size: found["n"] for size, found in trained.test.items()} == {"14": 9, "28": 9}
     record = json.loads((tmp_path / "t" / "network" / "architecture.json").read_text())
     assert (record["preprocessing"]["size"], record["preprocessing"]["resize"]) == ([14, 14], 16)
@@ -205,7 +205,7 @@ def test_a_folder_of_somebody_elses_is_refused_before_anything_is_written(planne
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "cat.png").write_text("")
     with pytest.raises(UserError, match=r"holds no training \(cat.png\)"):
-        full_training.train(planned, tmp_path / "images")
+        train(planned, tmp_path / "images")
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["cat.png"]
 
 
@@ -213,6 +213,6 @@ def test_a_place_that_can_be_no_folder_is_told(planned, tmp_path):
     (tmp_path / "file").write_text("")
     for where, what, code in ((tmp_path / "file", "is a file", 2), (Path("/proc/zz"), "cannot create", 4)):
         with pytest.raises(UserError, match=what) as caught:
-            full_training.train(planned, where)
+            train(planned, where)
         assert caught.value.code == code
         assert "--to DIR" in caught.value.hint

@@ -13,8 +13,7 @@ from search.loop import Budget, Loop
 from search.planning.early_stopping import EarlyStopping, Rung, SuccessiveHalving, rungs
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
-from search.results import compute as front
-from search.results import pareto
+from search.results import compute, pareto
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
@@ -165,7 +164,7 @@ def test_stopped_trainings_are_of_the_search_alone_dominated_and_no_result(space
     assert {t.role for t in stopped} == {"search"}
     assert {t.epoch for t in stopped} <= {1, 3}
     assert all("val_accuracy" not in t.metrics and t.curve[-1]["epoch"] == t.epoch for t in stopped)
-    found = front.compute("run", search.ledger, Rules(DEFAULT))
+    found = compute.compute("run", search.ledger, Rules(DEFAULT))
     assert found.counts["stopped"] == len(stopped)
     finished = {f"a{t.architecture}" for t in search.ledger.trainings if t.state == "finished"}
     assert {point.id for point in found.points} == finished

@@ -6,9 +6,8 @@ import pytest
 from rich.console import Console
 
 from search.config import Experiment
-from search.report import terminal as console
 from search.report.terminal import Terminal
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.experiment_setup import prepare
@@ -28,7 +27,7 @@ def shown(prepared, monkeypatch, *, is_terminal):
     """Everything that is written while one training ends, another fails and a third runs."""
     out = io.StringIO()
     made = Console(file=out, force_terminal=is_terminal, width=120, no_color=True)
-    monkeypatch.setattr(console, "console", lambda **_: made)
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: made)
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     terminal = Terminal()
@@ -39,7 +38,7 @@ def shown(prepared, monkeypatch, *, is_terminal):
     terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
     terminal.changed(ledger.fail(second.uid, reason="diverged", detail=""), entry)
     terminal.changed(ledger.start(third.uid), entry)
-    terminal.found(front.compute("run", ledger, Rules(DEFAULT)))
+    terminal.found(compute("run", ledger, Rules(DEFAULT)))
     terminal.end()
     return out.getvalue()
 
@@ -67,7 +66,7 @@ def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(p
 def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_line(prepared, monkeypatch):
     """Before the plan is known there is no total: a line would say 1/0."""
     out = io.StringIO()
-    monkeypatch.setattr(console, "console", lambda **_: Console(file=out, width=120, no_color=True))
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=120, no_color=True))
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     first, second = ledger.plan([(entry, Seed(0, r)) for r in range(2)], role="search", origin="sampler")

@@ -8,8 +8,7 @@ import pytest
 
 from search.model.features import Features
 from search.model.fitting import fit
-from search.results import compute as front
-from search.results import result as verdict
+from search.results import compute, result
 from search.results.confirmation import compare, smallest_provable
 from search.results.evidence import observations
 from search.results.objectives import Objective
@@ -43,7 +42,7 @@ def spread(mean, n=4, width=0.1):
 
 
 def test_without_a_difference_plain_is_recommended_and_nothing_claimed():
-    found = front.compute("run", make_ledger([spread(95), [95.1], [94.9], [95.0]]), RULES)
+    found = compute.compute("run", make_ledger([spread(95), [95.1], [94.9], [95.0]]), RULES)
     assert found.recommended == "a0"
     assert "proven" in found.verdict
     assert found.verdict.startswith("No placement")
@@ -52,12 +51,12 @@ def test_without_a_difference_plain_is_recommended_and_nothing_claimed():
 
 
 def test_proof_needs_fresh_trainings_however_good_the_search_looked():
-    likely = front.compute("run", make_ledger([spread(95), spread(98)]), RULES)
+    likely = compute.compute("run", make_ledger([spread(95), spread(98)]), RULES)
     assert likely["a1"].verdict == "likely"
     assert likely.recommended == "a0"
     assert likely.likely == "a1"
     assert likely.verdict.startswith("Nothing is proven. Likely better than plain: placement 1")
-    proven = front.compute("run", make_ledger([spread(95), spread(98)], {0: spread(95), 1: spread(97)}), RULES)
+    proven = compute.compute("run", make_ledger([spread(95), spread(98)], {0: spread(95), 1: spread(97)}), RULES)
     assert proven["a1"].verdict == "proven"
     assert proven.recommended == "a1"
     assert proven["a1"].fresh_gain == pytest.approx(2.0)
@@ -69,12 +68,12 @@ def test_the_cheapest_that_is_not_clearly_worse_is_recommended():
     fresh = {0: spread(95), 1: spread(97), 2: spread(97.02), 3: spread(97.05)}
     costs = {1: 30.0, 2: 10.0, 3: 20.0}
     rules = Rules(RULES.objectives, tolerance=1.5)
-    assert front.compute("run", make_ledger(data, fresh, costs), rules).recommended == "a2"
+    assert compute.compute("run", make_ledger(data, fresh, costs), rules).recommended == "a2"
 
 
 def test_what_is_over_a_limit_is_neither_on_the_front_nor_recommended():
     ledger = make_ledger([spread(95), spread(99)], {0: spread(95), 1: spread(99)}, {1: 60.0})
-    found = front.compute("run", ledger, RULES)
+    found = compute.compute("run", ledger, RULES)
     assert found["a1"].verdict == "proven"
     assert not found["a1"].on_front
     assert found.recommended == "a0"
@@ -83,41 +82,41 @@ def test_what_is_over_a_limit_is_neither_on_the_front_nor_recommended():
 def test_the_front_is_judged_on_estimates_not_on_one_lucky_training():
     """a1 has one high training; a2 is as cheap and steadily good."""
     ledger = make_ledger([spread(95, 6), [96.2], spread(96.0, 8)], overheads={1: 5.0, 2: 5.0})
-    found = front.compute("run", ledger, RULES)
+    found = compute.compute("run", ledger, RULES)
     assert found["a2"].val_accuracy > 95.5
     assert found["a1"].gain_low < found["a2"].gain_low
 
 
 def test_finalists_are_the_surest_and_keep_to_the_limits():
     ledger = make_ledger([spread(95, 6), spread(96), spread(98), spread(99), [94.0]], overheads={3: 80.0})
-    assert sorted(front.finalists(ledger, RULES, 2)) == [1, 2]
-    assert front.finalists(ledger, RULES, 0) == []
+    assert sorted(compute.finalists(ledger, RULES, 2)) == [1, 2]
+    assert compute.finalists(ledger, RULES, 0) == []
 
 
 def test_without_plain_there_is_no_result():
     with pytest.raises(UserError) as caught:
-        front.compute("run", make_ledger([[], [95.0]]), RULES)
+        compute.compute("run", make_ledger([[], [95.0]]), RULES)
     assert caught.value.code == 3
 
 
 def test_csv_has_the_columns_of_the_design_and_no_formulas():
     ledger = make_ledger([spread(95), [95.2]])
     ledgers.enter(ledger, [0.0])
-    rows = list(csv.DictReader(io.StringIO(front.compute("run", ledger, RULES).to_csv())))
-    assert set(verdict.COLUMNS) == set(rows[0])
+    rows = list(csv.DictReader(io.StringIO(compute.compute("run", ledger, RULES).to_csv())))
+    assert set(result.COLUMNS) == set(rows[0])
     assert rows[0]["id"] == "a0"
-    assert verdict._cell("=cmd()") == "'=cmd()"
+    assert result._cell("=cmd()") == "'=cmd()"
 
 
 def test_json_comes_in_an_envelope():
-    body = json.loads(front.compute("run", make_ledger([spread(95), [95.2]]), RULES).to_json())
+    body = json.loads(compute.compute("run", make_ledger([spread(95), [95.2]]), RULES).to_json())
     assert (body["schema"], body["command"], body["run"]) == (1, "front", "run")
     assert body["smallest_provable_gain"] is None
     assert [p["id"] for p in body["points"]] == ["a0", "a1"]
 
 
 def test_picking():
-    found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
+    found = compute.compute("run", make_ledger([spread(95), [95.2]]), RULES)
     assert found.recommended == "a0"
     assert found["a1"].id == "a1"
     with pytest.raises(UserError, match="no architecture `a9`"):
@@ -125,7 +124,7 @@ def test_picking():
 
 
 def test_logged_values_are_means_over_seeds():
-    found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
+    found = compute.compute("run", make_ledger([spread(95), [95.2]]), RULES)
     assert found.plain.logged == {"grad_norm": 0.5}
 
 
@@ -140,7 +139,7 @@ def test_logged_values_are_means_over_seeds():
 def test_where_placements_cannot_differ_it_is_told_why(accuracies, words):
     ledger = make_ledger(accuracies)
     ledger.note(Facts(data=DataFact(classes=tuple("abcdefghij"), validation=500)))
-    found = front.compute("run", ledger, RULES)
+    found = compute.compute("run", ledger, RULES)
     told = " ".join(found.findings)
     assert (words in told) if words else ("harder images" not in told and "too briefly" not in told)
     assert all(p.val_accuracy <= 100 for p in found.points)
@@ -149,7 +148,7 @@ def test_where_placements_cannot_differ_it_is_told_why(accuracies, words):
 
 
 def test_the_recommendation_says_which_rule_it_followed():
-    plain = front.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1]]), RULES)
+    plain = compute.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1]]), RULES)
     assert plain.rule == "Recommended: plain, because no placement was proven better."
     proven = replace(plain, recommended="a1")
     assert proven.rule.startswith("Recommended: a1, the cheapest proven placement whose chance of being more than 0.1 ")
@@ -157,7 +156,7 @@ def test_the_recommendation_says_which_rule_it_followed():
 
 
 def test_a_member_that_is_not_better_than_a_cheaper_one_is_named_with_it():
-    found = front.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1], [90.0, 90.2]]), RULES)
+    found = compute.compute("r", make_ledger([[90.0, 90.1, 89.9], [90.0, 90.1], [90.0, 90.2]]), RULES)
     marked = {"a1": "a0", "a2": "a1"}
     points = [replace(point, on_front=True, alike=marked.get(point.id)) for point in found.points]
     assert replace(found, points=tuple(points)).findings[:2] == [
@@ -184,7 +183,7 @@ def judged(request):
     """A run, its front, and the posterior on which it is judged."""
     ledger = random_run(request.param)
     posterior = fit(observations(ledger.trainings), Features.none(8), resolution=0.0)
-    return ledger, front.compute("run", ledger, RULES), posterior
+    return ledger, compute.compute("run", ledger, RULES), posterior
 
 
 def test_points_are_read_off_the_posterior(judged):
@@ -220,12 +219,12 @@ def test_verdicts_follow_from_proof_and_from_the_chances_of_gain_and_loss(judged
 
 
 def test_all_verdicts_occur():
-    found = {p.verdict for seed in range(8) for p in front.compute("run", random_run(seed), RULES).points}
+    found = {p.verdict for seed in range(8) for p in compute.compute("run", random_run(seed), RULES).points}
     assert found == {"plain", "proven", "likely", "likely worse", "open"}
 
 
 def test_open_is_what_may_be_better_or_worse_and_likely_worse_what_loses():
-    found = front.compute("run", make_ledger([spread(95, 6), spread(92), [95.02]]), RULES)
+    found = compute.compute("run", make_ledger([spread(95, 6), spread(92), [95.02]]), RULES)
     assert [p.verdict for p in found.points] == ["plain", "likely worse", "open"]
 
 
@@ -236,9 +235,9 @@ def test_a_chance_of_exactly_the_level_is_likely():
     loss = float(1 - (posterior.of(2) > -0.05).mean())
     assert 0.5 < gain < 1
     assert 0.5 < loss < 1
-    at = [front.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (gain, gain + 1e-9)]
+    at = [compute.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (gain, gain + 1e-9)]
     assert [found["a1"].verdict for found in at] == ["likely", "open"]
-    at = [front.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (loss, loss + 1e-9)]
+    at = [compute.compute("run", ledger, Rules(RULES.objectives, level=level)) for level in (loss, loss + 1e-9)]
     assert [found["a2"].verdict for found in at] == ["likely worse", "open"]
 
 
@@ -275,7 +274,7 @@ def test_the_cheapest_member_that_another_does_not_likely_beat_is_named(judged):
 @pytest.mark.parametrize("tolerance", [0.0, 0.1, 1.0])
 def test_the_recommendation_is_the_cheapest_proven_one_that_is_not_likely_behind_the_best(judged, tolerance):
     ledger, found, posterior = judged
-    found = front.compute("run", ledger, Rules(RULES.objectives, tolerance=tolerance))
+    found = compute.compute("run", ledger, Rules(RULES.objectives, tolerance=tolerance))
     proven = [p for p in found.points if p.verdict == "proven" and p.allowed]
     if not proven:
         likely = [p for p in found.points if p.verdict == "likely" and p.allowed]
@@ -294,8 +293,8 @@ def test_finalists_are_those_on_the_front_then_the_surest_then_the_cheapest(judg
     ledger, found, _ = judged
     members = [p for p in found.points if p.allowed and not p.is_plain]
     members.sort(key=lambda p: (not p.on_front, -p.p_gain, p.params_overhead))
-    assert front.finalists(ledger, RULES, 3) == [p.number for p in members[:3]]
-    assert front.finalists(ledger, RULES, 99) == [p.number for p in members]
+    assert compute.finalists(ledger, RULES, 3) == [p.number for p in members[:3]]
+    assert compute.finalists(ledger, RULES, 99) == [p.number for p in members]
 
 
 # -- confirmations ----------------------------------------------------------------------------------------------------
@@ -313,12 +312,12 @@ def confirming(*, waiting=0, failed=()):
 
 
 def test_what_is_under_way_is_not_tested_before_it_has_ended():
-    found = front.compute("run", confirming(waiting=1), RULES)
+    found = compute.compute("run", confirming(waiting=1), RULES)
     assert found.under_way
     assert not found.confirmed
     assert {p.p_value for p in found.points} == {None}
     assert "nothing is proven before all of them have ended" in found.power
-    done = front.compute("run", confirming(), RULES)
+    done = compute.compute("run", confirming(), RULES)
     assert not done.under_way
     assert done.confirmed
     assert [p.verdict for p in done.points] == ["plain", "proven", "proven"]
@@ -327,11 +326,11 @@ def test_what_is_under_way_is_not_tested_before_it_has_ended():
 def test_a_round_that_was_ended_is_tested_whatever_still_waits():
     ledger = confirming(waiting=1)
     ledger.note(Facts(confirmations_ended=1))
-    assert front.compute("run", ledger, RULES)["a1"].verdict == "proven"
+    assert compute.compute("run", ledger, RULES)["a1"].verdict == "proven"
 
 
 def test_a_finalist_of_which_a_fresh_training_failed_is_at_most_likely():
-    found = front.compute("run", confirming(failed=[1]), RULES)
+    found = compute.compute("run", confirming(failed=[1]), RULES)
     assert [found[name].verdict for name in ("a1", "a2")] == ["likely", "proven"]
     assert found["a1"].p_value == 1.0
 
@@ -339,8 +338,8 @@ def test_a_finalist_of_which_a_fresh_training_failed_is_at_most_likely():
 def test_a_failure_in_the_search_does_not_count_against_a_finalist():
     ledger = confirming()
     ledgers.play(ledger, [(ledger.entries[1], Seed(0, 9))], [ledgers.failed()])
-    assert front.compute("run", ledger, RULES)["a1"].verdict == "proven"
-    assert front.compute("run", ledger, RULES).counts == {"finished": 23, "failed": 1}
+    assert compute.compute("run", ledger, RULES)["a1"].verdict == "proven"
+    assert compute.compute("run", ledger, RULES).counts == {"finished": 23, "failed": 1}
 
 
 def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
@@ -351,7 +350,7 @@ def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
     small = Sizes(finalists=1, each=3, plain=3, blocks=1)
     none = ConfirmationFact(Sizes(0, 0, 0, 0), (), budget=99)
     ledger.note(Facts(confirmations=(first, none, ConfirmationFact(small, (2,), budget=140))))
-    found = front.compute("run", ledger, RULES)
+    found = compute.compute("run", ledger, RULES)
     assert found.provable == pytest.approx(smallest_provable(found.sigma, small, 0.05, 1))
     assert found["a2"].fresh_gain == pytest.approx(3.0)  # of the first round, which proved it
     rounds = [observations(t for t in ledger.trainings if t.origin == f"confirmation {n}") for n in (1, 3)]
@@ -359,7 +358,7 @@ def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
 
 
 def test_without_a_confirmation_nothing_is_provable():
-    found = front.compute("run", make_ledger([spread(95), [95.2]]), RULES)
+    found = compute.compute("run", make_ledger([spread(95), [95.2]]), RULES)
     assert found.provable == float("inf")
     assert not found.under_way
 
@@ -368,32 +367,32 @@ def test_the_role_of_an_architecture_is_the_surest_of_its_trainings():
     ledger = make_ledger([spread(95), spread(95), spread(96), [94.0]], {0: spread(95), 1: spread(95)})
     ledgers.train(ledger, ledger.entries[2], [96.0], role="baseline", origin="baseline")
     ledgers.train(ledger, ledger.entries[1], [96.0], role="baseline", origin="baseline")
-    roles = [p.role for p in front.compute("run", ledger, RULES).points]
+    roles = [p.role for p in compute.compute("run", ledger, RULES).points]
     assert roles == ["plain", "finalist", "baseline", "candidate"]
 
 
 def test_logged_values_are_averaged_over_those_trainings_that_logged_them():
     ledger = make_ledger([spread(95)])
     ledgers.train(ledger, ledger.entries[0], [95.0, 95.0], grad_norm=1.5, train_seconds=9.0, unknown=1.0)
-    logged = front.compute("run", ledger, RULES).plain.logged
+    logged = compute.compute("run", ledger, RULES).plain.logged
     assert logged == {"grad_norm": pytest.approx((4 * 0.5 + 2 * 1.5) / 6), "train_seconds": 9.0}
 
 
 def test_a_cost_that_was_measured_at_the_end_replaces_the_predicted_one():
     ledger = make_ledger([spread(95), spread(96)])
     ledger.note(Facts(latency={"a1": {"params_overhead": 70.0, "latency_overhead": 3.0}}))
-    found = front.compute("run", ledger, RULES)
+    found = compute.compute("run", ledger, RULES)
     assert (found["a1"].params_overhead, found["a1"].latency_overhead, found["a1"].allowed) == (70.0, 3.0, False)
 
 
 def test_the_test_result_is_handed_on():
     ledger = make_ledger([spread(95)])
-    assert front.compute("run", ledger, RULES).test is None
+    assert compute.compute("run", ledger, RULES).test is None
     ledger.note(Facts(test=HeldOutFact("2026-01-01", {"a0": ({"accuracy": 94.0},)})))
-    assert "2026-01-01" in str(front.compute("run", ledger, RULES).test)
+    assert "2026-01-01" in str(compute.compute("run", ledger, RULES).test)
 
 
 def test_what_has_not_finished_has_no_point():
     ledger = make_ledger([spread(95), spread(96), []])
     ledgers.play(ledger, [(ledger.entries[2], Seed(0))], [None])
-    assert [p.id for p in front.compute("run", ledger, RULES).points] == ["a0", "a1"]
+    assert [p.id for p in compute.compute("run", ledger, RULES).points] == ["a0", "a1"]

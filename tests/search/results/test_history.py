@@ -5,8 +5,7 @@ import pytest
 
 from search.model.fitting import fit
 from search.model.observations import Observation
-from search.results import compute as front
-from search.results import history
+from search.results import compute, history
 from search.results.evidence import observations
 from search.results.front_value import expected_gain
 from search.results.objectives import DEFAULT
@@ -46,7 +45,7 @@ def test_steps_begin_when_plain_has_finished_and_end_with_all_trainings():
     assert all(step.low <= step.hypervolume <= step.high for step in steps)
     assert [step.at for step in steps] == sorted(step.at for step in steps)
     assert history.steps(ledger, RULES) == steps
-    assert steps[-1].score == pytest.approx(front.compute("r", ledger, RULES).expected_score, abs=0.05)
+    assert steps[-1].score == pytest.approx(compute.compute("r", ledger, RULES).expected_score, abs=0.05)
 
 
 def test_of_many_trainings_a_bounded_number_of_steps_is_kept():
@@ -82,7 +81,7 @@ def test_a_step_is_the_result_of_the_trainings_that_had_ended_by_then():
     assert [step.at for step in steps] == [101.0 + n for n in range(6)]
     for step in steps:
         until = finished_in_order(TRAININGS[: step.trainings])
-        found = front.compute("r", until, RULES)
+        found = compute.compute("r", until, RULES)
         posterior = fit(observations(until.trainings), draws=1000)
         worth = history.hypervolume(posterior, [[0.0, 5.0, 10.0, 60.0][n] for n in posterior.architectures])
         assert step.hypervolume == pytest.approx(worth.mean())

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from search import Experiment, run
-from search import session as session_module
+from search import Experiment, run, session
 from search.execute.ray import runtime
 from search.running import assembly
 from search.setup import latency_setup
@@ -50,7 +49,7 @@ def interrupted(*_, **__):
 
 
 REFUSALS = {
-    "data or network cannot be prepared": (session_module, "prepare", refusing(BAD_INPUT)),
+    "data or network cannot be prepared": (session, "prepare", refusing(BAD_INPUT)),
     "the images are others": (assembly, "check_same_data", refusing(BAD_INPUT)),
     "latency cannot be predicted": (latency_setup, "predicted", refusing(ENVIRONMENT)),
     "Ray does not start": (runtime, "running", no_ray),

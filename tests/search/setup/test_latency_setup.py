@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from search import Experiment
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import excess
-from search.setup import latency_setup as latency
+from search.setup import latency_setup
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import rules
 from search.state.facts import Facts
@@ -42,7 +42,7 @@ def timed(monkeypatch):
         ratio = 1 + 0.03 * sum(se is not None for se in architecture.blocks)
         return Comparison(ratio, ratio - 0.005, ratio + 0.005, 10 * ratio, 10.0, 40, 0.1)
 
-    monkeypatch.setattr(latency, "_compare", compare)
+    monkeypatch.setattr(latency_setup, "_compare", compare)
     return asked
 
 
@@ -53,7 +53,7 @@ def prepared():
 
 def test_every_architecture_has_a_price_before_it_is_trained(prepared, ledger, timed):
     said = []
-    priced = latency.predicted(prepared, ledger, said.append)
+    priced = latency_setup.predicted(prepared, ledger, said.append)
     assert len(timed) == 20
     for architecture in priced.space:
         blocks = sum(se is not None for se in architecture.blocks)
@@ -64,8 +64,8 @@ def test_every_architecture_has_a_price_before_it_is_trained(prepared, ledger, t
 
 
 def test_a_resumed_run_prices_as_the_first_session_did(prepared, ledger, timed):
-    first = latency.predicted(prepared, ledger, print)
-    again = latency.predicted(prepared, ledger, print)
+    first = latency_setup.predicted(prepared, ledger, print)
+    again = latency_setup.predicted(prepared, ledger, print)
     assert len(timed) == 20  # once
     assert all(first.price(a) == again.price(a) for a in prepared.space)
     assert ledger.facts.latency_model.measured_on["name"]
@@ -80,51 +80,51 @@ def trained(ledger, prepared, accuracies):
 
 
 def test_what_is_reported_is_timed_again_once(prepared, ledger, timed):
-    priced = latency.predicted(prepared, ledger, print)
+    priced = latency_setup.predicted(prepared, ledger, print)
     trained(ledger, priced, [90, 95, 91])
     decides = rules(prepared.experiment)
-    before = front.compute("run", ledger, decides)
+    before = compute("run", ledger, decides)
     assert [p.latency_low for p in before.points] == [None] * 3
     assert {p.id for p in before.members} == {"a0", "a1"}
     timed.clear()
     for _ in range(2):
-        latency.measured(priced, ledger, before, print)
+        latency_setup.measured(priced, ledger, before, print)
     assert [a.key for a in timed] == [before["a1"].architecture]
-    found = front.compute("run", ledger, decides)["a1"]
+    found = compute("run", ledger, decides)["a1"]
     assert (found.latency_ms, found.latency_overhead) == (pytest.approx(10.3), pytest.approx(3))
     assert (found.latency_low, found.latency_high) == (pytest.approx(2.5), pytest.approx(3.5))
 
 
 def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, timed):
-    priced = latency.predicted(prepared, ledger, print)
+    priced = latency_setup.predicted(prepared, ledger, print)
     trained(ledger, priced, [90, 95])
     worse = {"latency_ms": 11.0, "latency_overhead": 10.0, "latency_low": 9.0, "latency_high": 11.0}
     ledger.note(Facts(latency={"a1": worse}))
-    assert not front.compute("run", ledger, rules(prepared.experiment))["a1"].allowed
+    assert not compute("run", ledger, rules(prepared.experiment))["a1"].allowed
 
 
 def test_real_networks_are_timed_on_what_the_config_says(prepared):
     member = next(a for a in prepared.space if not a.is_plain)
-    found = latency._compare(prepared, member)
+    found = latency_setup._compare(prepared, member)
     assert found.plain_ms > 0
     assert found.low <= found.ratio <= found.high
 
 
 def test_without_the_objective_nothing_is_timed(ledger, timed):
     other = prepare(Experiment.from_dict({**CONFIG, "objectives": [{"metric": "accuracy"}, {"metric": "params"}]}))
-    assert latency.predicted(other, ledger, print) is other
+    assert latency_setup.predicted(other, ledger, print) is other
     assert not timed
 
 
 def test_a_table_has_no_networks_to_time(prepared, ledger, timed):
     with pytest.raises(UserError, match="table"):
-        latency.predicted(replace(prepared, data=None), ledger, print)
+        latency_setup.predicted(replace(prepared, data=None), ledger, print)
 
 
 def test_what_cannot_be_trusted_is_said(prepared, ledger, monkeypatch):
     wild = iter(range(0, 10_000, 37))
     wrong = lambda *_: Comparison(1 + (next(wild) % 100) / 100, 1, 2, 20, 10, 40, 0.1)  # noqa: E731
-    monkeypatch.setattr(latency, "_compare", wrong)
+    monkeypatch.setattr(latency_setup, "_compare", wrong)
     said = []
-    latency.predicted(prepared, ledger, said.append)
+    latency_setup.predicted(prepared, ledger, said.append)
     assert any("not predicted within 2 %" in line for line in said)

@@ -18,15 +18,14 @@ from search.config import Experiment
 from search.doctor.diagnosis import examine
 from search.report.refresh import refresh_run
 from search.report.status import read_status
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.running.resume_checks import agreed_experiment, check_results_known
 from search.state import result_files
-from search.state import run_folder as folder
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
-from search.state.run_folder import RunFolder
+from search.state.run_folder import RunFolder, find
 from spaces import UserError, durable
 
 DRIVER = Path(__file__).parents[1] / "killable.py"
@@ -107,7 +106,7 @@ def contents(place):
             (t.architecture, str(t.seed), t.role, t.state, t.metrics["val_accuracy"], t.correct)
             for t in ledger.trainings
         ]
-        points = front.compute("run", ledger, RULES).to_dict()["points"]
+        points = compute("run", ledger, RULES).to_dict()["points"]
         return rows, [entry.key for entry in ledger.entries], [{**point, "logged": None} for point in points]
 
 
@@ -213,7 +212,7 @@ def test_an_emptied_ledger_is_not_begun_anew(place):
     with pytest.raises(UserError, match="empty") as caught:
         place.create()
     assert caught.value.code == 4
-    assert folder.find("run", place.path.parent) == place
+    assert find("run", place.path.parent) == place
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=str)

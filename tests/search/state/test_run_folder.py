@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.state import run_folder as folder
+from search.state import run_folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import UserError, failpoints
@@ -25,25 +25,25 @@ def make(path):
 
 def test_a_run_is_found_by_name_and_by_path(tmp_path):
     run = make(tmp_path / "digits")
-    assert folder.find("digits", tmp_path) == run
-    assert folder.find(str(tmp_path / "digits"), tmp_path / "elsewhere") == run
-    assert folder.names(tmp_path) == ["digits"]
+    assert run_folder.find("digits", tmp_path) == run
+    assert run_folder.find(str(tmp_path / "digits"), tmp_path / "elsewhere") == run
+    assert run_folder.names(tmp_path) == ["digits"]
 
 
 def test_an_unknown_run_names_the_nearest(tmp_path):
     make(tmp_path / "digits")
     with pytest.raises(UserError) as caught:
-        folder.find("digit", tmp_path)
+        run_folder.find("digit", tmp_path)
     assert "did you mean `digits`?" in caught.value.hint
     with pytest.raises(UserError, match="holds no run yet"):
-        folder.find("digits", tmp_path / "empty")
+        run_folder.find("digits", tmp_path / "empty")
 
 
 def test_a_fresh_name_counts_on(tmp_path):
-    assert folder.fresh("digits", tmp_path).name == "digits"
+    assert run_folder.fresh("digits", tmp_path).name == "digits"
     make(tmp_path / "digits")
     make(tmp_path / "digits-2")
-    assert folder.fresh("digits", tmp_path).name == "digits-3"
+    assert run_folder.fresh("digits", tmp_path).name == "digits-3"
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
@@ -89,58 +89,58 @@ def test_the_files_of_a_run_have_the_names_that_they_always_had(tmp_path):
 
 
 def test_runs_are_listed_the_latest_first(tmp_path):
-    assert folder.names(tmp_path / "none") == []
+    assert run_folder.names(tmp_path / "none") == []
     for name, changed in (("b", 100), ("a", 100), ("c", 200)):
         run = make(tmp_path / name)
         os.utime(run.ledger, (changed, changed))
     (tmp_path / "no run").mkdir()
-    assert folder.names(tmp_path) == ["c", "a", "b"]
+    assert run_folder.names(tmp_path) == ["c", "a", "b"]
     with pytest.raises(UserError, match=f"no run `x`; {tmp_path} holds c, a, b") as caught:
-        folder.find("x", tmp_path)
+        run_folder.find("x", tmp_path)
     assert caught.value.hint == ""
     with pytest.raises(UserError) as caught:
-        folder.find("lates", tmp_path, or_else=["latest"])
+        run_folder.find("lates", tmp_path, or_else=["latest"])
     assert caught.value.hint == "did you mean `latest`?"
 
 
 def test_a_command_names_what_it_needs_and_no_more(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     usual = make(tmp_path / "runs" / "digits")
-    assert folder.option(Path("runs")) == ""
-    assert folder.command(usual, "digits") == "senet-search run runs/digits/config.yaml"
-    assert folder.command(usual, "other", "--new") == (
+    assert run_folder.option(Path("runs")) == ""
+    assert run_folder.command(usual, "digits") == "senet-search run runs/digits/config.yaml"
+    assert run_folder.command(usual, "other", "--new") == (
         "senet-search run runs/digits/config.yaml --set name=digits --new"
     )
     elsewhere = make(tmp_path / "my runs" / "digits")
-    assert folder.option(tmp_path / "my runs") == " --runs 'my runs'"
-    assert folder.command(elsewhere, "digits") == "senet-search run 'my runs/digits/config.yaml' --runs 'my runs'"
+    assert run_folder.option(tmp_path / "my runs") == " --runs 'my runs'"
+    assert run_folder.command(elsewhere, "digits") == "senet-search run 'my runs/digits/config.yaml' --runs 'my runs'"
     monkeypatch.chdir(elsewhere.path)
-    assert folder.shown(tmp_path / "x") == str(tmp_path / "x")
-    assert folder.shown(elsewhere.path / "x") == "x"
+    assert run_folder.shown(tmp_path / "x") == str(tmp_path / "x")
+    assert run_folder.shown(elsewhere.path / "x") == "x"
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_the_way_out(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot create .*: Not a directory") as caught:
-        folder.make(tmp_path / "file" / "x", hint="try --runs DIR")
+        run_folder.make(tmp_path / "file" / "x", hint="try --runs DIR")
     assert (caught.value.hint, caught.value.code) == ("try --runs DIR", 4)
 
 
 def test_a_file_of_an_option_is_written_or_the_option_is_named(tmp_path):
     path = tmp_path / "out.json"
-    folder.write(path, b"1", option="--out")
-    folder.write(path, b"2", option="--out")
+    run_folder.write(path, b"1", option="--out")
+    run_folder.write(path, b"2", option="--out")
     assert path.read_bytes() == b"2"
     with pytest.raises(UserError, match="is a folder, not a file") as caught:
-        folder.write(tmp_path, b"", option="--out")
+        run_folder.write(tmp_path, b"", option="--out")
     assert (caught.value.hint, caught.value.code) == ("choose another place with --out FILE", 2)
     with pytest.raises(UserError, match="there is no folder") as caught:
-        folder.write(tmp_path / "none" / "x", b"", option="--out")
+        run_folder.write(tmp_path / "none" / "x", b"", option="--out")
     assert caught.value.hint == "make it first, or choose another place with --out FILE"
     failpoints.arm("before_full:1:full")
     try:
         with pytest.raises(UserError, match="cannot write .*: No space left") as caught:
-            folder.write(tmp_path / "full", b"", option="--out")
+            run_folder.write(tmp_path / "full", b"", option="--out")
     finally:
         failpoints.arm("")
     assert caught.value.code == 4
@@ -149,19 +149,19 @@ def test_a_file_of_an_option_is_written_or_the_option_is_named(tmp_path):
 def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    folder.write(tmp_path / "pipe", b"text", option="--out")
+    run_folder.write(tmp_path / "pipe", b"text", option="--out")
     assert os.read(reader, 10) == b"text"
     os.close(reader)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
 def test_a_full_disk_is_an_error_for_people_and_others_are_not(tmp_path):
-    with pytest.raises(UserError, match="cannot write ledger: No space left") as caught, folder.writable(tmp_path):
+    with pytest.raises(UserError, match="cannot write ledger: No space left") as caught, run_folder.writable(tmp_path):
         raise OSError(errno.ENOSPC, "No space left", "ledger")
-    assert (caught.value.code, caught.value.hint) == (4, folder.MAKE_ROOM)
-    with pytest.raises(UserError, match=f"cannot write {tmp_path}"), folder.writable(tmp_path):
+    assert (caught.value.code, caught.value.hint) == (4, run_folder.MAKE_ROOM)
+    with pytest.raises(UserError, match=f"cannot write {tmp_path}"), run_folder.writable(tmp_path):
         raise OSError(errno.EROFS, "Read-only")
-    with pytest.raises(FileNotFoundError), folder.writable(tmp_path):
+    with pytest.raises(FileNotFoundError), run_folder.writable(tmp_path):
         raise FileNotFoundError(errno.ENOENT, "none")
 
 
@@ -230,4 +230,4 @@ def test_a_folder_that_a_kill_left_without_a_ledger_is_a_run_still(tmp_path):
     ],
 )
 def test_a_name_is_letters_digits_and_a_few_signs(name, fits):
-    assert (folder.NAME.fullmatch(name) is not None) == fits
+    assert (run_folder.NAME.fullmatch(name) is not None) == fits

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
@@ -56,7 +56,7 @@ def test_a_run_is_tracked_and_sent_again_without_doubles(tmp_path, server, ledge
     sending.start()
     for training in ledger.trainings:
         sending.training(training, ledger.entries[training.architecture])
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute("run", ledger, Rules(DEFAULT))
     assert sending.close(found, tmp_path, ledger.trainings, status="FINISHED") == []
     assert said == []
     children = {

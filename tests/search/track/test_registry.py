@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from search.track import registry
-from senet_nas.export import bundle as export
+from senet_nas.export import bundle
 from senet_nas.network.build import build
 from spaces import UserError
 
@@ -22,7 +22,7 @@ KEY = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taken") / "network"
     network = build(KEY, in_channels=1, num_classes=3).eval()
-    export.export(network, KEY, folder, input_shape=(1, 8, 8), mean=[0.3], std=[0.2], classes="abc", forms=["model.py"])
+    bundle.export(network, KEY, folder, input_shape=(1, 8, 8), mean=[0.3], std=[0.2], classes="abc", forms=["model.py"])
     return folder
 
 
@@ -44,11 +44,11 @@ def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch
     client = mlflow.MlflowClient()
     assert client.get_model_version_by_alias("where-se", "champion").version == 2
     assert client.get_model_version("where-se", "2").tags == tags
-    network, shape = export.from_pixels(exported)
+    network, shape = bundle.from_pixels(exported)
     pixels = torch.randint(0, 256, (5, *shape)).float()
     with torch.inference_mode():
         logits = network(pixels).numpy()
-        assert np.allclose(export.load(exported)((pixels / 255 - 0.3) / 0.2).numpy(), logits, atol=1e-5)
+        assert np.allclose(bundle.load(exported)((pixels / 255 - 0.3) / 0.2).numpy(), logits, atol=1e-5)
         for load in (mlflow.pyfunc.load_model, mlflow.pytorch.load_model):
             found = load(second.uri)
             answer = found.predict(pixels.numpy()) if hasattr(found, "predict") else found(pixels).numpy()
@@ -63,7 +63,7 @@ def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch
 def test_the_command_line_of_mlflow_predicts_with_it(exported, store, tmp_path):
     """As docs/exporting.md shows it: `mlflow models predict` where MLflow and torch are, without this project."""
     made = registry.register(exported, "by-command", "champion", store, training="t", tags={})
-    network, shape = export.from_pixels(exported)
+    network, shape = bundle.from_pixels(exported)
     pixels = torch.randint(0, 256, (3, *shape), generator=torch.Generator().manual_seed(0)).float()
     (tmp_path / "pixels.json").write_text(json.dumps({"inputs": pixels.tolist()}))
     there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}

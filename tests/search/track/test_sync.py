@@ -11,8 +11,8 @@ import pytest
 from search import config
 from search.cli import app
 from search.config import Experiment
-from search.doctor import diagnosis as doctor
-from search.results import compute as front
+from search.doctor.diagnosis import examine
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.running import assembly
@@ -20,11 +20,9 @@ from search.setup.experiment_setup import prepare
 from search.state.facts import Completion, DataFact, Facts, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from search.track import projection
-from search.track import sync as command
-from search.track import views as mlflow_ui
+from search.track import projection, sync
 from search.track.client import RUN_UID, connect, store_address
-from search.track.views import UID
+from search.track.views import UID, free_port
 from senet_nas.recipe import Seed
 from spaces import UserError, durable
 from tests.search import ledgers
@@ -58,7 +56,7 @@ def make(place, **experiment):
     with closing(Ledger(place.ledger)) as ledger:
         fill(ledger)
         ledger.note(replace(FACTS, config=text, complete=Completion(6), tracking="sqlite:///elsewhere"))
-        durable.write(place.path / "front.json", front.compute("run", ledger, Rules(DEFAULT)).to_json())
+        durable.write(place.path / "front.json", compute("run", ledger, Rules(DEFAULT)).to_json())
     return place
 
 
@@ -66,7 +64,7 @@ def make(place, **experiment):
 def template(tmp_path_factory):
     """A run and its store, made once: the schema takes seconds."""
     place = make(RunFolder(tmp_path_factory.mktemp("runs") / "run"))
-    assert command.sync("run", place.path.parent).sent == 7
+    assert sync.sync("run", place.path.parent).sent == 7
     return place.path.parent
 
 
@@ -90,7 +88,7 @@ def trainings(runs):
 
 
 def wrong_in_mlflow(runs):
-    found = doctor.examine(RunFolder(runs / "run"))
+    found = examine(RunFolder(runs / "run"))
     assert {finding.invariant for finding in found} <= {"I8"}
     return [finding.problem for finding in found]
 
@@ -154,7 +152,7 @@ def test_sites_that_only_a_table_knows_are_left_out(runs, backbone):
     text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, "evaluate": "table:results.csv"}))
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         ledger.note(Facts(config=text.replace("cifar_resnet8", backbone)))
-    command.sync("run", runs)
+    sync.sync("run", runs)
     assert not any("stage1" in child.data.params for child in read(runs)[2].values())
 
 
@@ -169,7 +167,7 @@ def histories(client, found):
 def test_a_second_time_nothing_is_sent_and_nothing_changes(runs):
     client, parent, children = read(runs)
     before = histories(client, [parent, *children.values()])
-    sent = command.sync("run", runs)
+    sent = sync.sync("run", runs)
     assert (sent.sent, sent.told) == (0, 7)
     _, again, others = read(runs)
     assert again.info.run_id == parent.info.run_id
@@ -181,7 +179,7 @@ def test_a_store_that_was_deleted_is_made_again_and_found_by_ui(runs):
     (runs / "mlflow.db").unlink()
     assert wrong_in_mlflow(runs) == ["in MLflow not there: t0, t1, t2, t3, t4 and 2 more"]
     assert not (runs / "mlflow.db").exists()
-    assert command.sync("run", runs).sent == 7
+    assert sync.sync("run", runs).sent == 7
     assert wrong_in_mlflow(runs) == []
     _, parent, _ = read(runs)
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
@@ -226,7 +224,7 @@ def test_what_is_wrong_in_mlflow_is_found_and_mended(runs, name):
     (problem,) = wrong_in_mlflow(runs)
     assert said in problem
     assert problem.endswith(": foreign" if "nobody" in name else ": t1")
-    assert command.sync("run", runs).sent == (0 if "nobody" in name else 1)
+    assert sync.sync("run", runs).sent == (0 if "nobody" in name else 1)
     assert wrong_in_mlflow(runs) == []
     _, again, mended = read(runs)
     assert len(mended) == 7
@@ -240,7 +238,7 @@ def test_a_parent_that_was_killed_before_its_parameters_gets_them(runs):
         client.delete_run(run.info.run_id)
     tags = {"senet.kind": "search", RUN_UID: "u1", "senet.run": "run"}
     made = client.create_run(parent.info.experiment_id, tags=tags)
-    command.sync("run", runs)
+    sync.sync("run", runs)
     _, again, _ = read(runs)
     assert again.info.run_id == made.info.run_id
     assert again.data.params == parent.data.params
@@ -259,7 +257,7 @@ def test_a_damaged_store_is_named_and_can_be_moved_away(runs, monkeypatch, capsy
 def test_a_run_that_was_stopped_is_killed_in_mlflow(runs):
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         ledger.note(UNFINISHED)
-    command.sync("run", runs)
+    sync.sync("run", runs)
     assert read(runs)[1].info.status == "KILLED"
 
 
@@ -268,19 +266,19 @@ def test_a_run_without_a_result_is_sent_too(tmp_path, runs):
         for training in ledger.trainings[:4]:
             ledger.fail(training.uid, reason="diverged", detail="")
         ledger.note(replace(UNFINISHED, uid="u2"))
-    assert command.sync("run", runs).sent == 7
+    assert sync.sync("run", runs).sent == 7
 
 
 def test_a_config_that_is_gone_comes_from_the_ledger(runs):
     before = (runs / "run" / "config.yaml").read_text()
     (runs / "run" / "config.yaml").unlink()
-    command.sync("run", runs)
+    sync.sync("run", runs)
     assert (runs / "run" / "config.yaml").read_text() == before
 
 
 def test_while_a_driver_works_it_does_not_write_beside_it(runs):
     with RunFolder(runs / "run").lock(), pytest.raises(UserError, match="another senet-search works on") as caught:
-        command.sync("run", runs)
+        sync.sync("run", runs)
     assert caught.value.code == 4
 
 
@@ -302,7 +300,7 @@ def test_json_for_machines(runs, monkeypatch, capsys):
 
 
 def test_a_dead_server_is_said_with_its_reason_and_ends_with_4(tmp_path, monkeypatch, capsys):
-    port = mlflow_ui.free_port(21_000)
+    port = free_port(21_000)
     make(RunFolder(tmp_path / "run"), tracking={"uri": f"http://127.0.0.1:{port}"})
     assert status_of(monkeypatch, "sync", "run", "--runs", tmp_path) == 4
     said = capsys.readouterr().err
@@ -313,7 +311,7 @@ def test_a_dead_server_is_said_with_its_reason_and_ends_with_4(tmp_path, monkeyp
 
 def test_a_password_that_was_not_kept_must_be_given_again(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    uri = f"http://me:s3cret@127.0.0.1:{mlflow_ui.free_port(22_000)}"
+    uri = f"http://me:s3cret@127.0.0.1:{free_port(22_000)}"
     make(RunFolder(tmp_path / "run"), tracking={"uri": uri})
     assert status_of(monkeypatch, "sync", "run", "--runs", tmp_path) == 4
     assert "without its password" in capsys.readouterr().err
@@ -329,5 +327,5 @@ def test_a_run_that_is_not_complete_has_the_status_of_its_last_session(runs, end
     (runs / "mlflow.db").unlink()
     with closing(Ledger(runs / "run" / "ledger.sqlite")) as ledger:
         ledger.note(replace(UNFINISHED, session_ended=ended))
-    command.sync("run", runs)
+    sync.sync("run", runs)
     assert read(runs)[1].info.status == status

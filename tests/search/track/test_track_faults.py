@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from search.results import compute as front
+from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
-from search.track import views as mlflow_ui
 from search.track.client import read_children, unreachable
 from search.track.projection import is_told
 from search.track.tracker import Tracker
+from search.track.views import free_port
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 from tests.search.servers import Server
@@ -47,7 +47,7 @@ def track(runs, uri, ledger):
         sending.training(training, ledger.entries[training.architecture])
         waits.append(time.monotonic() - began)
         began = time.monotonic()
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute("run", ledger, Rules(DEFAULT))
     left = sending.close(found, runs, ledger.trainings, status="FINISHED", timeout=3.0)
     return said, left, max(waits)
 
@@ -98,7 +98,7 @@ def test_a_server_in_trouble_is_never_waited_for_and_told_of_once(tmp_path, ledg
 
 def test_a_closed_port_is_told_of_while_the_search_goes_on(tmp_path, ledger):
     said = []
-    sending = tracker(tmp_path, f"http://127.0.0.1:{mlflow_ui.free_port(21_000)}", said)
+    sending = tracker(tmp_path, f"http://127.0.0.1:{free_port(21_000)}", said)
     sending.start()
     sending._thread.join(30)
     assert len(said) == 1
@@ -137,7 +137,7 @@ def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledge
         sending.close(None, tmp_path, ledger.trainings, status="FINISHED", timeout=40)
         assert len(said) == 1
         server.start(f"sqlite:///{tmp_path}/second.db")
-        found = front.compute("run", ledger, Rules(DEFAULT))
+        found = compute("run", ledger, Rules(DEFAULT))
         again = tracker(tmp_path, server.uri, [])
         assert again.rebuild(found, tmp_path, ledger.trainings, ledger.entries, status="FINISHED") == N
         children = read_children(server.uri, tmp_path, experiment="run", run="run", uid="u")

@@ -10,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from search.results import compute as front
-from search.results import history
+from search.results import compute, history
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
-from search.track import projection
-from search.track import views as mlflow_ui
+from search.track import projection, views
 from search.track.client import connect, store_address
 from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
@@ -66,7 +64,7 @@ def track(runs, ledger, *, status="FINISHED", timeout=60.0, history=(), **more):
     tracker.start()
     for training in ledger.trainings:
         tracker.training(training, ledger.entries[training.architecture])
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute.compute("run", ledger, Rules(DEFAULT))
     (runs / "front.csv").write_text(found.to_csv())
     return tracker.close(found, runs, ledger.trainings, status=status, timeout=timeout, history=history)
 
@@ -155,7 +153,7 @@ def test_the_description_of_the_experiment_begins_with_the_verdicts_of_its_searc
     tracker.start()
     tracker.close(None, runs, [], status="KILLED")
     _, experiment, _, _ = read_all(runs)
-    verdict = front.compute("run", ledger, Rules(DEFAULT)).verdict
+    verdict = compute.compute("run", ledger, Rules(DEFAULT)).verdict
     latest, before, *_ = experiment.tags["mlflow.note.content"].split("\n\n")
     assert latest.endswith("**second**: no result yet")
     assert before == f"**first**: {verdict}"
@@ -169,10 +167,10 @@ def test_runs_that_open_one_experiment_at_the_same_time_share_it(runs):
     assert [tracker.close(None, runs, [], status="KILLED") for tracker in trackers] == [[], [], []]
     _, experiment, parents, _ = read_all(runs)
     assert len(parents) == 3
-    views = {name: value for name, value in experiment.tags.items() if name.startswith("mlflow.sharedViewState.")}
+    shown = {name: value for name, value in experiment.tags.items() if name.startswith("mlflow.sharedViewState.")}
     for parent in parents:
-        key = mlflow_ui.view_key(parent.data.tags["senet.run"])
-        assert parent.info.run_id in views[f"mlflow.sharedViewState.{key}"]
+        key = views.view_key(parent.data.tags["senet.run"])
+        assert parent.info.run_id in shown[f"mlflow.sharedViewState.{key}"]
 
 
 def test_what_only_waits_is_not_told(runs, ledger):
@@ -188,7 +186,7 @@ def test_an_architecture_is_represented_by_a_training_that_finished(runs, ledger
     tracker.start()
     for training in trainings:
         tracker.training(training, ledger.entries[training.architecture])
-    tracker.close(front.compute("run", ledger, Rules(DEFAULT)), runs, trainings, status="FINISHED")
+    tracker.close(compute.compute("run", ledger, Rules(DEFAULT)), runs, trainings, status="FINISHED")
     chosen = [c for c in read(runs)[3].values() if c.data.tags.get("senet.representative") == "1"]
     assert [c.info.status for c in chosen] == ["FINISHED", "FINISHED"]
 
@@ -248,7 +246,7 @@ def test_a_child_has_a_dozen_metrics_at_most_and_four_curves(ledger):
     )
     curve = [{"epoch": 1, "seconds": 1.0, "lr": 0.1, **dict.fromkeys(logged, 0.5)}]
     training = replace(ledger.trainings[0], metrics=dict.fromkeys(logged, 0.5), curve=curve)
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute.compute("run", ledger, Rules(DEFAULT))
     numbers = projection.figures(training, entry) | next(projection.judged(found, [training]))[2]
     assert {"gain", "gain_low", "gain_high", "latency_overhead"} < numbers.keys()
     assert len(numbers) <= 12
@@ -301,7 +299,7 @@ def test_the_front_is_a_table_that_is_replaced_when_it_is_sent_again(runs, ledge
         assert track(runs, ledger) == []
     client, experiment, _, _ = read(runs)
     table = client.load_table(experiment.experiment_id, "front_table.json")
-    members = front.compute("run", ledger, Rules(DEFAULT)).members
+    members = compute.compute("run", ledger, Rules(DEFAULT)).members
     assert set(table["id"]) == {point.id for point in members}
     assert len(table) == len(members)
     assert list(table["gain"]) == pytest.approx([p.gain for p in sorted(members, key=lambda point: point.params)])
@@ -317,16 +315,16 @@ def test_the_parent_has_the_hypervolume_as_a_series_that_is_the_same_when_it_is_
     assert len(client.get_metric_history(parent.info.run_id, "hypervolume_low")) == len(steps)
     sizes = client.get_metric_history(parent.info.run_id, "front_size")
     assert [(m.step, m.value) for m in sizes] == [(s.trainings, s.members) for s in steps]
-    assert sizes[-1].value == len(front.compute("run", ledger, Rules(DEFAULT)).members)
+    assert sizes[-1].value == len(compute.compute("run", ledger, Rules(DEFAULT)).members)
 
 
 def test_the_prepared_chart_shows_latency_where_it_was_measured(ledger):
-    found = front.compute("run", ledger, Rules(DEFAULT))
+    found = compute.compute("run", ledger, Rules(DEFAULT))
     assert projection.charted_cost(found) == "params_overhead"
     timed = replace(
         found, points=tuple(replace(point, costs={**point.costs, "latency_overhead": 1.0}) for point in found.points)
     )
-    state = mlflow_ui.view("abc", projection.charted_cost(timed))
+    state = views.view("abc", projection.charted_cost(timed))
     assert state["compareRunCharts"][0]["xaxis"]["key"] == "latency_overhead"
     assert "metrics.`latency_overhead`" in state["selectedColumns"]
 
@@ -348,7 +346,7 @@ def test_artifacts_lie_beside_the_runs_wherever_the_command_was_typed(runs, ledg
 def test_a_dead_server_costs_seconds_and_is_told_once(runs, ledger):
     began = time.monotonic()
     said = []
-    assert track(runs, ledger, uri=f"http://127.0.0.1:{mlflow_ui.free_port(20_000)}", say=said.append) == []
+    assert track(runs, ledger, uri=f"http://127.0.0.1:{views.free_port(20_000)}", say=said.append) == []
     assert len(said) == 1
     assert "127.0.0.1" in said[0]
     assert time.monotonic() - began < 60
@@ -369,13 +367,13 @@ def test_precedence_of_the_store(tmp_path, monkeypatch):
 
 
 def test_the_ui_listens_on_this_machine_only(tmp_path):
-    argv, env = mlflow_ui.ui_command("sqlite:///x", tmp_path, 5001)
+    argv, env = views.ui_command("sqlite:///x", tmp_path, 5001)
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
     assert argv[argv.index("--allowed-hosts") + 1] == "localhost:5001,127.0.0.1:5001"
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
 def test_the_link_opens_on_the_prepared_view():
-    link = mlflow_ui.link("http://127.0.0.1:5000", "7", "digits-2")
+    link = views.link("http://127.0.0.1:5000", "7", "digits-2")
     assert link.startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=senet-digits-2&")
-    assert mlflow_ui.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"
+    assert views.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"

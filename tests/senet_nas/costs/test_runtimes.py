@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from senet_nas.costs import runtimes as latency
-from senet_nas.costs.runtimes import forward, training_step
+from senet_nas.costs.runtimes import RUNTIMES, fingerprint, forward, threads, training_step
 from senet_nas.costs.timing import compare
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
@@ -62,17 +61,17 @@ def test_what_cannot_be_measured_here_is_refused(spec, word):
 
 def test_threads_are_given_back():
     before = torch.get_num_threads()
-    with latency.threads(2):
+    with threads(2):
         assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == before
 
 
 def test_every_runtime_of_the_config_is_there():
-    assert set(latency.RUNTIMES) == set(LatencySpec.__annotations__["runtime"].__args__)
+    assert set(RUNTIMES) == set(LatencySpec.__annotations__["runtime"].__args__)
 
 
 def test_milliseconds_come_with_what_they_were_measured_on():
-    found = latency.fingerprint(LatencySpec(batch=8, device="cpu"))
+    found = fingerprint(LatencySpec(batch=8, device="cpu"))
     assert found["batch"] == 8
     assert found["name"]
     assert {"device", "threads", "dtype", "runtime", "torch"} <= set(found)

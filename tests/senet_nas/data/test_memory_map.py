@@ -16,7 +16,7 @@ from senet_nas.data import image_folder, memory_map, shared
 from senet_nas.data.batches import batches
 from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
-from senet_nas.training import evaluate as evaluation
+from senet_nas.training import evaluate
 from spaces import UserError
 from tests.senet_nas.recipes import OPTIONS
 
@@ -87,12 +87,12 @@ def test_a_training_is_the_same_and_workers_map_the_same_files(
 ) -> None:
     spec = DataSpec(path=str(root), image_size=SIDE, streaming="never")
     task = Task(spec, Recipe(epochs=2, batch_size=32))
-    alone = [*evaluation.evaluate("cifar_resnet8/-/-/-", Seed(0), task)]
-    shared = evaluation.share(replace(task, data=replace(spec, streaming="always")), tmp_path)
+    alone = [*evaluate.evaluate("cifar_resnet8/-/-/-", Seed(0), task)]
+    shared = evaluate.share(replace(task, data=replace(spec, streaming="always")), tmp_path)
     assert not list(tmp_path.iterdir())  # no second copy
     assert Path(str(shared.images)).is_dir()
-    monkeypatch.setattr(evaluation, "load", None)  # nothing but the files is read
-    together = [*evaluation.evaluate("cifar_resnet8/-/-/-", Seed(0), shared)]
+    monkeypatch.setattr(evaluate, "load", None)  # nothing but the files is read
+    together = [*evaluate.evaluate("cifar_resnet8/-/-/-", Seed(0), shared)]
     assert [r.metrics["train_loss"] for r in alone] == [r.metrics["train_loss"] for r in together]
     assert alone[-1].correct == together[-1].correct
 

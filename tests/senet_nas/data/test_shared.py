@@ -12,7 +12,7 @@ from PIL import Image
 from senet_nas.data import shared
 from senet_nas.data.load import load
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
-from senet_nas.training import evaluate as evaluation
+from senet_nas.training import evaluate
 
 TASK = Task(DataSpec(dataset="digits", train=200, validation=100), Recipe(epochs=1, batch_size=64))
 KEY = "cifar_resnet8/-/-/-"
@@ -41,16 +41,16 @@ def test_the_images_are_mapped_not_copied(tmp_path):
 
 
 def test_a_training_on_shared_images_is_the_same(tmp_path, monkeypatch):
-    (alone,) = evaluation.evaluate(KEY, Seed(0), TASK)
-    shared = evaluation.share(TASK, tmp_path)
-    monkeypatch.setattr(evaluation, "load", None)  # nothing but the file is read
-    (together,) = evaluation.evaluate(KEY, Seed(0), shared)
+    (alone,) = evaluate.evaluate(KEY, Seed(0), TASK)
+    shared = evaluate.share(TASK, tmp_path)
+    monkeypatch.setattr(evaluate, "load", None)  # nothing but the file is read
+    (together,) = evaluate.evaluate(KEY, Seed(0), shared)
     assert together.correct == alone.correct
     assert together.metrics["train_loss"] == alone.metrics["train_loss"]
 
 
 def test_without_room_every_worker_reads_the_images_itself(tmp_path, caplog):
-    assert evaluation.share(TASK, tmp_path / "missing") == TASK
+    assert evaluate.share(TASK, tmp_path / "missing") == TASK
     assert "reads the images itself" in caplog.text
     assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from senet_nas.export.bundle import export
 from senet_nas.export.forms import ONNX_TOLERANCE
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import BACKBONES, usual
 from senet_nas.network.build import build, sites
 from spaces.placements import place
 
@@ -69,7 +69,7 @@ print(json.dumps({name: [(y - expected).abs().max().item(), torch.equal(y.argmax
 
 def taken_home(backbone: str, where: Path) -> Path:
     """An export of a backbone with SE at every site, beside inputs in a batch of five and the logits for them."""
-    channels, side = backbones.usual(backbone).channels, FAMILIES[backbone]
+    channels, side = usual(backbone).channels, FAMILIES[backbone]
     shape = (channels, side) if backbone.startswith("signal") else (channels, side, side)
     listed = sites(backbone)
     position = next(iter(listed[0].channels))
@@ -101,9 +101,9 @@ def agrees(python: str | Path, folder: Path, blocked: Sequence[str] = ()) -> flo
 
 
 def test_there_is_a_network_of_every_family() -> None:
-    files = {backbones.BACKBONES[name].file for name in FAMILIES if name in backbones.BACKBONES}
+    files = {BACKBONES[name].file for name in FAMILIES if name in BACKBONES}
     assert files | {"cifar_resnet", "cifar_preact_resnet", "signal_resnet"} == {
-        backbone.file for backbone in backbones.BACKBONES.values()
+        backbone.file for backbone in BACKBONES.values()
     }
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from senet_nas.export.source import source
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import names
 from senet_nas.network.build import build, skeleton
 from senet_nas.network.squeeze_excitation import WithOutput
 from tests.senet_nas.covering import covering
@@ -62,7 +62,7 @@ def test_source_computes_the_same_to_the_last_bit(backbone: str) -> None:
         assert torch.equal(other(x_NCHW), network(x_NCHW))
 
 
-@pytest.mark.parametrize("backbone", backbones.names())
+@pytest.mark.parametrize("backbone", names())
 def test_every_backbone_has_a_source(backbone: str) -> None:
     network = skeleton(backbone, in_channels=1, num_classes=5)
     with torch.device("meta"):

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import names
 from senet_nas.network.published import NETWORKS
 from tests.senet_nas.golden import of_backbone, of_network
 
 if __name__ == "__main__":
     found = {
-        "backbones": {name: of_backbone(name) for name in backbones.names()},
+        "backbones": {name: of_backbone(name) for name in names()},
         "networks": {name: of_network(name) for name in NETWORKS},
     }
     rows = [

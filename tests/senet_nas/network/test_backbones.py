@@ -7,14 +7,13 @@ from torch import nn
 
 from senet_nas.costs.overhead import made_for
 from senet_nas.network.backbones import stock
-from senet_nas.network.backbones import table as backbones
-from senet_nas.network.backbones.table import BACKBONES
+from senet_nas.network.backbones.table import BACKBONES, check, names
 from senet_nas.network.build import build, sites, skeleton, units
 from senet_nas.network.squeeze_excitation import Slot
 from spaces import UserError
 from spaces.spec import Position
 
-NAMES = backbones.names()
+NAMES = names()
 TORCHVISION = [name for name in NAMES if name in torchvision.models.list_models(module=torchvision.models)]
 SAMPLE = (
     "resnet18",
@@ -35,7 +34,7 @@ POSITIONS = set(get_args(Position))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_name_is_a_network_with_slots(name: str) -> None:
-    network = skeleton(backbones.check(name), in_channels=2, num_classes=7)
+    network = skeleton(check(name), in_channels=2, num_classes=7)
     x = torch.empty(2, 2, *[96] * made_for(network), device="meta")
     assert network.eval()(x).shape == (2, 7)
     for _, _, unit in units(network):
@@ -122,7 +121,7 @@ def test_shortcut_of_small_image_networks_strides_and_pads_with_zeros() -> None:
 )
 def test_a_wrong_name_says_what_is_right(name: str, message: str, hint: str) -> None:
     with pytest.raises(UserError) as caught:
-        backbones.check(name)
+        check(name)
     assert message in caught.value.message
     assert hint in caught.value.hint
     assert caught.value.key == "model.backbone"
@@ -141,7 +140,7 @@ def test_a_wrong_name_says_what_is_right(name: str, message: str, hint: str) -> 
     ],
 )
 def test_members_of_a_family_need_not_be_listed(name: str) -> None:
-    assert backbones.check(name) == name
+    assert check(name) == name
 
 
 @pytest.mark.parametrize(

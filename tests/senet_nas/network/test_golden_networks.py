@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from senet_nas.costs.overhead import price_list
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones.table import names
 from senet_nas.network.build import sites
 from senet_nas.network.published import NETWORKS, find
 from spaces import UserError
@@ -33,13 +33,11 @@ GFLOPS = {
 
 
 def test_the_golden_file_holds_every_name() -> None:
-    assert list(GOLDEN["backbones"]) == list(backbones.names())
+    assert list(GOLDEN["backbones"]) == list(names())
     assert list(GOLDEN["networks"]) == list(NETWORKS)
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=slow) for name in backbones.names()]
-)
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=slow) for name in names()])
 def test_backbone_is_the_golden_one(name: str) -> None:
     assert json.loads(json.dumps(of_backbone(name))) == GOLDEN["backbones"][name]
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from senet_nas.network import warm_start
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from senet_nas.network.build import build, sites
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
@@ -132,7 +132,7 @@ def test_pretrained_weights_are_those_of_torchvision_with_se_that_changes_nothin
     num_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = drawn(build(Architecture.plain("resnet18", 8)))
-    monkeypatch.setattr(backbones, "pretrained", lambda name: dict(theirs.state_dict()))
+    monkeypatch.setattr(table, "pretrained", lambda name: dict(theirs.state_dict()))
     architecture = with_se("resnet18", spelt("avg", "fc4", "sigmoid", "pre_addition"))
     network = build(architecture, num_classes=num_classes, block_seed=3)
     head = network.fc.weight.clone()
@@ -147,7 +147,7 @@ def test_pretrained_weights_are_those_of_torchvision_with_se_that_changes_nothin
 
 def test_pretrained_weights_for_colour_do_not_fit_grey_images(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = build(Architecture.plain("resnet18", 8)).state_dict()
-    monkeypatch.setattr(backbones, "pretrained", lambda name: theirs)
+    monkeypatch.setattr(table, "pretrained", lambda name: theirs)
     plain = Architecture.plain("resnet18", 8)
     with pytest.raises(UserError, match=r"conv1.weight is \(64, 3, 7, 7\) there and \(64, 1, 7, 7\) here") as caught:
         warm_start.apply(build(plain, in_channels=1), plain, "pretrained", IMAGE)
@@ -156,7 +156,7 @@ def test_pretrained_weights_for_colour_do_not_fit_grey_images(monkeypatch: pytes
 
 def test_only_torchvision_has_pretrained_weights() -> None:
     with pytest.raises(UserError, match="no pretrained weights of `cifar_resnet8`") as caught:
-        backbones.pretrained(SMALL)
+        table.pretrained(SMALL)
     assert caught.value.key == "model.init"
 
 
@@ -166,5 +166,5 @@ def test_weights_that_cannot_be_downloaded_say_where_they_may_lie(monkeypatch: p
 
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
     with pytest.raises(UserError, match="no route to host") as caught:
-        backbones.pretrained("resnet18")
+        table.pretrained("resnet18")
     assert "TORCH_HOME" in caught.value.hint

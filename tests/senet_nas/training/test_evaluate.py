@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
-from senet_nas.training import checkpoint as checkpoints
-from senet_nas.training import evaluate as evaluation
-from senet_nas.training.evaluate import evaluate
+from senet_nas.training import checkpoint
+from senet_nas.training.evaluate import evaluate, images, prepare, save
+from senet_nas.training.evaluate import test_accuracy as accuracy_on_the_test_set
 from senet_nas.training.validate import validate
 from spaces import failpoints
 from tests.senet_nas.recipes import OPTIONS
@@ -59,7 +59,7 @@ def test_weights_are_those_that_were_validated(tmp_path):
     *_, last = evaluate(SE, Seed(0), TASK, weights=path)
     model = build(SE, in_channels=1, num_classes=10)
     model.load_state_dict(load_file(path))
-    data = evaluation.prepare(TASK)
+    data = prepare(TASK)
     assert validate(model, data.x_val, data.y_val, data).accuracy == last.metrics["val_accuracy"]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -67,19 +67,19 @@ def test_weights_are_those_that_were_validated(tmp_path):
 def test_the_test_set_is_another(tmp_path):
     path = tmp_path / "model.safetensors"
     list(evaluate(SE, Seed(0), TASK, weights=path))
-    found = evaluation.test_accuracy(SE, path, TASK)
+    found = accuracy_on_the_test_set(SE, path, TASK)
     assert found["n"] == 359
     assert 0 < found["accuracy"] <= 100
 
 
 def test_data_are_loaded_once_in_a_process():
-    assert evaluation.prepare(TASK) is evaluation.prepare(TASK)
+    assert prepare(TASK) is prepare(TASK)
 
 
 def test_threads_are_what_the_task_says():
-    evaluation.prepare(Task(TASK.data, TASK.recipe, threads=2))
+    prepare(Task(TASK.data, TASK.recipe, threads=2))
     assert torch.get_num_threads() == 2
-    evaluation.prepare(TASK)
+    prepare(TASK)
     assert torch.get_num_threads() == 1
 
 
@@ -88,7 +88,7 @@ LONG = replace(TASK, recipe=Recipe(epochs=4, batch_size=64))
 
 def slow():
     """A clock by which every epoch is long enough for a checkpoint."""
-    return itertools.count(0, checkpoints.CHECKPOINT_SECONDS).__next__
+    return itertools.count(0, checkpoint.CHECKPOINT_SECONDS).__next__
 
 
 def begun(folder, epochs, *, clock=None, **arguments):
@@ -123,7 +123,7 @@ def test_interrupted_and_taken_up_it_ends_bit_for_bit_the_same(tmp_path, uninter
 def test_the_whole_curve_is_beside_the_state(tmp_path, uninterrupted):
     begun(tmp_path, 1)
     begun(tmp_path, 2)
-    curve = checkpoints.curve(tmp_path)
+    curve = checkpoint.curve(tmp_path)
     assert [epoch["epoch"] for epoch in curve] == [1, 2, 3]
     assert [epoch["val_accuracy"] for epoch in curve] == [r.metrics["val_accuracy"] for r in uninterrupted[0][:3]]
 
@@ -136,7 +136,7 @@ def test_nothing_is_saved_after_the_last_epoch_and_the_checkpoint_stays_for_the_
 def test_it_is_saved_at_intervals_of_training(tmp_path):
     seconds = iter([0.0, 6.0, 12.0, 12.5, 22.0])  # start; after the first and the second epoch; saved; after the third
     begun(tmp_path, 3, clock=seconds.__next__)
-    assert len(checkpoints.curve(tmp_path)) == 2
+    assert len(checkpoint.curve(tmp_path)) == 2
     assert next(seconds, None) is None
 
 
@@ -174,12 +174,12 @@ def test_weights_are_saved_whole_or_not_at_all(tmp_path):
     """A disk that fills between writing and renaming leaves the earlier file, and nothing beside it."""
     path = tmp_path / "model.safetensors"
     model = build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10)
-    evaluation.save(model, path)
+    save(model, path)
     before = path.read_bytes()
     failpoints.arm("within_model.safetensors:1:full")
     try:
         with pytest.raises(OSError, match="No space left"):
-            evaluation.save(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10, block_seed=1), path)
+            save(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10, block_seed=1), path)
     finally:
         failpoints.arm("")
     assert path.read_bytes() == before
@@ -189,8 +189,8 @@ def test_weights_are_saved_whole_or_not_at_all(tmp_path):
 def test_a_process_reads_its_images_once(monkeypatch):
     """However the arguments are given: the driver asks with two of them, a worker with all four."""
     reads = []
-    monkeypatch.setattr(evaluation, "load", lambda spec, *, base: reads.append(base))
+    monkeypatch.setattr("senet_nas.training.evaluate.load", lambda spec, *, base: reads.append(base))
     spec = DataSpec(dataset="digits", split_seed=77)
-    evaluation.images(spec, "here")
-    evaluation.images(spec, "here", None, None)
+    images(spec, "here")
+    images(spec, "here", None, None)
     assert reads == ["here"]

@@ -17,7 +17,7 @@ import pytest
 from search.config import ConfigError, Experiment
 from search.doctor.diagnosis import examine
 from search.execute import environment
-from search.execute.ray import cluster as joined
+from search.execute.ray.cluster import Needs, differences
 from search.state import result_files
 from search.state.ledger import Ledger
 from search.state.records import Assignment, Outcome
@@ -74,20 +74,20 @@ def test_addresses_that_are_refused_with_what_to_do_instead(address, says):
 
 def test_versions_that_differ_are_named():
     found = {"torch": "2.1", "ray": "2.60"}
-    told = joined.differences(found, {"torch": "2.2", "ray": "2.60", "python": "3.12"})
+    told = differences(found, {"torch": "2.2", "ray": "2.60", "python": "3.12"})
     assert told == ["torch 2.1 (here 2.2)", "python missing (here 3.12)"]
-    assert joined.differences(found, found) == []
+    assert differences(found, found) == []
 
 
 def test_a_node_says_what_it_lacks_and_whether_it_sees_the_folder_of_the_run(tmp_path):
     lock = tmp_path / "lock"
     lock.write_text("pid 1")
     here = environment.versions()
-    needs = joined.Needs(here, (tmp_path,), (lock, "pid 1"))
+    needs = Needs(here, (tmp_path,), (lock, "pid 1"))
     assert (needs.lacking(), needs.is_shared()) == ("", True)
     lock.write_text("pid 2")  # a folder of the same name, of another driver
     assert not needs.is_shared()
-    apart = joined.Needs({**here, "ray": "0"}, (tmp_path / "data",), (tmp_path / "none", ""), "file:///proc/none")
+    apart = Needs({**here, "ray": "0"}, (tmp_path / "data",), (tmp_path / "none", ""), "file:///proc/none")
     says = apart.lacking().split(", ")
     assert says[:2] == [f"ray {here['ray']} (here 0)", f"no {tmp_path / 'data'}"]
     assert says[2].startswith("cannot use file:///proc/none")
