@@ -243,7 +243,8 @@ def tests_of_file(reach: Reached, fault: Fault) -> list[str]:
 
 def acts_when_imported(reach: Reached, fault: Fault) -> bool:
     """Whether a fault may act before the first test: outside of functions, or in one that no test calls."""
-    return not fault.is_in_function or not tests_of(reach, fault)
+    is_called = any([fault.file, fault.function] in places for _, places in reach.values())
+    return not fault.is_in_function or not is_called
 
 
 def _quickest(reach: Reached, fault: Fault, is_reached: Callable[[list[Place]], bool]) -> list[str]:

@@ -1,6 +1,8 @@
 import shutil
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from search.state import ledger
 from search.state.facts import ConfirmationFact, Facts, Sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
-from spaces import UserError
+from spaces import UserError, failpoints
 from spaces.architecture import Architecture
 
 FIRST = Path(__file__).parents[1] / "fixtures" / "ledger-1.sqlite"
@@ -186,3 +188,33 @@ def test_every_running_training_tells_how_far_it_is(path, monkeypatch):
             mine.progress(training.uid, epoch)
         now[0] += 0.6
     assert [t.epoch for t in mine.trainings] == [3, 3]
+
+
+@pytest.mark.parametrize(("place", "is_kept"), [("before", False), ("within", False), ("after", True)])
+def test_a_write_may_be_stopped_before_within_and_after_its_transaction(path, place, is_kept):
+    """The kill tests end the process there."""
+    ledger = filled(path)
+    failpoints.arm(f"{place}_plan:1:full")
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            ledger.plan([(ledger.entries[0], Seed(7))], role="search", origin="sampler")
+    finally:
+        failpoints.arm("")
+    ledger.close()
+    assert len(Ledger(path, read_only=True).trainings) == 2 + is_kept
+
+
+def test_a_training_of_an_architecture_that_was_never_entered_is_refused(path):
+    ledger = filled(path)
+    unknown = replace(ledger.entries[0], number=99)
+    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+        ledger.plan([(unknown, Seed(0))], role="search", origin="sampler")
+    assert len(ledger.trainings) == 2
+
+
+def test_threads_of_a_driver_share_the_ledger(path):
+    ledger = filled(path)
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(ledger.start, ledger.trainings[0].uid).result()
+    assert ledger.trainings[0] == training
+    assert training.state == "running"

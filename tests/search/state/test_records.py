@@ -31,3 +31,12 @@ def test_a_new_training_has_nothing_yet():
     assert (training.started, training.ended, training.reason, training.detail) == (None, None, "", "")
     assert (dict(training.metrics), list(training.curve), training.correct, training.weights) == ({}, [], None, "")
     assert (Outcome().failure, Outcome().correct, Progress(1).accuracy) == ("", None, None)
+
+
+def test_what_is_long_is_not_shown_by_repr():
+    ledger = Ledger(":memory:")
+    (plain,) = ledgers.enter(ledger, [0.0])
+    (training,) = ledger.plan([(plain, Seed(0))], role="search", origin="sampler", proposal=[{"params": {}}])
+    assert "proposal" not in repr(training)
+    assert "correct" not in repr(training)
+    assert "origin" in repr(training)
