@@ -9,6 +9,7 @@ from search.exporting.choice_card import about, card
 from search.exporting.exported_choice import ExportedChoice, median_training
 from search.results import selection
 from search.results.result import Point
+from search.setup.code_identity import check_run
 from search.setup.experiment_setup import validation
 from search.setup.opened_run import open_run
 from search.state import result_files, run_folder
@@ -104,6 +105,7 @@ def export(
     """
     with open_run(run, runs) as opened:
         point = selection.choose(opened.front, pick, limits)
+        check_run(opened)
         choice = ExportedChoice(opened, point, median_training(point, opened))
     exported = _write(choice, to or opened.folder.export / point.id, onnx=onnx, force=force)
     if register is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
+from search.execute import foreign_packages
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -214,6 +215,12 @@ def _untracked(case: Case) -> str:
     return _busy(case) or ("" if is_embedded(uri) else "tracked on a server")
 
 
+def _shared_names(case: Case) -> Findings:
+    """Another distribution with a package called as ours: the next installation may replace our files."""
+    if risk := foreign_packages.at_risk():
+        yield risk, foreign_packages.REMEDY
+
+
 CHECKS = (
     Check("I1", "every result on disk is in the ledger, or will be", _known, _busy, _arrived),
     Check("I2", "numbers have no gaps, uids are unique", _numbered),
@@ -224,6 +231,7 @@ CHECKS = (
     Check("I8", "MLflow says what the ledger says", _tracked, _untracked),
     Check("I9", "front.json is the front of the ledger", _front_written, _unfinished),
     Check("I10", "no half-written files", _tidy, _busy),
+    Check("I11", "no other distribution owns our packages", lambda case: iter(()), note=_shared_names),
 )
 
 

@@ -11,7 +11,7 @@ from search.planning.optuna_study import Proposer
 from search.report.live import Live
 from search.running.listeners import MlflowListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
-from search.setup import latency_setup
+from search.setup import code_identity, latency_setup
 from search.setup.experiment_setup import Prepared, early_stopping
 from search.setup.opened_run import rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
@@ -45,6 +45,8 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     Raises UserError if the data are not those of the run, or latency is an objective and cannot be predicted.
     """
     check_same_data(prepared, ledger)
+    has_results = any(training.state == "finished" for training in ledger.trainings)
+    code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
     prepared = latency_setup.predicted(prepared, ledger, watcher.say)
     facts = run_facts(prepared)
     uri = store_address(prepared.experiment.tracking.uri, place.path.parent)
@@ -73,6 +75,8 @@ def run_facts(prepared: Prepared) -> Facts:
         versions=environment.versions(),
         machine=environment.machine(),
         git=GitFact(**environment.git_state(experiment.base)),
+        network_code=prepared.code.network_code,
+        evaluator_code=prepared.code.evaluator_code,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from search.setup import own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
-from search.state.facts import DataFact
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Task
@@ -43,6 +43,7 @@ class Prepared:
     slots: Slots
     device: str
     data: DataFact | None = None
+    code: Facts = field(default_factory=Facts)
 
     @property
     def images(self) -> DataFact:
@@ -160,7 +161,8 @@ def _prepare(experiment: Experiment) -> Prepared:
         image_size=data.image_size,
         dimensions=len(data.shape) - 1,
     )
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data))
+    code = own_code.facts(experiment, space, data, evaluate)
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code)
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:

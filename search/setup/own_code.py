@@ -5,6 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
+from search.execute.evaluator import Evaluator
+from search.execute.user_function import UserFunction
+from search.setup import code_identity
+from search.state.facts import Facts
 from senet_nas.network.backbones import table as backbones
 from spaces.placements import baselines
 from spaces.space import Space
@@ -30,6 +34,16 @@ def check_network(experiment: Experiment, space: Space, data: Any) -> None:
         network = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
         own_output.check(network, target, data.shape, data.num_classes)
         _check_export(network, architecture, data)
+
+
+def facts(experiment: Experiment, space: Space, data: Any, evaluate: Evaluator) -> Facts:
+    """The identity of the user's code in an experiment: of a network that we train, or of the evaluator."""
+    if isinstance(evaluate, UserFunction):
+        return Facts(evaluator_code=code_identity.of_function(evaluate.target, evaluate.function))
+    if experiment.evaluate != "train":
+        return Facts()
+    found = code_identity.of_network(space.backbone, len(space.sites), data.shape, data.num_classes)
+    return Facts(network_code=found)
 
 
 def _check_export(network: "nn.Module", architecture: "Architecture", data: Any) -> None:

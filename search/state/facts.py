@@ -67,6 +67,24 @@ class GitFact:
 
 
 @dataclass(frozen=True)
+class CodeFact:
+    """Code of the user, a network's function or an evaluator, as it was when the run was begun.
+
+    ``source`` and ``code``: SHA-256 of its module's file, and of the code in it without comments and docstrings.
+    Of a network: ``shapes`` of plain's state dict, ``outputs`` for a fixed input and seed (empty if they vary), and the
+    version of ``torch``. Of an evaluator: its ``signature``.
+    """
+
+    target: str
+    source: str
+    code: str
+    shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    outputs: tuple[float, ...] = ()
+    torch: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True)
 class Sizes:
     """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh seed blocks."""
 
@@ -188,6 +206,8 @@ class Facts:
     versions: Mapping[str, str] | None = None
     machine: str | None = None
     git: GitFact | None = None
+    network_code: CodeFact | None = None
+    evaluator_code: CodeFact | None = None
     latency_model: LatencyModelFact | None = None
     latency: Mapping[str, Mapping[str, float]] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None

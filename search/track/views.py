@@ -57,12 +57,12 @@ def link(server: str, experiment: str, run: str) -> str:
 def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a light MLflow server on this machine only."""
     hosts = f"localhost:{port},127.0.0.1:{port}"
-    argv = [sys.executable, "-m", "mlflow", "server"]
+    argv = [sys.executable, "-P", "-m", "mlflow", "server"]
     argv += ["--backend-store-uri", uri]
     argv += ["--default-artifact-root", (runs.resolve() / "mlartifacts").as_uri()]
     argv += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts]
     argv += ["--workers", "1"]
-    return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
 
 
 def free_port(preferred: int) -> int:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from search.state.facts import (
+    CodeFact,
     Completion,
     ConfirmationFact,
     DataFact,
@@ -61,6 +62,20 @@ STORED = {
     "versions": ({"torch": "2"}, {"torch": "2"}),
     "machine": ("x86_64", "x86_64"),
     "git": (GitFact("c0ffee", True, "main"), {"commit": "c0ffee", "dirty": True, "branch": "main"}),
+    "network_code": (
+        CodeFact("mine:net", "5a", "c0", {"head.bias": (10,)}, (0.5,), "2.12"),
+        {
+            "target": "mine:net", "source": "5a", "code": "c0", "shapes": {"head.bias": [10]}, "outputs": [0.5],
+            "torch": "2.12", "signature": "",
+        },
+    ),
+    "evaluator_code": (
+        CodeFact("mine:score", "5a", "c0", signature="(a, s)"),
+        {
+            "target": "mine:score", "source": "5a", "code": "c0", "shapes": {}, "outputs": [], "torch": "",
+            "signature": "(a, s)",
+        },
+    ),
     "latency_model": (
         LatencyModelFact((1,), {"avg": 1.0}, 9.0, 0.1, 0.9, 64, {"name": "cpu"}),
         {

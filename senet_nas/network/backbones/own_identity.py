@@ -1,0 +1,36 @@
+"""What makes a network of the user's own the same network: its shapes and its behaviour, measured in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+# Numbers that are kept of each output.
+_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Measured:
+    """``shapes``: of the state dict by name. ``outputs``: numbers that follow from weights, layers and seed."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    outputs: tuple[float, ...]
+
+
+def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
+    """What a network does with a fixed input (C, ...) under a fixed seed. The network is changed by it.
+
+    In evaluation and, before that, in training mode, where dropout and normalisation show.
+    """
+    x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        trained = network.train()(x)
+        evaluated = network.eval()(x)
+    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    return Measured(shapes, (*_numbers(trained), *_numbers(evaluated)))
+
+
+def _numbers(logits_NK: Tensor) -> list[float]:
+    return [float(value) for value in logits_NK.flatten()[:_KEPT].double()]

@@ -1,0 +1,135 @@
+"""Code of the user is part of a run's identity (fault 5): what changed in behaviour is refused, another text is not."""
+
+import sys
+
+import pytest
+
+from search.setup import code_identity
+from search.state.facts import CodeFact, Facts, decode, encode
+from senet_nas import user_code
+from senet_nas.network.build import sites
+from spaces.errors import BAD_INPUT, UserError
+
+NET = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, channels, classes):
+        super().__init__()
+        self.stem = nn.Conv2d(channels, 8, 3)
+        self.act = nn.ReLU()
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        return self.head(self.act(self.stem(x)).mean((2, 3)))
+
+
+def net(in_channels, num_classes):
+    return Net(in_channels, num_classes)
+
+
+def score(architecture, seed):
+    return 90.0
+"""
+BACKBONE = "minenet:net@stem"
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Writes the module with texts replaced, and returns the facts of its code."""
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.chdir(tmp_path)
+    user_code.look_in(tmp_path)
+
+    def write(*changes):
+        text = NET
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        (tmp_path / "minenet.py").write_text(text)
+        sys.modules.pop("minenet", None)
+        sys.dont_write_bytecode, kept = True, sys.dont_write_bytecode
+        sites.cache_clear()
+        try:
+            function = user_code.function("minenet:score", key="evaluate", hint="")
+            return Facts(
+                network_code=code_identity.of_network(BACKBONE, 1, (1, 8, 8), 10),
+                evaluator_code=code_identity.of_function("minenet:score", function),
+            )
+        finally:
+            sys.dont_write_bytecode = kept
+
+    yield write
+    sys.modules.pop("minenet", None)
+    sites.cache_clear()
+
+
+def only(name, facts):
+    return Facts(**{name: getattr(facts, name)})
+
+
+CHANGED = {
+    "activation": ("network_code", [("nn.ReLU", "nn.Sigmoid")], "another output"),
+    "width": (
+        "network_code",
+        [("Conv2d(channels, 8", "Conv2d(channels, 9"), ("Linear(8", "Linear(9")],
+        "stem.weight was",
+    ),
+    "dropout, which evaluation does not show": ("network_code", [("nn.ReLU()", "nn.Dropout(0.3)")], "another output"),
+    "name of a layer": ("network_code", [("self.head", "self.last")], "head.weight was (10, 8), is missing"),
+    "result of an evaluator": ("evaluator_code", [("90.0", "91.0")], "source was changed"),
+    "arguments of an evaluator": ("evaluator_code", [("(architecture, seed)", "(architecture, seed, k=1)")], "k=1"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_what_changes_results_is_refused_with_what_changed(written, case):
+    name, changes, part = CHANGED[case]
+    before = only(name, written())
+    with pytest.raises(UserError) as caught:
+        code_identity.check_same(before, only(name, written(*changes)), has_results=True, say=pytest.fail)
+    assert part in caught.value.message
+    assert "--new" in caught.value.hint
+    assert caught.value.code == BAD_INPUT
+
+
+def test_another_text_of_the_same_behaviour_is_a_caution(written):
+    before = written()
+    said = []
+    now = written(("def net", "# a comment\ndef net"))
+    code_identity.check_same(before, now, has_results=True, say=said.append)
+    assert len(said) == 2
+    assert all("another source" in text for text in said)
+
+
+def test_the_same_code_says_nothing_and_runs_without_results_or_facts_may_begin_with_any(written):
+    before, same, other = written(), written(), written(("nn.ReLU", "nn.Tanh"))
+    code_identity.check_same(before, same, has_results=True, say=pytest.fail)
+    code_identity.check_same(before, other, has_results=False, say=pytest.fail)
+    code_identity.check_same(Facts(), other, has_results=True, say=pytest.fail)
+
+
+def test_weights_drawn_by_numpy_or_python_are_the_same_again(written):
+    bias = "random.random() + numpy.random.rand()"
+    drawn = [
+        ("return Net(", "import random, numpy\n    net = Net("),
+        ("classes)\n\n\ndef score", f"classes)\n    net.head.bias.data += {bias}\n    return net\n\n\ndef score"),
+    ]
+    first, again = written(*drawn), written(*drawn)
+    assert first.network_code.outputs
+    code_identity.check_same(first, again, has_results=True, say=pytest.fail)
+
+
+def test_a_function_that_never_repeats_itself_is_compared_by_its_source(written):
+    drawn = ("return Net(", "import os, torch\n    torch.manual_seed(int.from_bytes(os.urandom(4)))\n    return Net(")
+    first, again = written(drawn), written(drawn)
+    assert first.network_code.outputs == ()
+    code_identity.check_same(first, again, has_results=True, say=pytest.fail)
+    with pytest.raises(UserError, match="source was changed"):
+        code_identity.check_same(first, written(drawn, ("nn.ReLU", "nn.Tanh")), has_results=True, say=pytest.fail)
+
+
+def test_the_fact_survives_the_ledger(written):
+    fact = written().network_code
+    assert decode(CodeFact, encode(fact)) == fact
