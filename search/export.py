@@ -10,8 +10,8 @@ from search.exporting.exported_choice import ExportedChoice, median_training
 from search.results import selection
 from search.results.result import Point
 from search.setup.code_identity import check_run
-from search.setup.experiment_setup import validation
 from search.setup.opened_run import open_run
+from search.setup.validation_images import ValidationImages, validation_images
 from search.state import result_files, run_folder
 from search.track.client import store_address
 
@@ -27,6 +27,7 @@ class Exported:
     ``differences``: the largest difference of its logits from the trained network. ``accuracy``: on the validation set,
     in percent; ``caution`` says why it is missing, if it is. ``latency``: its time beside the same form of plain.
     ``left_out`` says why a network of the user's lacks a form.
+    ``read``: how many validation files ``predict.py`` read as the training did.
     """
 
     point: Point
@@ -38,6 +39,7 @@ class Exported:
     latency: "dict[str, Comparison]" = field(default_factory=dict)
     caution: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    read: int = 0
     registered: "Registered | None" = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,7 +79,8 @@ class Exported:
         if not self.accuracy:
             return f"caution: not tried on the data: {self.caution}"
         tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
-        return f"Accuracy on the validation set: {tried}"
+        files = f"; predict.py reads {self.read} of its files as the training did" if self.read else ""
+        return f"Accuracy on the validation set: {tried}{files}"
 
     def _registered_lines(self) -> list[str]:
         made = self.registered
@@ -107,17 +110,19 @@ def export(
         point = selection.choose(opened.front, pick, limits)
         check_run(opened)
         choice = ExportedChoice(opened, point, median_training(point, opened))
-    exported = _write(choice, to or opened.folder.export / point.id, onnx=onnx, force=force)
+    images = validation_images(choice.experiment, choice.data)
+    exported = _write(choice, images, to or opened.folder.export / point.id, onnx=onnx, force=force)
     if register is None:
         return exported
-    return replace(exported, registered=_register(choice, exported.folder, register, alias))
+    return replace(exported, registered=_register(choice, images, exported.folder, register, alias))
 
 
-def _write(choice: ExportedChoice, target: Path, *, onnx: bool | None, force: bool) -> Exported:
+def _write(
+    choice: ExportedChoice, images: ValidationImages, target: Path, *, onnx: bool | None, force: bool
+) -> Exported:
     from senet_nas.export import bundle
 
     data = choice.data
-    labelled, caution = validation(choice.experiment, data)
     written = bundle.export(
         _network(choice),
         choice.point.architecture,
@@ -128,11 +133,13 @@ def _write(choice: ExportedChoice, target: Path, *, onnx: bool | None, force: bo
         classes=data.classes,
         extra=about(choice),
         card=card(choice),
-        labelled=labelled,
+        labelled=images.labelled,
+        files=images.files,
         timing=choice.experiment.latency,
         forms=bundle.wanted(onnx),
         force=force,
         resize=choice.experiment.data.resize,
+        white=data.white,
     )
     return Exported(
         point=choice.point,
@@ -142,8 +149,9 @@ def _write(choice: ExportedChoice, target: Path, *, onnx: bool | None, force: bo
         differences=written.differences,
         accuracy=written.accuracy,
         latency=written.latency,
-        caution=caution,
+        caution=images.caution,
         left_out=written.left_out,
+        read=len(images.files),
     )
 
 
@@ -159,7 +167,7 @@ def _network(choice: ExportedChoice) -> Any:
     return model.eval()
 
 
-def _register(choice: ExportedChoice, folder: Path, name: str, alias: str) -> "Registered":
+def _register(choice: ExportedChoice, images: ValidationImages, folder: Path, name: str, alias: str) -> "Registered":
     """Makes the exported network a version of a registered model, with the facts about it as tags."""
     from search.track import registry
 
@@ -170,4 +178,5 @@ def _register(choice: ExportedChoice, folder: Path, name: str, alias: str) -> "R
     for fact, value in about(choice).items():
         if isinstance(value, str | int | float):
             tags[f"senet.{fact}"] = str(value)
-    return registry.register(folder, name, alias, store, training=choice.training.uid, tags=tags)
+    pixels = None if images.labelled is None else images.labelled[0]
+    return registry.register(folder, name, alias, store, training=choice.training.uid, tags=tags, images=pixels)

@@ -62,9 +62,16 @@ def _rows(choice: ExportedChoice) -> list[tuple[str, str]]:
         for m in choice.run.front.measures
         if m.is_counted
     ]
+    tested = choice.run.facts.test
+    tests = tested.results.get(point.id, ()) if tested else ()
     return [
         ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
         ("validation accuracy of this seed", f"{accuracy:.2f} % (seed {choice.training.seed})"),
+        *(
+            ("test accuracy of this seed", f"{found['accuracy']:.2f} %")
+            for found in tests
+            if found["seed"] == str(choice.training.seed)
+        ),
         (f"gain over plain [{level} interval]", gain),
         ("verdict", point.verdict),
         *costs,

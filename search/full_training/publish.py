@@ -7,7 +7,8 @@ from typing import Any
 
 from search.full_training.plan import Plan
 from search.full_training.training_folder import CURVE, NETWORK, WEIGHTS, note, read_curve
-from search.setup.experiment_setup import Prepared, validation
+from search.setup.experiment_setup import Prepared
+from search.setup.validation_images import validation_images
 from search.state.facts import DataFact
 from search.track.client import error_line, store_address
 from spaces import durable
@@ -26,7 +27,7 @@ def exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any]
     data = prepared.images
     network = build(plan.architecture, in_channels=data.channels, num_classes=len(data.classes))
     network.load_state_dict(load_file(to / WEIGHTS))
-    labelled, _ = validation(plan.experiment, data)
+    images = validation_images(plan.experiment, data)
     return bundle.export(
         network.eval(),
         plan.architecture,
@@ -37,8 +38,10 @@ def exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any]
         classes=data.classes,
         extra={"trained": record["request"], "versions": record["versions"]},
         card=_card(plan, data, record),
-        labelled=labelled,
+        labelled=images.labelled,
+        files=images.files,
         resize=plan.experiment.data.resize,
+        white=data.white,
         timing=plan.experiment.latency,
         forms=bundle.wanted(onnx),
         force=True,

@@ -31,7 +31,7 @@ def _images(data: DataFact | None) -> str:
     if data is None:
         return "results of a table"
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
-    deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:g}"
+    deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:,.0f}"
     return f"{sizes}; {len(data.classes)} classes{deep}"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search import config
 from search.config import ConfigError, Experiment, Problem
@@ -27,9 +27,6 @@ from search.state.run_folder import RunFolder
 from senet_nas.recipe import Task
 from spaces.errors import UserError
 from spaces.space import Space
-
-if TYPE_CHECKING:
-    from senet_nas.export.proof import Labelled
 
 
 @dataclass(frozen=True)
@@ -62,8 +59,6 @@ def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
     return None if reduction is None else SuccessiveHalving(experiment.train.epochs, reduction)
 
 
-# Validation images on which every form of an export is tried; more would only take longer.
-_TRIED = 10_000
 # No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.
 NARROWEST = 16
 
@@ -115,20 +110,6 @@ def prepare(experiment: Experiment) -> Prepared:
         if not error.key:
             raise
         raise experiment.problem_at(error.key, error.message, error.hint, code=error.code) from error
-
-
-def validation(experiment: Experiment, known: DataFact) -> "tuple[Labelled | None, str]":
-    """Validation images of the search, or why there are none: the network can be taken home without its data."""
-    from senet_nas.data.augment import centre
-    from senet_nas.data.load import load
-
-    try:
-        data = load(experiment.data, base=experiment.base)
-    except UserError as error:
-        return None, error.message
-    if data.fingerprint != known.fingerprint:
-        return None, "the images are not those of the search any more"
-    return (centre(data.x_val[:_TRIED], data.side), data.y_val[:_TRIED]), ""
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

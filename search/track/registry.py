@@ -18,6 +18,7 @@ from spaces.errors import ENVIRONMENT, UserError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
+    from torch import Tensor
 
 _EXAMPLES = 2  # torch.export takes a batch of one for a constant
 
@@ -45,19 +46,27 @@ class Store:
 
 
 def register(
-    exported: Path, name: str, alias: str, store: Store, *, training: str, tags: Mapping[str, str]
+    exported: Path,
+    name: str,
+    alias: str,
+    store: Store,
+    *,
+    training: str,
+    tags: Mapping[str, str],
+    images: Tensor | None = None,
 ) -> Registered:
     """Logs the network of an export as an MLflow model, registers it under ``name`` and points ``alias`` at it.
 
-    The model takes pixels: float32 (N, C, H, W) on the scale 0..255, and normalises them itself; it returns logits
-    (N, K). ``training`` is the uid of the training whose weights it has: the version is linked to its run, where there
-    is one. Raises UserError (ENVIRONMENT) where the store does not take it.
+    The model takes what every form of an export takes: normalised float32 (N, C, H, W); it returns logits (N, K). Its
+    metadata say how to normalise. ``training`` is the uid of the training whose weights it has: the version is linked
+    to its run, if there is one. ``images`` (uint8, N at least 2) are the examples that the written model is checked on;
+    random ones if None. Raises UserError (ENVIRONMENT) if the store does not take it.
     """
-    network, example = _from_pixels(exported)
+    network, example, metadata = _exported(exported, images)
     try:
         client = connect(store.uri, store.runs)
         with tempfile.TemporaryDirectory() as scratch:
-            _write(network, example, Path(scratch) / "model")
+            _write(network, example, metadata, Path(scratch) / "model")
             with alone(store.uri, store.runs):
                 experiment = experiment_id(client, store.experiment, artifact_root(store.uri, store.runs))
                 found = client.search_runs([experiment], f"tags.`{UID}` = '{training}'", max_results=1)
@@ -89,34 +98,50 @@ def _meant(uri: str) -> Iterator[None]:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
 
-def _from_pixels(exported: Path) -> tuple[Any, Any]:
-    """The network of an export that takes pixels, and some pixels. Raises UserError where the export is not whole."""
+def _exported(exported: Path, images: Tensor | None) -> tuple[Any, Any, dict[str, str]]:
+    """The network of an export, inputs for it, and what to know about both. Raises UserError if it is not complete."""
     import torch
 
-    from senet_nas.export.bundle import from_pixels
+    from senet_nas.export import bundle, proof, record
 
-    network, shape = from_pixels(exported)
-    pixels = torch.randint(0, 256, (_EXAMPLES, *shape), generator=torch.Generator().manual_seed(0))
-    return network, pixels.float().numpy()
+    network = bundle.load(exported)
+    about = record.read(exported)
+    if images is None or len(images) < _EXAMPLES:
+        generator = torch.Generator().manual_seed(0)
+        images = torch.randint(0, 256, (_EXAMPLES, *record.shape(about)), generator=generator)
+    return network, proof.normalised(images[:_EXAMPLES], about).numpy(), record.properties(about)
 
 
-def _write(network: Any, example: Any, to: Path) -> None:
-    """Writes the network as MLflow keeps one: a torch.export program of any batch size, with its signature."""
-    import mlflow.pytorch
+def _write(network: Any, example: Any, metadata: dict[str, str], to: Path) -> None:
+    """Writes the network as MLflow keeps one: a torch.export program of any batch size, with its signature.
+
+    Raises RuntimeError unless what was written gives the network's logits to the last bit.
+    """
     import numpy as np
     import torch
     from mlflow.models import ModelSignature
+    from mlflow.pytorch import load_model, save_model
     from mlflow.types import Schema, TensorSpec
 
+    inputs = torch.from_numpy(example)
     with torch.inference_mode():
-        logits = network(torch.from_numpy(example))
+        logits = network(inputs)
     signature = ModelSignature(
         *(Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]) for shape in (example.shape[1:], logits.shape[1:]))
     )
-    needs = [f"torch=={torch.__version__.partition('+')[0]}", "numpy"]
-    mlflow.pytorch.save_model(
-        network, str(to), input_example=example, signature=signature, serialization_format="pt2", pip_requirements=needs
+    save_model(
+        network,
+        str(to),
+        input_example=example,
+        signature=signature,
+        serialization_format="pt2",
+        pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "numpy"],
+        metadata=metadata,
     )
+    with torch.inference_mode():
+        written = load_model(str(to))(inputs)
+    if not torch.equal(written, logits):
+        raise RuntimeError("the model as MLflow wrote it differs from the network")
 
 
 def _version(

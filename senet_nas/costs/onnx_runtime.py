@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,11 @@ def check_installed(what: str, packages: tuple[str, ...] = PACKAGES) -> None:
         )
 
 
-def write_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
-    """Writes a network for any batch size. ``example`` is (2, C, *spatial): torch would fix a batch size of one."""
+def write_onnx(network: nn.Module, example: Tensor, path: Path, properties: Mapping[str, str] | None = None) -> None:
+    """Writes a network for any batch size, with ``properties`` as metadata of the file.
+
+    ``example`` is (2, C, *spatial): torch would fix a batch size of one.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations
         torch.onnx.export(
@@ -45,6 +49,12 @@ def write_onnx(network: nn.Module, example: Tensor, path: Path) -> None:
             dynamic_shapes=({0: "batch"},),
             verbose=False,
         )
+    if properties:
+        import onnx
+
+        model = onnx.load(path)
+        onnx.helper.set_model_props(model, dict(properties))
+        onnx.save(model, path)
 
 
 def open_session(path: Path) -> "InferenceSession":

@@ -100,8 +100,8 @@ def depth(found: Listing) -> Depth:
     if not lost:
         return Depth(white)
     note = (
-        f"{plural(len(lost), 'image')} with more than 8 bits would be all black, because white is {white:g} in the "
-        f"whole folder; save all of them on one scale: {shown(lost[0])} goes up to {levels[lost[0]]:g}"
+        f"{plural(len(lost), 'image')} with more than 8 bits would be all black, because white is {white:,.0f} in "
+        f"the whole folder; save all of them on one scale: {shown(lost[0])} goes up to {levels[lost[0]]:g}"
     )
     return Depth(white, (note,))
 

@@ -89,7 +89,7 @@ def _levels(image: Image.Image) -> NDArray[np.float64]:
 def _eight_bits(image: Image.Image, white: float) -> Image.Image:
     levels = _levels(image)
     if levels.max() > white:
-        raise UnreadablePixels(f"holds values up to {levels.max():g}, above the white of the data set, {white:g}")
+        raise UnreadablePixels(f"holds values up to {levels.max():g}, above the white of the data set, {white:.0f}")
     return Image.fromarray(np.rint(levels * (255.0 / white)).astype(np.uint8))
 
 

@@ -1,7 +1,7 @@
 """A network as files that run without this project, proven to agree with the trained network."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas.costs.timing import Comparison
-from senet_nas.export import companions, manifest, proof, record, target
+from senet_nas.export import companions, file_proof, manifest, proof, record, target
 from senet_nas.export.forms import FORMS, check_installed
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
 from senet_nas.export.record import Record
@@ -22,6 +22,7 @@ from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint
 
+_CODE = "model.py"  # predict.py imports it
 _PREDICT = "predict.py"
 _CARD = "README.md"
 ABOUT = {
@@ -63,19 +64,23 @@ def export(
     extra: Mapping[str, Any] | None = None,
     card: str = "",
     labelled: Labelled | None = None,
+    files: Sequence[Path] = (),
     timing: LatencySpec | None = None,
     forms: Sequence[str] | None = None,
     force: bool = False,
     resize: int | None = None,
+    white: float = 255.0,
 ) -> Exported:
     """Writes weights, record, model card, ``predict.py`` and the named FORMS (all installed ones), each one checked.
 
     ``input_shape``: (C, H, W) or (C, L). ``mean`` and ``std``: of each channel, of pixels scaled to 0..1.
     ``extra``: any JSON for the record. ``card``: markdown about what was measured.
     ``labelled``: uint8 images (N, C, H, W) with classes (N,), on which every form is tried as well.
+    ``files``: the image files of the first of these images, which ``predict.py`` must read as the training did.
     ``timing``: times each form beside the same form of the plain network.
     ``force``: replaces an earlier export.
     ``resize``: side in pixels to which image files are resized before the centre crop; by default that of the input.
+    ``white``: the level of image files with more than one byte per value that becomes 255.
 
     The files are written and compared beside ``directory``, which appears complete or not at all. Raises UserError if
     the directory is in use or cannot be written, or if a package is missing; RuntimeError if a form differs.
@@ -87,11 +92,21 @@ def export(
         architecture = Architecture.parse(architecture)
     network = proof.frozen(model)
     about = record.describe(
-        architecture, input_shape=input_shape, mean=mean, std=std, classes=classes, extra=extra or {}, resize=resize
+        architecture,
+        input_shape=input_shape,
+        mean=mean,
+        std=std,
+        classes=classes,
+        extra=extra or {},
+        resize=resize,
+        white=white,
     )
     try:
         with target.workspace(place) as work:
             measured = _write(network, about, work, chosen, labelled, timing)
+            if labelled is not None and files and _CODE in measured.differences:
+                images = labelled[0][: len(files)]
+                measured = replace(measured, files=file_proof.compare(work, network, about, images, files))
             _complete(about, card, measured, work)
             target.move(work, place)
     except OSError as error:
@@ -117,16 +132,6 @@ def load(directory: Path | str) -> nn.Module:
         return _read(folder)
     except (ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise UserError(f"the export in {folder} is damaged: {error}") from error
-
-
-def from_pixels(directory: Path | str) -> tuple[nn.Module, tuple[int, ...]]:
-    """The network of an export that takes pixels on the scale 0..255 and normalises them itself, and its input shape.
-
-    The shape is that of one image (C, H, W) or signal (C, L). Raises UserError as :func:`load` does.
-    """
-    network = load(directory)
-    about = record.read(Path(directory))
-    return proof.FromPixels(network, about).eval(), record.shape(about)
 
 
 def wanted(onnx: bool | None) -> list[str] | None:
@@ -156,7 +161,7 @@ def _write(
     labelled: Labelled | None,
     timing: LatencySpec | None,
 ) -> Measured:
-    """Writes record, weights and forms, and measures each form."""
+    """Writes record, weights, forms and ``predict.py``, and measures each form."""
     record.write(work, about)
     proof.put(network, about, work, forms=())
     inputs = list(proof.inputs(about, labelled))
@@ -177,6 +182,7 @@ def _write(
     if forms and not differences:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise UserError(f"this network cannot be exported ({reasons})", key=KEY)
+    (work / _PREDICT).write_text(companions.predict(record.shape(about)), encoding="utf-8")
     timed_on = proof.timed_on(timing) if timing else {}
     times = _times(work, about, list(differences), timing)
     return Measured(differences, accuracy, times, timed_on, left_out)
@@ -207,9 +213,8 @@ def _times(work: Path, about: Record, forms: Sequence[str], spec: LatencySpec | 
 
 
 def _complete(about: Record, card: str, measured: Measured, work: Path) -> None:
-    """Writes ``predict.py``, the model card, and at last the manifest."""
+    """Writes the model card, and at last the manifest."""
     body = "\n\n".join(part for part in (card, companions.measured(measured)) if part)
-    (work / _PREDICT).write_text(companions.predict(record.shape(about)), encoding="utf-8")
     files = {name: text for name, text in _descriptions(about).items() if (work / name).exists()}
     (work / _CARD).write_text(companions.card(about, body, files), encoding="utf-8")
     failpoint("before_manifest")

@@ -1,9 +1,13 @@
 """The files beside an exported network: ``predict.py``, which classifies files, and ``README.md``, its model card."""
 
+import ast
+import inspect
 import math
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING
 
+from senet_nas.data import pixels
 from senet_nas.export.record import Record, shape
 from spaces.text import interval, plural
 
@@ -11,6 +15,7 @@ if TYPE_CHECKING:
     from senet_nas.export.proof import Measured
 
 NAMED_CLASSES = 20  # the card names this many classes
+BYTE = 255.0  # white of image files of one byte per value
 
 _PREDICT = '''"""Classes of files: python predict.py FILE [FILE ...]
 
@@ -40,8 +45,7 @@ def main(paths):
         try:
             x = read(path)
         except Exception as error:  # each format has a reader of its own, which raises its own errors
-            why = getattr(error, "strerror", None) or f"cannot be read ({{type(error).__name__}})"
-            print(f"{{path}}: {{why}}", file=sys.stderr)
+            print(f"{{path}}: {{reason(error)}}", file=sys.stderr)
             status = 1
             continue
         with torch.inference_mode():
@@ -57,17 +61,22 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     sys.exit(main(sys.argv[1:]))
 '''
-_READ_IMAGE = '''def read(path):
+_READ_IMAGE = '''# -- the reading of images that trained the network, copied --------------------
+
+{pixels}
+
+# -- end of the copy ----------------------------------------------------------
+
+
+def read(path):
     """An image file as in training, uint8 (C, H, W): upright, the shorter side resized, the centre cut out."""
-    height, width = RECORD["preprocessing"]["size"]
-    side = RECORD["preprocessing"].get("resize")
-    with Image.open(path) as image:
-        upright = ImageOps.exif_transpose(image).convert("{mode}")
-        fitted = ImageOps.fit(upright, (side or width, side or height), Image.Resampling.BILINEAR)
-    left = round((fitted.width - width) / 2)
-    top = round((fitted.height - height) / 2)
-    fitted = fitted.crop((left, top, left + width, top + height))
-    x_HWC = np.atleast_3d(np.asarray(fitted, dtype=np.uint8))
+    wants = RECORD["preprocessing"]
+    height, width = wants["size"]
+    side = wants.get("resize") or max(height, width)
+    x_HWC = read_pixels(path, side, channels=wants["channels"], white=wants["range"][1])
+    top = round((side - height) / 2)
+    left = round((side - width) / 2)
+    x_HWC = x_HWC[top : top + height, left : left + width]
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
 '''
 _READ_ARRAY = '''def read(path):
@@ -76,6 +85,11 @@ _READ_ARRAY = '''def read(path):
     if x.size != {size}:
         raise OSError(0, f"an array of shape {{x.shape}}, not {shape}")
     return torch.from_numpy(x.astype(np.float32)).reshape({shape})
+
+
+def reason(error):
+    """Why a file could not be read, in a few words."""
+    return getattr(error, "strerror", None) or f"cannot be read ({{type(error).__name__}})"
 '''
 
 
@@ -89,8 +103,9 @@ def kind(input_shape: tuple[int, ...]) -> str:
 def predict(input_shape: tuple[int, ...]) -> str:
     """The text of ``predict.py`` for inputs (C, H, W) or (C, L)."""
     if kind(input_shape) == "image files":
-        read = _READ_IMAGE.format(mode="L" if input_shape[0] == 1 else "RGB")
-        return _PREDICT.format(read=read, pillow=", Pillow", imports="from PIL import Image, ImageOps\n")
+        read = _READ_IMAGE.format(pixels=_definitions(pixels))
+        imports = "from numpy.typing import NDArray\nfrom PIL import Image\n"
+        return _PREDICT.format(read=read, pillow=", Pillow", imports=imports)
     read = _READ_ARRAY.format(shape=input_shape, size=math.prod(input_shape))
     return _PREDICT.format(read=read, pillow="", imports="")
 
@@ -116,6 +131,13 @@ def measured(found: "Measured") -> str:
     """A markdown table of what was measured of the files; empty if nothing was."""
     if not found.differences:
         return ""
+    files = []
+    if found.files:
+        files = [
+            "",
+            f"`predict.py` reads {plural(found.files['read'], 'validation file')} to the same input tensor as the "
+            "training, to the last bit, and finds the classes that the network finds.",
+        ]
     rows = [
         f"| `{name}` | {value:.1g} | {_percent(found, name)} | {_time(found, name)} |"
         for name, value in found.differences.items()
@@ -134,10 +156,17 @@ def measured(found: "Measured") -> str:
             "Time is of one pass in turns with the same form of the plain network, median and 95 % interval; on "
             f"{where}.",
         ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *files])
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _definitions(module: ModuleType) -> str:
+    """The source of a module after its docstring and imports."""
+    text = inspect.getsource(module)
+    imports = [node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    return "\n".join(text.splitlines()[imports[-1].end_lineno :]).strip()
 
 
 def _usage(record: Record) -> str:
@@ -160,10 +189,12 @@ def _input(record: Record) -> str:
     size = " x ".join(str(side) for side in wants["size"])
     resize = wants.get("resize")
     cropped = f", the middle of images whose shorter side is {resize}" if resize else ""
+    white = wants["range"][1]
+    deep = f" Image files with more than 8 bits are scaled so that {white:,.0f} becomes 255." if white != BYTE else ""
     return (
-        f"Input: {plural(channels, 'channel')}, {size}{cropped}; "
+        f"Input of every form: {plural(channels, 'channel')}, {size}{cropped}; normalised floats, "
         f"`{wants['formula']}` with scale {wants['scale']:.6g}, "
-        f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}."
+        f"mean {_numbers(wants['mean'])}, std {_numbers(wants['std'])}.{deep}"
     )
 
 

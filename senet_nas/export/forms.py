@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from senet_nas.costs import onnx_runtime
 from senet_nas.export.model_code import code, program_code
-from senet_nas.export.record import Record, shape
+from senet_nas.export.record import Record, properties, shape
 from senet_nas.network.backbones.table import is_own
 from senet_nas.user_code import named
 
@@ -90,7 +90,7 @@ def _open_program(folder: Path) -> Forward:
 
 
 def _write_onnx(network: nn.Module, record: Record, path: Path) -> None:
-    onnx_runtime.write_onnx(network, _example(record), path)
+    onnx_runtime.write_onnx(network, _example(record), path, properties(record))
 
 
 def _open_onnx(folder: Path) -> Forward:

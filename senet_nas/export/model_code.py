@@ -33,9 +33,9 @@ STD = {std}
 
 
 def normalise(images):
-    """{samples} (N, {shape}) -> what the network was trained on: divided by 255, less MEAN, divided by STD."""
-    mean, std = (torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
-    return (images / 255 - mean) / std
+    """{samples} (N, {shape}) on the scale 0..255 -> the network's inputs: less MEAN, divided by STD, both of 0..1."""
+    mean, std = (255 * torch.tensor(values, device=images.device).view({ones}) for values in (MEAN, STD))
+    return (images.float() - mean) / std
 
 
 def load(directory=Path(__file__).parent):

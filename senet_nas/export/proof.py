@@ -33,7 +33,8 @@ class Measured:
     """What was measured of each form: the largest difference of a logit, accuracy in percent, and time beside plain.
 
     ``timed_on`` describes the machine; it is empty if nothing was timed. ``left_out`` says of forms that a network of
-    the user's does not have why it lacks them.
+    the user's does not have why it lacks them. ``files`` is what :func:`senet_nas.export.file_proof.compare` found; it
+    is empty without files.
     """
 
     differences: Mapping[str, float]
@@ -41,6 +42,7 @@ class Measured:
     latency: Mapping[str, Comparison]
     timed_on: Mapping[str, object]
     left_out: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The measurements of each form, for the manifest."""
@@ -49,7 +51,7 @@ class Measured:
             found[name]["accuracy"] = percent
         for name, comparison in self.latency.items():
             found[name]["latency"] = comparison.to_dict()
-        return {"forms": found, "timed_on": dict(self.timed_on)}
+        return {"forms": found, "timed_on": dict(self.timed_on), "files": dict(self.files)}
 
 
 def frozen(model: nn.Module) -> nn.Module:
@@ -75,7 +77,7 @@ def inputs(record: Record, labelled: Labelled | None) -> Iterator[Tensor]:
     for n in (1, 3):
         yield torch.randn(n, *shape(record), generator=generator)
     if labelled is not None:
-        yield _normalised(labelled[0][:COMPARED], record)
+        yield normalised(labelled[0][:COMPARED], record)
 
 
 def agree(name: str, network: Forward, written: Forward, inputs: Sequence[Tensor], tolerance: float) -> float:
@@ -101,26 +103,13 @@ def accuracy(written: Forward, record: Record, labelled: Labelled) -> float:
     with torch.inference_mode():
         for begin in range(0, len(y_N), BATCH):
             part = slice(begin, begin + BATCH)
-            found_N = written(_normalised(x[part], record)).argmax(1)
+            found_N = written(normalised(x[part], record)).argmax(1)
             correct += int((found_N == y_N[part]).sum())
     return 100 * correct / len(y_N)
 
 
-class FromPixels(nn.Module):
-    """A network that normalises its inputs itself: pixels (N, C, ...) on the scale 0..255 to logits (N, K)."""
-
-    def __init__(self, network: nn.Module, record: Record) -> None:
-        super().__init__()
-        self.network = network
-        self._record = record
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits_NK: Tensor = self.network(_normalised(x, self._record))
-        return logits_NK
-
-
-def _normalised(x: Tensor, record: Record) -> Tensor:
-    """Inputs (N, C, ...) normalised as in training, which ``normalise`` of ``model.py`` repeats up to rounding."""
+def normalised(x: Tensor, record: Record) -> Tensor:
+    """Inputs (N, C, ...) normalised as in training, which ``normalise`` of ``model.py`` repeats to the last bit."""
     return standardise(x, record["preprocessing"]["mean"], record["preprocessing"]["std"])
 
 

@@ -10,6 +10,7 @@ from spaces import Architecture
 
 NAME = "architecture.json"
 SCALE = 1 / 255  # from a byte to the unit interval, the scale of mean and std
+FORMULA = "(byte * scale - mean) / std"
 Record = Mapping[str, Any]
 
 
@@ -22,8 +23,12 @@ def describe(
     classes: Sequence[str],
     extra: Mapping[str, Any],
     resize: int | None,
+    white: float,
 ) -> Record:
-    """The record of a network for inputs of ``input_shape``, (C, H, W) or (C, L)."""
+    """The record of a network for inputs of ``input_shape``, (C, H, W) or (C, L).
+
+    ``white``: the level of image files with more than one byte per value that becomes the byte 255.
+    """
     channels, *size = input_shape
     assert len(mean) == len(std) == channels, f"{channels} channels, {len(mean)} means, {len(std)} deviations"
     placed = zip(sites(architecture.backbone), architecture.blocks, strict=True)
@@ -32,10 +37,11 @@ def describe(
         "architecture": architecture.key,
         "sites": [{"site": site.name, "stage": site.stage, "se": str(se) if se else None} for site, se in placed],
         "preprocessing": {
-            "formula": "(byte * scale - mean) / std",
+            "formula": FORMULA,
             "channels": channels,
             "size": size,
             **({} if resize is None else {"resize": resize}),
+            "range": [0.0, float(white)],
             "scale": SCALE,
             "mean": [float(value) for value in mean],
             "std": [float(value) for value in std],
@@ -48,6 +54,19 @@ def describe(
 def shape(record: Record) -> tuple[int, ...]:
     """(C, H, W) or (C, L) of one input."""
     return (record["preprocessing"]["channels"], *record["preprocessing"]["size"])
+
+
+def properties(record: Record) -> dict[str, str]:
+    """How inputs are prepared and what the outputs mean, as texts (lists as JSON): the metadata of ONNX and MLflow."""
+    wants = record["preprocessing"]
+    dimensions = ", ".join(["N", *map(str, shape(record))])
+    return {
+        "input": f"float32 ({dimensions}), normalised: {FORMULA}",
+        "output": f"logits (N, {len(record['classes'])})",
+        "architecture": record["architecture"],
+        "classes": json.dumps(record["classes"]),
+        **{name: json.dumps(value) for name, value in wants.items() if name != "formula"},
+    }
 
 
 def write(folder: Path, record: Record) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from search.track import registry
-from senet_nas.export import bundle
+from senet_nas.export import bundle, record
 from senet_nas.network.build import build
 from spaces import UserError
 
@@ -33,7 +33,7 @@ def store(tmp_path_factory):
     return registry.Store(f"sqlite:///{runs / 'mlflow.db'}", runs, "digits")
 
 
-def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch):
+def test_it_is_loaded_by_its_alias_and_takes_what_every_form_takes(exported, store, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     tags = {"senet.architecture": KEY, "senet.gain": "0.4"}
     first = registry.register(exported, "where-se", "champion", store, training="t", tags=tags)
@@ -44,15 +44,17 @@ def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch
     client = mlflow.MlflowClient()
     assert client.get_model_version_by_alias("where-se", "champion").version == 2
     assert client.get_model_version("where-se", "2").tags == tags
-    network, shape = bundle.from_pixels(exported)
-    pixels = torch.randint(0, 256, (5, *shape)).float()
+    inputs = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        logits = network(pixels).numpy()
-        assert np.allclose(bundle.load(exported)((pixels / 255 - 0.3) / 0.2).numpy(), logits, atol=1e-5)
+        logits = bundle.load(exported)(inputs).numpy()
         for load in (mlflow.pyfunc.load_model, mlflow.pytorch.load_model):
             found = load(second.uri)
-            answer = found.predict(pixels.numpy()) if hasattr(found, "predict") else found(pixels).numpy()
+            answer = found.predict(inputs.numpy()) if hasattr(found, "predict") else found(inputs).numpy()
             assert np.allclose(answer, logits, atol=1e-5)
+    metadata = mlflow.models.get_model_info(second.uri).metadata
+    assert metadata == record.properties(record.read(exported))
+    assert json.loads(metadata["mean"]) == [0.3]
+    assert json.loads(metadata["classes"]) == ["a", "b", "c"]
     signature = mlflow.models.get_model_info(second.uri).signature
     assert [tuple(spec.shape) for spec in signature.inputs] == [(-1, 1, 8, 8)]
     files = [path for path in store.runs.rglob("*") if path.is_file() and "models" in path.parts]
@@ -63,18 +65,30 @@ def test_it_is_loaded_by_its_alias_and_takes_pixels(exported, store, monkeypatch
 def test_the_command_line_of_mlflow_predicts_with_it(exported, store, tmp_path):
     """As docs/exporting.md shows it: `mlflow models predict` where MLflow and torch are, without this project."""
     made = registry.register(exported, "by-command", "champion", store, training="t", tags={})
-    network, shape = bundle.from_pixels(exported)
-    pixels = torch.randint(0, 256, (3, *shape), generator=torch.Generator().manual_seed(0)).float()
-    (tmp_path / "pixels.json").write_text(json.dumps({"inputs": pixels.tolist()}))
+    inputs = torch.randn(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    (tmp_path / "inputs.json").write_text(json.dumps({"inputs": inputs.tolist()}))
     there = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-m", "mlflow", "models", "predict"]
-    command += ["-m", made.uri, "--env-manager", "local", "-i", "pixels.json", "-o", "logits.json"]
+    command += ["-m", made.uri, "--env-manager", "local", "-i", "inputs.json", "-o", "logits.json"]
     subprocess.run(
         command, check=True, capture_output=True, cwd=tmp_path, env={**there, "MLFLOW_TRACKING_URI": store.uri}
     )
     answer = json.loads((tmp_path / "logits.json").read_text())["predictions"]
     with torch.inference_mode():
-        assert np.allclose(answer, network(pixels).numpy(), atol=1e-5)
+        assert np.allclose(answer, bundle.load(exported)(inputs).numpy(), atol=1e-5)
+
+
+def test_what_mlflow_wrote_is_checked_on_real_images(exported, store, monkeypatch):
+    import mlflow.pytorch
+
+    class Other(torch.nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :3]
+
+    monkeypatch.setattr(mlflow.pytorch, "load_model", lambda path: Other())
+    images = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
+    with pytest.raises(UserError, match="differs from the network"):
+        registry.register(exported, "other", "champion", store, training="t", tags={}, images=images)
 
 
 def test_a_store_that_is_not_there_is_told_in_a_line_and_the_export_stays(exported, tmp_path):

@@ -17,7 +17,7 @@ from torch import nn
 from senet_nas.data import image_folder
 from senet_nas.data.augment import centre
 from senet_nas.data.batches import standardise
-from senet_nas.export import companions, forms, manifest
+from senet_nas.export import companions, forms, manifest, record
 from senet_nas.export.bundle import Exported, export, load
 from senet_nas.export.forms import FORMS
 from senet_nas.network.build import build
@@ -54,6 +54,7 @@ def test_record_says_what_the_network_is_and_wants(folder: Path) -> None:
     assert [site["site"] for site in record["sites"]] == ["1.0", "2.0", "3.0"]
     assert record["preprocessing"]["size"] == [8, 8]
     assert record["preprocessing"]["mean"] == [0.3]
+    assert record["preprocessing"]["range"] == [0.0, 255.0]
     assert record["classes"] == ["zero", "one", "two"]
     assert record["extra"] == {"run": "demo"}
 
@@ -84,7 +85,8 @@ def test_code_runs_without_this_project(folder: Path, tmp_path: Path) -> None:
     arguments = [sys.executable, "-I", "-B", "-c", STRANGER, str(folder), str(tmp_path / "logits.pt")]
     subprocess.run(arguments, check=True, cwd=tmp_path)
     images = torch.arange(2 * 64, dtype=torch.uint8).view(2, 1, 8, 8)
-    expected = trained().eval().to(memory_format=torch.contiguous_format)((images / 255 - 0.3) / 0.2)
+    inputs = standardise(images, DATA["mean"], DATA["std"])
+    expected = trained().eval().to(memory_format=torch.contiguous_format)(inputs)
     assert torch.equal(torch.load(tmp_path / "logits.pt"), expected)
 
 
@@ -92,7 +94,7 @@ def test_the_exported_files_normalise_as_training_does(folder: Path) -> None:
     """The exported text cannot import the function of training, so this test keeps the two the same."""
     x_NCHW = torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8)
     exported = runpy.run_path(str(folder / "model.py"))["normalise"](x_NCHW)
-    torch.testing.assert_close(exported, standardise(x_NCHW, DATA["mean"], DATA["std"]), rtol=1e-6, atol=1e-6)
+    assert torch.equal(exported, standardise(x_NCHW, DATA["mean"], DATA["std"]))
 
 
 def test_load_builds_the_network_again(folder: Path) -> None:
@@ -138,6 +140,10 @@ def test_every_form_agrees_for_any_batch_size_and_is_tried_on_real_images(whole:
         everything = network((x / 255 - 0.3) / 0.2).argmax(1)
     assert set(whole.accuracy.values()) == {100 * int((everything == y).sum()) / len(y)}
     session = onnxruntime.InferenceSession(whole.directory / "model.onnx")
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert metadata == record.properties(record.read(whole.directory))
+    wanted = {"classes": DATA["classes"], "mean": [0.3], "std": [0.2], "size": [8, 8], "range": [0, 255], "channels": 1}
+    assert {name: json.loads(metadata[name]) for name in wanted} == wanted
     (logits,) = session.run(["logits"], {"images": ((x[:7] / 255 - 0.3) / 0.2).numpy()})
     torch.testing.assert_close(torch.from_numpy(logits), expected, rtol=0, atol=1e-4)
 
@@ -330,7 +336,7 @@ def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_pa
     program = "import sys; from predict import read; print(read(sys.argv[1]).tolist())"
     command = [sys.executable, "-c", program, str(picture)]
     done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
-    x_HWC = next(image_folder.decoded([(picture, 0)], 12, grey=False))
+    x_HWC = next(image_folder.decoded([(picture, 0)], 12, grey=False, white=255.0))
     assert json.loads(done.stdout) == centre(torch.from_numpy(x_HWC.copy()).permute(2, 0, 1)[None], 8)[0].tolist()
     assert "8 x 8, the middle of images whose shorter side is 12" in (tmp_path / "out" / "README.md").read_text()
 

@@ -1,0 +1,45 @@
+"""The validation images of a search, read again to try an exported network on them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.config import Experiment
+from search.state.facts import DataFact
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    from senet_nas.export.proof import Labelled
+
+# Images on which every form of an export is tried; more would only take longer.
+TRIED = 10_000
+# Image files that an exported `predict.py` reads as a check.
+READ = 32
+
+
+@dataclass(frozen=True)
+class ValidationImages:
+    """Images as the network sees them with their labels, and the files of the first of them, if they come from files.
+
+    ``labelled`` is None if the images cannot be had any more; ``caution`` says why.
+    """
+
+    labelled: "Labelled | None"
+    files: tuple[Path, ...] = ()
+    caution: str = ""
+
+
+def validation_images(experiment: Experiment, known: DataFact) -> ValidationImages:
+    """The validation images of a search whose data were ``known`` like this; its networks can be exported without."""
+    from senet_nas.data.augment import centre
+    from senet_nas.data.load import load, validation_files
+
+    try:
+        data = load(experiment.data, base=experiment.base)
+        files = validation_files(experiment.data, base=experiment.base)
+    except UserError as error:
+        return ValidationImages(None, caution=error.message)
+    if data.fingerprint != known.fingerprint:
+        return ValidationImages(None, caution="the images are not those of the search any more")
+    labelled = centre(data.x_val[:TRIED], data.side), data.y_val[:TRIED]
+    return ValidationImages(labelled, tuple(files[:READ]))
