@@ -1,11 +1,16 @@
 """The deliberate faults themselves: each changes the program, and the list of them is whole."""
 
 import ast
+import json
 
 import pytest
 
 from tests.mutation import faults
-from tests.mutation.faults import faults_of, sample, with_fault
+from tests.mutation.__main__ import PACKAGES
+from tests.mutation.faults import ROOT, faults_of, sample, with_fault
+from tests.mutation.record import EQUIVALENT, FAULTS, SURVIVORS, page
+
+ENOUGH = 0.95
 
 CODE = '''
 """Text with a number: 7."""
@@ -55,3 +60,22 @@ def test_a_sample_is_fixed_and_takes_from_every_function_first(small):
     assert sample(small, 3, 0) == sample(small, 3, 0)
     assert {fault.function for fault in sample(small, 3, 0)} == {"<module>", "<chosen>", "chosen"}
     assert sorted(sample(small, 99, 0), key=str) == sorted(small, key=str)
+
+
+def test_the_list_holds_every_package_and_the_page_says_the_same():
+    kept = json.loads(FAULTS.read_text())
+    assert kept.keys() == PACKAGES.keys()
+    assert SURVIVORS.read_text() == page(kept)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_nearly_all_faults_are_noticed(package):
+    rows = [row for row in json.loads(FAULTS.read_text())[package] if "equivalent" not in row]
+    assert sum("noticed" in row for row in rows) >= ENOUGH * len(rows)
+    assert len(rows) >= 50
+
+
+def test_what_is_called_equivalent_has_a_reason_and_a_file():
+    for name, reason in json.loads(EQUIVALENT.read_text()).items():
+        assert (ROOT / name.split()[0]).is_file()
+        assert len(reason.split()) > 3

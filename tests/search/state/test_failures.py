@@ -163,3 +163,19 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
     }
     assert failures.kind("KeyError") == failures.kind("ValueError")
     assert (failures.kind("KeyError").attempts, failures.kind("KeyError").for_good) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "why"),
+    [
+        (0, ""),
+        (100, ""),
+        (100.5, "is no percentage"),
+        (-0.1, "is no percentage"),
+        (True, "no accuracy"),
+        (None, "no acc"),
+    ],
+)
+def test_an_accuracy_is_a_number_from_0_to_100(accuracy, why):
+    found = failures.unusable({"val_accuracy": accuracy})
+    assert (why in found) if why else (found == "")
