@@ -119,8 +119,8 @@ def eca_kernel(channels: int) -> int:
 def _position_hint(site: Site) -> str:
     """What to write instead of a position that the unit does not have."""
     hint = f"write `position: [{next(iter(site.channels))}]`"
-    if "output" in site.channels:
-        hint += ": the unit adds nothing, SE acts on its output"
+    if len(site.channels) == 1:
+        hint += ", the only position that this unit offers"
     return hint
 
 

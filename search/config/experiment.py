@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from search.config import checks
 from search.config.config_error import ConfigError, Fault, Problem, parts
 from search.config.explain import explain
+from search.config.fitting_defaults import fitted
 from search.config.sources import from_mapping, override, read_file
 from search.config.yaml_reader import Document
 from search.results.objectives import DEFAULT, Objective
@@ -206,7 +207,7 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
     found: list[Problem] = []
     config: Config | None = None
     if isinstance(document.tree, dict):
-        tree = {"name": name, **document.tree}
+        tree = fitted({"name": name, **document.tree})
         config, faults = _validated(tree)
         for fault in faults:
             if not document.is_broken(fault.path):
@@ -230,7 +231,7 @@ def _draft(document: Document, base: Path) -> Experiment | None:
     if not isinstance(document.tree, dict) or any(path[:1] in (("model",), ("space",)) for path in document.broken):
         return None
     kept = {key: document.tree[key] for key in ("model", "space") if key in document.tree}
-    config, _ = _validated({"data": {"dataset": "digits"}, **kept})
+    config, _ = _validated(fitted({"data": {"dataset": "digits"}, **kept}))
     if config is None:
         return None
     return Experiment(**{key: getattr(config, key) for key in _KEYS}, base=base, document=document)

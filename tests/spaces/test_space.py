@@ -160,7 +160,7 @@ def test_a_position_that_a_unit_has_not_says_what_to_write():
     with pytest.raises(UserError) as caught:
         Space("net", [Site("1.0", 1, {"output": 8})], SpaceSpec())
     assert "offers no position `pre_addition`; it offers output" in caught.value.message
-    assert caught.value.hint == "write `position: [output]`: the unit adds nothing, SE acts on its output"
+    assert caught.value.hint == "write `position: [output]`, the only position that this unit offers"
 
 
 # -- numbers, spellings and neighbours --------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_the_hidden_width_is_rounded_down_but_not_below_the_smallest(channels, r
             {"position": "mid"},
             "space.position",
             "offers no position `mid`; it offers pre_addition, output",
-            "write `position: [pre_addition]`: the unit adds nothing, SE acts on its output",
+            "write `position: [pre_addition]`",
         ),
         ({"excitation": "fcx"}, "space.excitation", "unknown excitation `fcx`", "did you mean `fc"),
     ],
@@ -104,7 +104,7 @@ def test_what_cannot_be_built_is_refused_by_key_with_what_to_write(values, key, 
 def test_a_unit_that_adds_says_only_which_position_it_has():
     with pytest.raises(UserError) as caught:
         fill(Site("1.0", 1, {"pre_addition": 64}), {**VALUES, "position": "mid"})
-    assert caught.value.hint == "write `position: [pre_addition]`"
+    assert caught.value.hint == "write `position: [pre_addition]`, the only position that this unit offers"
 
 
 def test_a_ratio_of_one_and_one_that_leaves_one_channel_are_ratios():

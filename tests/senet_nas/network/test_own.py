@@ -194,18 +194,21 @@ def test_patterns_name_whole_parts_of_a_path():
     assert isinstance(network.features[0].conv.output, nn.Module)
 
 
-def test_a_network_of_timm_works_the_same_way(tmp_path):
+def test_the_recipe_for_timm_puts_se_before_the_addition_and_needs_nothing_else(mine):
+    """Fault 9: SE behind addition and ReLU, and a default position that the units do not offer."""
     pytest.importorskip("timm")
-    (tmp_path / "mine.py").write_text(
-        "import timm\n"
-        "def net(in_channels, num_classes):\n"
-        "    return timm.create_model('resnet10t', in_chans=in_channels, num_classes=num_classes)\n"
-    )
-    found = sites("mine:net@layer*.*")
-    assert [site.stage for site in found] == [1, 2, 3, 4]
-    key = "mine:net@layer*.*/" + "/".join(["avg:fc4:sigmoid@output"] * 4)
-    network = build(key, in_channels=3, num_classes=10).eval()
-    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 10)
+    from search import config
+    from search.setup.experiment_setup import prepare
+
+    blocks = dict(re.findall(r"```(?:python|yaml)\n# (timm\S+)\n(.*?)```", PAGE.read_text(), flags=re.DOTALL))
+    for name, text in blocks.items():
+        (mine / name).write_text(text)
+    prepared = prepare(config.load(mine / "timm.yaml", ["data.train=200", "budget.trainings=6"]))
+    assert [site.stage for site in prepared.space.sites] == [1, 1, 2, 2, 3, 3, 4, 4]
+    assert prepared.experiment.space.position == ("output",)
+    full = next(a for a in prepared.space if all(a.blocks))
+    network = build(full, in_channels=1, num_classes=10)
+    assert network.layer1[0].bn2.output.se.size == 64 // prepared.experiment.space.reduction[0]
 
 
 def test_the_page_holds_a_config_that_trains_and_exports(mine):
