@@ -181,7 +181,7 @@ def _check_filled(folder: Path, classes: Classes, walked: Sequence[Walked]) -> N
     holds = f", only {endings(others)}" if others.others else ""
     raise UserError(
         f"no images of {', '.join(empty)} in {folder}{holds}",
-        hint=f"add images or remove the folder; files are read that end in {', '.join(sorted(ENDINGS))}",
+        hint=f"convert or add images, or remove the folder; files are read that end in {', '.join(sorted(ENDINGS))}",
         key="data.path",
     )
 
@@ -202,9 +202,9 @@ def _skipped(inside: Walked, loose: Walked) -> list[str]:
             f"{count} that do not end like images: {endings(every)}; the first is {shown(str(every.first_other))}"
         )
     if every.litter:
-        notes.append(
-            f"{_skipping(every.litter, 'hidden or system file')}; the first is {shown(str(every.first_litter))}"
-        )
+        entries = "entry" if every.litter == 1 else "entries"
+        first = shown(str(every.first_litter))
+        notes.append(f"skipped {every.litter:,} hidden or system {entries}; the first is {first}")
     if every.repeated:
         count = _skipping(len(every.repeated), "linked folder")
         notes.append(f"{count} that had been read already or lead in a circle: {shown(every.repeated[0])}")
