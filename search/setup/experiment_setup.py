@@ -17,7 +17,7 @@ from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import counted_columns
-from search.setup import own_code
+from search.setup import memory_check, own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
@@ -129,6 +129,7 @@ def _prepare(experiment: Experiment) -> Prepared:
         space = Space(experiment.model.network, evaluate.sites, experiment.space)
         return Prepared(experiment, space, evaluate.listed_price, evaluate, slots, device)
     space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
+    memory_check.check_data(experiment)
     data = _load(experiment)
     own_code.check_network(experiment, space, data)
     check_batch(experiment, len(data.y_train))
@@ -142,6 +143,7 @@ def _prepare(experiment: Experiment) -> Prepared:
         image_size=data.image_size,
         dimensions=len(data.shape) - 1,
     )
+    memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code)
 

@@ -49,7 +49,8 @@ class Raw:
 class Dataset:
     """A dataset by name: how to read it, and the augmentation that suits it (``crop`` in pixels of padding).
 
-    ``backbone`` is the network that a new config for this dataset starts with.
+    ``backbone`` is the network that a new config for this dataset starts with. ``holds``: number of images, channels
+    and side in pixels, if they are the same for everybody.
     """
 
     description: str
@@ -58,6 +59,7 @@ class Dataset:
     crop: int
     needs_path: bool = True
     backbone: str = "cifar_resnet20"
+    holds: tuple[int, int, int] | None = None
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -150,10 +152,23 @@ def _with_own_length(spec: DataSpec, raw: Raw) -> Raw:
 
 # Add a dataset here.
 DATASETS = {
-    "digits": Dataset("8x8 grey digits that come with scikit-learn, 1,797 images", _digits, False, 1, needs_path=False),
-    "fashion_mnist": Dataset("28x28 grey clothes, 70,000 images", _torchvision("FashionMNIST"), True, 2),
-    "cifar10": Dataset("32x32 colour, 10 classes, 60,000 images", _torchvision("CIFAR10"), True, 4),
-    "cifar100": Dataset("32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4),
+    "digits": Dataset(
+        "8x8 grey digits that come with scikit-learn, 1,797 images",
+        _digits,
+        False,
+        1,
+        needs_path=False,
+        holds=(1_797, 1, 8),
+    ),
+    "fashion_mnist": Dataset(
+        "28x28 grey clothes, 70,000 images", _torchvision("FashionMNIST"), True, 2, holds=(70_000, 1, 28)
+    ),
+    "cifar10": Dataset(
+        "32x32 colour, 10 classes, 60,000 images", _torchvision("CIFAR10"), True, 4, holds=(60_000, 3, 32)
+    ),
+    "cifar100": Dataset(
+        "32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4, holds=(60_000, 3, 32)
+    ),
     "image_folder": Dataset("your own images, one folder for each class", _image_folder, True, 4, backbone="resnet18"),
     "signals": Dataset(
         "your own signals: a .npz file of x (N, C, L) and y, or a folder of CLASS.npy",

@@ -37,13 +37,18 @@ class Validation:
     gates: dict[str, float]
 
 
+def batch_size(shape: tuple[int, ...]) -> int:
+    """The number of images of a shape (C, *spatial) that are validated at once."""
+    return max(1, min(EVALUATION_BATCH, EVALUATION_SIZE // math.prod(shape)))
+
+
 def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu") -> Validation:
     """The validation of ``model`` on images x (N, C, *spatial) with labels y (N,); sets the model to eval mode."""
     model.eval()
     hits: list[Tensor] = []
     losses: list[Tensor] = []
     squares: list[Tensor] = []
-    n = max(1, min(EVALUATION_BATCH, EVALUATION_SIZE // math.prod(data.shape)))
+    n = batch_size(data.shape)
     with torch.inference_mode(), _watched_gates(model) as gates:
         for begin in range(0, len(y), n):
             part = slice(begin, begin + n)

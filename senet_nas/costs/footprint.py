@@ -1,0 +1,64 @@
+"""The memory that trainings will take, estimated before anything is allocated.
+
+The tensors of a training step are counted (:mod:`senet_nas.costs.memory`). What no count sees is measured: the
+libraries in a process, and the workspace of convolutions. ``benchmarks/training_memory.py`` measures both again;
+docs/reliability.md has the figures. On a CPU the estimate is never below the measured peak, and at most 1.5 times it.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from senet_nas.recipe import Recipe
+from senet_nas.training.validate import batch_size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Measured on 2026-11-28 with torch 2.10 and Ray 2.60 on x86-64 Linux: a process that imported torch, torchvision and
+# Ray Tune holds 0.87 GB, of which processes of one machine share 0.37 GB of files; Ray's own eight processes 0.55 GB.
+PROCESS = 900_000_000
+SHARED = 350_000_000
+SERVICES = 600_000_000
+# A step on a CPU held up to 1.25 times its tensors, and up to 0.29 GB beside them, for workspace and threads.
+WORKSPACE = 1.3
+BASE = 300_000_000
+FLOAT = 4
+# Copies of a batch of images that augmentation and normalisation hold beside the one that the network takes.
+COPIES = 3
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that one training takes at its peak beside its images, by part."""
+
+    process: int
+    weights: int
+    activations: int
+    batch: int
+
+    @property
+    def total(self) -> int:
+        return self.process + self.on_device
+
+    @property
+    def on_device(self) -> int:
+        """What lies on the GPU, if a GPU trains."""
+        return self.weights + self.activations
+
+
+def footprint(network: "nn.Module", shape: tuple[int, ...], recipe: Recipe, n_validation: int) -> Footprint:
+    """The footprint of a training of ``network`` on samples of ``shape`` (C, *spatial) in fp32.
+
+    Counted are weights, gradients, momentum and moving average; the larger one of a training step and of a batch of
+    validation, with the copies of its images.
+    """
+    from senet_nas.costs import memory
+
+    weights = FLOAT * sum(parameter.numel() for parameter in network.parameters())
+    kept = 2 * weights + (weights if recipe.momentum else 0) + (weights if recipe.ema else 0)
+    image = FLOAT * math.prod(shape)
+    n_valid = min(batch_size(shape), n_validation)
+    step = memory.training(network, shape, recipe.batch_size) - weights + COPIES * recipe.batch_size * image
+    validation = memory.inference(network, shape, n_valid) - weights + COPIES * n_valid * image
+    return Footprint(PROCESS, kept, round(WORKSPACE * max(step, validation)) + BASE, recipe.batch_size)

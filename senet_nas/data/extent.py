@@ -1,0 +1,54 @@
+"""How much memory the images of a spec take, known from the list of the files before any of them is decoded."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from senet_nas.data import image_folder, memory_map
+from senet_nas.data.datasets import DATASETS
+from senet_nas.recipe import DataSpec
+
+# While a folder is read: the images as they come, the sets split from them, and those with the channels first.
+COPIES = 3
+# While a data set of another size is resized: the same, and three copies in four bytes.
+RESIZED = 3 + 3 * 4
+
+
+@dataclass(frozen=True)
+class Extent:
+    """The number of images of a spec, the shape (C, H, W) at which they are kept, and the bytes that they take.
+
+    ``decoded``: all images as uint8. ``reading``: the peak while they are read. ``can_stream``: whether they could
+    stay on disk instead.
+    """
+
+    n: int
+    shape: tuple[int, int, int]
+    decoded: int
+    reading: int
+    can_stream: bool = False
+
+
+def extent(spec: DataSpec, base: Path) -> Extent | None:
+    """The extent of the images of a spec; None for signals, which are kept as they lie on disk. Raises UserError."""
+    if spec.dataset == "image_folder":
+        return _of_folder(spec, base)
+    known = DATASETS[spec.dataset].holds
+    if known is None:
+        return None
+    n, channels, side = known
+    resized = spec.resize or spec.image_size
+    shape = (channels, resized or side, resized or side)
+    decoded = n * math.prod(shape)
+    return Extent(n, shape, decoded, decoded * (RESIZED if resized else COPIES))
+
+
+def _of_folder(spec: DataSpec, base: Path) -> Extent:
+    listing = image_folder.listed(spec, base)
+    side = image_folder.side(spec)
+    n = sum(len(files) for files in listing.files.values())
+    shape = (listing.channels, side, side)
+    decoded = n * math.prod(shape)
+    if memory_map.is_wanted(spec, base):
+        return Extent(n, shape, decoded, image_folder.CHUNK * math.prod(shape))
+    return Extent(n, shape, decoded, COPIES * decoded, can_stream=True)
