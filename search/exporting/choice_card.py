@@ -15,7 +15,7 @@ def about(choice: ExportedChoice) -> dict[str, Any]:
         "run": choice.run.name,
         "training": training.name,
         "seed": str(training.seed),
-        "words": point.words,
+        "words": point.label,
         "verdict": point.verdict,
         "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
         "val_accuracy": point.val_accuracy,

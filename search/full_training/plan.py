@@ -80,7 +80,7 @@ def plan(
     if config_path is None:
         _check_images(place, experiment)
     weights = result_files.weights(place.trainings, training) if training else None
-    name = f"{point.id}: {point.words}"
+    name = f"{point.id}: {point.label}"
     planned = Plan(point.architecture, name, experiment, weights, _seed(seed), place.path.parent)
     return planned, place.path / "train" / point.id
 

@@ -188,7 +188,7 @@ def _text(point: Point, column: str, title: str) -> str:
     gain = with_interval(point.gain, point.gain_low, point.gain_high, "points")
     over = signed(point.costs[column])
     return (
-        f"{point.id}, {point.words} ({point.verdict})\n"
+        f"{point.id}, {point.label} ({point.verdict})\n"
         f"{gain}, {title} {over} %\n"
         f"seeds: {joined(point.seeds.values())} %"
     )
@@ -234,5 +234,5 @@ def _legend(front: Front, band: Band) -> list[LegendEntry]:
 
 
 def _description(front: Front, column: str, title: str) -> str:
-    members = [f"{p.words}: {signed(p.gain)} points at {percent(p.costs[column])}" for p in front.members]
+    members = [f"{p.label}: {signed(p.gain)} points at {percent(p.costs[column])}" for p in front.members]
     return f"Gain over plain against {title}. On the front: {'; '.join(members)}"

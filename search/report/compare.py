@@ -93,7 +93,7 @@ def _summary(front: Front) -> dict[str, Any]:
     return {
         "verdict": front.verdict,
         "recommended": best.id,
-        "words": best.words,
+        "words": best.label,
         "plain_accuracy": front.plain.val_accuracy,
         "gain": best.gain,
         "gain_low": best.gain_low,
@@ -107,8 +107,8 @@ def _summary(front: Front) -> dict[str, Any]:
 def _line(run: ComparedRun) -> str:
     front = run.front
     best = front[front.recommended]
-    likely = f" (likely: {front[front.likely].words})" if front.likely else ""
-    name = f"{best.id} {best.words}{likely}"
+    likely = f" (likely: {front[front.likely].label})" if front.likely else ""
+    name = f"{best.id} {best.label}{likely}"
     return (
         f"{front.run:<20} {run.conditions['backbone']:<20} {front.plain.val_accuracy:>7.2f}  {name:<44} "
         f"{gain_text(best):>22}  {percent(best.costs.get(USUAL.overhead, 0.0)):>10}"

@@ -11,7 +11,7 @@ LEFT_OUT = ("each seed, %",)
 def markdown(front: Front) -> str:
     """The verdict, the first rows of the table of architectures, and how the recommendation was made."""
     best = front[front.recommended]
-    take_home = f"Take home: **{best.id}, {best.words}** (`senet-search export {front.run} --to DIR`)."
+    take_home = f"Take home: **{best.id}, {best.label}** (`senet-search export {front.run} --to DIR`)."
     lines = [f"**{front.verdict}** {take_home}", "", *_table(front), "", front.rule, "", front.power]
     return "\n".join(lines)
 

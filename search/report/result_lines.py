@@ -55,7 +55,7 @@ def front_line(front: Front) -> str:
     if best.is_plain:
         return f"{members}; none likely better than plain yet"
     gain = with_interval(best.gain, best.gain_low, best.gain_high)
-    return f"{members}; {best.verdict}: {best.id} {best.words} {gain}"
+    return f"{members}; {best.verdict}: {best.id} {best.label} {gain}"
 
 
 def shown_costs(front: Front) -> list[Measure]:
@@ -110,7 +110,7 @@ def _cells(point: Point, front: Front) -> list[str]:
         mark = ">"
     return [
         f"{mark} {point.id}",
-        point.words,
+        point.label,
         f"{point.val_accuracy:.2f}",
         gain_text(point),
         str(point.n_seeds),

@@ -104,12 +104,12 @@ def _axis(frame: Frame, shown: Sequence[Point], gains: Gains) -> Axis:
 
 
 def _row(point: Point, gains: Mapping[str, float], fresh: set[tuple[str, str]], y: float) -> SeedRow:
-    words = point.words
-    if len(words) > LETTERS:
-        words = words[: LETTERS - 3] + "..."
+    name = point.label
+    if len(name) > LETTERS:
+        name = name[: LETTERS - 3] + "..."
     return SeedRow(
-        label=f"{point.id} {words}",
-        text=f"{point.id}, {point.words}: {', '.join(signed(gain) for gain in gains.values())}",
+        label=f"{point.id} {name}",
+        text=f"{point.id}, {point.label}: {', '.join(signed(gain) for gain in gains.values())}",
         y=y,
         gain=point.gain,
         low=point.gain_low,

@@ -64,7 +64,7 @@ def _point_row(point: Point, front: Front, costs: Sequence[Measure]) -> Row:
     mark = " (recommended)" if point.id == front.recommended else ""
     cells = (
         point.id + mark,
-        point.words,
+        point.label,
         f"{point.val_accuracy:.2f}",
         gain_text(point).replace(" ", "\u00a0"),  # an interval stays on one line
         str(point.n_seeds),
@@ -105,7 +105,7 @@ def latency_section(front: Front, model: LatencyModelFact | None) -> Section | N
 def _latency_row(point: Point) -> Row:
     over = "-" if point.is_plain else signed(point.costs[LATENCY.overhead])
     ms = LATENCY.shown(point.costs[LATENCY.column])
-    return Row((point.id, point.words, ms, over, _latency_interval(point)), is_front=point.on_front)
+    return Row((point.id, point.label, ms, over, _latency_interval(point)), is_front=point.on_front)
 
 
 def _latency_interval(point: Point) -> str:
@@ -135,7 +135,7 @@ def test_section(front: Front) -> Section | None:
 
 def _test_row(front: Front, name: str, accuracies: Sequence[float]) -> Row:
     mean = sum(accuracies) / len(accuracies)
-    return Row((name, front[name].words, f"{mean:.2f}", joined(accuracies)))
+    return Row((name, front[name].label, f"{mean:.2f}", joined(accuracies)))
 
 
 # -- what explains it -------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def logged_section(front: Front) -> Section | None:
 
 
 def _logged_row(point: Point) -> Row:
-    return Row((point.id, point.words, *(_logged(point, name) for name in LOGGED.values())))
+    return Row((point.id, point.label, *(_logged(point, name) for name in LOGGED.values())))
 
 
 def _logged(point: Point, name: str) -> str:

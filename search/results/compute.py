@@ -182,7 +182,7 @@ def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Compa
             Point(
                 number=entry.number,
                 architecture=entry.key,
-                words=entry.label,
+                label=entry.label,
                 role=_role(number, done),
                 on_front=i in members,
                 val_accuracy=float(judged.accuracy[i]),

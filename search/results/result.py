@@ -57,7 +57,7 @@ class Point:
 
     number: int
     architecture: str
-    words: str
+    label: str
     role: str
     on_front: bool
     val_accuracy: float
@@ -96,6 +96,7 @@ class Point:
     def to_dict(self) -> dict[str, Any]:
         """Every column by name, in the order that front.json has always had; None for costs that are not known."""
         own = {"id": self.id, **asdict(self)}
+        own["words"] = own.pop("label")
         del own["number"]
         costs = own.pop("costs")
         alike = own.pop("alike")
@@ -163,14 +164,14 @@ class Front:
         if not best.is_plain:
             cost = self.leading_cost
             return (
-                f"Proven: {best.words} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
+                f"Proven: {best.label} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
                 f"({best.costs[cost.overhead]:+.2f} % {cost.title})."
             )
         if self.likely is None:
             return "No placement of SE is proven or even likely better than the plain network."
         likely = self[self.likely]
         gain = with_interval(likely.gain, likely.gain_low, likely.gain_high, "points")
-        return f"Nothing is proven. Likely better than plain: {likely.words} ({gain})."
+        return f"Nothing is proven. Likely better than plain: {likely.label} ({gain})."
 
     @property
     def rule(self) -> str:

@@ -176,7 +176,8 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
 def table(front: Front) -> dict[str, list[Any]]:
     """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
     members = sorted(front.members, key=lambda point: point.costs[front.leading_cost.column])
-    return {"columns": list(_TABLE), "data": [[getattr(point, name) for name in _TABLE] for point in members]}
+    rows = [point.to_dict() for point in members]
+    return {"columns": list(_TABLE), "data": [[row[name] for name in _TABLE] for row in rows]}
 
 
 def worth(step: HistoryStep) -> dict[str, float]:

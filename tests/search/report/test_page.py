@@ -92,7 +92,7 @@ def test_the_page_of_ten_thousand_trainings_opens_at_once_and_says_what_it_leave
     found, ledger = run
     words = "all stages: avgmax r=16 post_addition, stage 2: std r=8 pre_addition"
     seeds = {f"0.{r}": 95.0 + r / 10 for r in range(4)}
-    many = [replace(found.points[1], number=n, words=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
+    many = [replace(found.points[1], number=n, label=words, seeds=seeds, on_front=False) for n in range(4, 5000)]
     trainings = [replace(ledger.trainings[n % 16], number=n) for n in range(10_000)]
     large = replace(found, points=(*found.points, *many))
     page = html(large, trainings, entries_of(large, ledger), FACTS)
@@ -339,7 +339,7 @@ def test_files_are_written_whole(run, tmp_path):
 
 
 def test_no_cell_of_the_table_file_is_a_formula(run):
-    found = replace(run[0], points=tuple(replace(p, words=f"=cmd({p.id})") for p in run[0].points))
+    found = replace(run[0], points=tuple(replace(p, label=f"=cmd({p.id})") for p in run[0].points))
     rows = list(csv.DictReader(io.StringIO(found.to_csv())))
     assert [row["words"] for row in rows] == [f"'=cmd({p.id})" for p in found.points]
 

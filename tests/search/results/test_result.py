@@ -19,7 +19,7 @@ def point(number, **more):
     usual = {
         "number": number,
         "architecture": f"net/{number}",
-        "words": f"placement {number}",
+        "label": f"placement {number}",
         "on_front": number == 0,
         "role": "plain" if number == 0 else "candidate",
         "verdict": "plain" if number == 0 else "open",
@@ -76,7 +76,7 @@ def test_power_says_what_could_be_proven():
 
 
 def test_findings_name_what_is_alike_and_what_a_proof_would_take():
-    twin = point(2, on_front=True, alike="a0", gain=0.6, words="twin")
+    twin = point(2, on_front=True, alike="a0", gain=0.6, label="twin")
     other = point(1, on_front=True, alike="a2", costs={**COSTS, "params_overhead": 20.0})
     found = front(point(0), other, twin, likely="a2")
     budget = budget_for(0.6, 0.3, 0.05)
@@ -162,8 +162,8 @@ def test_front_json_keeps_its_keys_and_their_order():
 
 def test_cells_of_a_spreadsheet_never_begin_like_a_formula():
     for first in "=+-@":
-        assert f",'{first}cmd," in front(point(0, words=f"{first}cmd")).to_csv()
-    text = front(point(0, words="a-b")).to_csv()
+        assert f",'{first}cmd," in front(point(0, label=f"{first}cmd")).to_csv()
+    text = front(point(0, label="a-b")).to_csv()
     assert ",a-b," in text
     assert ",-0.5," in text  # a number stays one
     assert text.count("\n") == 2

@@ -201,7 +201,7 @@ class TestReport:
     def test_the_pointer_tells_a_placement(self, report, front):
         point = front.points[-1]
         report.point_at(f".point[data-id={point.id}] title + .bar ~ :is(circle, polygon):not(.seed)")
-        report.wait(f"document.querySelector('.said').innerText.startsWith({json.dumps(f'{point.id}, {point.words}')})")
+        report.wait(f"document.querySelector('.said').innerText.startsWith({json.dumps(f'{point.id}, {point.label}')})")
         assert f"{point.gain:+.2f} points" in report.ask("document.querySelector('.said').innerText")
 
     def test_the_keyboard_walks_over_the_points_and_finds_the_row(self, report, front):
