@@ -112,7 +112,7 @@ def secured(address: str, insecure: bool) -> None:
         return
     where = [] if address == "auto" else ["--address", address]
     asked = subprocess.run(
-        [sys.executable, "-m", "ray.scripts.scripts", "health-check", *where],
+        [sys.executable, "-P", "-m", "ray.scripts.scripts", "health-check", *where],
         env={**os.environ, "RAY_AUTH_MODE": "disabled"},
         capture_output=True,
         check=False,

@@ -98,7 +98,9 @@ def _trainable(loop: Loop, evaluator: Evaluator, trainings: Path, slots: Slots, 
     from search.execute.ray.tune_slot import ClusterAccess, Slot, request
 
     access = ClusterAccess(joined.needs, joined.store) if joined else None
-    slot = tune.with_parameters(Slot, evaluate=evaluator, trainings=trainings, access=access, rungs=loop.rungs)
+    slot = tune.with_parameters(
+        Slot, evaluate=evaluator, trainings=trainings, folder=Path.cwd(), access=access, rungs=loop.rungs
+    )
     if joined:
         return tune.with_resources(slot, partial(request, cpus=slots.cpus, gpus=slots.gpus))
     resources: dict[str, float] = {"cpu": slots.cpus}

@@ -33,7 +33,10 @@ class Slots:
 
 @dataclass(frozen=True)
 class Job:
-    """One training on several devices: arguments of :func:`senet_nas.training.evaluate.evaluate`, paths absolute."""
+    """One training on several devices: arguments of :func:`senet_nas.training.evaluate.evaluate`, paths absolute.
+
+    ``folder`` is the folder of the command, in which its processes stand.
+    """
 
     architecture: str
     seed: Seed
@@ -41,6 +44,7 @@ class Job:
     weights: Path
     checkpoint: Path
     start: Path | None
+    folder: Path = field(default_factory=Path.cwd)
 
 
 @dataclass(frozen=True)

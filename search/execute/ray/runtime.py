@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from search.execute.ray import auth_token, cluster, preconditions
+from search.execute.ray import auth_token, cluster, preconditions, worker_paths
 from search.execute.ray.resources import Cluster, Slots
 from search.execute.ray.scratch_folder import scratch_folder
 from search.execute.signals import Interrupted, Signals
@@ -31,6 +31,8 @@ _SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Workers stay in the folder of the command, where code of the user expects relative paths to start.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     # The default is 60 s, in which a busy machine may not import torch.
@@ -99,7 +101,12 @@ def _start(slots: Slots, scratch: Path) -> None:
     import ray
 
     try:
-        ray.init(**_where(slots, scratch), log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            **_where(slots, scratch),
+            job_config=worker_paths.job_config(),
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     except SystemExit as error:  # Ray's answer to SIGTERM while it starts
         raise Interrupted(signal.SIGTERM) from error
     logging.getLogger("ray").setLevel(logging.ERROR)

@@ -16,6 +16,7 @@ from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer, get_device
 from ray.util.queue import Empty, Queue
 
+from search.execute.ray import worker_paths
 from search.execute.ray.resources import Job
 from senet_nas.recipe import Diverged, Report
 from spaces.errors import ENVIRONMENT, UserError
@@ -67,6 +68,7 @@ def _work(config: dict[str, Any]) -> None:
     from senet_nas.training.evaluate import evaluate
 
     job: Job = config["job"]
+    worker_paths.enter(job.folder)
     told: Queue = config["told"]
     place = train.get_context()
     device = str(get_device()) if job.task.device != "cpu" else "cpu"

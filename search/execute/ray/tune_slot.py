@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 
 from search.execute.evaluator import Evaluator
+from search.execute.ray import worker_paths
 from search.execute.ray.cluster import NODE_ID, Needs
 from search.execute.remote_store import RemoteCopy, RemoteStore
 from search.execute.worker import work
@@ -54,9 +55,11 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         *,
         evaluate: Evaluator,
         trainings: Path,
+        folder: Path,
         access: ClusterAccess | None,
         rungs: tuple[int, ...] = (),
     ) -> None:
+        worker_paths.enter(folder)
         self._evaluate = evaluate
         self._trainings = trainings
         self._store = access.store if access else None

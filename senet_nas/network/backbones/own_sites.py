@@ -157,4 +157,8 @@ def _run(shadow: nn.Module, channels: int, dimensions: int, seen: Mapping[str, _
         else:
             return
     assert problem is not None
-    raise UserError(f"the network cannot be run to find its channels: {user_code.named(problem)}", key=KEY)
+    raise UserError(
+        f"the network cannot be run to find its channels: {user_code.named(problem)}",
+        hint="this run has no values (torch's meta device): make tensors on the input's device, do not look at values",
+        key=KEY,
+    )

@@ -1,0 +1,90 @@
+"""Other people's modules (faults 6, 7, 8): each trains, exports and reloads, or is refused clearly."""
+
+import sys
+import warnings
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from senet_nas import user_code
+from senet_nas.export import bundle
+from senet_nas.network.backbones import own_output
+from senet_nas.network.build import build, sites
+from senet_nas.training.evaluate import save
+from spaces import Architecture, UserError
+from spaces.spec import fill
+from tests.senet_nas.network.odd_modules import FORMS, HEAD, MODULE
+
+SHAPE = (1, 8, 8)
+CLASSES = 4
+SE = {"reduction": "4", "position": "output", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
+
+
+@pytest.fixture
+def backbone(request, tmp_path, monkeypatch):
+    """The name of the network of a case, which lies in a module of its own."""
+    source, places, _ = FORMS[request.param]
+    (tmp_path / f"{MODULE}.py").write_text(HEAD + source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    user_code.look_in(tmp_path)
+    sites.cache_clear()
+    yield f"{MODULE}:net@{places}"
+    sys.modules.pop(MODULE, None)
+    sites.cache_clear()
+
+
+def networks(backbone):
+    """Plain and SE everywhere, built and looked at as a search does before it begins."""
+    units = sites(backbone)
+    full = Architecture(backbone, tuple(fill(site, SE) for site in units))
+    for architecture in (Architecture.plain(backbone, len(units)), full):
+        network = build(architecture, in_channels=SHAPE[0], num_classes=CLASSES)
+        own_output.check(network, f"{MODULE}:net", SHAPE, CLASSES)
+        yield architecture, network
+
+
+def export(network, architecture, folder):
+    return bundle.export(
+        network,
+        architecture,
+        folder,
+        input_shape=SHAPE,
+        mean=[0.5],
+        std=[0.5],
+        classes=list("abcd"),
+        forms=["model.py"],
+    )
+
+
+@pytest.mark.parametrize("backbone", [name for name, form in FORMS.items() if form[2] is None], indirect=True)
+def test_what_is_accepted_trains_exports_and_reloads_with_equal_outputs(backbone, tmp_path):
+    for number, (architecture, network) in enumerate(networks(backbone)):
+        torch.manual_seed(0)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+        loss = torch.nn.functional.cross_entropy(network.train()(torch.randn(4, *SHAPE)), torch.arange(4))
+        torch.autograd.backward(loss)
+        optimizer.step()
+        save(network, tmp_path / "w.safetensors")
+        again = build(architecture, in_channels=SHAPE[0], num_classes=CLASSES)
+        again.load_state_dict(load_file(tmp_path / "w.safetensors"))
+        x = torch.randn(2, *SHAPE)
+        with torch.no_grad():
+            assert torch.equal(network.eval()(x), again.eval()(x))
+        assert export(again, architecture, tmp_path / str(number)).differences == {"model.py": 0}
+
+
+@pytest.mark.parametrize("backbone", [name for name, form in FORMS.items() if form[2]], indirect=True)
+def test_what_is_refused_is_one_clear_error(backbone, request, tmp_path):
+    part = FORMS[request.node.callspec.params["backbone"]][2]
+    with warnings.catch_warnings(), pytest.raises(UserError) as caught:
+        warnings.simplefilter("ignore")
+        for architecture, network in networks(backbone):
+            export(network, architecture, tmp_path / architecture.key.replace("/", "_")[-20:])
+    assert part in caught.value.message
+    assert caught.value.key in ("model.backbone", "model.sites")
+
+
+def test_there_are_sixty_forms():
+    assert len(FORMS) >= 60
