@@ -13,7 +13,7 @@ from search.setup.code_identity import check_run
 from search.setup.opened_run import open_run
 from search.setup.validation_images import ValidationImages, validation_images
 from search.state import result_files, run_folder
-from search.track.client import store_address
+from search.track.store import store_to_read
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
@@ -173,7 +173,9 @@ def _register(choice: ExportedChoice, images: ValidationImages, folder: Path, na
 
     tracking = choice.experiment.tracking
     runs = choice.run.folder.path.parent
-    store = registry.Store(store_address(tracking.uri, runs), runs, tracking.experiment or choice.experiment.name)
+    store = registry.Store(
+        store_to_read(tracking.uri, runs, choice.run.facts).uri, runs, tracking.experiment or choice.experiment.name
+    )
     tags = {"senet.architecture": choice.point.architecture}
     for fact, value in about(choice).items():
         if isinstance(value, str | int | float):

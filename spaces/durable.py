@@ -14,6 +14,8 @@ from spaces.failpoints import failpoint
 SUMS = "sha256.json"
 # Errors of a disk that takes no more: it is full, over a quota, or read-only now.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# Errors of a place that this user may only read: a read-only medium, or a folder of somebody else.
+ONLY_READ = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def write(path: Path, content: bytes | str) -> None:

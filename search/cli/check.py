@@ -11,6 +11,7 @@ import click
 
 from search.cli.options import CONFIG, JSON, SET, load, print_json
 from search.state.facts import encode
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from search.config import Experiment
@@ -30,10 +31,13 @@ def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     found = examine(experiment)
     if as_json:
         print_json("check", experiment.name, found.to_dict())
+        found.check_store()
         return
+    click.echo("\n".join(found.lines()))
+    found.check_store()
     sets = [word for text in overrides for word in ("--set", text)]
     command = shlex.join(["senet-search", "run", str(config), *sets])
-    click.echo("\n".join([*found.lines(), f"Nothing was started. Next: {command}"]))
+    click.echo(f"Nothing was started. Next: {command}")
 
 
 @dataclass(frozen=True)
@@ -41,14 +45,14 @@ class Checked:
     """A run that can start, and what it takes.
 
     ``seconds_per_training`` is measured on a few batches; None if the user's own code or a table gives the results.
-    ``silent_store`` says why the MLflow server does not answer, and ``silent_cluster`` why the Ray cluster does not.
-    Neither stops a run: the ledger keeps everything, and the cluster may be started later.
+    ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
+    why the Ray cluster does not answer, which may be started later.
     """
 
     prepared: "Prepared"
     seconds_per_training: float | None
     free_bytes: int
-    silent_store: str = ""
+    store_error: UserError | None = None
     silent_cluster: str = ""
 
     @property
@@ -71,9 +75,14 @@ class Checked:
             "seconds_per_training": self.seconds_per_training,
             "seconds": self.seconds,
             "free_bytes": self.free_bytes,
-            "silent_store": self.silent_store,
+            "silent_store": self.store_error.message if self.store_error else "",
             "silent_cluster": self.silent_cluster,
         }
+
+    def check_store(self) -> None:
+        """Raises UserError if nothing can be tracked."""
+        if self.store_error is not None:
+            raise self.store_error
 
     def lines(self) -> list[str]:
         from search.report.plan_lines import plan_lines
@@ -102,8 +111,6 @@ class Checked:
                 f"train.warmup is {recipe.warmup:g} of {recipe.epochs} epochs, so the learning rate never reaches "
                 "train.lr; lower train.warmup"
             )
-        if self.silent_store:
-            found.append(f"MLflow does not answer: {self.silent_store}")
         if self.silent_cluster:
             found.append(self.silent_cluster)
         return found
@@ -112,14 +119,19 @@ class Checked:
 def examine(experiment: "Experiment") -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
     from search.setup.experiment_setup import prepare
-    from search.track.client import store_address, unreachable
+    from search.track.store import store_to_write
+    from search.track.store_check import check_store
 
     prepared = prepare(experiment)
     seconds = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")
-    silent_store = unreachable(store_address(experiment.tracking.uri, runs), runs)
+    store_error = None
+    try:
+        check_store(store_to_write(experiment.tracking.uri, runs), runs)
+    except UserError as error:
+        store_error = error
     free = shutil.disk_usage(".").free
-    return Checked(prepared, seconds, free, silent_store, _silent_cluster(prepared.slots.ray))
+    return Checked(prepared, seconds, free, store_error, _silent_cluster(prepared.slots.ray))
 
 
 def _silent_cluster(address: str) -> str:

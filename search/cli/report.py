@@ -15,9 +15,13 @@ def report(run: str, runs: Path, as_json: bool) -> None:
     """Print the result of RUN, and rewrite its report, tables and picture."""
     from search.report.refresh import refresh_run
     from search.report.terminal import show
+    from search.state import run_folder
 
-    front, folder = refresh_run(run, runs)
+    with run_folder.writable(runs / run):
+        front, folder, unwritten = refresh_run(run, runs)
     if as_json:
         click.echo(front.to_json())
     else:
         show(front, folder=folder)
+    if unwritten:
+        click.echo(f"caution: {unwritten}", err=True)

@@ -34,9 +34,9 @@ def show(
     values = {name: str(value) for name, value in se.items() if value is not None}
     priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
     found = breakdown.show(priced)
+    print_answer("show", None, found, as_json=as_json)
     if svg is not None:
         _draw(found, svg)
-    print_answer("show", None, found, as_json=as_json)
 
 
 def _draw(found: Any, to: Path) -> None:

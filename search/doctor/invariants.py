@@ -24,7 +24,8 @@ from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
 from search.state.run_folder import RunFolder
 from search.track import projection
-from search.track.client import error_line, is_embedded, read_children, store_address
+from search.track.client import error_line, read_children
+from search.track.store import database, is_embedded, store_to_read
 from spaces import durable
 from spaces.errors import UserError
 
@@ -173,12 +174,16 @@ def _tracked(case: Case) -> Findings:
     assert experiment is not None
     remedy = f"senet-search sync {case.place.name}"
     runs = case.place.path.parent
-    uri = store_address(experiment.tracking.uri, runs)
+    uri = store_to_read(experiment.tracking.uri, runs, case.facts).uri
     name = experiment.tracking.experiment or experiment.name
     try:
         children = read_children(uri, runs, experiment=name, run=case.place.name, uid=case.facts.uid or "")
+    except UserError as error:
+        yield error.message, error.hint
+        return
     except Exception as error:  # MLflow throws what its database throws
-        yield f"MLflow's store cannot be read: {error_line(error)}", f"move it away, then {remedy}"
+        file = database(uri, runs)
+        yield f"MLflow's store cannot be read: {error_line(error)}", f"move {file or 'it'} away, then {remedy}"
         return
     named = {training.uid: training.name for training in case.ledger.trainings}
     groups: defaultdict[str, list[str]] = defaultdict(list)
@@ -211,7 +216,10 @@ def _unfinished(case: Case) -> str:
 def _untracked(case: Case) -> str:
     if case.experiment is None or case.facts.tracking is None:
         return "the run was not tracked"
-    uri = store_address(case.experiment.tracking.uri, case.place.path.parent)
+    try:
+        uri = store_to_read(case.experiment.tracking.uri, case.place.path.parent, case.facts).uri
+    except UserError as error:  # the password of a server is not kept
+        return _busy(case) or error.message
     return _busy(case) or ("" if is_embedded(uri) else "tracked on a server")
 
 

@@ -10,7 +10,8 @@ from search.full_training.training_folder import CURVE, NETWORK, WEIGHTS, note, 
 from search.setup.experiment_setup import Prepared
 from search.setup.validation_images import validation_images
 from search.state.facts import DataFact
-from search.track.client import error_line, store_address
+from search.track.client import error_line
+from search.track.store import store_address
 from spaces import durable
 
 

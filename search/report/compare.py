@@ -25,15 +25,18 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class FrontComparison:
-    """The fronts of several searches, in the order asked for. ``cautions``: why some numbers cannot be compared."""
+    """The fronts of several searches, in the order asked for. ``cautions``: why some numbers cannot be compared.
+
+    ``picture`` is None if it may not be written there.
+    """
 
     runs: tuple[ComparedRun, ...]
     cautions: tuple[str, ...]
-    picture: Path
+    picture: Path | None
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "picture": str(self.picture),
+            "picture": str(self.picture) if self.picture else None,
             "cautions": list(self.cautions),
             "runs": [{"run": run.front.run, **run.conditions, **_summary(run.front)} for run in self.runs],
         }
@@ -44,7 +47,7 @@ class FrontComparison:
             head,
             *(_line(run) for run in self.runs),
             *(f"caution: {caution}" for caution in self.cautions),
-            f"Wrote {self.picture}",
+            *([f"Wrote {self.picture}"] if self.picture else []),
         ]
 
 
@@ -58,7 +61,13 @@ def compare_runs(names: Sequence[str], runs: Path, to: Path) -> FrontComparison:
         twice = f"; {names[0]} is named twice" if len(names) > 1 else ""
         raise UserError(f"a comparison needs two different runs or more{twice}", hint="senet-search compare RUN OTHER")
     compared = tuple(_compared(name, runs) for name in dict.fromkeys(names))
-    run_folder.write(to, fronts_png([run.front for run in compared]), option="--to")
+    try:
+        run_folder.write(to, fronts_png([run.front for run in compared]), option="--to")
+    except UserError as error:
+        if not run_folder.is_only_read(error):
+            raise
+        unwritten = f"{error.message}; {error.hint}"
+        return FrontComparison(compared, (*_cautions(compared), unwritten), None)
     return FrontComparison(compared, _cautions(compared), to)
 
 

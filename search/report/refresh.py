@@ -8,15 +8,23 @@ from search.report.write import write_report
 from search.results import history
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_run
+from spaces import durable
 
 
-def refresh_run(run: str, runs: Path) -> tuple[Front, Path]:
-    """Writes the report of a run, finished or not; returns its front and its folder.
+def refresh_run(run: str, runs: Path) -> tuple[Front, Path, str]:
+    """Writes the report of a run, finished or not; returns its front, its folder, and why nothing was written.
 
-    Raises UserError for an unknown run, and where plain has no finished training.
+    The reason is empty unless the run may only be read. Raises UserError for an unknown run, and where plain has no
+    finished training.
     """
     with open_run(run, runs) as opened:
-        return refresh(opened), opened.folder.path
+        folder = opened.folder.path
+        try:
+            return refresh(opened), folder, ""
+        except OSError as error:
+            if error.errno not in durable.ONLY_READ:
+                raise
+            return opened.front, folder, f"report, picture and tables were not written to {folder}: {error.strerror}"
 
 
 def refresh(run: OpenedRun) -> Front:

@@ -18,7 +18,8 @@ from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection
-from search.track.client import store_address
+from search.track.store import BESIDE, Store, store_to_write
+from search.track.store_check import check_address
 from search.track.tracker import Tracker
 
 
@@ -49,18 +50,19 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
     prepared = latency_setup.predicted(prepared, ledger, watcher.say)
     facts = run_facts(prepared)
-    uri = store_address(prepared.experiment.tracking.uri, place.path.parent)
+    store = _tracking_store(prepared, place, ledger, watcher)
     begun = Facts(
-        tracking=config.redacted(uri),
+        tracking=config.redacted(store.uri),
+        tracking_origin=store.origin,
         session_began=time.time(),
         session_ended="",
         seconds_before=ledger.facts.seconds or 0.0,
     )
-    sent_to = _tracker(prepared, place, ledger, watcher, uri, facts)
+    sent_to = _tracker(prepared, place, ledger, watcher, store.uri, facts)
     live = Live(place, tell=watcher.found, say=watcher.say)
     loop = _loop(prepared, ledger, watcher, sent_to, live)
-    store = _store(prepared, place, ledger)
-    return SessionParts(prepared, place, ledger, store, sent_to, live, loop, begun.updated(facts))
+    remote = _store(prepared, place, ledger)
+    return SessionParts(prepared, place, ledger, remote, sent_to, live, loop, begun.updated(facts))
 
 
 def run_facts(prepared: Prepared) -> Facts:
@@ -78,6 +80,17 @@ def run_facts(prepared: Prepared) -> Facts:
         network_code=prepared.code.network_code,
         evaluator_code=prepared.code.evaluator_code,
     )
+
+
+def _tracking_store(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> Store:
+    """Where the run is tracked. A run that was tracked elsewhere until now is sent there as a whole; that is said."""
+    store = store_to_write(prepared.experiment.tracking.uri, place.path.parent, ledger.facts)
+    check_address(store)
+    before = ledger.facts.tracking
+    is_moved = store.origin == BESIDE or before is None
+    if not is_moved and before != config.redacted(store.uri):
+        watcher.say(f"MLflow: this run was tracked at {before}; it is now sent to {config.redacted(store.uri)}")
+    return store
 
 
 def _store(prepared: Prepared, place: RunFolder, ledger: Ledger) -> RemoteStore | None:

@@ -181,7 +181,8 @@ class Facts:
     """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
 
     ``config`` is the text of the resolved config, and ``base`` the folder at which its relative paths start.
-    ``tracking`` is the address of MLflow's store without secrets. ``session_ended`` is empty while a session runs.
+    ``tracking`` is the address of MLflow's store without secrets, and ``tracking_origin`` what named it.
+    ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
     by architecture.
     """
@@ -190,6 +191,7 @@ class Facts:
     config: str | None = None
     base: str | None = None
     tracking: str | None = None
+    tracking_origin: str | None = None
     mlflow_experiment: str | None = None
     session_began: float | None = None
     session_ended: str | None = None

@@ -1,5 +1,6 @@
 """The folder of a run: where everything lies, and the lock that lets one driver in."""
 
+import errno
 import fcntl
 import json
 import os
@@ -113,9 +114,8 @@ class RunFolder:
         """Holds the run for this process; the lock ends with it. Raises UserError that names the holder."""
         try:
             opened = (self.path / "lock").open("a+", errors="replace")
-        except PermissionError as error:
-            hint = "ask its owner, or choose another folder"
-            raise UserError(f"{self.path} may not be written to", hint=hint, code=ENVIRONMENT) from error
+        except OSError as error:
+            raise _not_held(self.path, error) from error
         with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -161,15 +161,42 @@ def write(path: Path, content: bytes, *, option: str) -> None:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turns the error of a full disk into a UserError (ENVIRONMENT)."""
+    """Turns the error of a disk that is full, or that may only be read, into a UserError (ENVIRONMENT)."""
     try:
         yield
     except OSError as error:
-        if error.errno not in durable.NO_ROOM:
+        if error.errno not in (*durable.NO_ROOM, *durable.ONLY_READ):
             raise
-        raise UserError(
-            f"cannot write {error.filename or path}: {error.strerror}", hint=MAKE_ROOM, code=ENVIRONMENT
-        ) from error
+        where = f"cannot write {error.filename or path}: {error.strerror}"
+        raise UserError(where, hint=_room(error), code=ENVIRONMENT) from error
+
+
+def is_only_read(error: UserError) -> bool:
+    """Whether an error says that a place may only be read."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in durable.ONLY_READ
+
+
+def _room(error: OSError) -> str:
+    """What helps against this error of a disk."""
+    if error.errno == errno.EROFS:
+        return "the medium is read-only: mount it writable, or copy the run to another disk"
+    if error.errno in durable.ONLY_READ:
+        return "ask its owner for permission to write there, or choose another folder"
+    return MAKE_ROOM
+
+
+def _not_held(path: Path, error: OSError) -> UserError:
+    """The error for a run whose lock cannot be written."""
+    if error.errno == errno.EROFS:
+        return UserError(
+            f"{path} is on a read-only medium, so nothing can be added to the run",
+            hint="`report`, `status`, `compare` and `doctor` read it there; to continue or send it, copy it to another disk",
+            code=ENVIRONMENT,
+        )
+    if error.errno in durable.ONLY_READ:
+        return UserError(f"{path} may not be written to", hint=_room(error), code=ENVIRONMENT)
+    return UserError(f"cannot write {path / 'lock'}: {error.strerror}", hint=_room(error), code=ENVIRONMENT)
 
 
 def find(run: str, runs: Path = RUNS, *, or_else: Collection[str] = ()) -> RunFolder:

@@ -4,7 +4,10 @@ SQLite notices a broken page, but not a changed digit: so each row carries a SHA
 """
 
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -53,16 +56,38 @@ def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
     Autocommit mode: transactions are written out where they begin and end. Threads share it; one at a time writes.
     """
     with named(path):
-        uri = f"{Path(path).resolve().as_uri()}?mode=ro" if read_only else str(path)
-        db = sqlite3.connect(uri, uri=read_only, isolation_level=None, timeout=60, check_same_thread=False)
+        if not read_only:
+            return _opened(str(path), path, read_only=False)
         try:
-            db.row_factory = sqlite3.Row
-            db.create_function("digest", -1, _digest, deterministic=True)
-            _prepare(db, path, read_only)
-        except BaseException:
-            db.close()
-            raise
-        return db
+            return _opened(f"{Path(path).resolve().as_uri()}?mode=ro", path, read_only=True)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            if not Path(path).exists() or os.access(Path(path).parent, os.W_OK):
+                raise
+            return _opened_copy(Path(path))
+
+
+def _opened(name: str, path: Path | str, *, read_only: bool) -> sqlite3.Connection:
+    db = sqlite3.connect(name, uri=read_only, isolation_level=None, timeout=60, check_same_thread=False)
+    try:
+        db.row_factory = sqlite3.Row
+        db.create_function("digest", -1, _digest, deterministic=True)
+        _prepare(db, path, read_only)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _opened_copy(path: Path) -> sqlite3.Connection:
+    """A connection to a copy of a ledger on a read-only medium: SQLite must write beside a ledger to read it."""
+    with tempfile.TemporaryDirectory(prefix="senet-ledger-") as folder:
+        for name in (path.name, f"{path.name}-wal"):
+            if path.with_name(name).exists():
+                shutil.copyfile(path.with_name(name), Path(folder) / name)
+        # The open connection keeps the files that the end of this block removes.
+        return _opened(f"{(Path(folder) / path.name).as_uri()}?mode=ro", path, read_only=True)
 
 
 @contextmanager

@@ -2,81 +2,69 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.config_error import redacted
+from search.track.moved_store import follow_move
 from search.track.projection import Child
+from search.track.store import alone, database, opened_uri, reach_loopback_directly
 from search.track.views import PARENT, QUIET, UID
+from spaces.errors import ENVIRONMENT, UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Experiment, Run
 
 RUN_UID = "senet.run_uid"
 
 
-def store_address(uri: str | None, runs: Path) -> str:
-    """Where to track: the config's URI, else MLFLOW_TRACKING_URI, else a SQLite file beside the runs."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs.resolve() / 'mlflow.db'}"
-
-
-def is_embedded(uri: str) -> bool:
-    return uri.startswith("sqlite:")
-
-
-def unreachable(uri: str, runs: Path) -> str:
-    """Why a server does not answer, in a line; empty where it does, and for a store that is made when it is needed."""
-    if not uri.startswith("http"):
-        return ""
-    try:
-        connect(uri, runs)
-    except Exception as error:  # each store throws what its own client throws
-        return error_line(error)
-    return ""
-
-
 def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
-    """The trainings of a run as MLflow has them; none where the store, the experiment or the run is not there."""
-    if is_embedded(uri) and not Path(uri.removeprefix("sqlite:///").partition("?")[0]).exists():
+    """The trainings of a run as MLflow has them; none where the store, the experiment or the run is not there.
+
+    Raises UserError (code ENVIRONMENT) if the experiment was deleted.
+    """
+    file = database(uri, runs)
+    if file is not None and not file.exists():
         return []  # to look must not make it
     client = connect(uri, runs)
     found = client.get_experiment_by_name(experiment)
-    return [] if found is None else [child_of(c) for c in known(client, found.experiment_id, identity(run, uid))[1]]
+    if found is None:
+        return []
+    _check_there(found, uri)
+    return [child_of(run) for run in known(client, found.experiment_id, identity(run, uid))[1]]
 
 
 def connect(uri: str, runs: Path) -> MlflowClient:
-    """A client of the store, whose schema is made where it is new."""
+    """A client of the store, whose schema is made where it is new. A store that was moved with its runs is at home here."""
+    reach_loopback_directly()
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are told by us, in a line
     with alone(uri, runs):
-        client = MlflowClient(tracking_uri=uri)
+        follow_move(uri, runs)
+        client = MlflowClient(tracking_uri=opened_uri(uri, runs))
         client.search_experiments(max_results=1)
     return client
 
 
 def error_line(error: Exception) -> str:
     """The first line of what a store's client threw, or the cause that it names at its end; without secrets."""
+    if isinstance(error, UserError):
+        return f"{error.message}; {error.hint}" if error.hint else error.message
     line = (str(error).splitlines() or [""])[0]
     cause = line.partition("(Caused by ")[2]
     return redacted(f"{type(error).__name__}: {(cause or line)[:200]}")
 
 
-def artifact_root(uri: str, runs: Path) -> str | None:
-    """Where our own store keeps files (MLflow would put them below the working directory); None for a server."""
-    return (runs.resolve() / "mlartifacts").as_uri() if is_embedded(uri) else None
-
-
-def experiment_id(client: MlflowClient, name: str, root: str | None) -> str:
-    """The id of the experiment, made if it is new."""
+def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str = "") -> str:
+    """The id of the experiment, made if it is new. Raises UserError (code ENVIRONMENT) if it was deleted."""
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(name)
@@ -88,7 +76,21 @@ def experiment_id(client: MlflowClient, name: str, root: str | None) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
+    _check_there(found, uri)
     return str(found.experiment_id)
+
+
+def _check_there(found: Experiment, uri: str) -> None:
+    """Raises UserError if the experiment was deleted: MLflow keeps its name, and takes nothing more for it."""
+    if found.lifecycle_stage != "deleted":
+        return
+    where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))} " if uri else ""
+    raise UserError(
+        f"the MLflow experiment `{found.name}` was deleted",
+        hint=f"restore it with `{where}mlflow experiments restore -x {found.experiment_id}`, or give the run command "
+        "`--set tracking.experiment=ANOTHER_NAME`; then `senet-search sync RUN`",
+        code=ENVIRONMENT,
+    )
 
 
 def identity(run: str, uid: str) -> dict[str, str]:
@@ -139,14 +141,3 @@ def describe(client: MlflowClient, run: str, about: Mapping[str, Any]) -> None:
         found = Dataset(data["name"], data["digest"], "senet-search", data["source"], None, data["profile"])
         client.log_inputs(run, [DatasetInput(found, [InputTag("mlflow.data.context", "training")])])
     client.log_batch(run, params=[Param(name, str(value)[:500]) for name, value in facts.items()])
-
-
-@contextmanager
-def alone(uri: str, runs: Path) -> Iterator[None]:
-    """Two that make the same schema, experiment or tag of a SQLite store at once spoil it for one of them."""
-    if not is_embedded(uri):
-        yield
-        return
-    with (runs / ".mlflow.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

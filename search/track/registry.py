@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.config_error import redacted
-from search.track.client import alone, artifact_root, connect, error_line, experiment_id
+from search.track.client import connect, error_line, experiment_id
+from search.track.store import alone, artifact_root
 from search.track.views import UID
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -68,7 +69,7 @@ def register(
         with tempfile.TemporaryDirectory() as scratch:
             _write(network, example, metadata, Path(scratch) / "model")
             with alone(store.uri, store.runs):
-                experiment = experiment_id(client, store.experiment, artifact_root(store.uri, store.runs))
+                experiment = experiment_id(client, store.experiment, artifact_root(store.uri, store.runs), store.uri)
                 found = client.search_runs([experiment], f"tags.`{UID}` = '{training}'", max_results=1)
                 run = str(found[0].info.run_id) if found else None
                 logged = client.create_logged_model(experiment, name, source_run_id=run, tags=dict(tags))

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.track.client import alone, artifact_root, connect, experiment_id
+from search.track.client import connect, experiment_id
+from search.track.store import alone, artifact_root
 from search.track.views import UID
 
 KIND = "full training"
@@ -32,7 +33,7 @@ def send(single: Single, uri: str, runs: Path, *, experiment: str) -> str:
     client = connect(uri, runs)
     root = artifact_root(uri, runs)
     with alone(uri, runs):
-        where = experiment_id(client, experiment, root)
+        where = experiment_id(client, experiment, root, uri)
         query = f"tags.`{UID}` = '{single.uid}' AND attributes.status = 'FINISHED'"
         if there := client.search_runs([where], query, max_results=1):
             return str(there[0].info.run_id)

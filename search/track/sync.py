@@ -1,6 +1,5 @@
 """``senet-search sync``: MLflow's runs of a search, rebuilt from its ledger alone."""
 
-import os
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,10 +13,10 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
 from search.track import projection
-from search.track.client import store_address
+from search.track.store import store_to_write
 from search.track.tracker import Tracker
 from spaces import durable
-from spaces.errors import ENVIRONMENT, UserError
+from spaces.errors import UserError
 from spaces.spec import Site
 
 
@@ -49,7 +48,8 @@ def sync(run: str, runs: Path) -> Sent:
     place = run_folder.find(run, runs)
     with place.lock(), closing(Ledger(place.ledger)) as ledger:
         opened = OpenedRun(place, ledger, _experiment(place, ledger))
-        uri = _uri(opened.experiment, place)
+        store = store_to_write(opened.experiment.tracking.uri, place.path.parent, opened.facts)
+        uri = store.uri
         tracker = _tracker(opened, uri)
         sent = tracker.rebuild(
             opened.front if opened.has_plain else None,
@@ -59,7 +59,8 @@ def sync(run: str, runs: Path) -> Sent:
             status="FINISHED" if opened.is_complete else opened.facts.session_ended or "KILLED",
             history=opened.facts.history or (),
         )
-        ledger.note(Facts(tracking=config.redacted(uri), mlflow_experiment=tracker.experiment_id))
+        noted = Facts(tracking=config.redacted(uri), tracking_origin=store.origin)
+        ledger.note(noted.updated(Facts(mlflow_experiment=tracker.experiment_id)))
         told = sum(projection.is_told(training) for training in ledger.trainings)
     return Sent(place.name, config.redacted(uri), sent, told)
 
@@ -83,20 +84,6 @@ def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
     if noted is not None and not place.holds(noted):
         durable.write(place.config, noted)
     return kept(place, ledger)
-
-
-def _uri(experiment: Experiment, place: RunFolder) -> str:
-    """Where to send. A run keeps no password: an address that had one must be given again."""
-    noted = experiment.tracking.uri
-    if noted is None or "***" not in noted:
-        return store_address(noted, place.path.parent)
-    if "MLFLOW_TRACKING_URI" not in os.environ:
-        raise UserError(
-            f"the address {noted} was kept without its password",
-            hint="set MLFLOW_TRACKING_URI to the whole address",
-            code=ENVIRONMENT,
-        )
-    return os.environ["MLFLOW_TRACKING_URI"]
 
 
 def _sites(experiment: Experiment, ledger: Ledger) -> tuple[Site, ...]:

@@ -118,6 +118,8 @@ class Tracker:
                 self._sender.files(folder)
                 self._sender.weights(folder, projection.carriers(front, trainings))
             self._sender.end(status, max((t.ended for t in trainings if t.ended), default=None))
+        except UserError:
+            raise
         except Exception as error:  # each store throws what its own client throws
             raise UserError(
                 f"cannot send to MLflow at {redacted(self._uri)}: {error_line(error)}",
@@ -135,13 +137,14 @@ class Tracker:
                 job()
             except Exception as error:
                 # Tracking must never end a search; the user hears of it once.
-                self._note(error_line(error))
+                self._note(error_line(error), has_remedy=isinstance(error, UserError))
             if not self._sender.is_open:
                 return  # the store could not be opened, so nothing can be sent
 
-    def _note(self, problem: str) -> None:
+    def _note(self, problem: str, *, has_remedy: bool) -> None:
         if problem not in self._problems:
             self._problems.append(problem)
         if not self._heard:
             self._heard = 1
-            self._say(f"MLflow: {problem}; the search goes on, `senet-search sync {self._run}` sends what is missing")
+            remedy = "" if has_remedy else f", `senet-search sync {self._run}` sends what is missing"
+            self._say(f"MLflow: {problem}; the search goes on{remedy}")

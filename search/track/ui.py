@@ -11,7 +11,8 @@ from pathlib import Path
 
 from search import config
 from search.setup.opened_run import open_run
-from search.track.client import is_embedded, store_address
+from search.track.moved_store import follow_move
+from search.track.store import alone, is_embedded, opened_uri, store_to_read
 from search.track.views import free_port, link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -21,7 +22,7 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     with open_run(run, runs) as opened:
         place = opened.folder
         runs = place.path.parent
-        uri = store_address(opened.experiment.tracking.uri, runs)
+        uri = store_to_read(opened.experiment.tracking.uri, runs, opened.facts).uri
         number = opened.facts.mlflow_experiment
     if not number:
         raise UserError(
@@ -31,7 +32,9 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
         say(f"{run} is tracked elsewhere. Open {link(config.redacted(uri), number, place.name)}")
         return
     free = _free_port(port)
-    argv, env = ui_command(uri, runs, free)
+    with alone(uri, runs):
+        follow_move(uri, runs)
+    argv, env = ui_command(opened_uri(uri, runs), runs, free)
     say(f"MLflow for this computer only: {link(f'http://127.0.0.1:{free}', number, place.name)}")
     say("It starts (about ten seconds); Ctrl-C stops it.")
     with tempfile.TemporaryFile() as said:
@@ -66,9 +69,11 @@ def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str],
 
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, end)
+    # A proxy of the environment would look for the server on its own machine.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while server.poll() is None:
         try:
-            urllib.request.urlopen(health, timeout=5).close()
+            direct.open(health, timeout=5).close()
         except OSError:
             time.sleep(0.2)
         else:

@@ -21,7 +21,8 @@ from search.state.facts import Completion, DataFact, Facts, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection, sync
-from search.track.client import RUN_UID, connect, store_address
+from search.track.client import RUN_UID, connect
+from search.track.store import store_address
 from search.track.views import UID, free_port
 from senet_nas.recipe import Seed
 from spaces import UserError, durable

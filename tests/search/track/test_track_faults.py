@@ -10,7 +10,7 @@ from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.ledger import Ledger
-from search.track.client import read_children, unreachable
+from search.track.client import read_children
 from search.track.projection import is_told
 from search.track.tracker import Tracker
 from search.track.views import free_port
@@ -104,15 +104,6 @@ def test_a_closed_port_is_told_of_while_the_search_goes_on(tmp_path, ledger):
     assert len(said) == 1
     assert said[0].startswith("MLflow: ")
     assert sending.close(None, tmp_path, ledger.trainings, status="FINISHED") == []
-
-
-def test_check_asks_whether_a_server_answers(tmp_path, trouble):
-    assert unreachable(f"sqlite:///{tmp_path}/x.db", tmp_path) == ""
-    assert not (tmp_path / "x.db").exists()
-    trouble.mode = "fails"
-    why = unreachable(f"http://user:secret@127.0.0.1:{trouble.server_address[1]}", tmp_path)
-    assert "500" in why
-    assert "secret" not in why
 
 
 def test_a_server_that_dies_and_comes_back_empty_gets_everything(tmp_path, ledger):

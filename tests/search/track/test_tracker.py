@@ -16,7 +16,8 @@ from search.results.result import Rules
 from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
 from search.track import projection, views
-from search.track.client import connect, store_address
+from search.track.client import connect
+from search.track.store import store_address
 from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
 from spaces.spec import Site

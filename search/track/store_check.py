@@ -1,0 +1,120 @@
+"""Can runs be tracked in a store? Asked before a run begins, of every kind of store, and within seconds."""
+
+import os
+import socket
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from search.config.config_error import redacted
+from search.setup.fit_checks import TRACKERS, check_tracking
+from search.track.client import connect, error_line
+from search.track.store import BESIDE, CONFIG, VARIABLE, Store, database
+from spaces.errors import ENVIRONMENT, UserError
+
+# Seconds in which a store must answer. MLflow itself tries a database again for minutes.
+PATIENCE = 30.0
+_CONNECT_SECONDS = 5.0
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+
+
+def check_store(store: Store, runs: Path) -> None:
+    """Raises UserError if nothing can be tracked in the store. Makes no store that is not there.
+
+    Code BAD_INPUT for an address in the config that MLflow does not know, else ENVIRONMENT.
+    """
+    check_address(store)
+    file = database(store.uri, runs)
+    if file is not None:
+        _check_folder(file, store)
+        if not file.exists():
+            return  # it is made when it is needed
+    silent = _silent_host(store.uri)
+    if silent:
+        raise _unusable(store, silent, f"start it, or {_mend(store)}")
+    error = _answer(store.uri, runs)
+    if error is not None:
+        raise _unusable(store, error_line(error), _hint(store, error))
+
+
+def check_address(store: Store) -> None:
+    """Raises UserError for an address that MLflow does not know: BAD_INPUT if it is the config's, else ENVIRONMENT."""
+    if store.origin == CONFIG:
+        check_tracking(store.uri)
+        return
+    try:
+        check_tracking(store.uri)
+    except UserError as error:
+        names = ", ".join(f"{name}:" for name in TRACKERS)
+        what = f"{VARIABLE} is `{redacted(store.uri)}`, which is not an address that MLflow knows; allowed: {names}"
+        raise UserError(what, hint=f"{_mend(store)}, or unset it", code=ENVIRONMENT) from error
+
+
+def _check_folder(file: Path, store: Store) -> None:
+    """A SQLite store is made where it is missing, so its folder must be there; the runs folder is made as well."""
+    folder = file.parent
+    if store.origin == BESIDE:
+        folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not folder.is_dir():
+        raise _unusable(store, f"there is no folder {folder}", f"make it, or {_mend(store)}")
+    if not os.access(folder, os.W_OK):
+        raise _unusable(store, f"{folder} may not be written to", f"make it writable, or {_mend(store)}")
+
+
+def _silent_host(uri: str) -> str:
+    """Why the host of a database cannot be reached; empty if it can, and for a store without one."""
+    try:
+        parts = urlsplit(uri)
+        kind = parts.scheme.partition("+")[0]
+        if kind not in _PORTS or not parts.hostname:
+            return ""
+        address = (parts.hostname, parts.port or _PORTS[kind])
+    except ValueError as error:  # a port that is none
+        return str(error)
+    try:
+        socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        return f"{address[0]}:{address[1]} does not answer: {error}"
+    return ""
+
+
+def _answer(uri: str, runs: Path) -> Exception | None:
+    """What the store's client throws; None if it answers."""
+    thrown: list[Exception | None] = []
+
+    def ask() -> None:
+        try:
+            connect(uri, runs)
+            thrown.append(None)
+        except Exception as error:  # each store throws what its own client throws
+            thrown.append(error)
+
+    asking = threading.Thread(target=ask, name="ask-store", daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return thrown[0] if thrown else TimeoutError(f"no answer within {PATIENCE:.0f} s")
+
+
+def _hint(store: Store, error: Exception) -> str:
+    """What helps; only what is sure to be true of this error."""
+    if isinstance(error, UserError):
+        return error.hint
+    if isinstance(error, ModuleNotFoundError):
+        return f"install the driver of this database (the module {error.name}), or {_mend(store)}"
+    if store.uri.startswith("databricks"):
+        return f"configure the access to Databricks, or {_mend(store)}"
+    if store.uri.startswith("http"):
+        return (
+            f"start the server, or {_mend(store)}; a run keeps everything, and `senet-search sync RUN` sends it later"
+        )
+    return _mend(store)
+
+
+def _mend(store: Store) -> str:
+    if store.origin == BESIDE:
+        return "choose another runs folder with --runs DIR"
+    return "mend tracking.uri" if store.origin == CONFIG else f"mend {VARIABLE}"
+
+
+def _unusable(store: Store, why: str, hint: str) -> UserError:
+    return UserError(f"MLflow cannot use {redacted(store.uri)}: {why}", hint=hint, code=ENVIRONMENT)
