@@ -191,7 +191,7 @@ def _not_held(path: Path, error: OSError) -> UserError:
     if error.errno == errno.EROFS:
         return UserError(
             f"{path} is on a read-only medium, so nothing can be added to the run",
-            hint="`report`, `status`, `compare` and `doctor` read it there; to continue or send it, copy it to another disk",
+            hint="`report`, `status`, `compare` and `doctor` read it there; to continue it, copy it to another disk",
             code=ENVIRONMENT,
         )
     if error.errno in durable.ONLY_READ:

@@ -40,7 +40,7 @@ def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str =
 
 
 def connect(uri: str, runs: Path) -> MlflowClient:
-    """A client of the store, whose schema is made where it is new. A store that was moved with its runs is at home here."""
+    """A client of the store. Its schema is made if it is new; if its folder was moved, it follows."""
     reach_loopback_directly()
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from mlflow import MlflowClient

@@ -53,8 +53,9 @@ def _replace(db: sqlite3.Connection, old: str, new: str) -> None:
     tables = _tables(db)
     for table, column in _PLACES.items():
         if table in tables:
+            is_below = f"{column} = ? OR substr({column}, 1, ?) = ?"
             db.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} = ? OR substr({column}, 1, ?) = ?",
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {is_below}",
                 (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
             )
 

@@ -59,7 +59,10 @@ def store_to_write(uri: str | None, runs: Path, facts: Facts | None = None) -> S
 
 
 def store_to_read(uri: str | None, runs: Path, facts: Facts) -> Store:
-    """Where a run is: the store that it was sent to, whatever the variable names now; else as :func:`store_to_write`."""
+    """Where a run is: the store that it was sent to, whatever the variable names now.
+
+    A run that was not sent yet is looked for where it would be sent.
+    """
     if uri is None and facts.tracking:
         if _origin(facts) == BESIDE:
             return Store(beside(runs), BESIDE)
@@ -69,7 +72,7 @@ def store_to_read(uri: str | None, runs: Path, facts: Facts) -> Store:
 
 
 def store_address(uri: str | None, runs: Path) -> str:
-    """Where to track what no run remembers: the config's URI, else MLFLOW_TRACKING_URI, else a store beside the runs."""
+    """Where to track what no run remembers: the config's URI, MLFLOW_TRACKING_URI, or a store beside the runs."""
     return store_to_write(uri, runs).uri
 
 
@@ -92,12 +95,12 @@ def artifact_root(uri: str, runs: Path) -> str | None:
 
 
 def opened_uri(uri: str, runs: Path) -> str:
-    """The address by which MLflow opens a store: that of ours leads through a link if its path has special characters."""
+    """The address by which MLflow opens a store. Ours leads through a link if its path has special characters."""
     return f"{_SQLITE}{_plain(runs.resolve()) / DATABASE}" if uri == beside(runs) else uri
 
 
 def reach_loopback_directly() -> None:
-    """Exempts this machine from the proxies of the environment: a proxy would look for the server on its own machine."""
+    """Exempts this machine from the proxies of the environment, which would look for a server on their own machine."""
     for name in ("no_proxy", "NO_PROXY"):
         known = [host for host in os.environ.get(name, "").split(",") if host]
         os.environ[name] = ",".join(dict.fromkeys([*known, *_LOOPBACK]))
@@ -147,7 +150,7 @@ def _with_password(noted: str, named: str) -> str:
         return noted
     if not named:
         raise UserError(
-            f"the run is tracked at {noted}, and a run keeps no password",
+            f"the run is tracked at {noted}, which was kept without its password",
             hint=f"set {VARIABLE} to the whole address",
             code=ENVIRONMENT,
         )

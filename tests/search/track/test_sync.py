@@ -56,7 +56,7 @@ def make(place, **experiment):
     durable.write(place.config, text)
     with closing(Ledger(place.ledger)) as ledger:
         fill(ledger)
-        ledger.note(replace(FACTS, config=text, complete=Completion(6), tracking="sqlite:///elsewhere"))
+        ledger.note(replace(FACTS, config=text, complete=Completion(6), tracking="sqlite:////elsewhere/mlflow.db"))
         durable.write(place.path / "front.json", compute("run", ledger, Rules(DEFAULT)).to_json())
     return place
 
