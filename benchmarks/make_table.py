@@ -154,7 +154,7 @@ class Work:
 
 
 def train(work: Work, blocks: int, jobs: int) -> None:
-    """Trains what is missing, block by block."""
+    """Trains the missing rows, block by block."""
     done = {(result["architecture"], result["seed"]) for result in work.results()}
     missing = [item for item in work.wanted(blocks) if item not in done]
     print(f"{len(done)} trainings are there, {len(missing)} to go", flush=True)

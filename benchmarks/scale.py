@@ -1,4 +1,4 @@
-"""Past tens of trainings: a thousand slots, ten thousand trainings. Nothing is trained: what is measured is the tool.
+"""Scale: a thousand slots, ten thousand trainings. It measures the tool alone, without training networks.
 
     python -m benchmarks.scale [--parts slots search] [--trainings 10000] [--folder FOLDER]
 

@@ -90,7 +90,9 @@ def _run(
     is_new = ledger.facts.config is None
     experiment = agreed_experiment(experiment, place, ledger, trainings, watcher.say)
     if ledger.facts.complete == budget_of(experiment):
-        watcher.say("this run is finished: here is its result (go on with --trainings +N, or start anew with --new)")
+        watcher.say(
+            "this run is finished: here is its result (continue with --trainings +N, or start another run with --new)"
+        )
         _keep_changes(experiment, place, ledger)
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)

@@ -72,7 +72,7 @@ def which(cell: dict[str, Any]) -> tuple[str, str, int]:
 
 
 def write(cells: Sequence[dict[str, Any]]) -> None:
-    """In place of those that stand there. Another command, of other peers, may have written meanwhile."""
+    """Replaces the results of these peers. Another command may have written those of other peers meanwhile."""
     again = {which(cell) for cell in cells}
     environment.write("peers", {"cells": [*(cell for cell in known() if which(cell) not in again), *cells]})
 
@@ -99,7 +99,7 @@ def compared(part: Part, peers: Sequence[str], searches: int, given: argparse.Na
 
 
 def prepare(environments: Path, name: str) -> None:
-    """A virtual environment with the peer, which sees what is installed here where it brings nothing of its own."""
+    """A virtual environment with the peer. It uses packages of this environment that the peer does not bring."""
     folder = environments / name
     if (folder / "bin" / "python").exists():
         return

@@ -18,7 +18,7 @@ BLOCK_SD, LEVEL_SD = 20.0, 20.0
 
 
 def observed(observations: Sequence[Observation]) -> dict[int, float]:
-    """Means of what was observed: the winner's curse in full."""
+    """The mean of an architecture's observed accuracies. It has the full winner's curse."""
     means = {
         a: float(np.mean([o.accuracy for o in observations if o.architecture == a]))
         for a in {o.architecture for o in observations}

@@ -31,7 +31,7 @@ class Problem(Protocol):
         ...
 
     def doubt(self, architecture: Architecture) -> float:
-        """The standard deviation of that truth, in points: 0 where it is known."""
+        """The standard deviation of that truth, in points; 0 if the truth is exact."""
         ...
 
     @property

@@ -151,7 +151,7 @@ def _own(found: Searched, problem: Problem) -> list[Offer]:
 
 
 def _read(found: Searched, problem: Problem, report: str) -> list[Offer]:
-    """All architectures as another way of reporting sees them; what is dominated is never followed."""
+    """All architectures with the values of another estimator. Nobody follows a dominated one."""
     gains = REPORTS[report](found.observations)
     trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
     return [Offer(problem.price(a)[USUAL.overhead], gain, problem.truth(a)) for a, gain in trained]

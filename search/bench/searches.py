@@ -30,7 +30,7 @@ class Searched:
     seconds_per_training: float
 
 
-# The default sampler, told what nobody knows in earnest: how much noise there is and how far gains lie apart.
+# The default sampler with two values that no real search knows: the noise, and the spread of the gains.
 REFERENCE = "reference"
 
 

@@ -1,4 +1,4 @@
-"""Latency in a search: predicted for every architecture before the first training, measured again for what is reported.
+"""Latency in a search: predicted for every architecture before training, measured again for the reported ones.
 
 Both happen while nothing trains, so that nothing of ours disturbs the clock. What was found is noted in the ledger: a
 resumed run prices as the first session did.
@@ -55,7 +55,7 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
 
 
 def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[str], None]) -> None:
-    """Times every reported point that was not yet, alone beside plain, and notes it: the front and what is named."""
+    """Times each reported point that was not timed yet, alone beside plain, and notes the result in the ledger."""
     if not is_wanted(prepared.experiment):
         return
     found: dict[str, Mapping[str, float]] = dict(ledger.facts.latency or {})

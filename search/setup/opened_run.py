@@ -51,7 +51,7 @@ class OpenedRun:
 
     @cached_property
     def front(self) -> Front:
-        """The result of what the ledger holds. Raises UserError if plain has no finished training."""
+        """The result of the trainings in the ledger. Raises UserError if plain has no finished training."""
         return compute(self.name, self.ledger, self.rules)
 
 

@@ -239,7 +239,7 @@ class Facts:
         return dataclasses.replace(self, **dict.fromkeys(facts.noted))
 
     def updated(self, facts: "Facts") -> "Facts":
-        """These facts, with what ``facts`` knows in place of what they know."""
+        """These facts, overwritten by those that ``facts`` knows."""
         return dataclasses.replace(self, **facts.noted)
 
 

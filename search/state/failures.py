@@ -24,9 +24,11 @@ WORKER_DIED = "worker died"
 HANG = "hang"
 LOST = "lost"
 KINDS = {
-    "diverged": Kind("start anew (--new) with a lower train.lr, or with train.warmup", for_good=True),
+    "diverged": Kind("start another run (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
-        "use fewer resources.slots, or start anew (--new) with a smaller train.batch_size", attempts=2, alone=True
+        "use fewer resources.slots, or start another run (--new) with a smaller train.batch_size",
+        attempts=2,
+        alone=True,
     ),
     # A training whose worker dies every time probably kills it, so the number of tries is limited.
     WORKER_DIED: Kind("the machine probably ran out of memory: use fewer resources.slots", attempts=3),

@@ -88,7 +88,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Progress:
-    """A training has ended an epoch that is not its last; ``accuracy`` in percent, where it is known."""
+    """A training has ended an epoch that is not its last. ``accuracy`` is in percent; None if it is not known."""
 
     epoch: int
     accuracy: float | None = None

@@ -53,7 +53,7 @@ def carry(trainings: Path, uid: str, names: Iterable[str] = KEPT) -> dict[str, b
 
 
 def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
-    """Writes durably what :func:`carry` read, the result last: where it is, the weights are."""
+    """Writes durably what :func:`carry` read. The result comes last: where it is, the weights are complete."""
     for name in KEPT:  # other names are ignored, whatever a node of the cluster sends
         if name in files:
             (trainings / uid).mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def connect(uri: str, runs: Path) -> MlflowClient:
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # its errors are told by us, in a line
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # we print its errors, in a line
     with alone(uri, runs):
         follow_move(uri, runs)
         client = MlflowClient(tracking_uri=opened_uri(uri, runs))

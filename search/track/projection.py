@@ -1,4 +1,4 @@
-"""What MLflow is told of a ledger, and whether it is there. Knows no MLflow, so that whoever checks needs none."""
+"""What MLflow gets of a ledger, and whether it has it. This file imports no MLflow, so a check needs none."""
 
 import json
 import math
@@ -54,7 +54,7 @@ class Child:
 
 
 def is_told(training: Training) -> bool:
-    """Whether there is anything to tell: not of what only waits for its first start."""
+    """Whether MLflow gets this training. One that waits for its first start is left out."""
     return training.state != "waiting" or training.attempts > 0
 
 
@@ -132,7 +132,7 @@ def figures(training: Training, entry: Entry) -> dict[str, float]:
 
 
 def _cost_columns() -> list[str]:
-    """Overheads, and the value of what is timed: that of what is counted says nothing more."""
+    """Overheads of all costs, and values of timed ones. The value of a counted cost adds nothing to its overhead."""
     return [
         column
         for measure in MEASURES.values()
@@ -142,7 +142,7 @@ def _cost_columns() -> list[str]:
 
 
 def curve(training: Training) -> list[tuple[int, str, float]]:
-    """(epoch, name, value) of what is drawn over the epochs."""
+    """(epoch, name, value) of each metric that MLflow draws over the epochs."""
     return [(int(e["epoch"]), name, e[name]) for e in training.curve for name in _CURVES if name in e]
 
 

@@ -126,7 +126,7 @@ class Sender:
         return ours | {"mlflow.source.name": "senet-search", "mlflow.user": "senet-search"}
 
     def mend(self, trainings: Sequence[Training], entries: Sequence[Entry]) -> int:
-        """Sends what differs from the ledger. A child that can still be written goes on, any other is made anew."""
+        """Sends what differs from the ledger. Continues a child that can still be written; replaces any other."""
         wrong = projection.differences(trainings, self._made)
         for child in projection.spoilt(trainings, self._made):
             self._api.delete_run(child.run_id)
@@ -202,7 +202,7 @@ class Sender:
                 self._api.log_artifact(self._parent, str(folder / name))
 
     def weights(self, folder: Path, carriers: Sequence[Training]) -> None:
-        """Weights of the front's members, into the runs of their trainings; what is there stays."""
+        """Uploads weights of the front's members to the runs of their trainings. It replaces no file that is there."""
         for training in carriers:
             path, child = folder / "trainings" / training.uid / WEIGHTS, self._children.get(training.uid)
             if child is None or not path.exists():

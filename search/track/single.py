@@ -16,7 +16,10 @@ KIND = "full training"
 
 @dataclass(frozen=True)
 class Single:
-    """What is told: ``curve`` has the metrics of each epoch, ``files`` go into the artifacts under their names."""
+    """One full training as MLflow gets it.
+
+    ``curve`` has the metrics of each epoch. ``files`` go into the artifacts under their names.
+    """
 
     uid: str
     name: str

@@ -22,7 +22,7 @@ from spaces.spec import Site
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent where. ``told`` counts all trainings that MLflow has now."""
+    """What :func:`sync` sent, and to which store. ``told`` counts all trainings that MLflow has now."""
 
     run: str
     store: str
@@ -79,7 +79,7 @@ def _tracker(run: OpenedRun, uri: str) -> Tracker:
 
 
 def _experiment(place: RunFolder, ledger: Ledger) -> Experiment:
-    """The experiment of the run; its file is restored from the ledger where it is gone or damaged."""
+    """The experiment of the run. Restores its file from the ledger if it is missing or damaged."""
     noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
         durable.write(place.config, noted)
