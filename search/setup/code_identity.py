@@ -11,7 +11,7 @@ from typing import Any
 from search.setup.opened_run import OpenedRun
 from search.state.facts import CodeFact, Facts
 from senet_nas import user_code
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -26,7 +26,7 @@ def of_network(backbone: str, sites: int, shape: Sequence[int], num_classes: int
 
     Its outputs are left out if the function does not make the same network twice.
     """
-    if not backbones.is_own(backbone):
+    if not table.is_own(backbone):
         return None
     import torch
 

@@ -9,7 +9,7 @@ from search.execute.evaluator import Evaluator
 from search.execute.user_function import UserFunction
 from search.setup import code_identity
 from search.state.facts import Facts
-from senet_nas.network.backbones import table as backbones
+from senet_nas.network.backbones import table
 from spaces.placements import baselines
 from spaces.space import Space
 
@@ -24,7 +24,7 @@ def check_network(experiment: Experiment, space: Space, data: Any) -> None:
 
     Tried with plain and with SE everywhere. A network by name needs no check, nor one that the user's code trains.
     """
-    if not backbones.is_own(space.backbone) or experiment.evaluate != "train":
+    if not table.is_own(space.backbone) or experiment.evaluate != "train":
         return
     from senet_nas.network.backbones import own_output
     from senet_nas.network.build import build

@@ -10,8 +10,19 @@ from spaces.text import plural
 
 # Endings of the files that are read; what a file holds decides how.
 ENDINGS = {
-    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm",
-}  # fmt: skip
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+}
 # What operating systems, NAS boxes and unpackers leave beside images. Names that begin with a dot are litter, too.
 LITTER = {
     "__macosx", "@eadir", "#recycle", "$recycle.bin", "@recycle", "@recently-snapshot", "system volume information",

@@ -18,13 +18,22 @@ QUICK = [name for name, row in GOLDEN["backbones"].items() if row["params"] < 1.
 
 # Counted from the official prototxts, and by two public builds of them. SE-MobileNet and SE-VGG-16 are our own counts.
 PUBLISHED = {
-    "se_resnet18": 11_778_592, "se_resnet34": 21_958_868,  # timm's legacy_seresnet18 and 34
-    "se_resnet50": 28_088_024, "se_resnet101": 49_326_872, "se_resnet152": 66_821_848,
-    "se_resnext50_32x4d": 27_559_896, "se_resnext101_32x4d": 48_955_416, "senet154": 115_088_984,
+    "se_resnet18": 11_778_592,
+    "se_resnet34": 21_958_868,  # timm's legacy_seresnet18 and 34
+    "se_resnet50": 28_088_024,
+    "se_resnet101": 49_326_872,
+    "se_resnet152": 66_821_848,
+    "se_resnext50_32x4d": 27_559_896,
+    "se_resnext101_32x4d": 48_955_416,
+    "senet154": 115_088_984,
     "se_bn_inception": 11_931_622,
-    "se_mobilenet_v3_small": 2_542_856, "se_mobilenet_v3_large": 5_483_032, "se_regnet_y_1_6gf": 11_202_430,
-    "se_cifar_preact_resnet110": 1_744_760, "se_cifar_preact_resnet164": 1_905_362, "se_cifar_wrn16_8": 11_049_290,
-}  # fmt: skip
+    "se_mobilenet_v3_small": 2_542_856,
+    "se_mobilenet_v3_large": 5_483_032,
+    "se_regnet_y_1_6gf": 11_202_430,
+    "se_cifar_preact_resnet110": 1_744_760,
+    "se_cifar_preact_resnet164": 1_905_362,
+    "se_cifar_wrn16_8": 11_049_290,
+}
 # Billions as the paper prints them, tables 2 and 8: with pooling and scaling.
 GFLOPS = {
     "se_resnet50": 3.87, "se_resnet101": 7.60, "se_resnet152": 11.32, "se_resnext50_32x4d": 4.25,
