@@ -1,13 +1,12 @@
 """The evaluator of results that were measured before: a CSV file with one row for each epoch of each training."""
 
-import csv
-import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from search.execute import table_text
 from search.execute.evaluator import Evaluator
 from search.execute.percent_check import PercentCheck
 from search.execute.table_description import read_about, sites_of
@@ -61,7 +60,7 @@ class Table(Evaluator):
     def results(self) -> dict[str, dict[Seed, Epochs]]:
         """By architecture key and seed: the epochs of a training in order, each with its metrics."""
         table: dict[str, dict[Seed, dict[int, dict[str, float]]]] = {}
-        for line, row in self._rows():
+        for line, row in table_text.rows(self.path, ("architecture", "seed"), "evaluate"):
             key, seed, epoch, metrics = self._parsed(line, row)
             epochs = table.setdefault(key, {}).setdefault(seed, {})
             if epoch in epochs:
@@ -151,12 +150,3 @@ class Table(Evaluator):
 
     def _malformed(self, line: int, what: str) -> UserError:
         return UserError(f"{self.path}:{line}: {what}", key="evaluate")
-
-    def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
-        """Line numbers and rows of the file."""
-        opener = gzip.open if self.path.suffix == ".gz" else open
-        try:
-            with opener(self.path, "rt", newline="") as file:
-                yield from enumerate(csv.DictReader(file), start=2)
-        except OSError as error:
-            raise UserError(f"cannot read the table {self.path}: {error.strerror or error}", key="evaluate") from error

@@ -68,7 +68,7 @@ def test_sites_may_stand_beside_the_table(table):
         (ROWS + "net/-,0,2,1.0,1,1\n", ":6: a second row"),
         (ROWS + "net/-,5,1,,1,1\n", ":6: no val_accuracy"),
         (ROWS + "net/-,x,1,1.0,1,1\n", ":6: not a row"),
-        ("seed\n1\n", ":2: not a row"),
+        ("seed\n1\n", "must name the columns architecture, seed"),
         (ROWS + "net/-\n", ":6: not a row"),
     ],
 )

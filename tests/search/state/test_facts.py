@@ -30,6 +30,7 @@ STORED = {
     "config": ("name: digits\n", "name: digits\n"),
     "base": ("/project", "/project"),
     "tracking": ("sqlite:///x", "sqlite:///x"),
+    "tracking_origin": ("beside", "beside"),
     "mlflow_experiment": ("1", "1"),
     "session_began": (1.5, 1.5),
     "session_ended": ("KILLED", "KILLED"),
