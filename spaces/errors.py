@@ -5,6 +5,31 @@ from collections.abc import Iterable
 
 # More names than this are not listed in a message.
 LISTED = 24
+# Names that people type, and ours for the same thing.
+SYNONYMS = {
+    "mean": "avg",
+    "average": "avg",
+    "gap": "avg",
+    "avgpool": "avg",
+    "maximum": "max",
+    "gmp": "max",
+    "maxpool": "max",
+    "sigm": "sigmoid",
+    "logistic": "sigmoid",
+    "hsigmoid": "hard_sigmoid",
+    "hardsigmoid": "hard_sigmoid",
+    "mlp": "fc",
+    "dense": "fc",
+    "linear": "fc",
+    "r": "reduction",
+    "ratio": "reduction",
+    "pool": "squeeze",
+    "pooling": "squeeze",
+    "activation": "gate",
+    "flops": "macs",
+    "parameters": "params",
+    "speed": "latency",
+}
 # Exit status of a command. After a signal it is SIGNALLED plus the number of the signal.
 DONE = 0
 BUG = 1
@@ -30,8 +55,12 @@ class UserError(Exception):
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that looks most like ``word``, or None."""
-    close = difflib.get_close_matches(str(word), [str(name) for name in allowed], n=1, cutoff=0.5)
+    """The allowed name that means ``word``, or looks most like it; None without one."""
+    meant = SYNONYMS.get(str(word).lower())
+    allowed = [str(name) for name in allowed]
+    if meant in allowed:
+        return meant
+    close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=0.5)
     return close[0] if close else None
 
 

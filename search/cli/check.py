@@ -103,14 +103,12 @@ class Checked:
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
+        from search.setup.setting_checks import odd_settings
+
         found = []
         experiment = self.prepared.experiment
-        recipe = experiment.train
-        if experiment.evaluate == "train" and recipe.warmup >= recipe.epochs:
-            found.append(
-                f"train.warmup is {recipe.warmup:g} of {recipe.epochs} epochs, so the learning rate never reaches "
-                "train.lr; lower train.warmup"
-            )
+        if experiment.evaluate == "train":
+            found += odd_settings(experiment.train)
         if self.silent_cluster:
             found.append(self.silent_cluster)
         return found

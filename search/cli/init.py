@@ -1,6 +1,5 @@
 """``senet-search init``: writes a commented config to start from, and its schema for editors."""
 
-import itertools
 import json
 import os
 import shlex
@@ -10,7 +9,7 @@ import click
 
 from spaces.errors import ENVIRONMENT, UserError
 
-# A folder with this many files fits the usual batch size; counting further would take long.
+# A folder with this many images fits the usual batch size.
 MANY = 5000
 
 
@@ -28,7 +27,8 @@ def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
 def write_config(data: str, backbone: str | None, config: Path, *, force: bool = False) -> Path:
     """Writes the config and, beside it, the schema; returns the path of the schema.
 
-    ``data`` is the name of a dataset or a folder of images. Raises UserError if the config exists or cannot be written.
+    ``data`` is the name of a dataset or a folder of images. Raises UserError if the config exists or cannot be written,
+    and if `check` would refuse the backbone or the folder; nothing is written then.
     """
     from search import config as configs
     from senet_nas.data.datasets import DATASETS
@@ -41,6 +41,8 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
         data = _folder(Path(data), config)
         dataset = "image_folder"
         batch = _batch(_training_images(config.parent / data))
+    if backbone is not None:
+        _check_backbone(backbone, dataset)
     text = configs.template(data=data, backbone=backbone or DATASETS[dataset].backbone, batch=batch)
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
@@ -83,17 +85,26 @@ def _batch(n_train: int | None) -> tuple[int, str] | None:
 
 
 def _training_images(images: Path) -> int | None:
-    """The number of training images in a folder; None for a large folder, and for one that `check` will refuse."""
+    """The number of training images in a folder; None for a large one. Raises UserError without a class of images."""
     from senet_nas.data import image_folder
     from senet_nas.data.split import split
     from senet_nas.recipe import DataSpec
 
-    if len(list(itertools.islice(images.rglob("*"), MANY))) == MANY:
+    spec = DataSpec(path=str(images.resolve()), color="rgb")  # a fixed colour, so that no file is opened
+    found = image_folder.listed(spec, Path())
+    if sum(len(files) for files in found.files.values()) >= MANY:
         return None
-    try:
-        spec = DataSpec(path=str(images.resolve()), color="rgb")  # a fixed colour, so that no file is opened
-        found = image_folder.listed(spec, Path())
-        parts = split(found.labels, spec, len(found.classes))
-    except UserError:
-        return None
-    return len(parts["train"][1])
+    return len(split(found.labels, spec, len(found.classes))["train"][1])
+
+
+def _check_backbone(backbone: str, dataset: str) -> None:
+    """Raises UserError if no network has this name, or if it is made for other data. The user's own may be new."""
+    from senet_nas.data.datasets import DATASETS
+    from senet_nas.network.backbones import table
+
+    table.check(backbone)
+    if table.is_own(backbone):
+        return
+    usual = DATASETS[dataset].backbone
+    if (table.usual(backbone) == table.SIGNALS) != (table.usual(usual) == table.SIGNALS):
+        raise UserError(f"{backbone} is a network for other data than {dataset}", hint=f"use for example {usual}")

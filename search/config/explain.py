@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from search.config.checks import NAMES
 from search.config.config_error import Fault, Path
 from search.config.yaml_reader import plain
 from spaces.errors import nearest, unknown
@@ -165,10 +166,10 @@ def _misfit(error: str, path: Path, value: Any, kind: type) -> Fault:
     if len(members) == 1 and get_origin(members[0]) is Literal and isinstance(value, str):
         error_ = unknown("value", value, get_args(members[0]))
         return Fault(path, error_.message, error_.hint)
-    return Fault(path, f"expected {words(annotation)}, got {shown(value)}", _hint(members, value, limits))
+    return Fault(path, f"expected {words(annotation)}, got {shown(value)}", _hint(path, members, value, limits))
 
 
-def _hint(members: Sequence[Any], value: Any, limits: Limits) -> str:
+def _hint(path: Path, members: Sequence[Any], value: Any, limits: Limits) -> str:
     """What to write instead, if that can be guessed."""
     kinds = {_kind(member) for member in members}
     if value is None:
@@ -179,7 +180,7 @@ def _hint(members: Sequence[Any], value: Any, limits: Limits) -> str:
     if required:
         return f"write {{{required[0]}: {_written(value)}}}"
     if tuple in kinds:
-        return f"write [{_nearest_item(members, _written(value))}]"
+        return _hint_for_list(path, members, _written(value))
     if isinstance(value, str):
         return _hint_for_text(kinds, members, value)
     return _hint_for_number(kinds, value, limits)
@@ -214,10 +215,15 @@ def _hint_for_text(kinds: set[Any], members: Sequence[Any], value: str) -> str:
     return f"did you mean `{guess}`?" if guess else ""
 
 
-def _nearest_item(members: Sequence[Any], text: str) -> str:
+def _hint_for_list(path: Path, members: Sequence[Any], text: str) -> str:
+    """The list to write in place of a single item; of unknown names the nearest, or all that are allowed."""
     items = [get_args(member)[0] for member in members if get_origin(member) is tuple]
     choices = [name for item in items if get_origin(item) is Literal for name in get_args(item)]
-    return nearest(text, choices) or text
+    choices += NAMES.get(".".join(map(str, (*path, "*"))), ())
+    if not choices or text in choices:
+        return f"write [{text}]"
+    guess = nearest(text, choices)
+    return f"write [{guess}]" if guess else f"write a list of {', '.join(choices)}"
 
 
 def _required(section: Any) -> list[str]:

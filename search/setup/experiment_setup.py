@@ -17,10 +17,11 @@ from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import counted_columns
-from search.setup import memory_check, own_code
+from search.setup import own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
+from search.setup.setting_checks import check_sizes
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -116,6 +117,7 @@ def prepare(experiment: Experiment) -> Prepared:
 
 
 def _prepare(experiment: Experiment) -> Prepared:
+    from search.setup import memory_check
     from senet_nas.costs import overhead
     from senet_nas.network import build, warm_start
 
@@ -135,6 +137,7 @@ def _prepare(experiment: Experiment) -> Prepared:
     check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)
+        check_sizes(experiment, data.image_size)
         warm_start.check(space, experiment.model.init, data.shape, data.num_classes)
     prices = overhead.price_list(
         experiment.model.network,

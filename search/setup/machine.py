@@ -18,6 +18,7 @@ def machine(experiment: Experiment) -> tuple[str, Slots]:
             key="resources.device",
             code=ENVIRONMENT,
         )
+    _check_share(experiment, gpus)
     slots = _slots_here(experiment, gpus)
     return ("cuda" if slots.gpus else "cpu"), slots
 
@@ -86,11 +87,39 @@ def _slots_here(experiment: Experiment, gpus: int) -> Slots:
         raise UserError(
             f"{count} slots with {cpus} CPU cores{of_a_gpu} each do not fit: "
             f"this machine has {cores} cores and {gpus} GPUs",
-            hint="use `slots: auto`",
+            hint=_fitting_slots(experiment, cores, int(gpus / share) if share else cores),
             key="resources.slots",
             code=ENVIRONMENT,
         )
     return Slots(count, cpus, share)
+
+
+def _check_share(experiment: Experiment, gpus: int) -> None:
+    """Raises UserError if trainings are to share a GPU that is not there, or that the config does not want."""
+    share = experiment.resources.gpus_per_slot
+    if share in ("auto", 0) or gpus:
+        return
+    if experiment.resources.device == "cpu":
+        raise UserError(
+            f"resources.gpus_per_slot is {share:g}, but `resources.device: cpu` uses no GPU",
+            hint="remove one of them",
+            key="resources.gpus_per_slot",
+        )
+    raise UserError(
+        f"resources.gpus_per_slot is {share:g}, but torch finds no GPU here",
+        hint="remove it to train on the CPU",
+        key="resources.gpus_per_slot",
+        code=ENVIRONMENT,
+    )
+
+
+def _fitting_slots(experiment: Experiment, cores: int, most: int) -> str:
+    """What to write in place of slots that do not fit."""
+    asked = experiment.resources.cpus_per_slot
+    cpus = 1 if asked == "auto" else int(asked)
+    if cpus > cores:
+        return f"use `cpus_per_slot: {cores}` or less, and `slots: 1` or `slots: auto`"
+    return f"use `slots: {max(1, min(most, cores // cpus))}` or less, or `slots: auto`"
 
 
 def _gpus() -> int:

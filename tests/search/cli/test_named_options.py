@@ -10,11 +10,12 @@ from search.cli.app import cli
 
 ROOT = Path(__file__).parents[3]
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?![\w-])")
-# Files that name options of other programs (git, ray, mlflow, uvicorn), and which.
+# Files that name options of other programs (git, pip, ray, mlflow, uvicorn), and which.
 FOREIGN = {
     "search/execute/environment.py": {
         "--verify", "--porcelain", "--untracked-files", "--no-optional-locks", "--show-current",
     },
+    "search/execute/foreign_packages.py": {"--force-reinstall", "--no-deps"},
     "search/execute/ray/cluster.py": {"--head", "--address"},
     "search/execute/ray/resources.py": {"--num-gpus"},
     "search/track/views.py": {
