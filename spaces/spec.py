@@ -53,7 +53,8 @@ class SpaceSpec:
     reduction: tuple[int, ...] = option((4, 16), "reduction ratios r; the hidden width is channels // r", min_length=1)
     position: tuple[Position, ...] = option(
         ("pre_addition", "post_addition"),
-        "where in a unit SE acts: pre_addition (as in the paper), post_addition, pre_unit, identity, mid, output",
+        "where in a unit SE acts: pre_addition (as in the paper), post_addition, pre_unit, identity, mid, output; "
+        "default for the `sites` of your own network: [output]",
         min_length=1,
     )
     squeeze: tuple[str, ...] = option(

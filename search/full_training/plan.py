@@ -9,6 +9,7 @@ from typing import Any, Literal
 from search.config import Experiment
 from search.exporting.exported_choice import median_training
 from search.results import selection
+from search.setup.code_identity import check_run
 from search.setup.experiment_setup import Prepared, load
 from search.setup.opened_run import open_folder
 from search.state import result_files, run_folder
@@ -74,6 +75,8 @@ def plan(
         experiment = run.experiment
         point = selection.choose(run.front, pick, limits)
         training = median_training(point, run) if start == "search" else None
+        if config_path is None:
+            check_run(run)
     if config_path is not None or overrides:
         experiment = load(config_path or place.config, overrides, base=None if config_path else experiment.base)
     _check_backbone(point.architecture, experiment)

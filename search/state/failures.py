@@ -21,6 +21,7 @@ class Kind:
 
 OUT_OF_MEMORY = "out of memory"
 WORKER_DIED = "worker died"
+NOT_STARTED = "worker did not start"
 HANG = "hang"
 LOST = "lost"
 KINDS = {
@@ -32,6 +33,7 @@ KINDS = {
     ),
     # A training whose worker dies every time probably kills it, so the number of tries is limited.
     WORKER_DIED: Kind("the machine probably ran out of memory: use fewer resources.slots", attempts=3),
+    NOT_STARTED: Kind("mend what its last line says, and type the same command again", attempts=3),
     HANG: Kind(
         "see where it stood in the detail; where a training may be silent for longer, set resources.patience", 2
     ),

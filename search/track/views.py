@@ -3,6 +3,7 @@
 Nothing here imports mlflow; the server is a process of its own.
 """
 
+import shlex
 import socket
 import sys
 from collections.abc import Mapping
@@ -55,13 +56,18 @@ def link(server: str, experiment: str, run: str) -> str:
 
 
 def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
-    """Arguments and environment of a light MLflow server on this machine only."""
+    """Arguments and environment of a light MLflow server on this machine only.
+
+    Neither Python nor uvicorn (``--app-dir``) looks for modules in the working directory, where a file of the user may
+    be called like one of theirs.
+    """
     hosts = f"localhost:{port},127.0.0.1:{port}"
-    argv = [sys.executable, "-P", "-m", "mlflow", "server"]
-    argv += ["--backend-store-uri", uri]
-    argv += ["--default-artifact-root", (runs.resolve() / "mlartifacts").as_uri()]
-    argv += ["--host", "127.0.0.1", "--port", str(port), "--allowed-hosts", hosts]
-    argv += ["--workers", "1"]
+    artifacts = runs.resolve() / "mlartifacts"
+    argv = [
+        sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root",
+        artifacts.as_uri(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--allowed-hosts", hosts, "--uvicorn-opts", shlex.join(["--app-dir", str(artifacts)]),
+    ]  # fmt: skip
     return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
 
 

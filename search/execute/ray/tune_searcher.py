@@ -16,7 +16,7 @@ from search.execute.ray.cluster import Nodes
 from search.execute.ray.tune_slot import BARRED
 from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
 from search.loop import Loop
-from search.state import result_files
+from search.state import failures, result_files
 from search.state.failures import HANG, LOST, WORKER_DIED
 from search.state.records import Outcome, Progress
 from search.state.run_folder import MAKE_ROOM
@@ -207,5 +207,5 @@ def _why(error: str) -> tuple[str, str]:
     if NODE_DIED in error:
         return "its node left the cluster", LOST
     if NOT_STARTED in error:
-        return f"its worker did not start: {error.strip()[-1000:]}", WORKER_DIED
+        return f"its worker did not start: {error.strip()[-1000:]}", failures.NOT_STARTED
     return "its process ended without a word; most often the machine ran out of memory", WORKER_DIED

@@ -55,11 +55,12 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         *,
         evaluate: Evaluator,
         trainings: Path,
-        folder: Path,
         access: ClusterAccess | None,
         rungs: tuple[int, ...] = (),
+        folder: Path | None = None,
     ) -> None:
-        worker_paths.enter(folder)
+        if folder is not None:
+            worker_paths.enter(folder)
         self._evaluate = evaluate
         self._trainings = trainings
         self._store = access.store if access else None

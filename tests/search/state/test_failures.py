@@ -156,6 +156,7 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
         "diverged": (1, False, True),
         "out of memory": (2, True, False),
         "worker died": (3, False, False),
+        "worker did not start": (3, False, False),
         "hang": (2, False, False),
         "lost": (10, False, False),
         "no accuracy": (1, False, False),

@@ -374,6 +374,14 @@ def test_the_ui_listens_on_this_machine_only(tmp_path):
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
+def test_the_ui_finds_no_modules_in_the_working_directory(tmp_path):
+    """A file yaml.py or search.py of the user there ended the server (fault 12)."""
+    argv, env = views.ui_command("sqlite:///x", tmp_path, 5001)
+    assert argv[1] == "-P"
+    assert env["PYTHONSAFEPATH"] == "1"
+    assert argv[argv.index("--uvicorn-opts") + 1] == f"--app-dir {tmp_path.resolve()}/mlartifacts"
+
+
 def test_the_link_opens_on_the_prepared_view():
     link = views.link("http://127.0.0.1:5000", "7", "digits-2")
     assert link.startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=senet-digits-2&")

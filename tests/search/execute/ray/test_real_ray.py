@@ -17,7 +17,8 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[4]
-COMMAND = [sys.executable, "-c", "from search.cli.app import main; main()", "run", "config.yaml"]
+# As the installed command does, without the working directory in the path.
+COMMAND = [sys.executable, "-P", "-c", "from search.cli.app import main; main()", "run", "config.yaml"]
 SCRIPTED = """
 import os, signal, threading, time
 from pathlib import Path
@@ -29,7 +30,8 @@ def steady(architecture, seed):
         log.write(f"{architecture} {seed}\\n")
     for epoch in range(10):
         time.sleep(0.05)
-        yield {"val_accuracy": 90 + len(str(architecture)) % 7 / 7 + seed.replicate / 10}
+        base = float(Path("relative.txt").read_text())
+        yield {"val_accuracy": base + len(str(architecture)) % 7 / 7 + seed.replicate / 10}
 
 def troubled(architecture, seed):
     trouble = "" if architecture.is_plain else one_of_each(str(architecture))
@@ -54,6 +56,12 @@ def one_of_each(architecture):
 """
 
 
+# Files of the user that are called like modules of ours and of others: they change nothing, in workers either.
+NAMES = [
+    f"{name}.py" for name in ("search", "spaces", "senet_nas", "numpy", "ray", "torch", "yaml", "optuna", "mlflow")
+]
+
+
 class Scripted:
     """A run of scripted trainings; every process of it is known by a mark in its environment."""
 
@@ -61,6 +69,9 @@ class Scripted:
         self.path, self.place, self.mark = path, RunFolder(path / "runs" / "run"), uuid.uuid4().hex
         self.said: list[str] = []
         (path / "scripted.py").write_text(SCRIPTED)
+        (path / "relative.txt").write_text("90")
+        for name in NAMES:
+            (path / name).write_text("raise RuntimeError('a file of the user replaced an installed module')\n")
         (path / "config.yaml").write_text(
             f"name: run\ndata: digits\nmodel: {{backbone: cifar_resnet8}}\nbudget: {{trainings: {trainings}}}\n"
             f"evaluate: python:scripted:{function}\nresources: {{patience: 3s}}\n"
