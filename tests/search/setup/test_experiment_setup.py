@@ -50,7 +50,7 @@ BAD = {
     "training images": ("data: {dataset: digits, train: 5000}", "data.train", "5000", ""),
     "function": ("evaluate: python:no_such_module:train", "evaluate", "no_such_module", ""),
     "SE that cannot start as the identity": (
-        "model: {backbone: cifar_resnet8, init: identity}",
+        "model: {backbone: cifar_resnet8, init: identity}\nspace: {position: [post_addition], gate: [sigmoid]}",
         "space.gate",
         "gate sigmoid at post_addition",
         "sigmoid2",
