@@ -14,7 +14,8 @@ Array = NDArray[np.float64]
 # Point estimates are the best cell of this grid, averages are weighted by its evidence; in points.
 SIGMAS = np.geomspace(0.05, 1.5, 10)
 RATIOS = np.array([0.0, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5])
-BLOCK_SD, LEVEL_SD = 20.0, 20.0
+BLOCK_SD = 20.0
+LEVEL_SD = 20.0
 
 
 def observed(observations: Sequence[Observation]) -> dict[int, float]:

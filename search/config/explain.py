@@ -64,7 +64,8 @@ def declared(kind: Any, path: Path) -> tuple[Any, Limits]:
     for part in path:
         holder = next(member for member in _members(annotation) if _holds(member, part))
         if isinstance(part, int):
-            annotation, limits = get_args(holder)[0], {}
+            annotation = get_args(holder)[0]
+            limits = {}
         else:
             annotation = get_type_hints(holder, include_extras=True)[part]
             limits = dict(next(f.metadata for f in dataclasses.fields(holder) if f.name == part))

@@ -125,7 +125,8 @@ def _weights_kept(case: Case) -> Findings:
 
 def _agreeing(case: Case) -> Findings:
     """Results on disk that are damaged, or that say something else than the ledger."""
-    damaged, other = [], []
+    damaged: list[str] = []
+    other: list[str] = []
     for training in case.ledger.trainings:
         if not (case.place.trainings / training.uid / result_files.RESULT).exists():
             continue

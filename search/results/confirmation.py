@@ -16,7 +16,8 @@ import numpy as np
 from search.model.observations import Observation
 from search.state.facts import Sizes
 
-LEVEL, POWER = 0.05, 0.8
+LEVEL = 0.05
+POWER = 0.8
 MAX_FINALISTS = 3
 
 Name = TypeVar("Name")

@@ -196,7 +196,8 @@ def worth(step: HistoryStep) -> dict[str, float]:
 
 def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
     """The trainings whose weights MLflow gets: of each member of the front the one that ``export`` takes."""
-    members, found = {point.number for point in front.members}, defaultdict(list)
+    members = {point.number for point in front.members}
+    found = defaultdict(list)
     for training in trainings:
         if training.state == "finished" and training.weights and training.architecture in members:
             found[training.architecture].append(training)
@@ -216,7 +217,8 @@ def charted_cost(front: Front) -> str:
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:
     """The children that cannot be mended by writing more: doubled, unknown, without parameters, or ended wrongly."""
-    wrong, known = differences(trainings, children), {training.uid for training in trainings}
+    wrong = differences(trainings, children)
+    known = {training.uid for training in trainings}
     count = Counter(child.uid for child in children)
     return [
         child
@@ -247,7 +249,8 @@ def _wrong(training: Training, made: Sequence[Child]) -> str:
         return "without parameters"
     if child.status != STATUS[training.state]:
         return f"{child.status} instead of {STATUS[training.state]}"
-    expected, seen = training.metrics.get("val_accuracy"), child.val_accuracy
+    expected = training.metrics.get("val_accuracy")
+    seen = child.val_accuracy
     if training.state == "finished" and expected is not None:
         is_same = seen is not None and math.isclose(seen, expected, rel_tol=_PRECISION)
         return "" if is_same else f"val_accuracy {seen} instead of {expected}"

@@ -142,7 +142,8 @@ class Sender:
         if training.uid in self._ended or not projection.is_told(training):
             return  # told already, or nothing to tell yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
-        status, at = STATUS[training.state], _ms(training.ended)
+        status = STATUS[training.state]
+        at = _ms(training.ended)
         tags = {"senet.state": training.state, "senet.reason": "" if training.state in OPEN else training.reason}
         if training.state not in OPEN:
             self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
@@ -204,7 +205,8 @@ class Sender:
     def weights(self, folder: Path, carriers: Sequence[Training]) -> None:
         """Uploads weights of the front's members to the runs of their trainings. It replaces no file that is there."""
         for training in carriers:
-            path, child = folder / "trainings" / training.uid / WEIGHTS, self._children.get(training.uid)
+            path = folder / "trainings" / training.uid / WEIGHTS
+            child = self._children.get(training.uid)
             if child is None or not path.exists():
                 continue
             if WEIGHTS not in {artifact.path for artifact in self._api.list_artifacts(child)}:

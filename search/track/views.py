@@ -12,7 +12,9 @@ from typing import Any
 
 from senet_nas.costs.measures import USUAL, counted, of_overhead
 
-UID, PARENT, REPRESENTATIVE = "senet.training_uid", "mlflow.parentRunId", "senet.representative"
+UID = "senet.training_uid"
+PARENT = "mlflow.parentRunId"
+REPRESENTATIVE = "senet.representative"
 # Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",

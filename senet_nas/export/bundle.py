@@ -111,14 +111,7 @@ def export(
             target.move(work, place)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error}", code=ENVIRONMENT) from error
-    return Exported(
-        directory=place,
-        files=_files(place, about),
-        differences=dict(measured.differences),
-        accuracy=dict(measured.accuracy),
-        latency=dict(measured.latency),
-        left_out=dict(measured.left_out),
-    )
+    return _exported(place, about, measured)
 
 
 def load(directory: Path | str) -> nn.Module:
@@ -142,6 +135,17 @@ def wanted(onnx: bool | None) -> list[str] | None:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _exported(place: Path, about: Mapping[str, Any], measured: Measured) -> Exported:
+    return Exported(
+        directory=place,
+        files=_files(place, about),
+        differences=dict(measured.differences),
+        accuracy=dict(measured.accuracy),
+        latency=dict(measured.latency),
+        left_out=dict(measured.left_out),
+    )
 
 
 def _chosen(forms: Sequence[str] | None) -> tuple[str, ...]:

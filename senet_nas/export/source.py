@@ -165,10 +165,12 @@ def _children(module: nn.Module) -> dict[str, nn.Module]:
 def _sequential(children: Mapping[str, str]) -> str:
     if list(children) == [str(number) for number in range(len(children))]:
         items = list(children.values())
-        start, end = "nn.Sequential(", ")"
+        start = "nn.Sequential("
+        end = ")"
     else:
         items = [f'("{name}", {child})' for name, child in children.items()]
-        start, end = "nn.Sequential(OrderedDict([", "]))"
+        start = "nn.Sequential(OrderedDict(["
+        end = "]))"
     line = f"{start}{', '.join(items)}{end}"
     if len(line) <= _SHORT:
         return line

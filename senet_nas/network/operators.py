@@ -79,7 +79,8 @@ def gem(x: "Tensor", weight: "Tensor") -> "Tensor":
     p = 1 is the mean of what is positive, p = infinity the maximum; one p per block is learned, from 3. Each map is
     divided by its maximum first, which cancels, so that no power overflows. Negative values count as 1e-6.
     """
-    x_NCL, p = x.flatten(2).float().clamp(min=1e-6), weight.float().clamp(min=1)
+    x_NCL = x.flatten(2).float().clamp(min=1e-6)
+    p = weight.float().clamp(min=1)
     top_NC1 = x_NCL.amax(2, keepdim=True).detach()
     z_NC = (x_NCL / top_NC1).pow(p).mean(2).pow(p.reciprocal())
     return (z_NC * top_NC1.squeeze(2)).type_as(x)
@@ -104,7 +105,8 @@ def dct(x: "Tensor") -> "Tensor":
     import itertools
     import math
 
-    sizes, n_channels = x.shape[2:], x.shape[1]
+    sizes = x.shape[2:]
+    n_channels = x.shape[1]
     all_frequencies = itertools.product(*(range(min(size, 16)) for size in sizes))
     lowest = sorted(all_frequencies, key=lambda numbers: (sum(numbers), numbers))[: min(16, n_channels)]
     basis_KL = x.new_ones(len(lowest), 1).float()

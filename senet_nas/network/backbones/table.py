@@ -32,7 +32,9 @@ class Usual:
 
 
 # The waveforms of senet_nas.data.signal_datasets; CIFAR-10.
-IMAGENET, CIFAR, SIGNALS = Usual(), Usual(3, 32, 10), Usual(1, 500, 4)
+IMAGENET = Usual()
+CIFAR = Usual(3, 32, 10)
+SIGNALS = Usual(1, 500, 4)
 
 
 @dataclass(frozen=True)
