@@ -15,12 +15,13 @@ from senet_nas.training.validate import batch_size
 if TYPE_CHECKING:
     from torch import nn
 
-# Measured on 2026-11-28 with torch 2.10 and Ray 2.60 on x86-64 Linux: a process that imported torch, torchvision and
-# Ray Tune holds 0.87 GB, of which processes of one machine share 0.37 GB of files; Ray's own eight processes 0.55 GB.
+# Seen on 2026-11-28 with torch 2.14.1 and Ray 2.60.0 on x86-64 Linux: a process that imported torch, torchvision and
+# Ray Tune holds 0.85 GB, 0.38 GB of it files that processes share. Ray's seven processes held 0.55 GB (seen once).
 PROCESS = 900_000_000
 SHARED = 350_000_000
 SERVICES = 600_000_000
-# A step on a CPU held up to 1.25 times its tensors, and up to 0.29 GB beside them, for workspace and threads.
+# Workspace of convolutions on a CPU, in proportion to the tensors and beside them: chosen so that the estimate lies
+# above the measured peak for all six networks of benchmarks/training_memory.py, by 4 % for the closest.
 WORKSPACE = 1.3
 BASE = 300_000_000
 FLOAT = 4
