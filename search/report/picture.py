@@ -1,6 +1,7 @@
 """The charts as PNG, for places that show no page: matplotlib draws the same descriptions as the page."""
 
 import io
+import os
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,8 @@ def _png(made: "Figure") -> bytes:
 
 def _framed(title: str, x: Axis, y: Axis) -> tuple["Figure", "Axes"]:
     """A figure whose axes cover the frame of the chart, pixel for pixel."""
+    # Matplotlib refuses to load with a backend that it does not know; a picture in a file needs none of the user's.
+    os.environ["MPLBACKEND"] = "agg"
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
