@@ -1,4 +1,4 @@
-"""One search over a problem: the real ledger, loop, agenda, sampler and report, in this process."""
+"""One search over a problem: the real ledger, loop, planner, sampler and report, in this process."""
 
 import time
 from collections.abc import Sequence

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 # A folder with this many images fits the usual batch size.
@@ -46,8 +47,8 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
     text = configs.template(data=data, backbone=backbone or DATASETS[dataset].backbone, batch=batch)
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
-        config.write_text(text)
-        schema.write_text(json.dumps(configs.schema(), indent=1) + "\n")
+        durable.write(config, text)
+        durable.write(schema, json.dumps(configs.schema(), indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}", code=ENVIRONMENT) from error
     return schema

@@ -1,4 +1,4 @@
-"""Defaults of ``space`` that fit the ``model`` of a config: what is left out must not refuse what is written."""
+"""Defaults of ``space`` that fit the ``model`` of a config, so that an omitted setting never causes an error."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """What following a front earns: the one definition for the search, the curve over trainings and the benchmark.
 
-At an overhead budget drawn uniformly, whoever follows a front takes the architecture with the largest claimed gain that
+At an overhead budget drawn uniformly, a user of the front takes the architecture with the largest claimed gain that
 fits, or plain (gain 0) if no claim that fits is positive. The expected gain is the area below that staircase over the
 range of budgets: the hypervolume over plain, divided by the range.
 """

@@ -1,7 +1,6 @@
 """Is the code of the user the one that a run was begun with? A front must not mix trainings of two codes."""
 
 import ast
-import hashlib
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from search.setup.opened_run import OpenedRun
 from search.state.facts import CodeFact, Facts
 from senet_nas import user_code
 from senet_nas.network.backbones import table
+from spaces import durable
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -100,7 +100,7 @@ def _source(target: str) -> CodeFact:
     """The target, and the SHA-256 of its module: of the file, and of its code without comments and docstrings."""
     file = user_code.source_file(target)
     content = b"" if file is None else file.read_bytes()
-    return CodeFact(target, hashlib.sha256(content).hexdigest(), hashlib.sha256(_code(content)).hexdigest())
+    return CodeFact(target, durable.sha256_of(content), durable.sha256_of(_code(content)))
 
 
 def _code(content: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What is asked of MLflow's client: to open a store, and to find again what was written there."""
+"""Calls to MLflow's client: open a store, find what was written there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What MLflow gets of a ledger, and whether it has it. This file imports no MLflow, so a check needs none."""
+"""What MLflow gets from a ledger, and whether it has it. This file imports no MLflow, so a check needs none."""
 
 import json
 import math
@@ -54,7 +54,7 @@ class Child:
 
 
 def is_told(training: Training) -> bool:
-    """Whether MLflow gets this training. One that waits for its first start is left out."""
+    """Whether MLflow gets this training: not if it was never started."""
     return training.state != "waiting" or training.attempts > 0
 
 
