@@ -2,9 +2,10 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from senet_nas.costs.measures import USUAL, Measure, counted
 from senet_nas.costs.overhead import PriceList, se_cost
 from senet_nas.costs.priced import Priced
 from spaces.architecture import SE, Architecture
@@ -17,7 +18,7 @@ class Unit:
     """One unit of the network, its SE or None, and what that costs.
 
     ``positions`` are those that the unit offers; SE acts on ``channels`` channels of ``places`` pixels each.
-    ``kind`` is the SE in short, ``avg r=16``.
+    ``kind`` is the SE in short, ``avg r=16``. ``costs`` are the counted costs of the SE by column: zeros without SE.
     """
 
     name: str
@@ -28,8 +29,12 @@ class Unit:
     kind: str
     channels: int
     places: int
-    params: int
-    macs: int
+    costs: Mapping[str, int]
+
+    @property
+    def usual(self) -> int:
+        """The usual cost, parameters, of the SE."""
+        return self.costs[USUAL.column]
 
     @property
     def labels(self) -> list[str]:
@@ -48,29 +53,38 @@ class Unit:
             "ratio": self.ratio,
             "channels": self.channels,
             "places": self.places,
-            "params": self.params,
-            "macs": self.macs,
+            **self.costs,
         }
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An architecture, unit by unit; its overheads are in percent over the plain network."""
+    """An architecture, unit by unit; its costs by column, and those of plain.
+
+    Overheads are in percent over the plain network.
+    """
 
     architecture: str
     words: str
     image: tuple[int, ...]
     classes: int
     units: tuple[Unit, ...]
-    params_plain: int
-    params: int
-    params_overhead: float
-    macs_plain: int
-    macs: int
-    macs_overhead: float
+    costs: Mapping[str, float]
+    plain: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"units": [unit.to_dict() for unit in self.units]}
+        found: dict[str, Any] = {
+            "architecture": self.architecture,
+            "words": self.words,
+            "image": self.image,
+            "classes": self.classes,
+            "units": [unit.to_dict() for unit in self.units],
+        }
+        for measure in counted():
+            found[f"{measure.column}_plain"] = int(self.plain[measure.column])
+            found[measure.column] = int(self.costs[measure.column])
+            found[measure.overhead] = self.costs[measure.overhead]
+        return found
 
     @property
     def stages(self) -> list[tuple[int, list[Unit]]]:
@@ -78,10 +92,8 @@ class Shown:
 
     @property
     def sums(self) -> list[str]:
-        return [
-            f"{self.params:,} params, {self.params_overhead:+.2f} % over plain's {self.params_plain:,}",
-            f"{self.macs:,} MACs, {self.macs_overhead:+.3f} % over plain's {self.macs_plain:,}",
-        ]
+        """A line for each counted cost."""
+        return [self._sum(measure) for measure in counted()]
 
     @property
     def used(self) -> str:
@@ -97,8 +109,8 @@ class Shown:
 
     def _stage(self, stage: int, units: list[Unit]) -> list[str]:
         """A line for the stage, and one for each run of equal units."""
-        cost = sum(unit.params for unit in units)
-        paid = f"   SE {cost:,} params, {self._share(cost)}" if cost else ""
+        cost = sum(unit.usual for unit in units)
+        paid = f"   SE {amount(USUAL, cost)}, {self._share(cost)}" if cost else ""
         lines = [f"stage {stage}{paid}"]
         for _, alike in itertools.groupby(units, key=lambda unit: (unit.se, unit.channels, unit.places)):
             lines.append(self._line(list(alike)))
@@ -110,30 +122,40 @@ class Shown:
         if first.se is None:
             return f"  {name:<14} -"
         where = f"on {first.channels} channels of {first.places} places"
-        params = f"{first.params:>9,} params {self._share(first.params)}"
+        costs = "  ".join(self._cost(measure, first.costs[measure.column]) for measure in counted())
         each = " each" if len(alike) > 1 else ""
-        return f"  {name:<14} {first.se!s:<36} {where:<32} {params}  {first.macs:>9,} MACs{each}"
+        return f"  {name:<14} {first.se!s:<36} {where:<32} {costs}{each}"
 
-    def _share(self, params: int) -> str:
-        """Parameters in percent of the plain network's."""
-        return f"{100 * params / self.params_plain:+.2f} %"
+    def _sum(self, measure: Measure) -> str:
+        cost = amount(measure, self.costs[measure.column])
+        overhead = format(self.costs[measure.overhead], "+.2f" if measure is USUAL else "+.3f")
+        return f"{cost}, {overhead} % over plain's {measure.shown(self.plain[measure.column])}"
+
+    def _cost(self, measure: Measure, cost: int) -> str:
+        """A cost of a unit in its column of the text, the usual one with its share."""
+        share = f" {self._share(cost)}" if measure is USUAL else ""
+        return f"{measure.shown(cost):>9} {measure.short}{share}"
+
+    def _share(self, cost: int) -> str:
+        """The usual cost in percent of the plain network's."""
+        return f"{100 * cost / self.plain[USUAL.column]:+.2f} %"
+
+
+def amount(measure: Measure, cost: float) -> str:
+    """A cost with its short name: ``148 params``."""
+    return f"{measure.shown(cost)} {measure.short}"
 
 
 def show(found: Priced) -> Shown:
     """The breakdown of a priced architecture."""
-    plain = found.prices.plain
     return Shown(
         architecture=found.architecture.key,
         words=found.label,
         image=found.image,
         classes=found.classes,
         units=_units(found.architecture, found.prices),
-        params_plain=plain["params"],
-        params=int(found.costs["params"]),
-        params_overhead=found.costs["params_overhead"],
-        macs_plain=plain["macs"],
-        macs=int(found.costs["macs"]),
-        macs_overhead=found.costs["macs_overhead"],
+        costs=found.costs,
+        plain=found.prices.plain,
     )
 
 
@@ -149,7 +171,7 @@ def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
     at = se.position if se else next(iter(site.channels))
     channels = site.channels[at]
     size = places[at]
-    cost = se_cost(channels, size, se) if se else {"params": 0, "macs": 0}
+    cost = se_cost(channels, size, se) if se else {}
     return Unit(
         name=site.name,
         stage=site.stage,
@@ -159,8 +181,7 @@ def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
         kind=_kind(se, site) if se else "",
         channels=channels,
         places=size,
-        params=cost["params"],
-        macs=cost["macs"],
+        costs={measure.column: cost.get(measure.column, 0) for measure in counted()},
     )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from html import escape
 
-from senet_nas.costs.breakdown import Shown, Unit
+from senet_nas.costs.breakdown import Shown, Unit, amount
+from senet_nas.costs.measures import USUAL, counted
 
 COLOURS = {
     "pre_addition": "#0b6e4f",
@@ -13,12 +14,14 @@ COLOURS = {
     "mid": "#8a6d1a",
     "output": "#44606b",
 }
-# The grid, in pixels: units in a row, width of a unit, height of a row, and the margins.
+# The grid, in pixels: units in a row, width of a unit, height of a row, the margins, and the height of a line of sums.
+# The rows begin below the title, which takes TOP, and the sums.
 PER_ROW = 8
 UNIT = 108
 ROW = 104
 LEFT = 92
-TOP = 78
+TOP = 46
+SUM = 16
 NARROWEST = 720
 # Inside a unit, in pixels from its top left corner: where SE acts, the two boxes of the residual branch, the centre of
 # the addition, and the heights of the branch and of the shortcut.
@@ -48,16 +51,17 @@ def svg(shown: Shown) -> str:
         for start in range(0, len(units), PER_ROW)
     ]
     width = max(LEFT + UNIT * min(PER_ROW, max(len(units) for _, units in shown.stages)) + 16, NARROWEST)
-    bottom = TOP + ROW * len(rows)
+    first = TOP + SUM * len(shown.sums)
+    bottom = first + ROW * len(rows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{bottom + 54}" '
         f'viewBox="0 0 {width} {bottom + 54}" role="img"><title>{escape(shown.words)}</title><style>{STYLE}</style>',
         '<rect width="100%" height="100%" fill="#fff"/>',
         _text(16, 26, f"{shown.architecture.partition('/')[0]}: {_title(shown)}", "title"),
-        *(_text(16, 44 + 16 * i, line, "pale") for i, line in enumerate(shown.sums)),
+        *(_text(16, 44 + SUM * i, line, "pale") for i, line in enumerate(shown.sums)),
     ]
     for row, (stage, units, start) in enumerate(rows):
-        top = TOP + ROW * row
+        top = first + ROW * row
         if start == 0:
             parts += _stage(stage, dict(shown.stages)[stage], top)
         for column, unit in enumerate(units):
@@ -71,7 +75,7 @@ def _title(shown: Shown) -> str:
 
 
 def _stage(stage: int, units: list[Unit], top: int) -> Iterator[str]:
-    cost = sum(unit.params for unit in units)
+    cost = sum(unit.usual for unit in units)
     yield _text(16, top + 42, f"stage {stage}", "stage")
     yield _text(16, top + 57, f"SE +{short(cost)}" if cost else "no SE", "pale")
 
@@ -89,12 +93,13 @@ def _unit(unit: Unit, left: int, top: int) -> Iterator[str]:
     yield _text(left + 5, top + 12, unit.name, "pale")
     if unit.se is not None:
         x, dy = SPOTS[unit.se.position]
+        costs = ", ".join(amount(measure, unit.costs[measure.column]) for measure in counted())
         yield (
             f'<rect x="{left + x - 6}" y="{top + dy - 9}" width="12" height="18" rx="4" '
             f'fill="{COLOURS[unit.se.position]}"><title>{escape(str(unit.se))} on {unit.channels} channels: '
-            f"{unit.params:,} params, {unit.macs:,} MACs</title></rect>"
+            f"{escape(costs)}</title></rect>"
         )
-        for line, text in enumerate([*unit.labels, f"+{short(unit.params)}"]):
+        for line, text in enumerate([*unit.labels, f"+{short(unit.usual)}"]):
             yield _text(left + 5, top + 68 + 13 * line, text, "pale" if text[0] == "+" else "")
 
 
@@ -105,9 +110,8 @@ def _legend(shown: Shown, y: int) -> Iterator[str]:
         yield f'<rect x="{x}" y="{y - 9}" width="10" height="14" rx="3" fill="{COLOURS[position]}"/>'
         yield _text(x + 16, y + 2, position, "")
         x += 40 + 7 * len(position)
-    yield _text(
-        16, y + 22, "grey: the unit's own layers, the line above them its shortcut; +: parameters of SE", "pale"
-    )
+    marks = f"grey: the unit's own layers, the line above them its shortcut; +: {USUAL.title} of SE"
+    yield _text(16, y + 22, marks, "pale")
 
 
 def _text(x: int, y: int, text: str, kind: str) -> str:

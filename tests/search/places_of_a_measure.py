@@ -68,6 +68,9 @@ def found(folder: Path) -> dict[str, Any]:
         "view": json.dumps(view),
         "chosen": choose(front, "accurate", {"scalings_overhead": 2.0}).costs["scalings_overhead"],
         "profile": _printed("profile", "cifar_resnet8"),
+        "show": _printed("show", "cifar_resnet8"),
+        "show json": json.loads(_printed("show", "cifar_resnet8", "--json")),
+        "drawing": _drawn(folder / "network.svg"),
         "export": _printed("export", "--help"),
         "train": _printed("train", "--help"),
         "list": _printed("list", "measures"),
@@ -94,6 +97,11 @@ def _printed(*words: str) -> str:
     result = CliRunner().invoke(cli, list(words), terminal_width=200)
     assert result.exit_code == 0, result.output
     return result.output
+
+
+def _drawn(to: Path) -> str:
+    _printed("show", "cifar_resnet8", "--svg", str(to))
+    return to.read_text()
 
 
 def _wrong() -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -51,6 +52,23 @@ def test_tables_and_drawings_show_it(found):
 def test_profile_prints_it(found):
     line = next(line for line in found["profile"].splitlines() if line.startswith("scaled"))
     assert line.split() == ["scaled", "1,112", "plain", "1,000", "+11.200", "%"]
+
+
+def test_show_prints_it_for_the_network_and_for_each_unit(found):
+    lines = found["show"].splitlines()
+    assert "1,112 scaled, +11.200 % over plain's 1,000" in lines
+    assert [line.split()[-2:] for line in lines if line.startswith("  ")] == [[n, "scaled"] for n in ("16", "32", "64")]
+    answer = found["show json"]
+    assert (answer["scalings_plain"], answer["scalings"]) == (1000, 1112)
+    assert answer["scalings_overhead"] == pytest.approx(11.2)
+    assert [unit["scalings"] for unit in answer["units"]] == [16, 32, 64]
+
+
+def test_the_drawing_of_a_network_has_a_line_for_it_above_the_units(found):
+    root = ElementTree.fromstring(found["drawing"])
+    heights = {text.text: int(text.get("y")) for text in root.findall(".//{*}text")}
+    assert heights["1,112 scaled, +11.200 % over plain's 1,000"] < heights["1.0"] - 11
+    assert "MACs, 16 scaled</title>" in found["drawing"]
 
 
 def test_mlflow_gets_it(found):

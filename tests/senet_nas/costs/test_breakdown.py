@@ -25,17 +25,18 @@ def shown(target: str, placement: str = "all"):
 def test_every_site_has_its_price_and_they_add_up():
     found = shown(KEY)
     first, none, last = found.units
-    assert (str(first.se), first.channels, first.places, first.params, first.ratio) == (
+    assert (str(first.se), first.channels, first.places, first.usual, first.ratio) == (
         "avg:fc4:sigmoid@mid",
         16,
         1024,
         148,
         4,
     )
-    assert (none.se, none.params, none.labels) == (None, 0, [])
-    assert (last.params, last.macs, last.labels) == (3, 192, ["std eca3", "hard_sigmoid2"])
-    assert found.params == found.params_plain + first.params + last.params
-    assert found.params == sum(p.numel() for p in build(KEY, num_classes=10).parameters())
+    assert (none.se, none.costs, none.labels) == (None, {"params": 0, "macs": 0}, [])
+    assert (last.costs, last.labels) == ({"params": 3, "macs": 192}, ["std eca3", "hard_sigmoid2"])
+    for cost in ("params", "macs"):
+        assert found.costs[cost] == found.plain[cost] + first.costs[cost] + last.costs[cost]
+    assert found.costs["params"] == sum(p.numel() for p in build(KEY, num_classes=10).parameters())
 
 
 def test_units_that_are_alike_share_a_line():
@@ -113,4 +114,4 @@ def test_a_ratio_that_divides_no_width_is_shown_as_it_was_asked_for():
     assert {label for unit in found.units for label in unit.labels} == {"avg r=24"}
     by_key = show(price(found.architecture, "all", {}, None, **IMAGES))  # a key holds widths alone: nominal ratios
     assert {unit.ratio for unit in by_key.units} == {32, 26, 24}
-    assert by_key.params == found.params
+    assert by_key.costs == found.costs
