@@ -42,6 +42,11 @@ ORDER = (
 FLOORS = ("spaces", "senet_nas", "search")
 FILES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 
+# Functions that import the module that their first argument names.
+IMPORTERS = ("import_module", "__import__")
+# Objects whose private attributes a class may use.
+OWN = ("self", "cls", "other")
+
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -53,15 +58,46 @@ def room(name: str) -> int | None:
     return places[0] if places else None
 
 
-def imported_modules(path: Path) -> Iterator[str]:
-    """Dotted names of all that a file imports, wherever in it: in functions and under TYPE_CHECKING, too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def parsed(source: Path | str) -> ast.Module:
+    """The syntax tree of a file, or of a text."""
+    return ast.parse(source.read_text() if isinstance(source, Path) else source)
+
+
+def imported_modules(source: Path | str) -> Iterator[str]:
+    """Dotted names of all that a file or a text imports, wherever in it: in functions and under TYPE_CHECKING, too.
+
+    Calls of ``importlib.import_module`` and ``__import__`` count if the name of the module is a constant.
+    """
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relatively: an absolute import says where it goes"
+            assert node.level == 0, f"{source} imports relatively: an absolute import says where it goes"
             assert node.module is not None
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _last_name(node.func) in IMPORTERS:
+            given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
+            yield from (value.value for value in given if isinstance(value, ast.Constant))
+
+
+def private_names(source: Path | str) -> Iterator[str]:
+    """Names with an underscore that a file or a text takes from others: from modules, or as attributes of objects."""
+    for node in ast.walk(parsed(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) not in OWN:
+            names = [node.attr]
+        for part in ".".join(names).split("."):
+            if part.startswith("_") and not part.startswith("__"):
+                yield part
+
+
+def _last_name(function: ast.expr) -> str:
+    """``import_module`` of ``importlib.import_module`` as of ``import_module``."""
+    return ast.unparse(function).split(".")[-1]
 
 
 def file_of(module: str) -> str | None:

@@ -25,9 +25,19 @@ ENDINGS = {
 }
 # What operating systems, NAS boxes and unpackers leave beside images. Names that begin with a dot are litter, too.
 LITTER = {
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "@recycle", "@recently-snapshot", "system volume information",
-    "lost+found", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
-}  # fmt: skip
+    "__macosx",
+    "@eadir",
+    "#recycle",
+    "$recycle.bin",
+    "@recycle",
+    "@recently-snapshot",
+    "system volume information",
+    "lost+found",
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+}
 # Endings that a sentence names before it counts the rest.
 NAMED_ENDINGS = 5
 

@@ -88,11 +88,9 @@ def export(
     place = Path(directory).resolve()
     target.check(place, force)
     chosen = _chosen(forms)
-    if isinstance(architecture, str):
-        architecture = Architecture.parse(architecture)
     network = proof.frozen(model)
     about = record.describe(
-        architecture,
+        Architecture.parse(architecture) if isinstance(architecture, str) else architecture,
         input_shape=input_shape,
         mean=mean,
         std=std,
@@ -104,9 +102,7 @@ def export(
     try:
         with target.workspace(place) as work:
             measured = _write(network, about, work, chosen, labelled, timing)
-            if labelled is not None and files and _CODE in measured.differences:
-                images = labelled[0][: len(files)]
-                measured = replace(measured, files=file_proof.compare(work, network, about, images, files))
+            measured = _with_files(measured, work, network, about, labelled, files)
             _complete(about, card, measured, work)
             target.move(work, place)
     except OSError as error:
@@ -190,6 +186,21 @@ def _write(
     timed_on = proof.timed_on(timing) if timing else {}
     times = _times(work, about, list(differences), timing)
     return Measured(differences, accuracy, times, timed_on, left_out)
+
+
+def _with_files(
+    measured: Measured,
+    work: Path,
+    network: nn.Module,
+    about: Record,
+    labelled: Labelled | None,
+    files: Sequence[Path],
+) -> Measured:
+    """What was measured, and how ``predict.py`` reads the files of the first labelled images, if it can."""
+    if labelled is None or not files or _CODE not in measured.differences:
+        return measured
+    images = labelled[0][: len(files)]
+    return replace(measured, files=file_proof.compare(work, network, about, images, files))
 
 
 def _missing_form(about: Record, path: Path, error: Exception) -> str:

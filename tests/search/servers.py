@@ -67,8 +67,10 @@ class Server:
 def postgres_programs():
     """The folder of PostgreSQL's programs, or None. Debian keeps them off the path."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if found:
+        return found[-1].parent
     on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
+    return Path(on_path).parent if on_path else None
 
 
 class Postgres:
