@@ -8,7 +8,7 @@ from search.results.result import Point
 from search.setup.opened_run import OpenedRun
 from search.state import result_files, run_folder
 from search.state.facts import DataFact
-from search.state.records import Training
+from search.state.records import Training, architecture_name
 from search.track import projection
 from spaces.errors import NOTHING_USABLE, UserError
 
@@ -48,7 +48,7 @@ def median_training(point: Point, run: OpenedRun) -> Training:
     own = [t for t in kept if t.architecture == point.number]
     if own:
         return projection.median(own)
-    names = ", ".join(sorted({f"a{t.architecture}" for t in kept}))
+    names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
     others = f"there are those of {names}" if kept else "none of them has finished"
     raise UserError(
         f"{point.id} has no weights: only the confirmation's fresh trainings, of finalists and of plain, keep theirs; "

@@ -9,7 +9,7 @@ from search.report.scale import Frame, padded
 from search.report.seed_gains import seed_gains
 from search.report.wording import signed, tick
 from search.results.result import Front, Point
-from search.state.records import Training
+from search.state.records import Training, architecture_name
 
 # Pixels: where the drawing begins right of the words, and the height of a row and of the axis.
 LEFT = 330
@@ -54,7 +54,7 @@ def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | Non
     if len(shown) < 2:
         return None
     gains = seed_gains(front, front.points)
-    fresh = {(f"a{t.architecture}", str(t.seed)) for t in trainings if t.role == "confirm"}
+    fresh = {(architecture_name(t.architecture), str(t.seed)) for t in trainings if t.role == "confirm"}
     height = ROW * len(shown) + AXIS
     frame = Frame(width=860, height=height, left=LEFT, right=16, top=0, bottom=AXIS)
     return SeedFigure(

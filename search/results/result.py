@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from search.results.confirmation import budget_for
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost
+from search.state.records import architecture_name
 from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
 from spaces.text import with_interval
@@ -87,7 +88,7 @@ class Point:
     @property
     def id(self) -> str:
         """How people name it: ``a0``, ``a1``, ..."""
-        return f"a{self.number}"
+        return architecture_name(self.number)
 
     @property
     def is_plain(self) -> bool:

@@ -15,7 +15,7 @@ from search.setup import latency_setup
 from search.setup.opened_run import rules
 from search.state import result_files
 from search.state.facts import Facts, HeldOutFact
-from search.state.records import Training
+from search.state.records import Training, architecture_name
 from spaces import durable
 
 
@@ -96,7 +96,7 @@ class Conclusion:
         """A row for each finished training of an architecture that kept its weights."""
         rows = []
         for training in self._parts.ledger.trainings:
-            if f"a{training.architecture}" == name and training.state == "finished":
+            if architecture_name(training.architecture) == name and training.state == "finished":
                 rows += self._test_row(training)
         return rows
 

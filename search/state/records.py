@@ -14,6 +14,11 @@ OPEN: tuple[State, ...] = ("waiting", "running")
 SHARE = "share"
 
 
+def architecture_name(number: int) -> str:
+    """How people name an architecture of a run: ``a0``, ``a1``, ..."""
+    return f"a{number}"
+
+
 @dataclass(frozen=True)
 class Training:
     """One row: one architecture trained once with one seed. Times are seconds since the epoch, UTC.
@@ -63,7 +68,7 @@ class Entry:
     @property
     def name(self) -> str:
         """How people name it: ``a0``, ``a1``, ..."""
-        return f"a{self.number}"
+        return architecture_name(self.number)
 
 
 # Before an epoch was measured, and while a worker loads its libraries and its data, it may be silent for this long.
