@@ -1,4 +1,4 @@
-"""Keeps what became of each fault: ``faults.json`` with all of them, and ``survivors.md`` for people."""
+"""Keeps what became of each fault: ``faults.json`` with all that were tried, and ``survivors.md`` for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,11 @@ SURVIVORS = HERE / "survivors.md"
 TITLE = "# Deliberate faults, and what the tests notice\n\n"
 INTRODUCTION = (
     "`python -m tests.mutation` puts one small fault at a time into the packages whose mistakes would be silent, and\n"
-    "runs the tests that reach it. This page lists the faults that no test notices. A fault is *equivalent* if nobody\n"
-    "could tell the faulty program from ours; such a fault cannot be noticed, and its reason stands beside it.\n"
-    "`faults.json` lists every fault with the test that notices it.\n\n"
+    "runs the tests that reach it. The faults tried are a sample: 110 of each package, about a sixth of all faults,\n"
+    "drawn from each function in turn. Those whose code has gone are dropped. This page lists the faults of the\n"
+    "sample that no test notices. A fault is *equivalent* if nobody could tell the faulty program from ours; such a\n"
+    "fault cannot be noticed, and its reason stands beside it. `faults.json` lists the whole sample, each fault with\n"
+    "the test that notices it.\n\n"
 )
 
 
