@@ -77,22 +77,21 @@ def imported_modules(source: Path | str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Call) and _last_name(node.func) in IMPORTERS:
             given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
-            yield from (value.value for value in given if isinstance(value, ast.Constant))
+            constants = (value.value for value in given if isinstance(value, ast.Constant))
+            yield from (name for name in constants if isinstance(name, str))
 
 
 def private_names(source: Path | str) -> Iterator[str]:
     """Names with an underscore that a file or a text takes from others: from modules, or as attributes of objects."""
     for node in ast.walk(parsed(source)):
-        names = []
+        parts: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            parts = [part for alias in node.names for part in alias.name.split(".")[1:]]
         elif isinstance(node, ast.ImportFrom):
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            parts = [*(node.module or "").split(".")[1:], *(alias.name for alias in node.names)]
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) not in OWN:
-            names = [node.attr]
-        for part in ".".join(names).split("."):
-            if part.startswith("_") and not part.startswith("__"):
-                yield part
+            parts = [node.attr]
+        yield from (part for part in parts if part.startswith("_") and not part.startswith("__"))
 
 
 def _last_name(function: ast.expr) -> str:

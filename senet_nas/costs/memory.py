@@ -11,6 +11,9 @@ from typing import Any
 
 import torch
 from torch import nn
+
+# Only a dispatch mode sees what the backward pass allocates: the public TorchFunctionMode sees calls from Python alone.
+# torch's notes on extending it describe the mode under this name; torch's trees have no public name either.
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -40,6 +43,7 @@ class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch 
         super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.live = sum(tensor.untyped_storage().nbytes() for tensor in held)
         self.peak = self.live
+        # On the meta device every `data_ptr` is 0: only the address of the storage itself tells two storages apart.
         self._known = {tensor.untyped_storage()._cdata for tensor in held}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

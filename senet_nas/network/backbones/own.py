@@ -80,6 +80,7 @@ def _checked(target: str, made: Any) -> nn.Module:
     """A copy of what the function returned, on the CPU. Raises UserError if it is no network that can be searched."""
     if not isinstance(made, nn.Module):
         raise UserError(f"{target} returned {type(made).__name__}, not a torch.nn.Module", key=KEY)
+    # What torch.compile returns has no public name.
     if isinstance(made, torch.jit.ScriptModule | torch._dynamo.OptimizedModule):
         hint = "return the network before torch.jit or torch.compile: every placement is another network"
         raise UserError(f"{target} returned a compiled network ({type(made).__name__})", hint=hint, key=KEY)

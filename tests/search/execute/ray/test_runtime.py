@@ -1,6 +1,5 @@
 """Ray as we start it. The search through Ray is tested in test_cli.py, by the commands."""
 
-import ast
 import json
 import os
 import socket
@@ -17,7 +16,6 @@ from search.config import Experiment
 from search.execute.ray import cluster, reaper, scratch_folder
 from senet_nas.recipe import Report
 from spaces import UserError
-from tests import house
 
 LISTENING = """
 import json, os, pathlib, socket, struct
@@ -220,35 +218,3 @@ import ray
 print(sum(function == ray.shutdown for function in registered))
 """
     assert python(program).stdout.split() == ["1"]
-
-
-def private_names(path, library):
-    """Names of a library that a file uses and that begin with an underscore, but for arguments."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Attribute):
-            names = [ast.unparse(node)]
-        else:
-            continue
-        for name in names:
-            first, *rest = name.split(".")
-            if first == library and any(part.startswith("_") and not part.startswith("__") for part in rest):
-                yield name
-
-
-@pytest.mark.parametrize("library", ["ray", "optuna"])
-def test_no_private_name_of_a_library_is_used(library):
-    """They change without notice. What has no public form stands with its reason where it is used, and has a test."""
-    files = (house.ROOT / "search").rglob("*.py")
-    assert [name for path in files for name in private_names(path, library)] == []
-
-
-def test_a_private_name_is_found(tmp_path):
-    path = tmp_path / "file.py"
-    path.write_text("import ray\nfrom ray._private import worker\nray._private.worker.shutdown\nray.shutdown()\n")
-    found = set(private_names(path, "ray"))
-    assert {"ray._private.worker", "ray._private.worker.shutdown"} <= found
-    assert "ray.shutdown" not in found
