@@ -87,8 +87,8 @@ def _check_there(found: Experiment, uri: str) -> None:
     where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))} " if uri else ""
     raise UserError(
         f"the MLflow experiment `{found.name}` was deleted",
-        hint=f"restore it with `{where}mlflow experiments restore -x {found.experiment_id}`, or give the run command "
-        "`--set tracking.experiment=ANOTHER_NAME`; then `senet-search sync RUN`",
+        hint=f"restore it with `{where}mlflow experiments restore -x {found.experiment_id}`, or type "
+        "`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then `senet-search sync RUN`",
         code=ENVIRONMENT,
     )
 

@@ -19,7 +19,8 @@ FOREIGN = {
     "search/execute/ray/cluster.py": {"--head", "--address"},
     "search/execute/ray/resources.py": {"--num-gpus"},
     "search/track/views.py": {
-        "--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--allowed-hosts",
+        "--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--allowed-hosts", "--uvicorn-opts",
+        "--app-dir",
     },
 }  # fmt: skip
 # Where texts that name no command are printed.
