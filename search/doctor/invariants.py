@@ -227,7 +227,7 @@ def _untracked(case: Case) -> str:
 def _shared_names(case: Case) -> Findings:
     """Another distribution with a package called as ours: the next installation may replace our files."""
     if risk := foreign_packages.at_risk():
-        yield risk, foreign_packages.REMEDY
+        yield risk, foreign_packages.remedy()
 
 
 CHECKS = (

@@ -11,10 +11,15 @@ from pathlib import Path
 _NAME = "spaces"
 # A distribution that owns a package called as one of ours.
 _OTHER = "spaces"
-REMEDY = (
+_REINSTALL = (
     f"install senet-search into an environment without it, or: pip uninstall {_OTHER}, "
     "then pip install --force-reinstall --no-deps senet-search"
 )
+
+
+def remedy() -> str:
+    """What to do: without another distribution, a file on the search path is in the way."""
+    return _REINSTALL if _owner() else "rename that file, or take its folder out of PYTHONPATH"
 
 
 def shadowed() -> str:

@@ -55,6 +55,12 @@ def check_tracking(uri: str | None) -> None:
     """
     scheme, found, rest = (uri or "").partition(":")
     kind = scheme.partition("+")[0]  # a driver may follow, as in mysql+pymysql
+    if kind == "sqlite" and rest.strip("/") in ("", ":memory:"):
+        raise UserError(
+            f"`{uri}` is a database in memory: no other command could read it",
+            hint="name a file: sqlite:////folder/mlflow.db, or leave it out",
+            key="tracking.uri",
+        )
     if uri is None or uri == "databricks" or (found and rest and kind in TRACKERS):
         return
     allowed = ", ".join(f"{name}:" for name in TRACKERS)

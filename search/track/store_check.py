@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from search.config.config_error import redacted
-from search.setup.fit_checks import TRACKERS, check_tracking
+from search.setup.fit_checks import check_tracking
 from search.track.client import connect, error_line
 from search.track.store import BESIDE, CONFIG, VARIABLE, Store, database
 from spaces.errors import ENVIRONMENT, UserError
@@ -45,9 +45,9 @@ def check_address(store: Store) -> None:
     try:
         check_tracking(store.uri)
     except UserError as error:
-        names = ", ".join(f"{name}:" for name in TRACKERS)
-        what = f"{VARIABLE} is `{redacted(store.uri)}`, which is not an address that MLflow knows; allowed: {names}"
-        raise UserError(what, hint=f"{_mend(store)}, or unset it", code=ENVIRONMENT) from error
+        raise UserError(
+            f"{VARIABLE}: {error.message}", hint=f"{_mend(store)}, or unset it", code=ENVIRONMENT
+        ) from error
 
 
 def _check_folder(file: Path, store: Store) -> None:

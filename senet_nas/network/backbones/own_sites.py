@@ -19,6 +19,7 @@ from spaces.text import plural
 
 SITES = "model.sites"
 # Sides of the inputs that find the channels. Channels do not depend on the side, but a small input may not pass.
+_META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
 _SIDES = (64, 224, 299)
 _SHOWN = 12
 
@@ -145,20 +146,25 @@ def _fault(module: nn.Module, seen: _Seen) -> str:
 
 
 def _run(shadow: nn.Module, channels: int, dimensions: int, seen: Mapping[str, _Seen]) -> None:
-    problem: Exception | None = None
+    problem: BaseException | None = None
     for side in _SIDES:
         for found in seen.values():
             found.calls = 0
         try:
             with torch.no_grad():
                 shadow(torch.empty(1, channels, *[side] * dimensions, device="meta"))
-        except Exception as error:  # the user's code may throw anything
+        except (Exception, SystemExit) as error:  # the user's code may throw anything
             problem = error
         else:
             return
     assert problem is not None
     raise UserError(
         f"the network cannot be run to find its channels: {user_code.named(problem)}",
-        hint="this run has no values (torch's meta device): make tensors on the input's device, do not look at values",
+        hint=_META_HINT if _is_about_meta(problem) else "",
         key=KEY,
     )
+
+
+def _is_about_meta(problem: BaseException) -> bool:
+    """Whether torch refused the device of this run, so that the network may well run with values."""
+    return isinstance(problem, NotImplementedError) or "meta" in str(problem).lower()

@@ -43,6 +43,14 @@ def test_a_foreign_package_ends_every_command_with_one_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_file_that_no_distribution_owns_is_not_to_be_uninstalled(tmp_path):
+    (tmp_path / "spaces.py").write_text("GPU = None\n")
+    done = command(tmp_path)
+    assert done.returncode == ENVIRONMENT
+    assert "PYTHONPATH" in done.stderr
+    assert "pip uninstall" not in done.stderr
+
+
 def test_a_distribution_that_could_replace_our_files_is_a_caution(tmp_path):
     other_distribution(tmp_path)
     done = command(tmp_path)

@@ -269,6 +269,7 @@ FORMS: dict[str, tuple[str, str, str | None]] = {
         + NET, "conv", "no luck",
     ),
     "an exit at import": ("raise SystemExit(0)\n", "conv", "cannot import oddnet:net: SystemExit"),
+    "an exit in the forward pass": (having(forward="raise SystemExit(3)") + NET, "conv", "SystemExit: 3"),
     "an exit in the function": ("def net():\n    raise SystemExit(3)\n", "conv", "failed with SystemExit: 3"),
     "an exception at import": ("raise KeyError('x')\n", "conv", "cannot import oddnet:net: KeyError"),
     "not a network": ("def net():\n    return {}\n", "conv", "returned dict"),

@@ -132,7 +132,7 @@ def test_pretrained_weights_are_those_of_torchvision_with_se_that_changes_nothin
     num_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = drawn(build(Architecture.plain("resnet18", 8)))
-    monkeypatch.setattr(table, "pretrained", lambda name: dict(theirs.state_dict()))
+    monkeypatch.setattr(warm_start, "pretrained", lambda name: dict(theirs.state_dict()))
     architecture = with_se("resnet18", spelt("avg", "fc4", "sigmoid", "pre_addition"))
     network = build(architecture, num_classes=num_classes, block_seed=3)
     head = network.fc.weight.clone()
@@ -147,7 +147,7 @@ def test_pretrained_weights_are_those_of_torchvision_with_se_that_changes_nothin
 
 def test_pretrained_weights_for_colour_do_not_fit_grey_images(monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = build(Architecture.plain("resnet18", 8)).state_dict()
-    monkeypatch.setattr(table, "pretrained", lambda name: theirs)
+    monkeypatch.setattr(warm_start, "pretrained", lambda name: theirs)
     plain = Architecture.plain("resnet18", 8)
     with pytest.raises(UserError, match=r"conv1.weight is \(64, 3, 7, 7\) there and \(64, 1, 7, 7\) here") as caught:
         warm_start.apply(build(plain, in_channels=1), plain, "pretrained", IMAGE)
