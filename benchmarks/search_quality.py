@@ -34,7 +34,8 @@ TAUS = ("1", "0.4", "1.5", "0.6", "0.2")
 TWISTS = ("heavy-tails", "unequal-noise", "unstructured", "structured", "block-factor")
 REAL = "benchmarks/tables/fashion113.csv.gz"
 
-# In the order of what they decide: is it honest, how far does it get, who is the default. Peers: benchmarks.peers.
+# Ordered by the question: is the search honest, how good is it, which sampler should be the default?
+# Peers: benchmarks.peers.
 PLAN = (
     # No effect at all; plain truly best, with tau = 0.12 points below it; real trainings that changed places.
     *(Part(f"synthetic:113:{null}", OURS[:1], (64,)) for null in ("0:null", "0.4:null-below")),

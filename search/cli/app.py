@@ -75,7 +75,7 @@ def cli(debug: bool) -> None:
     senet-search train RUN --set train.epochs=200   train it in full
 
     Exit status: 0 done (also when nothing is proven), 1 a bug, 2 bad config or usage, 3 nothing usable found,
-    4 the environment failed, 130/143/129 ended by a signal (type the same command again to go on).
+    4 the environment failed, 130/143/129 ended by a signal (type the same command again to continue).
     """
 
 
@@ -105,7 +105,7 @@ def _stopped(error: BaseException) -> int:
     """Says how to continue a run; click turns what stopped it into an Abort of its own."""
     signalled = error if hasattr(error, "signal_number") else error.__cause__
     number = getattr(signalled, "signal_number", None)
-    how = "" if number is None else " Finished trainings are kept; type the same command again to go on."
+    how = "" if number is None else " Finished trainings are kept; type the same command again to continue."
     click.echo(f"Stopped.{how}", err=True)
     code = SIGNALLED + int(number or signal.SIGINT)
     if getattr(signalled, "twice", False):

@@ -256,7 +256,7 @@ def _outcome(case: Case, training: Training) -> Outcome | None:
 
 
 def _agrees(training: Training, outcome: Outcome) -> bool:
-    """As text, because NaN is not equal to itself. Of a result that is none, the failure is the loop's own word."""
+    """As text, because NaN is not equal to itself. If there is no result, the loop wrote the failure."""
     if _text(training.curve) != _text(outcome.curve):
         return False
     if training.state == "failed":

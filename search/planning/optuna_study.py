@@ -88,7 +88,7 @@ class Proposer:
         """An architecture for the training of this number in a block, and the record that :meth:`restore` needs.
 
         ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
-        accuracy of an architecture that was trained: a sampler that repeats itself is told that value and asked again.
+        accuracy of an architecture that was trained: a sampler that repeats itself gets that value and is asked again.
         """
         self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, self._context(block, avoid))
         first = len(self._study.get_trials(deepcopy=False))
@@ -178,7 +178,7 @@ class Proposer:
     def _discard(self, trial: optuna.Trial, architecture: Architecture, known: Known) -> None:
         """Ends a trial that must be avoided.
 
-        A genetic algorithm counts the members of a generation, so a repeated architecture is told with its known value.
+        A genetic algorithm counts the members of a generation, so a repeated architecture counts with its known value.
         """
         from optuna.trial import TrialState
 

@@ -140,7 +140,7 @@ class Sender:
     def training(self, training: Training, entry: Entry) -> None:
         """What became of a training. One that has ended and was sent before is not sent again."""
         if training.uid in self._ended or not projection.is_told(training):
-            return  # told already, or nothing to tell yet
+            return  # sent already, or nothing to send yet
         child = self._children.get(training.uid) or self._create_child(training, entry)
         status = STATUS[training.state]
         at = _ms(training.ended)

@@ -69,7 +69,7 @@ def _silent_host(uri: str) -> str:
         if kind not in _PORTS or not parts.hostname:
             return ""
         address = (parts.hostname, parts.port or _PORTS[kind])
-    except ValueError as error:  # a port that is none
+    except ValueError as error:  # not a port
         return str(error)
     try:
         socket.create_connection(address, timeout=_CONNECT_SECONDS).close()

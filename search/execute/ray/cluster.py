@@ -267,7 +267,7 @@ def _watch(
             error = UserError(
                 f"for {GONE_SECONDS:.0f} s no node of the Ray cluster could hold a training, "
                 "or its head did not answer",
-                hint="when it is back, type the same command again to go on",
+                hint="when it is back, type the same command again to continue",
                 code=ENVIRONMENT,
             )
             gone(error)

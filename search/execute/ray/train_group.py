@@ -131,7 +131,7 @@ def _explained(error: BaseException, devices: int) -> Exception:
     return UserError(
         f"one of the {devices} processes of the training ended without a word (number {', '.join(gone)}); "
         "most often the machine ran out of memory",
-        hint="type the same command again to go on from the last checkpoint; "
+        hint="type the same command again to continue from the last checkpoint; "
         "a smaller train.batch_size needs less memory",
         code=ENVIRONMENT,
     )

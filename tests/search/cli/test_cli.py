@@ -244,7 +244,7 @@ def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scri
     status, said = interrupt(config, 3, signal.SIGINT)
     assert said.count("MLflow: ") == 1
     assert status == 130
-    assert "type the same command again to go on" in said
+    assert "type the same command again to continue" in said
     run = config.parent / "runs" / "scripted"
     after_first = finished_rows(run)
     assert len(after_first) >= 3

@@ -162,7 +162,7 @@ def killed_at_random(path, kills, seed):
     """Ended while Ray starts, killed so many times, then left alone: nothing is lost, nothing is left."""
     rng, run = random.Random(seed), Scripted(path, "steady", 12 + 6 * kills)
     assert run.go(starting, signal.SIGTERM) == 128 + signal.SIGTERM
-    assert "type the same command again to go on" in "".join(run.said)
+    assert "type the same command again to continue" in "".join(run.said)
     run.assert_nothing_runs(within=5)
     kept = {}
     for _ in range(kills):

@@ -177,7 +177,7 @@ def test_ctrl_c_ends_all_processes_and_the_same_command_goes_on(command, tmp_pat
             running.send_signal(signal.SIGINT)
         last = line
     assert running.wait() == 130
-    assert "type the same command again to go on" in last
+    assert "type the same command again to continue" in last
     deadline = time.monotonic() + 20
     while left := processes(tmp_path):
         assert time.monotonic() < deadline, left
