@@ -58,6 +58,11 @@ class Evaluator:
         """The seeds that the source holds for an architecture; None if any seed can be trained."""
         return None
 
+    @property
+    def named_function(self) -> tuple[str, Callable[..., Any]] | None:
+        """The user's function with its name, if it gives the results. Raises UserError if it cannot be imported."""
+        return None
+
     def listed_price(self, architecture: Architecture) -> Mapping[str, float]:
         """Costs and overheads of an architecture from a source that describes the sites."""
         raise NotImplementedError

@@ -53,6 +53,10 @@ class UserFunction(Evaluator):
         return [PercentCheck(say)]
 
     @property
+    def named_function(self) -> tuple[str, Callable[..., Any]]:
+        return self.target, self.function
+
+    @property
     def function(self) -> Callable[[Architecture, Seed], Any]:
         """The callable. Raises UserError if it cannot be imported."""
         user_code.look_in(self.base)

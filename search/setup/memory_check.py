@@ -25,7 +25,7 @@ CONTEXT = 800_000_000
 
 
 def check_data(experiment: Experiment) -> None:
-    """Raises UserError (code 4) if the images of an experiment do not fit into memory while they are read.
+    """Raises UserError (ENVIRONMENT) if the images of an experiment do not fit into memory while they are read.
 
     Their number comes from the list of the files: nothing is decoded.
     """
@@ -46,7 +46,7 @@ def check_data(experiment: Experiment) -> None:
 
 
 def check_trainings(experiment: Experiment, space: Space, data: Any, device: str, slots: Slots) -> None:
-    """Raises UserError (code 4) if the trainings of an experiment do not fit into the memory of this machine.
+    """Raises UserError (ENVIRONMENT) if the trainings of an experiment do not fit into the memory of this machine.
 
     The images are in memory by now; the heavier one of plain and of SE everywhere is judged. A cluster is not judged:
     its nodes are not this machine.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
 from search.execute.evaluator import Evaluator
-from search.execute.user_function import UserFunction
 from search.setup import code_identity
 from search.state.facts import Facts
 from senet_nas.network.backbones import table
@@ -38,8 +37,8 @@ def check_network(experiment: Experiment, space: Space, data: Any) -> None:
 
 def facts(experiment: Experiment, space: Space, data: Any, evaluate: Evaluator) -> Facts:
     """The identity of the user's code in an experiment: of a network that we train, or of the evaluator."""
-    if isinstance(evaluate, UserFunction):
-        return Facts(evaluator_code=code_identity.of_function(evaluate.target, evaluate.function))
+    if evaluate.named_function is not None:
+        return Facts(evaluator_code=code_identity.of_function(*evaluate.named_function))
     if experiment.evaluate != "train":
         return Facts()
     found = code_identity.of_network(space.backbone, len(space.sites), data.shape, data.num_classes)
