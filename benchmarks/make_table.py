@@ -17,7 +17,6 @@ import io
 import itertools
 import json
 import multiprocessing
-import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -272,7 +271,12 @@ def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, An
         "blocks": len(first[0]),
         "trainings_of_plain_in_a_block": plan.plain,
         "variance": components(first),
-        "hardware": {"processor": hardware.processor(), "cores": os.cpu_count(), "device": work.device, "threads": 1},
+        "hardware": {
+            "processor": hardware.processor(),
+            "cores": hardware.cores_of_machine(),
+            "device": work.device,
+            "threads": 1,
+        },
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "seconds_in_all": round(sum(result["seconds"] for result in results)),

@@ -18,6 +18,11 @@ def cores() -> int:
     """The processor cores that this process may use: fewer than the machine has if it is confined to some of them."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
+    return cores_of_machine()
+
+
+def cores_of_machine() -> int:
+    """The processor cores of the machine, for a record of it: this process may be confined to fewer."""
     return os.cpu_count() or 1
 
 

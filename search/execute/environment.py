@@ -1,12 +1,13 @@
 """The environment of a run: versions, machine, and the git state of the folder of its config."""
 
-import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from senet_nas import hardware
 
 # Git gets this many seconds, so that a work tree on a slow disk does not delay a search.
 _SECONDS = 10
@@ -19,7 +20,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    return f"{platform.machine()}, {hardware.cores_of_machine()} cores, {platform.system()}"
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from search.execute.percent_check import PercentCheck
 from search.loop import Listener
 from search.planning.priced_space import Seeds
 from senet_nas.recipe import Report, Seed, Task
@@ -89,7 +90,7 @@ class Evaluator:
 
     def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
         """Listeners of the loop that check its results; they ``say`` what looks wrong."""
-        return ()
+        return [PercentCheck(say)]
 
     def test_accuracy(self, architecture: str, weights: Path) -> Mapping[str, Any]:
         """Test accuracy in percent and further figures of a network with its weights, if it ``trains_networks``."""

@@ -1,6 +1,6 @@
 """The evaluator of results that were measured before: a CSV file with one row for each epoch of each training."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,9 +8,7 @@ from typing import Any
 
 from search.execute import table_text
 from search.execute.evaluator import Evaluator
-from search.execute.percent_check import PercentCheck
 from search.execute.table_description import read_about, sites_of
-from search.loop import Listener
 from search.planning.priced_space import Seeds
 from senet_nas.costs.measures import USUAL, counted, overheads
 from senet_nas.recipe import Report, Seed
@@ -52,9 +50,6 @@ class Table(Evaluator):
     def seeds(self, architecture: Architecture) -> Sequence[Seed]:
         """The seeds that the table holds for an architecture, in order."""
         return sorted(self.results.get(architecture.key, {}))
-
-    def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
-        return [PercentCheck(say)]
 
     @cached_property
     def results(self) -> dict[str, dict[Seed, Epochs]]:

@@ -1,13 +1,11 @@
 """The evaluator that calls a function of the user's, and a check that its accuracies are in percent."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from search.execute.evaluator import Evaluator
-from search.execute.percent_check import PercentCheck
-from search.loop import Listener
 from senet_nas import user_code
 from senet_nas.recipe import Report, Seed
 from spaces.architecture import Architecture
@@ -48,9 +46,6 @@ class UserFunction(Evaluator):
 
     def check(self) -> None:
         _ = self.function
-
-    def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
-        return [PercentCheck(say)]
 
     @property
     def named_function(self) -> tuple[str, Callable[..., Any]]:

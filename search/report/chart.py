@@ -31,8 +31,22 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
 
+class _Styled:
+    """What is drawn in the style of a verdict."""
+
+    verdict: str
+
+    @property
+    def style(self) -> VerdictStyle:
+        return VERDICT_STYLES[self.verdict]
+
+    @property
+    def outline(self) -> str:
+        return OUTLINES[self.style.marker]
+
+
 @dataclass(frozen=True)
-class ChartPoint:
+class ChartPoint(_Styled):
     """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words."""
 
     id: str
@@ -48,14 +62,6 @@ class ChartPoint:
     is_recommended: bool
 
     @property
-    def style(self) -> VerdictStyle:
-        return VERDICT_STYLES[self.verdict]
-
-    @property
-    def outline(self) -> str:
-        return OUTLINES[self.style.marker]
-
-    @property
     def is_pale(self) -> bool:
         return not (self.is_on_front or self.is_finalist)
 
@@ -69,20 +75,12 @@ class Band:
 
 
 @dataclass(frozen=True)
-class LegendEntry:
+class LegendEntry(_Styled):
     """``kind`` is what is drawn beside the text: verdict, ring, line, band, seed or nothing."""
 
     text: str
     kind: str = ""
     verdict: str = ""
-
-    @property
-    def style(self) -> VerdictStyle:
-        return VERDICT_STYLES[self.verdict]
-
-    @property
-    def outline(self) -> str:
-        return OUTLINES[self.style.marker]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Calls that run a network as the user deploys it, ready to be timed by :mod:`senet_nas.costs.timing`."""
 
-import os
 import platform
 import tempfile
 from collections.abc import Callable, Iterator
@@ -64,7 +63,7 @@ def fingerprint(spec: LatencySpec) -> dict[str, object]:
     device = device_of(spec)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else hardware.processor()
     settings = {key: getattr(spec, key) for key in ("batch", "threads", "dtype", "runtime")}
-    system = {"torch": torch.__version__, "system": platform.system(), "cores": os.cpu_count()}
+    system = {"torch": torch.__version__, "system": platform.system(), "cores": hardware.cores_of_machine()}
     return {"device": device.type, "name": name, **settings, **system}
 
 
