@@ -23,7 +23,6 @@ BLOCK = 0.24  # points: noise between blocks
 UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
 PLAIN_ACCURACY = 90.0
 PLAIN_COSTS = {"params": 75_000, "macs": 2_000_000}
-NULL_BELOW = 0.12  # tau of the null in which plain is truly best
 
 
 @dataclass(frozen=True)
