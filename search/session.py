@@ -23,8 +23,8 @@ from search.running.listeners import Silent, Watcher
 from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
 from search.running.training_phase import TrainingPhase
 from search.setup.experiment_setup import Prepared, prepare
-from search.setup.fit_checks import check_tracking
 from search.setup.opened_run import open_run, rules
+from search.setup.tracking_address import check_tracking
 from search.state import run_folder
 from search.state.facts import Facts
 from search.state.ledger import Ledger

@@ -18,10 +18,11 @@ from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.results.objectives import counted_columns
 from search.setup import own_code
-from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_tracking
+from search.setup.fit_checks import check_augmentation, check_batch, check_limits
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
 from search.setup.setting_checks import check_sizes
+from search.setup.tracking_address import check_tracking
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder

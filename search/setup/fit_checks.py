@@ -1,17 +1,14 @@
-"""Does an experiment fit its data, its space and its tracking store? What the config alone cannot show."""
+"""Does an experiment fit its data and its space? What the config alone cannot show."""
 
-from search import config
 from search.config import Experiment
 from search.planning.priced_space import PricedSpace
 from search.results.objectives import excess
 from senet_nas.costs.measures import counted
 from senet_nas.recipe import Recipe
-from spaces.errors import UserError, nearest
+from spaces.errors import UserError
 
 # Up to this many architectures are priced to check a limit; a larger space is not judged by its first ones.
 PRICED = 10_000
-# The schemes of MLflow's stores: a server, a database, a folder.
-TRACKERS = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc")
 
 
 def power_of_two(most: int) -> int:
@@ -46,32 +43,6 @@ def check_limits(experiment: Experiment, priced: PricedSpace) -> None:
             hint="raise the limit, or allow larger reduction ratios",
             key=f"objectives.{index}.limit",
         )
-
-
-def check_tracking(uri: str | None) -> None:
-    """Raises UserError for an address that MLflow does not know.
-
-    Not a check of the config: a run that began with such an address can still be read.
-    """
-    scheme, found, rest = (uri or "").partition(":")
-    kind = scheme.partition("+")[0]  # a driver may follow, as in mysql+pymysql
-    if kind == "sqlite" and rest.strip("/") in ("", ":memory:"):
-        raise UserError(
-            f"`{uri}` is a database in memory: no other command could read it",
-            hint="name a file: sqlite:////folder/mlflow.db, or leave it out",
-            key="tracking.uri",
-        )
-    if uri is None or uri == "databricks" or (found and rest and kind in TRACKERS):
-        return
-    allowed = ", ".join(f"{name}:" for name in TRACKERS)
-    guess = nearest(kind, TRACKERS)
-    raise UserError(
-        f"`{config.redacted(uri)}` is not an address that MLflow knows; allowed: {allowed}",
-        hint=f"did you mean `{guess}:`?"
-        if guess and found
-        else "write for example http://localhost:5000, or leave it out",
-        key="tracking.uri",
-    )
 
 
 def check_batch(experiment: Experiment, n_train: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from search.config.config_error import redacted
-from search.setup.fit_checks import check_tracking
+from search.setup.tracking_address import check_tracking
 from search.track.client import connect, error_line
 from search.track.store import BESIDE, CONFIG, VARIABLE, Store, database
 from spaces.errors import ENVIRONMENT, UserError
@@ -30,8 +30,8 @@ def check_store(store: Store, runs: Path) -> None:
         if not file.exists():
             return  # it is made when it is needed
     silent = _silent_host(store.uri)
-    if silent:
-        raise _unusable(store, silent, f"start it, or {_mend(store)}")
+    if silent is not None:
+        raise _unusable(store, f"{_host(store.uri)} does not answer: {silent}", _mend_host(store, silent))
     error = _answer(store.uri, runs)
     if error is not None:
         raise _unusable(store, error_line(error), _hint(store, error))
@@ -61,21 +61,33 @@ def _check_folder(file: Path, store: Store) -> None:
         raise _unusable(store, f"{folder} may not be written to", f"make it writable, or {_mend(store)}")
 
 
-def _silent_host(uri: str) -> str:
-    """Why the host of a database cannot be reached; empty if it can, and for a store without one."""
+def _silent_host(uri: str) -> Exception | None:
+    """Why the host of a database cannot be reached; None if it can, and for a store without one."""
+    address = _address(uri)
+    if address is None:
+        return None
+    try:
+        socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        return error
+    return None
+
+
+def _address(uri: str) -> tuple[str, int] | None:
+    """Host and port of a database; None for another store, and where only its driver knows them."""
     try:
         parts = urlsplit(uri)
         kind = parts.scheme.partition("+")[0]
         if kind not in _PORTS or not parts.hostname:
-            return ""
-        address = (parts.hostname, parts.port or _PORTS[kind])
-    except ValueError as error:  # not a port
-        return str(error)
-    try:
-        socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
-    except (OSError, UnicodeError) as error:
-        return f"{address[0]}:{address[1]} does not answer: {error}"
-    return ""
+            return None
+        return parts.hostname, parts.port or _PORTS[kind]
+    except ValueError:  # a password with characters that mean something in an address
+        return None
+
+
+def _host(uri: str) -> str:
+    address = _address(uri)
+    return f"{address[0]}:{address[1]}" if address else redacted(uri)
 
 
 def _answer(uri: str, runs: Path) -> Exception | None:
@@ -104,9 +116,17 @@ def _hint(store: Store, error: Exception) -> str:
     if store.uri.startswith("databricks"):
         return f"configure the access to Databricks, or {_mend(store)}"
     if store.uri.startswith("http"):
-        return (
-            f"start the server, or {_mend(store)}; a run keeps everything, and `senet-search sync RUN` sends it later"
-        )
+        return f"{_mend_host(store, error)}; a run keeps everything, and `senet-search sync RUN` sends it later"
+    return _mend(store)
+
+
+def _mend_host(store: Store, error: Exception) -> str:
+    """What helps against a host that does not answer: only a refused connection says that nothing listens there."""
+    said = str(error)
+    if isinstance(error, ConnectionRefusedError) or "Connection refused" in said:
+        return f"start the server, or {_mend(store)}"
+    if isinstance(error, socket.gaierror) or "Failed to resolve" in said:
+        return f"look whether the name of the host is right, and {_mend(store)} if it is not"
     return _mend(store)
 
 

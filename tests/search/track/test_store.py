@@ -4,7 +4,9 @@ import socket
 import subprocess
 import sys
 import tarfile
+import threading
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -216,6 +218,31 @@ def test_every_kind_of_store_is_asked(tmp_path, monkeypatch, what, origin):
     assert error.code == (BAD_INPUT if is_address and origin == CONFIG else ENVIRONMENT)
     assert origin == CONFIG or VARIABLE in error.hint
     assert not (tmp_path / "runs").exists()
+
+
+HINTS = {
+    "http://127.0.0.1:{port}": "start the server",
+    "postgresql://127.0.0.1:{port}/db": "start the server",
+    "https://no.such.host.invalid": "the name of the host",
+    "postgresql://no.such.host.invalid/db": "the name of the host",
+}
+
+
+@pytest.mark.parametrize("address", HINTS)
+def test_a_server_is_only_to_be_started_where_nothing_listens(tmp_path, address):
+    with pytest.raises(UserError) as caught:
+        check_store(Store(address.format(port=closed_port()), CONFIG), tmp_path / "runs")
+    assert HINTS[address] in caught.value.hint
+
+
+def test_what_is_no_mlflow_server_is_not_to_be_started(tmp_path):
+    """It listens, but answers 501: "start the server" would be wrong."""
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(UserError, match="error code 501") as caught:
+            check_store(Store(f"http://127.0.0.1:{server.server_port}", CONFIG), tmp_path / "runs")
+        server.shutdown()
+    assert caught.value.hint.startswith("mend tracking.uri;")
 
 
 def test_a_store_that_is_made_later_is_not_made_by_asking(tmp_path):
