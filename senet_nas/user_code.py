@@ -1,14 +1,19 @@
 """Code of the user: imported by name. An error names the exception and the line of the user's file that raised it."""
 
 import importlib
+import importlib.util
 import inspect
 import sys
+import sysconfig
 import traceback
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from spaces.errors import UserError, nearest
+
+# The folder in which the packages of this project lie.
+_HERE = Path(__file__).parents[1]
 
 
 def look_in(folder: Path | str) -> None:
@@ -30,7 +35,8 @@ def function(target: str, *, key: str, hint: str) -> Callable[..., Any]:
     try:
         imported = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
-        raise UserError(f"cannot import {target}: {_import_problem(module, error)}", hint=hint, key=key) from error
+        remedy = hint if _is_missing(module, error) else _import_remedy(error)
+        raise UserError(f"cannot import {target}: {_import_problem(module, error)}", hint=remedy, key=key) from error
     if not hasattr(imported, name):
         guess = nearest(name, [other for other, found in vars(imported).items() if callable(found)])
         hint = _shadowed(module, imported) or (f"did you mean `{module}:{guess}`?" if guess else hint)
@@ -49,16 +55,33 @@ def source_file(target: str) -> Path | None:
 
 
 def thrown(target: str, call: Callable[..., Any], error: BaseException) -> str:
-    """A sentence about an exception: the function, the exception, and the innermost line in the function's files."""
+    """A sentence about an exception: the function, the exception, and the line as :func:`placed` names it."""
     module = sys.modules.get(target.partition(":")[0])
-    files = {_file(call), getattr(module, "__file__", None)}
-    return f"{target} failed with {named(error)}{_place(error, {name for name in files if name is not None})}"
+    return f"{target} failed with {placed(error, [file_of(call), getattr(module, '__file__', None)])}"
+
+
+def placed(error: BaseException, files: Iterable[str | None] = ()) -> str:
+    """An exception with the innermost line of the user's code that it passed: that of ``files`` in installed code."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not _is_installed(frame.filename)]
+    given = set(files)
+    found = own or [frame for frame in frames if frame.filename in given]
+    place = f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
+    return f"{named(error)}{place}"
 
 
 def named(error: BaseException) -> str:
     """The type of an exception and the first line of its message."""
     lines = str(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def file_of(call: Callable[..., Any]) -> str | None:
+    """The source file of a function; None for one that is written in C."""
+    try:
+        return inspect.getsourcefile(inspect.unwrap(call))
+    except TypeError:
+        return None
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -75,26 +98,48 @@ def _shadowed(module: str, imported: Any) -> str:
     return ""
 
 
+def _is_missing(module: str, error: BaseException) -> bool:
+    """Whether the module itself was not found, or a package that it lies in; not one that it imports."""
+    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+
+
 def _import_problem(module: str, error: BaseException) -> str:
-    """Why a module cannot be imported, with the line of the module that raised the exception, if it is known."""
-    if isinstance(error, ImportError):
+    """Why a module cannot be imported, with the line that raised the exception, if it is known."""
+    if _is_missing(module, error):
         return str(error)
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     path = Path(*module.split("."))
     tails = (str(path.with_suffix(".py")), str(path / "__init__.py"))
-    frames = traceback.extract_tb(error.__traceback__)
-    files = {frame.filename for frame in frames if frame.filename.endswith(tails)}
-    return named(error) + _place(error, files)
+    files = (frame.filename for frame in traceback.extract_tb(error.__traceback__))
+    return placed(error, [file for file in files if file.endswith(tails)])
 
 
-def _place(error: BaseException, files: Set[str]) -> str:
-    """The innermost frame of an exception in these files, in brackets; empty without such a frame."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
-    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+def _import_remedy(error: BaseException) -> str:
+    """What to do about a module that the user's module imports and that is not there; empty for other exceptions."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return "import the file by its name, without a dot" if "relative import" in str(error) else ""
+    top = error.name.partition(".")[0]
+    install = f"install it into this environment ({sys.executable} -m pip install ...)"
+    if top in sys.modules or importlib.util.find_spec(top) is not None:
+        return f"`{top}` is there, but `{error.name}` is not a part of it: correct the import"
+    folder = _folder_of_imports(error)
+    return f"{install}, or put {folder / top}.py there" if folder else install
 
 
-def _file(call: Callable[..., Any]) -> str | None:
-    """The source file of a function; None for one that is written in C."""
-    try:
-        return inspect.getsourcefile(inspect.unwrap(call))
-    except TypeError:
-        return None
+def _folder_of_imports(error: BaseException) -> Path | None:
+    """The folder of Python's path in which the file lies whose import failed; None if no file of the user's did."""
+    files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
+    own = [file for file in files if file.suffix == ".py" and not _is_installed(str(file))]
+    entries = {Path(entry or ".").resolve() for entry in sys.path}
+    return next((folder for folder in own[-1].resolve().parents if folder in entries), None) if own else None
+
+
+def _is_installed(file: str) -> bool:
+    """Whether a file belongs to this project, to Python, or to an installed package: it is not the user's own."""
+    parents = Path(file).parents
+    if any(Path(sysconfig.get_path(name)) in parents for name in ("stdlib", "platstdlib")):
+        return True
+    if any(folder.name in ("site-packages", "dist-packages") for folder in parents):
+        return True
+    return any(_HERE / package in parents for package in ("senet_nas", "search", "spaces"))

@@ -33,7 +33,16 @@ def training(model: nn.Module, shape: Shape, batch: int) -> int:
     BatchNorm needs two samples, so there are at least two. Gradients count; the optimizer's state does not.
     """
     shadow = copy.deepcopy(model).to("meta").train()
-    return _peak(shadow, lambda: shadow(torch.empty(max(2, batch), *shape, device="meta")).sum().backward())
+
+    def step() -> None:
+        shadow(torch.empty(max(2, batch), *shape, device="meta")).sum().backward()
+
+    try:
+        return _peak(shadow, step)
+    except Exception:  # what the user's code draws or looks at in training may need values, which meta tensors lack
+        shadow.zero_grad()
+        shadow.eval()
+        return _peak(shadow, step)
 
 
 class _LiveMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not annotate it

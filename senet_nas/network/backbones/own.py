@@ -97,7 +97,7 @@ def _checked(target: str, made: Any) -> nn.Module:
     try:
         return copy.deepcopy(made).cpu()
     except Exception as error:  # a module may hold anything
-        problem = user_code.named(error)
+        problem = user_code.placed(error)
         hint = (
             "keep only modules, parameters and plain values in it; use torch.nn.utils.parametrizations for weight_norm"
         )

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas import user_code
+from senet_nas.network.backbones.own_sites import META_HINT
 from senet_nas.network.backbones.table import KEY
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 from spaces.errors import UserError
+from spaces.text import plural
 
 
 def check(network: nn.Module, target: str, shape: tuple[int, ...], num_classes: int) -> None:
@@ -28,6 +30,7 @@ def check(network: nn.Module, target: str, shape: tuple[int, ...], num_classes: 
         torch.manual_seed(0)
         _check_evaluation(tried.eval(), target, x, num_classes)
         _check_training(tried.train(), target, x[:2], num_classes)
+    _check_counting(tried.to("meta").eval(), target, shape)
 
 
 def _check_evaluation(network: nn.Module, target: str, x: Tensor, num_classes: int) -> None:
@@ -41,9 +44,11 @@ def _check_evaluation(network: nn.Module, target: str, x: Tensor, num_classes: i
             hint="use self.training, or torch.nn.Dropout, for what is random",
             key=KEY,
         )
-    unused = [path for path, calls in reached.items() if not calls]
-    if unused:
-        raise UserError(f"{target}: the place for SE at `{unused[0]}` is not used in a forward pass", key=KEY)
+    for path, calls in reached.items():
+        if calls != len(found):
+            used = f"used {plural(calls // len(found), 'time')}" if calls else "not used"
+            hint = "give each use a place of its own" if calls else ""
+            raise UserError(f"{target}: the place for SE at `{path}` is {used} in a forward pass", hint=hint, key=KEY)
 
 
 def _check_training(network: nn.Module, target: str, x: Tensor, num_classes: int) -> None:
@@ -55,7 +60,16 @@ def _check_training(network: nn.Module, target: str, x: Tensor, num_classes: int
         loss = nn.functional.cross_entropy(logits_NK, torch.zeros(len(x), dtype=torch.long))
         torch.autograd.backward(loss)
     except Exception as error:  # the user's layers may throw anything
-        raise UserError(f"{target} cannot be trained: {user_code.named(error)}", key=KEY) from error
+        raise UserError(f"{target} cannot be trained: {user_code.placed(error)}", key=KEY) from error
+
+
+def _check_counting(network: nn.Module, target: str, shape: tuple[int, ...]) -> None:
+    """Raises UserError if a network on the meta device does not run there, where costs and memory are counted."""
+    try:
+        torch.autograd.backward(network(torch.zeros(2, *shape, device="meta")).sum())
+    except Exception as error:  # the user's code may throw anything
+        told = user_code.thrown(target, type(network).forward, error)
+        raise UserError(f"the costs cannot be counted: {told}", hint=META_HINT, key=KEY) from error
 
 
 def _note_slots(network: nn.Module) -> Mapping[str, int]:

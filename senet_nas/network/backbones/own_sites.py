@@ -18,9 +18,10 @@ from spaces.errors import UserError, nearest
 from spaces.text import plural
 
 SITES = "model.sites"
-# Sides of the inputs that find the channels. Channels do not depend on the side, but a small input may not pass.
-_META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
-_SIDES = (64, 224, 299)
+META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
+# Usual sides of inputs, tried in order to find the channels. These do not depend on the side, but a network may be made
+# for one side, or for a large one.
+_SIDES = (64, 224, 299, 32, 28, 96, 128, 256)
 _SHOWN = 12
 
 
@@ -127,7 +128,10 @@ def _channels(made: nn.Module, paths: Sequence[str], in_channels: int) -> list[i
     seen = {path: _Seen() for path in paths}
     for path in paths:
         shadow.get_submodule(path).register_forward_hook(seen[path], with_kwargs=True)
-    _run(shadow, first.in_channels if first is not None else in_channels, dimensions, seen)
+    channels = first.in_channels if first is not None else in_channels
+    shapes = [(1, channels, *[side] * dimensions) for side in _SIDES]
+    if not _reaches(shadow, shapes, seen):
+        raise _explained(made, shadow, shapes)
     for path in paths:
         if fault := _fault(made.get_submodule(path), seen[path]):
             raise UserError(f"`{path}` {fault}, so SE cannot act on its output", hint="name other modules", key=SITES)
@@ -145,26 +149,48 @@ def _fault(module: nn.Module, seen: _Seen) -> str:
     return seen.fault
 
 
-def _run(shadow: nn.Module, channels: int, dimensions: int, seen: Mapping[str, _Seen]) -> None:
-    problem: BaseException | None = None
-    for side in _SIDES:
+def _reaches(shadow: nn.Module, shapes: Sequence[tuple[int, ...]], seen: Mapping[str, _Seen]) -> bool:
+    """Whether a run on one of the shapes passes, or fails behind the last site as a layer for one size does.
+
+    A network that cannot run at all is refused when it is tried on the data.
+    """
+    for shape in shapes:
         for found in seen.values():
             found.calls = 0
-        try:
-            with torch.no_grad():
-                shadow(torch.empty(1, channels, *[side] * dimensions, device="meta"))
-        except (Exception, SystemExit) as error:  # the user's code may throw anything
-            problem = error
-        else:
-            return
-    assert problem is not None
-    raise UserError(
-        f"the network cannot be run to find its channels: {user_code.named(problem)}",
-        hint=_META_HINT if _is_about_meta(problem) else "",
-        key=KEY,
-    )
+        if _error(shadow, shape, "meta") is None or all(found.calls for found in seen.values()):
+            return True
+    return False
 
 
-def _is_about_meta(problem: BaseException) -> bool:
-    """Whether torch refused the device of this run, so that the network may well run with values."""
-    return isinstance(problem, NotImplementedError) or "meta" in str(problem).lower()
+def _explained(made: nn.Module, shadow: nn.Module, shapes: Sequence[tuple[int, ...]]) -> UserError:
+    """Why a network does not run on the meta device: the error of a run with zeros, or that it runs with values only.
+
+    A message of the meta device may speak of it instead of the mistake, so the network runs once more on the CPU.
+    """
+    real = copy.deepcopy(made).eval()
+    problems: list[BaseException] = []
+    for shape in shapes:
+        problem = _error(real, shape, "cpu")
+        if problem is None:
+            values_wanted = _error(shadow, shape, "meta")
+            assert values_wanted is not None, "this shape failed before"
+            return _not_run(made, values_wanted, META_HINT)
+        if problems and user_code.named(problem) == user_code.named(problems[0]):
+            break  # the mistake does not depend on the size
+        problems.append(problem)
+    return _not_run(made, problems[0], f"it was called with a tensor {shapes[0]}")
+
+
+def _not_run(made: nn.Module, problem: BaseException, hint: str) -> UserError:
+    why = user_code.placed(problem, [user_code.file_of(type(made).forward)])
+    return UserError(f"the network cannot be run to find its channels: {why}", hint=hint, key=KEY)
+
+
+def _error(network: nn.Module, shape: tuple[int, ...], device: str) -> BaseException | None:
+    """What a forward pass on zeros raises; None if it passes."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network(torch.zeros(shape, device=device))
+    except (Exception, SystemExit) as error:  # the user's code may throw anything
+        return error
+    return None

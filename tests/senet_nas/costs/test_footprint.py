@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.training_memory import compared
+from benchmarks.training_memory import Case, compared
 from senet_nas.costs.footprint import PROCESS, footprint
 from senet_nas.network import build
 from senet_nas.recipe import Recipe
@@ -18,7 +18,7 @@ def network():
 
 
 def test_the_estimate_is_not_below_the_measured_peak_and_not_far_above_it() -> None:
-    found = compared("cifar_resnet20", 32, 512, 0.99)
+    found = compared(Case("cifar_resnet20", (3, 32, 32), 512, ema=0.99))
     assert 1.0 <= found["estimated"] / found["measured"] <= 1.5
 
 

@@ -216,8 +216,12 @@ FORMS: dict[str, tuple[str, str, str | None]] = {
         "conv", None,
     ),
     "a tensor on the CPU, whatever the device": (
-        having(forward="return super().forward(x) * (torch.rand(1, 1) + torch.ones(len(x), 1))") + NET,
+        having(forward="return super().forward(x) * (torch.zeros(1, 1) + torch.ones(len(x), 1))") + NET,
         "conv", "on the expected device",
+    ),
+    "a tensor on the CPU in training": (
+        having(forward="y = super().forward(x)\n        return y + torch.rand(len(x), 1) if self.training else y")
+        + NET, "conv", None,
     ),
     "a branch on the shape": (
         having(forward="x = F.pad(x, (1, 1)) if x.shape[-1] % 2 else x\n        return super().forward(x)") + NET,
@@ -226,6 +230,36 @@ FORMS: dict[str, tuple[str, str, str | None]] = {
     "a branch on the values": (
         having(forward="return super().forward(x if x.sum() > 0 else -x)") + NET, "conv", "cannot be run to find",
     ),
+    "a branch on the values behind the sites": (
+        returning("return y if y.sum() > 0 else 2 * y") + NET, "conv", "the costs cannot be counted",
+    ),
+    "a branch on the values in training": (
+        returning("return 2 * y if self.training and y.sum() > 0 else y") + NET, "conv", None,
+    ),
+    "a layer for one size": (
+        having("self.head = nn.Linear(8 * 8 * 8, k)", forward="return self.head(self.body(x).flatten(1))") + NET,
+        "conv,bn", None,
+    ),
+    "a layer for another size": (
+        having("self.head = nn.Linear(8 * 9 * 9, k)", forward="return self.head(self.body(x).flatten(1))") + NET,
+        "conv,bn", "mat1 and mat2 shapes cannot be multiplied",
+    ),
+    "a site that is called twice, and a layer for one size": (
+        having("self.head = nn.Linear(8 * 8 * 8, k)", "self.extra = nn.Conv2d(8, 8, 1)",
+               forward="x = self.extra(self.extra(self.body(x)))\n        return self.head(x.flatten(1))") + NET,
+        "extra", "is called 2 times",
+    ),
+    "a site on both sides of a layer for one size": (
+        having("self.middle = nn.Linear(8 * 8 * 8, 8 * 8 * 8)", "self.extra = nn.Conv2d(8, 8, 1)",
+               forward="x = self.extra(self.body(x))\n        x = self.middle(x.flatten(1)).view(-1, 8, 8, 8)\n"
+                       "        return self.head(self.extra(x).mean((2, 3)))") + NET,
+        "extra", "is used 2 times in a forward pass",
+    ),
+    "an assertion": (
+        having(forward="assert x.shape[1] == 5, 'five bands'\n        return super().forward(x)") + NET,
+        "conv", "AssertionError: five bands (",
+    ),
+    "a missing key": (having(forward="return super().forward({'x': x}['y'])") + NET, "conv", "KeyError: 'y' ("),
     "a loop over the batch": (
         having(forward="return torch.stack([self.head(row.mean((1, 2))) for row in self.body(x)])") + NET,
         "conv", "cannot be exported",
