@@ -8,6 +8,7 @@ from search.report.tables import gain_text, verdict_text
 from search.report.verdict_styles import VERDICT_STYLES
 from search.report.wording import joined, percent
 from search.results.result import Front, Point
+from search.setup.opened_run import open_folder
 from search.state.run_folder import RunFolder, shown
 from senet_nas.costs.measures import Measure
 from spaces.text import plural, with_interval
@@ -39,9 +40,14 @@ def next_lines(front: Front, folder: Path) -> list[str]:
     """Where the result is, and the commands to suggest."""
     name = shown(folder)
     labels = ["Next:", "", ""]
-    commands = next_commands(front, RunFolder(folder))
+    place = RunFolder(folder)
+    commands = next_commands(front, place)
     files = f"Report: {name}/report.html   table: {name}/front.csv"
-    return [files, *(f"{label:<8}{command}" for label, command in zip(labels, commands, strict=False))]
+    return [
+        files,
+        *_trouble(place),
+        *(f"{label:<8}{command}" for label, command in zip(labels, commands, strict=False)),
+    ]
 
 
 def front_line(front: Front) -> str:
@@ -125,6 +131,12 @@ def _cost_cell(point: Point, measure: Measure) -> str:
         return "?"
     is_measured = measure.is_counted or measure.interval[0] in point.costs or point.is_plain
     return ("" if is_measured else "~") + percent(point.costs[measure.overhead])
+
+
+def _trouble(place: RunFolder) -> list[str]:
+    with open_folder(place) as run:
+        trouble = run.facts.tracking_trouble
+    return [f"MLflow lacks something of this run: {trouble}"] if trouble else []
 
 
 def _test_lines(front: Front) -> list[str]:

@@ -86,12 +86,16 @@ class Terminal:
         self._console.print("Ctrl-C once stops cleanly; the same command continues where it stopped.")
 
     def say(self, text: str) -> None:
-        self._console.print(f"  {text}")
+        self._say(f"  {text}")
+
+    def _say(self, line: str) -> None:
+        """Prints a line; in a log it stays one, so that a command in it can be copied."""
+        self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
     def plan(self, prepared: Prepared, done: int) -> None:
         """Prints what the run is going to do; ``done`` trainings of earlier sessions count as finished."""
         for line in plan_lines(prepared):
-            self._console.print(f"  {line}")
+            self._say(f"  {line}")
         self._finished = done
         self._finished_before = done
         self._total = prepared.experiment.budget.trainings

@@ -39,7 +39,9 @@ class Conclusion:
         )
         for problem in problems:
             self._say(f"MLflow: {problem}")
-        parts.ledger.note(Facts(mlflow_experiment=parts.tracker.experiment_id))
+        # An experiment that is not known now may be the one of an earlier session.
+        number = parts.tracker.experiment_id or None
+        parts.ledger.note(Facts(mlflow_experiment=number, tracking_trouble=parts.tracker.trouble))
         if front is not None and parts.loop.is_complete:
             # Noted last: until then, the same command does all of this again.
             parts.ledger.note(Facts(complete=budget_of(parts.prepared.experiment)))

@@ -181,7 +181,8 @@ class Facts:
     """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
 
     ``config`` is the text of the resolved config, and ``base`` the folder at which its relative paths start.
-    ``tracking`` is the address of MLflow's store without secrets, and ``tracking_origin`` what named it.
+    ``tracking`` is the address of MLflow's store without secrets, and ``tracking_origin`` what named it;
+    ``tracking_trouble`` says why MLflow lacks something of the run, and is empty if it has all.
     ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
     by architecture.
@@ -192,6 +193,7 @@ class Facts:
     base: str | None = None
     tracking: str | None = None
     tracking_origin: str | None = None
+    tracking_trouble: str | None = None
     mlflow_experiment: str | None = None
     session_began: float | None = None
     session_ended: str | None = None

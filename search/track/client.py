@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.config.config_error import redacted
+from search.state import run_folder
 from search.track.moved_store import follow_move
 from search.track.projection import Child
 from search.track.store import alone, database, opened_uri, reach_loopback_directly
@@ -35,7 +36,7 @@ def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str =
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return []
-    _check_there(found, uri)
+    check_there(found, uri, sync_command(run, runs))
     return [child_of(run) for run in known(client, found.experiment_id, identity(run, uid))[1]]
 
 
@@ -63,7 +64,12 @@ def error_line(error: Exception) -> str:
     return redacted(f"{type(error).__name__}: {(cause or line)[:200]}")
 
 
-def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str = "") -> str:
+def sync_command(run: str, runs: Path) -> str:
+    """The command that sends a run again."""
+    return f"senet-search sync {run}{run_folder.option(runs)}"
+
+
+def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str, sync: str) -> str:
     """The id of the experiment, made if it is new. Raises UserError (code ENVIRONMENT) if it was deleted."""
     from mlflow.exceptions import MlflowException
 
@@ -76,19 +82,22 @@ def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str = 
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
-    _check_there(found, uri)
+    check_there(found, uri, sync)
     return str(found.experiment_id)
 
 
-def _check_there(found: Experiment, uri: str) -> None:
-    """Raises UserError if the experiment was deleted: MLflow keeps its name, and takes nothing more for it."""
+def check_there(found: Experiment, uri: str, sync: str) -> None:
+    """Raises UserError if the experiment was deleted: MLflow keeps its name, and takes nothing more for it.
+
+    ``sync`` is the command that sends the run again.
+    """
     if found.lifecycle_stage != "deleted":
         return
-    where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))} " if uri else ""
+    where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))}"
     raise UserError(
         f"the MLflow experiment `{found.name}` was deleted",
-        hint=f"restore it with `{where}mlflow experiments restore -x {found.experiment_id}`, or type "
-        "`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then `senet-search sync RUN`",
+        hint=f"restore it with `{where} mlflow experiments restore -x {found.experiment_id}`, or type "
+        f"`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then `{sync}`",
         code=ENVIRONMENT,
     )
 

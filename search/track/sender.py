@@ -18,7 +18,7 @@ from search.state.facts import HistoryStep
 from search.state.records import OPEN, Entry, Training
 from search.state.result_files import WEIGHTS
 from search.track import projection
-from search.track.client import child_of, connect, describe, experiment_id, identity, known
+from search.track.client import child_of, connect, describe, experiment_id, identity, known, sync_command
 from search.track.projection import ENDED, STATUS, Child
 from search.track.store import alone, artifact_root
 from search.track.views import PARENT, UID, note, view, view_key
@@ -88,7 +88,9 @@ class Sender:
         client = connect(self._uri, self._runs)
         root = artifact_root(self._uri, self._runs)
         with alone(self._uri, self._runs):
-            self.experiment_id = experiment_id(client, self._experiment, root, self._uri)
+            self.experiment_id = experiment_id(
+                client, self._experiment, root, self._uri, sync_command(self._run, self._runs)
+            )
             parent, made = known(client, self.experiment_id, self._identity)
             if parent is None:
                 parent = client.create_run(

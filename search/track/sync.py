@@ -59,7 +59,7 @@ def sync(run: str, runs: Path) -> Sent:
             status="FINISHED" if opened.is_complete else opened.facts.session_ended or "KILLED",
             history=opened.facts.history or (),
         )
-        noted = Facts(tracking=config.redacted(uri), tracking_origin=store.origin)
+        noted = Facts(tracking=config.redacted(uri), tracking_origin=store.origin, tracking_trouble="")
         ledger.note(noted.updated(Facts(mlflow_experiment=tracker.experiment_id)))
         told = sum(projection.is_told(training) for training in ledger.trainings)
     return Sent(place.name, config.redacted(uri), sent, told)

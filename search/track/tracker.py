@@ -17,7 +17,7 @@ from search.results.result import Front
 from search.state.facts import HistoryStep
 from search.state.records import Entry, Training
 from search.track import projection
-from search.track.client import error_line
+from search.track.client import error_line, sync_command
 from search.track.sender import Sender
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.spec import Site
@@ -46,6 +46,7 @@ class Tracker:
     ) -> None:
         self._uri = uri
         self._run = run
+        self._runs = runs
         self._say = say
         self._sender = Sender(
             uri, experiment=experiment, run=run, runs=runs, describe=describe, uid=uid, sites=sites, began=began
@@ -55,11 +56,17 @@ class Tracker:
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._problems: list[str] = []
         self._heard = 0
+        self._trouble = ""
 
     @property
     def experiment_id(self) -> str:
         """MLflow's id of the experiment; empty before the store was opened."""
         return self._sender.experiment_id
+
+    @property
+    def trouble(self) -> str:
+        """Why MLflow lacks something of this run, with what helps; empty if it has all. Final after :meth:`close`."""
+        return self._trouble
 
     def start(self) -> None:
         """Begins to send; what came before waits until now."""
@@ -93,7 +100,9 @@ class Tracker:
         self._queue.put(None)
         self._thread.join(timeout)
         if self._thread.is_alive():
-            self._problems.append(f"{self._queue.qsize()} messages were not sent within {timeout:.0f} s")
+            late = f"{self._queue.qsize()} messages were not sent within {timeout:.0f} s"
+            self._problems.append(late)
+            self._trouble = self._trouble or f"{late}; {self._remedy}"
         return self._problems[self._heard :]
 
     def rebuild(
@@ -146,5 +155,10 @@ class Tracker:
             self._problems.append(problem)
         if not self._heard:
             self._heard = 1
-            remedy = "" if has_remedy else f", `senet-search sync {self._run}` sends what is missing"
+            self._trouble = problem if has_remedy else f"{problem}; {self._remedy}"
+            remedy = "" if has_remedy else f", {self._remedy}"
             self._say(f"MLflow: {problem}; the search goes on{remedy}")
+
+    @property
+    def _remedy(self) -> str:
+        return f"`{sync_command(self._run, self._runs)}` sends what is missing"

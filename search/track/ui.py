@@ -11,8 +11,9 @@ from pathlib import Path
 
 from search import config
 from search.setup.opened_run import open_run
-from search.track.moved_store import follow_move
-from search.track.store import alone, is_embedded, opened_uri, store_to_read
+from search.state.run_folder import RunFolder
+from search.track.client import check_there, connect, error_line, sync_command
+from search.track.store import database, is_embedded, opened_uri, store_to_read
 from search.track.views import free_port, link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -24,16 +25,16 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
         runs = place.path.parent
         uri = store_to_read(opened.experiment.tracking.uri, runs, opened.facts).uri
         number = opened.facts.mlflow_experiment
+        trouble = opened.facts.tracking_trouble
     if not number:
-        raise UserError(
-            f"MLflow knows nothing of {run} yet", hint="try again when the search has ended", code=ENVIRONMENT
-        )
+        raise UserError(f"MLflow knows nothing of {run} yet", hint=_sends(place, trouble), code=ENVIRONMENT)
     if not is_embedded(uri):
         say(f"{run} is tracked elsewhere. Open {link(config.redacted(uri), number, place.name)}")
         return
     free = _free_port(port)
-    with alone(uri, runs):
-        follow_move(uri, runs)
+    _check_experiment(uri, place, number)
+    if trouble:
+        say(f"caution: MLflow lacks something of this run: {trouble}")
     argv, env = ui_command(opened_uri(uri, runs), runs, free)
     say(f"MLflow for this computer only: {link(f'http://127.0.0.1:{free}', number, place.name)}")
     say("It starts (about ten seconds); Ctrl-C stops it.")
@@ -52,6 +53,31 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
             *filter(None, (line.strip() for line in said.read().decode(errors="replace").split("\n"))),
         ]
     raise UserError(f"MLflow's server ended (exit {server.returncode}): {last[:200]}", code=ENVIRONMENT)
+
+
+def _sends(place: RunFolder, trouble: str | None) -> str:
+    """What brings a run into MLflow."""
+    if place.is_held:
+        return "try again when the search has begun to train"
+    return trouble or f"`{sync_command(place.name, place.path.parent)}` sends it"
+
+
+def _check_experiment(uri: str, place: RunFolder, number: str) -> None:
+    """Raises UserError (ENVIRONMENT) if the run's experiment is not in the store, or was deleted there."""
+    runs = place.path.parent
+    sync = sync_command(place.name, runs)
+    file = database(uri, runs)
+    if file is not None and not file.exists():  # to look must not make it
+        raise UserError(f"MLflow's store {file} is not there", hint=f"`{sync}` makes it again", code=ENVIRONMENT)
+    try:
+        found = connect(uri, runs).get_experiment(number)
+    except Exception as error:  # each store throws what its own client throws
+        raise UserError(
+            f"MLflow cannot use {config.redacted(uri)}: {error_line(error)}",
+            hint=f"`{sync}` sends the run again; move the file away before if it is damaged",
+            code=ENVIRONMENT,
+        ) from error
+    check_there(found, uri, sync)
 
 
 def _free_port(preferred: int) -> int:

@@ -31,6 +31,7 @@ STORED = {
     "base": ("/project", "/project"),
     "tracking": ("sqlite:///x", "sqlite:///x"),
     "tracking_origin": ("beside", "beside"),
+    "tracking_trouble": ("no answer", "no answer"),
     "mlflow_experiment": ("1", "1"),
     "session_began": (1.5, 1.5),
     "session_ended": ("KILLED", "KILLED"),
