@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
 
 RUN_UID = "senet.run_uid"
+AGAIN = "the same command again"
 
 
 def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str = "") -> list[Child]:
@@ -36,7 +37,7 @@ def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str =
     found = client.get_experiment_by_name(experiment)
     if found is None:
         return []
-    check_there(found, uri, sync_command(run, runs))
+    check_there(found, uri, f"`{sync_command(run, runs)}`")
     return [child_of(run) for run in known(client, found.experiment_id, identity(run, uid))[1]]
 
 
@@ -69,7 +70,7 @@ def sync_command(run: str, runs: Path) -> str:
     return f"senet-search sync {run}{run_folder.option(runs)}"
 
 
-def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str, sync: str) -> str:
+def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str, again: str = AGAIN) -> str:
     """The id of the experiment, made if it is new. Raises UserError (code ENVIRONMENT) if it was deleted."""
     from mlflow.exceptions import MlflowException
 
@@ -82,14 +83,14 @@ def experiment_id(client: MlflowClient, name: str, root: str | None, uri: str, s
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise
-    check_there(found, uri, sync)
+    check_there(found, uri, again)
     return str(found.experiment_id)
 
 
-def check_there(found: Experiment, uri: str, sync: str) -> None:
+def check_there(found: Experiment, uri: str, again: str = AGAIN) -> None:
     """Raises UserError if the experiment was deleted: MLflow keeps its name, and takes nothing more for it.
 
-    ``sync`` is the command that sends the run again.
+    ``again`` is what to type when it is there again.
     """
     if found.lifecycle_stage != "deleted":
         return
@@ -97,7 +98,7 @@ def check_there(found: Experiment, uri: str, sync: str) -> None:
     raise UserError(
         f"the MLflow experiment `{found.name}` was deleted",
         hint=f"restore it with `{where} mlflow experiments restore -x {found.experiment_id}`, or type "
-        f"`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then `{sync}`",
+        f"`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then {again}",
         code=ENVIRONMENT,
     )
 

@@ -88,9 +88,8 @@ class Sender:
         client = connect(self._uri, self._runs)
         root = artifact_root(self._uri, self._runs)
         with alone(self._uri, self._runs):
-            self.experiment_id = experiment_id(
-                client, self._experiment, root, self._uri, sync_command(self._run, self._runs)
-            )
+            again = f"`{sync_command(self._run, self._runs)}`"
+            self.experiment_id = experiment_id(client, self._experiment, root, self._uri, again)
             parent, made = known(client, self.experiment_id, self._identity)
             if parent is None:
                 parent = client.create_run(

@@ -77,7 +77,7 @@ def _check_experiment(uri: str, place: RunFolder, number: str) -> None:
             hint=f"`{sync}` sends the run again; move the file away before if it is damaged",
             code=ENVIRONMENT,
         ) from error
-    check_there(found, uri, sync)
+    check_there(found, uri, f"`{sync}`")
 
 
 def _free_port(preferred: int) -> int:
