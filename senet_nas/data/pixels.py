@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 # Modes of one byte per value that Pillow converts to grey and to colour as they are meant.
 BYTES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV")
@@ -62,7 +62,14 @@ def reason(error: Exception) -> str:
     """Why a file could not be read, in a few words."""
     if isinstance(error, UnreadablePixels):
         return str(error)
-    return getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        return "is not an image that Pillow can read, or its beginning is damaged"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, which Pillow refuses"
+    if isinstance(error, MemoryError):
+        return "does not fit into memory"
+    lines = str(error).splitlines() or [type(error).__name__]
+    return getattr(error, "strerror", None) or f"is damaged: {lines[0]}"
 
 
 def white_of(largest: float) -> float:

@@ -17,7 +17,7 @@ from senet_nas.export.record import Record
 from senet_nas.network.backbones.table import KEY, is_own
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
-from senet_nas.user_code import named
+from senet_nas.user_code import placed
 from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint
@@ -208,7 +208,7 @@ def _missing_form(about: Record, path: Path, error: Exception) -> str:
     if not is_own(about["architecture"].partition("/")[0]) or isinstance(error, OSError):
         raise error
     path.unlink(missing_ok=True)
-    return named(error)
+    return placed(error)
 
 
 def _read(folder: Path) -> nn.Module:

@@ -2,13 +2,12 @@
 
 import ast
 import inspect
-import math
 from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from senet_nas.data import pixels
-from senet_nas.export.record import Record, shape
+from senet_nas.export.record import Record, shape, takes_image_files
 from spaces.text import interval, plural
 
 if TYPE_CHECKING:
@@ -53,6 +52,8 @@ def main(paths):
         best = chances.topk(min(3, len(classes)))
         found = zip(best.values.tolist(), best.indices.tolist())
         print(f"{{path}}: {{', '.join(f'{{classes[k]}} {{100 * p:.1f}} %' for p, k in found)}}")
+    if status:
+        print("{allowed}", file=sys.stderr)
     return status
 
 
@@ -79,35 +80,51 @@ def read(path):
     x_HWC = x_HWC[top : top + height, left : left + width]
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
 '''
-_READ_ARRAY = '''def read(path):
-    """An array of a .npy file in the shape that the network was trained on, {shape}."""
+_READ_ARRAY = '''class UnreadableArray(ValueError):
+    """The file holds something else than an input of the network; the message says what."""
+
+
+def read(path):
+    """An array of a .npy file in the shape of the training, {shape}; axes of length 1 may be left out."""
+    with open(path, "rb") as file:
+        if file.read(6) != b"\\x93NUMPY":
+            raise UnreadableArray("is not a .npy file, as numpy.save writes it")
     x = np.load(path, allow_pickle=False)
-    if x.size != {size}:
-        raise OSError(0, f"an array of shape {{x.shape}}, not {shape}")
+    if x.dtype.kind not in "biuf":
+        raise UnreadableArray(f"holds values of type {{x.dtype}}, not real numbers")
+    if [n for n in x.shape if n != 1] != {long}:
+        raise UnreadableArray(f"holds an array of shape {{x.shape}}, not {shape}")
+    if not np.isfinite(x).all():
+        raise UnreadableArray("holds NaN or infinite values")
     return torch.from_numpy(x.astype(np.float32)).reshape({shape})
 
 
 def reason(error):
     """Why a file could not be read, in a few words."""
-    return getattr(error, "strerror", None) or f"cannot be read ({{type(error).__name__}})"
+    if isinstance(error, UnreadableArray):
+        return str(error)
+    lines = str(error).splitlines() or [type(error).__name__]
+    return getattr(error, "strerror", None) or f"is damaged: {{lines[0]}}"
 '''
-
-
-def kind(input_shape: tuple[int, ...]) -> str:
-    """What ``predict.py`` reads: image files for inputs (C, H, W) with 1 or 3 channels, otherwise arrays."""
-    if len(input_shape) == 3 and input_shape[0] in (1, 3):
-        return "image files"
-    return "arrays in .npy files"
+# What `predict.py` says of the files that it takes, after it refused one.
+_IMAGES = "Allowed are image files that Pillow reads, such as PNG, JPEG, TIFF, BMP, GIF and WebP, grey or in colour."
+_ARRAYS = "Allowed are .npy files that hold one array of real numbers of shape {shape} each."
 
 
 def predict(input_shape: tuple[int, ...]) -> str:
     """The text of ``predict.py`` for inputs (C, H, W) or (C, L)."""
-    if kind(input_shape) == "image files":
+    if takes_image_files(input_shape):
         read = _READ_IMAGE.format(pixels=_definitions(pixels))
-        imports = "from numpy.typing import NDArray\nfrom PIL import Image\n"
-        return _PREDICT.format(read=read, pillow=", Pillow", imports=imports)
-    read = _READ_ARRAY.format(shape=input_shape, size=math.prod(input_shape))
-    return _PREDICT.format(read=read, pillow="", imports="")
+        imports = "from numpy.typing import NDArray\nfrom PIL import Image, UnidentifiedImageError\n"
+        return _PREDICT.format(read=read, pillow=", Pillow", imports=imports, allowed=_IMAGES)
+    long = [n for n in input_shape if n != 1]
+    read = _READ_ARRAY.format(shape=input_shape, long=long)
+    return _PREDICT.format(read=read, pillow="", imports="", allowed=_ARRAYS.format(shape=input_shape))
+
+
+def kind(input_shape: tuple[int, ...]) -> str:
+    """What ``predict.py`` reads."""
+    return "image files" if takes_image_files(input_shape) else "arrays in .npy files"
 
 
 def card(record: Record, body: str, files: Mapping[str, str]) -> str:

@@ -121,5 +121,5 @@ def test_a_bomb_among_grey_images_is_refused(tmp_path, monkeypatch):
     root = fill(tmp_path / "8", "8")
     Image.new("1", (300, 300), 1).save(root / "dark" / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match="bomb.png .DecompressionBombError"):
+    with pytest.raises(UserError, match="bomb.png .has more than [0-9,]+ pixels"):
         load(DataSpec(path=str(root), image_size=8))

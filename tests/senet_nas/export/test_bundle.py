@@ -322,7 +322,9 @@ def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp
     )
     assert done.returncode == 1
     assert done.stdout.startswith(f"{picture}: ")
-    assert [line.rpartition(": ")[0] for line in done.stderr.splitlines()] == names[:3]
+    *lines, allowed = done.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == names[:3]
+    assert allowed.startswith("Allowed are image files")
     assert "No such file or directory" in done.stderr
 
 

@@ -1,8 +1,11 @@
 """The exported ``predict.py`` reads image files as the training did, or the export is refused."""
 
+import io
 import json
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from PIL import Image
 
 from senet_nas.data import pixels
 from senet_nas.data.augment import centre
+from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data, load, validation_files
 from senet_nas.export import companions
 from senet_nas.export.bundle import Exported, export
@@ -45,7 +49,9 @@ def folder_of_odd_images(root: Path) -> None:
 FOLDERS = {"deep": (folder_of_deep_images, 65535.0), "odd": (folder_of_odd_images, 4095.0)}
 
 
-def exported(name: str, where: Path, resize: int | None = None) -> tuple[Exported, Data, list[Path]]:
+def exported(
+    name: str, where: Path, resize: int | None = None, forms: Sequence[str] = ("model.py",)
+) -> tuple[Exported, Data, list[Path]]:
     make, white = FOLDERS[name]
     make(where / "images")
     spec = DataSpec(path=str(where / "images"), image_size=16, resize=resize)
@@ -65,7 +71,7 @@ def exported(name: str, where: Path, resize: int | None = None) -> tuple[Exporte
         classes=data.classes,
         labelled=(centre(data.x_val, data.side), data.y_val),
         files=files,
-        forms=["model.py"],
+        forms=forms,
         resize=resize,
         white=data.white,
     )
@@ -93,7 +99,99 @@ def test_predict_refuses_by_name_what_training_refuses(tmp_path: Path) -> None:
     command = [sys.executable, str(done.directory / "predict.py"), str(bad)]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr == f"{bad}: holds NaN or infinite values\n"
+    assert told.stderr.splitlines()[0] == f"{bad}: holds NaN or infinite values"
+
+
+# What a file holds: what predict.py says of it.
+BAD_FILES = {
+    "text": (b"not an image", "is not an image that Pillow can read"),
+    "nothing": (b"", "is not an image that Pillow can read"),
+    "half of a PNG": (None, "is damaged: "),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_predict_says_what_is_wrong_with_a_file_and_what_is_allowed(name: str, tmp_path: Path) -> None:
+    """P3: it printed the class of an exception."""
+    done, _, files = exported("odd", tmp_path)
+    content, said = BAD_FILES[name]
+    whole = io.BytesIO()
+    Image.effect_noise((64, 64), 50).save(whole, "PNG")
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(whole.getvalue()[: len(whole.getvalue()) // 2] if content is None else content)
+    command = [sys.executable, str(done.directory / "predict.py"), str(bad), str(files[0])]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    first, last = told.stderr.splitlines()
+    assert first.startswith(f"{bad}: {said}")
+    assert "Error" not in told.stderr
+    assert last.startswith("Allowed are image files that Pillow reads, such as PNG, JPEG,")
+    assert told.returncode == 1
+    assert told.stdout.startswith(f"{files[0]}: c")
+
+
+# An array in a .npy file for inputs (2, 5): a part of what is said, or None if it is read.
+ARRAYS = {
+    "as trained": (np.arange(10.0).reshape(2, 5), None),
+    "with a batch": (np.arange(10).reshape(1, 2, 5), None),
+    "turned": (np.zeros((5, 2)), "holds an array of shape (5, 2), not (2, 5)"),
+    "flat": (np.zeros(10), "holds an array of shape (10,), not (2, 5)"),
+    "NaN": (np.full((2, 5), np.nan), "holds NaN or infinite values"),
+    "words": (np.full((2, 5), "x"), "holds values of type <U1, not real numbers"),
+    "complex": (np.zeros((2, 5), complex), "holds values of type complex128, not real numbers"),
+    "text": (b"1, 2, 3", "is not a .npy file, as numpy.save writes it"),
+    "an archive": (b"PK\x03\x04", "is not a .npy file"),
+    "half a file": (b"\x93NUMPY\x01\x00", "is damaged: "),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_predict_reads_arrays_of_the_shape_of_the_training_only(name: str, tmp_path: Path) -> None:
+    text = companions.predict((2, 5))
+    head = (
+        "import sys\nfrom types import SimpleNamespace\nsys.modules['model'] = SimpleNamespace(load=0, normalise=0)\n"
+    )
+    (tmp_path / "architecture.json").write_text("{}")
+    names = {"__name__": "predict", "__file__": str(tmp_path / "predict.py")}
+    exec(head + text, names)
+    sys.modules.pop("model")
+    content, said = ARRAYS[name]
+    path = tmp_path / "x.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    if said is None:
+        assert names["read"](path).tolist() == content.reshape(2, 5).tolist()
+        return
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at
+        names["read"](path)
+    assert said in names["reason"](caught.value)
+
+
+@pytest.mark.parametrize("resize", [None, 20])
+def test_the_metadata_of_onnx_suffice_to_prepare_a_deep_image(resize: int | None, tmp_path: Path) -> None:
+    """P2: a program that knows Pillow and numpy follows the text, and gets the tensor of the training."""
+    pytest.importorskip("onnxruntime")
+    import onnxruntime
+
+    done, data, files = exported("deep", tmp_path, resize, forms=["model.py", "model.onnx"])
+    session = onnxruntime.InferenceSession(done.directory / "model.onnx")
+    text = session.get_modelmeta().custom_metadata_map["preprocessing"]
+    formula = re.search(r"byte = (round\(.*?\)\)), halves to even", text).group(1)
+    side = int(re.search(r"resize it to (\d+) x", text).group(1))
+    normal, mean, std = re.search(r"x = (.*?) with mean = (\[.*?\]) and std = (\[.*?\])", text).groups()
+    values = np.asarray(Image.open(files[0]), dtype=np.float64)
+    grey = Image.fromarray(eval(formula, {"round": np.rint, "value": values}).astype(np.uint8))
+    byte = np.asarray(grey.resize((side, side), Image.Resampling.BILINEAR), dtype=np.float64)
+    if resize:
+        height, width = map(int, re.search(r"middle (\d+) x (\d+);", text).groups())
+        top = round((side - height) / 2)
+        byte = byte[top : top + height, top : top + width]
+    x = eval(normal, {"byte": byte, "mean": json.loads(mean)[0], "std": json.loads(std)[0]})
+    expected = normalise(data.x_val[:1], data)[0, 0].numpy()
+    np.testing.assert_allclose(x, expected, rtol=1e-5, atol=1e-6)
+    (logits,) = session.run(["logits"], {"images": x[None, None].astype(np.float32)})
+    assert logits.shape == (1, 2)
 
 
 def test_another_reading_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
