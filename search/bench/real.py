@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 from search.execute.result_table import Table
+from search.execute.table_description import check_about, space_of
 from senet_nas.recipe import Seed, stable_hash
-from spaces import Architecture, Space, SpaceSpec
+from spaces import Architecture, Space
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -29,13 +30,13 @@ class Real:
     known = None
 
     def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
-        if table.sites is None:
-            raise UserError(f"{table.path} has no {table.path.name}.json beside it that names its sites")
+        check_about(table.path, table.about, ("backbone", "sites", "space"))
         table.check()
         self._table = table
         self._number = number
         self._permuted = permuted
         self.space = _space(table)
+        table.check_space(self.space.backbone, len(self.space.sites))
         if len(self._blocks) < 2:
             raise UserError(f"{table.path} holds one block: nothing is left to score a search with")
         self._check_complete()
@@ -130,18 +131,9 @@ class Real:
 
 
 def _space(table: Table) -> Space:
-    """The space that the table was made from, as the file beside it says. Raises UserError."""
-    beside = f"{table.path}.json"
-    missing = [name for name in ("backbone", "space") if name not in table.about]
-    if missing:
-        hint = 'write for example "backbone": "my_net", "space": {"reduction": [16], "position": ["pre_addition"]}'
-        raise UserError(f"{beside} does not name its {' and '.join(missing)}", hint=hint)
+    """The space that the table was made from, as the file beside it says."""
     assert table.sites is not None
-    try:
-        spec = {name: tuple(v) if isinstance(v, list) else v for name, v in table.about["space"].items()}
-        return Space(table.about["backbone"], table.sites, SpaceSpec(**spec))  # type: ignore[arg-type]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{beside}: `space` is not the section `space` of a config ({error})") from error
+    return Space(table.about["backbone"], table.sites, space_of(table.about))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -49,6 +49,9 @@ class Evaluator:
     def check(self) -> None:
         """Raises UserError if a search over it could not work."""
 
+    def check_space(self, backbone: str, n_sites: int) -> None:
+        """Raises UserError if it holds no results of this network."""
+
     @property
     def sites(self) -> tuple[Site, ...] | None:
         """The sites of the backbone, if the source describes them."""

@@ -6,19 +6,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from search.execute import table_text
+from search.execute import table_cells, table_text
 from search.execute.evaluator import Evaluator
-from search.execute.table_description import read_about, sites_of
+from search.execute.table_cells import CellError
+from search.execute.table_description import beside, read_about, sites_of
 from search.planning.priced_space import Seeds
 from senet_nas.costs.measures import USUAL, counted, overheads
 from senet_nas.recipe import Report, Seed
 from spaces.architecture import Architecture
-from spaces.errors import UserError
+from spaces.errors import LISTED, UserError, nearest
 from spaces.spec import Site
+from spaces.text import plural
 
-_KEYS = ("architecture", "seed", "epoch")
-
-Epochs = list[tuple[int, dict[str, float]]]
+Epochs = list[tuple[int, Mapping[str, float]]]
 
 
 @dataclass(frozen=True)
@@ -51,29 +51,46 @@ class Table(Evaluator):
         """The seeds that the table holds for an architecture, in order."""
         return sorted(self.results.get(architecture.key, {}))
 
-    @cached_property
+    @property
     def results(self) -> dict[str, dict[Seed, Epochs]]:
-        """By architecture key and seed: the epochs of a training in order, each with its metrics."""
-        table: dict[str, dict[Seed, dict[int, dict[str, float]]]] = {}
-        for line, row in table_text.rows(self.path, ("architecture", "seed"), "evaluate"):
-            key, seed, epoch, metrics = self._parsed(line, row)
-            epochs = table.setdefault(key, {}).setdefault(seed, {})
-            if epoch in epochs:
+        """By architecture key and seed: the epochs of a training in order, each with its metrics.
+
+        Raises UserError that names the first fault of the file by line and column.
+        """
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, dict[Seed, Epochs]], dict[str, int]]:
+        """The results, and for each architecture key the line on which it stands first."""
+        table: dict[str, dict[Seed, dict[int, Mapping[str, float]]]] = {}
+        architectures: dict[str, Architecture] = {}
+        first: dict[str, int] = {}
+        for line, row in table_text.rows(self.path, table_cells.NEEDED, "evaluate"):
+            try:
+                found = table_cells.result(row)
+                if found.key not in architectures:
+                    architectures[found.key] = table_cells.architecture(found.key)
+            except CellError as error:
+                where = f"{self.path}:{line}, column `{error.column}`"
+                raise UserError(f"{where}: {error.message}", hint=error.hint, key="evaluate") from error
+            key = architectures[found.key].key
+            first.setdefault(key, line)
+            epochs = table.setdefault(key, {}).setdefault(found.seed, {})
+            if found.epoch in epochs:
                 raise self._malformed(line, "a second row for this architecture, seed and epoch")
-            if "val_accuracy" not in metrics:
-                raise self._malformed(line, "no val_accuracy")
-            epochs[epoch] = metrics
-        return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}
+            epochs[found.epoch] = found.metrics
+        return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}, first
 
     def check(self) -> None:
-        """Raises UserError if a key is not an architecture, plain is missing, or costs are needed and missing."""
-        architectures = [self._architecture(key) for key in self.results]
+        """Raises UserError if plain is missing, keys and sites do not fit, or costs are needed and missing."""
+        architectures = [Architecture.parse(key) for key in self.results]
         if not any(architecture.is_plain for architecture in architectures):
             raise UserError(
                 f"{self.path} holds no plain network, so there is nothing to compare with",
                 hint="its key is the backbone and a `-` for each site: `net/-/-/-`",
                 key="evaluate",
             )
+        self._check_sites(architectures)
         if self.sites is not None and any(self._costs(architecture) is None for architecture in architectures):
             raise self._without_costs()
 
@@ -97,15 +114,47 @@ class Table(Evaluator):
         """What ``FILE.json`` says: backbone, sites, provenance."""
         return read_about(self.path)
 
-    @property
+    @cached_property
     def sites(self) -> tuple[Site, ...] | None:
         return sites_of(self.path, self.about)
 
-    def _architecture(self, key: str) -> Architecture:
-        try:
-            return Architecture.parse(key)
-        except UserError as error:
-            raise UserError(f"{self.path}: {error.message}", hint=error.hint, key="evaluate") from error
+    def check_space(self, backbone: str, n_sites: int) -> None:
+        """Raises UserError if the table holds no results of plain."""
+        if Architecture.plain(backbone, n_sites).key in self.results:
+            return
+        held = sorted({Architecture.parse(key).backbone for key in self.results})
+        if backbone in held:
+            raise UserError(
+                f"{self.path} holds no training of the plain network `{backbone}` with {plural(n_sites, 'site')}",
+                hint=f"its key is `{Architecture.plain(backbone, n_sites).key}`",
+                key="evaluate",
+            )
+        guess = nearest(backbone, held)
+        raise UserError(
+            f"`{backbone}` is not in {self.path}, which holds results of {', '.join(held[:LISTED])}",
+            hint=f"did you mean `{guess}`?" if guess else "",
+            key="model.backbone",
+        )
+
+    def _check_sites(self, architectures: Sequence[Architecture]) -> None:
+        """Raises UserError if a key has another number of sites than plain, or names a position that a site lacks."""
+        plain: dict[str, int] = {}
+        for found in filter(lambda each: each.is_plain, architectures):
+            plain.setdefault(found.backbone, len(found.blocks))
+        for found in architectures:
+            line = self._read[1][found.key]
+            expected = len(self.sites) if self.sites else plain.get(found.backbone, len(found.blocks))
+            if len(found.blocks) != expected:
+                whose = f"{beside(self.path)} names" if self.sites else "plain has"
+                raise self._malformed(
+                    line, f"`{found.key}` has {plural(len(found.blocks), 'site')}, but {whose} {expected}"
+                )
+            for site, se in zip(self.sites or (), found.blocks, strict=False):
+                if se is not None and se.position not in site.channels:
+                    offered = ", ".join(site.channels)
+                    raise self._malformed(
+                        line, f"site {site.name} offers no position `{se.position}`; it offers {offered}"
+                    )
 
     def _costs(self, architecture: Architecture) -> dict[str, float] | None:
         seeds = self.results.get(architecture.key)
@@ -132,16 +181,6 @@ class Table(Evaluator):
         """The columns that hold a value in some row."""
         epochs = (epochs for seeds in self.results.values() for epochs in seeds.values())
         return {column for training in epochs for _, metrics in training for column in metrics}
-
-    def _parsed(self, line: int, row: dict[str, str]) -> tuple[str, Seed, int, dict[str, float]]:
-        """Architecture key, seed, epoch and metrics of a row."""
-        try:
-            seed = Seed.parse(row["seed"])
-            epoch = int(row.get("epoch") or 1)
-            metrics = {name: float(value) for name, value in row.items() if name not in _KEYS and value}
-            return row["architecture"], seed, epoch, metrics
-        except (KeyError, ValueError, AttributeError, TypeError) as error:
-            raise self._malformed(line, f"not a row of results ({error})") from error
 
     def _malformed(self, line: int, what: str) -> UserError:
         return UserError(f"{self.path}:{line}: {what}", key="evaluate")

@@ -108,6 +108,8 @@ def prepare(experiment: Experiment) -> Prepared:
         prepared = _prepare(importable(experiment))
         check_limits(prepared.experiment, prepared.priced_space)
         return prepared
+    except ConfigError:
+        raise  # it has its places
     except UserError as error:
         if not error.key:
             raise
@@ -130,8 +132,10 @@ def _prepare(experiment: Experiment) -> Prepared:
     evaluate.check()
     if evaluate.sites is not None:
         space = Space(experiment.model.network, evaluate.sites, experiment.space)
+        evaluate.check_space(space.backbone, len(space.sites))
         return Prepared(experiment, space, evaluate.listed_price, evaluate, slots, device)
     space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
+    evaluate.check_space(space.backbone, len(space.sites))
     memory_check.check_data(experiment)
     data = _load(experiment)
     own_code.check_network(experiment, space, data)

@@ -171,9 +171,9 @@ def test_a_table_of_somebody_else_needs_only_the_cost_that_is_traded_off(table):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"space": None}, "does not name its space"),
-        ({"backbone": None}, "does not name its backbone"),
-        ({"space": {"ratio": [16]}}, "not the section `space`"),
+        ({"space": None}, "`space` is missing"),
+        ({"backbone": None}, "`backbone` is missing"),
+        ({"space": {"ratio": [16]}}, "space.ratio: unknown key"),
         ({"space": {"reduction": [4, 8, 16], "position": ["pre_addition"]}}, "lacks .* of its space"),
     ],
 )

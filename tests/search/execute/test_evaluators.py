@@ -66,10 +66,10 @@ def test_sites_may_stand_beside_the_table(table):
     ("text", "says"),
     [
         (ROWS + "net/-,0,2,1.0,1,1\n", ":6: a second row"),
-        (ROWS + "net/-,5,1,,1,1\n", ":6: no val_accuracy"),
-        (ROWS + "net/-,x,1,1.0,1,1\n", ":6: not a row"),
-        ("seed\n1\n", "must name the columns architecture, seed"),
-        (ROWS + "net/-\n", ":6: not a row"),
+        (ROWS + "net/-,5,1,,1,1\n", ":6, column `val_accuracy`: is empty"),
+        (ROWS + "net/-,x,1,1.0,1,1\n", ":6, column `seed`: `x` is not a seed"),
+        ("seed\n1\n", ":1: the columns architecture and val_accuracy are missing; there are seed"),
+        (ROWS + "net/-\n", ":6, column `val_accuracy`: is empty"),
     ],
 )
 def test_faults_of_a_table_are_named_by_line(table, text, says):
@@ -174,13 +174,26 @@ def test_only_our_own_training_leaves_checkpoints(base, table, tmp_path, monkeyp
             {"sites": [SITE]},
             r"needs the columns params and macs \(or only those that are objectives\)",
         ),
-        (ROWS, {"sites": [{"name": "1.0"}]}, "a site is malformed"),
+        (ROWS + "net/-/-,0,1,80.0,100,1000\n", None, ":6: `net/-/-` has 2 sites, but plain has 1"),
+        (ROWS, {"sites": [SITE, SITE | {"name": "2.0"}]}, r":2: `net/-` has 1 site, but .*table.csv.json names 2"),
+        (ROWS, {"sites": [SITE | {"channels": {"mid": 8}}]}, ":5: site 1.0 offers no position `identity`"),
     ],
 )
 def test_a_table_that_cannot_be_searched_is_refused_before_it_is(table, text, about, says):
     with pytest.raises(UserError, match=says) as caught:
         table(text, about=about).check()
     assert caught.value.key == "evaluate"
+
+
+def test_a_table_without_the_network_of_the_config_names_those_that_it_holds(table):
+    """Nothing was ever proposed then."""
+    table().check_space("net", 1)
+    with pytest.raises(UserError, match="`nett` is not in .* holds results of net") as caught:
+        table().check_space("nett", 1)
+    assert (caught.value.hint, caught.value.key) == ("did you mean `net`?", "model.backbone")
+    with pytest.raises(UserError, match="no training of the plain network `net` with 2 sites") as caught:
+        table().check_space("net", 2)
+    assert "`net/-/-`" in caught.value.hint
 
 
 def test_a_good_table_passes(table):

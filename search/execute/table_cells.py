@@ -1,0 +1,110 @@
+"""What the cells of a row of results mean: the architecture, the seed, the epoch, and numbers."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from senet_nas.costs.measures import counted
+from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.recipe import Seed
+from spaces.architecture import Architecture
+from spaces.errors import UserError, unknown
+from spaces.spec import Position
+
+ACCURACY = "val_accuracy"
+# Columns without which a row says nothing.
+NEEDED = ("architecture", "seed", ACCURACY)
+_KEYS = ("architecture", "seed", "epoch")
+_SEED = re.compile(r"[0-9]+(\.[0-9]*)?")
+_WHOLE = re.compile(r"[0-9]+(\.0*)?")
+_DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+")
+
+
+class CellError(Exception):
+    """What is wrong with one cell."""
+
+    def __init__(self, column: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.column = column
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row: an epoch of a training. ``key`` is the text of the architecture as the table writes it."""
+
+    key: str
+    seed: Seed
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+def result(row: Mapping[str, str]) -> Result:
+    """What a row says. Raises CellError for its first fault."""
+    metrics = {name: _number(name, text) for name, text in row.items() if name not in _KEYS and text}
+    if ACCURACY not in metrics:
+        raise CellError(ACCURACY, "is empty", "leave out trainings without a result")
+    return Result(row["architecture"], _seed(row["seed"]), _epoch(row.get("epoch", "")), metrics)
+
+
+def architecture(key: str) -> Architecture:
+    """The architecture of a key. Raises CellError if it is none, or names an operator that does not exist."""
+    try:
+        found = Architecture.parse(key)
+        for se in filter(None, found.blocks):
+            for what, name, allowed in (
+                ("squeeze", se.squeeze, SQUEEZES),
+                ("gate", se.gate, GATES),
+                ("position", se.position, get_args(Position)),
+            ):
+                if name not in allowed:
+                    raise unknown(what, name, allowed)
+    except UserError as error:
+        raise CellError("architecture", error.message, error.hint) from error
+    return found
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _number(column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise CellError(column, f"`{text}` is not a number", _as_number(text)) from None
+    costs = [measure.column for measure in counted()]
+    if column in (ACCURACY, *costs) and not math.isfinite(value):
+        raise CellError(column, f"`{text}` is not a finite number", "leave out trainings without a result")
+    if column in costs and value <= 0:
+        raise CellError(column, f"`{text}` is not more than 0", "write the number of the whole network")
+    return value
+
+
+def _as_number(text: str) -> str:
+    """How to write what was meant as a number."""
+    bare = text.removesuffix("%").strip()
+    if _DECIMAL_COMMA.fullmatch(bare):
+        return f"write a decimal point: {bare.replace(',', '.')}"
+    try:
+        float(bare)
+    except ValueError:
+        return "write a number such as 93.5, or remove the column"
+    return f"write {bare}"
+
+
+def _seed(text: str) -> Seed:
+    if not _SEED.fullmatch(text):
+        shown = f"`{text}` is not a seed" if text else "is empty"
+        raise CellError("seed", shown, "write block.replicate, such as 0.1: two whole numbers with a point")
+    return Seed.parse(text)
+
+
+def _epoch(text: str) -> int:
+    if not text:
+        return 1
+    if not _WHOLE.fullmatch(text):
+        raise CellError("epoch", f"`{text}` is not a whole number", "write 1 for the first epoch")
+    return int(text.partition(".")[0])
