@@ -5,6 +5,7 @@ It is what ``senet-search run`` does, and what ``from search import run, result`
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from search.state import run_folder
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
+from search.state.schema import check_length
 from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
@@ -46,8 +48,10 @@ def run(
     The same experiment again resumes an unfinished run and returns the result of a finished one. ``new`` begins another
     run instead. ``trainings`` sets the budget, or extends it: ``"+20"``. Raises UserError; Interrupted after a signal.
     """
+    _check_arguments(experiment, trainings)
     watcher = watcher or Silent()
     place = _place(experiment, Path(runs), new)
+    check_length(place.ledger)
     watcher.begin(place.name, place.path)
     with signals.taken() as taken, run_folder.writable(place.path):
         # What cannot be prepared leaves no folder behind.
@@ -64,6 +68,23 @@ def result(run: str, runs: Path | str = RUNS) -> Front:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _check_arguments(experiment: object, trainings: object) -> None:
+    """Raises UserError for what is easily passed by mistake."""
+    if not isinstance(experiment, Experiment):
+        given = f"{type(experiment).__name__} {experiment!r:.80}"
+        how = 'Experiment.load("config.yaml")'
+        if isinstance(experiment, str | Path):
+            how = f"Experiment.load({str(experiment)!r})"
+        if isinstance(experiment, Mapping):
+            how = "Experiment.from_dict(...)"
+        raise UserError(f"run() takes an Experiment, not the {given}", hint=f"write run({how})")
+    if not isinstance(trainings, str | None):
+        raise UserError(
+            f"trainings is a text such as '80' or '+20', not the {type(trainings).__name__} {trainings!r:.80}",
+            hint=f"write trainings='{trainings}'" if isinstance(trainings, int) else "",
+        )
 
 
 def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:

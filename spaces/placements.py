@@ -8,6 +8,7 @@ from spaces.architecture import SE, Architecture
 from spaces.errors import UserError, unknown
 from spaces.space import Space
 from spaces.spec import FACTORS, Site, fill
+from spaces.text import plural
 
 # The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
 PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
@@ -147,7 +148,9 @@ def _numbers(text: str, stages: set[int]) -> set[int]:
 
 def _checked(architecture: Architecture, backbone: str, sites: Sequence[Site]) -> Architecture:
     if architecture.backbone != backbone or len(architecture.blocks) != len(sites):
-        raise UserError(f"`{architecture}` is not an architecture of {backbone}, which has {len(sites)} sites")
+        raise UserError(
+            f"`{architecture}` is not an architecture of {backbone}, which has {plural(len(sites), 'site')}"
+        )
     for site, se in zip(sites, architecture.blocks, strict=True):
         if se is not None and se.position not in site.channels:
             raise unknown(f"position at site {site.name}", se.position, site.channels)

@@ -232,7 +232,7 @@ def _groups(sites: Sequence[Site], spec: SpaceSpec) -> dict[str, tuple[int, ...]
             group = f"stage{site.stage}" if spec.granularity == "stage" else f"block{site.name}"
             groups.setdefault(group, []).append(i)
     if not groups:
-        raise UserError("space.stages and space.sites leave no site for SE", key="space.sites")
+        raise UserError("`stages` and `sites` leave no site for SE", key="space.sites")
     return {name: tuple(indices) for name, indices in groups.items()}
 
 

@@ -117,9 +117,12 @@ class Checked:
 def examine(experiment: "Experiment") -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
     from search.setup.experiment_setup import prepare
+    from search.state.run_folder import RunFolder
+    from search.state.schema import check_length
     from search.track.store import store_to_write
     from search.track.store_check import check_store
 
+    check_length(RunFolder(Path("runs").resolve() / experiment.name).ledger)
     prepared = prepare(experiment)
     seconds = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")

@@ -22,6 +22,6 @@ def report(run: str, runs: Path, as_json: bool) -> None:
     if as_json:
         click.echo(front.to_json())
     else:
-        show(front, folder=folder)
+        show(front, folder=folder, is_written=not unwritten)
     if unwritten:
         click.echo(f"caution: {unwritten}", err=True)

@@ -65,7 +65,8 @@ class Problem:
         return self.spot.column
 
     def __str__(self) -> str:
-        what = f"{self.key}: {self.message}" if self.key else self.message
+        is_named = not self.key or self.message.startswith(f"{self.key} ")
+        what = self.message if is_named else f"{self.key}: {self.message}"
         where = f"{self.spot}  " if str(self.spot) else ""
         return "\n".join([_clean(f"error: {redacted(where)}{what}"), *self._excerpt()])
 

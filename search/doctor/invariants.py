@@ -28,6 +28,7 @@ from search.track.client import error_line, read_children
 from search.track.store import database, is_embedded, store_to_read
 from spaces import durable
 from spaces.errors import UserError
+from spaces.text import plural
 
 # Names in one finding before the rest is counted.
 SHOWN = 5
@@ -107,7 +108,7 @@ def _within_budget(case: Case) -> Findings:
     budget = case.experiment.budget.trainings
     if finished > budget:
         yield (
-            f"{finished} trainings finished, the budget in {case.place.config.name} is {budget}",
+            f"{plural(finished, 'training')} finished, the budget in {case.place.config.name} is {budget}",
             f"set budget.trainings to {finished} or more",
         )
 

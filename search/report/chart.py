@@ -14,7 +14,7 @@ from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle
 from search.report.wording import joined, percent, signed, tick
 from search.results.result import Front, Point
 from senet_nas.costs.measures import of_overhead
-from spaces.text import with_interval
+from spaces.text import plural, with_interval
 
 FRAME = Frame(width=860, height=430, left=58, right=16, top=16, bottom=44)
 # A chart of more points than this shows only those that matter.
@@ -182,7 +182,7 @@ def _chart_point(front: Front, point: Point, column: str, title: str, gains: Map
 
 def _text(point: Point, column: str, title: str) -> str:
     if point.is_plain:
-        return f"{point.id}, plain: {point.val_accuracy:.2f} %, {point.n_seeds} trainings"
+        return f"{point.id}, plain: {point.val_accuracy:.2f} %, {plural(point.n_seeds, 'training')}"
     gain = with_interval(point.gain, point.gain_low, point.gain_high, "points")
     over = signed(point.costs[column])
     return (

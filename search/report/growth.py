@@ -8,7 +8,7 @@ from search.report.scale import Frame, padded
 from search.report.wording import signed, tick
 from search.results.result import Front
 from search.state.facts import HistoryStep
-from spaces.text import with_interval
+from spaces.text import plural, with_interval
 
 FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
 _FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."
@@ -58,7 +58,7 @@ def growth(front: Front, steps: Sequence[HistoryStep]) -> Growth | None:
 
 def _sentence(front: Front, last: HistoryStep) -> str:
     value = with_interval(last.hypervolume, last.low, last.high, "points")
-    now = f"After {last.trainings:.0f} trainings: {value}."
+    now = f"After {plural(last.trainings, 'training')}: {value}."
     return now if front.insights is None else f"{now} {front.insights.progress.words}"
 
 

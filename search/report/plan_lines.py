@@ -19,7 +19,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     return [
         f"data      {experiment.data.dataset}: {_images(prepared.data)}",
         *(f"caution   {note}" for note in _cautions(prepared.data)),
-        f"network   {experiment.model.network}, {len(space.sites)} units that can take SE",
+        f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE",
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",

@@ -8,6 +8,7 @@ from search.report.write import write_report
 from search.results import history
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_run
+from search.state.run_folder import RunFolder
 from spaces import durable
 
 
@@ -24,7 +25,13 @@ def refresh_run(run: str, runs: Path) -> tuple[Front, Path, str]:
         except OSError as error:
             if error.errno not in durable.ONLY_READ:
                 raise
-            return opened.front, folder, f"report, picture and tables were not written to {folder}: {error.strerror}"
+            return opened.front, folder, _unwritten(folder, error)
+
+
+def _unwritten(folder: Path, error: OSError) -> str:
+    """Why nothing was written, and what that means for files that are there."""
+    older = "; those that are there may be older" if RunFolder(folder).report.exists() else ""
+    return f"report, picture and tables were not written to {folder} ({error.strerror}){older}"
 
 
 def refresh(run: OpenedRun) -> Front:

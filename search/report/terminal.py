@@ -32,8 +32,8 @@ def console(*, stderr: bool = False) -> Console:
     return made if made.is_terminal else Console(stderr=stderr, highlight=False, width=120, no_color=True)
 
 
-def show(front: Front, *, folder: Path) -> None:
-    """Prints the result of the run in a folder to stdout."""
+def show(front: Front, *, folder: Path, is_written: bool = True) -> None:
+    """Prints the result of the run in a folder to stdout; what to open and to type only if its report was written."""
     out = console()
     if out.is_terminal:
         out.print()
@@ -42,7 +42,7 @@ def show(front: Front, *, folder: Path) -> None:
     # In a log a sentence is a line; a terminal wraps it between words.
     for line in sentences(front):
         out.print(line, markup=False, soft_wrap=not out.is_terminal)
-    for line in next_lines(front, folder):
+    for line in next_lines(front, folder) if is_written else []:
         out.print(line, markup=False, soft_wrap=True)
 
 

@@ -13,6 +13,7 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
+from spaces.text import plural
 
 
 def run_uid(ledger: Ledger) -> str:
@@ -35,7 +36,7 @@ def check_results_known(place: RunFolder, ledger: Ledger) -> None:
     if unknown:
         raise UserError(
             f"the ledger {place.ledger} lost its last entries: "
-            f"it does not know {len(unknown)} results in {place.trainings}",
+            f"it does not know {plural(len(unknown), 'result')} in {place.trainings}",
             hint=f"restore it (with its -wal file) from a copy, or move away {', '.join(sorted(unknown)[:3])}",
             code=ENVIRONMENT,
         )
@@ -100,7 +101,8 @@ def _with_budget(experiment: Experiment, place: RunFolder, ledger: Ledger, train
     experiment = config.with_trainings(experiment, trainings, before=used or None)
     if experiment.budget.trainings < used:
         raise UserError(
-            f"run `{place.name}` has {used} trainings already; its budget cannot be {experiment.budget.trainings}",
+            f"run `{place.name}` has {plural(used, 'training')} already; "
+            f"its budget cannot be {experiment.budget.trainings}",
             hint=f"use --trainings {used} or more, or --trainings +N",
         )
     return experiment

@@ -4,6 +4,7 @@ from search.config import Experiment
 from search.execute.ray.resources import Slots
 from senet_nas import hardware
 from spaces.errors import ENVIRONMENT, UserError
+from spaces.text import plural
 
 
 def machine(experiment: Experiment) -> tuple[str, Slots]:
@@ -42,10 +43,10 @@ def together(experiment: Experiment, device: str, count: int) -> Slots:
         )
     gpus = _gpus() if device == "cuda" else 0
     if count > (gpus or cores):
-        what = "GPUs" if gpus else "CPU cores"
+        what = "GPU" if gpus else "CPU core"
         other = ", or add --set resources.device=cpu" if gpus else ""
         raise UserError(
-            f"{count} devices were asked for, but this machine has {gpus or cores} {what}",
+            f"{count} devices were asked for, but this machine has {plural(gpus or cores, what)}",
             hint=f"give fewer to --devices{other}",
             code=ENVIRONMENT,
         )
@@ -85,8 +86,8 @@ def _slots_here(experiment: Experiment, gpus: int) -> Slots:
     if count * cpus > cores or (share and count * share > gpus):
         of_a_gpu = f" and {share:g} GPU" if share else ""
         raise UserError(
-            f"{count} slots with {cpus} CPU cores{of_a_gpu} each do not fit: "
-            f"this machine has {cores} cores and {gpus} GPUs",
+            f"{plural(count, 'slot')} with {plural(cpus, 'CPU core')}{of_a_gpu} each do not fit: "
+            f"this machine has {plural(cores, 'core')} and {plural(gpus, 'GPU')}",
             hint=_fitting_slots(experiment, cores, int(gpus / share) if share else cores),
             key="resources.slots",
             code=ENVIRONMENT,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
+from spaces.text import plural
 
 SCHEMA_VERSION = 2
 # In the order in which they are made; the first column is the key of a row.
@@ -46,6 +47,8 @@ _SCHEMA = (
 # By older version: the columns that it did not have.
 _NEW = {1: {"weights"}}
 COPY = "restore it from a copy"
+# Bytes in the longest path of a database: SQLite takes 512, and adds "-journal" to it.
+LONGEST = 504
 
 
 def connect(path: Path | str, *, read_only: bool) -> sqlite3.Connection:
@@ -90,6 +93,17 @@ def _opened_copy(path: Path) -> sqlite3.Connection:
         return _opened(f"{(Path(folder) / path.name).as_uri()}?mode=ro", path, read_only=True)
 
 
+def check_length(path: Path | str) -> None:
+    """Raises UserError (ENVIRONMENT) if SQLite opens no file with a path of this length."""
+    length = len(os.fsencode(Path(path).absolute()))
+    if length > LONGEST:
+        raise UserError(
+            f"the path of the ledger has {length} bytes, and SQLite opens no file with more than {LONGEST}: {path}",
+            hint=f"choose a folder whose path is {plural(length - LONGEST, 'byte')} shorter",
+            code=ENVIRONMENT,
+        )
+
+
 @contextmanager
 def named(path: Path | str) -> Iterator[None]:
     """Turns SQLite's errors into UserError (ENVIRONMENT) that names the file."""
@@ -98,6 +112,7 @@ def named(path: Path | str) -> Iterator[None]:
     except sqlite3.IntegrityError:
         raise  # a broken rule of ours, not a broken file
     except sqlite3.OperationalError as error:
+        check_length(path)
         is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
         hint = "make room and type the same command again" if is_full else "check the disk and its permissions"
         raise UserError(f"cannot use the ledger {path}: {error}", hint=hint, code=ENVIRONMENT) from error

@@ -18,6 +18,7 @@ from search.track.tracker import Tracker
 from spaces import durable
 from spaces.errors import UserError
 from spaces.spec import Site
+from spaces.text import plural
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Sent:
     def lines(self, runs: Path = RUNS) -> list[str]:
         there = self.told - self.sent
         return [
-            f"{self.run}: {self.sent} of {self.told} trainings sent to {self.store}, {there} were there already",
+            f"{self.run}: {self.sent} of {plural(self.told, 'training')} sent to {self.store}, "
+            f"{there} were there already",
             f"Next: senet-search ui {self.run}{run_folder.option(runs)}",
         ]
 

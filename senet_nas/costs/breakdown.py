@@ -11,6 +11,7 @@ from senet_nas.costs.priced import Priced
 from spaces.architecture import SE, Architecture
 from spaces.placements import ratio, width
 from spaces.spec import Site
+from spaces.text import plural
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Shown:
 
     @property
     def used(self) -> str:
-        return f"SE in {sum(unit.se is not None for unit in self.units)} of {len(self.units)} units"
+        return f"SE in {sum(unit.se is not None for unit in self.units)} of {plural(len(self.units), 'unit')}"
 
     def lines(self) -> list[str]:
         """The breakdown as text."""

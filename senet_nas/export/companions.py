@@ -133,7 +133,8 @@ def card(record: Record, body: str, files: Mapping[str, str]) -> str:
     title = record["architecture"].split("/")[0]
     parts = [
         f"# {title} with Squeeze-and-Excitation" if with_se else f"# {title}, plain",
-        f"SE in {len(with_se)} of {len(record['sites'])} units" + (f": {'; '.join(with_se)}." if with_se else "."),
+        f"SE in {len(with_se)} of {plural(len(record['sites']), 'unit')}"
+        + (f": {'; '.join(with_se)}." if with_se else "."),
         body,
         _usage(record),
         f"{_input(record)}\n{_output(record)}",

@@ -1,6 +1,7 @@
 import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,13 +14,15 @@ from search.full_training.plan import plan
 from search.report.next_steps import next_commands
 from search.running.resume_checks import agreed_experiment
 from search.running.training_phase import TrainingPhase
-from search.session import result
+from search.session import result, run
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import OpenedRun, kept
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from search.state.schema import LONGEST
 from spaces import UserError
+from spaces.errors import ENVIRONMENT
 from tests.search import ledgers
 
 CONFIG = {"data": {"dataset": "digits", "train": 300}, "model": {"backbone": "cifar_resnet8"}}
@@ -174,3 +177,55 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
         median_training(point, OpenedRun(place, ledger, experiment))
     assert says in caught.value.hint
     assert ("+24" in caught.value.hint) == (complete or budget < 24)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "says", "hint"),
+    [
+        ("r.yaml", "not the str 'r.yaml'", "write run(Experiment.load('r.yaml'))"),
+        (Path("r.yaml"), "not the PosixPath", "Experiment.load("),
+        ({"data": "digits"}, "not the dict", "write run(Experiment.from_dict(...))"),
+        (None, "not the NoneType None", "Experiment.load("),
+    ],
+)
+def test_what_is_no_experiment_is_named(tmp_path, experiment, says, hint):
+    """b39ef70 raised a bare AttributeError."""
+    with pytest.raises(UserError, match="run\\(\\) takes an Experiment") as caught:
+        run(experiment, runs=tmp_path)
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_budget_that_is_no_text_is_named(tmp_path):
+    experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    with pytest.raises(UserError, match="trainings is a text") as caught:
+        run(experiment, runs=tmp_path, trainings=8)
+    assert caught.value.hint == "write trainings='8'"
+
+
+def test_a_path_that_sqlite_cannot_open_is_refused_before_anything_is_made(tmp_path):
+    """b39ef70 loaded the data first, and then said "check the disk and its permissions"."""
+    experiment = Experiment.from_dict({"name": "x", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    runs = tmp_path
+    while len(str(runs)) < 480:
+        runs = runs / ("d" * 40)
+    with pytest.raises(UserError, match="SQLite opens no file with more than 504") as caught:
+        run(experiment, runs=runs)
+    assert caught.value.code == ENVIRONMENT
+    assert "permissions" not in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("length", [LONGEST, LONGEST + 1])
+def test_the_longest_path_of_a_ledger_is_as_long_as_is_said(tmp_path, length):
+    folder = tmp_path
+    while length - len(str(folder)) > 100:
+        folder = folder / ("d" * 50)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / ("f" * (length - len(str(folder)) - 1))
+    if length <= LONGEST:
+        Ledger(path).close()
+        return
+    with pytest.raises(UserError, match=f"has {length} bytes") as caught:
+        Ledger(path)
+    assert caught.value.hint == "choose a folder whose path is 1 byte shorter"

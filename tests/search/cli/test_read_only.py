@@ -96,6 +96,14 @@ def test_what_was_not_written_is_said(answers, command):
     assert line.startswith("caution: ")
 
 
+@pytest.mark.parametrize("command", ["report", "report of a run that was stopped"])
+def test_no_file_is_named_that_was_not_written(answers, command):
+    """b39ef70 printed the path of a report that it had not written, before the caution."""
+    _, text = answers[command]
+    assert "report.html" not in text
+    assert "Next:" not in text  # most of it would write
+
+
 def test_the_doctor_finds_a_healthy_store(answers):
     code, text = answers["doctor"]
     (line,) = [line for line in text.splitlines() if " I8 " in line]

@@ -356,3 +356,12 @@ def test_secrets_are_taken_out(complaint, uri, shown):
     told = complaint(HEAD + f"tracking: {{urii: '{uri}'}}")
     assert "secret" not in told
     assert shown in told
+
+
+def test_a_key_is_said_once():
+    """b39ef70 wrote "resources.device: resources.device is cuda"."""
+    experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    error = experiment.problem_at("resources.device", "resources.device is cuda, but torch finds no GPU here")
+    assert error.message.startswith("error: resources.device is cuda,")
+    error = experiment.problem_at("resources.device", "no GPU here")
+    assert error.message.startswith("error: resources.device: no GPU here")

@@ -38,7 +38,7 @@ BAD = {
     "stages and sites": ("space: {stages: [1], sites: ['2.0']}", "space.sites", "leave no site", ""),
     "no GPU": ("resources: {device: cuda}", "resources.device", "finds no GPU", "device: cpu"),
     "slots": ("resources: {slots: 4000}", "resources.slots", "do not fit", "slots: auto"),
-    "slots that fit are named": ("resources: {slots: 4000, cpus_per_slot: 1}", "resources.slots", "4000", "or less"),
+    "slots that fit are named": ("resources: {slots: 4000, cpus_per_slot: 1}", "resources.slots", "4,000", "or less"),
     "share of no GPU": ("resources: {gpus_per_slot: 1}", "resources.gpus_per_slot", "finds no GPU", "train on the CPU"),
     "share of a GPU on the CPU": (
         "resources: {gpus_per_slot: 0.5, device: cpu}",
