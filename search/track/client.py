@@ -49,10 +49,14 @@ def connect(uri: str, runs: Path) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # we print its errors, in a line
+    file = database(uri, runs)
+    is_new = file is not None and not file.exists()
     with alone(uri, runs):
         follow_move(uri, runs)
         client = MlflowClient(tracking_uri=opened_uri(uri, runs))
         client.search_experiments(max_results=1)
+        if is_new:  # also what MLflow has just put into it lies beside the runs
+            follow_move(uri, runs)
     return client
 
 

@@ -15,6 +15,7 @@ _PLACES = {
     "model_versions": "storage_location",
     "trace_tags": "value",
 }
+_MADE_BY_MLFLOW = re.compile(r"(?:file://)?[^:]*mlruns/\d+")
 _ROOT = re.compile(rf"(file://[^\s]*/{ARTIFACTS})(?:/.*)?")
 
 
@@ -30,13 +31,14 @@ def follow_move(uri: str, runs: Path) -> bool:
     now = (runs.resolve() / ARTIFACTS).as_uri()
     with closing(sqlite3.connect(path, timeout=60)) as db, db:
         found = [root for root in _roots(db) if root != now]
-        for root in found:
-            try:
+        try:
+            for root in found:
                 _replace(db, root, now)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
-                    raise
-                return False
+            _take_in_default(db, now)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+            return False
     return bool(found)
 
 
@@ -47,6 +49,22 @@ def _roots(db: sqlite3.Connection) -> list[str]:
     rows = db.execute("SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location IS NOT NULL")
     matches = [_ROOT.fullmatch(location) for (location,) in rows]
     return sorted({match[1] for match in matches if match})
+
+
+def _take_in_default(db: sqlite3.Connection, now: str) -> None:
+    """Gives MLflow's experiment "Default" its place beside the others, unless it holds runs.
+
+    MLflow makes it with the store, below the working directory of that moment.
+    """
+    if not {"experiments", "runs"} <= _tables(db):
+        return
+    number, location = db.execute(
+        "SELECT experiment_id, artifact_location FROM experiments WHERE name = 'Default'"
+    ).fetchone() or (None, "")
+    if number is None or not _MADE_BY_MLFLOW.fullmatch(location or ""):
+        return
+    if db.execute("SELECT 1 FROM runs WHERE experiment_id = ? LIMIT 1", (number,)).fetchone() is None:
+        db.execute("UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (f"{now}/{number}", number))
 
 
 def _replace(db: sqlite3.Connection, old: str, new: str) -> None:

@@ -1,6 +1,7 @@
 """The store of a run is remembered, follows a moved folder, and lies in its folder whatever that is called."""
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -143,6 +144,44 @@ def test_a_moved_store_is_at_home_where_it_lies(tmp_path):
     assert parent.info.artifact_uri.startswith((moved / "mlartifacts").as_uri())
     assert Path(client.download_artifacts(parent.info.run_id, "front.json")).read_text()
     assert not (tmp_path / "old").exists()
+
+
+def default_of(runs):
+    """Where MLflow's experiment "Default" keeps artifacts, as the database says."""
+    with closing(sqlite3.connect(runs / "mlflow.db")) as db:
+        (found,) = db.execute("SELECT artifact_location FROM experiments WHERE name = 'Default'").fetchone()
+    return found
+
+
+def relocated(runs, location):
+    with closing(sqlite3.connect(runs / "mlflow.db")) as db, db:
+        db.execute("UPDATE experiments SET artifact_location = ? WHERE name = 'Default'", (location,))
+
+
+def test_mlflows_default_experiment_lies_beside_the_others_and_moves_with_them(tmp_path):
+    """MLflow puts it below the working directory in which the store was made."""
+    runs = run_in(tmp_path / "old" / "runs")
+    connect(beside(runs), runs)
+    assert default_of(runs) == f"{(runs / 'mlartifacts').as_uri()}/0"
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = tmp_path / "new" / "runs"
+    for older in (default_of(moved), f"{tmp_path}/old/mlruns/0", f"file://{tmp_path}/old/mlruns/0", "./mlruns/0"):
+        relocated(moved, older)
+        connect(beside(moved), moved)
+        assert default_of(moved) == f"{(moved / 'mlartifacts').as_uri()}/0"
+
+
+def test_the_default_experiment_of_somebody_who_uses_it_stays(tmp_path):
+    runs = run_in(tmp_path / "runs")
+    client = connect(beside(runs), runs)
+    for theirs in ("s3://bucket/mlruns/0", f"{tmp_path}/mine"):
+        relocated(runs, theirs)
+        connect(beside(runs), runs)
+        assert default_of(runs) == theirs
+    relocated(runs, f"{tmp_path}/mlruns/0")
+    client.create_run("0")
+    connect(beside(runs), runs)
+    assert default_of(runs) == f"{tmp_path}/mlruns/0"
 
 
 def test_artifacts_that_somebody_keeps_elsewhere_stay_there(tmp_path):
