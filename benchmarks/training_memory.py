@@ -53,6 +53,10 @@ CHOSEN = (
     Case("resnet18", (3, 160, 160), 64),
     Case("resnet50", (3, 96, 96), 16, ema=0.99),
     Case("mobilenet_v2", (3, 128, 128), 32),
+    Case("signal_resnet20", (1, 4000), 256),
+    Case("signal_resnet20", (1, 4000), 64),
+    Case("signal_resnet8", (1, 4000), 128),
+    Case("signal_resnet32", (1, 1000), 256),
 )
 # Others, which judge it.
 JUDGES = (
@@ -65,7 +69,9 @@ JUDGES = (
     Case("cifar_wrn16_8", (3, 32, 32), 64, threads=2),
     Case("resnet18", (3, 1000, 1000), 4, threads=2),
     Case("cifar_resnet8", (3, 32, 32), 16, validation=2000),
-    Case("signal_resnet20", (1, 4000), 256),
+    Case("signal_resnet20_w32", (2, 1500), 64, ema=0.99),
+    Case("signal_resnet8", (3, 8000), 32, threads=2),
+    Case("signal_resnet20", (1, 500), 1024),
     Case(OWN, (1, 28, 28), 1024),
     Case(OWN, (3, 256, 256), 4),
 )

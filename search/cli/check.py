@@ -2,8 +2,7 @@
 
 import shlex
 import shutil
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,14 @@ import click
 from search.cli.options import CONFIG, JSON, SET, load, print_json
 from search.state.facts import encode
 from spaces.errors import UserError
+from spaces.text import plural
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from search.config import Experiment
     from search.setup.experiment_setup import Prepared
-
-# Enough batches for a steady rate, few enough to wait for.
-BATCHES = 12
+    from senet_nas.costs.epoch_time import EpochTime
 
 
 @click.command()
@@ -44,16 +44,20 @@ def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 class Checked:
     """A run that can start, and what it takes.
 
-    ``seconds_per_training`` is measured on a few batches; None if the user's own code or a table gives the results.
+    ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
     why the Ray cluster does not answer, which may be started later.
     """
 
     prepared: "Prepared"
-    seconds_per_training: float | None
+    epoch: "EpochTime | None"
     free_bytes: int
     store_error: UserError | None = None
     silent_cluster: str = ""
+
+    @property
+    def seconds_per_training(self) -> float | None:
+        return None if self.epoch is None else self.epoch.seconds * self.prepared.experiment.train.epochs
 
     @property
     def seconds(self) -> float | None:
@@ -96,10 +100,11 @@ class Checked:
         ]
 
     def _time(self) -> str:
-        if self.seconds_per_training is None or self.seconds is None:
+        if self.epoch is None or self.seconds_per_training is None or self.seconds is None:
             return "depends on your code or table"
         one = rough(self.seconds_per_training)
-        return f"one training about {one} (measured on {BATCHES} batches), the run about {rough(self.seconds)}"
+        images = plural(self.epoch.images, "image")
+        return f"one training about {one} (measured on {images}), the run about {rough(self.seconds)}"
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
@@ -124,7 +129,7 @@ def examine(experiment: "Experiment") -> Checked:
 
     check_length(RunFolder(Path("runs").resolve() / experiment.name).ledger)
     prepared = prepare(experiment)
-    seconds = _measure(prepared) if prepared.evaluate.trains_networks else None
+    epoch = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")
     store_error = None
     try:
@@ -132,7 +137,7 @@ def examine(experiment: "Experiment") -> Checked:
     except UserError as error:
         store_error = error
     free = shutil.disk_usage(".").free
-    return Checked(prepared, seconds, free, store_error, _silent_cluster(prepared.slots.ray))
+    return Checked(prepared, epoch, free, store_error, _silent_cluster(prepared.slots.ray))
 
 
 def _silent_cluster(address: str) -> str:
@@ -144,27 +149,23 @@ def _silent_cluster(address: str) -> str:
     return f"no Ray cluster answers at {address} yet: {error}; {cluster.HEAD} before the search"
 
 
-def _measure(prepared: "Prepared") -> float:
-    """Seconds for one training: an epoch over a few batches of the real images, on the threads of one slot."""
+def _measure(prepared: "Prepared") -> "EpochTime":
+    """The time of an epoch of the plain network on the real images, on the threads of one slot."""
     import torch
 
-    from senet_nas.data.load import load as load_images
+    from senet_nas.costs import epoch_time
     from senet_nas.network.build import build
-    from senet_nas.recipe import Seed
-    from senet_nas.training.train import fit
+    from senet_nas.training.evaluate import images
 
     experiment = prepared.experiment
     torch.set_num_threads(prepared.slots.cpus)
-    data = load_images(experiment.data, base=experiment.base)
-    share = min(1.0, BATCHES * experiment.train.batch_size / len(data.y_train))
+    data = images(experiment.data, str(experiment.base.resolve()))
     plain = "/".join([experiment.model.network, *("-" for _ in prepared.space.sites)])
-    model = build(plain, in_channels=data.channels, num_classes=data.num_classes)
-    recipe = replace(experiment.train, epochs=2)
-    epochs = fit(model, data.share(share), recipe, seed=Seed(0), device=prepared.device)
-    next(epochs)  # the first epoch pays for start-up
-    began = time.perf_counter()
-    next(epochs)
-    return (time.perf_counter() - began) / share * experiment.train.epochs
+
+    def network() -> "nn.Module":
+        return build(plain, in_channels=data.channels, num_classes=data.num_classes)
+
+    return epoch_time.measure(network, data, experiment.train, device=prepared.device)
 
 
 def rough(seconds: float) -> str:

@@ -21,10 +21,12 @@ from search.full_training.training_folder import (
     NETWORK,
     WEIGHTS,
     check_free,
+    is_finished,
     note,
     opened,
     write_curve,
 )
+from search.setup import memory_check
 from search.setup.experiment_setup import Prepared, prepare
 from search.setup.machine import together
 from search.state import run_folder
@@ -87,8 +89,10 @@ def train(
     """
     check_free(to)
     with signals.taken() as taken, run_folder.writable(to):
-        prepared = prepare(plan.experiment)
+        prepared = prepare(plan.experiment, is_search=False)
         slots = together(plan.experiment, prepared.device, plan.devices)
+        if not is_finished(to):
+            _check_memory(plan, prepared, sizes)
         request = plan.request(prepared)
         run_folder.make(to, hint=ELSEWHERE)
         with RunFolder(to).lock():
@@ -105,6 +109,14 @@ def train(
             if "mlflow_run" not in record:
                 track(plan, to, record, say)
     return _result(plan, to, record)
+
+
+def _check_memory(plan: Plan, prepared: Prepared, sizes: Sequence[int]) -> None:
+    from senet_nas.training.evaluate import images
+
+    experiment = plan.experiment
+    data = images(experiment.data, str(experiment.base.resolve()))  # prepare has read them
+    memory_check.check_full_training(experiment, plan.architecture, data, prepared.device, plan.devices, sizes)
 
 
 def _result(plan: Plan, to: Path, record: Mapping[str, Any]) -> Trained:

@@ -47,6 +47,13 @@ def opened(to: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
+def is_finished(to: Path) -> bool:
+    """Whether a folder holds a training that was finished, of whatever. Nothing is written."""
+    path = to / RECORD
+    record = durable.unseal(path.read_bytes()) if path.exists() else None
+    return record is not None and "trained" in record
+
+
 def note(to: Path, record: Mapping[str, Any]) -> None:
     """Writes the record durably."""
     durable.write(to / RECORD, durable.seal(record))

@@ -99,13 +99,14 @@ def _space_problems(draft: Experiment) -> tuple[Problem, ...]:
     return ()
 
 
-def prepare(experiment: Experiment) -> Prepared:
+def prepare(experiment: Experiment, *, is_search: bool = True) -> Prepared:
     """Data, sites, space and prices of an experiment; nothing is trained.
 
-    Raises ConfigError, with the line of the config, where the space or the data do not fit.
+    Of a search, the memory of the trainings is checked, too. Raises ConfigError, with the line of the config, where the
+    space or the data do not fit.
     """
     try:
-        prepared = _prepare(importable(experiment))
+        prepared = _prepare(importable(experiment), is_search)
         check_limits(prepared.experiment, prepared.priced_space)
         return prepared
     except ConfigError:
@@ -119,7 +120,7 @@ def prepare(experiment: Experiment) -> Prepared:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _prepare(experiment: Experiment) -> Prepared:
+def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     from search.setup import memory_check
     from senet_nas.costs import overhead
     from senet_nas.network import build, warm_start
@@ -151,7 +152,8 @@ def _prepare(experiment: Experiment) -> Prepared:
         image_size=data.image_size,
         dimensions=len(data.shape) - 1,
     )
-    memory_check.check_trainings(experiment, space, data, device, slots)
+    if is_search:
+        memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
     return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code)
 

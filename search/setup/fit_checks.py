@@ -6,6 +6,7 @@ from search.results.objectives import excess
 from senet_nas.costs.measures import counted
 from senet_nas.recipe import Recipe
 from spaces.errors import UserError
+from spaces.text import plural
 
 # Up to this many architectures are priced to check a limit; a larger space is not judged by its first ones.
 PRICED = 10_000
@@ -47,9 +48,10 @@ def check_limits(experiment: Experiment, priced: PricedSpace) -> None:
 
 def check_batch(experiment: Experiment, n_train: int) -> None:
     if experiment.evaluate == "train" and experiment.train.batch_size > n_train:
+        fitting = fitting_batch(n_train)
         raise UserError(
             f"{experiment.train.batch_size} is more than the {n_train} images that train",
-            hint=f"write `train.batch_size: {power_of_two(n_train)}` or less, better {fitting_batch(n_train)}",
+            hint=f"write `train.batch_size: {fitting}`: {plural(n_train // fitting, 'step')} an epoch",
             key="train.batch_size",
         )
 

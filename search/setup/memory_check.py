@@ -1,15 +1,16 @@
 """Will the trainings of an experiment fit into memory? Estimated before anything large is allocated."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
 from search.execute.ray.resources import Slots
-from search.setup.fit_checks import power_of_two
 from senet_nas import hardware
 from senet_nas.costs import footprint
 from senet_nas.costs.footprint import Footprint
-from senet_nas.data.extent import extent
+from senet_nas.data.extent import extent, reading_test_images
+from senet_nas.recipe import Recipe
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.placements import baselines
 from spaces.space import Space
@@ -57,9 +58,9 @@ def check_trainings(experiment: Experiment, space: Space, data: Any, device: str
 
     heaviest = baselines(space)[:2][-1]
     network = build(heaviest, in_channels=data.channels, num_classes=data.num_classes)
-    need = _Need(experiment, network, data, slots)
+    need = Need(experiment.train, network, data, slots.count)
     if device == "cuda":
-        _check_gpu(need, experiment, slots)
+        check_gpu(need, experiment.train.batch_size, slots, _free_on_gpu())
         return
     free = hardware.free_memory()
     one = need.training(experiment.train.batch_size)
@@ -76,23 +77,75 @@ def check_trainings(experiment: Experiment, space: Space, data: Any, device: str
     )
 
 
+def check_full_training(
+    experiment: Experiment, architecture: str, data: Any, device: str, devices: int, sizes: Sequence[int]
+) -> None:
+    """Raises UserError (ENVIRONMENT) if the full training of an architecture does not fit into memory.
+
+    On one device it happens in this process, which holds the images by now; each of several ``devices`` has a process
+    of its own for its part of a batch. ``sizes``: further image sizes in pixels at which the network is tested.
+    """
+    from senet_nas.network.build import build
+
+    network = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
+    part = experiment.train.batch_size // devices
+    need = Need(replace(experiment.train, batch_size=part), network, data, devices)
+    free = _free_on_gpu() if device == "cuda" else hardware.free_memory()
+    one = need.training(part)
+
+    def takes(one: Footprint) -> int:
+        if device == "cuda":
+            return one.on_device + need.images + CONTEXT
+        return one.on_device if devices == 1 else need.machine(one, devices)
+
+    if takes(one) > free:
+        fitting = need.largest_batch(takes, free) * devices
+        where = " on a GPU" if device == "cuda" else ""
+        raise UserError(
+            f"the training takes about {_gb(takes(one))} of memory{where}, but {_gb(free)} are free: "
+            f"{_parts(one, devices, has_process=device != 'cuda' and devices > 1)}",
+            hint=f"add --set train.batch_size={fitting}, the largest that fits" if fitting else "free memory",
+            key="train.batch_size",
+            code=ENVIRONMENT,
+        )
+    for size in sizes:
+        _check_test(experiment, network, data, size, free)
+
+
+def _check_test(experiment: Experiment, network: "nn.Module", data: Any, size: int, free: int) -> None:
+    """Raises UserError (ENVIRONMENT) if the test at another image size does not fit into memory."""
+    shape = (data.channels, *[size] * (len(data.shape) - 1))
+    n = len(data.y_test)
+    images = reading_test_images(size, n, experiment.data, experiment.base)
+    needed = footprint.testing(network, shape, n) + images
+    if needed > free:
+        raise UserError(
+            f"the test at {size} pixels takes about {_gb(needed)} of memory, but {_gb(free)} are free",
+            hint="give a smaller --test-size, or leave it out",
+            code=ENVIRONMENT,
+        )
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-class _Need:
-    """What the trainings of an experiment take, with any batch size and number of slots."""
+class Need:
+    """What trainings of one recipe take, with any batch size and number of slots."""
 
-    def __init__(self, experiment: Experiment, network: "nn.Module", data: Any, slots: Slots) -> None:
-        self._recipe = experiment.train
+    def __init__(self, recipe: Recipe, network: "nn.Module", data: Any, slots: int) -> None:
+        self._recipe = recipe
         self._network = network
         self._shape = tuple(data.shape)
         self._n_validation = len(data.y_val)
-        self._slots = slots.count or 1
+        self._slots = slots
+        self._footprints: dict[int, Footprint] = {}
         self.images = 0 if data.folder else data.x_train.numel() * data.x_train.element_size()
 
     def training(self, batch: int) -> Footprint:
-        recipe = replace(self._recipe, batch_size=batch)
-        return footprint.footprint(self._network, self._shape, recipe, self._n_validation)
+        if batch not in self._footprints:
+            recipe = replace(self._recipe, batch_size=batch)
+            self._footprints[batch] = footprint.footprint(self._network, self._shape, recipe, self._n_validation)
+        return self._footprints[batch]
 
     def machine(self, one: Footprint, count: int) -> int:
         """Bytes of all processes beside this one; what they share counts once."""
@@ -101,58 +154,76 @@ class _Need:
     def remedy(self, free: int) -> str:
         """What to write so that the trainings fit: a batch size, fewer slots, or smaller images."""
         ways = []
-        batch = self._largest_batch(free, self._slots)
+        batch = self.largest_batch(lambda one: self.machine(one, self._slots), free)
         if batch:
-            ways.append(f"write `train.batch_size: {batch}`")
+            ways.append(f"write `train.batch_size: {batch}`, the largest that fits")
         given = self.training(self._recipe.batch_size)
         fewer = [n for n in range(self._slots - 1, 0, -1) if self.machine(given, n) <= free]
         if fewer:
             ways.append(f"write `resources.slots: {fewer[0]}`")
-        if not ways and self._slots > 1 and (batch := self._largest_batch(free, 1)):
+        if not ways and self._slots > 1 and (batch := self.largest_batch(lambda one: self.machine(one, 1), free)):
             ways.append(f"write `resources.slots: 1` and `train.batch_size: {batch}`")
-        return " or ".join(ways) or "lower data.image_size, choose a smaller backbone, or free memory"
+        return ", or ".join(ways) or "lower data.image_size, choose a smaller backbone, or free memory"
 
-    def _largest_batch(self, free: int, count: int) -> int:
-        """The largest power of two below the batch size that fits; 0 if none does."""
-        batch = power_of_two(self._recipe.batch_size)
-        while batch >= SMALLEST_BATCH:
-            if batch < self._recipe.batch_size and self.machine(self.training(batch), count) <= free:
-                return batch
-            batch //= 2
-        return 0
+    def largest_batch(self, takes: Callable[[Footprint], int], free: int) -> int:
+        """The largest batch below that of the recipe with which what it ``takes`` is free; 0 if none fits.
+
+        Memory is counted for a few batches only: between two of them it lies on or below the line that joins them.
+        """
+        fits = SMALLEST_BATCH
+        low = takes(self.training(fits))
+        too_large = self._recipe.batch_size
+        high = takes(self.training(too_large))
+        if low > free:
+            return 0
+        while too_large - fits > 1:
+            crossing = fits + int((too_large - fits) * (free - low) / (high - low))
+            batch = max(fits + 1, min(crossing, too_large - 1))
+            taken = takes(self.training(batch))
+            if taken <= free:
+                fits = batch
+                low = taken
+            else:
+                too_large = batch
+                high = taken
+        return fits
 
 
-def _check_gpu(need: _Need, experiment: Experiment, slots: Slots) -> None:
+def check_gpu(need: Need, batch: int, slots: Slots, free: int) -> None:
     """The same for the memory of a GPU that several slots may share; each of them holds the training images."""
-    import torch
-
-    free, _ = torch.cuda.mem_get_info()
     count = max(1, int(1 / slots.gpus)) if slots.gpus else 1
-    batch = experiment.train.batch_size
-    while batch >= SMALLEST_BATCH:
-        total = count * (need.training(batch).on_device + need.images + CONTEXT)
-        if total <= free:
-            break
-        batch = power_of_two(batch - 1) if batch > SMALLEST_BATCH else 0
-    if batch == experiment.train.batch_size:
+    one = need.training(batch)
+
+    def takes(one: Footprint) -> int:
+        return count * (one.on_device + need.images + CONTEXT)
+
+    if takes(one) <= free:
         return
-    one = need.training(experiment.train.batch_size)
+    fitting = need.largest_batch(takes, free)
     raise UserError(
         f"{count} of {slots.count} trainings share a GPU with {_gb(free)} of free memory: {_parts(one, count)}, "
         f"images {_gb(need.images)}",
-        hint=f"write `train.batch_size: {batch}`"
-        if batch
+        hint=f"write `train.batch_size: {fitting}`, the largest that fits"
+        if fitting
         else "lower data.image_size, or raise resources.gpus_per_slot",
         key="train.batch_size",
         code=ENVIRONMENT,
     )
 
 
-def _parts(one: Footprint, count: int) -> str:
+def _free_on_gpu() -> int:
+    import torch
+
+    free, _ = torch.cuda.mem_get_info()
+    return int(free)
+
+
+def _parts(one: Footprint, count: int, *, has_process: bool = True) -> str:
     each = "each takes " if count > 1 else ""
+    process = f", {_gb(one.process)} for its process" if has_process else ""
     return (
         f"{each}{_gb(one.activations)} for activations and workspace at a batch of {one.batch}, "
-        f"{_gb(one.weights)} for weights and optimizer, {_gb(one.process)} for its process"
+        f"{_gb(one.weights)} for weights and optimizer{process}"
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from senet_nas.data import image_folder, memory_map
 from senet_nas.data.datasets import DATASETS
+from senet_nas.data.load import of_size
 from senet_nas.recipe import DataSpec
 
 # While a folder is read: the images as they come, the sets split from them, and those with the channels first.
@@ -41,6 +42,17 @@ def extent(spec: DataSpec, base: Path) -> Extent | None:
     shape = (channels, resized or side, resized or side)
     decoded = n * math.prod(shape)
     return Extent(n, shape, decoded, decoded * (RESIZED if resized else COPIES))
+
+
+def reading_test_images(size: int, n_test: int, spec: DataSpec, base: Path) -> int:
+    """Bytes at the peak while the test images of a spec are read again at another size; 0 for signals.
+
+    Of a folder only its ``n_test`` test images are decoded, of another data set all images. Raises UserError.
+    """
+    found = extent(of_size(size, spec), base)
+    if found is None:
+        return 0
+    return found.reading * n_test // found.n if found.can_stream else found.reading
 
 
 def _of_folder(spec: DataSpec, base: Path) -> Extent:

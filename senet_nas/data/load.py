@@ -107,12 +107,20 @@ def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | s
     Where the spec reads images larger than the network sees them, the new ones are larger by the same factor. They are
     normalised as the training images were. Of an image folder, only the test images are decoded. Raises UserError.
     """
-    larger = _of_size(size, spec)
+    larger = of_size(size, spec)
     if spec.dataset != "image_folder":
         found = load(larger, base=base)
         return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
     x_test, y_test = _test_images(larger, Path(base), data.white)
     return replace(data, x_test=x_test, y_test=y_test, side=_side(larger))
+
+
+def of_size(size: int, spec: DataSpec) -> DataSpec:
+    """The spec with images of another size; larger ones that it crops are larger by the same factor."""
+    if spec.resize is None:
+        return replace(spec, image_size=size)
+    factor = size / (spec.image_size or size)
+    return replace(spec, image_size=size, resize=round(spec.resize * factor))
 
 
 def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
@@ -216,13 +224,6 @@ def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview]
 
 
 # -- test images of another size --------------------------------------------------------------------------------------
-
-
-def _of_size(size: int, spec: DataSpec) -> DataSpec:
-    if spec.resize is None:
-        return replace(spec, image_size=size)
-    factor = size / (spec.image_size or size)
-    return replace(spec, image_size=size, resize=round(spec.resize * factor))
 
 
 def _test_images(spec: DataSpec, base: Path, white: float) -> tuple[Tensor, Tensor]:

@@ -397,7 +397,7 @@ def test_init_writes_a_batch_size_that_the_images_fill(tmp_path, typed):
     found = typed("check", "deep/config.yaml", "--set", "train.epochs=1", "--set", "data.image_size=8")
     assert found.returncode == 0, found.stderr
     told = typed("check", "deep/config.yaml", "--set", "train.batch_size=128")
-    assert "`train.batch_size: 64` or less, better 8" in told.stderr
+    assert "`train.batch_size: 8`: 9 steps an epoch" in told.stderr
 
 
 def test_what_comes_next_has_the_settings_of_now(tmp_path, typed):

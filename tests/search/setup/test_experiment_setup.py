@@ -24,7 +24,7 @@ BAD = {
         "train: {batch_size: 512}",
         "train.batch_size",
         "512 is more than the 200 images",
-        "`train.batch_size: 128` or less",
+        "`train.batch_size: 16`: 12 steps an epoch",
     ),
     "no architecture within the limit": (
         "objectives: [{metric: accuracy}, {metric: macs, limit: 0}]",

@@ -1,0 +1,65 @@
+"""How long an epoch of a training takes, measured within seconds however large the images are."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from senet_nas.data.load import Data
+from senet_nas.recipe import Recipe, Seed
+from senet_nas.training.train import Training
+
+# Enough batches for a steady rate, and the seconds after which the last measurement counts.
+BATCHES = 12
+SECONDS = 10.0
+# The first measurement has this many images, each further one more by this factor: all earlier ones take a third of it.
+FEWEST = 2
+GROWTH = 4
+# An epoch that takes this long, in seconds, hides what a first epoch costs in addition.
+STEADY = 1.0
+
+
+@dataclass(frozen=True)
+class EpochTime:
+    """Seconds of an epoch over all images, extrapolated from one over ``images`` training images."""
+
+    seconds: float
+    images: int
+
+
+def measure(
+    make: Callable[[], nn.Module],
+    data: Data,
+    recipe: Recipe,
+    *,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
+) -> EpochTime:
+    """The time of an epoch of ``recipe`` on ``data``; ``make`` builds the network.
+
+    Few images come first, in a small batch. More follow, up to BATCHES batches, while the next measurement ends within
+    SECONDS: a batch of large images may take half a minute.
+    """
+    most = min(len(data.y_train), BATCHES * recipe.batch_size)
+    n_images = min(FEWEST, most)
+    began = clock()
+    while True:
+        part = data.share(n_images / len(data.y_train))
+        few = replace(recipe, epochs=2, batch_size=min(recipe.batch_size, n_images))
+        seconds = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
+        next_takes = 2 * GROWTH * seconds
+        if n_images == most or clock() - began + next_takes > SECONDS:
+            return EpochTime(seconds / n_images * len(data.y_train), n_images)
+        n_images = min(most, GROWTH * n_images)
+
+
+def _epoch(training: Training, clock: Callable[[], float]) -> float:
+    """Seconds of the second epoch, or of the first one if it takes long."""
+    for _ in range(2):
+        began = clock()
+        training.epoch()
+        seconds = clock() - began
+        if seconds > STEADY:
+            break
+    return seconds

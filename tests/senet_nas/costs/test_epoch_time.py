@@ -1,0 +1,68 @@
+"""`check` measures an epoch within seconds, however large the images are: a batch of them may take half a minute."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from senet_nas.costs import epoch_time
+from senet_nas.data.load import load
+from senet_nas.network.build import build
+from senet_nas.recipe import DataSpec, Recipe
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load(DataSpec(dataset="digits", train=800))
+
+
+class Clock:
+    """Time passes only while images are seen in training: so many seconds for each."""
+
+    def __init__(self, per_image):
+        self.now = 0.0
+        self.seen = []
+        self._per_image = per_image
+
+    def __call__(self):
+        return self.now
+
+    def watch(self, network):
+        def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+            if module.training:
+                self.seen.append(len(inputs[0]))
+                self.now += self._per_image * len(inputs[0])
+
+        network.register_forward_pre_hook(look)
+        return network
+
+
+def measured(data, clock, **changes):
+    recipe = replace(Recipe(batch_size=32), **changes)
+    return epoch_time.measure(
+        lambda: clock.watch(build("cifar_resnet8/-/-/-", in_channels=1, num_classes=10)), data, recipe, clock=clock
+    )
+
+
+@pytest.mark.parametrize("per_image", [0.0001, 0.004, 0.3, 2.0, 50.0])
+def test_the_time_is_that_of_all_images_and_is_found_within_seconds(data, per_image):
+    clock = Clock(per_image)
+    found = measured(data, clock)
+    assert found.seconds == pytest.approx(per_image * 800)
+    assert clock.now <= max(epoch_time.SECONDS, 2 * per_image * epoch_time.FEWEST)
+
+
+def test_fast_trainings_are_measured_on_twelve_batches(data):
+    assert measured(data, Clock(0.0001)).images == 12 * 32
+
+
+def test_slow_trainings_never_see_a_whole_batch(data):
+    clock = Clock(3.0)
+    assert measured(data, clock, batch_size=256).images == 2
+    assert clock.seen == [2]
+
+
+def test_fewer_images_than_a_measurement_has(data):
+    few = data.share(3 / 800)
+    assert measured(few, Clock(0.001), batch_size=2).images == 3
