@@ -189,7 +189,7 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
     ],
 )
 def test_what_is_no_experiment_is_named(tmp_path, experiment, says, hint):
-    """b39ef70 raised a bare AttributeError."""
+    """It was a bare AttributeError."""
     with pytest.raises(UserError, match="run\\(\\) takes an Experiment") as caught:
         run(experiment, runs=tmp_path)
     assert says in caught.value.message
@@ -204,7 +204,7 @@ def test_a_budget_that_is_no_text_is_named(tmp_path):
 
 
 def test_a_path_that_sqlite_cannot_open_is_refused_before_anything_is_made(tmp_path):
-    """b39ef70 loaded the data first, and then said "check the disk and its permissions"."""
+    """Data were loaded first, and then it was said "check the disk and its permissions"."""
     experiment = Experiment.from_dict({"name": "x", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
     runs = tmp_path
     while len(str(runs)) < 480:

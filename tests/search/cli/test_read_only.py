@@ -98,7 +98,7 @@ def test_what_was_not_written_is_said(answers, command):
 
 @pytest.mark.parametrize("command", ["report", "report of a run that was stopped"])
 def test_no_file_is_named_that_was_not_written(answers, command):
-    """b39ef70 printed the path of a report that it had not written, before the caution."""
+    """The path of a report that was not written stood before the caution."""
     _, text = answers[command]
     assert "report.html" not in text
     assert "Next:" not in text  # most of it would write

@@ -359,7 +359,7 @@ def test_secrets_are_taken_out(complaint, uri, shown):
 
 
 def test_a_key_is_said_once():
-    """b39ef70 wrote "resources.device: resources.device is cuda"."""
+    """It was "resources.device: resources.device is cuda"."""
     experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}})
     error = experiment.problem_at("resources.device", "resources.device is cuda, but torch finds no GPU here")
     assert error.message.startswith("error: resources.device is cuda,")

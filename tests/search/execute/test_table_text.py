@@ -120,7 +120,7 @@ CELLS = {
 
 @pytest.mark.parametrize("row", CELLS)
 def test_the_first_fault_is_named_by_line_and_column(tmp_path, row):
-    """b39ef70 named a wrong key without its line, read `nan`, and never proposed what an unknown name meant."""
+    """A wrong key had no line, `nan` was read, and an architecture with an unknown name was never proposed."""
     path = tmp_path / "table.csv"
     good = "architecture;seed;val_accuracy;epoch;params\nnet/-;7;90;1.0;5\n"
     path.write_text(f"{good}{';'.join(row)}\nnet/-;x;y;z;0\n")

@@ -13,7 +13,7 @@ def planned(n_sites):
 
 
 def test_one_is_singular():
-    """b39ef70 wrote "1 units"."""
+    """It was "1 units"."""
     assert ", 1 unit that can take SE" in planned(1)
     assert ", 2 units that can take SE" in planned(2)
     assert "1 training at a time, each on 1 CPU core" in planned(1)

@@ -88,7 +88,7 @@ def test_the_end_says_it_and_suggests_no_page_that_cannot_be_opened(runs):
 
 @pytest.mark.parametrize(("number", "noted"), [("", "5"), ("6", "6")])
 def test_a_session_notes_its_trouble_and_keeps_the_experiment_that_it_had(runs, number, noted):
-    """b39ef70 forgot the number, so `ui` sent one to wait for the end of a search that had ended."""
+    """The number was forgotten, so `ui` sent one to wait for the end of a search that had ended."""
     place = RunFolder(runs / RUN)
     note(runs, mlflow_experiment="5")
     with open_folder(place) as opened:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas.costs.overhead import count, price_list
@@ -209,6 +210,27 @@ def test_the_recipe_for_timm_puts_se_before_the_addition_and_needs_nothing_else(
     full = next(a for a in prepared.space if all(a.blocks))
     network = build(full, in_channels=1, num_classes=10)
     assert network.layer1[0].bn2.output.se.size == 64 // prepared.experiment.space.reduction[0]
+
+
+def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
+    """Faults 7 and 9: SE at bn2 trained and could not be exported; SE of the page's recipe stayed at chance level."""
+    pytest.importorskip("timm")
+    from senet_nas.export.bundle import export
+    from senet_nas.recipe import DataSpec, Recipe, Seed, Task
+    from senet_nas.training.evaluate import evaluate
+
+    (mine / "timm_net.py").write_text(re.findall(r"```python\n# timm_net.py\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
+    backbone = "timm_net:net@layer*.*.bn2"
+    se = "avg:fc8:sigmoid@output"
+    member = Architecture.parse("/".join([backbone, *[se] * 8]))
+    data = DataSpec(dataset="digits", train=300, validation=200)
+    task = Task(data, Recipe(epochs=3, batch_size=50, lr=0.05), source={"base": str(mine)})
+    *_, last = evaluate(member.key, Seed(0), task, weights=mine / "w.safetensors")
+    assert last.metrics["val_accuracy"] > 40  # one of ten classes is 10 %
+    network = build(member, in_channels=1, num_classes=10)
+    network.load_state_dict(load_file(mine / "w.safetensors"))
+    taken = {"input_shape": (1, 8, 8), "mean": [0.5], "std": [0.5], "classes": list("0123456789")}
+    assert export(network, member, mine / "out", forms=["model.py"], **taken).differences == {"model.py": 0}
 
 
 def test_the_page_holds_a_config_that_trains_and_exports(mine):

@@ -131,6 +131,19 @@ def test_a_user_without_a_home_is_told_to_set_it(monkeypatch):
     assert "set HOME" in caught.value.hint
 
 
+def test_an_unknown_user_without_a_home_is_told_to_set_it_at_once(tmp_path):
+    """Fault 18, in earnest: Ray's bare exception escaped after 40 s."""
+    program = "from search.execute.ray import auth_token; auth_token.make_private()"
+    unknown = ["unshare", "--user", "--map-user=54321", "--map-group=54321", "env", "-u", "HOME"]
+    if subprocess.run([*unknown, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a user namespace")
+    done = subprocess.run(
+        [*unknown, sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last == "spaces.errors.UserError: cannot start Ray: HOME is not set, and user 54321 has no home folder"
+
+
 def test_no_folder_for_temporary_files_is_one_line(monkeypatch, private):
     def none():
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
