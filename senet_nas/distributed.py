@@ -29,10 +29,14 @@ _LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 
 @dataclass(frozen=True)
 class Group:
-    """The rank of this process among ``size`` that train together. In a group of one, no method changes anything."""
+    """The rank of this process among ``size`` that train together. In a group of one, no method changes anything.
+
+    ``skips``: a step may leave out layers of the network, so the processes agree at each step on which it used.
+    """
 
     rank: int = 0
     size: int = 1
+    skips: bool = False
 
     @property
     def is_first(self) -> bool:
@@ -52,7 +56,7 @@ class Group:
         # Not at every step: statistics are averaged after the epoch. Torch renamed the argument between 2.10 and 2.14.
         known = inspect.signature(parallel).parameters
         sync = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-        keywords: dict[str, Any] = {sync: False}
+        keywords: dict[str, Any] = {sync: False, "find_unused_parameters": self.skips}
         return parallel(model, **keywords)
 
     def mean(self, value: Tensor) -> Tensor:

@@ -116,13 +116,16 @@ def _exported(exported: Path, images: Tensor | None) -> tuple[Any, Any, dict[str
 def _write(network: Any, example: Any, metadata: dict[str, str], to: Path) -> None:
     """Writes the network as MLflow keeps one: a torch.export program of any batch size, with its signature.
 
-    Raises RuntimeError unless what was written gives the network's logits to the last bit.
+    Raises RuntimeError unless what was written gives the network's logits, as exactly as ``model.pt2`` of an export.
     """
     import numpy as np
     import torch
     from mlflow.models import ModelSignature
     from mlflow.pytorch import load_model, save_model
     from mlflow.types import Schema, TensorSpec
+
+    from senet_nas.export import proof
+    from senet_nas.export.forms import tolerance
 
     inputs = torch.from_numpy(example)
     with torch.inference_mode():
@@ -139,10 +142,8 @@ def _write(network: Any, example: Any, metadata: dict[str, str], to: Path) -> No
         pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "numpy"],
         metadata=metadata,
     )
-    with torch.inference_mode():
-        written = load_model(str(to))(inputs)
-    if not torch.equal(written, logits):
-        raise RuntimeError("the model as MLflow wrote it differs from the network")
+    exactness = tolerance("model.pt2", metadata)
+    proof.agree("the model as MLflow wrote it", network, load_model(str(to)), [inputs], exactness)
 
 
 def _version(

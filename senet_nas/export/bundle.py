@@ -11,7 +11,7 @@ from torch import nn
 
 from senet_nas.costs.timing import Comparison
 from senet_nas.export import companions, file_proof, manifest, proof, record, target
-from senet_nas.export.forms import FORMS, check_installed
+from senet_nas.export.forms import FORMS, check_installed, tolerance
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
 from senet_nas.export.record import Record
 from senet_nas.network.backbones.table import KEY, is_own
@@ -173,7 +173,7 @@ def _write(
         try:
             FORMS[name].write(network, about, work / name)
             written = FORMS[name].open(work)
-            differences[name] = proof.agree(name, network, written, inputs, FORMS[name].tolerance)
+            differences[name] = proof.agree(name, network, written, inputs, tolerance(name, about))
         except Exception as error:  # torch.fx and torch.export call the user's code, which may throw anything
             left_out[name] = _missing_form(about, work / name, error)
             continue

@@ -18,6 +18,8 @@ Forward = Callable[[Tensor], Tensor]
 PROGRAM = "model.pt2"
 # Batch normalisation and reductions of another runtime round differently.
 ONNX_TOLERANCE = 1e-4
+# torch fuses some layers that people use, such as nn.TransformerEncoderLayer: that rounds otherwise than their parts.
+OWN_TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class Form:
     def missing(self) -> tuple[str, ...]:
         """The packages that this form needs and that are not installed here."""
         return onnx_runtime.missing(self.packages)
+
+
+def tolerance(name: str, record: Record) -> float:
+    """The tolerance of a form for the network of a record: for one of the user's, its parts may round otherwise."""
+    is_users = is_own(record["architecture"].partition("/")[0])
+    return max(FORMS[name].tolerance, OWN_TOLERANCE if is_users else 0.0)
 
 
 def check_installed(name: str) -> None:

@@ -19,6 +19,7 @@ from senet_nas.data import shared
 from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.distributed import ALONE, Group
 from senet_nas.network import warm_start
+from senet_nas.network.backbones.table import is_own
 from senet_nas.network.build import build
 from senet_nas.network.weights import separate
 from senet_nas.recipe import DataSpec, Report, Seed, Task
@@ -57,6 +58,7 @@ def evaluate(
         warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape)
     if start is not None:
         model.load_state_dict(load_file(start))
+    group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))
     training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
     keeper = _CheckpointKeeper(checkpoint, owner, clock, group)

@@ -56,7 +56,7 @@ class Training:
         self._autocast = torch.autocast(
             torch.device(device).type, torch.bfloat16, enabled=_trains_in_bfloat16(recipe, device)
         )
-        self._first_weight = next(m.weight for m in model.modules() if isinstance(m, nn.modules.conv._ConvNd))
+        self._first_weight = _first_weight(self.model)
         self._steps = max(1, len(self._y) // recipe.batch_size)
         self._done = 0
         self.correct_N: Tensor | None = None
@@ -64,7 +64,8 @@ class Training:
     def epoch(self) -> dict[str, float]:
         """Trains for one epoch, then validates; returns the metrics of the epoch.
 
-        Accuracy in percent; ``grad_norm`` is the L2 norm of the gradient of the first convolution, averaged over steps.
+        Accuracy in percent; ``grad_norm`` is the L2 norm of the gradient of the first convolution that trains, averaged
+        over steps.
         Raises Diverged if a loss is not finite.
         """
         began = time.perf_counter()
@@ -131,8 +132,8 @@ class Training:
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
             loss_sum += self._step(x_NCHW, y_N)
-            assert self._first_weight.grad is not None
-            norm_sum += self._first_weight.grad.norm()
+            if self._first_weight.grad is not None:  # a network of the user's may leave layers out at random
+                norm_sum += self._first_weight.grad.norm()
         for network in (self.model, self._average):
             if network is not None:
                 self._group.average_statistics(network)
@@ -147,6 +148,14 @@ class Training:
         if self._average is not None:
             self._average.update_parameters(self.model)
         return loss.detach()
+
+
+def _first_weight(model: nn.Module) -> nn.Parameter:
+    """The weight of the first convolution that trains; of a network without one, the first parameter that does."""
+    convolutions = (module.weight for module in model.modules() if isinstance(module, nn.modules.conv._ConvNd))
+    weights = (*convolutions, *model.parameters())
+    # The weight of a parametrised convolution is computed, and no parameter.
+    return next(weight for weight in weights if isinstance(weight, nn.Parameter) and weight.requires_grad)
 
 
 def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
@@ -186,4 +195,9 @@ def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
     nesterov = recipe.nesterov and recipe.momentum > 0
     # One kernel for all parameters: 4 times as fast as one after the other, also on a CPU.
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    if recipe.momentum:
+        # torch begins a momentum with the first gradient, but fails if a layer has its first one later than others.
+        for parameter in (p for p in model.parameters() if p.requires_grad):
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer

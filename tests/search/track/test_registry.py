@@ -87,7 +87,7 @@ def test_what_mlflow_wrote_is_checked_on_real_images(exported, store, monkeypatc
 
     monkeypatch.setattr(mlflow.pytorch, "load_model", lambda path: Other())
     images = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
-    with pytest.raises(UserError, match="differs from the network"):
+    with pytest.raises(UserError, match="differs from the trained network"):
         registry.register(exported, "other", "champion", store, training="t", tags={}, images=images)
 
 

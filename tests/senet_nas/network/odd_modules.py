@@ -219,6 +219,30 @@ FORMS: dict[str, tuple[str, str, str | None]] = {
         having(forward="return super().forward(x) * (torch.zeros(1, 1) + torch.ones(len(x), 1))") + NET,
         "conv", "on the expected device",
     ),
+    "a layer that is left out at random": (
+        having("self.extra = nn.Conv2d(8, 8, 1)", "self.calls = 0",
+               forward="self.calls += 1\n        x = self.body(x)\n"
+                       "        x = x + self.extra(x) if not self.training or self.calls % 2 else x\n"
+                       "        return self.head(x.mean((2, 3)))") + NET, "extra", None,
+    ),
+    "a layer that begins to train later": (
+        having("self.extra = nn.Linear(1, k)", "self.calls = 0",
+               forward="self.calls += 1\n        y = super().forward(x)\n"
+                       "        return y + self.extra(x.mean((1, 2, 3))[:, None]) if not self.training or "
+                       "self.calls > 3 else y") + NET, "conv", None,
+    ),
+    "a fused transformer layer": (
+        having("self.extra = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)",
+               forward="x = self.extra(self.body(x).flatten(2).transpose(1, 2))\n        return self.head(x.mean(1))")
+        + NET, "conv", None,
+    ),
+    "no convolution": (
+        "class Net(nn.Module):\n    def __init__(self, c, k):\n        super().__init__()\n"
+        "        self.norm = nn.InstanceNorm2d(8, affine=True)\n        self.head = nn.Linear(8, k)\n"
+        "    def forward(self, x):\n        x = x.mean(1, keepdim=True).expand(-1, 8, -1, -1)\n"
+        "        return self.head(self.norm(x).amax((2, 3)))\n" + NET,
+        "norm", None,
+    ),
     "a tensor on the CPU in training": (
         having(forward="y = super().forward(x)\n        return y + torch.rand(len(x), 1) if self.training else y")
         + NET, "conv", None,
