@@ -13,7 +13,7 @@ from search.config.config_error import redacted
 from search.state import run_folder
 from search.track.moved_store import follow_move
 from search.track.projection import Child
-from search.track.store import alone, database, opened_uri, reach_loopback_directly
+from search.track.store import alone, database, opened_uri, opens_as_typed, reach_loopback_directly
 from search.track.views import PARENT, QUIET, UID
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -98,11 +98,13 @@ def check_there(found: Experiment, uri: str, again: str = AGAIN) -> None:
     """
     if found.lifecycle_stage != "deleted":
         return
-    where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))}"
+    restore = ""
+    if opens_as_typed(uri):
+        where = f"MLFLOW_TRACKING_URI={shlex.quote(redacted(uri))}"
+        restore = f"restore it with `{where} mlflow experiments restore -x {found.experiment_id}`, or "
     raise UserError(
         f"the MLflow experiment `{found.name}` was deleted",
-        hint=f"restore it with `{where} mlflow experiments restore -x {found.experiment_id}`, or type "
-        f"`senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then {again}",
+        hint=f"{restore}type `senet-search run CONFIG --set tracking.experiment=ANOTHER_NAME`; then {again}",
         code=ENVIRONMENT,
     )
 

@@ -99,6 +99,11 @@ def opened_uri(uri: str, runs: Path) -> str:
     return f"{_SQLITE}{_plain(runs.resolve()) / DATABASE}" if uri == beside(runs) else uri
 
 
+def opens_as_typed(uri: str) -> bool:
+    """Whether MLflow's own commands open a store by this address: no sign in its path means something else to them."""
+    return not is_embedded(uri) or _PLAIN.fullmatch(uri.removeprefix(_SQLITE)) is not None
+
+
 def reach_loopback_directly() -> None:
     """Exempts this machine from the proxies of the environment, which would look for a server on their own machine."""
     for name in ("no_proxy", "NO_PROXY"):

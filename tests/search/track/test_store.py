@@ -215,6 +215,19 @@ def test_a_deleted_experiment_is_named_with_what_works(tmp_path):
     assert sync("stopped", runs).sent == 0
 
 
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_no_command_is_named_that_would_open_another_database(tmp_path, name):
+    """MLflow's own command takes `?` and `%` in a path for parts of the address."""
+    runs = run_in(tmp_path / name / "runs")
+    sync("stopped", runs)
+    client, parent = parent_of(runs)
+    client.delete_experiment(parent.info.experiment_id)
+    with pytest.raises(UserError, match="was deleted") as caught:
+        sync("stopped", runs)
+    assert "restore" not in caught.value.hint
+    assert "--set tracking.experiment=" in caught.value.hint
+
+
 # -- asked before a run -----------------------------------------------------------------------------------------------
 
 
