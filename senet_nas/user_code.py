@@ -124,7 +124,7 @@ def _import_remedy(error: BaseException) -> str:
     if top in sys.modules or importlib.util.find_spec(top) is not None:
         return f"`{top}` is there, but `{error.name}` is not a part of it: correct the import"
     folder = _folder_of_imports(error)
-    return f"{install}, or put {folder / top}.py there" if folder else install
+    return f"{install}, or put it at {folder / top}.py" if folder else install
 
 
 def _folder_of_imports(error: BaseException) -> Path | None:

@@ -43,8 +43,8 @@ FORWARD = {
 
 # A module: a part of the message with file and line of the mistake, and a part of the hint ("" without a hint).
 IMPORTS = {
-    "import nonexistent": ("No module named 'nonexistent' ({}/ours.py, line 1)", "put {}/nonexistent.py there"),
-    "\nfrom nonexistent.part import x": ("named 'nonexistent' ({}/ours.py, line 2)", "put {}/nonexistent.py there"),
+    "import nonexistent": ("No module named 'nonexistent' ({}/ours.py, line 1)", "put it at {}/nonexistent.py"),
+    "\nfrom nonexistent.part import x": ("named 'nonexistent' ({}/ours.py, line 2)", "put it at {}/nonexistent.py"),
     "import second": ("No module named 'nonexistent' ({}/second.py, line 3)", f"{sys.executable} -m pip install ..."),
     "import torch.nonexistent": ("'torch.nonexistent' ({}/ours.py, line 1)", "not a part of it: correct the import"),
     "from torch import Nonexistent": ("cannot import name 'Nonexistent' from 'torch'", ""),
