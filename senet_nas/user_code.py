@@ -6,7 +6,8 @@ import inspect
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +61,38 @@ def thrown(target: str, call: Callable[..., Any], error: BaseException) -> str:
     return f"{target} failed with {placed(error, [file_of(call), getattr(module, '__file__', None)])}"
 
 
+@contextmanager
+def blamed(target: str, *, key: str) -> Iterator[None]:
+    """Makes a UserError of an exception that passed a line of the user's code; all others stay what they are."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's code may throw anything
+        module = sys.modules.get(target.partition(":")[0])
+        place = _place(error, [getattr(module, "__file__", None)])
+        if not place:
+            raise
+        raise UserError(f"{target} failed with {named(error)}{place}", key=key) from error
+
+
 def placed(error: BaseException, files: Iterable[str | None] = ()) -> str:
     """An exception with the innermost line of the user's code that it passed: that of ``files`` in installed code."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    own = [frame for frame in frames if not _is_installed(frame.filename)]
-    given = set(files)
-    found = own or [frame for frame in frames if frame.filename in given]
-    place = f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
-    return f"{named(error)}{place}"
+    return f"{named(error)}{_place(error, files)}"
 
 
 def named(error: BaseException) -> str:
     """The type of an exception and the first line of its message."""
-    lines = str(error).splitlines()
+    lines = message(error).splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def message(error: BaseException) -> str:
+    """The text of an exception; of one whose ``__str__`` raises another, a note of that."""
+    try:
+        return str(error)
+    except Exception as other:  # the user's code may throw anything
+        return f"(its message cannot be read: its __str__ raised {type(other).__name__})"
 
 
 def file_of(call: Callable[..., Any]) -> str | None:
@@ -82,6 +101,16 @@ def file_of(call: Callable[..., Any]) -> str | None:
         return inspect.getsourcefile(inspect.unwrap(call))
     except TypeError:
         return None
+
+
+def is_installed(file: str) -> bool:
+    """Whether a file belongs to this project, to Python, or to an installed package: it is not the user's own."""
+    parents = Path(file).parents
+    if any(Path(sysconfig.get_path(name)) in parents for name in ("stdlib", "platstdlib")):
+        return True
+    if any(folder.name in ("site-packages", "dist-packages") for folder in parents):
+        return True
+    return any(_HERE / package in parents for package in ("senet_nas", "search", "spaces"))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -106,7 +135,7 @@ def _is_missing(module: str, error: BaseException) -> bool:
 def _import_problem(module: str, error: BaseException) -> str:
     """Why a module cannot be imported, with the line that raised the exception, if it is known."""
     if _is_missing(module, error):
-        return str(error)
+        return message(error)
     if isinstance(error, SyntaxError) and error.filename:
         return f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
     path = Path(*module.split("."))
@@ -118,7 +147,7 @@ def _import_problem(module: str, error: BaseException) -> str:
 def _import_remedy(error: BaseException) -> str:
     """What to do about a module that the user's module imports and that is not there; empty for other exceptions."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return "import the file by its name, without a dot" if "relative import" in str(error) else ""
+        return "import the file by its name, without a dot" if "relative import" in message(error) else ""
     top = error.name.partition(".")[0]
     install = f"install it into this environment ({sys.executable} -m pip install ...)"
     if top in sys.modules or importlib.util.find_spec(top) is not None:
@@ -130,16 +159,15 @@ def _import_remedy(error: BaseException) -> str:
 def _folder_of_imports(error: BaseException) -> Path | None:
     """The folder of Python's path in which the file lies whose import failed; None if no file of the user's did."""
     files = [Path(frame.filename) for frame in traceback.extract_tb(error.__traceback__)]
-    own = [file for file in files if file.suffix == ".py" and not _is_installed(str(file))]
+    own = [file for file in files if file.suffix == ".py" and not is_installed(str(file))]
     entries = {Path(entry or ".").resolve() for entry in sys.path}
     return next((folder for folder in own[-1].resolve().parents if folder in entries), None) if own else None
 
 
-def _is_installed(file: str) -> bool:
-    """Whether a file belongs to this project, to Python, or to an installed package: it is not the user's own."""
-    parents = Path(file).parents
-    if any(Path(sysconfig.get_path(name)) in parents for name in ("stdlib", "platstdlib")):
-        return True
-    if any(folder.name in ("site-packages", "dist-packages") for folder in parents):
-        return True
-    return any(_HERE / package in parents for package in ("senet_nas", "search", "spaces"))
+def _place(error: BaseException, files: Iterable[str | None]) -> str:
+    """The place of the innermost line of the user's code that an exception passed; empty if it passed none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not is_installed(frame.filename)]
+    given = set(files)
+    found = own or [frame for frame in frames if frame.filename in given]
+    return f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""

@@ -27,6 +27,7 @@ from search.cli import (
     train,
     ui,
 )
+from senet_nas import user_code
 from spaces.errors import BAD_INPUT, BUG, DONE, SIGNALLED, UserError
 
 COMMANDS = (
@@ -124,5 +125,6 @@ def _failed(error: Exception) -> int:
         click.echo(text + hint, err=True)
         return error.code
     again = shlex.join(["senet-search", "--debug", *sys.argv[1:]])
-    click.echo(f"internal error: {type(error).__name__}: {error}\n  hint: run `{again}` and report it", err=True)
+    text = f"{type(error).__name__}: {user_code.message(error)}"
+    click.echo(f"internal error: {text}\n  hint: run `{again}` and report it", err=True)
     return BUG

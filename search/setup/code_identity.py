@@ -5,10 +5,12 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from search.setup.opened_run import OpenedRun
-from search.state.facts import CodeFact, Facts
+from search.setup.own_imports import own_imports
+from search.state.code_fact import CodeFact, SourceFact
+from search.state.facts import Facts
 from senet_nas import user_code
 from senet_nas.network.backbones import table
 from spaces import durable
@@ -33,18 +35,21 @@ def of_network(backbone: str, sites: int, shape: Sequence[int], num_classes: int
     from senet_nas.network import build
     from senet_nas.network.backbones import own_identity
 
+    target = backbone.partition("@")[0]
     plain = Architecture.plain(backbone, sites)
 
     def measured() -> own_identity.Measured:
         network = build.build(plain, in_channels=shape[0], num_classes=num_classes)
         return own_identity.measure(network, tuple(shape))
 
-    first = measured()
-    is_repeatable = _same(first.outputs, measured().outputs)
+    with user_code.blamed(target, key=table.KEY):
+        first = measured()
+        again = measured()
     return replace(
-        _source(backbone.partition("@")[0]),
+        _source(target),
         shapes=first.shapes,
-        outputs=first.outputs if is_repeatable else (),
+        outputs=first.outputs if _same(first.outputs, again.outputs) else (),
+        trainable=first.trainable if first.trainable == again.trainable else None,
         torch=torch.__version__,
     )
 
@@ -77,8 +82,8 @@ def check_same(facts: Facts, now: Facts, *, has_results: bool, say: Callable[[st
                 hint=_BACK,
                 key=key,
             )
-        if before.source != after.source:
-            say(f"caution: {after.target} has another source than when this run was begun; it behaves the same")
+        if caution := _caution(before, after):
+            say(caution)
 
 
 def check_run(run: OpenedRun) -> None:
@@ -97,14 +102,24 @@ def check_run(run: OpenedRun) -> None:
 
 
 def _source(target: str) -> CodeFact:
-    """The target, and the SHA-256 of its module: of the file, and of its code without comments and docstrings."""
+    """The target, and the hashes of its module and of those that this imports from folders of the user's."""
     file = user_code.source_file(target)
-    content = b"" if file is None else file.read_bytes()
-    return CodeFact(target, durable.sha256_of(content), durable.sha256_of(_code(content)))
+    own = _hashes(b"" if file is None else file.read_bytes())
+    files = own_imports(target.partition(":")[0])
+    helpers = {name: _hashes(path.read_bytes()) for name, path in files.items()}
+    return CodeFact(target, own.source, own.code, helpers=helpers)
+
+
+def _hashes(content: bytes) -> SourceFact:
+    return SourceFact(durable.sha256_of(content), durable.sha256_of(_code(content)))
 
 
 def _code(content: bytes) -> bytes:
-    tree = ast.parse(content)
+    """The code of a file without comments and docstrings; all of a file that is no Python."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return content
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -120,19 +135,73 @@ def _change(before: CodeFact, now: CodeFact) -> str:
     if before.signature != now.signature:
         return f"its arguments were {before.signature}, now {now.signature}"
     if not now.shapes:  # an evaluator is not run to compare it
-        return "" if before.code == now.code else "its source was changed"
+        return _other_code(before, now)
+    if before.torch != now.torch and not _changed(before, now, "source"):
+        return "" if before.outputs and now.outputs else _other_code(before, now)
+    return _other_trainable(before.trainable, now.trainable) or _other_outputs(before, now)
+
+
+def _other_outputs(before: CodeFact, now: CodeFact) -> str:
     if not before.outputs or not now.outputs:  # the function does not repeat itself, so only its source can be compared
-        return "" if before.code == now.code else "its source was changed"
-    if _same(before.outputs, now.outputs) or (before.source == now.source and before.torch != now.torch):
+        return _other_code(before, now)
+    return "" if _same(before.outputs, now.outputs) else "it gives another output for the same input and seed"
+
+
+def _caution(before: CodeFact, now: CodeFact) -> str:
+    """A sentence about another text that is not known to behave differently; empty for the same text."""
+    same = "the code is the same"
+    if before.outputs and now.outputs:
+        same = "the outputs are the same" if before.trainable is None else "outputs and trained weights are the same"
+    lines = [f"{name} has another source than when this run was begun" for name in _changed(before, now, "source")]
+    lines = [f"{'; '.join(lines)}; {same}"] if lines else []
+    if before.helpers is not None and now.helpers is not None:
+        gone = [name for name in before.helpers if name not in now.helpers]
+        new = [name for name in now.helpers if name not in before.helpers]
+        lines += [f"`{name}` was one of your modules that {now.target} imports, and is none now" for name in gone]
+        lines += [f"{now.target} imports your module `{name}` now" for name in new]
+    return f"caution: {'; '.join(lines)}" if lines else ""
+
+
+def _other_code(before: CodeFact, now: CodeFact) -> str:
+    changed = _changed(before, now, "code")
+    if changed == [now.target]:
+        return "its source was changed"
+    return f"the source of {' and of '.join(changed)} was changed" if changed else ""
+
+
+def _changed(before: CodeFact, now: CodeFact, kind: Literal["source", "code"]) -> list[str]:
+    """The target and the modules that it imports whose text, or whose code, is another; older facts lack the modules.
+
+    A module that is there on one side only may have been installed meanwhile: it is not compared.
+    """
+    changed = [now.target] if getattr(before, kind) != getattr(now, kind) else []
+    was = before.helpers or {}
+    helpers = now.helpers or {}
+    names = [name for name in sorted(was.keys() & helpers.keys()) if _differ(was[name], helpers[name], kind)]
+    return [*changed, *(f"`{name}`, which {now.target} imports," for name in names)]
+
+
+def _differ(before: SourceFact, now: SourceFact, kind: Literal["source", "code"]) -> bool:
+    return bool(getattr(before, kind) != getattr(now, kind))
+
+
+def _other_trainable(before: Sequence[str] | None, now: Sequence[str] | None) -> str:
+    if before is None or now is None or set(before) == set(now):
         return ""
-    return "it gives another output for the same input and seed"
+    frozen = [f"{name} is frozen now" for name in before if name not in now]
+    trained = [f"{name} is trained now" for name in now if name not in before]
+    return f"other weights are trained: {_first([*frozen, *trained])}"
 
 
 def _other_shapes(before: Mapping[str, tuple[int, ...]], now: Mapping[str, tuple[int, ...]]) -> str:
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    lines = [f"{name} was {_shape(before.get(name))}, is {_shape(now.get(name))}" for name in changed[:_SHOWN]]
-    more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-    return "; ".join(lines) + more
+    lines = [f"{name} was {_shape(before.get(name))}, is {_shape(now.get(name))}" for name in changed]
+    return _first(lines)
+
+
+def _first(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more
 
 
 def _shape(shape: tuple[int, ...] | None) -> str:

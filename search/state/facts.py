@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from search.state.code_fact import CodeFact
 from spaces.ratios import Ratios
 from spaces.spec import Site
 
@@ -64,24 +65,6 @@ class GitFact:
     commit: str | None = None
     dirty: bool | None = None
     branch: str | None = None
-
-
-@dataclass(frozen=True)
-class CodeFact:
-    """Code of the user, a network's function or an evaluator, as it was when the run was begun.
-
-    ``source`` and ``code``: SHA-256 of its module's file, and of the code in it without comments and docstrings.
-    Of a network: ``shapes`` of plain's state dict, ``outputs`` for a fixed input and seed (empty if they vary), and the
-    version of ``torch``. Of an evaluator: its ``signature``.
-    """
-
-    target: str
-    source: str
-    code: str
-    shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
-    outputs: tuple[float, ...] = ()
-    torch: str = ""
-    signature: str = ""
 
 
 @dataclass(frozen=True)

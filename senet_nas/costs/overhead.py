@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from senet_nas import user_code
 from senet_nas.costs.measures import WalkedNetwork, counts, overheads
 from senet_nas.network import operators
 from spaces import SE, Architecture, Site, UserError
@@ -153,7 +154,7 @@ def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[
 def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception) -> UserError:
     """Why a network cannot take images of a shape: their channels if three would do, otherwise their size."""
     channels, *size = image_shape
-    said = (str(error).splitlines() or [type(error).__name__])[0]
+    said = (user_code.message(error).splitlines() or [type(error).__name__])[0]
     message = f"the network cannot take images of shape {image_shape}: {said}"
     if channels != 3 and _takes(shadow, (3, *size)):
         hint = f"the data have {plural(channels, 'channel')}, the network takes 3: let it take `in_channels`"

@@ -1,5 +1,6 @@
 """Mistakes in the user's own code are named with their file and line, and with a remedy that is true in the case."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -110,3 +111,22 @@ def test_the_line_of_installed_code_is_named_if_it_is_the_users_function():
     assert "line" not in user_code.placed(error)
     file = user_code.file_of(Path.joinpath)
     assert f"({file}, line " in user_code.placed(error, [file])
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+def test_an_exception_whose_text_cannot_be_read_is_named():
+    told = "Silent: (its message cannot be read: its __str__ raised ValueError)"
+    assert user_code.named(Silent()) == told
+    said = r"mine:net failed with Silent: .*ValueError\) \(.*test_user_code.py, line \d+\)"
+    with pytest.raises(UserError, match=said), user_code.blamed("mine:net", key="model.backbone"):
+        raise Silent
+
+
+def test_an_exception_that_passed_no_line_of_the_users_is_not_blamed_on_it():
+    ours = "with blamed('mine:net', key='model.backbone'): math.sqrt(-1)"
+    with pytest.raises(ValueError, match="math domain"):
+        exec(ours, {"blamed": user_code.blamed, "math": math})

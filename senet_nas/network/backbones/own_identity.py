@@ -12,10 +12,14 @@ _KEPT = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """``shapes``: of the state dict by name. ``outputs``: numbers that follow from weights, layers and seed."""
+    """``shapes``: of the state dict by name. ``outputs``: numbers that follow from weights, layers and seed.
+
+    ``trainable``: the names of the parameters that get a gradient.
+    """
 
     shapes: Mapping[str, tuple[int, ...]]
     outputs: tuple[float, ...]
+    trainable: tuple[str, ...]
 
 
 def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
@@ -29,7 +33,18 @@ def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
         trained = network.train()(x)
         evaluated = network.eval()(x)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    return Measured(shapes, (*_numbers(trained), *_numbers(evaluated)))
+    return Measured(shapes, (*_numbers(trained), *_numbers(evaluated)), _trainable(network, x))
+
+
+def _trainable(network: nn.Module, x: Tensor) -> tuple[str, ...]:
+    """The parameters that a training changes: neither frozen nor cut off from the output, as by ``detach``."""
+    network.train().zero_grad(set_to_none=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        logits_NK = network(x)
+    if logits_NK.requires_grad:
+        torch.autograd.backward(logits_NK.sum())
+    return tuple(sorted(name for name, value in network.named_parameters() if value.grad is not None))
 
 
 def _numbers(logits_NK: Tensor) -> list[float]:

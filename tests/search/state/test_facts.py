@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from search.state.code_fact import CodeFact
 from search.state.facts import (
-    CodeFact,
     Completion,
     ConfirmationFact,
     DataFact,
