@@ -33,6 +33,8 @@ BLOCKS_APART = 8
 DRAWS = 4000
 # The second pass leaves out settings with less weight than this in the first.
 HOPELESS = 1e-4
+# The median of a block with fewer trainings (a pair of the confirmation) says nothing about its level.
+SMALL_BLOCK = 4
 # Up to this many robust standard deviations from its expectation a training has full weight.
 FULL_WEIGHT = 3.0
 
@@ -99,15 +101,17 @@ class _Model:
         own = (np.array(self._numbers) != 0).astype(float)
         found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
         solutions = solve(found, settings, np.stack([self._scale(s) for s in settings]), self._sigmas)
-        log = np.array([s.log_evidence + np.log(s.setting.prior) for s in solutions])
+        # Levels have a flat prior in points, whatever sigma is: each takes a degree of freedom from sigma.
+        levels = len(self._blocks) * np.log(self._sigmas)
+        log = np.array([s.log_evidence + levels + np.log(s.setting.prior) for s in solutions])
         weights = np.exp(log - log.max())
         return _Average(solutions, found, weights / weights.sum())
 
     def residual_from_blocks(self) -> Array:
-        """Distances from the median of the block, which a collapsed training cannot move."""
+        """Distances from the median of the block, which a collapsed training cannot move; nan in a small block."""
         centre = np.array([np.median(self._y[self._block == b]) for b in range(len(self._blocks))])
-        residual: Array = self._y - centre[self._block]
-        return residual
+        is_small = np.bincount(self._block) < SMALL_BLOCK
+        return np.where(is_small[self._block], np.nan, self._y - centre[self._block])
 
     def residual(self, average: _Average) -> Array:
         """Distances from the posterior mean."""
@@ -120,13 +124,17 @@ class _Model:
         return self._y - expected
 
     def weights_from(self, residual: Array) -> Array:
-        """1 up to FULL_WEIGHT robust standard deviations; beyond, it falls with the square of the distance."""
+        """1 up to FULL_WEIGHT robust standard deviations; beyond, it falls with the square of the distance.
+
+        1 also where the distance is nan.
+        """
         distance = np.abs(residual)
-        scale = 1.4826 * float(np.median(distance))
+        is_known = np.isfinite(distance)
+        scale = 1.4826 * float(np.median(distance[is_known])) if is_known.any() else 0.0
         if scale < 1e-9:
             return np.ones(len(residual))
         weights: Array = np.minimum(1.0, (FULL_WEIGHT * scale / np.maximum(distance, 1e-12)) ** 2)
-        return weights
+        return np.where(is_known, weights, 1.0)
 
     def posterior(self, average: _Average, draws: int, seed: int) -> Posterior:
         """Draws from the average: each setting gives draws in proportion to its weight, in random order."""

@@ -190,6 +190,7 @@ def test_settings_count_by_prior_and_evidence():
             for s in grid.settings
         ]
     )
+    log = log + np.log(np.array(grid.sigmas))  # the level of the block has a flat prior in points
     weights = np.exp(log - log.max())
     weights /= weights.sum()
     ratios = np.array([s.tau_ratio for s in grid.settings])
@@ -212,3 +213,21 @@ def test_draws_are_those_of_seed_zero_unless_another_is_given():
     observed = some(1)
     assert np.array_equal(fit(observed, draws=50).gains, fit(observed, draws=50, seed=0).gains)
     assert not np.array_equal(fit(observed, draws=50).gains, fit(observed, draws=50, seed=1).gains)
+
+
+def test_each_level_of_a_block_takes_a_degree_of_freedom_from_sigma():
+    """Thirty pairs in blocks of their own: half of their variance is that of the levels, which says nothing."""
+    rng = np.random.default_rng(0)
+    pairs = [(block, a, 90 + rng.normal(0, 0.3)) for block in range(30) for a in (0, 1)]
+    found = fit([Observation(a, block, y) for block, a, y in pairs])
+    gaps = np.array([one[2] - other[2] for one, other in zip(pairs[1::2], pairs[::2], strict=True)])
+    assert found.sigma == pytest.approx(gaps.std(ddof=1) / np.sqrt(2), rel=0.05)
+
+
+def test_a_large_gain_in_pairs_is_no_outlier():
+    """In a block of two, the median lies between them, however small the noise is."""
+    rng = np.random.default_rng(0)
+    seen = [Observation(0, 0, 90 + rng.normal(0, 0.1)) for _ in range(12)]
+    seen += [Observation(a, block, 90 + 3 * a + rng.normal(0, 0.1)) for block in range(1, 5) for a in (0, 1)]
+    found = fit(seen)
+    assert found.interval(1, 0.9)[0] == pytest.approx(3.0, abs=0.15)
