@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def describe() -> dict[str, Any]:
-    packages = ("torch", "torchvision", "ray", "optuna", "mlflow", "click", "pydantic")
+    packages = ("torch", "torchvision", "ray", "optuna", "mlflow", "click", "pydantic", "numpy", "scipy")
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "cpu": hardware.processor(),

@@ -3,26 +3,18 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from search.model.observations import Observation
-from search.results import confirmation
+from search.results import earlier_rounds
 
-
-@given(st.integers(4, 3000))
-def test_sizes_fit_into_a_quarter_and_plain_gets_most(budget):
-    sizes = confirmation.sizes(budget)
-    assert sizes.total <= budget // 4
-    if sizes.finalists:
-        assert 3 <= sizes.each <= sizes.plain
-        assert 1 <= sizes.blocks <= max(1, budget // 4 // 8)
-
-
-def test_small_budgets_prove_nothing_and_say_so():
-    assert confirmation.sizes(23).total == 0
-    assert confirmation.sizes(24) == confirmation.Sizes(finalists=1, each=3, plain=3, blocks=1)
+# What was planned with a budget of so many trainings.
+PLANNED = {
+    24: earlier_rounds.Sizes(1, 3, 3, 1),
+    64: earlier_rounds.Sizes(3, 3, 6, 2),
+    128: earlier_rounds.Sizes(3, 6, 11, 4),
+    1000: earlier_rounds.Sizes(3, 52, 91, 31),
+}
 
 
 def fresh(rng, gains, sigma, each=4, plain=6, blocks=2):
@@ -37,30 +29,30 @@ def test_without_any_effect_proofs_are_rare():
     """One-sided at 0.05 over the whole run: about 1 run in 20 at the most, here counted over 400 runs."""
     rng = random.Random(0)
     false = sum(
-        any(c.proven for c in confirmation.compare([fresh(rng, [0, 0, 0, 0], 0.3)], 0.0).values()) for _ in range(400)
+        any(c.proven for c in earlier_rounds.compare([fresh(rng, [0, 0, 0, 0], 0.3)], 0.0).values()) for _ in range(400)
     )
     assert false <= 32  # 5 % of 400 is 20; 32 is exceeded in fewer than 1 of 200 such counts
 
 
 def test_a_large_gain_is_proven_and_a_gain_below_the_smallest_worthwhile_is_not():
     rng = random.Random(1)
-    found = confirmation.compare([fresh(rng, [0, 2.0, 0.0], 0.2)], 0.05)
+    found = earlier_rounds.compare([fresh(rng, [0, 2.0, 0.0], 0.2)], 0.05)
     assert found[1].proven
     assert found[1].gain == pytest.approx(2.0, abs=0.4)
     assert not found[2].proven
-    assert not confirmation.compare([fresh(rng, [0, 2.0], 0.2)], 3.0)[1].proven
+    assert not earlier_rounds.compare([fresh(rng, [0, 2.0], 0.2)], 3.0)[1].proven
 
 
 def test_without_spread_nothing_is_proven():
     same = [Observation(0, 0, 95.0)] * 3 + [Observation(1, 0, 96.0)] * 3
-    assert not confirmation.compare([same], 0.05)[1].proven
+    assert not earlier_rounds.compare([same], 0.05)[1].proven
 
 
 def test_all_rounds_of_a_run_together_keep_to_the_level():
-    assert sum(confirmation.level_of_round(number) for number in range(50)) <= confirmation.LEVEL
+    assert sum(earlier_rounds.level_of_round(number) for number in range(50)) <= earlier_rounds.LEVEL
     rng = random.Random(3)
     looks = [[fresh(rng, [0, 0, 0], 0.3, each=3, plain=5, blocks=1) for _ in range(6)] for _ in range(400)]
-    false = sum(any(c.proven for c in confirmation.compare(rounds, 0.0).values()) for rounds in looks)
+    false = sum(any(c.proven for c in earlier_rounds.compare(rounds, 0.0).values()) for rounds in looks)
     assert false <= 32
 
 
@@ -68,14 +60,14 @@ def test_what_was_proven_stays_proven_when_the_run_is_extended():
     rng = random.Random(1)
     first = fresh(rng, [0, 2.0], 0.2)
     later = fresh(rng, [0, 0.1], 0.2)
-    assert confirmation.compare([first], 0.05)[1].proven
-    assert confirmation.compare([first, later], 0.05)[1].proven
+    assert earlier_rounds.compare([first], 0.05)[1].proven
+    assert earlier_rounds.compare([first, later], 0.05)[1].proven
 
 
 def test_a_finalist_of_which_a_fresh_training_failed_is_not_proven():
     rng = random.Random(1)
     survivors = fresh(rng, [0, 2.0], 0.2)
-    assert not confirmation.compare([survivors], 0.05, unstable={1})[1].proven
+    assert not earlier_rounds.compare([survivors], 0.05, unstable={1})[1].proven
 
 
 @pytest.mark.parametrize(
@@ -89,53 +81,37 @@ def test_a_finalist_of_which_a_fresh_training_failed_is_not_proven():
     ],
 )
 def test_holm(p_values, rejected):
-    assert confirmation.holm(p_values) == rejected
+    assert earlier_rounds.holm(p_values) == rejected
 
 
 def test_without_plain_there_is_nothing_to_compare():
-    assert confirmation.compare([[Observation(1, 0, 95.0)]], 0.05) == {}
+    assert earlier_rounds.compare([[Observation(1, 0, 95.0)]], 0.05) == {}
 
 
 def test_the_smallest_provable_gain_falls_with_more_trainings():
-    few, many = confirmation.sizes(24), confirmation.sizes(240)
-    assert confirmation.smallest_provable(0.3, few, 0.05) > confirmation.smallest_provable(0.3, many, 0.05) > 0.05
-    assert confirmation.smallest_provable(0.3, confirmation.sizes(4), 0.05) == float("inf")
-    assert confirmation.smallest_provable(0.3, many, 0.05, 1) > confirmation.smallest_provable(0.3, many, 0.05, 0)
+    few, many = PLANNED[24], PLANNED[1000]
+    assert earlier_rounds.smallest_provable(0.3, few, 0.05) > earlier_rounds.smallest_provable(0.3, many, 0.05) > 0.05
+    assert earlier_rounds.smallest_provable(0.3, earlier_rounds.Sizes(0, 0, 0, 0), 0.05) == float("inf")
+    assert earlier_rounds.smallest_provable(0.3, many, 0.05, 1) > earlier_rounds.smallest_provable(0.3, many, 0.05, 0)
 
 
 @pytest.mark.parametrize("budget", [24, 64, 128])
 def test_the_smallest_provable_gain_is_proven_four_times_in_five(budget):
     """Of one finalist that gains as much beside others that gain nothing, over 300 confirmations."""
-    plan, rng = confirmation.sizes(budget), random.Random(budget)
-    gain = confirmation.smallest_provable(0.3, plan, 0.05)
+    plan, rng = PLANNED[budget], random.Random(budget)
+    gain = earlier_rounds.smallest_provable(0.3, plan, 0.05)
     gains = [0.0, gain, *[0.0] * (plan.finalists - 1)]
     seen = (fresh(rng, gains, 0.3, plan.each, plan.plain, plan.blocks) for _ in range(300))
-    assert 0.7 < sum(confirmation.compare([found], 0.05)[1].proven for found in seen) / 300 < 0.9
+    assert 0.7 < sum(earlier_rounds.compare([found], 0.05)[1].proven for found in seen) / 300 < 0.9
 
 
 # -- numbers that were computed another way ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("budget", "sizes"),
-    [
-        (23, (0, 0, 0, 0)),
-        (24, (1, 3, 3, 1)),
-        (31, (1, 3, 3, 1)),
-        (44, (2, 3, 5, 1)),
-        (64, (3, 3, 6, 2)),
-        (128, (3, 6, 11, 4)),
-        (1000, (3, 52, 91, 31)),
-    ],
-)
-def test_sizes_of_budgets_that_people_have(budget, sizes):
-    found = confirmation.sizes(budget)
-    assert (found.finalists, found.each, found.plain, found.blocks) == sizes
-    assert found.total == sizes[0] * sizes[1] + sizes[2]
-
-
 def test_rounds_spend_a_third_of_what_is_left_of_five_percent():
-    assert [confirmation.level_of_round(n) for n in range(3)] == pytest.approx([0.05 / 3, 0.05 * 2 / 9, 0.05 * 4 / 27])
+    assert [earlier_rounds.level_of_round(n) for n in range(3)] == pytest.approx(
+        [0.05 / 3, 0.05 * 2 / 9, 0.05 * 4 / 27]
+    )
 
 
 def test_in_one_block_it_is_students_t_test():
@@ -143,7 +119,7 @@ def test_in_one_block_it_is_students_t_test():
     plain = [95 + rng.gauss(0, 0.3) for _ in range(7)]
     finalist = [95.4 + rng.gauss(0, 0.3) for _ in range(4)]
     seen = [Observation(0, 5, y) for y in plain] + [Observation(3, 5, y) for y in finalist]
-    (found,) = confirmation.compare([seen], 0.05).values()
+    (found,) = earlier_rounds.compare([seen], 0.05).values()
     expected = stats.ttest_ind([y - 0.05 for y in finalist], plain, alternative="greater")
     assert found.p_value == pytest.approx(expected.pvalue)
     assert found.gain == pytest.approx(sum(finalist) / 4 - sum(plain) / 7)
@@ -155,7 +131,7 @@ def test_over_blocks_the_level_of_each_is_taken_out():
     rng = np.random.default_rng(2)
     y = 90 + np.array([0.0, 4.0])[:, None, None] + np.array([0.0, 0.5])[None, :, None] + rng.normal(0, 0.2, (2, 2, 3))
     seen = [Observation(a, b, float(y[b, a, r])) for b in range(2) for a in range(2) for r in range(3)]
-    (found,) = confirmation.compare([seen], 0.1).values()
+    (found,) = earlier_rounds.compare([seen], 0.1).values()
     of_block, of_architecture = y.mean(axis=(1, 2), keepdims=True), y.mean(axis=(0, 2), keepdims=True)
     residual = y - of_block - of_architecture + y.mean()
     freedom = 12 - 3
@@ -167,8 +143,8 @@ def test_over_blocks_the_level_of_each_is_taken_out():
 
 def test_one_training_more_than_parameters_is_enough_for_a_test():
     two = [Observation(0, 0, 90.0), Observation(1, 0, 92.0)]
-    assert confirmation.compare([two], 0.0)[1].p_value == 1.0
-    (found,) = confirmation.compare([[*two, Observation(0, 0, 90.1)]], 0.0).values()
+    assert earlier_rounds.compare([two], 0.0)[1].p_value == 1.0
+    (found,) = earlier_rounds.compare([[*two, Observation(0, 0, 90.1)]], 0.0).values()
     assert found.p_value == pytest.approx(float(stats.ttest_ind([92.0], [90.0, 90.1], alternative="greater").pvalue))
 
 
@@ -176,53 +152,32 @@ def test_the_smallest_provable_gain_is_what_the_test_asks_for_and_four_in_five_r
     t = stats.t
     spread = 0.3 * math.sqrt(1 / 5 + 1 / 3)
     quantiles = t.isf(0.05 / 3 / 2, 11 - 1 - 2) + t.ppf(0.8, 11 - 1 - 2)
-    assert confirmation.smallest_provable(0.3, confirmation.Sizes(2, 3, 5, 1), 0.05) == pytest.approx(
+    assert earlier_rounds.smallest_provable(0.3, earlier_rounds.Sizes(2, 3, 5, 1), 0.05) == pytest.approx(
         0.05 + quantiles * spread
     )
     quantiles = t.isf(0.05 * 2 / 9 / 2, 11 - 2 - 2) + t.ppf(0.8, 11 - 2 - 2)
-    second = confirmation.smallest_provable(0.3, confirmation.Sizes(2, 3, 5, 2), 0.05, 1)
+    second = earlier_rounds.smallest_provable(0.3, earlier_rounds.Sizes(2, 3, 5, 2), 0.05, 1)
     assert second == pytest.approx(0.05 + quantiles * spread)
-    assert confirmation.smallest_provable(0.3, confirmation.Sizes(1, 1, 1, 1), 0.05) == math.inf
-    assert math.isfinite(confirmation.smallest_provable(0.3, confirmation.Sizes(1, 1, 2, 1), 0.05))
-
-
-@pytest.mark.parametrize("gain", [2.0, 0.5, 0.2])
-def test_the_budget_for_a_gain_is_the_first_whose_confirmation_proves_it(gain):
-    budgets = [24]
-    while budgets[-1] < 50_000:
-        budgets.append(math.ceil(budgets[-1] * 1.1))
-    enough = [b for b in budgets if confirmation.smallest_provable(0.3, confirmation.sizes(b), 0.05) <= gain]
-    assert confirmation.budget_for(gain, 0.3, 0.05) == enough[0]
-
-
-def test_a_gain_exactly_as_large_as_the_smallest_provable_needs_no_larger_budget():
-    gain = confirmation.smallest_provable(0.3, confirmation.sizes(24), 0.05)
-    assert confirmation.budget_for(gain, 0.3, 0.05) == 24
-    assert confirmation.budget_for(gain - 1e-9, 0.3, 0.05) > 24
-
-
-def test_what_no_hundred_thousand_trainings_prove_has_no_budget():
-    assert confirmation.budget_for(0.05, 0.3, 0.05) is None
-    gain = confirmation.smallest_provable(0.3, confirmation.sizes(90_000), 0.05)
-    assert 80_000 < confirmation.budget_for(gain, 0.3, 0.05) <= 99_000
+    assert earlier_rounds.smallest_provable(0.3, earlier_rounds.Sizes(1, 1, 1, 1), 0.05) == math.inf
+    assert math.isfinite(earlier_rounds.smallest_provable(0.3, earlier_rounds.Sizes(1, 1, 2, 1), 0.05))
 
 
 def test_a_later_round_replaces_what_was_not_proven_and_leaves_what_was():
     rng = random.Random(1)
     small, large = fresh(rng, [0, 0.1, 2.0], 0.2), fresh(rng, [0, 2.0, 0.1], 0.2)
-    both = confirmation.compare([small, large], 0.05)
-    assert both[1] == confirmation.compare([[], large], 0.05)[1]
-    assert both[2] == confirmation.compare([small], 0.05)[2]
+    both = earlier_rounds.compare([small, large], 0.05)
+    assert both[1] == earlier_rounds.compare([[], large], 0.05)[1]
+    assert both[2] == earlier_rounds.compare([small], 0.05)[2]
     assert both[1].proven
     assert both[2].proven
 
 
 def test_a_finalist_that_failed_takes_the_worst_p_value():
-    found = confirmation.compare([fresh(random.Random(1), [0, 2.0, 2.0], 0.2)], 0.05, unstable={1})
+    found = earlier_rounds.compare([fresh(random.Random(1), [0, 2.0, 2.0], 0.2)], 0.05, unstable={1})
     assert (found[1].p_value, found[1].proven, found[2].proven) == (1.0, False, True)
 
 
 def test_holm_rejects_at_exactly_its_levels():
-    assert confirmation.holm({"a": 0.025, "b": 0.05}, 0.05) == {"a", "b"}
-    assert confirmation.holm({"a": 0.026, "b": 0.05}, 0.05) == set()
-    assert confirmation.holm({"a": 0.01}, 0.005) == set()
+    assert earlier_rounds.holm({"a": 0.025, "b": 0.05}, 0.05) == {"a", "b"}
+    assert earlier_rounds.holm({"a": 0.026, "b": 0.05}, 0.05) == set()
+    assert earlier_rounds.holm({"a": 0.01}, 0.005) == set()

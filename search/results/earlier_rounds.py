@@ -1,11 +1,10 @@
-"""Proof: finalists are frozen, trained again beside plain with fresh seeds, and tested on these trainings alone.
+"""Rounds: how earlier versions confirmed. Their runs keep what they proved, and a round under way ends as planned.
 
-A gain is *proven* if a one-sided t-test of ``gain > min_gain`` on the fresh trainings is significant after Holm's
-correction over the finalists (Holm 1979); the test removes the level of each block. Every other gain is at most
-*likely*. The sizes are fixed before the first fresh training, so nobody can train until a test is significant.
+Finalists were frozen and trained again beside plain with fresh seeds. A gain is *proven* if a one-sided t-test of
+``gain > min_gain`` on the fresh trainings is significant after Holm's correction over the finalists (Holm 1979); the
+test removes the level of each block. All sizes were fixed before the first fresh training.
 """
 
-import functools
 import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
@@ -14,31 +13,12 @@ from typing import TypeVar
 import numpy as np
 
 from search.model.observations import Observation
-from search.state.facts import Sizes
+from search.state.confirmation_facts import Sizes
 
 LEVEL = 0.05
 POWER = 0.8
-MAX_FINALISTS = 3
 
 Name = TypeVar("Name")
-
-
-@functools.cache
-def sizes(budget: int) -> Sizes:
-    """The last quarter of the budget. Plain is in every comparison, so it gets sqrt(K) times as many trainings as each
-    of K finalists (Dunnett 1955); at least three of each, or nothing can be proven and all goes into the search."""
-    allowed = budget // 4
-    for finalists in range(MAX_FINALISTS, 0, -1):
-        each = allowed
-        while each and finalists * each + _plain(finalists, each) > allowed:
-            each -= 1
-        if each >= 3:
-            return Sizes(finalists, each, _plain(finalists, each), max(1, allowed // 8))
-    return Sizes(0, 0, 0, 0)
-
-
-def _plain(finalists: int, each: int) -> int:
-    return math.ceil(math.sqrt(finalists) * each)
 
 
 @dataclass(frozen=True)
@@ -114,16 +94,6 @@ def smallest_provable(sigma: float, plan: Sizes, min_gain: float, number: int = 
         return math.inf
     quantiles = stats.t.isf(level_of_round(number) / plan.finalists, freedom) + stats.t.ppf(POWER, freedom)
     return min_gain + float(quantiles) * sigma * math.sqrt(1 / plan.plain + 1 / plan.each)
-
-
-def budget_for(gain: float, sigma: float, min_gain: float) -> int | None:
-    """The smallest budget, to within 10 %, whose confirmation usually proves ``gain`` points; None above 100,000."""
-    budget = 24
-    while smallest_provable(sigma, sizes(budget), min_gain) > gain:
-        budget = math.ceil(budget * 1.1)
-        if budget > 100_000:
-            return None
-    return budget
 
 
 def _least_squares(fresh: Sequence[Observation], finalists: Sequence[int]) -> tuple[list[float], list[float], int]:
