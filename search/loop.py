@@ -9,13 +9,12 @@ In this order, the search can be resumed from the ledger alone, wherever it was 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from search.planning.early_stopping import EarlyStopping, SuccessiveHalving
 from search.planning.failure_limits import CircuitBreaker, Retries
 from search.planning.optuna_study import Proposer
-from search.planning.planner import Planner
+from search.planning.planner import Budget, Planner
 from search.planning.priced_space import PricedSpace
 from search.planning.time_budget import Patience, TimeBudget
 from search.results.result import Rules
@@ -27,14 +26,6 @@ from spaces.failpoints import failpoint
 
 # Finds the result that a worker left for a training and that was not committed; None if there is none.
 Adopt = Callable[[str], Outcome | None]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The number of ``trainings`` that finish, and the ``seconds`` after which none begins; None is no limit."""
-
-    trainings: int
-    seconds: float | None = None
 
 
 class Listener(Protocol):
@@ -67,9 +58,9 @@ class Loop:
         self._ledger = ledger
         self._proposer = proposer
         self._listeners = list(listeners)
-        self._planner = Planner(ledger, space, proposer, budget=budget.trainings, rules=rules)
+        self._planner = Planner(ledger, space, proposer, budget=budget, rules=rules)
         spent_before = ledger.facts.seconds or 0.0
-        self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock)
+        self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock, search_share=1 - budget.confirm)
         self._patience = Patience(patience)
         self._early_stopping = EarlyStopping(early_stopping, rules.objectives)
         self._retries = Retries()
@@ -154,6 +145,11 @@ class Loop:
         """Starts no further training."""
         self._is_stopping = True
 
+    def conclude(self) -> None:
+        """Looks at what a confirmation has so far, if the time of the run is over, and notes the answer."""
+        if self._time.is_over:
+            self._planner.conclude()
+
     def close(self, adopt: Adopt = nothing_left) -> None:
         """Ends the session: running trainings wait for the next one, unless ``adopt`` finds their result."""
         for _, training in sorted(self._ledger.counts.running.items()):
@@ -188,8 +184,8 @@ class Loop:
         """Whether nothing is left to do. If the time is over, trainings that never began may be left waiting."""
         if self._time.is_over:
             return not self.is_running and self._next_waiting() is None
-        is_confirmed = self._planner.is_confirmed(search_is_over=self._time.search_is_over)
-        return is_confirmed and not self._ledger.counts.is_open
+        is_settled = self._planner.is_settled(search_is_over=self._time.search_is_over)
+        return is_settled and not self._ledger.counts.is_open
 
     # -- inside -----------------------------------------------------------------------------------------------
 
@@ -212,7 +208,7 @@ class Loop:
             architecture=entry.key,
             seed=training.seed,
             params=entry.price.get("params"),
-            keep_weights=training.role == "confirm",
+            keep_weights=training.role == "confirm" or training.architecture == 0,
             patience=self.patience,
         )
 

@@ -10,6 +10,7 @@ from benchmarks.peers.sampler import HERE, PEERS, Process, install
 from search.bench.problems import named
 from search.bench.searches import search
 from search.planning.optuna_study import SAMPLERS
+from search.planning.planner import Budget
 from search.planning.sampler_context import SamplerContext
 
 
@@ -24,7 +25,7 @@ def installed(tmp_path):
 
 def test_a_peer_takes_the_place_of_the_sampler_and_is_the_same_with_the_same_seed(installed):
     problem = named("synthetic:113:1")(0)
-    one, again, other = (search(problem, "uniform", 20, seed) for seed in (1, 1, 2))
+    one, again, other = (search(problem, "uniform", [Budget(20)], seed) for seed in (1, 1, 2))
     assert len(one.observations) == 20
     assert [(o.architecture, o.accuracy) for o in one.observations] == [
         (o.architecture, o.accuracy) for o in again.observations

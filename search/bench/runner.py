@@ -1,6 +1,7 @@
 """Many searches of each sampler on one benchmark problem, summed up: what ``senet-search bench`` prints."""
 
 import functools
+import itertools
 import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +14,8 @@ from search.bench.estimators import REPORTS
 from search.bench.problems import Problem
 from search.bench.score import Offer, Tally
 from search.bench.searches import Searched, search, searchers
+from search.planning.planner import Budget
+from search.results.answer import NO, Answer
 from senet_nas.costs.measures import USUAL
 from spaces import Architecture
 from spaces.errors import UserError, unknown
@@ -21,9 +24,22 @@ OWN = "search"  # the product's own report, beside those of REPORTS
 
 
 @dataclass(frozen=True)
+class Spending:
+    """How a search uses its budget: whether it stops when it is answered, and by what it is extended in turn."""
+
+    stops_when_answered: bool = False
+    extensions: tuple[int, ...] = ()
+
+    def budgets(self, trainings: int) -> list[Budget]:
+        totals = itertools.accumulate((trainings, *self.extensions))
+        return [Budget(total, stops_when_answered=self.stops_when_answered) for total in totals]
+
+
+@dataclass(frozen=True)
 class Trial:
     """One search over one problem. ``points``: true gain from following the front, by way of reporting; ``best``: the
-    oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, nan if it says none."""
+    oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, nan if it says none.
+    ``used`` trainings were finished; ``largest`` is the largest true gain of the space."""
 
     number: int
     sampler: str
@@ -33,6 +49,9 @@ class Trial:
     predicted: float
     honesty: score.Honesty
     seconds_per_training: float
+    used: int
+    answer: Answer
+    largest: float
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,9 @@ class Cell:
 
     ``versus`` compares with the first sampler on the same problems: difference and interval. ``power`` is the share of
     finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
-    the S that the searches themselves expected.
+    the S that the searches themselves expected. ``used`` is the mean number of trainings. ``said_no`` searches ended
+    with "likely not worth it", ``said_no_wrongly`` of them where a placement gains enough; ``p_no`` is the mean of the
+    probability that they gave.
     """
 
     sampler: str
@@ -59,6 +80,10 @@ class Cell:
     power: float
     predicted: float
     seconds_per_training: float
+    used: float
+    said_no: int
+    said_no_wrongly: int
+    p_no: float
 
 
 @dataclass(frozen=True)
@@ -81,17 +106,24 @@ class Bench:
         head = (
             f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} "
             f"{'predicted':>9} {'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} "
-            f"{'ms/training':>11}"
+            f"{'said no':>7} {'wrongly':>7} {'used':>6} {'ms/training':>11}"
         )
         reports = [f"by report: {_reports(cell)}" for cell in self.cells]
         return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
 
 
 def bench(
-    table: str, samplers: Sequence[str], trainings: Sequence[int], searches: int, jobs: int, first: int = 0
+    table: str,
+    samplers: Sequence[str],
+    trainings: Sequence[int],
+    searches: int,
+    jobs: int,
+    first: int = 0,
+    spending: Spending | None = None,
 ) -> Bench:
     """Runs ``searches`` searches of each sampler with each budget, on the problems from number ``first`` on.
 
+    They use the whole budget, unless ``spending`` says otherwise.
     What was chosen by looking at some problems can so be judged on others. Raises UserError for an unknown name.
     """
     for sampler in samplers:
@@ -102,13 +134,13 @@ def bench(
     problems.named(table)(first)  # what is wrong with it is an error now, not in a worker
     numbers = range(first, first + searches)
     work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
-    found = list(_run(table, work, jobs))
+    found = list(_run(table, work, jobs, spending or Spending()))
     cells = [_cell(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
     return Bench(table, "S" if _oracle_is_known(found) else "points", first, tuple(cells))
 
 
-def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterator[Trial]:
-    one = functools.partial(_trial, table)
+def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int, spending: Spending) -> Iterator[Trial]:
+    one = functools.partial(_trial, table, spending)
     if jobs == 1:
         yield from map(one, work)
         return
@@ -116,10 +148,10 @@ def _run(table: str, work: Sequence[tuple[int, str, int]], jobs: int) -> Iterato
         yield from pool.map(one, work, chunksize=4)
 
 
-def _trial(table: str, item: tuple[int, str, int]) -> Trial:
+def _trial(table: str, spending: Spending, item: tuple[int, str, int]) -> Trial:
     number, sampler, trainings = item
     problem = _problem(table, number)
-    found = search(problem, sampler, trainings, number)
+    found = search(problem, sampler, spending.budgets(trainings), number)
     offers, most = _oracle(table, number)
     best = math.nan if problem.known is None else score.points(offers, most)
     reported = {OWN: _own(found, problem), **{name: _read(found, problem, name) for name in REPORTS}}
@@ -132,6 +164,9 @@ def _trial(table: str, item: tuple[int, str, int]) -> Trial:
         float(getattr(found.front, "expected_score", math.nan)),
         score.honesty(found.front, problem),
         found.seconds_per_training,
+        found.trainings,
+        found.front.answer,
+        max(problem.truth(member) for member in problem.space),
     )
 
 
@@ -164,6 +199,7 @@ def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> C
     mine = [t for t in found if (t.sampler, t.trainings) == (sampler, trainings)]
     theirs = [t for t in found if (t.sampler, t.trainings) == (first, trainings)]
     tally = _tally(mine)
+    no = [t for t in mine if t.answer.kind == NO]
     counts = {name: sum(asdict(t.honesty)[name] for t in mine) for name in asdict(mine[0].honesty)}
     return Cell(
         sampler,
@@ -181,6 +217,10 @@ def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> C
         _ratio(counts["provable_proven"], counts["provable"]),
         _mean([t.predicted for t in mine]),
         sum(t.seconds_per_training for t in mine) / len(mine),
+        sum(t.used for t in mine) / len(mine),
+        len(no),
+        sum(t.largest >= t.answer.worthwhile for t in no),
+        _mean([t.answer.probability or 0.0 for t in no]),
     )
 
 
@@ -219,7 +259,7 @@ def _line(cell: Cell) -> str:
         f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
         f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} "
         f"{cell.searches_with_false_proof:>11} {cell.searches_with_true_proof:>5} "
-        f"{1000 * cell.seconds_per_training:>11.0f}"
+        f"{cell.said_no:>7} {cell.said_no_wrongly:>7} {cell.used:>6.1f} {1000 * cell.seconds_per_training:>11.0f}"
     )
 
 

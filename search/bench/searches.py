@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.bench.problems import Problem
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS, Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results.compute import compute
 from search.results.evidence import observations
@@ -22,12 +23,16 @@ from spaces import Architecture, UserError
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal."""
+    """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal.
+
+    ``trainings`` is how many it used.
+    """
 
     front: Front
     observations: Sequence[Observation]
     keys: Sequence[str]
     seconds_per_training: float
+    trainings: int
 
 
 # The default sampler with two values that no real search knows: the noise, and the spread of the gains.
@@ -39,35 +44,42 @@ def searchers() -> tuple[str, ...]:
     return (*SAMPLERS, REFERENCE)
 
 
-def search(problem: Problem, sampler: str, trainings: int, seed: int) -> Searched:
-    """A whole search with a budget of ``trainings``, confirmation included; one slot. Raises UserError if
-    there is no reference."""
+def search(problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int) -> Searched:
+    """A whole search, confirmation included, extended to each of the ``budgets`` in turn; one slot.
+
+    Raises UserError if there is no reference.
+    """
     if sampler != REFERENCE:
-        return _search(problem, sampler, trainings, seed)
+        return _search(problem, sampler, budgets, seed)
     if problem.known is None:
         raise UserError("only a synthetic problem has a reference: nobody knows the hyperparameters of a real table")
-    return _search(problem, "knowledge_gradient", trainings, seed, problem.known)
+    return _search(problem, "knowledge_gradient", budgets, seed, problem.known)
 
 
 def _search(
-    problem: Problem, sampler: str, trainings: int, seed: int, grid: HyperparameterGrid | None = None
+    problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int, grid: HyperparameterGrid | None = None
 ) -> Searched:
     ledger = Ledger(":memory:")
-    proposer = Proposer(problem.space, DEFAULT, problem.price, sampler=sampler, seed=seed, budget=trainings, grid=grid)
     rules = Rules(DEFAULT)
-    loop = Loop(
-        ledger,
-        PricedSpace(problem.space, problem.price, problem.seeds),
-        proposer,
-        budget=Budget(trainings),
-        rules=rules,
+    proposer = Proposer(
+        problem.space,
+        DEFAULT,
+        problem.price,
+        sampler=sampler,
+        seed=seed,
+        budget=budgets[0].trainings,
+        grid=grid,
     )
+    space = PricedSpace(problem.space, problem.price, problem.seeds)
     began = time.perf_counter()
-    while (assignment := loop.next()) is not None:
-        loop.finish(assignment.uid, Outcome(_train(problem, assignment)))
+    for budget in budgets:
+        loop = Loop(ledger, space, proposer, budget=budget, rules=rules)
+        while (assignment := loop.next()) is not None:
+            loop.finish(assignment.uid, Outcome(_train(problem, assignment)))
+    trainings = sum(training.state == "finished" for training in ledger.trainings)
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
-    return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds)
+    return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds, trainings)
 
 
 def _train(problem: Problem, assignment: Assignment) -> dict[str, Any]:

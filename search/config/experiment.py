@@ -72,6 +72,17 @@ class SearchSpec:
         examples=[3],
     )
     level: float = option(0.9, "probability that an interval contains the true gain", gt=0.5, lt=1)
+    worthwhile: float = option(
+        0.2, "gain over plain in points of accuracy below which you would not want SE", gt=0, le=100
+    )
+    confirm: Literal["auto"] | Annotated[float, Field(ge=0.25, le=0.6)] = option(
+        "auto", "share of the trainings, or of the time, that the confirmation may take; auto: half"
+    )
+    stop: Literal["answered", "budget"] = option(
+        "answered",
+        "when to stop: answered (after a proof, or when no gain is worthwhile with a probability of 0.99), or budget "
+        "(only when it is used)",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,18 @@ COLUMN = 34
 WIDTH = 120
 
 # What may change between two sessions of a run, because it changes neither a training nor what a proof needs.
-OPEN = ("name", "budget", "resources", "tracking", "search.tolerance", "search.level", "data.streaming")
+OPEN = (
+    "name",
+    "budget",
+    "resources",
+    "tracking",
+    "search.tolerance",
+    "search.level",
+    "search.worthwhile",
+    "search.confirm",
+    "search.stop",
+    "data.streaming",
+)
 
 
 def to_yaml(experiment: Experiment) -> str:

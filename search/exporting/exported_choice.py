@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search.config import Experiment
-from search.results import confirmation
+from search.results.paired_test import SMALLEST_BUDGET
 from search.results.result import Point
 from search.setup.opened_run import OpenedRun
 from search.state import result_files, run_folder
@@ -51,8 +51,7 @@ def median_training(point: Point, run: OpenedRun) -> Training:
     names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
     others = f"there are those of {names}" if kept else "none of them has finished"
     raise UserError(
-        f"{point.id} has no weights: only the confirmation's fresh trainings, of finalists and of plain, keep theirs; "
-        + others,
+        f"{point.id} has no weights: only plain, and what the confirmation trained again, keep theirs; " + others,
         hint="take one of those" if kept else _way_to_confirmation(run),
         code=NOTHING_USABLE,
     )
@@ -64,8 +63,8 @@ def _has_weights(training: Training, run: OpenedRun) -> bool:
 
 def _way_to_confirmation(run: OpenedRun) -> str:
     """What to type so that a run gets a confirmation: continue it to its end, or extend it."""
-    is_small = not confirmation.sizes(run.experiment.budget.trainings).total
-    more = ["--trainings +24"] if is_small or run.is_complete else []
+    is_small = run.experiment.budget.trainings < SMALLEST_BUDGET
+    more = [f"--trainings +{SMALLEST_BUDGET}"] if is_small or run.is_complete else []
     what = "extend the run" if run.is_complete else "the run was stopped: go on"
     hint = f"{what} with `{run_folder.command(run.folder, run.experiment.name, *more)}`"
-    return f"{hint}; a confirmation takes a budget of 24 trainings" if is_small else hint
+    return f"{hint}; a confirmation takes a budget of {SMALLEST_BUDGET} trainings" if is_small else hint

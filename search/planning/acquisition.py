@@ -2,6 +2,7 @@
 
 The value of a report is what following it earns: at an overhead budget drawn uniformly, the member with the largest
 estimated gain that fits, or plain. This value is non-linear but cheap to compute: a running maximum over overheads.
+While a confirmation is ahead, the value is the largest estimated gain instead, since that is what can be proven.
 
 The knowledge gradient of a training is the expected rise of that value (Frazier, Powell and Dayanik, INFORMS J.
 Computing 21, 2009). One noisy training often changes nothing, so batches of equal trainings are evaluated too, by
@@ -45,6 +46,7 @@ class AcquisitionInputs:
 
     ``costs``: (architectures, overheads), percent over plain, plain first. ``allowed``: (architectures,), whether each
     may be trained. ``pending``: architecture and block of each running training. ``block``: that of the next training.
+    ``wants_proof``: whether the value is the largest gain, not what following the front earns.
     """
 
     posterior: Posterior
@@ -52,6 +54,7 @@ class AcquisitionInputs:
     allowed: Booleans
     pending: Sequence[tuple[int, int]]
     block: int
+    wants_proof: bool = False
 
 
 def on_front(draws: Array | Singles, costs: Array) -> Array:
@@ -130,13 +133,13 @@ def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rn
     noise = float((inputs.posterior.sigmas**2).mean())
     counts = np.array(REPLICATES)[:, None]
     reach = covariance.T[None] / np.sqrt(variance + noise / counts)[:, :, None]  # (replicates, candidates, rivals)
-    rises = _rise(means[at_rivals], reach, inputs.costs[rivals])
+    rises = _rise(means[at_rivals], reach, inputs.costs[rivals], wants_proof=inputs.wants_proof)
     # More knowledge never lowers the value: a rise below zero is a rounding error.
     best: Array = np.maximum((rises / counts).max(axis=0), 0.0)
     return best
 
 
-def _rise(means: Array, reach: Array, costs: Array) -> Array:
+def _rise(means: Array, reach: Array, costs: Array, *, wants_proof: bool) -> Array:
     """Expected rise of the value: (...,), if ``means`` (rivals,) move by ``reach`` (..., rivals) times a normal."""
     rise = np.zeros(reach.shape[:-1])
     for cost in costs.T:
@@ -144,7 +147,10 @@ def _rise(means: Array, reach: Array, costs: Array) -> Array:
         centre = means[order].astype(np.float32)
         far = reach[..., order].astype(np.float32)
         moved = centre + far[..., None, :] * _NODES.astype(np.float32)[:, None]  # (..., nodes, rivals)
-        rise += expected_gain(moved, cost[order]) @ _WEIGHTS - expected_gain(means, cost)
+        if wants_proof:
+            rise += np.maximum(moved.max(axis=-1), 0.0) @ _WEIGHTS - max(float(means.max()), 0.0)
+        else:
+            rise += expected_gain(moved, cost[order]) @ _WEIGHTS - expected_gain(means, cost)
     return rise
 
 

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 
-from search.results import confirmation
-from search.state.facts import ConfirmationFact, Sizes
+from search.results.paired_test import FEWEST_PAIRS
+from search.state.confirmation_facts import ConfirmationFact, PairPlan
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Role
 
 SEARCH_ROLES: tuple[Role, ...] = ("baseline", "search")
 ROLES: tuple[Role, ...] = (*SEARCH_ROLES, "confirm")
+# The share of the budget that the first confirmation may take, unless `search.confirm` says it (docs/benchmark.md).
+CONFIRM_SHARE = 0.5
 
 
 def trainings_used(ledger: Ledger, *roles: Role) -> int:
@@ -28,29 +30,62 @@ def trainings_used(ledger: Ledger, *roles: Role) -> int:
 class BudgetSplit:
     """Shares of ``budget``, the number of trainings that the run may use, for the search and for its confirmations."""
 
-    def __init__(self, ledger: Ledger, budget: int) -> None:
+    def __init__(self, ledger: Ledger, budget: int, share: float = CONFIRM_SHARE) -> None:
         self._ledger = ledger
+        self._share = share
         self.budget = budget
 
     @property
     def rounds(self) -> Sequence[ConfirmationFact]:
-        """The confirmations that were planned so far; a run that was extended may have several."""
+        """The confirmations that earlier versions planned."""
         return self._ledger.facts.confirmations or ()
 
     @property
+    def plans(self) -> Sequence[PairPlan]:
+        """The confirmations in pairs that were planned so far."""
+        return self._ledger.facts.pair_plans or ()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether a candidate was frozen with this budget: then the search is over, or has what is left.
+
+        A search that the time cut short and that got more time goes on until the next one.
+        """
+        used = self.used()
+        return any(plan.budget >= self.budget and plan.covers >= min(used, self.budget) for plan in self.plans)
+
+    @property
     def confirmed(self) -> int:
-        """The budget at the last confirmation that had finalists; 0 if there was none."""
-        return next((fact.budget for fact in reversed(self.rounds) if fact.finalists), 0)
+        """The budget at the last confirmation that had a candidate; 0 if there was none."""
+        budgets = [fact.budget for fact in self.rounds if fact.finalists]
+        return max([*budgets, *(plan.covers for plan in self.plans if plan.candidates)], default=0)
 
     @property
-    def sizes(self) -> Sizes:
-        """The sizes of the next confirmation: a quarter of what was added since the last. Small extensions add up."""
-        return confirmation.sizes(self.budget - self.confirmed)
+    def pairs(self) -> int:
+        """How many pairs the first confirmation with this budget has: a share of what was added since the last.
+
+        Small extensions add up. Of fewer than FEWEST_PAIRS nothing can be proven, so then all goes into the search.
+        """
+        wanted = int(self._share * (self.budget - self.confirmed)) // 2
+        found = min(wanted, self.left // 2)
+        return found if found >= FEWEST_PAIRS else 0
 
     @property
-    def sizes_of_early_end(self) -> Sizes:
-        """The sizes of a confirmation after a search that ends now: a third of what the search used is added for it."""
-        return confirmation.sizes(max(0, self.used() - self.confirmed) * 4 // 3)
+    def pairs_of_early_end(self) -> int:
+        """The same after a search that ends now: in proportion to what the search has used."""
+        used = max(0, self.used() - self.confirmed)
+        found = min(int(used * self._share / (1 - self._share)), self.left) // 2
+        return found if found >= FEWEST_PAIRS else 0
+
+    @property
+    def pairs_after_failure(self) -> int:
+        """How many pairs the next candidate may have, once the last confirmation has failed."""
+        return max(0, min(self.budget, self.plans[-1].covers) - self.used()) // 2
+
+    @property
+    def left(self) -> int:
+        """Trainings that are not planned yet."""
+        return max(0, self.budget - self.used())
 
     @property
     def searched(self) -> int:
@@ -60,7 +95,9 @@ class BudgetSplit:
     @property
     def search_target(self) -> int:
         """Trainings that the search may use in all: what no confirmation needs."""
-        return self.budget - self.used("confirm") - self.sizes.total
+        kept = 0 if self.is_frozen else 2 * int(self._share * (self.budget - self.confirmed) / 2)
+        kept = kept if kept >= 2 * FEWEST_PAIRS else 0
+        return self.budget - self.used("confirm") - kept
 
     def used(self, *roles: Role) -> int:
         """See :func:`trainings_used`."""

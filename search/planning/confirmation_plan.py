@@ -1,20 +1,25 @@
-"""The confirmation: freezes the finalists and plans their fresh trainings beside plain, all in one transaction."""
+"""The confirmation: freezes one candidate, plans its pairs in the ledger, looks, and gives up what has become futile.
 
-from collections import Counter
+The plan (candidate, pairs, looks, part of the level) is in the ledger before its first training. The trainings of a
+look are planned together once the look before has been taken, so nothing is tested in between.
+"""
+
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
 from search.model.hyperparameters import HyperparameterGrid
 from search.planning.budget_split import BudgetSplit
 from search.planning.training_rows import Row, TrainingRows
-from search.results import compute
+from search.results import paired_test
+from search.results.confirmations import differences, origin, trainings_of
+from search.results.paired_test import CANDIDATE_SHARE, FEWEST_PAIRS
+from search.results.proof_chances import FUTILE, likeliest, remaining_chance
 from search.results.result import Rules
-from search.state.facts import ConfirmationFact, Facts, Sizes
+from search.state import confirmation_facts
+from search.state.confirmation_facts import PairPlan
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
-
-# What ended a search before its budget was used: the time of the run, or an exhausted space. Empty: nothing.
-EarlyEnd = Literal["", "time", "exhausted"]
 
 
 class ConfirmationPlan:
@@ -34,47 +39,105 @@ class ConfirmationPlan:
         self._rules = rules
         self._grid = grid
 
-    def is_planned(self, *, search_is_over: bool) -> bool:
-        """Whether the finalists of this budget are frozen, so that nothing more will be planned.
+    @property
+    def is_under_way(self) -> bool:
+        plans = self._split.plans
+        return bool(plans) and not plans[-1].ended
 
-        A search that ended before its budget was used continues when it is given more of what ended it.
+    def freeze(self, pairs: int, covered: int | None = None) -> Training | None:
+        """Freezes the candidate that is most likely proven with so many pairs, and plans its first look.
+
+        ``covered`` is that of :class:`PairPlan`. Returns the first of the new trainings; None, which is noted, if no
+        candidate is worth a confirmation.
         """
-        if not self._split.rounds:
-            return False
-        last = self._split.rounds[-1]
-        if last.early == "time" and search_is_over:
-            return True
-        covered = last.of if last.early == "exhausted" and last.of is not None else last.budget
-        return covered >= self._split.budget
-
-    def freeze(self, early: EarlyEnd) -> Training | None:
-        """Ends the search. The first fresh training, new in the ledger with all others; None without finalists."""
-        split = self._split
-        sizes = split.sizes_of_early_end if early else split.sizes
-        finalists: list[int] = []
-        if sizes.total:
-            finalists = compute.finalists(self._ledger, self._rules, sizes.finalists, grid=self._grid)
-        budget = min(split.budget, split.used() + sizes.total) if early else split.budget
-        noted = ConfirmationFact(sizes, tuple(finalists), budget, of=split.budget, early=early)
-        planned = self._ledger.plan(
-            self._fresh_rows(finalists, sizes),
-            role="confirm",
-            origin=f"confirmation {len(split.rounds) + 1}",
-            facts=Facts(confirmations=(*split.rounds, noted)),
+        level = self.next_level
+        chosen = likeliest(self._ledger, self._rules, lambda n: self._possible(n, pairs), level, grid=self._grid)
+        if chosen is None or chosen.chance < FUTILE:
+            self._add(PairPlan((), (), 0.0, self._split.budget, ended=confirmation_facts.NOBODY, covered=covered))
+            return None
+        pairs = self._possible(chosen.number, pairs)
+        plan = PairPlan(
+            candidates=(chosen.number,) * pairs,
+            looks=paired_test.looks_at(pairs, self._least),
+            level=level,
+            budget=self._split.budget,
+            first_block=1 + max(self._ledger.counts.last_block.values()),
+            covered=covered,
         )
-        return planned[0] if planned else None
+        return self._plan_look((*self._split.plans, plan), plan.looks[0])
 
-    def _fresh_rows(self, finalists: Sequence[int], sizes: Sizes) -> list[Row]:
-        """Each finalist beside plain in each fresh block, interleaved so that an early end leaves comparisons."""
-        if not finalists:
-            return []
-        first_block = 1 + max(self._ledger.counts.last_block.values())
-        numbers = [0] * sizes.plain + [number for number in finalists for _ in range(sizes.each)]
-        planned: Counter[int] = Counter()
+    def advance(self) -> Training | None:
+        """Looks at the pairs of a confirmation under way, all of which have ended.
+
+        The first training of its next look; None if the confirmation has ended now.
+        """
+        plan = self._split.plans[-1]
+        seen = self._seen()
+        taken = paired_test.looks(seen, plan.looks, plan.level, self._rules.min_gain)
+        if taken and taken[-1].is_proof:
+            self._end(plan, confirmation_facts.PROVEN)
+            return None
+        following = next((count for count in plan.looks if count > plan.planned), None)
+        if following is None:
+            self._end(plan, confirmation_facts.UNPROVEN)
+            return None
+        if remaining_chance(self._ledger, self._rules, plan, seen, self._grid) < FUTILE:
+            self._end(plan, confirmation_facts.FUTILE)
+            return None
+        return self._plan_look(self._split.plans, following)
+
+    def look_now(self) -> None:
+        """Adds a look at the pairs that have ended, because the time of the run is over. The others may follow later.
+
+        The time does not depend on results, so the spending stays what it is (Lan and DeMets 1983).
+        """
+        if not self.is_under_way:
+            return
+        plan = self._split.plans[-1]
+        ended = len(self._seen())
+        if ended >= FEWEST_PAIRS and ended not in plan.looks:
+            self._replace(plan, replace(plan, looks=tuple(sorted({*plan.looks, ended}))))
+
+    @property
+    def next_level(self) -> float:
+        """The part of the level that the next candidate gets."""
+        rounds = sum(bool(fact.finalists) for fact in self._split.rounds)
+        ended = [(plan.level, plan.ended == confirmation_facts.PROVEN) for plan in self._split.plans]
+        return CANDIDATE_SHARE * paired_test.level_left(rounds, ended)
+
+    @property
+    def _least(self) -> int:
+        """Pairs between two looks: what the slots train at the same time."""
+        slots = self._ledger.facts.slots
+        return max(1, (slots.count or 1) // 2) if slots else 1
+
+    def _seen(self) -> list[float | None]:
+        """The gains of the pairs of the latest confirmation, up to the first pair that has not ended."""
+        number = len(self._split.rounds) + len(self._split.plans)
+        return differences(trainings_of(self._ledger.trainings, number))
+
+    def _possible(self, number: int, pairs: int) -> int:
+        """How many pairs an architecture can have: a table holds so many trainings and no more."""
+        plain, candidate = (self._ledger.entries[n].architecture for n in (0, number))
+        return min(pairs, self._rows.left(plain, pairs), self._rows.left(candidate, pairs))
+
+    def _plan_look(self, plans: Sequence[PairPlan], count: int) -> Training:
+        """Plans the pairs of the last of ``plans`` up to a look: candidate and plain in turns, a block for each."""
+        plan = plans[-1]
         rows: list[Row] = []
-        for number in numbers:
-            architecture = self._ledger.entries[number].architecture
-            block = first_block + planned[number] % sizes.blocks
-            rows += self._rows.of([architecture], block, rows)
-            planned[number] += 1
-        return sorted(rows, key=lambda row: (row[1].replicate, row[1].block))
+        for pair in range(plan.planned, count):
+            for number in (plan.candidates[pair], 0):
+                architecture = self._ledger.entries[number].architecture
+                rows += self._rows.of([architecture], plan.first_block + pair, rows)
+        noted = Facts(pair_plans=(*plans[:-1], replace(plan, planned=count)))
+        number = len(self._split.rounds) + len(plans)
+        return self._ledger.plan(rows, role="confirm", origin=origin(number), facts=noted)[0]
+
+    def _end(self, plan: PairPlan, how: str) -> None:
+        self._replace(plan, replace(plan, ended=how))
+
+    def _add(self, plan: PairPlan) -> None:
+        self._ledger.note(Facts(pair_plans=(*self._split.plans, plan)))
+
+    def _replace(self, plan: PairPlan, changed: PairPlan) -> None:
+        self._ledger.note(Facts(pair_plans=(*self._split.plans[:-1], changed)))

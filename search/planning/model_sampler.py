@@ -44,7 +44,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
 
     A ``memory`` that all samplers of a study share saves time: each trial is decoded once. Proposals do not depend on
     it. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces the
-    default hyperparameter grid of the model.
+    default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         listed: Candidates | None = None,
         memory: Memory | None = None,
         grid: HyperparameterGrid | None = None,
+        wants_proof: bool = False,
     ) -> None:
         self._space = space
         self._price = price
@@ -71,6 +72,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._listed = listed
         self._memory = memory or Memory()
         self._grid = grid
+        self._wants_proof = wants_proof
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         running = [*(t for t in trials if t.state is not TrialState.COMPLETE), *done[n_fitted:]]
         pending = [self._place(t, listed) for t in running]
         posterior = self._fitted(done[:n_fitted], listed)
-        inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block)
+        inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof)
         return listed.members[self._rule(inputs, rng)]
 
     def _fitted(self, done: Sequence[FrozenTrial], listed: Candidates) -> Posterior:

@@ -84,13 +84,17 @@ class Proposer:
         """Whether the sampler may propose again what was trained already."""
         return self._sampler.replicates
 
-    def ask(self, training: int, avoid: Avoid, known: Known, block: int = 0) -> tuple[Architecture, Proposal] | None:
+    def ask(
+        self, training: int, avoid: Avoid, known: Known, block: int = 0, *, wants_proof: bool = False
+    ) -> tuple[Architecture, Proposal] | None:
         """An architecture for the training of this number in a block, and the record that :meth:`restore` needs.
 
         ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
         accuracy of an architecture that was trained: a sampler that repeats itself gets that value and is asked again.
+        ``wants_proof`` says that a confirmation is ahead.
         """
-        self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, self._context(block, avoid))
+        context = self._context(block, avoid, wants_proof)
+        self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, context)
         first = len(self._study.get_trials(deepcopy=False))
         for _ in range(TRIES):
             trial, architecture = self._ask_study(block)
@@ -136,7 +140,7 @@ class Proposer:
             self._study.add_trial(study_trials.recorded(record, self._distributions, constraints))
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _context(self, block: int, avoid: Avoid) -> SamplerContext:
+    def _context(self, block: int, avoid: Avoid, wants_proof: bool) -> SamplerContext:
         return SamplerContext(
             space=self._space,
             price=self._price,
@@ -146,6 +150,7 @@ class Proposer:
             listed=self._listed,
             memory=self._memory,
             grid=self.grid,
+            wants_proof=wants_proof,
         )
 
     def _ask_study(self, block: int) -> tuple[optuna.Trial, Architecture]:

@@ -1,55 +1,183 @@
-"""What is trained next: baselines, then the search, then the confirmation. The ledger alone decides."""
+"""What is trained next: baselines, then the search, then the confirmations. The ledger alone decides."""
 
-from search.planning.budget_split import BudgetSplit
-from search.planning.confirmation_plan import ConfirmationPlan, EarlyEnd
+from dataclasses import dataclass
+
+from search.planning.budget_split import CONFIRM_SHARE, BudgetSplit
+from search.planning.confirmation_plan import ConfirmationPlan
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.planning.search_plan import SearchPlan
 from search.planning.seed_blocks import SeedBlocks
 from search.planning.training_rows import TrainingRows
+from search.planning.whole_space import WholeSpace
+from search.results.answer import STOP
 from search.results.result import Rules
+from search.state import confirmation_facts
+from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
+
+# After so many more trainings, and later an eighth more, the run asks again whether any placement can be worth it.
+ASK_AGAIN = 8
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The number of ``trainings`` that do not fail, and the ``seconds`` after which none begins; None is no limit.
+
+    ``confirm`` is the share of them for the first confirmation. With ``stops_when_answered`` a run ends with its first
+    answer; otherwise it uses all.
+    """
+
+    trainings: int
+    seconds: float | None = None
+    confirm: float = CONFIRM_SHARE
+    stops_when_answered: bool = True
 
 
 class Planner:
     """Plans trainings in the ledger, one or a few at a time.
 
-    ``budget`` counts all trainings that do not fail; a training that was stopped early counts as the share that was
-    done.
+    A training that was stopped early counts as the share that was done.
     """
 
-    def __init__(self, ledger: Ledger, space: PricedSpace, proposer: Proposer, *, budget: int, rules: Rules) -> None:
+    def __init__(self, ledger: Ledger, space: PricedSpace, proposer: Proposer, *, budget: Budget, rules: Rules) -> None:
         self._ledger = ledger
-        self._split = BudgetSplit(ledger, budget)
+        self._budget = budget
+        self._split = BudgetSplit(ledger, budget.trainings, budget.confirm)
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
         self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives)
         self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, proposer.grid)
+        self._whole_space = WholeSpace(space, rules, proposer.grid)
         ledger.note_space(space.space)
 
     def plan_next(self, *, search_is_over: bool) -> Training | None:
-        """The next training, new in the ledger; None while the search must first end, or if all is planned.
+        """The next training, new in the ledger; None while others must first end, or if all is planned.
 
         ``search_is_over``: the time that is left belongs to the confirmation.
         """
-        if self.is_confirmed(search_is_over=search_is_over):
+        if self.is_settled(search_is_over=search_is_over):
             return None
-        has_budget = self._split.searched < self._split.search_target
-        if has_budget and not search_is_over:
-            planned = self._blocks.plan_baselines() or self._search.plan(self._blocks.current)
-            if planned is not None:
-                return planned
+        if not self._confirmation.is_under_way:
+            return self._plan_search(search_is_over=search_is_over)
         if self._ledger.counts.is_open:
             return None
-        return self._confirmation.freeze(_early_end(has_budget, search_is_over))
+        return self._confirmation.advance() or self._plan_search(search_is_over=search_is_over)
 
-    def is_confirmed(self, *, search_is_over: bool) -> bool:
-        """Whether the finalists of this budget are frozen, so that nothing more will be planned."""
-        return self._confirmation.is_planned(search_is_over=search_is_over)
+    def is_settled(self, *, search_is_over: bool) -> bool:
+        """Whether nothing more will be planned with this budget."""
+        settled = self._ledger.facts.settled
+        if settled is None:
+            return self._is_settled_by_earlier_version(search_is_over=search_is_over)
+        if settled.reason == TIME:
+            return search_is_over
+        if settled.reason == ANSWERED and not self._budget.stops_when_answered:
+            return False
+        return settled.budget >= self._split.budget
+
+    def conclude(self) -> None:
+        """Looks at what a confirmation has so far, and notes the answer: the time of the run is over."""
+        self._confirmation.look_now()
+        self._ask_whole_space(forecast=True)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _plan_search(self, *, search_is_over: bool) -> Training | None:
+        """The next training of the search, or the first one of a confirmation; None as :meth:`plan_next`.
+
+        What a failed confirmation left belongs to the next candidate, or if none is worth it, to the search.
+        """
+        if self._must_ask:
+            self._ask_whole_space()
+        if self._is_answered:
+            if not self._ledger.counts.is_open:
+                self._settle(ANSWERED)
+            return None
+        planned = self._freeze_next() if self._has_left_something else None
+        has_budget = self._split.searched < self._split.search_target
+        if planned is None and has_budget and not search_is_over:
+            planned = self._blocks.plan_baselines() or self._plan_proposal()
+        if planned is not None or self._ledger.counts.is_open:
+            return planned
+        if not self._split.is_frozen:
+            return self._freeze_first(has_budget, search_is_over) or self._plan_search(search_is_over=search_is_over)
+        self._settle(_reason(has_budget, search_is_over))
+        return None
+
+    def _plan_proposal(self) -> Training | None:
+        """What the sampler proposes: for the proof, or once a candidate was frozen, for the front."""
+        wants_proof = not self._split.is_frozen and self._split.pairs > 0
+        return self._search.plan(self._blocks.current, wants_proof=wants_proof)
+
+    def _freeze_first(self, has_budget: bool, search_is_over: bool) -> Training | None:
+        """Freezes the first candidate of this budget; the search has ended, early if it ``has_budget``."""
+        if not has_budget:
+            return self._confirmation.freeze(self._split.pairs)
+        pairs = self._split.pairs_of_early_end
+        covered = self._split.used() + 2 * pairs if search_is_over else None
+        return self._confirmation.freeze(pairs, covered)
+
+    def _freeze_next(self) -> Training | None:
+        """Freezes the next candidate after a failure."""
+        return self._confirmation.freeze(self._split.pairs_after_failure, self._split.plans[-1].covered)
+
+    @property
+    def _is_answered(self) -> bool:
+        if not self._budget.stops_when_answered:
+            return False
+        plans = self._split.plans
+        if plans and plans[-1].ended == confirmation_facts.PROVEN and self._split.is_frozen:
+            return True
+        answer = self._ledger.facts.answer
+        settled = self._ledger.facts.settled
+        before = settled.trainings if settled else 0  # who extends an answered run wants more than that answer
+        return answer is not None and answer.p_not_worth >= STOP and answer.trainings > before
+
+    @property
+    def _has_left_something(self) -> bool:
+        """Whether a confirmation with this budget has failed, and nobody has looked for the next candidate yet."""
+        return self._split.is_frozen and self._split.plans[-1].ended in (
+            confirmation_facts.FUTILE,
+            confirmation_facts.UNPROVEN,
+        )
+
+    @property
+    def _must_ask(self) -> bool:
+        """Whether an eighth more trainings have finished since the largest gain of the space was last asked for."""
+        answer = self._ledger.facts.answer
+        before = answer.trainings if answer else 0
+        return self._finished - before >= max(ASK_AGAIN, before // ASK_AGAIN)
+
+    @property
+    def _finished(self) -> int:
+        return sum(self._ledger.counts.finished.values())
+
+    def _ask_whole_space(self, *, forecast: bool = False) -> None:
+        answer = self._whole_space.ask(
+            self._ledger, level=self._confirmation.next_level, share=self._budget.confirm, forecast=forecast
+        )
+        if answer is not None:
+            self._ledger.note(Facts(answer=answer))
+
+    def _settle(self, reason: str) -> None:
+        self._ask_whole_space(forecast=reason != ANSWERED)
+        self._ledger.note(Facts(settled=Settled(self._split.budget, reason, self._finished)))
+
+    def _is_settled_by_earlier_version(self, *, search_is_over: bool) -> bool:
+        """Whether an earlier version, which planned a confirmation as a whole, planned the last one of this budget."""
+        if not self._split.rounds or self._split.plans:
+            return False
+        last = self._split.rounds[-1]
+        if last.early == TIME and search_is_over:
+            return True
+        covered = last.of if last.early == EXHAUSTED and last.of is not None else last.budget
+        return covered >= self._split.budget
 
 
-def _early_end(has_budget: bool, search_is_over: bool) -> EarlyEnd:
+def _reason(has_budget: bool, search_is_over: bool) -> str:
+    """Why nothing more is planned."""
     if not has_budget:
-        return ""
-    return "time" if search_is_over else "exhausted"
+        return USED
+    return TIME if search_is_over else EXHAUSTED

@@ -41,6 +41,7 @@ class SamplerContext:
     ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
     holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
+    ``wants_proof`` says that a confirmation is ahead, which needs the largest gain.
     """
 
     space: Space
@@ -51,3 +52,4 @@ class SamplerContext:
     listed: Candidates | None
     memory: Memory = field(default_factory=Memory)
     grid: HyperparameterGrid | None = None
+    wants_proof: bool = False

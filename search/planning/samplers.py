@@ -30,9 +30,9 @@ class Sampler:
 
 
 def chosen(name: str, space: Space, budget: int | None) -> Sampler:
-    """The sampler of a name for a run with a budget of trainings, of which a quarter belongs to the confirmation."""
+    """The sampler of a name for a run with a budget of trainings, of which half belongs to the confirmation."""
     sampler = SAMPLERS[name]
-    covers = budget is not None and space.size <= budget * 3 // 4
+    covers = budget is not None and space.size <= budget // 2
     return SAMPLERS[sampler.covering] if sampler.covering and covers else sampler
 
 
@@ -121,6 +121,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         listed=context.listed,
         memory=context.memory,
         grid=context.grid,
+        wants_proof=context.wants_proof,
     )
 
 

@@ -30,10 +30,14 @@ class SearchPlan:
         self._objectives = objectives
         self._has_limits = any(objective.limit is not None for objective in objectives)
 
-    def plan(self, block: int) -> Training | None:
-        """The next training in a seed block, new in the ledger; None if nothing is left to train."""
+    def plan(self, block: int, *, wants_proof: bool = False) -> Training | None:
+        """The next training in a seed block, new in the ledger; None if nothing is left to train.
+
+        ``wants_proof`` says that a confirmation is ahead.
+        """
         number = len(self._ledger.trainings)
-        found = self._proposer.ask(number, self._avoid(block), self._mean_accuracy, block)
+        avoid = self._avoid(block)
+        found = self._proposer.ask(number, avoid, self._mean_accuracy, block, wants_proof=wants_proof)
         if found is None:
             return self._plan_replicate(block)
         architecture, proposal = found

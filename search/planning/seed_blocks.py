@@ -6,7 +6,7 @@ own baselines. Plain is in every comparison and is trained most often: sqrt(n) t
 
 import math
 
-from search.planning.budget_split import BudgetSplit
+from search.planning.budget_split import SEARCH_ROLES, BudgetSplit
 from search.planning.priced_space import PricedSpace
 from search.planning.training_rows import TrainingRows
 from search.state.ledger import Ledger
@@ -36,8 +36,12 @@ class SeedBlocks:
     def current(self) -> int:
         """The block that the search is in. A rest that is too small for a block of its own belongs to the last one."""
         target = self._split.search_target
+        searched = self._split.searched
+        is_small_rest = target - searched < SMALLEST_BLOCK
+        if is_small_rest and 0 <= self._last_searched < self._blocks_before:
+            return self._last_searched  # a confirmation left it
         last = max(0, (target - SMALLEST_BLOCK) // self._size)
-        return min(self._split.searched // self._size, last) + self._blocks_before
+        return min(searched // self._size, last) + self._blocks_before
 
     def plan_baselines(self) -> Training | None:
         """The first baseline of a block that has none yet, new in the ledger with all others; None if none is needed.
@@ -53,12 +57,18 @@ class SeedBlocks:
         size = min(self._size, self._split.search_target - self._split.searched)
         n_plain = self._n_plain(plain, size)
         chosen = [] if is_open else _chosen(others, block, size, n_plain)
-        rows = self._rows.of([plain] * n_plain + chosen, block)
+        rows = self._rows.of(([plain] * n_plain + chosen)[:size], block)
         return self._ledger.plan(rows, role="baseline", origin=_origin(block))[0] if rows else None
 
     @property
     def _size(self) -> int:
         return max(BLOCK_SIZE, math.ceil(self._split.search_target / MOST_BLOCKS))
+
+    @property
+    def _last_searched(self) -> int:
+        """The last block in which the search has trained; -1 before the first."""
+        last_block = self._ledger.counts.last_block
+        return max((last_block[role] for role in SEARCH_ROLES if role in last_block), default=-1)
 
     @property
     def _blocks_before(self) -> int:
@@ -76,7 +86,7 @@ class SeedBlocks:
         if self._space.seeds is None:
             return wanted
         n_blocks = max(1, self._split.search_target // self._size)
-        available = len(self._space.seeds(plain)) - self._split.sizes.plain
+        available = len(self._space.seeds(plain)) - self._split.pairs
         return max(1, min(wanted, available // n_blocks))
 
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 
 from search.state.records import FIRST_PATIENCE, Training
 
-# The share of the time after which only the confirmation is trained.
-SEARCH_SHARE = 0.75
 # A training without an epoch counts as hung after the time of this many of the slowest epochs, at least ten minutes.
 EPOCHS_OF_PATIENCE = 20
 LEAST_PATIENCE = 600.0
@@ -14,11 +12,15 @@ LEAST_PATIENCE = 600.0
 class TimeBudget:
     """Seconds that a run has used over all its sessions, of ``seconds`` in all; None is no limit.
 
-    The clock starts with the first training, not with Ray.
+    After ``search_share`` of the time only confirmations are trained. The clock starts with the first training, not
+    with Ray.
     """
 
-    def __init__(self, seconds: float | None, *, spent_before: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, seconds: float | None, *, spent_before: float, clock: Callable[[], float], search_share: float
+    ) -> None:
         self._seconds = seconds
+        self._search_share = search_share
         self._spent_before = spent_before
         self._clock = clock
         self._began: float | None = None
@@ -41,7 +43,7 @@ class TimeBudget:
     @property
     def search_is_over(self) -> bool:
         """Whether the rest of the time belongs to the confirmation."""
-        return self._share >= SEARCH_SHARE
+        return self._share >= self._search_share
 
     @property
     def _share(self) -> float:

@@ -45,6 +45,13 @@ class TrainingRows:
         offered = [seed for seed in self._space.seeds(architecture) if seed not in used]
         return min(offered, key=lambda seed: (seed.block != block, seed), default=None)
 
+    def left(self, architecture: Architecture, most: int) -> int:
+        """How many more trainings of an architecture there can be, counted up to ``most``."""
+        if self._space.seeds is None:
+            return most
+        used = {training.seed for training in self.trainings_of(architecture)}
+        return min(most, sum(seed not in used for seed in self._space.seeds(architecture)))
+
     def trainings_of(self, architecture: Architecture) -> list[Training]:
         """All trainings of an architecture, in the order of their numbers."""
         entry = self._ledger.find(architecture.key)

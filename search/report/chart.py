@@ -47,7 +47,10 @@ class _Styled:
 
 @dataclass(frozen=True)
 class ChartPoint(_Styled):
-    """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words."""
+    """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words.
+
+    ``is_retrained``: a confirmation trained it again with fresh seeds.
+    """
 
     id: str
     verdict: str
@@ -58,12 +61,12 @@ class ChartPoint(_Styled):
     seeds: tuple[float, ...]
     text: str
     is_on_front: bool
-    is_finalist: bool
+    is_retrained: bool
     is_recommended: bool
 
     @property
     def is_pale(self) -> bool:
-        return not (self.is_on_front or self.is_finalist)
+        return not (self.is_on_front or self.is_retrained)
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def front_chart(front: Front, column: str) -> FrontChart:
 
 
 def drawn(front: Front) -> list[Point]:
-    """The points of a chart: all, or of thousands the front, finalists, baselines, and those that may gain most."""
+    """The points of a chart: all, or of thousands the front, those confirmed, baselines, and what may gain most."""
     if len(front.points) <= MOST_POINTS:
         return list(front.points)
     named = {p.id: p for p in front.points if p.is_plain or p.on_front or p.role in ("finalist", "baseline")}
@@ -161,7 +164,7 @@ def _chart_points(front: Front, column: str, title: str) -> list[ChartPoint]:
     shown = drawn(front)
     gains = seed_gains(front, shown)
     points = [_chart_point(front, p, column, title, gains[p.id]) for p in shown]
-    return sorted(points, key=lambda p: (p.is_on_front, p.is_finalist))
+    return sorted(points, key=lambda p: (p.is_on_front, p.is_retrained))
 
 
 def _chart_point(front: Front, point: Point, column: str, title: str, gains: Mapping[str, float]) -> ChartPoint:
@@ -175,7 +178,7 @@ def _chart_point(front: Front, point: Point, column: str, title: str, gains: Map
         seeds=tuple(gains.values()),
         text=_text(point, column, title),
         is_on_front=point.on_front,
-        is_finalist=point.role == "finalist",
+        is_retrained=point.role == "finalist",
         is_recommended=point.id == front.recommended,
     )
 
@@ -194,7 +197,8 @@ def _text(point: Point, column: str, title: str) -> str:
 
 def _band(front: Front) -> Band:
     if front.confirmed and math.isfinite(front.provable):
-        return Band(front.provable, f"within {front.provable:.2f} points: too small for this confirmation to prove")
+        small = "usually too small for this confirmation to prove"
+        return Band(front.provable, f"within {front.provable:.2f} points: {small}")
     return Band(front.sigma, f"within {front.sigma:.2f} points: seed noise of a single training")
 
 
@@ -215,9 +219,9 @@ def gain_axis(label: str, gains: Sequence[float]) -> Axis:
 
 
 def _named(front: Front) -> list[str]:
-    """Whose names are drawn, the most important first: the recommended, the finalists, the front."""
-    finalists = [p.id for p in front.points if p.role == "finalist"]
-    return list(dict.fromkeys([front.recommended, *finalists, *(p.id for p in front.members)]))
+    """Whose names are drawn, the most important first: the recommended, what was trained again, the front."""
+    confirmed = [p.id for p in front.points if p.role == "finalist"]
+    return list(dict.fromkeys([front.recommended, *confirmed, *(p.id for p in front.members)]))
 
 
 def _legend(front: Front, band: Band) -> list[LegendEntry]:

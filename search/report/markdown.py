@@ -1,5 +1,6 @@
 """The verdict and its table in Markdown, for MLflow's notes."""
 
+from search.report.next_steps import take_home
 from search.report.tables import points_table
 from search.results.result import Front
 
@@ -11,8 +12,15 @@ LEFT_OUT = ("each seed, %",)
 def markdown(front: Front) -> str:
     """The verdict, the first rows of the table of architectures, and how the recommendation was made."""
     best = front[front.recommended]
-    take_home = f"Take home: **{best.id}, {best.label}** (`senet-search export {front.run} --to DIR`)."
-    lines = [f"**{front.verdict}** {take_home}", "", *_table(front), "", front.rule, "", front.power]
+    lines = [
+        f"**{front.verdict}** Take home: **{best.id}, {best.label}** (`{take_home(front)}`).",
+        "",
+        *_table(front),
+        "",
+        front.rule,
+        "",
+        *filter(None, [front.power, front.ending]),
+    ]
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from search.report.chart import FrontChart, drawn, front_charts
 from search.report.content import Section, Table
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
+from search.report.next_steps import take_home
 from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import (
     effects_section,
@@ -38,6 +39,7 @@ class Page:
     front: Front
     best: Point
     likely: Point | None
+    take_home: str
     progress: str
     charts: list[FrontChart]
     drawn: int
@@ -96,6 +98,7 @@ def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry],
         front=front,
         best=front[front.recommended],
         likely=_likely(front),
+        take_home=take_home(front),
         progress=progress,
         charts=front_charts(front),
         drawn=len(drawn(front)),
@@ -117,7 +120,7 @@ def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry],
 
 
 def _likely(front: Front) -> Point | None:
-    """The likely one, to be exported beside plain; only of a finalist were weights kept."""
+    """The likely one, to be exported beside plain. Weights are kept only of what a confirmation trained again."""
     if front.likely is None or front[front.likely].role != "finalist":
         return None
     return front[front.likely]

@@ -46,7 +46,7 @@ def figure(front: Front) -> "Figure":
     _draw_band(axes, chart)
     for style, is_pale in dict.fromkeys((point.verdict, point.is_pale) for point in chart.points):
         _draw_points(axes, [p for p in chart.points if (p.verdict, p.is_pale) == (style, is_pale)])
-    _draw_seeds(axes, [point for point in chart.points if point.is_finalist], chart.y.scale)
+    _draw_seeds(axes, [point for point in chart.points if point.is_retrained], chart.y.scale)
     _draw_staircase(axes, chart.staircase, chart.x.scale.high, color=INK, linewidth=1.3)
     _draw_rings(axes, [(point.cost, point.gain) for point in chart.points if point.is_recommended])
     for name in chart.names:

@@ -33,7 +33,16 @@ class ResultTable:
 
 def sentences(front: Front) -> list[str]:
     """How the recommendation was made, what was found, and how many trainings it took."""
-    return [front.rule, front.power, *front.findings, *_test_lines(front), _counts(front)]
+    ending = [front.ending] if front.ending else []
+    return [
+        front.rule,
+        *front.confirmations,
+        front.power,
+        *ending,
+        *front.findings,
+        *_test_lines(front),
+        _counts(front),
+    ]
 
 
 def next_lines(front: Front, folder: Path) -> list[str]:
@@ -96,7 +105,7 @@ def _columns(width: int, count: int) -> list[int]:
 
 
 def _points(front: Front) -> list[Point]:
-    """Plain, the front from the cheapest on, then the others: finalists, baselines, and the most promising."""
+    """Plain, the front from the cheapest on, then the others: those trained again, baselines, the most promising."""
     others = [point for point in front.points if not point.on_front and not point.is_plain]
     order = {"finalist": 0, "baseline": 1}
     others.sort(key=lambda point: (order.get(point.role, 2), -point.gain))

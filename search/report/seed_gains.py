@@ -8,18 +8,21 @@ from search.results.result import Front, Point
 def seed_gains(front: Front, points: Iterable[Point]) -> dict[str, dict[str, float]]:
     """For each of these points and each of its seeds, the accuracy in points over the mean of plain in the same block.
 
-    Trainings of a block share their initial weights and move together. Seeds of blocks without plain are left out.
+    Trainings of a block share their initial weights and move together. Seeds of blocks without plain are left out, and
+    those of plain where it was trained once, as in a pair of the confirmation: there it would be compared with itself.
     """
-    levels = _plain_levels(front.plain.seeds)
-    return {point.id: _over(levels, point.seeds) for point in points}
+    plain = _by_block(front.plain.seeds)
+    levels = {block: sum(own) / len(own) for block, own in plain.items()}
+    repeated = {block: level for block, level in levels.items() if len(plain[block]) > 1}
+    return {point.id: _over(repeated if point.is_plain else levels, point.seeds) for point in points}
 
 
-def _plain_levels(seeds: Mapping[str, float]) -> dict[str, float]:
-    """The mean accuracy of plain in each block."""
+def _by_block(seeds: Mapping[str, float]) -> dict[str, list[float]]:
+    """The accuracies of each block."""
     values: dict[str, list[float]] = {}
     for seed, accuracy in seeds.items():
         values.setdefault(_block(seed), []).append(accuracy)
-    return {block: sum(own) / len(own) for block, own in values.items()}
+    return values
 
 
 def _over(levels: Mapping[str, float], seeds: Mapping[str, float]) -> dict[str, float]:

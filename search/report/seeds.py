@@ -1,6 +1,6 @@
 """The trainings behind each gain, as a drawing: whether the gain is there in all of them, or in a lucky one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -16,11 +16,13 @@ LEFT = 330
 ROW = 24
 AXIS = 34
 MOST_ROWS = 16
-# With fewer finalists and members of the front than this, the most promising others fill up.
+# With fewer confirmed placements and members of the front than this, the most promising others fill up.
 LEAST_ROWS = 6
 LETTERS = 46
 
 Gains = Mapping[str, Mapping[str, float]]
+# Architecture and seed of the trainings of a confirmation.
+Fresh = Set[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class SeedRow:
 
 @dataclass(frozen=True)
 class SeedFigure:
-    """``luck``: how good the best training would look by luck alone."""
+    """``luck``: how good the best training of the search would look by luck alone."""
 
     luck: str
     note: str
@@ -49,7 +51,7 @@ class SeedFigure:
 
 
 def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | None:
-    """A row for plain, the finalists, the front and other promising ones; None where only plain was trained."""
+    """A row for plain, what was confirmed, the front and other promising ones; None where only plain was trained."""
     shown = _shown(front)
     if len(shown) < 2:
         return None
@@ -58,7 +60,7 @@ def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | Non
     height = ROW * len(shown) + AXIS
     frame = Frame(width=860, height=height, left=LEFT, right=16, top=0, bottom=AXIS)
     return SeedFigure(
-        luck=_luck(front, gains),
+        luck=_luck(front, gains, fresh),
         note=_note(front),
         x=_axis(frame, shown, gains),
         rows=tuple(_row(point, gains[point.id], fresh, ROW * i + ROW / 2) for i, point in enumerate(shown)),
@@ -67,31 +69,37 @@ def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | Non
 
 
 def _shown(front: Front) -> list[Point]:
-    finalists = [point for point in front.points if point.role == "finalist"]
-    named = {point.id: point for point in [front.plain, front[front.recommended], *finalists, *front.members]}
+    confirmed = [point for point in front.points if point.role == "finalist"]
+    named = {point.id: point for point in [front.plain, front[front.recommended], *confirmed, *front.members]}
     chosen = list(named.values())[:MOST_ROWS]
     rest = sorted((point for point in front.points if point.id not in named), key=lambda point: -point.gain)
     return chosen + rest[: max(0, LEAST_ROWS - len(chosen))]
 
 
-def _luck(front: Front, gains: Gains) -> str:
-    """The expected best of n trainings without any effect of SE: Blom's score (1958) of n normal variates."""
-    tried = [gain for point in front.points if not point.is_plain for gain in gains[point.id].values()]
+def _luck(front: Front, gains: Gains, fresh: Fresh) -> str:
+    """The best of n trainings of the search, and what to expect without any effect of SE.
+
+    That is Blom's score (1958) of n normal variates. Fresh trainings are left out: in a pair plain was trained once,
+    so their gains are noisier.
+    """
+    placements = [point.id for point in front.points if not point.is_plain]
+    tried = [gain for name in placements for seed, gain in gains[name].items() if (name, seed) not in fresh]
     n = len(tried)
     if n < 2:
-        return "There are too few trainings to say what luck alone would do."
+        return "The search has too few trainings to say what luck alone would do."
     luck = front.sigma * NormalDist().inv_cdf((n - 0.375) / (n + 0.25))
     return (
-        f"The best of {n} trainings with SE is {signed(max(tried))} points over plain. If SE had no effect at all, "
-        f"luck alone would put it at about {signed(luck)}. Estimates are therefore pulled towards zero, and finalists "
-        "are trained again."
+        f"The best of the search's {n} trainings with SE is {signed(max(tried))} points over plain. If SE had no "
+        f"effect at all, luck alone would put it at about {signed(luck)}. Estimates are therefore pulled towards zero, "
+        "and the most promising placement is trained again with fresh seeds."
     )
 
 
 def _note(front: Front) -> str:
     return (
         "Each dot is one training, compared with the mean of plain with the same initial weights. Filled dots are "
-        "fresh seeds of the confirmation, hollow ones are seeds of the search. The bar is the estimate with its "
+        "fresh seeds of the confirmation, hollow ones are seeds of the search. In a pair of the confirmation, plain is "
+        "trained once, so filled dots scatter more. The bar is the estimate with its "
         f"{100 * front.rules.level:.0f} % interval."
     )
 
@@ -103,7 +111,7 @@ def _axis(frame: Frame, shown: Sequence[Point], gains: Gains) -> Axis:
     return Axis("points over plain", scale, tuple((value, tick(value)) for value in scale.ticks()))
 
 
-def _row(point: Point, gains: Mapping[str, float], fresh: set[tuple[str, str]], y: float) -> SeedRow:
+def _row(point: Point, gains: Mapping[str, float], fresh: Fresh, y: float) -> SeedRow:
     name = point.label
     if len(name) > LETTERS:
         name = name[: LETTERS - 3] + "..."

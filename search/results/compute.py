@@ -1,11 +1,10 @@
 """The result of a run: how the front, the verdicts and the recommendation come about.
 
 Everything is computed from the ledger, so the same run always gives the same result. The front is judged on the
-posterior of :mod:`search.model.posterior`, never on observed maxima; only :mod:`search.results.confirmation` can find
+posterior of :mod:`search.model.posterior`, never on observed maxima; only :mod:`search.results.confirmations` can find
 that a gain is *proven*.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +15,16 @@ from numpy.typing import NDArray
 from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior
-from search.results import confirmation, insights, pareto
-from search.results.confirmation import Comparison
+from search.results import insights, pareto
+from search.results.answer import answer_of
+from search.results.confirmations import confirmations
+from search.results.earlier_rounds import Comparison
 from search.results.evidence import Evidence, observations
-from search.results.objectives import excess, leading_cost, losses
+from search.results.objectives import excess, losses
 from search.results.result import Front, Point, Rules
-from search.state.facts import Sizes, encode
+from search.state.facts import encode
 from search.state.ledger import Ledger
-from search.state.records import OPEN, Training
+from search.state.records import Training
 from senet_nas.costs.measures import cost_columns
 from spaces.errors import NOTHING_USABLE, UserError
 
@@ -44,7 +45,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         )
     seen = observations(evidence.finished)
     posterior = fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)
-    confirmed = _confirm(evidence, ledger.trainings, rules)
+    confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain)
     judged = _judge(posterior, confirmed.comparisons, rules)
     points = _points(evidence, judged, confirmed.comparisons, rules)
     recommended, likely = _choose(points, judged, rules)
@@ -55,62 +56,16 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         sigma=posterior.sigma,
         confirmed=bool(confirmed.comparisons),
         under_way=confirmed.under_way,
-        provable=_provable(confirmed.rounds, posterior.sigma, rules),
+        confirmations=tuple(one.words for one in confirmed.in_pairs),
+        provable=confirmed.smallest_provable(posterior.sigma, rules.min_gain),
         recommended=recommended,
         likely=likely,
         counts=_counts(ledger.trainings),
         test=encode(evidence.facts.test) if evidence.facts.test else None,
         insights=insights.gather(evidence, posterior, rules.level),
+        settled=evidence.facts.settled,
+        answer=answer_of(recommended != points[0].id, evidence.facts.answer, rules.worthwhile),
     )
-
-
-def finalists(ledger: Ledger, rules: Rules, at_most: int, *, grid: HyperparameterGrid | None = None) -> list[int]:
-    """The numbers of at most ``at_most`` architectures to confirm: those within all limits that most surely beat plain.
-
-    Members of the front come before all others.
-    """
-    points = [p for p in compute("", ledger, rules, grid=grid).points if not p.is_plain and p.allowed]
-    cost = leading_cost(rules.objectives, points[0].costs if points else {}).overhead
-    chosen = sorted(points, key=lambda p: (not p.on_front, -p.p_gain, p.costs[cost], p.number))
-    return [p.number for p in chosen[:at_most]]
-
-
-# -- confirmations ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Confirmed:
-    """The confirmations of a run: sizes by round, what was tested, and whether fresh trainings are still under way."""
-
-    rounds: Mapping[int, Sizes]
-    comparisons: Mapping[int, Comparison]
-    under_way: bool
-
-
-def _confirm(evidence: Evidence, trainings: Sequence[Training], rules: Rules) -> _Confirmed:
-    """Tests the rounds that have ended: a test at every step would be a test at a larger level."""
-    rounds = _rounds(evidence)
-    ended = evidence.facts.confirmations_ended or 0
-    of_round = {number: [t for t in trainings if t.origin == f"confirmation {number}"] for number in rounds}
-    tested = [n for n in rounds if n <= ended or not any(t.state in OPEN for t in of_round[n])]
-    unstable = {t.architecture for t in trainings if t.role == "confirm" and t.state == "failed"}
-    fresh = [observations(of_round[number]) for number in tested]
-    comparisons = confirmation.compare(fresh, rules.min_gain, unstable=unstable)
-    return _Confirmed(rounds, comparisons, under_way=len(tested) < len(rounds))
-
-
-def _rounds(evidence: Evidence) -> dict[int, Sizes]:
-    """The confirmations that have finalists, by number: one without finalists spends nothing of the level."""
-    noted = enumerate(evidence.facts.confirmations or (), start=1)
-    return {number: fact.sizes for number, fact in noted if fact.finalists}
-
-
-def _provable(rounds: Mapping[int, Sizes], sigma: float, rules: Rules) -> float:
-    """The smallest gain in points that the latest confirmation would usually prove; inf without a confirmation."""
-    if not rounds:
-        return math.inf
-    latest = [*rounds.values()][-1]
-    return confirmation.smallest_provable(sigma, latest, rules.min_gain, len(rounds) - 1)
 
 
 # -- points -----------------------------------------------------------------------------------------------------------

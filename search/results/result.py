@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from search.results.confirmation import budget_for
+from search.results.answer import ENOUGH, NO, Answer
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost
+from search.results.paired_test import SMALLEST_BUDGET
+from search.state.confirmation_facts import ANSWERED, Settled
 from search.state.records import architecture_name
 from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
@@ -46,6 +48,7 @@ class Rules:
     level: float = 0.9
     tolerance: float = 0.1
     min_gain: float = 0.05
+    worthwhile: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,9 @@ class Front:
     counts: Mapping[str, int]
     test: Mapping[str, Any] | None = None
     insights: Insights | None = None
+    answer: Answer = field(default_factory=Answer)
+    settled: Settled | None = None
+    confirmations: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Point:
         for point in self.points:
@@ -160,19 +166,57 @@ class Front:
 
     @property
     def verdict(self) -> str:
-        """One sentence: what was found, and how sure that is."""
+        """The answer in words: what was found, and how sure that is."""
         best = self[self.recommended]
         if not best.is_plain:
             cost = self.leading_cost
+            gain = with_interval(best.gain, best.gain_low, best.gain_high, "points")
             return (
-                f"Proven: {best.label} gains {best.fresh_gain:+.2f} points over plain on fresh seeds "
-                f"({best.costs[cost.overhead]:+.2f} % {cost.title})."
+                f"Worth it: {best.label} gains {gain} over plain for {best.costs[cost.overhead]:+.2f} % {cost.title}, "
+                "proven on fresh seeds."
             )
+        if self.answer.kind == NO:
+            chance = _percent(self.answer.probability)
+            gain = "1 point" if self.answer.worthwhile == 1 else f"{self.answer.worthwhile:g} points"
+            return (
+                f"Likely not worth it: with a probability of {chance}, no placement{self._within} gains more than "
+                f"{gain} over plain."
+            )
+        return " ".join(filter(None, ["Undecided: nothing is proven yet.", self._likely_words, self._more_words]))
+
+    @property
+    def _within(self) -> str:
+        return " within the limits" if any(o.limit is not None for o in self.rules.objectives) else ""
+
+    @property
+    def _likely_words(self) -> str:
         if self.likely is None:
-            return "No placement of SE is proven or even likely better than the plain network."
+            return "No placement of SE is likely better than plain."
         likely = self[self.likely]
         gain = with_interval(likely.gain, likely.gain_low, likely.gain_high, "points")
-        return f"Nothing is proven. Likely better than plain: {likely.label} ({gain})."
+        return f"Likely better than plain: {likely.label} ({gain})."
+
+    @property
+    def _more_words(self) -> str:
+        if self.answer.more is None:
+            return ""
+        chance = f"{100 * ENOUGH:.0f} %"
+        return f"About {self.answer.more:,} more trainings would decide it with a chance of {chance}."
+
+    @property
+    def ending(self) -> str:
+        """Why a run that is answered stopped before its budget was used, and how to go on; empty for others.
+
+        Empty, too, for one that goes on after an extension.
+        """
+        if self.settled is None or self.settled.reason != ANSWERED or self.settled.trainings >= self.settled.budget:
+            return ""
+        if self.counts.get("finished") != self.settled.trainings:
+            return ""
+        return (
+            f"The run stopped after {self.settled.trainings} of {self.settled.budget} trainings, because it has its "
+            "answer; --trainings +N goes on."
+        )
 
     @property
     def rule(self) -> str:
@@ -190,12 +234,13 @@ class Front:
         """What could be found at all with these trainings."""
         if self.under_way:
             return (
-                "The finalists are being retrained with fresh seeds: nothing is proven before all of them have ended."
+                "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before "
+                "the pairs of a look have ended."
             )
         if not self.confirmed:
             return (
-                "No finalist was retrained with fresh seeds, so nothing can be proven. A budget of 24 trainings, or an "
-                "extension by 24, includes such trainings."
+                "No candidate was trained again with fresh seeds, so nothing can be proven. That takes a budget of "
+                f"{SMALLEST_BUDGET} trainings or more, and a candidate that has a chance."
             )
         return f"With this much seed noise, only gains above about {self.provable:.2f} points could usually be proven."
 
@@ -208,21 +253,7 @@ class Front:
     def findings(self) -> list[str]:
         """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
         alike = [self._alike(point.id, point.alike) for point in self.members if point.alike]
-        needed = None if self.likely is None else self._needed(self[self.likely].gain)
-        return [
-            *alike,
-            *(self.insights.lines(self.rules.level) if self.insights else ()),
-            *([needed] if needed else ()),
-        ]
-
-    def _needed(self, gain: float) -> str | None:
-        budget = budget_for(gain, self.sigma, self.rules.min_gain) if gain > self.rules.min_gain else None
-        if budget is None:
-            return None
-        return (
-            f"To prove the estimated gain of {self.likely} would take about {budget:,} trainings, a quarter of them "
-            "with fresh seeds."
-        )
+        return [*alike, *(self.insights.lines(self.rules.level) if self.insights else ())]
 
     def _alike(self, name: str, cheaper: str) -> str:
         other = "plain" if self[cheaper].is_plain else cheaper
@@ -231,10 +262,13 @@ class Front:
     def to_dict(self) -> dict[str, Any]:
         return {
             "verdict": self.verdict,
+            "answer": asdict(self.answer),
             "recommended": self.recommended,
             "likely": self.likely,
             "rule": self.rule,
             "power": self.power,
+            "ending": self.ending,
+            "confirmations": list(self.confirmations),
             "sigma": self.sigma,
             "smallest_provable_gain": _finite(self.provable),
             "trainings": dict(self.counts),
@@ -258,6 +292,11 @@ class Front:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _percent(share: float | None) -> str:
+    """Never 100 %: draws that are all on one side do not make it certain."""
+    return f"{min(99.9, 100 * (share or 0.0)):.3g} %"
 
 
 def _finite(value: float) -> float | None:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from search import config
 from search.execute import environment
 from search.execute.remote_store import RemoteStore
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
 from search.running.listeners import MlflowListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import code_identity, latency_setup
 from search.setup.experiment_setup import Prepared, early_stopping
-from search.setup.opened_run import rules
+from search.setup.opened_run import budget, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -129,7 +129,7 @@ def _loop(prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker
         ledger,
         prepared.priced_space,
         proposer,
-        budget=Budget(experiment.budget.trainings, config.seconds(experiment.budget.time)),
+        budget=budget(experiment),
         rules=rules(experiment),
         listeners=[watcher, MlflowListener(sent_to, ledger), live, *checks],
         patience=config.seconds(experiment.resources.patience),

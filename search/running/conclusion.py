@@ -56,7 +56,8 @@ class Conclusion:
         parts = self._parts
         ledger = parts.ledger
         if parts.loop.is_complete:
-            # A confirmation that the end of the time cut short is tested now: it will not continue.
+            # A confirmation that the end of the time cut short is tested now.
+            parts.loop.conclude()
             ledger.note(Facts(confirmations_ended=len(ledger.facts.confirmations or ())))
             self._read_test_set()
             latency_setup.measured(parts.prepared, ledger, self._computed(), self._say)
@@ -95,10 +96,11 @@ class Conclusion:
             parts.ledger.note(Facts(test=HeldOutFact(read, {**known, **found})))
 
     def _tested(self, name: str) -> list[dict[str, Any]]:
-        """A row for each finished training of an architecture that kept its weights."""
+        """A row for each finished training of the confirmation that kept its weights."""
         rows = []
         for training in self._parts.ledger.trainings:
-            if architecture_name(training.architecture) == name and training.state == "finished":
+            is_fresh = training.role == "confirm" and training.state == "finished"
+            if is_fresh and architecture_name(training.architecture) == name:
                 rows += self._test_row(training)
         return rows
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from search import config
 from search.config import Experiment
+from search.planning.budget_split import CONFIRM_SHARE
+from search.planning.planner import Budget
 from search.results.compute import compute
 from search.results.result import Front, Rules
 from search.state import run_folder
@@ -72,7 +74,24 @@ def open_folder(folder: RunFolder) -> Iterator[OpenedRun]:
 def rules(experiment: Experiment) -> Rules:
     """What decides in an experiment."""
     search = experiment.search
-    return Rules(experiment.objectives, level=search.level, tolerance=search.tolerance, min_gain=search.min_gain)
+    return Rules(
+        experiment.objectives,
+        level=search.level,
+        tolerance=search.tolerance,
+        min_gain=search.min_gain,
+        worthwhile=search.worthwhile,
+    )
+
+
+def budget(experiment: Experiment) -> Budget:
+    """What an experiment may use, and how it is divided."""
+    search = experiment.search
+    return Budget(
+        experiment.budget.trainings,
+        config.seconds(experiment.budget.time),
+        confirm=CONFIRM_SHARE if search.confirm == "auto" else search.confirm,
+        stops_when_answered=search.stop == "answered",
+    )
 
 
 def is_complete(experiment: Experiment | None, facts: Facts) -> bool:

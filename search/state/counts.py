@@ -26,6 +26,8 @@ class TrainingCounts:
         # Trainings that did not fail, by role and by origin (which step planned them).
         self.counted: Counter[Role] = Counter()
         self.planned: Counter[str] = Counter()
+        # Trainings that finished, by role.
+        self.finished: Counter[Role] = Counter()
         # By role: the largest number of a seed block.
         self.last_block: Counter[Role] = Counter()
 
@@ -45,6 +47,8 @@ class TrainingCounts:
         if training.state != "failed":
             self.counted[training.role] += 1
             self.planned[training.origin] += 1
+        if training.state == "finished":
+            self.finished[training.role] += 1
         self.last_block[training.role] = max(self.last_block[training.role], training.seed.block)
 
     def remove(self, training: Training) -> None:
@@ -56,6 +60,8 @@ class TrainingCounts:
         if training.state != "failed":
             self.counted[training.role] -= 1
             self.planned[training.origin] -= 1
+        if training.state == "finished":
+            self.finished[training.role] -= 1
 
     def forgive(self, architecture: int) -> None:
         """Lets the architecture of a failed training be proposed again: the user may have mended the cause."""

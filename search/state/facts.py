@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from search.state.code_fact import CodeFact
+from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
 from spaces.ratios import Ratios
 from spaces.spec import Site
 
@@ -65,34 +66,6 @@ class GitFact:
     commit: str | None = None
     dirty: bool | None = None
     branch: str | None = None
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How many fresh trainings: ``finalists`` times ``each``, and ``plain``, over ``blocks`` fresh seed blocks."""
-
-    finalists: int
-    each: int
-    plain: int
-    blocks: int
-
-    @property
-    def total(self) -> int:
-        return self.finalists * self.each + self.plain
-
-
-@dataclass(frozen=True)
-class ConfirmationFact:
-    """One confirmation: its sizes, the numbers of its finalists, and the budget that it covers.
-
-    ``of`` is the budget of the run at that time, which is larger if the search ended early; ``early`` says why.
-    """
-
-    sizes: Sizes
-    finalists: tuple[int, ...]
-    budget: int
-    of: int | None = None
-    early: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,6 +172,9 @@ class Facts:
     latency: Mapping[str, Mapping[str, float]] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None
     confirmations_ended: int | None = None
+    pair_plans: tuple[PairPlan, ...] | None = None
+    settled: Settled | None = None
+    answer: AnswerFact | None = None
     test: HeldOutFact | None = None
     history: tuple[HistoryStep, ...] | None = None
     complete: Completion | None = None

@@ -22,10 +22,11 @@ from tests.mutation import trial
 from tests.mutation.faults import ROOT, Fault, faults_of, sample
 from tests.mutation.record import unnoticed, write
 
+LOOP = ["tests/search/test_loop.py", "tests/search/test_loop_confirmation.py", "tests/search/test_loop_time.py"]
 # Each package, and the tests that may notice a fault in it; which of them reach it is measured.
 PACKAGES = {
     "results": ("search/results", ["tests/search/results", "tests/search/report"]),
-    "planning": ("search/planning", ["tests/search/planning", "tests/search/test_loop.py"]),
+    "planning": ("search/planning", ["tests/search/planning", *LOOP]),
     "model": ("search/model", ["tests/search/model", "tests/search/results/test_compute.py"]),
     "state": ("search/state", ["tests/search/state", "tests/search/doctor", "tests/search/setup/test_opened_run.py"]),
     "spaces": ("spaces", ["tests/spaces", "tests/search/state/test_run_folder.py", "tests/search/model"]),

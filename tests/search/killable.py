@@ -16,8 +16,9 @@ import traceback
 from pathlib import Path
 
 from search.execute import worker
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results.compute import compute
 from search.results.objectives import DEFAULT

@@ -6,6 +6,10 @@ is plain; the others have one SE block each, on two sites of a network called ``
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from search.results.confirmations import origin
+from search.results.paired_test import CANDIDATE_SHARE, LEVEL, looks_at
+from search.state.confirmation_facts import PairPlan
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Outcome, Role, Training
 from senet_nas.recipe import Seed
@@ -102,3 +106,39 @@ def train(
     used = [t.seed for t in ledger.trainings if t.architecture == entry.number and t.seed.block == block]
     rows = [(entry, Seed(block, len(used) + i)) for i in range(len(outcomes))]
     return play(ledger, rows, outcomes, role=role, origin=origin)
+
+
+FIRST_LEVEL = LEVEL * CANDIDATE_SHARE  # of the first candidate of a run
+
+
+def confirm(
+    ledger: Ledger,
+    number: int,
+    gains: Sequence[float | None],
+    *,
+    pairs: int | None = None,
+    level: float = FIRST_LEVEL,
+    budget: int = 64,
+    how: str = "",
+) -> PairPlan:
+    """A confirmation in pairs of architecture ``number`` whose first pairs have these gains; None loses a training.
+
+    It is planned with so many ``pairs``, or as many as there are gains, and has ended as ``how`` says. Plain reaches
+    95 % in its first pair, 95.1 % in the next, and so on.
+    """
+    before = ledger.facts.pair_plans or ()
+    count = len(ledger.facts.confirmations or ()) + len(before) + 1
+    first = 1 + max(ledger.counts.last_block.values())
+    pairs = pairs or len(gains)
+    rows = [(ledger.entries[n], Seed(first + i)) for i in range(len(gains)) for n in (number, 0)]
+    levels = [95 + i / 10 for i in range(len(gains))]
+    outcomes = [
+        failed() if n and gain is None else ended(level + (gain or 0.0) * n)
+        for gain, level in zip(gains, levels, strict=True)
+        for n in (1, 0)
+    ]
+    plan = PairPlan((number,) * pairs, looks_at(pairs), level, budget, first, len(gains), how)
+    ledger.note(Facts(pair_plans=(*before, plan)))
+    if rows:
+        play(ledger, rows, outcomes, role="confirm", origin=origin(count))
+    return plan

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from search.execute import worker
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results.objectives import DEFAULT
 from search.results.result import Rules

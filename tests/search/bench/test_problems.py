@@ -51,6 +51,7 @@ def test_every_twist_makes_a_problem(twist):
     accuracies = [problem.accuracy(problem.space[5], Seed(0, r)) for r in range(50)]
     assert all(math.isfinite(value) for value in [*gains, *accuracies])
     assert (twist == "null") == all(gain == 0 for gain in gains)
+    assert (twist == "min-gain") == all(gain == 0.05 for gain in gains[1:])
     assert (twist in ("null", "null-below")) == (max(gains) == 0)
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import random
 import subprocess
@@ -8,12 +9,14 @@ import pytest
 from search.bench import score
 from search.bench.estimators import REPORTS
 from search.bench.problems import named
-from search.bench.runner import bench
+from search.bench.runner import Spending, Trial, _cell, bench
 from search.bench.score import Offer, Tally, points
 from search.bench.searches import search
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
+from search.planning.planner import Budget
+from search.results.answer import Answer
 from spaces import UserError
 
 
@@ -60,9 +63,9 @@ def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
 def test_the_reference_knows_what_a_problem_was_made_with():
     problem = named("synthetic:113:1")(0)
     assert problem.known == HyperparameterGrid.known(sigma=0.3, tau_ratio=1.0, own_share=1 / 3)
-    found = search(problem, "reference", 24, 0)
+    found = search(problem, "reference", [Budget(24)], 0)
     assert found.front.sigma == pytest.approx(0.3)
-    assert search(problem, "knowledge_gradient", 24, 0).front.sigma != pytest.approx(0.3, abs=1e-6)
+    assert search(problem, "knowledge_gradient", [Budget(24)], 0).front.sigma != pytest.approx(0.3, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -88,10 +91,12 @@ def test_reports_with_blocks_are_not_misled_by_an_unlucky_block(name):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_the_unchanged_search_runs_over_a_problem(sampler):
     problem = named("synthetic:113:1")(1)
-    found = search(problem, sampler, 32, 1)
+    budgets = [Budget(32, stops_when_answered=False)]
+    found = search(problem, sampler, budgets, 1)
     assert found.front.counts == {"finished": 32}
+    assert found.trainings == 32
     assert found.front.confirmed
-    again = search(problem, sampler, 32, 1)
+    again = search(problem, sampler, budgets, 1)
     assert again.front.to_json() == found.front.to_json()
     honest = score.honesty(found.front, problem)
     assert 0 <= honest.covered <= honest.intervals
@@ -123,6 +128,46 @@ def test_where_nothing_can_be_gained_points_are_told():
     assert found.unit == "points"
     assert found.cells[0].score == 0
     assert found.cells[0].searches_with_true_proof == 0
+
+
+def test_a_search_can_be_extended_and_can_stop_when_it_is_answered():
+    """Budgets of 24, 40 and 72; the gains of this table are far above its noise."""
+    assert Spending(extensions=(16, 32)).budgets(24) == [
+        Budget(total, stops_when_answered=False) for total in (24, 40, 72)
+    ]
+    assert Spending(True).budgets(24) == [Budget(24)]
+    problem = named("synthetic:113:3")(0)
+    whole = search(problem, "random", Spending(extensions=(16, 32)).budgets(24), 0)
+    assert (whole.trainings, len(whole.observations)) == (72, 72)
+    stopped = search(problem, "random", Spending(True).budgets(64), 0)
+    assert stopped.front.answer.kind == "worth it"
+    assert stopped.trainings < 64
+
+
+def test_a_cell_says_how_many_trainings_were_used_and_how_often_a_search_said_no():
+    """In a table where every placement loses, no search says it wrongly."""
+    (cell,) = bench("synthetic:113:0.4:null-below", ["random"], [96], 3, 1, spending=Spending(True)).cells
+    assert cell.said_no >= 1
+    assert cell.said_no_wrongly == 0
+    assert 0.95 <= cell.p_no <= 1
+    assert cell.used <= 96
+    (unused,) = bench("synthetic:113:1", ["random"], [16], 1, 1).cells
+    assert (unused.used, unused.said_no) == (16.0, 0)
+
+
+def test_a_no_is_wrong_where_a_placement_gains_as_much_as_is_worthwhile():
+    honesty = score.Honesty(*[0] * len(dataclasses.fields(score.Honesty)))
+
+    def trial(number, kind, largest):
+        answer = Answer(kind, 0.2, 0.97)
+        return Trial(number, "random", 64, {"search": 0.0}, 1.0, 0.5, honesty, 0.1, 64 - number, answer, largest)
+
+    no = "likely not worth it"
+    trials = [trial(0, no, 0.19), trial(1, no, 0.2), trial(2, no, 0.5), trial(3, "undecided", 0.5)]
+    cell = _cell(trials, "random", 64, "random")
+    assert (cell.said_no, cell.said_no_wrongly) == (3, 2)
+    assert cell.p_no == pytest.approx(0.97)
+    assert cell.used == 62.5
 
 
 @pytest.mark.parametrize(("sampler", "trainings"), [("tpee", [32]), ("tpe", [3]), ("tpe", [])])

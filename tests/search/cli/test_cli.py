@@ -46,7 +46,8 @@ def finished(tmp_path_factory):
     """The demo, shortened, run to its end once for this file: without any network where the machine lets us."""
     where = tmp_path_factory.mktemp("demo")
     before = OFFLINE if may_leave_the_network() else []
-    short = ["--set", "train.epochs=1", "--set", "data.train=300"]
+    settings = ("train.epochs=1", "data.train=300", "search.stop=budget", "budget.trainings=24")
+    short = [text for setting in settings for text in ("--set", setting)]
     return where, senet("run", str(ROOT / "configs" / "demo.yaml"), *short, cwd=where, before=before), short
 
 
@@ -58,7 +59,7 @@ class TestDemo:
         assert len(lines) <= 60
         assert "Recommended" in found.stdout
         assert "24 trainings: 24 finished" in found.stdout
-        assert "senet-search export digits" in found.stdout
+        assert "senet-search ui digits" in found.stdout
         for noise in ("WARNING", "INFO", "ray::", "(raylet)", "alembic", "Traceback", "optuna", "UserWarning"):
             assert noise not in found.stdout + found.stderr
 
@@ -79,12 +80,12 @@ class TestDemo:
         assert not list((where / "runs").rglob("*.tmp"))
         assert not [p for p in (where / "runs").rglob("*") if p.suffix in (".pkl", ".pt", ".pth", ".pickle")]
 
-    def test_only_finalists_and_plain_keep_weights(self, finished):
+    def test_only_plain_and_what_was_confirmed_keep_weights(self, finished):
         where, _, _ = finished
         run = where / "runs" / "digits"
         kept = {path.parent.name for path in run.rglob("model.safetensors")}
         ledger = Ledger(run / "ledger.sqlite", read_only=True)
-        assert kept == {t.uid for t in ledger.trainings if t.role == "confirm"}
+        assert kept == {t.uid for t in ledger.trainings if t.role == "confirm" or t.architecture == 0}
         assert kept
 
     def test_every_finished_training_keeps_which_images_were_right(self, finished):
@@ -240,7 +241,7 @@ def interrupt(config, after, number):
 @pytest.mark.ray
 def test_stopped_and_killed_and_started_again_nothing_is_lost_or_done_twice(scripted):
     """MLflow is dead all the while, behind an address with a password: that costs neither the search nor the secret."""
-    config = scripted(more=f"tracking: {{uri: 'http://user:{CANARY}@127.0.0.1:9/'}}\n")
+    config = scripted(more=f"tracking: {{uri: 'http://user:{CANARY}@127.0.0.1:9/'}}\nsearch: {{stop: budget}}\n")
     status, said = interrupt(config, 3, signal.SIGINT)
     assert said.count("MLflow: ") == 1
     assert status == 130

@@ -33,7 +33,10 @@ OTHER = {
               "position": ["identity"], "squeeze": ["std"], "excitation": ["fcnb"], "gate": ["hard_sigmoid"],
               "min_hidden": 1},
     "objectives": [{"metric": "accuracy"}, {"metric": "macs"}],
-    "search": {"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
+    "search": {
+        **{"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
+        **{"confirm": 0.3, "stop": "budget", "worthwhile": 1},
+    },
     "budget": {"trainings": 5, "time": "1h"},
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
               "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0,
@@ -180,8 +183,11 @@ def test_what_may_change_while_a_run_goes_on():
         "resources.device",
         "resources.gpus_per_slot",
         "resources.slots",
+        "search.confirm",
         "search.level",
+        "search.stop",
         "search.tolerance",
+        "search.worthwhile",
         "tracking.experiment",
         "tracking.uri",
     ]

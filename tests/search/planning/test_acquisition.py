@@ -80,7 +80,7 @@ def test_what_cannot_be_on_the_front_teaches_less_than_what_can(inputs):
 def test_where_nothing_more_can_be_learnt_the_likeliest_member_is_chosen(inputs, monkeypatch):
     """Rises are then rounding, of either sign."""
     monkeypatch.setattr(
-        "search.planning.acquisition._rise", lambda means, reach, costs: np.full(reach.shape[:-1], -1e-9)
+        "search.planning.acquisition._rise", lambda means, reach, costs, **how: np.full(reach.shape[:-1], -1e-9)
     )
     chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
     assert knowledge_gradient(inputs, np.random.default_rng(0)) == chances.argmax()
@@ -206,6 +206,15 @@ def test_the_gain_of_a_training_is_the_expected_rise_of_the_value(mean, deviatio
     inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, 4.0, 10.0])
     gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
     assert gains[1] == pytest.approx(expected_rise(mean, deviation, 0.6), rel=0.15, abs=2e-4)
+    assert gains[[0, 2]] == pytest.approx([0, 0], abs=1e-4)
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.3, 0.5), (-0.4, 0.6), (0.0, 0.1)])
+@pytest.mark.parametrize("cost", [4.0, 9.9])
+def test_while_a_confirmation_is_ahead_the_largest_gain_counts_whatever_it_costs(mean, deviation, cost):
+    inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, cost, 10.0], wants_proof=True)
+    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
+    assert gains[1] == pytest.approx(expected_rise(mean, deviation, 1.0), rel=0.15, abs=4e-4)
     assert gains[[0, 2]] == pytest.approx([0, 0], abs=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""When finalists are frozen, which, and in which order their fresh trainings stand in the ledger."""
+"""When a candidate is frozen, which, in which order its pairs stand in the ledger, and when it is given up."""
 
 import pytest
 
@@ -6,16 +6,19 @@ from search.planning.budget_split import BudgetSplit
 from search.planning.confirmation_plan import ConfirmationPlan
 from search.planning.priced_space import PricedSpace
 from search.planning.training_rows import TrainingRows
-from search.results import compute
-from search.results.confirmation import sizes
+from search.results import paired_test
 from search.results.objectives import DEFAULT
+from search.results.proof_chances import likeliest
 from search.results.result import Rules
-from search.state.facts import ConfirmationFact, Facts, Sizes
+from search.state.confirmation_facts import ConfirmationFact, PairPlan, Sizes
+from search.state.facts import Facts, SlotsFact
 from search.state.ledger import Ledger
+from senet_nas.recipe import Seed
 from spaces.placements import label
 from tests.search import ledgers
 
 RULES = Rules(DEFAULT)
+LEVEL = 0.05 * 2 / 3
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def space(make_space):
     return make_space()
 
 
-def searched(space, trainings):
+def searched(space, trainings=48):
     """A ledger after a search: plain and five others in turns, the later ones more accurate and larger."""
     ledger = Ledger(":memory:")
     members = [space[0], *list(space)[1:6]]
@@ -34,96 +37,159 @@ def searched(space, trainings):
     return ledger
 
 
-def plan_of(space, ledger, budget):
+def plan_of(space, ledger, budget=96, seeds=None):
     split = BudgetSplit(ledger, budget)
-    priced = PricedSpace(space, lambda architecture: ledgers.price())
+    priced = PricedSpace(space, lambda architecture: ledgers.price(), seeds)
     return ConfirmationPlan(ledger, split, TrainingRows(ledger, priced), RULES)
 
 
-def test_a_quarter_of_the_budget_goes_to_the_surest_beside_plain(space):
-    ledger = searched(space, 45)
-    chosen = compute.finalists(ledger, RULES, 3)
-    first = plan_of(space, ledger, 64).freeze("")
-    fresh = ledger.trainings[45:]
+def end(ledger, gains):
+    """Ends what waits: plain reaches 90 %, the candidate of each pair what it gains; None fails."""
+    waiting = [t for t in ledger.trainings if t.state == "waiting"]
+    for (candidate, plain), gain in zip(_pairs(waiting), gains, strict=True):
+        for training, accuracy in ((candidate, gain), (plain, 0.0)):
+            ledger.start(training.uid)
+            ledgers.end(ledger, training, ledgers.failed() if accuracy is None else ledgers.ended(90 + accuracy))
+
+
+def _pairs(waiting):
+    return list(zip(waiting[::2], waiting[1::2], strict=True))
+
+
+def test_the_likeliest_proof_is_frozen_with_its_whole_plan_and_the_pairs_of_its_first_look(space):
+    ledger = searched(space)
+    expected = likeliest(ledger, RULES, lambda number: 24, LEVEL)
+    first = plan_of(space, ledger).freeze(24)
+    fresh = ledger.trainings[48:]
     assert first == fresh[0]
-    assert {t.role for t in fresh} == {"confirm"}
-    assert {t.origin for t in fresh} == {"confirmation 1"}
-    counts = {number: sum(t.architecture == number for t in fresh) for number in range(6)}
-    plan = sizes(64)
-    assert counts == {**dict.fromkeys(range(6), 0), **dict.fromkeys(chosen, plan.each), 0: plan.plain}
-    (noted,) = ledger.facts.confirmations
-    assert noted == ConfirmationFact(plan, tuple(chosen), budget=64, of=64, early="")
+    assert ledger.facts.pair_plans == (
+        PairPlan((expected.number,) * 24, (6, 12, 18, 24), pytest.approx(LEVEL), 96, first_block=1, planned=6),
+    )
+    assert [t.architecture for t in fresh] == [expected.number, 0] * 6
+    assert [t.seed for t in fresh] == [Seed(block, 0) for block in range(1, 7) for _ in range(2)]
+    assert {(t.role, t.origin) for t in fresh} == {("confirm", "confirmation 1")}
+    assert plan_of(space, ledger).is_under_way
 
 
-def test_fresh_trainings_take_turns_so_that_an_early_end_leaves_comparisons(space):
-    """In fresh blocks, each architecture over all of them: replicate 0 of every block first."""
-    ledger = searched(space, 90)
-    plan_of(space, ledger, 128).freeze("")
-    fresh = ledger.trainings[90:]
-    plan = sizes(128)
-    keys = [(t.seed.replicate, t.seed.block) for t in fresh]
-    assert keys == sorted(keys)
-    assert {t.seed.block for t in fresh} == set(range(1, 1 + plan.blocks))
-    for number in {t.architecture for t in fresh}:
-        per_block = [
-            sum(t.architecture == number and t.seed.block == b for t in fresh) for b in range(1, 1 + plan.blocks)
-        ]
-        assert max(per_block) - min(per_block) <= 1
+def test_looks_are_as_far_apart_as_slots_train_at_the_same_time(space):
+    for slots, looks in ((None, (6, 12, 18, 24)), (12, (6, 12, 18, 24)), (14, (12, 24)), (48, (24,))):
+        ledger = searched(space)
+        ledger.note(Facts(slots=SlotsFact(slots)))
+        plan_of(space, ledger).freeze(24)
+        assert ledger.facts.pair_plans[0].looks == looks
 
 
-def test_blocks_of_a_second_confirmation_are_fresh_too(space):
-    ledger = searched(space, 45)
-    plan_of(space, ledger, 64).freeze("")
-    last = max(t.seed.block for t in ledger.trainings)
-    before = len(ledger.trainings)
-    plan_of(space, ledger, 128).freeze("")
-    fresh = ledger.trainings[before:]
-    assert min(t.seed.block for t in fresh) == last + 1
-    assert {t.origin for t in fresh} == {"confirmation 2"}
-    assert [c.budget for c in ledger.facts.confirmations] == [64, 128]
+def test_the_next_look_is_planned_when_its_forerunner_proved_nothing(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.freeze(24)
+    gains = [-0.3, 0.9, 0.1, 0.6, 0.2, 0.5]
+    end(ledger, gains)
+    first = plan.advance()
+    assert first == ledger.trainings[48 + 12]
+    assert len(ledger.trainings) == 48 + 24
+    assert [t.seed.block for t in ledger.trainings[60:]] == [b for b in range(7, 13) for _ in range(2)]
+    (noted,) = ledger.facts.pair_plans
+    assert (noted.planned, noted.ended) == (12, "")
 
 
-@pytest.mark.parametrize("early", ["time", "exhausted"])
-def test_a_search_that_ended_early_confirms_with_a_third_of_what_it_used(space, early):
-    ledger = searched(space, 48)
-    plan_of(space, ledger, 200).freeze(early)
-    (noted,) = ledger.facts.confirmations
-    assert noted.sizes == sizes(64)
-    assert (noted.budget, noted.of, noted.early) == (48 + sizes(64).total, 200, early)
+def test_a_proof_ends_a_confirmation(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.freeze(24)
+    end(ledger, [2.4, 2.5, 2.6, 2.45, 2.5, 2.55])
+    assert plan.advance() is None
+    (noted,) = ledger.facts.pair_plans
+    assert (noted.planned, noted.ended) == (6, "proven")
+    assert not plan.is_under_way
+    assert plan.next_level == pytest.approx(LEVEL)  # returned
 
 
-def test_a_confirmation_of_an_early_end_takes_no_more_than_the_budget(space):
-    ledger = searched(space, 48)
-    plan_of(space, ledger, 50).freeze("time")
-    assert ledger.facts.confirmations[0].budget == 50
+def test_what_has_become_unlikely_is_given_up(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.freeze(24)
+    end(ledger, [-2.4, -2.5, -2.6, -2.45, -2.5, -2.55])
+    assert plan.advance() is None
+    assert ledger.facts.pair_plans[0].ended == "futile"
+    assert plan.next_level == pytest.approx((0.05 - LEVEL) * 2 / 3)  # spent
 
 
-def test_a_small_budget_freezes_nobody_and_says_so(space):
-    ledger = searched(space, 20)
-    assert plan_of(space, ledger, 20).freeze("") is None
-    assert ledger.facts.confirmations == (ConfirmationFact(Sizes(0, 0, 0, 0), (), budget=20, of=20, early=""),)
-    assert len(ledger.trainings) == 20
+def test_after_the_last_look_it_is_unproven(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.freeze(3)
+    end(ledger, [0.5, -0.4, 0.3])
+    assert plan.advance() is None
+    assert ledger.facts.pair_plans[0].ended == "unproven"
+    assert plan.next_level == pytest.approx((0.05 - LEVEL) * 2 / 3)
 
 
-@pytest.mark.parametrize(
-    ("early", "covered", "budget", "search_is_over", "planned"),
-    [
-        ("", 64, 64, False, True),
-        ("", 64, 65, False, False),
-        ("", 64, 65, True, False),
-        ("time", 64, 96, True, True),
-        ("time", 64, 96, False, False),
-        ("time", 64, 64, False, True),
-        ("exhausted", 64, 96, False, True),  # of 96
-        ("exhausted", 64, 97, False, False),
-    ],
-)
-def test_what_is_planned_ends_with_what_ended_it(space, early, covered, budget, search_is_over, planned):
-    ledger = searched(space, 12)
-    noted = ConfirmationFact(Sizes(1, 3, 3, 1), (1,), budget=covered, of=96, early=early)
-    ledger.note(Facts(confirmations=(noted,)))
-    assert plan_of(space, ledger, budget).is_planned(search_is_over=search_is_over) is planned
+def test_a_second_candidate_has_fresh_blocks_its_own_number_and_less_of_the_level(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.freeze(8)
+    end(ledger, [-2.4, -2.5, -2.6, -2.4])
+    plan.advance()
+    plan.freeze(8)
+    first, second = ledger.facts.pair_plans
+    assert second.first_block == 1 + max(t.seed.block for t in ledger.trainings if t.origin == "confirmation 1")
+    assert {t.origin for t in ledger.trainings if t.state == "waiting"} == {"confirmation 2"}
+    assert second.level == pytest.approx((0.05 - first.level) * 2 / 3)
 
 
-def test_before_a_confirmation_nothing_is_planned(space):
-    assert plan_of(space, searched(space, 12), 64).is_planned(search_is_over=True) is False
+def test_pairs_after_rounds_of_earlier_versions_continue_their_numbers_and_their_account(space):
+    ledger = searched(space)
+    noted = [ConfirmationFact(Sizes(1, 3, 3, 1), (1,), 24), ConfirmationFact(Sizes(0, 0, 0, 0), (), 30)]
+    ledger.note(Facts(confirmations=tuple(noted)))
+    plan = plan_of(space, ledger)
+    assert plan.next_level == pytest.approx(0.05 * (2 / 3) ** 2)  # one round had finalists
+    plan.freeze(8)
+    assert {t.origin for t in ledger.trainings[48:]} == {"confirmation 3"}
+
+
+@pytest.mark.parametrize("pairs", [0, 1, 2])
+def test_with_fewer_than_three_pairs_nobody_is_frozen_which_is_noted(space, pairs):
+    ledger = searched(space)
+    plan = plan_of(space, ledger, 20)
+    assert plan.freeze(pairs, covered=19) is None
+    assert ledger.facts.pair_plans == (PairPlan((), (), 0.0, 20, ended="nobody", covered=19),)
+    assert len(ledger.trainings) == 48
+    assert plan.next_level == pytest.approx(LEVEL)  # it spends nothing
+    assert not plan.is_under_way
+
+
+def test_a_candidate_without_a_chance_is_not_frozen(space):
+    ledger = Ledger(":memory:")
+    for n, member in enumerate([space[0], space[1]]):
+        entry = ledger.enter(member, str(n), ledgers.price(float(n)))
+        ledgers.train(ledger, entry, [90 - n + 0.05 * (-1) ** i for i in range(8)])
+    assert plan_of(space, ledger).freeze(24) is None
+    assert ledger.facts.pair_plans[0].ended == "nobody"
+
+
+def test_a_table_gives_no_more_pairs_than_it_holds_seeds(space):
+    held = [Seed(block, r) for block in range(6) for r in range(2)]
+    ledger = searched(space)  # eight trainings of each, in block 0, of which the table knows two
+    plan_of(space, ledger, seeds=lambda architecture: held).freeze(24)
+    (noted,) = ledger.facts.pair_plans
+    assert len(noted.candidates) == 10
+    assert noted.looks == paired_test.looks_at(10)
+    fresh = ledger.trainings[48:]
+    assert {t.seed for t in fresh} <= set(held)
+    assert [c.seed for c, _ in _pairs(fresh)] == [p.seed for _, p in _pairs(fresh)]
+
+
+def test_a_look_can_be_added_to_what_has_ended_once(space):
+    ledger = searched(space)
+    plan = plan_of(space, ledger)
+    plan.look_now()
+    assert ledger.facts.pair_plans is None
+    plan.freeze(24)
+    for uid in [t.uid for t in ledger.trainings[48:57]]:  # four pairs, and half of the fifth
+        ledger.start(uid)
+        ledgers.end(ledger, ledger.get(uid), ledgers.ended(90.0))
+    plan.look_now()
+    plan.look_now()
+    assert ledger.facts.pair_plans[0].looks == (4, 6, 12, 18, 24)
+    assert plan.is_under_way

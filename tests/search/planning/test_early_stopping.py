@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.early_stopping import EarlyStopping, Rung, SuccessiveHalving, rungs
 from search.planning.optuna_study import Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results import compute, pareto
 from search.results.objectives import DEFAULT
@@ -113,7 +114,7 @@ class Search:
             self.ledger,
             PricedSpace(space, price),
             self.proposer,
-            budget=Budget(trainings),
+            budget=Budget(trainings, stops_when_answered=False),
             rules=Rules(DEFAULT),
             early_stopping=SuccessiveHalving(EPOCHS, REDUCTION) if halving else None,
         )

@@ -16,9 +16,9 @@ def context(space):
     return SamplerContext(space, lambda a: {"params_overhead": 0.0}, ["params_overhead"], 0, lambda a: False, None)
 
 
-def test_auto_lists_a_space_that_three_quarters_of_the_budget_cover(make_space):
+def test_auto_lists_a_space_that_half_of_the_budget_covers(make_space):
     space = make_space()
-    enough = math.ceil(space.size * 4 / 3)
+    enough = 2 * space.size
     assert chosen("auto", space, enough) is SAMPLERS["grid"]
     assert chosen("auto", space, enough - 1) is SAMPLERS["auto"]
     assert chosen("auto", space, None) is SAMPLERS["auto"]

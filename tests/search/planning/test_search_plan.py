@@ -21,8 +21,9 @@ class Proposer:
         self.replicates = replicates
         self.members = members
 
-    def ask(self, number, avoid, known, block):
+    def ask(self, number, avoid, known, block, *, wants_proof):
         self.asked = (number, known, block)
+        self.wants_proof = wants_proof
         self.avoided = {i for i, member in enumerate(self.members) if avoid(member)}
         return None if self.answer is None else (self.answer, [{"params": {}}])
 
@@ -60,6 +61,12 @@ def avoided(space, ledger, proposer, *more, block=0, **how):
     return proposer.avoided
 
 
+def test_the_sampler_hears_that_a_confirmation_is_ahead(space, ledger):
+    proposer = Proposer(space[7])
+    plan_of(space, ledger, proposer).plan(0, wants_proof=True)
+    assert proposer.wants_proof
+
+
 def test_a_proposal_becomes_a_waiting_training_with_its_record(space, ledger):
     proposer = Proposer(space[7])
     training = plan_of(space, ledger, proposer).plan(3)
@@ -69,6 +76,7 @@ def test_a_proposal_becomes_a_waiting_training_with_its_record(space, ledger):
     assert ledger.entries[training.architecture].architecture == space[7]
     number, known, block = proposer.asked
     assert (number, block) == (5, 3)
+    assert not proposer.wants_proof
     assert [known(space[i]) for i in range(5)] == [90.5, 92.0, None, None, None]
 
 

@@ -6,7 +6,6 @@ from search.planning.budget_split import BudgetSplit
 from search.planning.priced_space import PricedSpace
 from search.planning.seed_blocks import SeedBlocks
 from search.planning.training_rows import TrainingRows
-from search.results.confirmation import sizes
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces.placements import baselines
@@ -33,15 +32,15 @@ def space(make_space):
 @pytest.mark.parametrize(
     ("budget", "done", "block"),
     [
-        (64, 0, 0),
-        (64, 31, 0),
-        (64, 32, 1),
-        (64, 49, 1),
-        (50, 38, 0),  # 39 are searched: a rest of 7 is no block of its own
-        (51, 39, 1),  # 40: a rest of 8 is one
-        (256, 96, 3),
-        (256, 160, 5),
-        (256, 193, 5),
+        (128, 0, 0),
+        (128, 31, 0),
+        (128, 32, 1),
+        (128, 63, 1),
+        (77, 38, 0),  # 39 are searched, since half of 77 has 19 pairs: a rest of 7 is no block of its own
+        (78, 39, 1),  # 40: a rest of 8 is one
+        (512, 96, 3),
+        (512, 160, 5),
+        (512, 255, 7),
     ],
 )
 def test_a_block_holds_32_trainings_and_a_small_rest_belongs_to_the_last(space, budget, done, block):
@@ -52,8 +51,7 @@ def test_a_block_holds_32_trainings_and_a_small_rest_belongs_to_the_last(space, 
 
 def test_of_a_large_budget_blocks_are_larger_and_not_more(space):
     ledger = Ledger(":memory:")
-    target = 4000 - sizes(4000).total
-    trained(ledger, target // 2, space)
+    trained(ledger, 1000, space)
     assert blocks_of(ledger, space, 4000).current == 15
 
 
@@ -62,6 +60,22 @@ def test_after_a_confirmation_the_search_continues_in_a_fresh_block(space):
     trained(ledger, 5, space)
     ledgers.train(ledger, ledger.entries[0], [90.0], block=4, role="confirm", origin="confirmation 1")
     assert blocks_of(ledger, space, 64).current == 5
+
+
+@pytest.mark.parametrize(
+    ("rest", "block", "n_plain", "n_others"), [(1, 0, 0, 0), (7, 0, 0, 0), (8, 4, 3, 1), (9, 4, 3, 1)]
+)
+def test_what_a_confirmation_leaves_is_a_block_of_its_own_if_it_is_not_too_small(space, rest, block, n_plain, n_others):
+    ledger = Ledger(":memory:")
+    plain = ledger.enter(space[0], "plain", ledgers.price())
+    ledgers.train(ledger, plain, [90.0] * 10, role="baseline", origin="baseline 0")
+    ledger.enter(baselines(space)[1], "SE everywhere", ledgers.price(5.0))
+    ledgers.confirm(ledger, 1, [0.0] * 3, budget=16 + rest, how="futile")
+    blocks = blocks_of(ledger, space, 16 + rest)
+    assert blocks.current == block
+    blocks.plan_baselines()
+    numbers = [t.architecture for t in ledger.trainings[16:]]
+    assert (numbers.count(0), len(numbers) - numbers.count(0)) == (n_plain, n_others)
 
 
 def planned(ledger):
@@ -79,7 +93,7 @@ def test_the_first_block_begins_with_plain_and_then_se_everywhere_and_in_single_
     assert blocks_of(ledger, space, 64).plan_baselines() is None
 
 
-@pytest.mark.parametrize(("budget", "n_plain", "n_others"), [(4, 2, 1), (8, 3, 1), (16, 4, 4), (12, 3, 3)])
+@pytest.mark.parametrize(("budget", "n_plain", "n_others"), [(4, 2, 1), (8, 3, 1), (12, 2, 1), (24, 3, 3), (32, 4, 4)])
 def test_baselines_take_at_most_half_of_a_small_search(space, budget, n_plain, n_others):
     ledger = Ledger(":memory:")
     blocks_of(ledger, space, budget).plan_baselines()
@@ -111,10 +125,10 @@ def test_plain_is_planned_again_if_all_of_it_failed_in_the_block(space):
     assert {t.architecture for t in ledger.trainings[before:]} == {0}
 
 
-@pytest.mark.parametrize(("held", "n_plain"), [(30, 6), (19, 6), (18, 5), (12, 2), (10, 1), (8, 1), (7, 1)])
+@pytest.mark.parametrize(("held", "n_plain"), [(60, 6), (44, 6), (43, 5), (36, 2), (34, 1), (33, 1), (8, 1)])
 def test_a_table_keeps_seeds_of_plain_for_the_confirmation_and_for_every_block(space, held, n_plain):
-    """A budget of 88 has a search of 69 in two blocks, and a confirmation with seven trainings of plain."""
+    """A budget of 128 has a search of 64 in two blocks, and a confirmation with 32 trainings of plain."""
     ledger = Ledger(":memory:")
     seeds = [Seed(0, r) for r in range(held)]
-    blocks_of(ledger, space, 88, lambda architecture: seeds).plan_baselines()
+    blocks_of(ledger, space, 128, lambda architecture: seeds).plan_baselines()
     assert [t.architecture for t in ledger.trainings].count(0) == n_plain

@@ -17,7 +17,7 @@ class Clock:
 
 def test_the_clock_starts_once_and_earlier_sessions_count():
     clock = Clock()
-    budget = TimeBudget(100.0, spent_before=30.0, clock=clock)
+    budget = TimeBudget(100.0, spent_before=30.0, clock=clock, search_share=0.5)
     clock.now = 1010.0
     assert budget.spent == 30.0
     budget.begin()
@@ -26,17 +26,19 @@ def test_the_clock_starts_once_and_earlier_sessions_count():
     assert budget.spent == 35.0
 
 
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.75])
 @pytest.mark.parametrize(
-    ("spent", "search_is_over", "is_over"),
-    [(74.9, False, False), (75.0, True, False), (99.9, True, False), (100.0, True, True), (140.0, True, True)],
+    ("beyond", "search_is_over", "is_over"),
+    [(-0.1, False, False), (0.0, True, False), (24.9, True, False), (None, True, True)],
 )
-def test_the_search_has_three_quarters_of_the_time(spent, search_is_over, is_over):
-    budget = TimeBudget(100.0, spent_before=spent, clock=Clock())
+def test_the_search_has_its_share_of_the_time(share, beyond, search_is_over, is_over):
+    spent = 100.0 if beyond is None else 100 * share + beyond
+    budget = TimeBudget(100.0, spent_before=spent, clock=Clock(), search_share=share)
     assert (budget.search_is_over, budget.is_over) == (search_is_over, is_over)
 
 
 def test_without_a_limit_time_never_ends():
-    budget = TimeBudget(None, spent_before=1e9, clock=Clock())
+    budget = TimeBudget(None, spent_before=1e9, clock=Clock(), search_share=0.5)
     assert not budget.search_is_over
     assert not budget.is_over
 

@@ -9,11 +9,12 @@ import pytest
 from search.model.features import Features
 from search.model.fitting import fit
 from search.results import compute, result
-from search.results.confirmation import compare, smallest_provable
+from search.results.earlier_rounds import compare, smallest_provable
 from search.results.evidence import observations
 from search.results.objectives import Objective
 from search.results.result import Rules
-from search.state.facts import ConfirmationFact, DataFact, Facts, HeldOutFact, Sizes
+from search.state.confirmation_facts import ConfirmationFact, Sizes
+from search.state.facts import DataFact, Facts, HeldOutFact
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -44,8 +45,7 @@ def spread(mean, n=4, width=0.1):
 def test_without_a_difference_plain_is_recommended_and_nothing_claimed():
     found = compute.compute("run", make_ledger([spread(95), [95.1], [94.9], [95.0]]), RULES)
     assert found.recommended == "a0"
-    assert "proven" in found.verdict
-    assert found.verdict.startswith("No placement")
+    assert found.verdict.startswith("Undecided: nothing is proven yet. No placement of SE is likely better than plain.")
     assert {p.verdict for p in found.points} <= {"plain", "open", "likely worse"}
     assert "nothing can be proven" in found.power
 
@@ -55,12 +55,14 @@ def test_proof_needs_fresh_trainings_however_good_the_search_looked():
     assert likely["a1"].verdict == "likely"
     assert likely.recommended == "a0"
     assert likely.likely == "a1"
-    assert likely.verdict.startswith("Nothing is proven. Likely better than plain: placement 1")
+    assert likely.verdict.startswith("Undecided: nothing is proven yet. Likely better than plain: placement 1")
     proven = compute.compute("run", make_ledger([spread(95), spread(98)], {0: spread(95), 1: spread(97)}), RULES)
     assert proven["a1"].verdict == "proven"
     assert proven.recommended == "a1"
     assert proven["a1"].fresh_gain == pytest.approx(2.0)
-    assert proven.verdict.startswith("Proven: placement 1 gains +2.00 points")
+    point = proven["a1"]
+    gain = f"{point.gain:+.2f} points [{point.gain_low:+.2f}, {point.gain_high:+.2f}]"
+    assert proven.verdict.startswith(f"Worth it: placement 1 gains {gain} over plain for +5.00 % parameters")
 
 
 def test_the_cheapest_that_is_not_clearly_worse_is_recommended():
@@ -85,12 +87,6 @@ def test_the_front_is_judged_on_estimates_not_on_one_lucky_training():
     found = compute.compute("run", ledger, RULES)
     assert found["a2"].val_accuracy > 95.5
     assert found["a1"].gain_low < found["a2"].gain_low
-
-
-def test_finalists_are_the_surest_and_keep_to_the_limits():
-    ledger = make_ledger([spread(95, 6), spread(96), spread(98), spread(99), [94.0]], overheads={3: 80.0})
-    assert sorted(compute.finalists(ledger, RULES, 2)) == [1, 2]
-    assert compute.finalists(ledger, RULES, 0) == []
 
 
 def test_without_plain_there_is_no_result():
@@ -289,14 +285,6 @@ def test_the_recommendation_is_the_cheapest_proven_one_that_is_not_likely_behind
     assert found.recommended == min(near, key=lambda p: p.params_overhead).id
 
 
-def test_finalists_are_those_on_the_front_then_the_surest_then_the_cheapest(judged):
-    ledger, found, _ = judged
-    members = [p for p in found.points if p.allowed and not p.is_plain]
-    members.sort(key=lambda p: (not p.on_front, -p.p_gain, p.params_overhead))
-    assert compute.finalists(ledger, RULES, 3) == [p.number for p in members[:3]]
-    assert compute.finalists(ledger, RULES, 99) == [p.number for p in members]
-
-
 # -- confirmations ----------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +304,7 @@ def test_what_is_under_way_is_not_tested_before_it_has_ended():
     assert found.under_way
     assert not found.confirmed
     assert {p.p_value for p in found.points} == {None}
-    assert "nothing is proven before all of them have ended" in found.power
+    assert "Nothing is proven before the pairs of a look have ended" in found.power
     done = compute.compute("run", confirming(), RULES)
     assert not done.under_way
     assert done.confirmed

@@ -5,9 +5,10 @@ import math
 
 import pytest
 
-from search.results.confirmation import budget_for
+from search.results.answer import Answer
 from search.results.objectives import DEFAULT, Objective
 from search.results.result import COLUMNS, Front, Point, Rules
+from search.state.confirmation_facts import Settled
 from senet_nas.costs.measures import MEASURES
 from spaces import UserError
 
@@ -50,14 +51,47 @@ def front(*points, **more):
     return Front(**{**usual, **more})
 
 
-def test_the_verdict_is_one_of_three_sentences():
+def test_a_proof_is_worth_it_whatever_else_is_known():
     better = point(1, verdict="proven", gain=1.25, gain_low=0.5, gain_high=2.0, fresh_gain=1.5)
-    assert front(point(0), better, recommended="a1").verdict == (
-        "Proven: placement 1 gains +1.50 points over plain on fresh seeds (+5.00 % parameters)."
+    assert front(point(0), better, recommended="a1", answer=Answer("worth it", 0.2, 0.99)).verdict == (
+        "Worth it: placement 1 gains +1.25 points [+0.50, +2.00] over plain for +5.00 % parameters, "
+        "proven on fresh seeds."
     )
-    likely = front(point(0), better, likely="a1").verdict
-    assert likely == "Nothing is proven. Likely better than plain: placement 1 (+1.25 points [+0.50, +2.00])."
-    assert front().verdict == "No placement of SE is proven or even likely better than the plain network."
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0.95, "95 %"), (0.9725, "97.2 %"), (0.9991, "99.9 %"), (1.0, "99.9 %")]
+)
+def test_likely_not_worth_it_says_how_likely_and_never_certainly(probability, words):
+    no = Answer("likely not worth it", 0.25, probability)
+    likely = point(1, gain=0.1, gain_low=0.01, gain_high=0.19)
+    assert front(point(0), likely, likely="a1", answer=no).verdict == (
+        f"Likely not worth it: with a probability of {words}, no placement gains more than 0.25 points over plain."
+    )
+    rules = Rules((Objective(metric="accuracy"), Objective(metric="params", limit=9.0)))
+    assert "no placement within the limits gains more" in front(rules=rules, answer=no).verdict
+
+
+def test_undecided_names_the_likeliest_and_how_many_trainings_would_decide_it():
+    better = point(1, gain=1.25, gain_low=0.5, gain_high=2.0)
+    undecided = Answer("undecided", 0.2, 0.3, more=1536)
+    assert front(point(0), better, likely="a1", answer=undecided).verdict == (
+        "Undecided: nothing is proven yet. Likely better than plain: placement 1 (+1.25 points [+0.50, +2.00]). "
+        "About 1,536 more trainings would decide it with a chance of 80 %."
+    )
+    assert front().verdict == "Undecided: nothing is proven yet. No placement of SE is likely better than plain."
+
+
+def test_a_run_that_stopped_when_it_was_answered_says_so_while_it_is_true():
+    stopped = Settled(64, "answered", 48)
+    assert front(settled=stopped, counts={"finished": 48, "failed": 1}).ending == (
+        "The run stopped after 48 of 64 trainings, because it has its answer; --trainings +N goes on."
+    )
+    assert front(settled=stopped, counts={"finished": 49}).ending == ""  # it was extended
+    assert front(settled=Settled(64, "answered", 64), counts={"finished": 64}).ending == ""
+    for reason in ("used", "time", "exhausted"):
+        assert front(settled=Settled(64, reason, 48), counts={"finished": 48}).ending == ""
+    assert front(counts={"finished": 48}).ending == ""
 
 
 def test_the_rule_names_level_and_tolerance():
@@ -70,27 +104,22 @@ def test_the_rule_names_level_and_tolerance():
 
 def test_power_says_what_could_be_proven():
     assert "only gains above about 0.80 points could usually be proven" in front().power
-    assert "No finalist was retrained" in front(confirmed=False).power
-    assert "are being retrained" in front(confirmed=False, under_way=True).power
-    assert "are being retrained" in front(under_way=True).power
+    none = front(confirmed=False).power
+    assert "No candidate was trained again" in none
+    assert "a budget of 12 trainings or more" in none
+    assert "is being trained again" in front(confirmed=False, under_way=True).power
+    assert "is being trained again" in front(under_way=True).power
 
 
-def test_findings_name_what_is_alike_and_what_a_proof_would_take():
+def test_findings_name_what_is_alike_and_promise_no_proof():
     twin = point(2, on_front=True, alike="a0", gain=0.6, label="twin")
     other = point(1, on_front=True, alike="a2", costs={**COSTS, "params_overhead": 20.0})
     found = front(point(0), other, twin, likely="a2")
-    budget = budget_for(0.6, 0.3, 0.05)
     assert found.findings == [
         "a2 is not measurably better than plain, which is cheaper.",
         "a1 is not measurably better than a2, which is cheaper.",
-        f"To prove the estimated gain of a2 would take about {budget:,} trainings, a quarter of them with fresh seeds.",
     ]
     assert front(point(0), twin).findings == ["a2 is not measurably better than plain, which is cheaper."]
-
-
-@pytest.mark.parametrize("gain", [0.05, 0.01, 0.0501])
-def test_a_gain_that_is_too_small_for_any_proof_gets_no_promise(gain):
-    assert front(point(0), point(1, gain=gain), likely="a1").findings == []
 
 
 def test_members_are_sorted_by_the_first_cost_of_the_objectives():
@@ -137,10 +166,13 @@ def test_front_json_keeps_its_keys_and_their_order():
         "command",
         "run",
         "verdict",
+        "answer",
         "recommended",
         "likely",
         "rule",
         "power",
+        "ending",
+        "confirmations",
         "sigma",
         "smallest_provable_gain",
         "trainings",
@@ -151,6 +183,7 @@ def test_front_json_keeps_its_keys_and_their_order():
         "points",
     ]
     assert (body["schema"], body["smallest_provable_gain"], body["test"]) == (1, None, {"a0": 89.0})
+    assert body["answer"] == {"kind": "undecided", "worthwhile": 0.2, "probability": None, "more": None}
     assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
     keys = list(body["points"][1])
     assert keys[:11] == list(COLUMNS[:11])
@@ -176,4 +209,4 @@ def test_without_insights_the_expected_score_is_not_known():
 
 def test_rules_have_the_defaults_of_the_documentation():
     rules = Rules(DEFAULT)
-    assert (rules.level, rules.tolerance, rules.min_gain) == (0.9, 0.1, 0.05)
+    assert (rules.level, rules.tolerance, rules.min_gain, rules.worthwhile) == (0.9, 0.1, 0.05, 0.2)

@@ -6,16 +6,22 @@ import json
 import pytest
 
 from search.state.code_fact import CodeFact
+from search.state.confirmation_facts import (
+    ENDS,
+    AnswerFact,
+    ConfirmationFact,
+    PairPlan,
+    Settled,
+    Sizes,
+)
 from search.state.facts import (
     Completion,
-    ConfirmationFact,
     DataFact,
     Facts,
     GitFact,
     HeldOutFact,
     HistoryStep,
     LatencyModelFact,
-    Sizes,
     SlotsFact,
     SpaceFact,
     decode,
@@ -96,6 +102,24 @@ STORED = {
         ],
     ),
     "confirmations_ended": (1, 1),
+    "pair_plans": (
+        (PairPlan((2, 2, 2), (3,), 0.033, 24, 5, 3, "proven", 18), PairPlan((), (), 0.0, 24, ended="nobody")),
+        [
+            {
+                "candidates": [2, 2, 2], "looks": [3], "level": 0.033, "budget": 24, "first_block": 5, "planned": 3,
+                "ended": "proven", "covered": 18,
+            },
+            {
+                "candidates": [], "looks": [], "level": 0.0, "budget": 24, "first_block": 0, "planned": 0,
+                "ended": "nobody",
+            },
+        ],
+    ),
+    "settled": (Settled(24, "answered", 18), {"budget": 24, "reason": "answered", "trainings": 18}),
+    "answer": (
+        AnswerFact(18, 0.2, 0.31, 56, 48),
+        {"trainings": 18, "worthwhile": 0.2, "p_not_worth": 0.31, "considered": 56, "more": 48},
+    ),
     "test": (
         HeldOutFact("2026-01-01T00:00:00Z", {"a0": ({"seed": "1.0", "accuracy": 94.0},)}),
         {"read": "2026-01-01T00:00:00Z", "results": {"a0": [{"seed": "1.0", "accuracy": 94.0}]}},
@@ -145,6 +169,14 @@ def test_defaults_are_what_older_versions_meant():
     assert SlotsFact(1, 1, 0.0) == SlotsFact(1, 1, 0.0, "local", False)
     assert Completion(24) == Completion(24, None, True)
     assert Sizes(2, 3, 5, 1).total == 11
+
+
+def test_a_plan_has_one_candidate_and_covers_its_budget_or_less():
+    assert PairPlan((3, 3, 3), (3,), 0.03, 64).candidate == 3
+    assert (PairPlan((), (), 0.0, 64).covers, PairPlan((), (), 0.0, 64, covered=0).covers) == (64, 0)
+    with pytest.raises(IndexError):
+        PairPlan((), (), 0.0, 64).candidate  # noqa: B018
+    assert ENDS == ("proven", "unproven", "futile", "nobody")
 
 
 def test_a_completion_covers_the_same_budget_and_an_older_one_any_time():

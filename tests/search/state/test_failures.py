@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.planning.time_budget import LEAST_PATIENCE
 from search.results.objectives import DEFAULT

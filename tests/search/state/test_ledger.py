@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from search.state import ledger
-from search.state.facts import ConfirmationFact, Facts, Sizes
+from search.state.confirmation_facts import ConfirmationFact, Sizes
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from spaces import UserError, failpoints

@@ -22,7 +22,9 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-c", "from search.cli.app import main; main()"]
-SHORT = ["--set", "train.epochs=1", "--set", "data.train=300", "--set", "budget.trainings=16"]
+# A search of 18 trainings tells the effects of the factors apart.
+SETTINGS = ("train.epochs=1", "data.train=300", "budget.trainings=24", "search.confirm=0.25", "search.stop=budget")
+SHORT = [text for setting in SETTINGS for text in ("--set", setting)]
 # MLflow asks its own server for this and shrugs at the answer.
 THEIRS = "users/current"
 

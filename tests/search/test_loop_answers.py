@@ -1,0 +1,164 @@
+"""The three answers of a whole search, when it stops for them, and what an extension makes of it."""
+
+import itertools
+
+import pytest
+
+from search.results.compute import compute
+from search.results.objectives import Objective
+from search.results.result import Rules
+from search.state.records import Outcome
+from spaces import Architecture
+from tests.search.looping import (
+    OBJECTIVES,
+    Slots,
+    accuracy,
+    drive,
+    finished,
+    front,
+    make,
+    of_role,
+    outcome,
+    plans,
+    price,
+)
+
+
+def test_where_all_placements_are_far_below_it_is_likely_not_worth_it_and_stops():
+    loop, ledger = make(trainings=128)
+    drive(loop, gain=-1.0)
+    found = front(ledger)
+    assert found.answer.kind == "likely not worth it"
+    assert found.answer.probability >= 0.99
+    assert (found.recommended, found.answer.more) == ("a0", None)
+    assert found.verdict.startswith("Likely not worth it: with a probability of 99")
+    assert not of_role(ledger, "confirm")
+    settled = ledger.facts.settled
+    assert (settled.reason, settled.budget, settled.trainings) == ("answered", 128, len(ledger.trainings))
+    assert len(ledger.trainings) < 64
+    assert f"The run stopped after {len(ledger.trainings)} of 128 trainings" in found.ending
+    assert loop.is_complete
+
+
+def test_it_stops_at_a_probability_of_99_percent_not_at_95():
+    """Each answer that was noted before the last is below 0.99; some of them were answers already."""
+    loop, ledger = make(trainings=128)
+    noted = {}
+    while (assignment := loop.next()) is not None:
+        before = ledger.facts.answer
+        if before is not None:
+            noted[before.trainings] = before.p_not_worth
+        loop.finish(assignment.uid, outcome(assignment, gain=-0.35))
+    asked = sorted(noted)
+    early = [noted[n] for n in asked]
+    assert ledger.facts.answer.p_not_worth >= 0.99
+    assert all(p < 0.99 for p in early)
+    assert any(p >= 0.95 for p in early)
+    assert min(b - a for a, b in itertools.pairwise(asked)) == 8
+
+
+def test_with_stop_budget_it_uses_all_and_says_the_same():
+    loop, ledger = make(trainings=64, stops=False)
+    drive(loop, gain=-1.0)
+    assert finished(ledger) == 64
+    found = front(ledger)
+    assert (found.answer.kind, found.ending) == ("likely not worth it", "")
+
+
+def test_an_extension_of_an_answered_run_trains_again_and_asks_again(tmp_path):
+    loop, ledger = make(tmp_path / "ledger", trainings=64)
+    drive(loop, gain=-1.0)
+    used = len(ledger.trainings)
+    first = ledger.facts.answer
+    assert used < 64
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64)
+    assert loop.is_complete
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=96)
+    assert not loop.is_complete
+    drive(loop, gain=-1.0)
+    assert len(ledger.trainings) >= used + 8
+    assert ledger.facts.answer.trainings == len(ledger.trainings) > first.trainings
+    assert ledger.facts.settled.budget == 96
+
+
+@pytest.mark.parametrize("gain", [-1.0, 3.0])
+def test_an_answered_run_uses_the_rest_of_its_budget_once_it_is_told_to(tmp_path, gain):
+    """`search.stop` may change while a run is stopped."""
+    loop, ledger = make(tmp_path / "ledger", trainings=64)
+    drive(loop, gain=gain)
+    assert finished(ledger) < 64
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, stops=False)
+    assert not loop.is_complete
+    drive(loop, gain=gain)
+    assert finished(ledger) == 64
+    assert loop.is_complete
+    assert front(ledger).ending == ""
+
+
+def test_an_answer_of_the_whole_space_is_overtaken_by_a_proof():
+    """Whoever asks for `stop: budget` may find more."""
+    loop, ledger = make(trainings=64)
+    drive(loop, gain=3.0)
+    found = front(ledger)
+    assert (found.answer.kind, found.answer.probability) == ("worth it", 0.0)
+    assert found.verdict.startswith("Worth it: ")
+
+
+def test_what_is_neither_is_undecided_and_says_how_many_more_trainings_would_decide_it():
+    loop, ledger = make(trainings=40)
+    drive(loop, gain=0.1)
+    found = front(ledger)
+    assert found.answer.kind == "undecided"
+    assert 0 < found.answer.probability < 0.95
+    assert found.answer.more > 40
+    assert f"About {found.answer.more:,} more trainings would decide it with a chance of 80 %." in found.verdict
+    assert finished(ledger) == 40
+
+
+@pytest.mark.parametrize("limit", [None, 30.0])
+def test_placements_over_a_limit_do_not_count(make_space, limit):
+    """Those that cost more than 30 % gain 2 points, all others lose one."""
+    objectives = (OBJECTIVES[0], Objective(metric="params", limit=limit))
+    loop, ledger = make(trainings=64, objectives=objectives)
+    while (assignment := loop.next()) is not None:
+        dear = price(Architecture.parse(assignment.architecture))["params_overhead"] > 30
+        found = accuracy(assignment.architecture, assignment.seed, gain=2.0 if dear else -1.0)
+        loop.finish(assignment.uid, Outcome({"val_accuracy": found}))
+    found = compute("run", ledger, Rules(objectives))
+    if limit is None:
+        assert found.answer.kind == "worth it"
+        assert found["a" + str(plans(ledger)[0].candidate)].costs["params_overhead"] > 30
+    else:
+        assert found.answer.kind == "likely not worth it"
+        assert "no placement within the limits gains more than 0.2 points" in found.verdict
+        assert not of_role(ledger, "confirm")
+    assert ledger.facts.answer.considered == sum(
+        limit is None or price(member)["params_overhead"] <= 30 for member in list(make_space())[1:]
+    )
+
+
+def test_with_several_slots_a_run_is_answered_when_all_that_run_have_ended():
+    loop, ledger = make(trainings=128, slots=6)
+    driver = Slots(loop, 6)
+    while driver.fill():
+        driver.end_one(gain=-1.0)
+    assert ledger.facts.settled.reason == "answered"
+    assert ledger.facts.settled.trainings == len(ledger.trainings) == finished(ledger)
+    assert f"stopped after {finished(ledger)} of 128" in front(ledger).ending
+
+
+def test_the_answer_is_the_same_after_a_kill(tmp_path):
+    whole, expected = make(trainings=40)
+    drive(whole, gain=-0.1)
+    for stop in (3, 9, 8, 11):
+        loop, ledger = make(tmp_path / "ledger", trainings=40)
+        drive(loop, stop, gain=-0.1)
+        loop.next()
+        ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=40)
+    drive(loop, gain=-0.1)
+    assert ledger.facts.answer == expected.facts.answer
+    assert ledger.facts.settled == expected.facts.settled

@@ -1,0 +1,179 @@
+"""A search with a limit of time, on a clock that a test sets."""
+
+from dataclasses import replace
+
+import pytest
+
+from search.results.confirmations import confirmations
+from search.results.paired_test import FEWEST_PAIRS
+from search.state.facts import Facts
+from tests.search.looping import Clock, drive, make, of_role, outcome, plans
+
+
+def in_pairs(ledger):
+    """The looks of the latest confirmation."""
+    return confirmations(ledger.facts, ledger.trainings, 0.05).in_pairs[-1].looks
+
+
+def timed(loop, clock, until=1e9, seconds=2.0, **how):
+    """Drives a loop whose trainings take ``seconds`` each, until the clock says so."""
+    while clock.now < until and (assignment := loop.next()) is not None:
+        clock.now += seconds
+        loop.finish(assignment.uid, outcome(assignment, **how))
+
+
+@pytest.mark.parametrize(("confirm", "searched"), [(0.5, 25), (0.25, 39), (0.6, 20)])
+def test_half_of_the_time_or_what_was_asked_for_belongs_to_the_confirmation(confirm, searched):
+    """39 rather than 38: the baselines of the second block were planned together."""
+    clock = Clock()
+    loop, ledger = make(trainings=1000, seconds=100.0, clock=clock, confirm=confirm)
+    timed(loop, clock)
+    assert len(of_role(ledger, "baseline", "search")) == searched
+    plan = plans(ledger)[0]
+    assert len(plan.candidates) == int(searched * confirm / (1 - confirm)) // 2
+    assert plan.covers == searched + 2 * len(plan.candidates)
+    assert clock.now <= 102
+    assert loop.is_complete
+
+
+def test_after_a_failure_the_next_candidate_gets_what_is_left_of_the_time_not_of_the_budget():
+    """The budget is 1,000 trainings; the time is enough for 50."""
+    clock = Clock()
+    loop, ledger = make(trainings=1000, seconds=100.0, clock=clock)
+    timed(loop, clock, until=50.0, gain=1.0)
+    assert not plans(ledger)
+    while (assignment := loop.next()) is not None:
+        clock.now += 2
+        loop.finish(assignment.uid, outcome(assignment, gain=-3.0 if len(plans(ledger)) == 1 else 1.0))
+    first, second = plans(ledger)
+    assert first.ended == "futile"
+    assert len(second.candidates) == len(first.candidates) - first.planned
+    assert second.covers == first.covers
+    assert len(ledger.trainings) <= 50
+
+
+def test_the_end_of_the_time_adds_a_look_and_more_time_continues_the_same_plan(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1000.0, clock=clock)
+    drive(loop, at_most=32 + 2 * 9 + 1, gain=0.1)  # the tenth pair is not whole
+    clock.now = 1000.0
+    assert loop.next() is None
+    (plan,) = plans(ledger)
+    assert (plan.looks, plan.planned, plan.ended) == ((4, 8, 12, 16), 12, "")
+    assert loop.is_complete
+    before = in_pairs(ledger)
+    loop.conclude()
+    (concluded,) = plans(ledger)
+    assert concluded == replace(plan, looks=(4, 8, 9, 12, 16))
+    assert [look.pairs for look in in_pairs(ledger)] == [4, 8, 9]
+    assert in_pairs(ledger)[:2] == before  # a look that was taken stays what it was
+    assert ledger.facts.answer.more is not None
+    loop.conclude()
+    assert plans(ledger) == (concluded,)  # once
+    loop.close()
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=10_000.0)
+    drive(loop, gain=0.1)
+    assert replace(plans(ledger)[0], planned=0, ended="") == replace(concluded, planned=0, ended="")
+    taken = in_pairs(ledger)
+    assert [look.pairs for look in taken] == [4, 8, 9, 12, 16]
+    assert taken[:2] == before
+    assert {t.origin for t in of_role(ledger, "confirm")} == {"confirmation 1"}
+
+
+def test_before_the_end_of_the_time_nothing_is_concluded():
+    clock = Clock()
+    loop, ledger = make(trainings=64, seconds=200.0, clock=clock)
+    timed(loop, clock, until=150.0, seconds=3.0)
+    before = ledger.facts
+    loop.conclude()
+    assert ledger.facts == before
+
+
+def test_a_look_of_fewer_than_three_pairs_is_not_added():
+    clock = Clock()
+    loop, ledger = make(trainings=64, seconds=1000.0, clock=clock, slots=16)
+    drive(loop, at_most=32 + 2 * (FEWEST_PAIRS - 1) + 1)
+    clock.now = 1000.0
+    before = plans(ledger)
+    loop.conclude()
+    assert plans(ledger) == before
+    assert before[0].looks == (8, 16)
+
+
+def test_time_is_counted_over_all_sessions(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    clock.now = 7.0  # Ray takes its time to start; that does not count
+    assignment = loop.next()
+    clock.now = 67.0
+    loop.finish(assignment.uid, outcome(assignment))
+    ledger.close()  # killed: close() of the loop is never called
+    clock.now = 0.0
+    loop, _ = make(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    assert loop.next() is not None
+    clock.now = 41.0
+    assert loop.next() is None
+
+
+def test_when_the_time_is_over_the_run_is_complete_even_with_trainings_waiting():
+    clock = Clock()
+    loop, ledger = make(trainings=1000, seconds=100.0, clock=clock)
+    assignment = loop.next()
+    clock.now = 200.0
+    loop.finish(assignment.uid, outcome(assignment))
+    assert loop.next() is None
+    assert any(t.state == "waiting" for t in ledger.trainings)
+    assert loop.is_complete
+
+
+def test_a_search_that_the_time_ended_goes_on_where_it_is_given_more(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=200, seconds=1000.0, clock=clock)
+    for _ in range(10_000):
+        if (assignment := loop.next()) is None:
+            break
+        clock.now += 10
+        loop.finish(assignment.uid, outcome(assignment))
+    loop.close()
+    assert loop.is_complete
+    used = len(ledger.trainings)
+    assert used < 105
+    ledger.close()
+    for trainings, seconds in ((200, 1000.0), (used + 24, 10_000.0), (200, 10_000.0)):
+        loop, ledger = make(tmp_path / "ledger", trainings=trainings, seconds=seconds)
+        drive(loop)
+        loop.close()
+        assert loop.is_complete
+        assert len(ledger.trainings) == (used if seconds == 1000.0 else trainings)
+        ledger.close()
+
+
+def test_an_extension_that_the_time_ends_takes_no_more_than_its_budget(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=128)
+    drive(loop)
+    ledger.note(Facts(seconds=760.0))
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=152, seconds=1000.0, clock=clock)
+    drive(loop)
+    assert loop.is_complete
+    assert len(ledger.trainings) <= 152
+
+
+def test_what_was_interrupted_when_the_time_was_over_is_not_given_up(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    begun = loop.next()
+    clock.now = 200.0
+    assert not loop.is_complete
+    loop.stop()
+    loop.close()
+    assert not loop.is_complete
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=1000, seconds=100.0, clock=clock)
+    again = loop.next()
+    assert again.uid == begun.uid
+    loop.finish(again.uid, outcome(again))
+    assert loop.next() is None
+    assert loop.is_complete
