@@ -26,8 +26,9 @@ from typing import Any
 from benchmarks import environment
 from benchmarks.loop import COMMAND, one_thread
 from search.bench import synthetic
-from search.loop import Budget, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
+from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results.objectives import DEFAULT
 from search.results.result import Rules

@@ -1,4 +1,4 @@
-"""Writes the tables of docs/benchmark.md from results/search_quality.json and results/peers.json.
+"""Writes the tables of docs/benchmark.md from results/search_quality.json, peers.json and confirmation_level.json.
 
 python -m benchmarks.summary
 """
@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import environment
 from benchmarks.peers.__main__ import OURS
+from benchmarks.search_quality import ANSWERS_FIRST, FIRST
 from search.bench.searches import REFERENCE
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmark.md"
@@ -80,14 +81,69 @@ def proposers() -> list[str]:
     return _lines(rows)
 
 
+def proof_sizes() -> list[str]:
+    """The size of the test over its level, for every noise and number of pairs, at both levels."""
+    found = environment.read("confirmation_level")["sizes"]
+    numbers = sorted({size["pairs"] for size in found})
+    rows: list[Sequence[object]] = [("noise", "level", *(f"{number} pairs" for number in numbers))]
+    for (noise, level), group in itertools.groupby(
+        sorted(found, key=lambda size: -size["level"]), key=lambda size: (size["noise"], size["level"])
+    ):
+        rows.append((noise, f"{level:.4f}", *(f"{s['of_level']:.2f} ({s['of_level_uncorrected']:.2f})" for s in group)))
+    return _lines(rows)
+
+
+def false_proofs() -> list[str]:
+    """The share of whole runs with a false proof."""
+    found = environment.read("confirmation_level")["whole_runs"]
+    noises = list(dict.fromkeys(shares["noise"] for shares in found))
+    rows: list[Sequence[object]] = [("truth", *noises)]
+    for run, group in itertools.groupby(found, key=lambda shares: shares["run"]):
+        rows.append((run, *(f"{100 * s['false']:.2f} %" for s in group)))
+    return _lines(rows)
+
+
+def answers() -> list[str]:
+    """What searches end with, and after how many trainings."""
+    head = (
+        "table",
+        "N",
+        "searches",
+        "true proof",
+        "false proof",
+        '"likely not worth it"',
+        "S",
+        "coverage",
+        "trainings",
+    )
+    rows: list[Sequence[object]] = [head]
+    cells = [cell for cell in environment.read("search_quality")["cells"] if cell["first"] == ANSWERS_FIRST]
+    for cell in sorted(cells, key=lambda cell: (cell["stops"], cell["table"], cell["extensions"], cell["trainings"])):
+        n = cell["searches"]
+        proofs = (f"{100 * cell[f'searches_with_{kind}_proof'] / n:.1f} %" for kind in ("true", "false"))
+        budget = " + ".join(str(part) for part in (cell["trainings"], *cell["extensions"]))
+        score = f"{cell['score']:.2f}" if cell["unit"] == "S" else f"{cell['score']:+.3f} points"
+        coverage = "" if cell["coverage"] is None else f"{cell['coverage']:.2f}"
+        rows.append((f"`{_short(cell['table'])}`", budget, n, *proofs, _said_no(cell), score, coverage, _used(cell)))
+    return _lines(rows)
+
+
 # Add a table here, and the place for it to the page.
-TABLES: Mapping[str, Callable[[], list[str]]] = {"reach": reach, "honesty": honesty, "proposers": proposers}
+TABLES: Mapping[str, Callable[[], list[str]]] = {
+    "reach": reach,
+    "honesty": honesty,
+    "proposers": proposers,
+    "answers": answers,
+    "proof_sizes": proof_sizes,
+    "false_proofs": false_proofs,
+}
 
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
 def _quality() -> Cells:
-    return list(environment.read("search_quality")["cells"])
+    """The cells of searches that use their whole budget, from the problems that the samplers are compared on."""
+    return [cell for cell in environment.read("search_quality")["cells"] if cell["first"] == FIRST]
 
 
 def _lines(rows: Sequence[Sequence[object]]) -> list[str]:
@@ -101,6 +157,19 @@ def _share(ours: Mapping[str, Any] | None, known: Mapping[str, Any] | None) -> s
         return ""
     few = f", n = {ours['searches']}" if ours["searches"] != USUAL else ""
     return f"{ours['score']:.2f} of {known['score']:.2f} ({ours['score'] / known['score']:.2f}{few})"
+
+
+def _said_no(cell: Mapping[str, Any]) -> str:
+    """How many searches said it, how many of them wrongly, and the mean of the probability that they gave."""
+    if not cell["said_no"]:
+        return "0"
+    wrongly = f"{cell['said_no_wrongly']} wrongly, " if cell["said_no_wrongly"] else ""
+    return f"{100 * cell['said_no'] / cell['searches']:.1f} % ({wrongly}{100 * cell['p_no']:.0f} % sure)"
+
+
+def _used(cell: Mapping[str, Any]) -> str:
+    """The mean number of trainings until the answer, where a search stops then."""
+    return f"{cell['used']:.0f} until the answer" if cell["stops"] else "all"
 
 
 def _group(cell: Mapping[str, Any]) -> tuple[str, int, int]:
