@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from senet_nas import hardware
 from senet_nas.data.folder_classes import Classes, cautions, classes_of, sets_of
 from senet_nas.data.folder_walk import ENDINGS, Walked, beside, endings, joined, shown, walk
+from senet_nas.data.partly_read import several_pages, unused_levels
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 from spaces.text import plural
@@ -87,23 +88,19 @@ def depth(found: Listing) -> Depth:
 
     Files that cannot be read count as not deep: :func:`decoded` names them.
     """
-    from senet_nas.data.pixels import deepest, white_of
+    from senet_nas.data.pixels import deepest, frames, white_of
+
+    def look(path: Path) -> tuple[int, float]:
+        return frames(path), deepest(path)
 
     paths = [path for files in found.files.values() for path, _ in files]
-    levels = {path: level for path, level in _each(deepest, paths) if not isinstance(level, Exception)}
-    largest = max(levels.values(), default=0.0)
-    if largest == 0:
-        return Depth(255.0)
-    white = white_of(largest)
-    # Half a level of 255 becomes black: these images lie on another scale than the others, such as shares of 1.
-    lost = sorted(path for path, level in levels.items() if 0 < level < white / 510)
-    if not lost:
-        return Depth(white)
-    note = (
-        f"{plural(len(lost), 'image')} with more than 8 bits would be all black, because white is {white:,.0f} in "
-        f"the whole folder; save all of them on one scale: {shown(lost[0])} goes up to {levels[lost[0]]:g}"
-    )
-    return Depth(white, (note,))
+    seen = {path: look for path, look in _each(look, paths) if not isinstance(look, Exception)}
+    levels = {path: level for path, (_, level) in seen.items() if level > 0}
+    pages = several_pages({path: n for path, (n, _) in seen.items() if n > 1})
+    if not levels:
+        return Depth(255.0, pages)
+    white = white_of(max(levels.values()))
+    return Depth(white, (*pages, *unused_levels(levels, white)))
 
 
 def decoded(files: Files, side: int, *, grey: bool, white: float) -> "Iterator[NDArray[np.uint8]]":
@@ -132,7 +129,7 @@ def decoded(files: Files, side: int, *, grey: bool, white: float) -> "Iterator[N
         more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
         raise UserError(
             f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
-            hint="repair or remove them",
+            hint="repair, convert or remove them",
             key="data.path",
         )
 

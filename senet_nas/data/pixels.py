@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 # Modes of one byte per value that Pillow converts to grey and to colour as they are meant.
 BYTES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV")
@@ -17,6 +18,13 @@ DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 GREY = ("1", "L", "LA", *DEEP)
 # White of deep images: shares of 1, or all bits of 8, 10, 12, 14, 16, 24 or 32.
 WHITES = (1.0, *(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 24, 32)))
+# Tags of TIFF files, and what their values mean.
+BITS = 258
+PHOTOMETRIC = 262
+WHITE_IS_ZERO = 0
+SAMPLE_FORMAT = 339
+UNSIGNED = 1
+SIGNED = 2
 ORIENTATION = 0x0112  # the EXIF tag that says how the camera was held
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,6 +35,9 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_DEEP_COLOUR = (
+    "has 16 bits per colour, of which Pillow reads the upper 8; convert it to 8 bits, or to grey without transparency"
+)
 
 
 class UnreadablePixels(ValueError):
@@ -41,6 +52,7 @@ def read_pixels(path: Path, side: int, *, channels: int, white: float) -> NDArra
     """
     _check_sums(path)
     with Image.open(path) as image:
+        _check_stored(image)
         shallow = _eight_bits(image, white) if image.mode in DEEP else image
         colours = _upright(_checked(shallow), _orientation(image)).convert("L" if channels == 1 else "RGB")
     return np.atleast_3d(np.asarray(_fitted(colours, side), dtype=np.uint8))
@@ -49,7 +61,17 @@ def read_pixels(path: Path, side: int, *, channels: int, white: float) -> NDArra
 def deepest(path: Path) -> float:
     """The largest level of a deep image; 0.0 for images of one byte per value. Raises UnreadablePixels."""
     with Image.open(path) as image:
+        _check_stored(image)
         return float(_levels(image).max()) if image.mode in DEEP else 0.0
+
+
+def frames(path: Path) -> int:
+    """The number of pages or frames of an image file, of which the first is read. A camera's previews do not count."""
+    try:
+        with Image.open(path) as image:
+            return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    except Exception:  # counting follows all pages; a damaged later one does not make the first unreadable
+        return 1
 
 
 def is_grey(path: Path) -> bool:
@@ -84,13 +106,56 @@ def _check_sums(path: Path) -> None:
             image.verify()
 
 
+def _check_stored(image: Image.Image) -> None:
+    """Raises UnreadablePixels if Pillow would read the stored values otherwise than they are meant."""
+    if image.mode in BYTES:
+        _check_depth(image)
+    if _tag(image, SAMPLE_FORMAT) == SIGNED and _tag(image, BITS) == 8:
+        lowest = int(np.asarray(image).view(np.int8).min())
+        if lowest < 0:
+            raise UnreadablePixels(f"holds negative values, down to {lowest}")
+    if image.mode in DEEP and _tag(image, PHOTOMETRIC) == WHITE_IS_ZERO:
+        raise UnreadablePixels("has more than 8 bits that count from white to black (WhiteIsZero); invert it")
+
+
+def _check_depth(image: Image.Image) -> None:
+    """Raises UnreadablePixels if an image that Pillow reads with one byte per value holds more."""
+    for codec, _, _, detail in getattr(image, "tile", ()):
+        known = detail if isinstance(detail, tuple) else (detail,)
+        if codec.startswith("ppm") and isinstance(known[-1], int) and known[-1] > 255:
+            raise UnreadablePixels(
+                f"has colours up to {known[-1]:,}, of which Pillow keeps 8 bits; convert it to 8 bits or to grey"
+            )
+        if any(isinstance(form, str) and ";16" in form and form[-1] in "BLN" for form in known):
+            raise UnreadablePixels(_DEEP_COLOUR)
+    if (_tag(image, BITS) or 0) > 8:
+        raise UnreadablePixels(_DEEP_COLOUR)
+
+
+def _tag(image: Image.Image, tag: int) -> int | None:
+    """The first value of a tag of a TIFF file; None without the tag, and for other files."""
+    found = image.tag_v2.get(tag) if isinstance(image, TiffImageFile) else None
+    return found[0] if isinstance(found, tuple) else found
+
+
 def _levels(image: Image.Image) -> NDArray[np.float64]:
-    levels = np.asarray(image, dtype=np.float64)
+    stored = np.asarray(image)
+    if image.mode == "I" and _tag(image, BITS) == 32:
+        stored = _as_stored(image, stored)
+    levels = stored.astype(np.float64)
     if not np.isfinite(levels).all():
         raise UnreadablePixels("holds NaN or infinite values")
     if levels.min() < 0:
         raise UnreadablePixels(f"holds negative values, down to {levels.min():g}")
     return levels
+
+
+def _as_stored(image: Image.Image, values: NDArray[np.int32]) -> NDArray[np.generic]:
+    """Whole numbers of 32 bits with the sign that a TIFF file gives them: Pillow reads all of them as signed."""
+    sign = _tag(image, SAMPLE_FORMAT)
+    if sign is None and values.min() < 0:
+        raise UnreadablePixels("holds values that are negative or above 2,147,483,647; its tag SampleFormat is missing")
+    return values.view(np.uint32) if sign == UNSIGNED else values
 
 
 def _eight_bits(image: Image.Image, white: float) -> Image.Image:

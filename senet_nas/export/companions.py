@@ -47,6 +47,8 @@ def main(paths):
             print(f"{{path}}: {{reason(error)}}", file=sys.stderr)
             status = 1
             continue
+        if pages(path) > 1:
+            print(f"{{path}}: only the first of its {{pages(path)}} pages or frames is read", file=sys.stderr)
         with torch.inference_mode():
             chances = network(normalise(x[None])).softmax(1)[0]
         best = chances.topk(min(3, len(classes)))
@@ -79,6 +81,11 @@ def read(path):
     left = round((side - width) / 2)
     x_HWC = x_HWC[top : top + height, left : left + width]
     return torch.from_numpy(x_HWC.transpose(2, 0, 1).copy())
+
+
+def pages(path):
+    """The number of pages or frames of an image file."""
+    return frames(path)
 '''
 _READ_ARRAY = '''class UnreadableArray(ValueError):
     """The file holds something else than an input of the network; the message says what."""
@@ -99,6 +106,11 @@ def read(path):
     return torch.from_numpy(x.astype(np.float32)).reshape({shape})
 
 
+def pages(path):
+    """A .npy file holds one array."""
+    return 1
+
+
 def reason(error):
     """Why a file could not be read, in a few words."""
     if isinstance(error, UnreadableArray):
@@ -115,7 +127,10 @@ def predict(input_shape: tuple[int, ...]) -> str:
     """The text of ``predict.py`` for inputs (C, H, W) or (C, L)."""
     if takes_image_files(input_shape):
         read = _READ_IMAGE.format(pixels=_definitions(pixels))
-        imports = "from numpy.typing import NDArray\nfrom PIL import Image, UnidentifiedImageError\n"
+        imports = (
+            "from numpy.typing import NDArray\nfrom PIL import Image, UnidentifiedImageError\n"
+            "from PIL.TiffImagePlugin import TiffImageFile\n"
+        )
         return _PREDICT.format(read=read, pillow=", Pillow", imports=imports, allowed=_IMAGES)
     long = [n for n in input_shape if n != 1]
     read = _READ_ARRAY.format(shape=input_shape, long=long)

@@ -1,4 +1,4 @@
-"""200 image files as scanners, phones and laboratories write them, each with its true content or why it is refused."""
+"""Over 200 image files as scanners, phones and laboratories write them, each with its content or why it is refused."""
 
 import io
 import struct
@@ -143,6 +143,45 @@ def deep() -> Iterator[Odd]:
     yield Odd("deep white", tiff(flat * 0 + 65535), flat * 0 + 255, 0, 65535.0)
 
 
+def otherwise_stored() -> Iterator[Odd]:
+    """What Pillow reads as other numbers than are stored: upper bytes only, without a sign, not inverted."""
+    words = COLOURS.astype(np.uint16) * 4
+    dim = Image.fromarray(RAMP).convert("RGB")
+    yield Odd("16 bit RGB PNG", png16(words, 2), refused="16 bits per colour, of which Pillow reads the upper 8")
+    alpha = np.full_like(words[..., :1], 65535)
+    yield Odd("16 bit RGBA PNG", png16(np.concatenate([words, alpha], -1), 6), refused="16 bits per colour")
+    yield Odd("16 bit LA PNG", png16(np.concatenate([words[..., :1], alpha], -1), 4), refused="without transparency")
+    yield Odd("16 bit grey PNG of our own", png16(RAMP[..., None].astype(np.uint16) * 257, 0), RAMP, 0, 65535.0)
+    head = b"P6 %d %d " % (SIDE, SIDE)
+    for white in (1023, 65535):
+        content = head + b"%d\n" % white + words.astype(">u2").tobytes()
+        yield Odd(f"PPM up to {white}", content, refused=f"colours up to {white:,}, of which Pillow keeps 8 bits")
+    yield Odd("PPM up to 255", head + b"255\n" + dim.tobytes(), RAMP)
+    levels = RAMP // 2
+    yield Odd("signed 8 bit TIFF", tiff(levels.astype(np.int8), kind=2), levels)
+    below = levels.astype(np.int8) - np.int8(100)
+    yield Odd("negative int8", tiff(below, kind=2), refused="negative values, down to -100")
+    yield Odd("8 bit WhiteIsZero", tiff(255 - RAMP, photometric=0), RAMP)
+    for order in "<>":
+        inverted = tiff(65535 - RAMP.astype(np.uint16) * 257, order=order, photometric=0)
+        # Pillow opens this form in one byte order only.
+        yield Odd(f"16 bit WhiteIsZero {order}", inverted, refused={"<": "WhiteIsZero", ">": " "}[order])
+    large = np.rint(RAMP / 255 * (2.0**32 - 1)).astype(np.uint32)
+    yield Odd("uint32 above 2^31", tiff(large), scaled(large, 2.0**32 - 1), 0, 2.0**32 - 1)
+    unsaid = tiff(large).replace(struct.pack("<HHIHH", 339, 3, 1, 1, 0), struct.pack("<HHIHH", 65000, 3, 1, 1, 0))
+    yield Odd("32 bit without a sign", unsaid, refused="tag SampleFormat is missing")
+
+
+def png16(words: np.ndarray, colour: int) -> bytes:
+    """A PNG of 16 bits per value; ``colour`` is its colour type."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in words)
+    head = struct.pack(">IIBBBBB", words.shape[1], words.shape[0], 16, colour, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
 TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: np.transpose,
     6: lambda x: np.rot90(x, 1), 7: lambda x: np.rot90(x.T, 2), 8: lambda x: np.rot90(x, -1),
@@ -232,4 +271,4 @@ def damaged() -> Iterator[Odd]:
         yield Odd(f"damaged: {name}", content, refused=" ")
 
 
-ODD = [*bytes_per_value(), *deep(), *metadata(), *sizes(), *damaged()]
+ODD = [*bytes_per_value(), *deep(), *otherwise_stored(), *metadata(), *sizes(), *damaged()]

@@ -41,3 +41,13 @@ def test_the_deepest_level_of_an_image_of_bytes_is_none(tmp_path):
             (tmp_path / "image").write_bytes(odd.content)
             expected = {"L PNG": 0.0, "12 bit TIFF <": np.rint(240 / 255 * 4095), "shares <": 240 / 255}
             assert pixels.deepest(tmp_path / "image") == pytest.approx(expected[odd.name])
+
+
+def test_pages_and_frames_are_counted(tmp_path):
+    """Only the first of them is read, which nobody said before."""
+    counted = {"pages TIFF": 3, "animated GIF": 3, "animated WEBP": 3, "L TIFF": 1, "L JPEG 90": 1, "half a TIFF": 1}
+    for odd in ODD:
+        if (name := odd.name.removeprefix("damaged: ")) in counted:
+            (tmp_path / "image").write_bytes(odd.content)
+            assert pixels.frames(tmp_path / "image") == counted.pop(name), name
+    assert not counted

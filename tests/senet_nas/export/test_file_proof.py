@@ -102,6 +102,20 @@ def test_predict_refuses_by_name_what_training_refuses(tmp_path: Path) -> None:
     assert told.stderr.splitlines()[0] == f"{bad}: holds NaN or infinite values"
 
 
+def test_predict_says_that_it_reads_one_page_and_refuses_16_bits_per_colour(tmp_path: Path) -> None:
+    done, _, files = exported("deep", tmp_path)
+    pages = tmp_path / "pages.tif"
+    Image.open(files[0]).save(pages, save_all=True, append_images=[Image.open(path) for path in files[1:3]])
+    colour = tmp_path / "colour.png"
+    colour.write_bytes(next(odd.content for odd in ODD if odd.name == "16 bit RGB PNG"))
+    command = [sys.executable, str(done.directory / "predict.py"), str(pages), str(colour)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    first, second, _ = told.stderr.splitlines()
+    assert first == f"{pages}: only the first of its 3 pages or frames is read"
+    assert second.startswith(f"{colour}: has 16 bits per colour, of which Pillow reads the upper 8")
+    assert told.stdout.startswith(f"{pages}: c")
+
+
 # What a file holds: what predict.py says of it.
 BAD_FILES = {
     "text": (b"not an image", "is not an image that Pillow can read"),

@@ -1,0 +1,57 @@
+"""Sentences about images of which less is read than they hold: their first page, or few of their grey levels."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from senet_nas.data.folder_walk import shown
+from spaces.text import plural
+
+# Images that may be much brighter than all others, as a share of the images; one always may.
+BRIGHT = 0.01
+# White is too high if the other images reach less than this share of it: 16 of 256 levels.
+DARK = 1 / 16
+
+
+def several_pages(pages: Mapping[Path, int]) -> tuple[str, ...]:
+    """A sentence about files with more than one page or frame; ``pages`` holds their number for each such file."""
+    if not pages:
+        return ()
+    first = min(pages)
+    if len(pages) == 1:
+        return (f"only the first of {pages[first]:,} pages or frames of {shown(first)} is read",)
+    return (
+        f"{len(pages):,} image files hold several pages or frames, of which only the first is read: "
+        f"{shown(first)} has {pages[first]:,}",
+    )
+
+
+def unused_levels(levels: Mapping[Path, float], white: float) -> tuple[str, ...]:
+    """Sentences about images that become dark or black; ``levels`` holds the largest level above 0 of deep images."""
+    from senet_nas.data.pixels import white_of
+
+    few = max(1, int(BRIGHT * len(levels)))
+    ranked = sorted(levels, key=lambda path: -levels[path])
+    usual = levels[ranked[few if len(ranked) > few else 0]]
+    if usual < DARK * white:
+        bright = [path for path in ranked[:few] if white_of(levels[path]) > white_of(usual)]
+        return (_too_bright(bright, len(levels) - len(bright), usual, white),)
+    # Half a level of 255 becomes black.
+    lost = sorted(path for path, level in levels.items() if level < white / 510)
+    if not lost:
+        return ()
+    return (
+        f"{plural(len(lost), 'image')} with more than 8 bits would be all black, because white is {white:,.0f} in "
+        f"the whole folder; save all of them on one scale: {shown(lost[0])} goes up to {levels[lost[0]]:g}",
+    )
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _too_bright(bright: list[Path], n_others: int, level: float, white: float) -> str:
+    more = f" and {len(bright) - 1} more" if len(bright) > 1 else ""
+    because = f" because of {shown(bright[0])}{more}" if bright else ""
+    others = "other " if bright else ""
+    whose = f"the {others}image uses" if n_others == 1 else f"the {n_others:,} {others}images use"
+    used = round(level * 255 / white) + 1
+    return f"white is {white:,.0f}{because}; {whose} {used} of 256 levels (up to {level:g})"
