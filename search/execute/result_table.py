@@ -1,12 +1,12 @@
 """The evaluator of results that were measured before: a CSV file with one row for each epoch of each training."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from search.execute import table_cells, table_text
+from search.execute import table_agreement, table_cells, table_text
 from search.execute.evaluator import Evaluator
 from search.execute.table_cells import CellError
 from search.execute.table_description import beside, read_about, sites_of
@@ -65,20 +65,25 @@ class Table(Evaluator):
         table: dict[str, dict[Seed, dict[int, Mapping[str, float]]]] = {}
         architectures: dict[str, Architecture] = {}
         first: dict[str, int] = {}
+        rows: dict[int, table_cells.Result] = {}
         for line, row in table_text.rows(self.path, table_cells.NEEDED, "evaluate"):
             try:
                 found = table_cells.result(row)
                 if found.key not in architectures:
                     architectures[found.key] = table_cells.architecture(found.key)
             except CellError as error:
-                where = f"{self.path}:{line}, column `{error.column}`"
-                raise UserError(f"{where}: {error.message}", hint=error.hint, key="evaluate") from error
+                raise self._in_cell(line, error) from error
             key = architectures[found.key].key
             first.setdefault(key, line)
             epochs = table.setdefault(key, {}).setdefault(found.seed, {})
             if found.epoch in epochs:
                 raise self._malformed(line, "a second row for this architecture, seed and epoch")
             epochs[found.epoch] = found.metrics
+            rows[line] = replace(found, key=key)
+        try:
+            table_agreement.check_rows(rows)
+        except table_agreement.RowsDisagree as error:
+            raise self._in_cell(error.line, error.cell) from error
         return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}, first
 
     def check(self) -> None:
@@ -181,6 +186,10 @@ class Table(Evaluator):
         """The columns that hold a value in some row."""
         epochs = (epochs for seeds in self.results.values() for epochs in seeds.values())
         return {column for training in epochs for _, metrics in training for column in metrics}
+
+    def _in_cell(self, line: int, error: CellError) -> UserError:
+        where = f"{self.path}:{line}, column `{error.column}`"
+        return UserError(f"{where}: {error.message}", hint=error.hint, key="evaluate")
 
     def _malformed(self, line: int, what: str) -> UserError:
         return UserError(f"{self.path}:{line}: {what}", key="evaluate")

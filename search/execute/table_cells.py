@@ -20,6 +20,7 @@ _KEYS = ("architecture", "seed", "epoch")
 _SEED = re.compile(r"[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"[0-9]+(\.0*)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:([,' \u00a0\u202f\u2019])[0-9]{3})(?:\1[0-9]{3})*")
 
 
 class CellError(Exception):
@@ -74,18 +75,25 @@ def _number(column: str, text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise CellError(column, f"`{text}` is not a number", _as_number(text)) from None
+        raise CellError(column, f"`{text}` is not a number", _as_number(column, text)) from None
     costs = [measure.column for measure in counted()]
     if column in (ACCURACY, *costs) and not math.isfinite(value):
         raise CellError(column, f"`{text}` is not a finite number", "leave out trainings without a result")
+    if column == ACCURACY and not 0 <= value <= 100:
+        raise CellError(column, f"`{text}` is no percentage from 0 to 100", "write the accuracy in percent")
     if column in costs and value <= 0:
         raise CellError(column, f"`{text}` is not more than 0", "write the number of the whole network")
     return value
 
 
-def _as_number(text: str) -> str:
-    """How to write what was meant as a number."""
+def _as_number(column: str, text: str) -> str:
+    """How to write what was meant as a number. Costs are counts, so their commas separate thousands."""
     bare = text.removesuffix("%").strip()
+    if column != ACCURACY and _THOUSANDS.fullmatch(bare):
+        whole = "".join(character for character in bare if character.isdigit())
+        if column in (measure.column for measure in counted()) or not _DECIMAL_COMMA.fullmatch(bare):
+            return f"write {whole}"
+        return f"write {whole}, or {bare.replace(',', '.')} if the comma is a decimal one"
     if _DECIMAL_COMMA.fullmatch(bare):
         return f"write a decimal point: {bare.replace(',', '.')}"
     try:

@@ -1,0 +1,77 @@
+"""Faults of a table of results that no row shows alone: shares among percent, and two costs of one architecture."""
+
+from collections.abc import Mapping, Sequence
+
+from search.execute.table_cells import ACCURACY, CellError, Result
+from senet_nas.costs.measures import counted
+
+# Rows by their line in the file.
+Rows = Mapping[int, Result]
+
+
+class RowsDisagree(Exception):
+    """A fault of the row in this line, seen by comparing it with the others."""
+
+    def __init__(self, line: int, cell: CellError) -> None:
+        super().__init__(cell.message)
+        self.line = line
+        self.cell = cell
+
+
+def check_rows(rows: Rows) -> None:
+    """Raises RowsDisagree for the first row whose accuracy is a share of 1, or whose cost is another than before."""
+    _check_costs(rows)
+    _check_percent(rows)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _check_costs(rows: Rows) -> None:
+    first: dict[tuple[str, str], int] = {}
+    for line, row in rows.items():
+        for column in (measure.column for measure in counted() if measure.column in row.metrics):
+            known = first.setdefault((row.key, column), line)
+            before = rows[known].metrics[column]
+            if row.metrics[column] != before:
+                raise RowsDisagree(
+                    line,
+                    CellError(
+                        column,
+                        f"{row.metrics[column]:.15g} for `{row.key}`, which has {before:.15g} in line {known}",
+                        "an architecture has one cost: write the same number in both lines",
+                    ),
+                )
+
+
+def _check_percent(rows: Rows) -> None:
+    found = {line: row.metrics[ACCURACY] for line, row in rows.items()}
+    largest = max(found.values(), default=0.0)
+    if largest == 0:
+        return
+    if largest <= 1:
+        line = next(line for line, accuracy in found.items() if accuracy > 0)
+        what = f"{found[line]:g} looks like a share: no accuracy of the table exceeds 1"
+        hint = f"write percent: {100 * found[line]:.6g}"
+        raise RowsDisagree(line, CellError(ACCURACY, what, hint))
+    last = _last_lines(rows)
+    for line in last:
+        if 0 < found[line] <= 1 and _fits(100 * found[line], [found[each] for each in last if found[each] > 1]):
+            what = f"{found[line]:g} looks like a share among percent"
+            hint = f"write percent: {100 * found[line]:.6g}; or leave the training out if it failed"
+            raise RowsDisagree(line, CellError(ACCURACY, what, hint))
+
+
+def _last_lines(rows: Rows) -> Sequence[int]:
+    """The line of the last epoch of each training. Earlier epochs may be bad."""
+    last: dict[tuple[str, str], int] = {}
+    for line, row in rows.items():
+        known = last.setdefault((row.key, str(row.seed)), line)
+        if row.epoch > rows[known].epoch:
+            last[row.key, str(row.seed)] = line
+    return sorted(last.values())
+
+
+def _fits(percent: float, others: Sequence[float]) -> bool:
+    """Whether an accuracy is like the others: a network that never learns, with 1 % of 100 classes, is no share."""
+    return bool(others) and min(others) / 2 <= percent <= (max(others) + 100) / 2
