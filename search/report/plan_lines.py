@@ -32,7 +32,8 @@ def _images(data: DataFact | None) -> str:
         return "results of a table"
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
     deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:,.0f}"
-    return f"{sizes}; {len(data.classes)} classes{deep}"
+    signals = f"; (C, L) = {data.shape}" if len(data.shape) == 2 else ""
+    return f"{sizes}; {len(data.classes)} classes{deep}{signals}"
 
 
 def _cautions(data: DataFact | None) -> list[str]:

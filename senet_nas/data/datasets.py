@@ -140,8 +140,8 @@ def _waveforms(spec: DataSpec, base: Path) -> Raw:
 def _signals(spec: DataSpec, base: Path) -> Raw:
     if spec.path is None:
         raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
-    sets, classes = signal_datasets.read(image_folder.place(spec.path, base))
-    return _with_own_length(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test")))
+    sets, classes, notes = signal_datasets.read(image_folder.place(spec.path, base))
+    return _with_own_length(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test"), notes=notes))
 
 
 def _with_own_length(spec: DataSpec, raw: Raw) -> Raw:

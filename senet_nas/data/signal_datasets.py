@@ -1,10 +1,14 @@
 """One-dimensional signals as measured: float32 arrays x_NLC and labels y_N. Heavy libraries are imported where used."""
 
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas.data.folder_walk import is_litter, shown
+from senet_nas.data.signal_checks import as_float32, check_numbering, check_shapes, turned
 from spaces.errors import UserError
+from spaces.text import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     Labelled = tuple[Signals, Labels]
 
 SHAPES = "arrays have the shape (N, L) or (N, C, L): samples, channels, steps"
+# The sets by name, the names of the classes, and cautions.
+Found = tuple["dict[str, Labelled]", tuple[str, ...], tuple[str, ...]]
 WAVES = ("sine", "square", "sawtooth", "triangle")
 
 
@@ -38,8 +44,8 @@ def waveforms(n: int = 2000, length: int = 500) -> "tuple[Labelled, tuple[str, .
     return (noisy_NL[..., None].astype(np.float32), y_N), WAVES
 
 
-def read(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
-    """The sets by name (train, and val and test if they are there) and the classes of a .npz file or of a folder.
+def read(path: Path) -> Found:
+    """The sets (train, and val and test if they are there), the classes and cautions of a .npz file or of a folder.
 
     A file holds the arrays ``x`` and ``y`` (or ``x_train``, ``y_train``, ``x_val``, ...), where y numbers the classes
     from 0 on, and optionally their names as ``classes``. A folder holds CLASS.npy for each class. Raises UserError.
@@ -55,25 +61,35 @@ def read(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
     )
 
 
-def _folder(root: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
+def _folder(root: Path) -> Found:
     import numpy as np
 
-    files = sorted(root.glob("*.npy"))
+    every = sorted(root.iterdir())
+    files = [path for path in every if path.suffix.lower() == ".npy" and not is_litter(path.name)]
     if len(files) < 2:
         raise UserError(
             f"{root} holds {len(files)} .npy files; a comparison needs at least 2 classes",
             hint="write one file for each class: CLASS.npy",
             key="data.path",
         )
-    parts = [_checked(array, name) for path in files for name, array in _load(path).items()]
-    if len({part.shape[1:] for part in parts}) > 1:
-        found = ", ".join(f"{path.name} {part.shape[:0:-1]}" for path, part in zip(files, parts, strict=True))
-        raise UserError(f"signals of different shapes (C, L): {found}", hint="cut or pad them", key="data.path")
-    y_N = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return {"train": (np.concatenate(parts), y_N)}, tuple(path.stem for path in files)
+    parts, notes = _converted({name: array for path in files for name, array in _load(path).items()})
+    y_N = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    notes += _skipped(every, files)
+    return {"train": (np.concatenate([*parts.values()]), y_N)}, tuple(path.stem for path in files), notes
 
 
-def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
+def _skipped(every: Sequence[Path], files: Sequence[Path]) -> tuple[str, ...]:
+    """Sentences about entries of a folder that are no signals, or litter of a system."""
+    hidden = [path for path in every if is_litter(path.name)]
+    others = [path for path in every if path not in files and path not in hidden]
+    return tuple(
+        f"skipped {plural(len(left), what)} beside the signals; the first is {shown(left[0])}"
+        for left, what in ((hidden, "hidden or system file"), (others, "other file"))
+        if left
+    )
+
+
+def _file(path: Path) -> Found:
     arrays = _load(path)
     endings = {"train": "_train" if "x_train" in arrays else ""}
     endings |= {part: f"_{part}" for part in ("val", "test") if f"x_{part}" in arrays}
@@ -82,12 +98,21 @@ def _file(path: Path) -> "tuple[dict[str, Labelled], tuple[str, ...]]":
     if missing:
         held = ", ".join(sorted(arrays)) or "nothing"
         raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
-    sets = {
-        part: (_checked(arrays[f"x{end}"], f"x{end}"), _labels(arrays[f"y{end}"], f"y{end}"))
-        for part, end in endings.items()
-    }
-    n_classes = 1 + max(int(y_N.max(initial=0)) for _, y_N in sets.values())
-    return sets, tuple(str(name) for name in arrays.get("classes", range(n_classes)))
+    x, notes = _converted({f"x{end}": arrays[f"x{end}"] for end in endings.values()})
+    y = {f"y{end}": _labels(arrays[f"y{end}"], f"y{end}") for end in endings.values()}
+    check_numbering(y, len(arrays["classes"]) if "classes" in arrays else None)
+    sets = {part: (x[f"x{end}"], y[f"y{end}"]) for part, end in endings.items()}
+    n_classes = 1 + max(int(y_N.max(initial=0)) for y_N in y.values())
+    return sets, tuple(str(name) for name in arrays.get("classes", range(n_classes))), notes
+
+
+def _converted(arrays: "Mapping[str, NDArray[np.generic]]") -> "tuple[dict[str, Signals], tuple[str, ...]]":
+    """Signals x_NLC by the name of their array, of one shape, and cautions. Raises UserError."""
+    found = {name: as_float32(_checked(x, name), name) for name, x in arrays.items()}
+    signals = {name: x_NLC for name, (x_NLC, _) in found.items()}
+    check_shapes(signals)
+    notes = [note for _, cautions in found.values() for note in cautions]
+    return signals, (*turned(next(iter(signals.values()))), *notes)
 
 
 def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
@@ -133,18 +158,10 @@ def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
     return y.astype(np.int64)
 
 
-def _checked(x: "NDArray[np.generic]", name: str) -> "Signals":
-    """(N, L) or (N, C, L) as (N, L, C) float32. Raises UserError."""
+def _checked(x: "NDArray[np.generic]", name: str) -> "NDArray[np.generic]":
+    """(N, L) or (N, C, L) as (N, L, C). Raises UserError."""
     import numpy as np
 
     if x.ndim not in (2, 3) or x.dtype.kind not in "fiub":
         raise UserError(f"{name} is {x.dtype} of shape {x.shape}", hint=SHAPES, key="data.path")
-    x_NLC = np.moveaxis(x if x.ndim == 3 else x[:, None], 1, -1).astype(np.float32)
-    bad = np.flatnonzero(~np.isfinite(x_NLC).all((1, 2)))
-    if len(bad):
-        raise UserError(
-            f"{len(bad)} of {len(x)} signals of {name} hold values that are not finite, the first is {bad[0]}",
-            hint="repair or remove them",
-            key="data.path",
-        )
-    return x_NLC
+    return np.moveaxis(x if x.ndim == 3 else x[:, None], 1, -1)

@@ -14,21 +14,25 @@ REFUSED = {
     "below 0": (PLAIN + f"{SE},0,2,-3,101,1,1\n", ":4, column `val_accuracy`: `-3` is no percentage", "percent"),
     "in an early epoch": (PLAIN.replace("40", "100.5"), ":2, column `val_accuracy`: `100.5` is no", "percent"),
     "all shares": (
-        PLAIN.replace("80", "0.8").replace("40", "0.4"), ":2, column `val_accuracy`: 0.4 looks like a share: no",
+        PLAIN.replace("80", "0.8").replace("40", "0.4"),
+        ":2, column `val_accuracy`: 0.4 looks like a share: no",
         "write percent: 40",
     ),
     "all shares up to 1": (PLAIN.replace("80", "1").replace("40", "0"), ":3, column", "write percent: 100"),
     "a share among percent": (
-        PLAIN + "net/-,1.2,7,0.805,100,5000,1\n", ":4, column `val_accuracy`: 0.805 looks like a share among percent",
+        PLAIN + "net/-,1.2,7,0.805,100,5000,1\n",
+        ":4, column `val_accuracy`: 0.805 looks like a share among percent",
         "write percent: 80.5; or leave the training out if it failed",
     ),
     "shares of one seed": (
-        PLAIN + "net/-,1,2,0.81,100,5000,1\nnet/-,1,1,0.2,100,5000,1\n", ":4, column `val_accuracy`: 0.81 looks",
+        PLAIN + "net/-,1,2,0.81,100,5000,1\nnet/-,1,1,0.2,100,5000,1\n",
+        ":4, column `val_accuracy`: 0.81 looks",
         "write percent: 81",
     ),
     "two costs": (
         PLAIN + "net/-,1,2,81,100,5001,1\n",
-        ":4, column `macs`: 5001 for `net/-`, which has 5000 in line 2", "the same number in both lines",
+        ":4, column `macs`: 5001 for `net/-`, which has 5000 in line 2",
+        "the same number in both lines",
     ),
     "two costs in epochs": (PLAIN.replace("80,100", "80,99"), ":3, column `params`: 99 for `net/-`", "one cost"),
     "thousands of a cost": (PLAIN.replace(",100,", ',"1,000",'), ":2, column `params`: `1,000` is not", "write 1000"),
@@ -37,7 +41,7 @@ REFUSED = {
     "a decimal cost": (PLAIN.replace(",100,", ',"1,5",'), "column `params`", "write a decimal point: 1.5"),
     "an accuracy like thousands": (PLAIN.replace("80", '"80,125"'), "column `val_accuracy`", "decimal point: 80.125"),
     "another column": (PLAIN.replace("000,1", '000,"1,234"'), ":3, column `loss`", "write 1234, or 1.234 if the comma"),
-}  # fmt: skip
+}
 READ = {
     "an early epoch near 0": PLAIN.replace("40", "0.8"),
     "nothing learnt": PLAIN.replace("80", "0").replace("40", "0"),
