@@ -12,7 +12,7 @@ from search.report.live import Live
 from search.running.listeners import MlflowListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import code_identity, latency_setup
-from search.setup.experiment_setup import Prepared, early_stopping
+from search.setup.experiment_setup import Prepared, at_its_line, early_stopping
 from search.setup.opened_run import budget, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
@@ -48,7 +48,8 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     check_same_data(prepared, ledger)
     has_results = any(training.state == "finished" for training in ledger.trainings)
     code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
-    prepared = latency_setup.predicted(prepared, ledger, watcher.say)
+    with at_its_line(prepared.experiment):
+        prepared = latency_setup.predicted(prepared, ledger, watcher.say)
     facts = run_facts(prepared)
     store = _tracking_store(prepared, place, ledger, watcher)
     begun = Facts(

@@ -12,6 +12,7 @@ from search.execute.ray.resources import Cluster, settled
 from search.execute.signals import Signals
 from search.running.assembly import SessionParts
 from search.running.resume_checks import run_uid
+from search.setup.experiment_setup import at_its_line
 from search.state.facts import Facts, SlotsFact
 from spaces import durable
 from spaces.architecture import Architecture
@@ -61,7 +62,8 @@ class TrainingPhase:
         threads = self._parts.ledger.facts.threads
         if threads is None:
             plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites))
-            threads = evaluator.fastest_threads(plain.key)
+            with at_its_line(prepared.experiment):
+                threads = evaluator.fastest_threads(plain.key)
             if threads is None:
                 return evaluator
             self._parts.ledger.note(Facts(threads=threads))

@@ -1,7 +1,7 @@
 """Everything that can be known before the first training: data, sites, space, prices, machine."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,18 @@ def prepare(experiment: Experiment, *, is_search: bool = True) -> Prepared:
     Of a search, the memory of the trainings is checked, too. Raises ConfigError, with the line of the config, where the
     space or the data do not fit.
     """
-    try:
+    with at_its_line(experiment):
         prepared = _prepare(importable(experiment), is_search)
         check_limits(prepared.experiment, prepared.priced_space)
         return prepared
+
+
+@contextmanager
+def at_its_line(experiment: Experiment) -> Iterator[None]:
+    """Gives a UserError with a key its line of the config, as a ConfigError; names what the user's network throws."""
+    try:
+        with own_code.blamed(experiment):
+            yield
     except ConfigError:
         raise  # it has its places
     except UserError as error:

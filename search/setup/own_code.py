@@ -1,6 +1,8 @@
 """Checks of a network of the user's own before the first training: whatever is accepted here trains and exports."""
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,7 @@ from search.config import Experiment
 from search.execute.evaluator import Evaluator
 from search.setup import code_identity
 from search.state.facts import Facts
+from senet_nas import user_code
 from senet_nas.network.backbones import table
 from spaces.placements import baselines
 from spaces.space import Space
@@ -25,14 +28,25 @@ def check_network(experiment: Experiment, space: Space, data: Any) -> None:
     """
     if not table.is_own(space.backbone) or experiment.evaluate != "train":
         return
-    from senet_nas.network.backbones import own_output
+    from senet_nas.network.backbones import own, own_output
     from senet_nas.network.build import build
 
     target = experiment.model.backbone
+    own.check_repeats(space.backbone, in_channels=data.channels, num_classes=data.num_classes)
     for architecture in baselines(space)[:2]:
         network = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
         own_output.check(network, target, data.shape, data.num_classes)
         _check_export(network, architecture, data)
+
+
+@contextmanager
+def blamed(experiment: Experiment) -> Iterator[None]:
+    """Makes a UserError of what a network of the user's own throws, whenever it is run."""
+    if not table.is_own(experiment.model.network) or experiment.evaluate != "train":
+        yield
+        return
+    with user_code.blamed(experiment.model.backbone, key=table.KEY):
+        yield
 
 
 def facts(experiment: Experiment, space: Space, data: Any, evaluate: Evaluator) -> Facts:

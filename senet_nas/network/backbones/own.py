@@ -31,9 +31,11 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
     a function may return the same module again.
     """
     target, _, patterns = name.partition("@")
+    dtype = torch.get_default_dtype()
     make = function(name)
-    with _seeded(seed):
+    with seeded(seed):
         made = _made(target, make, _wanted(target, make, in_channels, num_classes))
+    _check_dtype(target, dtype)
     made = _checked(target, made)
     if patterns:
         own_sites.offer_outputs(made, patterns.split(","), in_channels)
@@ -46,14 +48,30 @@ def function(name: str) -> Callable[..., Any]:
     """The function that the name of a network of the user's means. Raises UserError."""
     user_code.look_in(Path.cwd())
     hint = "write package.module:function; looked beside the config, in this folder and the installed packages"
-    return user_code.function(name.partition("@")[0], key=KEY, hint=hint)
+    target = name.partition("@")[0]
+    found = user_code.function(target, key=KEY, hint=hint)
+    if isinstance(found, nn.Module):
+        hint = "name a function, or a class, that returns the network when it is called"
+        raise UserError(f"{target} is a module, not a function that returns one", hint=hint, key=KEY)
+    return found
 
 
-# -- the function -----------------------------------------------------------------------------------------------------
+def check_repeats(name: str, *, in_channels: int, num_classes: int) -> None:
+    """Raises UserError if the function returns other layers or other shapes when it is called again."""
+    first, again = (_layers(network(name, in_channels=in_channels, num_classes=num_classes, seed=n)) for n in range(2))
+    for path in {**first, **again}:
+        was = first.get(path, "missing")
+        then = again.get(path, "missing")
+        if was != then:
+            raise UserError(
+                f"{name.partition('@')[0]} returns another network at each call: `{path}` is {was}, then {then}",
+                hint="return the same layers at each call: each training and each count of costs builds the network",
+                key=KEY,
+            )
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """The generators of torch, numpy and Python under a seed; afterwards they are as before."""
     kept = random.getstate()
     kept_numpy = np.random.get_state()
@@ -68,12 +86,32 @@ def _seeded(seed: int) -> Iterator[None]:
         np.random.set_state(kept_numpy)
 
 
+# -- the function -----------------------------------------------------------------------------------------------------
+
+
 def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> Any:
     try:
         return make(**wanted)
     except (Exception, SystemExit) as error:  # the user's code may throw anything
         given = ", ".join(f"{name}={value}" for name, value in wanted.items())
         raise UserError(user_code.thrown(target, make, error), hint=f"it was called with ({given})", key=KEY) from error
+
+
+def _check_dtype(target: str, before: torch.dtype) -> None:
+    """Raises UserError if torch's default is not float32, in which we train; ``before`` was it before the import."""
+    now = torch.get_default_dtype()
+    if now is torch.float32:
+        return
+    name = str(now).removeprefix("torch.")
+    by = "torch's default dtype is" if now is before else f"the module of {target} changes torch's default dtype to"
+    hint = "leave out torch.set_default_dtype, in what the module imports too"
+    raise UserError(f"{by} {name}, but networks are trained in float32", hint=hint, key=KEY)
+
+
+def _layers(network: nn.Module) -> dict[str, str]:
+    """The shape of each tensor in the state of a network, and the type of each module, by path."""
+    types = {path: type(module).__qualname__ for path, module in network.named_modules()}
+    return {**types, **{path: str(tuple(tensor.shape)) for path, tensor in network.state_dict().items()}}
 
 
 def _checked(target: str, made: Any) -> nn.Module:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from senet_nas.network.backbones.own import seeded
+
 # Numbers that are kept of each output.
 _KEPT = 64
 
@@ -28,8 +30,7 @@ def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
     In evaluation and, before that, in training mode, where dropout and normalisation show.
     """
     x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
+    with seeded(0), torch.no_grad():
         trained = network.train()(x)
         evaluated = network.eval()(x)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
@@ -39,8 +40,7 @@ def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
 def _trainable(network: nn.Module, x: Tensor) -> tuple[str, ...]:
     """The parameters that a training changes: neither frozen nor cut off from the output, as by ``detach``."""
     network.train().zero_grad(set_to_none=True)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         logits_NK = network(x)
     if logits_NK.requires_grad:
         torch.autograd.backward(logits_NK.sum())
