@@ -59,7 +59,8 @@ class SearchSpec:
 
     __pydantic_config__ = STRICT
     sampler: str = option(
-        "auto", "what proposes architectures; auto: grid if the budget covers the space, else knowledge_gradient"
+        "auto",
+        "what proposes architectures; auto: grid if half of the budget covers the space, else knowledge_gradient",
     )
     seed: int = option(0, "seed of the proposals and of the initial weights", ge=0, le=2**32 - 1)
     tolerance: float = option(0.1, "points of accuracy that you would give up for a cheaper network", ge=0, le=100)
@@ -91,7 +92,7 @@ class BudgetSpec:
 
     __pydantic_config__ = STRICT
     trainings: int = option(
-        64, "number of finished trainings, including baselines and confirmation", ge=4, le=1_000_000
+        64, "most trainings that may finish, including baselines and confirmation", ge=4, le=1_000_000
     )
     time: str | None = option(None, "stop after this time; default: no limit", examples=["90s", "1h30m"])
 
