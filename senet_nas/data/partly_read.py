@@ -34,7 +34,8 @@ def unused_levels(levels: Mapping[Path, float], white: float) -> tuple[str, ...]
     usual = levels[ranked[few if len(ranked) > few else 0]]
     if usual < DARK * white:
         bright = [path for path in ranked[:few] if white_of(levels[path]) > white_of(usual)]
-        return (_too_bright(bright, len(levels) - len(bright), usual, white),)
+        others = [levels[path] for path in ranked if path not in bright]
+        return (_too_bright(bright, len(others), others[0], white),)
     # Half a level of 255 becomes black.
     lost = sorted(path for path, level in levels.items() if level < white / 510)
     if not lost:

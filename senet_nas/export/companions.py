@@ -103,6 +103,8 @@ def read(path):
         raise UnreadableArray(f"holds an array of shape {{x.shape}}, not {shape}")
     if not np.isfinite(x).all():
         raise UnreadableArray("holds NaN or infinite values")
+    if np.abs(x.astype(np.float64)).max() > np.finfo(np.float32).max:
+        raise UnreadableArray("holds values too large for float32")
     return torch.from_numpy(x.astype(np.float32)).reshape({shape})
 
 

@@ -22,6 +22,11 @@ def levels(*values: float) -> dict[Path, float]:
         (levels(65535, 300), 65535, "because of 0.tif; the other image uses 2 of 256 levels (up to 300)"),
         (levels(60000, 65535, *[900] * 300), 65535, "because of 1.tif and 1 more; the 300 other images use 5 of 256"),
         (levels(1.2, 0.9, 0.8), 255, "white is 255 because of 0.tif; the 2 other images use 2 of 256"),
+        (
+            levels(65535, 950, *[900] * 300),
+            65535,
+            "because of 0.tif; the 301 other images use 5 of 256 levels (up to 950)",
+        ),
         (levels(1.2, 1.1), 255, "white is 255; the 2 images use 2 of 256 levels"),
         (levels(70_000, 80_000, 90_000), 2.0**24 - 1, "white is 16,777,215; the 3 images use 2 of 256 levels"),
         (levels(65535, 60000, 0.9), 65535, "1 image with more than 8 bits would be all black"),

@@ -150,6 +150,7 @@ ARRAYS = {
     "turned": (np.zeros((5, 2)), "holds an array of shape (5, 2), not (2, 5)"),
     "flat": (np.zeros(10), "holds an array of shape (10,), not (2, 5)"),
     "NaN": (np.full((2, 5), np.nan), "holds NaN or infinite values"),
+    "too large": (np.full((2, 5), 1e60), "holds values too large for float32"),
     "words": (np.full((2, 5), "x"), "holds values of type <U1, not real numbers"),
     "complex": (np.zeros((2, 5), complex), "holds values of type complex128, not real numbers"),
     "text": (b"1, 2, 3", "is not a .npy file, as numpy.save writes it"),
