@@ -92,14 +92,19 @@ def plan(
 
 
 def _run(what: str, runs: Path) -> RunFolder | None:
-    """The run of that name or path; None for a key or a published network."""
-    from senet_nas.network import published
+    """The run of that name or path; None for a key or a published network. Raises UserError for any other name."""
+    from senet_nas.network import build, published
+    from senet_nas.network.backbones import table
 
     if "/" in what and not Path(what).exists():
         return None
     names = published.names()
     if what in names and what not in run_folder.names(runs):
         return None
+    if what in table.names() and what not in run_folder.names(runs) and not Path(what).exists():
+        plain = Architecture.plain(what, len(build.sites(what)))
+        hint = f"write the key of an architecture of it; plain is `{plain.key}`"
+        raise UserError(f"`{what}` is a network, and neither a run nor an architecture", hint=hint)
     return run_folder.find(what, runs, or_else=names)
 
 

@@ -41,9 +41,17 @@ def _unknown(uri: str, kind: str) -> UserError:
     """The error for an address of another kind."""
     allowed = ", ".join(f"{name}:" for name in TRACKERS)
     guess = nearest(kind, TRACKERS) if kind else None
+    hint = f"did you mean `{guess}:`?" if guess else _EXAMPLE
+    shown = config.redacted(uri)
+    meant = re.fullmatch(r"(https?)([;.]?/+)(.+)", uri)  # the colon is missing, or another sign stands in its place
+    if meant:
+        address = f"{meant[1]}://{meant[3]}"
+        shown = config.redacted(address).replace("://", meant[2], 1)
+        fault = _fault_of_a_host(address) or _fault_of_a_port(urlsplit(address).netloc)
+        hint = _EXAMPLE if fault else f"did you mean `{config.redacted(address)}`?"
     return UserError(
-        f"`{config.redacted(uri)}` is not an address that MLflow knows; allowed: {allowed}",
-        hint=f"did you mean `{guess}:`?" if guess else _EXAMPLE,
+        f"`{shown}` is not an address that MLflow knows; allowed: {allowed}",
+        hint=hint,
         key=KEY,
     )
 

@@ -162,6 +162,12 @@ def test_a_network_that_is_spelt_wrongly_is_told_with_the_nearest(tmp_path):
     assert caught.value.hint == "did you mean `se_resnet50`?"
 
 
+def test_the_name_of_a_network_is_answered_with_the_key_to_write(config, tmp_path):
+    with pytest.raises(UserError) as caught:
+        plan("cifar_resnet8", config_path=config, overrides=(), pick="best", start="scratch", seed="0", runs=tmp_path)
+    assert caught.value.hint == "write the key of an architecture of it; plain is `cifar_resnet8/-/-/-`"
+
+
 def test_divergence_is_told_to_people(planned, tmp_path):
     wild = replace(planned.experiment.train, lr=100.0, weight_decay=1.0, epochs=3)
     with pytest.raises(UserError, match=r"try a lower train\.lr") as caught:

@@ -70,3 +70,21 @@ def test_it_is_a_fault_of_the_config_with_its_place(tmp_path, address):
     (problem,) = caught.value.problems
     assert (problem.line, problem.column, problem.key) == (4, 8, "tracking.uri")
     assert caught.value.code == BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("address", "hint"),
+    [
+        ("http//localhost:5000", "did you mean `http://localhost:5000`?"),
+        ("https/mlflow.example.org", "did you mean `https://mlflow.example.org`?"),
+        ("http;//localhost", "did you mean `http://localhost`?"),
+        ("http//me:secret@localhost:5000", "did you mean `http://"),
+        ("http//localhost:99999", "write for example http://localhost:5000"),
+        ("htp://localhost", "did you mean `http:`?"),
+    ],
+)
+def test_a_missing_colon_is_put_where_it_belongs(address, hint):
+    with pytest.raises(UserError) as caught:
+        check_tracking(address)
+    assert hint in caught.value.hint
+    assert "secret" not in caught.value.message + caught.value.hint
