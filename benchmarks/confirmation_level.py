@@ -26,7 +26,7 @@ Flags = NDArray[np.bool_]
 Noise = Callable[[np.random.Generator, tuple[int, int]], Array]
 
 RUNS = 1_000_000
-# So many runs are held in memory at once.
+# The number of runs that are held in memory at once.
 CHUNK = 50_000
 PAIRS = (5, 6, 8, 16, 32)
 LEVELS = (CANDIDATE_SHARE * LEVEL, CANDIDATE_SHARE * (1 - CANDIDATE_SHARE) * LEVEL)
@@ -132,7 +132,7 @@ def falsely(noise: Noise, better: Flags, pairs: Sequence[int], rng: np.random.Ge
     """For each run whether a candidate was proven that gains only ``min_gain``, and the share of true proofs.
 
     ``better`` is runs x candidates: these gain BETTER points. ``pairs`` are those of each candidate. The level is that
-    of the account of the run: every failure takes its part of what is left.
+    of the account of the run: each failure costs its part of what is left.
     """
     wrong = np.zeros(len(better), dtype=bool)
     right = np.zeros(len(better))
@@ -152,7 +152,7 @@ def falsely(noise: Noise, better: Flags, pairs: Sequence[int], rng: np.random.Ge
 
 
 def part(failures: int) -> float:
-    """The part of the level that a candidate gets after so many failures, from the account of the product."""
+    """The part of the level that a candidate gets after this number of failures, by the account of the product."""
     ended: list[tuple[float, bool]] = []
     for _ in range(failures):
         ended.append((CANDIDATE_SHARE * paired_test.level_left(0, ended), False))

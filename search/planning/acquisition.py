@@ -141,17 +141,21 @@ def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rn
 
 def _rise(means: Array, reach: Array, costs: Array, *, wants_proof: bool) -> Array:
     """Expected rise of the value: (...,), if ``means`` (rivals,) move by ``reach`` (..., rivals) times a normal."""
+    value = _largest_gain if wants_proof else expected_gain
     rise = np.zeros(reach.shape[:-1])
     for cost in costs.T:
         order = np.argsort(cost, kind="stable")
         centre = means[order].astype(np.float32)
         far = reach[..., order].astype(np.float32)
         moved = centre + far[..., None, :] * _NODES.astype(np.float32)[:, None]  # (..., nodes, rivals)
-        if wants_proof:
-            rise += np.maximum(moved.max(axis=-1), 0.0) @ _WEIGHTS - max(float(means.max()), 0.0)
-        else:
-            rise += expected_gain(moved, cost[order]) @ _WEIGHTS - expected_gain(means, cost)
+        rise += value(moved, cost[order]) @ _WEIGHTS - value(means, cost)
     return rise
+
+
+def _largest_gain(claims: Array | Singles, costs: Array) -> Array:
+    """The largest gain, at least plain's: (...,) for ``claims`` (..., architectures), whatever the costs."""
+    largest: Array = np.maximum(claims.max(axis=-1), 0.0)
+    return largest
 
 
 def _conditioned(inputs: AcquisitionInputs, members: Integers, rng: np.random.Generator) -> tuple[Array, Array]:

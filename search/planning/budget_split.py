@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from search.results.paired_test import FEWEST_PAIRS
+from search.results.paired_test import pairs_in
 from search.state.confirmation_facts import ConfirmationFact, PairPlan
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Role
@@ -66,16 +66,13 @@ class BudgetSplit:
 
         Small extensions add up. Of fewer than FEWEST_PAIRS nothing can be proven, so then all goes into the search.
         """
-        wanted = int(self._share * (self.budget - self.confirmed)) // 2
-        found = min(wanted, self.left // 2)
-        return found if found >= FEWEST_PAIRS else 0
+        return pairs_in(min(self._wanted, self.left))
 
     @property
     def pairs_of_early_end(self) -> int:
         """The same after a search that ends now: in proportion to what the search has used."""
         used = max(0, self.used() - self.confirmed)
-        found = min(int(used * self._share / (1 - self._share)), self.left) // 2
-        return found if found >= FEWEST_PAIRS else 0
+        return pairs_in(min(int(used * self._share / (1 - self._share)), self.left))
 
     @property
     def pairs_after_failure(self) -> int:
@@ -95,9 +92,13 @@ class BudgetSplit:
     @property
     def search_target(self) -> int:
         """Trainings that the search may use in all: what no confirmation needs."""
-        kept = 0 if self.is_frozen else 2 * int(self._share * (self.budget - self.confirmed) / 2)
-        kept = kept if kept >= 2 * FEWEST_PAIRS else 0
+        kept = 0 if self.is_frozen else 2 * pairs_in(self._wanted)
         return self.budget - self.used("confirm") - kept
+
+    @property
+    def _wanted(self) -> int:
+        """Trainings that the first confirmation with this budget asks for."""
+        return int(self._share * (self.budget - self.confirmed))
 
     def used(self, *roles: Role) -> int:
         """See :func:`trainings_used`."""

@@ -41,7 +41,7 @@ class Candidates:
 
 def whole(space: Space, price: Price, columns: Sequence[str]) -> Candidates:
     """All members of a space."""
-    return _described(list(space), space, price, columns)
+    return described(list(space), space, price, columns)
 
 
 def near(
@@ -56,10 +56,11 @@ def near(
     plain = Architecture.plain(space.backbone, len(space.sites))
     around = [neighbour for architecture in best[:AROUND] for neighbour in space.neighbours(architecture)]
     drawn = [space.sample(rng) for _ in range(SAMPLED)]
-    return _described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns)
+    return described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns)
 
 
-def _described(members: list[Architecture], space: Space, price: Price, columns: Sequence[str]) -> Candidates:
+def described(members: list[Architecture], space: Space, price: Price, columns: Sequence[str]) -> Candidates:
+    """These members, plain among them, with their features and the overheads of ``columns``."""
     plain = next(i for i, member in enumerate(members) if member.is_plain)
     members.insert(0, members.pop(plain))
     costs = np.array([[price(member)[column] for column in columns] for member in members])

@@ -2,16 +2,16 @@
 
 import random
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.features import Features, describe
 from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observations, Row
-from search.planning.candidates import LISTED
+from search.planning import candidates
+from search.planning.candidates import LISTED, Candidates
 from search.planning.priced_space import PricedSpace
 from search.results.answer import more_trainings
 from search.results.evidence import Evidence
@@ -36,6 +36,7 @@ class WholeSpace:
         self._space = space
         self._rules = rules
         self._grid = grid
+        self._known: _Listed | None = None
 
     def ask(self, ledger: Ledger, *, level: float, share: float, forecast: bool) -> AnswerFact | None:
         """What the finished trainings say; None before plain has finished.
@@ -58,30 +59,25 @@ class WholeSpace:
 
     def _draws(self, evidence: Evidence) -> tuple[Array, Array]:
         """Draws of the gains of all placements within the limits, (draws, placements), and of sigma, (draws,)."""
-        place = self._places(evidence)
+        listed = self._listed([entry.architecture for entry in evidence.entries])
+        place = listed.candidates.index
         index = [place[entry.key] for entry in evidence.entries]
         rows: list[Row] = [(index[t.architecture], t.seed.block, t.metrics["val_accuracy"]) for t in evidence.finished]
-        posterior = fit(
-            Observations.of_rows(rows), self._features, resolution=evidence.resolution, grid=self._grid, draws=DRAWS
-        )
-        count = int(min(DRAWS, max(200, CELLS // max(len(self._allowed), 1))))
-        gains = posterior.everywhere(count, self._allowed).astype(np.float64)
+        seen = Observations.of_rows(rows)
+        features = listed.candidates.features
+        posterior = fit(seen, features, resolution=evidence.resolution, grid=self._grid, draws=DRAWS)
+        count = int(min(DRAWS, max(200, CELLS // max(len(listed.allowed), 1))))
+        gains = posterior.everywhere(count, listed.allowed).astype(np.float64)
         return gains, posterior.sigmas[:count]
 
-    def _places(self, evidence: Evidence) -> dict[str, int]:
-        """The place of each member by its key. Architectures of the run that are no members yet become members."""
-        place = {member.key: i for i, member in enumerate(self._members)}
-        new = [entry.architecture for entry in evidence.entries if entry.key not in place]
-        if not new:
-            return place
-        self._members = [*self._members, *new]
-        # Cached properties of the members so far.
-        vars(self).pop("_features", None)
-        vars(self).pop("_allowed", None)
-        return {member.key: i for i, member in enumerate(self._members)}
+    def _listed(self, trained: Sequence[Architecture]) -> "_Listed":
+        """The members of the space, and what was trained beside them. They are described again if more was trained."""
+        known = self._known or self._described(self._first_members())
+        new = [architecture for architecture in trained if architecture.key not in known.candidates.index]
+        self._known = self._described([*known.candidates.members, *new]) if new else known
+        return self._known
 
-    @cached_property
-    def _members(self) -> Sequence[Architecture]:
+    def _first_members(self) -> list[Architecture]:
         """Plain first."""
         space = self._space.space
         if space.size <= LISTED:
@@ -90,14 +86,17 @@ class WholeSpace:
         plain = Architecture.plain(space.backbone, len(space.sites))
         return list(dict.fromkeys([plain, *(space.sample(rng) for _ in range(SAMPLED))]))
 
-    @cached_property
-    def _features(self) -> Features:
-        return describe(self._members, self._space.space.sites)
-
-    @cached_property
-    def _allowed(self) -> NDArray[np.int64]:
-        """The places of all placements within the limits."""
+    def _described(self, members: list[Architecture]) -> "_Listed":
         price = self._space.price
         objectives = self._rules.objectives
-        within = [i for i, member in enumerate(self._members) if i and excess(objectives, price(member)) <= 0]
-        return np.array(within, dtype=np.int64)
+        within = [i for i, member in enumerate(members) if i and excess(objectives, price(member)) <= 0]
+        described = candidates.described(members, self._space.space, price, ())
+        return _Listed(described, np.array(within, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """``allowed``: the places of all placements within the limits."""
+
+    candidates: Candidates
+    allowed: NDArray[np.int64]

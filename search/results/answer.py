@@ -94,8 +94,7 @@ def _rivals(gains: Array) -> NDArray[np.int64]:
 def _chance_of_answer(
     gains: Array, sigmas: Array, extension: int, level: float, share: float, min_gain: float, worthwhile: float
 ) -> float:
-    pairs = int(share * extension) // 2
-    pairs = pairs if pairs >= paired_test.FEWEST_PAIRS else 0
+    pairs = paired_test.pairs_in(int(share * extension))
     rng = np.random.default_rng(extension)
     means, rest = _after_search(gains, sigmas, extension - 2 * pairs, rng)
     truths = gains[:_TRUTHS]
@@ -127,8 +126,8 @@ def _after_search(gains: Array, sigmas: Array, trainings: int, rng: np.random.Ge
     covariance = off.T @ off[:, trained] / len(off)
     follow = np.linalg.solve(covariance[trained] + noise, covariance.T)
     wrong = rng.multivariate_normal(np.zeros(len(trained)), noise, len(gains), method="cholesky")
-    told = (off[:, trained] + wrong) @ follow
-    return centre + told[:_TRUTHS], (off - told)[-_RESIDUALS:]
+    learned = (off[:, trained] + wrong) @ follow
+    return centre + learned[:_TRUTHS], (off - learned)[-_RESIDUALS:]
 
 
 def _leaders(gains: Array, most: int) -> NDArray[np.int64]:

@@ -57,6 +57,12 @@ class Look:
         return self.p_value <= self.limit
 
 
+def pairs_in(trainings: int) -> int:
+    """How many pairs so many trainings make; 0 if they are fewer than FEWEST_PAIRS, which prove nothing."""
+    pairs = trainings // 2
+    return pairs if pairs >= FEWEST_PAIRS else 0
+
+
 def looks_at(pairs: int, least: int = 1) -> tuple[int, ...]:
     """The numbers of pairs at which a confirmation of so many pairs looks: at each quarter of them.
 
@@ -184,17 +190,3 @@ def smallest_provable(sigma: float, counts: Sequence[int], level: float, min_gai
     asked = float(stats.t.isf(final_limit(counts, level), freedom))
     ahead = float(stats.norm.ppf(POWER)) * math.sqrt(1 + asked**2 / (2 * freedom))
     return min_gain + (asked * (1 - 1 / (4 * freedom)) + ahead) * sigma * math.sqrt(2 / pairs)
-
-
-def pairs_for(gain: float, sigma: float, level: float, min_gain: float) -> int | None:
-    """The smallest number of pairs, to within 10 %, that usually proves ``gain`` points; None above 50,000."""
-    pairs = FEWEST_PAIRS
-    # A single look proves more than several do and costs nothing to compute, so it is asked first.
-    while (
-        smallest_provable(sigma, (pairs,), level, min_gain) > gain
-        or smallest_provable(sigma, looks_at(pairs), level, min_gain) > gain
-    ):
-        pairs = math.ceil(pairs * 1.1)
-        if pairs > 50_000:
-            return None
-    return pairs

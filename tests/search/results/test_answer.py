@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.results.answer import ENOUGH, NOT_WORTH, STOP, Answer, answer_of, more_trainings
-from search.results.paired_test import pairs_for
+from search.results.paired_test import looks_at, smallest_provable
 from search.state.confirmation_facts import AnswerFact
 
 LEVEL = 0.05 * 2 / 3
@@ -56,7 +56,7 @@ def test_a_large_gain_is_soon_proven_and_a_small_one_later():
 
 def test_for_a_known_gain_it_is_what_the_paired_test_takes():
     """0.6 points with a noise of 0.3: half of the trainings are pairs, which prove it with a chance of 80 %."""
-    pairs = pairs_for(0.6, 0.3, LEVEL, 0.05)
+    pairs = next(n for n in range(3, 100) if smallest_provable(0.3, looks_at(n), LEVEL, 0.05) <= 0.6)
     found = asked(*draws(0.6, 0.001))
     assert 4 * pairs / 1.5 <= found <= 4 * pairs * 1.5
 

@@ -295,17 +295,6 @@ def test_the_smallest_provable_gain_in_numbers():
     assert math.isfinite(paired_test.smallest_provable(0.3, (2,), PART, 0.05))
 
 
-@pytest.mark.parametrize("gain", [1.0, 0.4, 0.2, 0.1])
-@pytest.mark.parametrize("level", [PART, PART / 3])
-def test_the_number_of_pairs_for_a_gain_is_the_first_that_proves_it(gain, level):
-    """For the plan of looks that such a confirmation would have."""
-    first = paired_test.FEWEST_PAIRS
-    while paired_test.smallest_provable(0.3, paired_test.looks_at(first), level, 0.05) > gain:
-        first = math.ceil(first * 1.1)
-    assert paired_test.pairs_for(gain, 0.3, level, 0.05) == first
-
-
-def test_what_no_number_of_pairs_proves_has_none():
-    assert paired_test.pairs_for(0.05, 0.3, PART, 0.05) is None
-    assert paired_test.pairs_for(0.051, 0.3, PART, 0.05) is None
-    assert paired_test.pairs_for(50.0, 0.3, PART, 0.05) == paired_test.FEWEST_PAIRS
+@pytest.mark.parametrize(("trainings", "pairs"), [(0, 0), (5, 0), (6, 3), (7, 3), (32, 16)])
+def test_fewer_than_the_fewest_pairs_are_none(trainings, pairs):
+    assert paired_test.pairs_in(trainings) == pairs
