@@ -1,13 +1,17 @@
 """The tables of the benchmark: what is known of their noise, and that work on them goes on where it stopped."""
 
+import csv
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import make_table, summary
+from benchmarks import make_table, shared_network, summary
 from benchmarks.make_table import Work, components, finish
+from senet_nas.recipe import DataSpec, Recipe
+from spaces import SpaceSpec
 
 
 def test_variance_components_are_found_and_their_interval_holds_them():
@@ -73,3 +77,49 @@ def test_the_figures_on_the_page_are_those_of_the_results():
     assert summary.filled(page) == page, "python -m benchmarks.summary"
     with pytest.raises(ValueError, match="0 places for the table `reach`"):
         summary.filled("nothing")
+
+
+# -- what placements show in a shared network -------------------------------------------------------------------------
+
+
+def shared_columns(name):
+    with (make_table.TABLES / f"{name}.shared.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("name", [path.name.split(".")[0] for path in make_table.TABLES.glob("*.shared.csv")])
+def test_the_columns_of_a_shared_network_are_of_every_placement_of_their_table(name):
+    rows = shared_columns(name)
+    about = json.loads((make_table.TABLES / f"{name}.shared.csv.json").read_text())
+    work = Work(name, Path(), Path(), "cpu")
+    wanted = [(architecture.key, str(seed)) for seed in range(about["seeds"]) for architecture in work.space]
+    assert [(row["architecture"], row["seed"]) for row in rows] == wanted
+    assert all(0 <= float(row["val_accuracy"]) <= 100 and float(row["train_loss"]) > 0 for row in rows)
+    found = shared_network.correlations(work, [_by_key(rows, seed) for seed in range(about["seeds"])])
+    for column, values in about["correlation_with_mean_accuracy"].items():
+        assert found[column] == pytest.approx(values, abs=0.002)
+
+
+def _by_key(rows, seed):
+    mine = [row for row in rows if row["seed"] == str(seed)]
+    return {row["architecture"]: [float(row[column]) for column in shared_network.COLUMNS] for row in mine}
+
+
+def test_a_shared_network_is_measured_from_a_recipe_to_its_columns(tmp_path, monkeypatch, capsys):
+    plan = make_table.Plan(
+        "cifar_resnet8",
+        DataSpec(dataset="digits", train=300, validation=200),
+        Recipe(epochs=1, batch_size=64),
+        SpaceSpec(stages=(3,), reduction=(2,), position=("pre_addition",), squeeze=("avg", "max")),
+    )
+    monkeypatch.setitem(make_table.PLANS, "tiny", plan)
+    monkeypatch.setattr(make_table, "TABLES", tmp_path)
+    monkeypatch.setattr(shared_network, "TABLES", tmp_path)
+    monkeypatch.setattr(
+        "sys.argv", ["shared_network", "tiny", "--data", str(tmp_path), "--seeds", "2", "--trainings", "1"]
+    )
+    shared_network.main()
+    lines = (tmp_path / "tiny.shared.csv").read_text().splitlines()
+    assert lines[0] == "architecture,seed,val_accuracy,train_loss,val_log_loss"
+    assert len(lines) == 1 + 2 * 3
+    assert json.loads((tmp_path / "tiny.shared.csv.json").read_text())["correlation_with_mean_accuracy"] == {}

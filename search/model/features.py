@@ -30,6 +30,14 @@ FAMILIES = {
 }  # fmt: skip
 
 
+# The share of the structured variance that the columns of all covariates explain as they are scaled.
+COVARIATES = 0.5
+# The family of their columns.
+COVARIATE = "covariate"
+# Values of a covariate further than this many robust standard deviations from the median count as this far.
+FARTHEST = 3.0
+
+
 @dataclass(frozen=True)
 class Features:
     """``matrix`` (architectures, columns), scaled so that gains are ``matrix @ effects`` with effects ~ N(0, tau^2)."""
@@ -46,6 +54,35 @@ class Features:
     def none(cls, n: int) -> "Features":
         """No columns, for ``n`` architectures that have nothing in common."""
         return cls(np.zeros((n, 0)), ())
+
+    def with_covariates(self, matrix: Array, names: Sequence[str]) -> "Features":
+        """The same with a column for each covariate, a number that is known of every architecture before it is trained.
+
+        ``matrix`` (architectures, covariates) is nan where a value is not known. There the column is zero, and in the
+        first row, which is plain. It is standardised over the other rows, and far values are drawn in. Slopes have a
+        prior around zero, like all effects. Together the covariates explain the share COVARIATES of the structured
+        variance; :meth:`scale` gives them another. Covariates that do not vary are left out.
+        """
+        columns = [_standard(column) for column in matrix.T]
+        kept = [i for i, column in enumerate(columns) if column.any()]
+        if not kept:
+            return self
+        scale = np.sqrt(COVARIATES / len(kept))
+        found = np.column_stack([np.sqrt(1 - COVARIATES) * self.matrix, *(scale * columns[i] for i in kept)])
+        return Features(found, (*self.columns, *((COVARIATE, names[i]) for i in kept)))
+
+    @cached_property
+    def is_covariate(self) -> NDArray[np.bool_]:
+        """Which columns are covariates."""
+        return np.array([column[0] == COVARIATE for column in self.columns], dtype=bool)
+
+    def scale(self, share: float) -> Array:
+        """What the columns are multiplied by for covariates that explain this share of the structured variance."""
+        if not self.is_covariate.any():
+            return np.ones(len(self.columns))
+        found = np.full(len(self.columns), np.sqrt((1 - share) / (1 - COVARIATES)))
+        found[self.is_covariate] = np.sqrt(share / COVARIATES)
+        return found
 
 
 def describe(architectures: Sequence[Architecture], sites: Sequence[Site]) -> Features:
@@ -121,3 +158,21 @@ def _scaled(matrix: Array, names: Sequence[Column]) -> Features:
         power = float((matrix[:, mine] ** 2).sum(axis=1).mean())
         matrix[:, mine] *= np.sqrt(FAMILIES[family] / total / power)
     return Features(matrix, columns)
+
+
+def _standard(values: Array) -> Array:
+    """The values with mean 0 and variance 1 over all rows but the first, far ones drawn in; zero where not known."""
+    known = np.isfinite(values)
+    known[0] = False
+    found = np.zeros(len(values))
+    if known.sum() < 2:
+        return found
+    inside = values[known]
+    centre = np.median(inside)
+    reach = FARTHEST * 1.4826 * np.median(np.abs(inside - centre))
+    if reach > 0:
+        inside = np.clip(inside, centre - reach, centre + reach)
+    spread = inside.std()
+    if spread > 1e-9 * max(1.0, abs(float(centre))):
+        found[known] = (inside - inside.mean()) / spread
+    return found

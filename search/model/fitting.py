@@ -59,7 +59,12 @@ def fit(
     features = features or Features.none(1 + int(seen.architecture.max()))
     if grid is None:
         spread = float(seen.accuracy.std())
-        grid = HyperparameterGrid.default(spread, resolution=resolution, structured=bool(features.columns))
+        grid = HyperparameterGrid.default(
+            spread,
+            resolution=resolution,
+            structured=bool(features.columns),
+            covariates=bool(features.is_covariate.any()),
+        )
     model = _Model(seen, features, grid)
     first = model.weights_from(model.residual_from_blocks())
     rough = model.average(first, grid.settings)
@@ -191,13 +196,13 @@ class _Model:
     def _scale(self, setting: Hyperparameters) -> Array:
         """Prior deviations (columns,) of the coefficients, in multiples of sigma."""
         n_blocks = len(self._blocks)
-        n_effects = self._features.matrix.shape[1]
+        n_effects = len(self._features.columns)
         n_rest = self._x.shape[1] - n_blocks - 1 - n_effects
         structured = setting.tau_ratio * np.sqrt(1 - setting.own_share)
         parts = [
             np.full(n_blocks, BLOCK_SCALE),
             np.array([setting.mean_scale]),
-            np.full(n_effects, structured),
+            structured * self._features.scale(setting.covariate_share),
             np.full(n_rest, BLOCK_STAGE_SCALE * setting.tau_ratio),
         ]
         return np.concatenate(parts)

@@ -70,15 +70,21 @@ def identity(network: nn.Module, image: Image) -> None:
     halving = [path for path, block in blocks.items() if GATES[block.se.gate].one is None]
     before = _before(network, halving, image) if halving else {}
     for path, block in blocks.items():
-        check_block(block.se)
-        gate = GATES[block.se.gate]
-        last = block.get_submodule(EXCITATIONS[block.se.form].last)
-        with torch.no_grad():
-            for name, parameter in last.named_parameters():
-                parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
-            if path in before:
+        silence(block)
+        if path in before:
+            with torch.no_grad():
                 for parameter in network.get_submodule(before[path]).parameters():
-                    parameter.div_(gate.at_zero)
+                    parameter.div_(GATES[block.se.gate].at_zero)
+
+
+def silence(block: SqueezeExcitation) -> None:
+    """Makes every factor of a block the same, in place: 1, or what its gate gives at zero. Raises UserError."""
+    check_block(block.se)
+    gate = GATES[block.se.gate]
+    last = block.get_submodule(EXCITATIONS[block.se.form].last)
+    with torch.no_grad():
+        for name, parameter in last.named_parameters():
+            parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
 
 
 def load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -61,7 +61,7 @@ def evaluate(
     group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))
     training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
-    keeper = _CheckpointKeeper(checkpoint, owner, clock, group)
+    keeper = CheckpointKeeper(checkpoint, owner, clock, group)
     for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
         metrics = training.epoch()
         keeper.keep(training, {"epoch": epoch, **metrics})
@@ -124,7 +124,7 @@ def save(model: nn.Module, path: Path) -> None:
     durable.write(path, serialised(separate(model.state_dict())))
 
 
-class _CheckpointKeeper:
+class CheckpointKeeper:
     """The checkpoint of one training: read at the start, then saved at intervals. Does nothing without a folder."""
 
     def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float], group: Group) -> None:
@@ -132,7 +132,7 @@ class _CheckpointKeeper:
         self._owner = owner
         self._clock = clock
         self._group = group
-        self._curve: list[dict[str, float]] = []
+        self.curve: list[dict[str, float]] = []
         self._saved = clock()
 
     def resume(self, training: Training) -> int:
@@ -141,16 +141,16 @@ class _CheckpointKeeper:
         found = self._group.from_first(kept)
         if found is None:
             return 0
-        state, self._curve = found
+        state, self.curve = found
         training.load_state(state)
         return int(state["epoch"])
 
     def keep(self, training: Training, metrics: dict[str, float]) -> None:
-        self._curve.append(metrics)
+        self.curve.append(metrics)
         if self._folder is None or self._clock() - self._saved < checkpoints.CHECKPOINT_SECONDS:
             return
         try:
-            checkpoints.save(self._folder, training.state(), self._curve, owner=self._owner)
+            checkpoints.save(self._folder, training.state(), self.curve, owner=self._owner)
         except OSError as error:  # the training is worth more than its checkpoint; a full disk stops it at its result
             logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
         self._saved = self._clock()

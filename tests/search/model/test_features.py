@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.model.features import FAMILIES, Features, describe
+from search.model.features import COVARIATES, FAMILIES, Features, describe
 from spaces import Architecture, Site
 
 WIDE = (64, 128, 256, 512)
@@ -114,3 +114,50 @@ def test_plain_is_all_zeros_and_single_precision_is_the_same_matrix():
     assert found.single.dtype == np.float32
     assert np.array_equal(found.single, found.matrix.astype(np.float32))
     assert Features.none(4).matrix.shape == (4, 0)
+
+
+# -- covariates: numbers that are known before an architecture is trained ---------------------------------------------
+
+
+def with_columns(*columns):
+    matrix = np.column_stack(columns)
+    return describe(MEMBERS, SITES).with_covariates(matrix, [f"c{i}" for i in range(matrix.shape[1])])
+
+
+def test_covariates_are_standardised_over_all_but_plain_and_share_the_variance():
+    found = with_columns([9e9, 1.0, 2.0, 3.0, 4.0], [0.0, 50.0, 10.0, 90.0, 20.0])
+    plain, *rest = found.matrix
+    assert not plain.any()
+    covariates = np.array(rest)[:, found.is_covariate]
+    assert covariates.mean(axis=0) == pytest.approx(0)
+    assert (covariates**2).mean(axis=0) == pytest.approx(COVARIATES / 2)
+    assert (found.matrix[:, ~found.is_covariate] ** 2).sum(axis=1).mean() == pytest.approx(1 - COVARIATES)
+    assert found.columns[-2:] == (("covariate", "c0"), ("covariate", "c1"))
+
+
+def test_the_scale_gives_covariates_their_share_and_the_rest_to_the_others():
+    plain = describe(MEMBERS, SITES)
+    found = with_columns([0.0, 1.0, 2.0, 3.0, 4.0])
+    nothing = found.matrix * found.scale(0.0)
+    assert np.allclose(nothing[:, ~found.is_covariate], plain.matrix)
+    assert not nothing[:, found.is_covariate].any()
+    third = found.matrix * found.scale(0.3)
+    assert (third[1:, found.is_covariate] ** 2).mean() == pytest.approx(0.3)
+    assert np.array_equal(plain.scale(0.3), np.ones(len(plain.columns)))
+
+
+def test_what_is_not_known_or_does_not_vary_says_nothing():
+    plain = describe(MEMBERS, SITES)
+    assert with_columns([0.0, 5.0, 5.0, 5.0, 5.0], [1.0, np.nan, np.nan, np.nan, 2.0]) is not plain
+    assert with_columns([0.0, 5.0, 5.0, 5.0, 5.0], [1.0, np.nan, np.nan, np.nan, 2.0]).columns == plain.columns
+    found = with_columns([np.nan, 1.0, np.nan, 2.0, np.inf])
+    assert (found.matrix[:, found.is_covariate].ravel() != 0).tolist() == [False, True, False, True, False]
+
+
+def test_one_far_value_does_not_set_the_scale_of_a_covariate():
+    rest = np.random.default_rng(0).standard_normal(40)
+    members = Features.none(41)
+    near = members.with_covariates(np.array([[0.0, *rest]]).T, ["c"]).matrix[1:, 0]
+    far = members.with_covariates(np.array([[0.0, 1e6, *rest[1:]]]).T, ["c"]).matrix[1:, 0]
+    assert np.std(far[1:]) > 0.8 * np.std(near[1:])
+    assert far[0] == far.max()
