@@ -36,9 +36,10 @@ class ModelSpec:
     backbone: str = option(
         MISSING, "the plain network: a name (`senet-search list backbones`), or package.module:function", min_length=1
     )
-    sites: tuple[str, ...] | None = option(
+    sites: Literal["auto"] | tuple[str, ...] | None = option(
         None,
-        "modules of your own network whose output SE may scale, e.g. 'features.*.block'",
+        "where in your own network SE may act: auto (the default: residual units, found in the network), or modules "
+        "whose output SE may scale, e.g. 'features.*.block'",
         min_length=1,
     )
     init: Init = option(
@@ -50,7 +51,7 @@ class ModelSpec:
     @property
     def network(self) -> str:
         """The name that builds the network: the backbone, with the sites that the config names."""
-        return f"{self.backbone}@{','.join(self.sites)}" if self.sites else self.backbone
+        return self.backbone if self.sites in (None, "auto") else f"{self.backbone}@{','.join(self.sites)}"
 
 
 @dataclass(frozen=True)

@@ -33,4 +33,4 @@ def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_named_sites(model: Mapping[str, Any]) -> bool:
     backbone = model.get("backbone")
-    return isinstance(backbone, str) and is_own(backbone) and bool(model.get("sites"))
+    return isinstance(backbone, str) and is_own(backbone) and model.get("sites") not in (None, "auto", [])

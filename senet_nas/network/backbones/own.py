@@ -1,7 +1,8 @@
-"""A network of the user's own: a function that returns it, and the modules whose output SE may scale.
+"""A network of the user's own: a function that returns it, and the units that can take SE.
 
-Its name suffices to build it again: ``package.module:function``. If its units own no slots, ``@`` and patterns of
-module paths follow: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a path, ``**`` any number.
+Its name suffices to build it again: ``package.module:function``. Its units are found in it, unless they own slots, or
+``@`` and patterns of module paths follow: ``mine.nets:small@features.*.block``. In a pattern ``*`` is one name of a
+path, ``**`` any number.
 """
 
 import copy
@@ -40,7 +41,7 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
     if patterns:
         own_sites.offer_outputs(made, patterns.split(","), in_channels)
     else:
-        own_sites.keep_own_slots(made)
+        own_sites.find(made, in_channels)
     return made
 
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas import user_code
-from senet_nas.network.backbones.own_sites import META_HINT
 from senet_nas.network.backbones.table import KEY
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
+from senet_nas.network.surgery.meta_run import META_HINT
 from spaces.errors import UserError
 from spaces.text import plural
 

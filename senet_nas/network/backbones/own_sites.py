@@ -1,6 +1,5 @@
-"""The places for SE in a network of the user's own: modules that patterns name, or units that own slots."""
+"""The places for SE in a network of the user's own: modules that patterns name, units with slots, or units found."""
 
-import copy
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,20 +7,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
-from senet_nas import user_code
-from senet_nas.network.backbones.table import KEY
 from senet_nas.network.squeeze_excitation import Slot, add_output
 from senet_nas.network.stages import declared, with_stages
+from senet_nas.network.surgery import meta_run
+from senet_nas.network.surgery.find import offer_units
 from spaces.errors import UserError, nearest
 from spaces.text import plural
 
 SITES = "model.sites"
-META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
-# Usual sides of inputs, tried in order to find the channels. These do not depend on the side, but a network may be made
-# for one side, or for a large one.
-_SIDES = (64, 224, 299, 32, 28, 96, 128, 256)
 _SHOWN = 12
 
 
@@ -33,9 +27,23 @@ def offer_outputs(made: nn.Module, patterns: Sequence[str], in_channels: int) ->
     with_stages(made, _stages(made, paths))
 
 
-def keep_own_slots(made: nn.Module) -> None:
-    """Notes the stages of a network whose units own slots: those that it declares, else by width. Raises UserError."""
-    owners = _owners(made)
+def find(made: nn.Module, in_channels: int) -> None:
+    """Notes the stages of a network: of units that own slots, else of those found in it. Raises UserError."""
+    if owners := _owners(made):
+        _keep_own_slots(made, owners)
+        return
+    found = offer_units(made, in_channels)
+    if not found.n_units:
+        why = next((f" (`{path or type(made).__name__}`: {why})" for path, why in found.skipped.items()), "")
+        raise UserError(
+            f"no unit for SE was found in {type(made).__name__}{why}",
+            hint="name the modules whose output SE may scale, for example `sites: ['features.*.block']`",
+            key=SITES,
+        )
+
+
+def _keep_own_slots(made: nn.Module, owners: Sequence[str]) -> None:
+    """Notes the stages of a network whose units own slots: those that it declares, else by width."""
     stages = declared(made)
     units = {path for stage in stages or () for path in _units(made, stage)}
     if stages is None or not set(owners) <= units:
@@ -55,15 +63,8 @@ def _units(made: nn.Module, stage: str | tuple[str, ...]) -> list[str]:
 
 
 def _owners(made: nn.Module) -> list[str]:
-    """Paths of the modules that own slots. Raises UserError if no module does."""
-    found = [path for path, module in made.named_modules() if any(isinstance(c, Slot) for c in module.children())]
-    if not found:
-        raise UserError(
-            f"{type(made).__name__} has no slots, so the places for SE are unknown",
-            hint="name the modules whose output SE may scale, for example `sites: ['features.*.block']`",
-            key=SITES,
-        )
-    return found
+    """Paths of the modules that own slots."""
+    return [path for path, module in made.named_modules() if any(isinstance(c, Slot) for c in module.children())]
 
 
 def _matching(made: nn.Module, patterns: Sequence[str]) -> Iterator[str]:
@@ -122,16 +123,13 @@ class _Seen:
 
 def _channels(made: nn.Module, paths: Sequence[str], in_channels: int) -> list[int]:
     """Channels of each module's output, from a run on the meta device. Raises UserError."""
-    shadow = copy.deepcopy(made).to("meta").eval()
-    first = next((layer for layer in shadow.modules() if isinstance(layer, _ConvNd)), None)
-    dimensions = len(first.kernel_size) if first is not None else 2
+    shadow = meta_run.shadow_of(made)
     seen = {path: _Seen() for path in paths}
     for path in paths:
         shadow.get_submodule(path).register_forward_hook(seen[path], with_kwargs=True)
-    channels = first.in_channels if first is not None else in_channels
-    shapes = [(1, channels, *[side] * dimensions) for side in _SIDES]
+    shapes = list(meta_run.shapes(shadow, in_channels))
     if not _reaches(shadow, shapes, seen):
-        raise _explained(made, shadow, shapes)
+        raise meta_run.explained(made, shadow, shapes)
     for path in paths:
         if fault := _fault(made.get_submodule(path), seen[path]):
             raise UserError(f"`{path}` {fault}, so SE cannot act on its output", hint="name other modules", key=SITES)
@@ -157,40 +155,6 @@ def _reaches(shadow: nn.Module, shapes: Sequence[tuple[int, ...]], seen: Mapping
     for shape in shapes:
         for found in seen.values():
             found.calls = 0
-        if _error(shadow, shape, "meta") is None or all(found.calls for found in seen.values()):
+        if meta_run.error(shadow, shape) is None or all(found.calls for found in seen.values()):
             return True
     return False
-
-
-def _explained(made: nn.Module, shadow: nn.Module, shapes: Sequence[tuple[int, ...]]) -> UserError:
-    """Why a network does not run on the meta device: the error of a run with zeros, or that it runs with values only.
-
-    A message of the meta device may speak of it instead of the mistake, so the network runs once more on the CPU.
-    """
-    real = copy.deepcopy(made).eval()
-    problems: list[BaseException] = []
-    for shape in shapes:
-        problem = _error(real, shape, "cpu")
-        if problem is None:
-            values_wanted = _error(shadow, shape, "meta")
-            assert values_wanted is not None, "this shape failed before"
-            return _not_run(made, values_wanted, META_HINT)
-        if problems and user_code.named(problem) == user_code.named(problems[0]):
-            break  # the mistake does not depend on the size
-        problems.append(problem)
-    return _not_run(made, problems[0], f"it was called with a tensor {shapes[0]}")
-
-
-def _not_run(made: nn.Module, problem: BaseException, hint: str) -> UserError:
-    why = user_code.placed(problem, [user_code.file_of(type(made).forward)])
-    return UserError(f"the network cannot be run to find its channels: {why}", hint=hint, key=KEY)
-
-
-def _error(network: nn.Module, shape: tuple[int, ...], device: str) -> BaseException | None:
-    """What a forward pass on zeros raises; None if it passes."""
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            network(torch.zeros(shape, device=device))
-    except (Exception, SystemExit) as error:  # the user's code may throw anything
-        return error
-    return None

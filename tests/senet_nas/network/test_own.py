@@ -163,7 +163,7 @@ WRONG = {
     "mine:smal": ("cannot import mine:smal", "model.backbone"),
     "more:number": ("is not a function", "model.backbone"),
     "more:nothing": ("returned int, not a torch.nn.Module", "model.backbone"),
-    "mine:small": ("has no slots", "model.sites"),
+    "mine:small": ("no unit for SE was found in Small", "model.sites"),
     "mine:small@feature.*": ("no module matches `feature.*`", "model.sites"),
     "broken:small": ("cannot import broken:small: SyntaxError", "model.backbone"),
     "burnt:small": ("burnt.py, line 2)", "model.backbone"),

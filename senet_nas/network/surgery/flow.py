@@ -1,0 +1,88 @@
+"""How values flow through a graph: what every path to a node passes, and what lies between two nodes."""
+
+import operator
+
+import torch
+from torch import fx
+
+_ADDITIONS = (operator.add, operator.iadd, torch.add)
+
+
+class Flow:
+    """Dominators of a graph. Parameters of the module (``get_attr``) are no sources: they flow along every path."""
+
+    def __init__(self, graph: fx.Graph) -> None:
+        self.graph = graph
+        self.nodes = list(graph.nodes)
+        self._dominators: dict[fx.Node, fx.Node | None] = {}
+        self._depth: dict[fx.Node, int] = {}
+        for node in self.nodes:
+            inputs = self._inputs(node)
+            above = inputs[0] if inputs else None
+            for other in inputs[1:]:
+                above = self.fork(above, other)
+            self._dominators[node] = above
+            self._depth[node] = 0 if above is None else self._depth[above] + 1
+
+    def fork(self, one: fx.Node | None, other: fx.Node | None) -> fx.Node | None:
+        """The last node that every path to either node passes; None if they come from different inputs."""
+        while one is not other:
+            if one is None or other is None:
+                return None
+            if self._depth[one] >= self._depth[other]:
+                one = self._dominators[one]
+            else:
+                other = self._dominators[other]
+        return one
+
+    def trunk(self, start: fx.Node | None, end: fx.Node) -> list[fx.Node]:
+        """The nodes behind ``start`` that every path to ``end`` passes, ``end`` included, in order."""
+        found = []
+        node: fx.Node | None = end
+        while node is not None and node is not start:
+            found.append(node)
+            node = self._dominators[node]
+        return found[::-1]
+
+    def between(self, start: fx.Node, end: fx.Node) -> set[fx.Node]:
+        """All nodes on a path from ``start``, which is left out, to ``end``."""
+        found: set[fx.Node] = set()
+        waiting = [end]
+        while waiting:
+            node = waiting.pop()
+            if node is not start and node not in found:
+                found.add(node)
+                waiting += node.all_input_nodes
+        return found
+
+    @staticmethod
+    def _inputs(node: fx.Node) -> list[fx.Node]:
+        return [value for value in node.all_input_nodes if value.op != "get_attr"]
+
+
+def name_of(node: fx.Node) -> str:
+    """The name of the function or method that a node calls, without a trailing `_`; empty for other nodes."""
+    if node.op == "call_method":
+        return str(node.target).rstrip("_")
+    if node.op == "call_function":
+        return str(getattr(node.target, "__name__", "")).rstrip("_")
+    return ""
+
+
+def is_addition(node: fx.Node) -> bool:
+    """Whether a node of the module itself, not of an opened child, adds two tensors."""
+    called = node.op == "call_function" and node.target in _ADDITIONS
+    method = node.op == "call_method" and name_of(node) == "add"
+    is_own = not node.meta.get("nn_module_stack")
+    return (called or method) and is_own and len(node.args) == 2 and len(node.all_input_nodes) == 2
+
+
+def is_part(node: fx.Node) -> bool:
+    """Whether a node takes some of the channels: a chunk, or one of several tensors."""
+    if name_of(node) in ("chunk", "split", "unbind", "tensor_split"):
+        return True
+    if node.target is not operator.getitem:
+        return False
+    index = node.args[1]
+    takes_all = isinstance(index, tuple) and len(index) > 1 and index[1] == slice(None)
+    return not takes_all

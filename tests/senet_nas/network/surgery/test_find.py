@@ -1,0 +1,314 @@
+"""Units are found in the network itself; with empty slots it computes what it did before, with the same parameters."""
+
+import copy
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from senet_nas.network.build import fill, initialise, sites, units
+from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
+from senet_nas.network.surgery.find import offer_units
+from spaces import Architecture, Site
+from spaces.placements import place
+
+slow = pytest.mark.slow
+# Families whose units all have an addition, with the sites that senet_nas/network/backbones gives them by hand.
+RESIDUAL = (
+    "resnet18",
+    "resnet50",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "convnext_tiny",
+)
+QUICK = ("resnet18", "regnet_x_400mf", "convnext_tiny")
+
+
+def torchvisions(name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return torchvision.models.get_model(name, weights=None, num_classes=10)
+
+
+def found_sites(network: nn.Module) -> tuple[Site, ...]:
+    """The sites of a network with slots."""
+    return tuple(
+        Site(
+            name,
+            stage,
+            {position: child.channels for position, child in unit.named_children() if isinstance(child, Slot)},
+        )
+        for name, stage, unit in units(network)
+    )
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=slow) for name in RESIDUAL])
+def test_sites_equal_those_made_by_hand(name):
+    network = torchvisions(name)
+    offer_units(network, 3)
+    assert found_sites(network) == sites(name)
+
+
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=slow) for name in RESIDUAL])
+def test_plain_computes_the_same_and_keeps_its_parameters(name):
+    before = torchvisions(name)
+    after = copy.deepcopy(before)
+    offer_units(after, 3)
+    assert list(before.state_dict()) == list(after.state_dict())
+    assert [type(module).__name__ for module in before.modules()] == [
+        type(module).__name__ for module in after.modules() if not isinstance(module, Slot)
+    ]
+    x_NCHW = torch.randn(2, 3, 64, 64)
+    for is_training in (False, True):
+        outputs = []
+        for network in (before, after):
+            torch.manual_seed(1)
+            outputs.append(network.train(is_training)(x_NCHW))
+        assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("position", ["pre_addition", "post_addition", "pre_unit", "identity", "mid"])
+def test_se_acts_where_it_does_in_the_network_made_by_hand(position):
+    from senet_nas.network.build import build
+
+    by_hand = build(place("resnet18", sites("resnet18"), "all", {"position": position}), num_classes=10)
+    network = torchvisions("resnet18")
+    offer_units(network, 3)
+    fill(network, place("resnet18", found_sites(network), "all", {"position": position}))
+    network.to_empty(device="cpu").load_state_dict(by_hand.state_dict(), strict=True)
+    x_NCHW = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(by_hand.eval()(x_NCHW), network.eval()(x_NCHW))
+
+
+# -- traps ------------------------------------------------------------------------------------------------------------
+
+
+def conv(c_in: int, c_out: int | None = None, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    c_out = c_out or c_in
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(c_out), nn.ReLU()
+    )
+
+
+class Net(nn.Module):
+    """A stem, a body and a head."""
+
+    def __init__(self, *body: nn.Module, channels: int = 8):
+        super().__init__()
+        self.stem = conv(3, channels)
+        self.body = nn.Sequential(*body)
+        self.head = nn.Linear(channels, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(self.stem(x)).mean((2, 3)))
+
+
+class Residual(nn.Module):
+    def __init__(self, branch: nn.Module):
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+class Parallel(nn.Module):
+    """RepVGG's unit in training: linear branches."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.large, self.small, self.act = nn.BatchNorm2d(8), conv(8)[:2], conv(8, kernel=1)[:2], nn.ReLU()
+
+    def forward(self, x):
+        return self.act(self.large(x) + self.small(x) + self.norm(x))
+
+
+class Split(nn.Module):
+    """Res2Net's unit: sums of parts of the channels inside the branch."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList(conv(2) for _ in range(3))
+        self.last, self.act = conv(8)[:2], nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        first, second, third, last = torch.split(x, 2, 1)
+        done = [self.convs[0](first)]
+        for layer, part in zip(list(self.convs)[1:], (second, third), strict=True):
+            done.append(layer(done[-1] + part))
+        out = self.last(torch.cat([*done, last], 1))
+        out += x
+        return self.act(out)
+
+
+class Fusion(nn.Module):
+    """HRNet's sum of several inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = Residual(conv(8)), conv(8)
+
+    def forward(self, x):
+        return self._fused([self.one(x), self.other(x)])
+
+    def _fused(self, xs):
+        return xs[0] + conv_of(self, xs[1])
+
+
+def conv_of(module, x):
+    return module.other(x)
+
+
+class TwoInOne(nn.Module):
+    """Two units in one forward, and a child that is called like a position."""
+
+    def __init__(self):
+        super().__init__()
+        self.mid, self.second, self.relu = conv(8), conv(8), nn.ReLU()
+
+    def forward(self, x):
+        x = torch.relu(x + self.mid(x))
+        return x.add(self.second(x))
+
+
+class ChannelsLast(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.act = nn.Linear(8, 8), nn.GELU()
+
+    def forward(self, x):
+        x = x.permute(0, 2, 3, 1)
+        x = x + self.act(self.one(x))
+        return x.permute(0, 3, 1, 2)
+
+
+class Moody(nn.Module):
+    """Another function in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = conv(8)
+
+    def forward(self, x):
+        return x + self.branch(x) if self.training else x + 0.5 * self.branch(x)
+
+
+class Asking(nn.Module):
+    """Looks at sizes."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = conv(8)
+
+    def forward(self, x):
+        return x + self.branch(x) if x.shape[2] > 2 else x
+
+
+class Drop(nn.Module):
+    """Stochastic depth of the user's own, which torch.fx cannot trace."""
+
+    def forward(self, x):
+        return x * (torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5) if self.training else x
+
+
+class Dropped(nn.Module):
+    """Stochastic depth and layer scale behind the branch; nothing is called like in torchvision."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.scale, self.drop_path = conv(8), conv(8)[:2], nn.Parameter(torch.ones(8, 1, 1)), Drop()
+
+    def forward(self, x):
+        return self.drop_path(self.b(self.a(x)) * self.scale) + x
+
+
+FOUR = {"pre_addition": 8, "post_addition": 8, "pre_unit": 8, "identity": 8}
+FIVE = {**FOUR, "mid": 8}
+BODIES = {
+    "branch of one convolution": ([Residual(conv(8))], [FOUR]),
+    "bottleneck": ([Residual(nn.Sequential(conv(8, 4, 1), conv(4), *conv(4, 8, 1)[:2]))], [{**FOUR, "mid": 4}]),
+    "two convolutions": ([Residual(nn.Sequential(conv(8), *conv(8)[:2]))], [FIVE]),
+    "parallel": ([Parallel(), Residual(conv(8))], [FOUR]),
+    "split": ([Split()], [FOUR]),
+    "fusion": ([Fusion()], [FOUR]),
+    "group": ([Residual(nn.Sequential(conv(8), Residual(conv(8)), Residual(conv(8))))], [FOUR, FOUR]),
+    "two in one": ([TwoInOne()], [FOUR, FOUR]),
+    "stochastic depth": ([Dropped()], [FIVE]),
+}
+NOT_TAKEN = {
+    "twice": ([(shared := Residual(conv(8))), shared], "body.0", "is called 2 times in a forward pass"),
+    "channels last": ([ChannelsLast()], "body.0", "does not have its channels second"),
+    "moody": ([Moody()], "body.0", "its forward is another one in training"),
+    "asking": ([Asking()], "body.0", "its forward cannot be traced (TraceError: symbolically traced variables"),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_units_of_a_body(name):
+    body, expected = BODIES[name]
+    before = Net(*copy.deepcopy(body))
+    after = copy.deepcopy(before)
+    found = offer_units(after, 3)
+    assert [site.channels for site in found_sites(after)] == expected
+    assert found.n_units == len(expected)
+    assert list(before.state_dict()) == list(after.state_dict())
+    x_NCHW = torch.randn(3, 3, 8, 8)
+    for is_training in (True, False):
+        outputs = []
+        for network in (before, after):
+            torch.manual_seed(1)
+            outputs.append(network.train(is_training)(x_NCHW))
+        assert torch.equal(*outputs)
+
+
+@pytest.mark.parametrize("name", NOT_TAKEN)
+def test_what_is_no_unit_is_named_with_the_reason(name):
+    body, path, why = NOT_TAKEN[name]
+    network = Net(*body, Residual(conv(8)))
+    found = offer_units(network, 3)
+    assert found.n_units == 1
+    assert found.skipped[path].startswith(why)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_place_trains_and_is_reached_once(name):
+    network = Net(*copy.deepcopy(BODIES[name][0]))
+    offer_units(network, 3)
+    for site in found_sites(network):
+        for position in site.channels:
+            with_se = copy.deepcopy(network)
+            blocks = [place("x", [site], "all", {"position": position, "reduction": "2"}).blocks[0]]
+            architecture = Architecture("x", tuple(blocks[0] if s == site else None for s in found_sites(network)))
+            fill(with_se, architecture)
+            (path,) = (path for path, module in with_se.named_modules() if isinstance(module, SqueezeExcitation))
+            initialise(with_se.get_submodule(path).to_empty(device="cpu"), 0, path)
+            with_se(torch.randn(2, 3, 8, 8)).sum().backward()
+            assert all(parameter.grad is not None for parameter in with_se.parameters())
+
+
+def test_stages_are_runs_of_one_width_and_resolution():
+    def unit(width):
+        return Residual(conv(width))
+
+    network = Net(unit(8), unit(8), nn.MaxPool2d(2), unit(8), conv(8, 16), unit(16), unit(16), channels=8)
+    network.head = nn.Linear(16, 4)
+    offer_units(network, 3)
+    assert [site.name for site in found_sites(network)] == ["1.0", "1.1", "2.0", "3.0", "3.1"]
+
+
+def test_a_layer_for_one_size_behind_the_units_does_no_harm():
+    network = nn.Sequential(conv(3, 8), Residual(conv(8)), nn.Flatten(), nn.Linear(8 * 20 * 20, 4))
+    assert offer_units(network, 3).n_units == 1
+
+
+def test_signals_and_volumes_have_units_too():
+    for kind, shape in ((nn.Conv1d, (2, 3, 16)), (nn.Conv3d, (2, 3, 8, 8, 8))):
+        network = nn.Sequential(
+            kind(3, 8, 3), Residual(nn.Sequential(kind(8, 8, 3, padding=1), nn.ReLU(), kind(8, 8, 1)))
+        )
+        offer_units(network, 3)
+        assert [site.channels for site in found_sites(network)] == [FIVE]
+        assert network(torch.randn(shape)).shape[:2] == (2, 8)
