@@ -9,6 +9,7 @@ from search.exporting.choice_card import about, card
 from search.exporting.exported_choice import ExportedChoice, median_training
 from search.results import selection
 from search.results.result import Point
+from search.setup import own_code
 from search.setup.code_identity import check_run
 from search.setup.opened_run import open_run
 from search.setup.validation_images import ValidationImages, validation_images
@@ -123,24 +124,25 @@ def _write(
     from senet_nas.export import bundle
 
     data = choice.data
-    written = bundle.export(
-        _network(choice),
-        choice.point.architecture,
-        target,
-        input_shape=choice.input_shape,
-        mean=data.mean,
-        std=data.std,
-        classes=data.classes,
-        extra=about(choice),
-        card=card(choice),
-        labelled=images.labelled,
-        files=images.files,
-        timing=choice.experiment.latency,
-        forms=bundle.wanted(onnx),
-        force=force,
-        resize=choice.experiment.data.resize,
-        white=data.white,
-    )
+    with own_code.blamed(choice.experiment):
+        written = bundle.export(
+            _network(choice),
+            choice.point.architecture,
+            target,
+            input_shape=choice.input_shape,
+            mean=data.mean,
+            std=data.std,
+            classes=data.classes,
+            extra=about(choice),
+            card=card(choice),
+            labelled=images.labelled,
+            files=images.files,
+            timing=choice.experiment.latency,
+            forms=bundle.wanted(onnx),
+            force=force,
+            resize=choice.experiment.data.resize,
+            white=data.white,
+        )
     return Exported(
         point=choice.point,
         seed=str(choice.training.seed),

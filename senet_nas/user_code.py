@@ -3,13 +3,14 @@
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from spaces.errors import UserError, nearest
 
@@ -63,9 +64,13 @@ def thrown(target: str, call: Callable[..., Any], error: BaseException) -> str:
 
 @contextmanager
 def blamed(target: str, *, key: str) -> Iterator[None]:
-    """Makes a UserError of an exception that passed a line of the user's code; all others stay what they are."""
+    """Makes a UserError of an exception that passed a line of the user's code; all others stay what they are.
+
+    Code that calls ``os._exit`` would end the command without a word; here this is an exception, too.
+    """
     try:
-        yield
+        with _staying():
+            yield
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # the user's code may throw anything
@@ -114,6 +119,24 @@ def is_installed(file: str) -> bool:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """``os._exit`` raises SystemExit here, as ``sys.exit`` does. A process that is forked meanwhile ends as usual."""
+    here = os.getpid()
+    leave = os._exit
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(status)
+        raise SystemExit(f"os._exit({status}) was called")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 def _shadowed(module: str, imported: Any) -> str:

@@ -1,8 +1,8 @@
-"""Faults of a table of results that no row shows alone: shares among percent, and two costs of one architecture."""
+"""Faults of a table of results that no row shows alone: shares among percent, two costs of one architecture, ..."""
 
 from collections.abc import Mapping, Sequence
 
-from search.execute.table_cells import ACCURACY, CellError, Result
+from search.execute.table_cells import ACCURACY, CellError, Result, is_like_thousands
 from senet_nas.costs.measures import counted
 
 # Rows by their line in the file.
@@ -19,12 +19,33 @@ class RowsDisagree(Exception):
 
 
 def check_rows(rows: Rows) -> None:
-    """Raises RowsDisagree for the first row whose accuracy is a share of 1, or whose cost is another than before."""
+    """Raises RowsDisagree for the first row whose accuracy is a share of 1, or whose cost is another than before.
+
+    Also for the first cost whose point may separate thousands.
+    """
+    _check_points(rows)
     _check_costs(rows)
     _check_percent(rows)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _check_points(rows: Rows) -> None:
+    """Raises RowsDisagree for a cost ``1.234``, unless another cost of its column shows that points are decimal."""
+    for column in (measure.column for measure in counted()):
+        pointed = {line: row.costs[column] for line, row in rows.items() if "." in row.costs.get(column, "")}
+        if pointed and all(is_like_thousands(text) for text in pointed.values()):
+            line, text = next(iter(pointed.items()))
+            whole = text.replace(".", "")
+            raise RowsDisagree(
+                line,
+                CellError(
+                    column,
+                    f"`{text}` is {whole} if the point separates thousands, and {float(text):g} if it is a decimal one",
+                    f"write {whole}, without points in this column; or {text}0 if it is decimal",
+                ),
+            )
 
 
 def _check_costs(rows: Rows) -> None:

@@ -20,7 +20,7 @@ _KEYS = ("architecture", "seed", "epoch")
 _SEED = re.compile(r"[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"[0-9]+(\.0*)?")
 _DECIMAL_COMMA = re.compile(r"[-+]?[0-9]*,[0-9]+")
-_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:([,' \u00a0\u202f\u2019])[0-9]{3})(?:\1[0-9]{3})*")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:([.,' \u00a0\u202f\u2019])[0-9]{3})(?:\1[0-9]{3})*")
 
 
 class CellError(Exception):
@@ -35,12 +35,16 @@ class CellError(Exception):
 
 @dataclass(frozen=True)
 class Result:
-    """One row: an epoch of a training. ``key`` is the text of the architecture as the table writes it."""
+    """One row: an epoch of a training. ``key`` is the text of the architecture as the table writes it.
+
+    ``costs`` holds the texts of its costs by column.
+    """
 
     key: str
     seed: Seed
     epoch: int
     metrics: Mapping[str, float]
+    costs: Mapping[str, str]
 
 
 def result(row: Mapping[str, str]) -> Result:
@@ -48,7 +52,8 @@ def result(row: Mapping[str, str]) -> Result:
     metrics = {name: _number(name, text) for name, text in row.items() if name not in _KEYS and text}
     if ACCURACY not in metrics:
         raise CellError(ACCURACY, "is empty", "leave out trainings without a result")
-    return Result(row["architecture"], _seed(row["seed"]), _epoch(row.get("epoch", "")), metrics)
+    costs = {measure.column: row[measure.column] for measure in counted() if measure.column in metrics}
+    return Result(row["architecture"], _seed(row["seed"]), _epoch(row.get("epoch", "")), metrics, costs)
 
 
 def architecture(key: str) -> Architecture:
@@ -66,6 +71,11 @@ def architecture(key: str) -> Architecture:
     except UserError as error:
         raise CellError("architecture", error.message, error.hint) from error
     return found
+
+
+def is_like_thousands(cost: str) -> bool:
+    """Whether a number with a point may be a whole one whose thousands the point separates: ``1.234``."""
+    return "." in cost and _THOUSANDS.fullmatch(cost) is not None
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

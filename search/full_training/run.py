@@ -26,7 +26,7 @@ from search.full_training.training_folder import (
     opened,
     write_curve,
 )
-from search.setup import memory_check
+from search.setup import memory_check, own_code
 from search.setup.experiment_setup import Prepared, prepare
 from search.setup.machine import together
 from search.state import run_folder
@@ -85,10 +85,11 @@ def train(
     """Trains, or continues after a stop, tests once, and exports. The same call again returns the result.
 
     ``sizes``: further image sizes to test at, in pixels (Touvron et al., arXiv 1906.06423). ``onnx``: whether to write
-    that form too, None if its packages are installed. Raises UserError; Interrupted after a signal.
+    that form too, None if its packages are installed. Raises UserError, also for what a network of the user's throws in
+    any epoch; Interrupted after a signal.
     """
     check_free(to)
-    with signals.taken() as taken, run_folder.writable(to):
+    with signals.taken() as taken, run_folder.writable(to), own_code.blamed(plan.experiment):
         prepared = prepare(plan.experiment, is_search=False)
         slots = together(plan.experiment, prepared.device, plan.devices)
         if not is_finished(to):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from senet_nas import hardware
 from senet_nas.data.folder_classes import Classes, cautions, classes_of, sets_of
 from senet_nas.data.folder_walk import ENDINGS, Walked, beside, endings, joined, shown, walk
-from senet_nas.data.partly_read import several_pages, unused_levels
+from senet_nas.data.partly_read import few_bright_pixels, several_pages, unused_levels
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 from spaces.text import plural
@@ -90,17 +90,18 @@ def depth(found: Listing) -> Depth:
     """
     from senet_nas.data.pixels import deepest, frames, white_of
 
-    def look(path: Path) -> tuple[int, float]:
+    def look(path: Path) -> tuple[int, tuple[float, float]]:
         return frames(path), deepest(path)
 
     paths = [path for files in found.files.values() for path, _ in files]
     seen = {path: look for path, look in _each(look, paths) if not isinstance(look, Exception)}
-    levels = {path: level for path, (_, level) in seen.items() if level > 0}
+    levels = {path: largest for path, (_, (largest, _)) in seen.items() if largest > 0}
+    usual = [level for _, (largest, level) in seen.values() if largest > 0]
     pages = several_pages({path: n for path, (n, _) in seen.items() if n > 1})
     if not levels:
         return Depth(255.0, pages)
     white = white_of(max(levels.values()))
-    return Depth(white, (*pages, *unused_levels(levels, white)))
+    return Depth(white, (*pages, *(unused_levels(levels, white) or few_bright_pixels(usual, white))))
 
 
 def decoded(files: Files, side: int, *, grey: bool, white: float) -> "Iterator[NDArray[np.uint8]]":

@@ -1,6 +1,7 @@
 """Sentences about images of which less is read than they hold: their first page, or few of their grey levels."""
 
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from senet_nas.data.folder_walk import shown
@@ -46,6 +47,21 @@ def unused_levels(levels: Mapping[Path, float], white: float) -> tuple[str, ...]
     )
 
 
+def few_bright_pixels(levels: Sequence[float], white: float) -> tuple[str, ...]:
+    """A sentence if white follows from few pixels of most images, such as hot pixels of the camera.
+
+    ``levels`` holds for each deep image the level that only its brightest 1 % of pixels exceed.
+    """
+    level = statistics.median_low(levels)
+    if level >= DARK * white:
+        return ()
+    return (
+        f"white is {white:,.0f} because of few pixels: in at least half of the images, 99 % of the pixels use "
+        f"{_used(level, white)} of 256 levels (up to {level:g}); if the brighter ones are faults of the camera (hot "
+        "pixels), replace them, for example by a median filter",
+    )
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -54,5 +70,9 @@ def _too_bright(bright: list[Path], n_others: int, level: float, white: float) -
     because = f" because of {shown(bright[0])}{more}" if bright else ""
     others = "other " if bright else ""
     whose = f"the {others}image uses" if n_others == 1 else f"the {n_others:,} {others}images use"
-    used = round(level * 255 / white) + 1
-    return f"white is {white:,.0f}{because}; {whose} {used} of 256 levels (up to {level:g})"
+    return f"white is {white:,.0f}{because}; {whose} {_used(level, white)} of 256 levels (up to {level:g})"
+
+
+def _used(level: float, white: float) -> int:
+    """How many of 256 grey levels pixels from 0 to this level use."""
+    return round(level * 255 / white) + 1

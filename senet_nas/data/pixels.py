@@ -58,11 +58,17 @@ def read_pixels(path: Path, side: int, *, channels: int, white: float) -> NDArra
     return np.atleast_3d(np.asarray(_fitted(colours, side), dtype=np.uint8))
 
 
-def deepest(path: Path) -> float:
-    """The largest level of a deep image; 0.0 for images of one byte per value. Raises UnreadablePixels."""
+def deepest(path: Path) -> tuple[float, float]:
+    """The largest level of a deep image, and the level that only the brightest 1 % of its pixels exceed.
+
+    Both are 0 for images of one byte per value. Raises UnreadablePixels.
+    """
     with Image.open(path) as image:
         _check_stored(image)
-        return float(_levels(image).max()) if image.mode in DEEP else 0.0
+        if image.mode not in DEEP:
+            return 0.0, 0.0
+        levels = _levels(image)
+        return float(levels.max()), float(np.quantile(levels, 0.99, method="lower"))
 
 
 def frames(path: Path) -> int:

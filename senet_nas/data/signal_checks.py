@@ -1,6 +1,7 @@
 """Checks of signals before they become float32: what would be lost, and arrays that are not what they seem."""
 
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spaces.errors import UserError
@@ -58,6 +59,17 @@ def check_numbering(labels: "Mapping[str, Labels]", n_named: int | None) -> None
         f"the labels in {arrays} are {named}; classes are numbered from 0 on, without a gap",
         hint=f"number the {len(found)} classes 0 to {len(found) - 1}",
         key="data.path",
+    )
+
+
+def check_names(classes: Sequence[str], where: str) -> None:
+    """Raises UserError if two classes have one name, as those of ``a.npy`` and ``a.NPY``. Compared as Unicode's NFC."""
+    names = [unicodedata.normalize("NFC", name) for name in classes]
+    twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if twice is None:
+        return
+    raise UserError(
+        f"{where} holds two classes called `{twice}`", hint="rename one, or join their signals", key="data.path"
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from senet_nas.data.folder_walk import is_litter, shown
-from senet_nas.data.signal_checks import as_float32, check_numbering, check_shapes, turned
+from senet_nas.data.signal_checks import as_float32, check_names, check_numbering, check_shapes, turned
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -72,6 +72,7 @@ def _folder(root: Path) -> Found:
             hint="write one file for each class: CLASS.npy",
             key="data.path",
         )
+    check_names([path.stem for path in files], str(root))
     parts, notes = _converted({name: array for path in files for name, array in _load(path).items()})
     y_N = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
     notes += _skipped(every, files)
@@ -100,6 +101,7 @@ def _file(path: Path) -> Found:
         raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
     x, notes = _converted({f"x{end}": arrays[f"x{end}"] for end in endings.values()})
     y = {f"y{end}": _labels(arrays[f"y{end}"], f"y{end}") for end in endings.values()}
+    check_names([str(name) for name in arrays.get("classes", ())], f"the array classes of {path}")
     check_numbering(y, len(arrays["classes"]) if "classes" in arrays else None)
     sets = {part: (x[f"x{end}"], y[f"y{end}"]) for part, end in endings.items()}
     n_classes = 1 + max(int(y_N.max(initial=0)) for y_N in y.values())

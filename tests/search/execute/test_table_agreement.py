@@ -40,6 +40,12 @@ REFUSED = {
     "spaces in a cost": (PLAIN.replace(",100,", ",1 000,"), "column `params`: `1 000` is not a number", "write 1000"),
     "a decimal cost": (PLAIN.replace(",100,", ',"1,5",'), "column `params`", "write a decimal point: 1.5"),
     "an accuracy like thousands": (PLAIN.replace("80", '"80,125"'), "column `val_accuracy`", "decimal point: 80.125"),
+    "a point in a cost": (
+        PLAIN + f"{SE},1,2,81,101,1.000,1\n",
+        ":4, column `macs`: `1.000` is 1000 if the point separates thousands, and 1 if it is a decimal one",
+        "write 1000, without points in this column; or 1.0000 if it is decimal",
+    ),
+    "points in a cost": (PLAIN.replace(",5000,", ",5.000.000,"), "column `macs`: `5.000.000` is not", "write 5000000"),
     "another column": (PLAIN.replace("000,1", '000,"1,234"'), ":3, column `loss`", "write 1234, or 1.234 if the comma"),
 }
 READ = {
@@ -50,6 +56,8 @@ READ = {
     "100": PLAIN + "net/-,1,2,100,100,5000,1\n",
     "costs in some rows": PLAIN + "net/-,1,2,80,,,1\n",
     "costs as decimals": PLAIN + "net/-,1,2,80,100.0,5e3,1\n",
+    "a cost with three decimals": PLAIN.replace(",5000,", ",1.0000,") + f"{SE},1,2,80,110,1.234,1\n",
+    "a cost below 1": PLAIN.replace(",5000,", ",0.500,") + f"{SE},1,2,80,110,1.234,1\n",
     "costs of others": PLAIN + f"{SE},1,2,80,110,5100,1\n",
 }
 

@@ -114,6 +114,47 @@ def test_the_same_again_returns_what_is_there_and_another_training_is_refused(pl
         train(replace(planned, experiment=replace(planned.experiment, train=longer)), tmp_path / "t")
 
 
+LATE = """
+from torch import nn
+
+BEGUN = []
+
+
+class Net(nn.Module):
+    def __init__(self, in_channels, num_classes):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 16, 3)
+        self.head = nn.Linear(16, num_classes)
+
+    def forward(self, x):
+        if BEGUN:
+            {late}
+        return self.head(self.conv(x).mean((2, 3)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("late", "says"),
+    [("raise ValueError('late')", "ValueError: late"), ("__import__('os')._exit(0)", r"SystemExit: os\._exit\(0\)")],
+)
+def test_what_an_own_network_does_in_a_late_epoch_is_named_with_its_line(planned, tmp_path, monkeypatch, late, says):
+    """The bare exception was an internal error, and os._exit ended the command without a word."""
+    (tmp_path / "lateown.py").write_text(LATE.format(late=late))
+    own = CONFIG.replace("cifar_resnet8", "'lateown:Net', sites: [conv]").replace("epochs: 4", "epochs: 2")
+    (tmp_path / "own.yaml").write_text(own)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    late_plan = replace(planned, architecture="lateown:Net@conv/-", experiment=Experiment.load(tmp_path / "own.yaml"))
+
+    def say(text):
+        if text.startswith("epoch 1/2"):
+            sys.modules["lateown"].BEGUN.append(text)
+
+    with pytest.raises(UserError, match=rf"lateown:Net failed with {says}.*lateown\.py, line 15\)") as caught:
+        train(late_plan, tmp_path / "t", onnx=False, say=say)
+    assert sys.modules.pop("lateown").BEGUN
+    assert caught.value.key == "model.backbone"
+
+
 def test_a_start_from_given_weights_begins_where_these_ended(planned, tmp_path):
     first = train(planned, tmp_path / "one", onnx=False)
     weights = tmp_path / "one" / "weights.safetensors"

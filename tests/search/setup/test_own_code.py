@@ -1,15 +1,17 @@
 """What a network of the user's does wrong to torch, or later than in its first forward pass, is one error."""
 
+import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from search import config
+from search import config, export
 from search.cli.check import examine
 from search.setup.experiment_setup import prepare
 from senet_nas import user_code
-from senet_nas.network.build import sites
+from senet_nas.network.build import build, sites
 from spaces.errors import BAD_INPUT, UserError
 
 MODULE = "latenet"
@@ -69,6 +71,8 @@ WRONG = {
         "returns another network at each call: `act` is ",
     ),
     "an exception without a text": ({"forward": "raise Silent"}, "Silent: (its message cannot be read"),
+    "the end of the process at import": ({"top": "import os; os._exit(0)"}, "SystemExit: os._exit(0) was called ("),
+    "the end of the process": ({"forward": "__import__('os')._exit(3)"}, "SystemExit: os._exit(3) was called ("),
 }
 
 
@@ -101,6 +105,29 @@ def test_what_is_wrong_is_one_error_at_the_line_of_the_network(experiment, case)
     assert part in problem.message
     assert problem.key == "model.backbone"
     assert caught.value.code == BAD_INPUT
+
+
+def test_the_end_of_the_process_while_an_epoch_is_measured_is_named_with_its_line(experiment):
+    """`check` ended with exit 0 and without a word."""
+    end = "CALLS.count('train') > 12 and __import__('os')._exit(0)"
+    with pytest.raises(UserError, match=rf"os\._exit\(0\) was called \(.*{MODULE}\.py, line 24\)"):
+        examine(experiment(forward=end))
+    assert os._exit.__module__ == "posix"
+
+
+def test_an_exception_while_the_network_is_exported_is_named_with_its_line(experiment, monkeypatch, tmp_path):
+    own = experiment(top="LATE = []", forward="assert x.is_meta or not LATE")
+    network = build(f"{MODULE}:net@conv/-", in_channels=1, num_classes=10).eval()
+    sys.modules[MODULE].LATE.append(True)
+    facts = SimpleNamespace(mean=[0.5], std=[0.5], classes=list("0123456789"), white=255.0)
+    point = SimpleNamespace(architecture=f"{MODULE}:net@conv/-")
+    choice = SimpleNamespace(experiment=own, point=point, data=facts, input_shape=(1, 8, 8))
+    for name, found in {"_network": network, "about": {}, "card": ""}.items():
+        monkeypatch.setattr(export, name, lambda _, found=found: found)
+    with pytest.raises(UserError, match=rf"net failed with AssertionError \(.*{MODULE}\.py, line 24\)") as caught:
+        export._write(choice, SimpleNamespace(labelled=None, files=()), tmp_path / "out", onnx=False, force=False)
+    assert caught.value.key == "model.backbone"
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_exception_after_any_number_of_passes_is_named_with_its_line(experiment):

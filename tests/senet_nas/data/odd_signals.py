@@ -72,6 +72,7 @@ ODD = [
     Odd("a gap", one(NOISE, 5 * Y), "the labels in y are 0, 5; classes"),
     Odd("a huge label", one(NOISE, 10**12 * Y), "the labels in y are 0, 1000000000000; classes"),
     Odd("named classes from 1", one(NOISE, Y + 1) | {"classes": np.array(["a", "b"])}, "the labels in y are 1, 2"),
+    Odd("two classes of one name", one(NOISE, Y) | {"classes": np.array(["a", "a"])}, "holds two classes called `a`"),
     Odd(
         "a named class without signals",
         one(NOISE, Y + 1) | {"classes": np.array(["a", "b", "c"])},

@@ -44,6 +44,17 @@ def test_litter_in_a_folder_of_classes_is_no_class(tmp_path):
     assert f"skipped 1 other file beside the signals; the first is {tmp_path}/notes.txt" in said
 
 
+@pytest.mark.parametrize("names", [("a.npy", "a.NPY"), ("\u00e4.npy", "a\u0308.npy")])
+def test_two_files_of_one_class_are_refused(names, tmp_path):
+    """Both were classes called `a`, which nobody could tell apart."""
+    for name in (*names, "b.npy"):
+        with (tmp_path / name).open("wb") as file:
+            np.save(file, NOISE)
+    with pytest.raises(UserError, match=r"holds two classes called `(a|\u00e4)`") as caught:
+        load(DataSpec(dataset="signals", path=str(tmp_path)))
+    assert caught.value.key == "data.path"
+
+
 def test_a_plan_shows_the_shape_of_signals():
     from search.report.plan_lines import _images
     from search.state.facts import DataFact

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from senet_nas.data.load import load
-from senet_nas.data.partly_read import several_pages, unused_levels
+from senet_nas.data.partly_read import few_bright_pixels, several_pages, unused_levels
 from senet_nas.recipe import DataSpec
 
 
@@ -46,6 +46,35 @@ def test_pages_that_are_not_read_are_counted():
     assert several_pages({Path("b.tif"): 3}) == ("only the first of 3 pages or frames of b.tif is read",)
     assert "2 image files hold" in several_pages({Path("b.tif"): 3, Path("a.gif"): 40})[0]
     assert "a.gif has 40" in several_pages({Path("b.tif"): 3, Path("a.gif"): 40})[0]
+
+
+@pytest.mark.parametrize(
+    ("usual", "white", "says"),
+    [
+        ([300, 310, 320], 65535, "99 % of the pixels use 2 of 256 levels (up to 310)"),
+        ([300, 310, 60000, 60000], 65535, "99 % of the pixels use 2 of 256 levels (up to 310)"),
+        ([300, 60000, 60000], 65535, ""),
+        ([5000], 65535, ""),
+        ([0.01], 1, "because of few pixels"),
+    ],
+)
+def test_a_few_bright_pixels_that_darken_most_images_are_named(usual, white, says):
+    assert says in " ".join(few_bright_pixels(usual, white))
+    assert bool(says) == bool(few_bright_pixels(usual, white))
+
+
+def test_a_hot_pixel_in_every_image_is_named(tmp_path):
+    """The brightest pixel of each image was white, so no image seemed dark."""
+    rng = np.random.default_rng(0)
+    for name, level in (("cat", 900), ("dog", 1100)):
+        (tmp_path / name).mkdir()
+        for i in range(6):
+            words = rng.normal(level, 90, (16, 16)).astype(np.uint16)
+            words[3, 5] = 65535
+            Image.fromarray(words).save(tmp_path / name / f"{i}.tif")
+    (said,) = load(DataSpec(path=str(tmp_path), image_size=16, train=4, validation=4)).notes
+    assert "white is 65,535 because of few pixels: in at least half of the images" in said
+    assert "use 5 of 256 levels" in said
 
 
 @pytest.mark.parametrize("streaming", ["never", "always"])

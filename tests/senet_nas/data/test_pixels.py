@@ -40,7 +40,7 @@ def test_the_deepest_level_of_an_image_of_bytes_is_none(tmp_path):
         if odd.name in ("L PNG", "12 bit TIFF <", "shares <"):
             (tmp_path / "image").write_bytes(odd.content)
             expected = {"L PNG": 0.0, "12 bit TIFF <": np.rint(240 / 255 * 4095), "shares <": 240 / 255}
-            assert pixels.deepest(tmp_path / "image") == pytest.approx(expected[odd.name])
+            assert pixels.deepest(tmp_path / "image")[0] == pytest.approx(expected[odd.name])
 
 
 def test_pages_and_frames_are_counted(tmp_path):

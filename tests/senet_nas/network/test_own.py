@@ -216,6 +216,7 @@ def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
     """Faults 7 and 9: SE at bn2 trained and could not be exported; SE of the page's recipe stayed at chance level."""
     pytest.importorskip("timm")
     from senet_nas.export.bundle import export
+    from senet_nas.export.forms import PROGRAM
     from senet_nas.recipe import DataSpec, Recipe, Seed, Task
     from senet_nas.training.evaluate import evaluate
 
@@ -231,6 +232,7 @@ def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
     network.load_state_dict(load_file(mine / "w.safetensors"))
     taken = {"input_shape": (1, 8, 8), "mean": [0.5], "std": [0.5], "classes": list("0123456789")}
     assert export(network, member, mine / "out", forms=["model.py"], **taken).differences == {"model.py": 0}
+    assert not (mine / "out" / PROGRAM).exists()  # the source is written, which a program would stand in for
 
 
 def test_the_page_holds_a_config_that_trains_and_exports(mine):
