@@ -20,10 +20,14 @@ from search.state.confirmation_facts import PairPlan
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
+from spaces.architecture import Architecture
 
 
 class ConfirmationPlan:
-    """Plans the confirmations of a run in the ledger. ``grid`` replaces the model's hyperparameter grid."""
+    """Plans the confirmations of a run in the ledger.
+
+    ``seconds`` is the time limit of the run; None is no limit. ``grid`` replaces the model's hyperparameter grid.
+    """
 
     def __init__(
         self,
@@ -31,12 +35,14 @@ class ConfirmationPlan:
         split: BudgetSplit,
         rows: TrainingRows,
         rules: Rules,
+        seconds: float | None = None,
         grid: HyperparameterGrid | None = None,
     ) -> None:
         self._ledger = ledger
         self._split = split
         self._rows = rows
         self._rules = rules
+        self._seconds = seconds
         self._grid = grid
 
     @property
@@ -63,6 +69,7 @@ class ConfirmationPlan:
             budget=self._split.budget,
             first_block=1 + max(self._ledger.counts.last_block.values()),
             covered=covered,
+            until=self._seconds,
         )
         return self._plan_look((*self._split.plans, plan), plan.looks[0])
 
@@ -86,17 +93,21 @@ class ConfirmationPlan:
             return None
         return self._plan_look(self._split.plans, following)
 
-    def look_now(self) -> None:
-        """Adds a look at the pairs that have ended, because the time of the run is over. The others may follow later.
+    def look_at_end_of_time(self) -> None:
+        """Adds a look at the pairs that have ended when the time of the run is over. The others may follow later.
 
-        The time does not depend on results, so the spending stays what it is (Lan and DeMets 1983).
+        The plan holds the time of this look: it is taken once, and only at the limit that the run had when the
+        candidate was frozen. So nobody can choose the moment of a look by what the pairs have shown, and the spending
+        stays what it is (Lan and DeMets 1983).
         """
         if not self.is_under_way:
             return
         plan = self._split.plans[-1]
+        if plan.until is None or plan.until != self._seconds:
+            return
         ended = len(self._seen())
-        if ended >= FEWEST_PAIRS and ended not in plan.looks:
-            self._replace(plan, replace(plan, looks=tuple(sorted({*plan.looks, ended}))))
+        looks = {*plan.looks, ended} if ended >= FEWEST_PAIRS else plan.looks
+        self._replace(plan, replace(plan, looks=tuple(sorted(looks)), until=None))
 
     @property
     def next_level(self) -> float:
@@ -118,17 +129,18 @@ class ConfirmationPlan:
 
     def _possible(self, number: int, pairs: int) -> int:
         """How many pairs an architecture can have: a table holds so many trainings and no more."""
-        plain, candidate = (self._ledger.entries[n].architecture for n in (0, number))
-        return min(pairs, self._rows.left(plain, pairs), self._rows.left(candidate, pairs))
+        return self._rows.pairs_left(*self._both(number), pairs)
+
+    def _both(self, number: int) -> tuple[Architecture, Architecture]:
+        """The candidate of a number, and plain."""
+        return self._ledger.entries[number].architecture, self._ledger.entries[0].architecture
 
     def _plan_look(self, plans: Sequence[PairPlan], count: int) -> Training:
         """Plans the pairs of the last of ``plans`` up to a look: candidate and plain in turns, a block for each."""
         plan = plans[-1]
         rows: list[Row] = []
         for pair in range(plan.planned, count):
-            for number in (plan.candidates[pair], 0):
-                architecture = self._ledger.entries[number].architecture
-                rows += self._rows.of([architecture], plan.first_block + pair, rows)
+            rows += self._rows.pair(*self._both(plan.candidates[pair]), plan.first_block + pair, rows)
         noted = Facts(pair_plans=(*plans[:-1], replace(plan, planned=count)))
         number = len(self._split.rounds) + len(plans)
         return self._ledger.plan(rows, role="confirm", origin=origin(number), facts=noted)[0]

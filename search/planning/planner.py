@@ -49,7 +49,7 @@ class Planner:
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
         self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives)
-        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, proposer.grid)
+        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, budget.seconds, proposer.grid)
         self._whole_space = WholeSpace(space, rules, proposer.grid)
         ledger.note_space(space.space)
 
@@ -79,7 +79,7 @@ class Planner:
 
     def conclude(self) -> None:
         """Looks at what a confirmation has so far, and notes the answer: the time of the run is over."""
-        self._confirmation.look_now()
+        self._confirmation.look_at_end_of_time()
         self._ask_whole_space(forecast=True)
 
     # -- inside -------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 """Which seed the next training of an architecture gets, and the ledger entries of new trainings."""
 
-from collections.abc import Collection, Sequence, Set
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence, Set
 
-from search.planning.priced_space import PricedSpace
+from search.planning.priced_space import PricedSpace, Seeds
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
 from senet_nas.recipe import Seed
@@ -45,12 +46,32 @@ class TrainingRows:
         offered = [seed for seed in self._space.seeds(architecture) if seed not in used]
         return min(offered, key=lambda seed: (seed.block != block, seed), default=None)
 
-    def left(self, architecture: Architecture, most: int) -> int:
-        """How many more trainings of an architecture there can be, counted up to ``most``."""
-        if self._space.seeds is None:
+    def pair(self, candidate: Architecture, plain: Architecture, block: int, taken: Collection[Row] = ()) -> list[Row]:
+        """A row for each of the two in the same seed block, so that what a block shares cancels.
+
+        If a table limits the seeds: in the block that has seen the fewest trainings, of those that hold a free seed of
+        both; no row if there is none. ``taken`` as for :meth:`of`.
+        """
+        seeds = self._space.seeds
+        if seeds is None:
+            return self.of([candidate, plain], block, taken)
+        entries = (self._enter(candidate), self._enter(plain))
+        of_candidate, of_plain = (self._free(seeds, entry, taken) for entry in entries)
+        uses = Counter(training.seed.block for training in self._ledger.trainings)
+        uses.update(seed.block for _, seed in taken)
+        shared = sorted(of_candidate.keys() & of_plain.keys(), key=lambda number: (uses[number], number))
+        if not shared:
+            return []
+        return [(entries[0], of_candidate[shared[0]][0]), (entries[1], of_plain[shared[0]][0])]
+
+    def pairs_left(self, candidate: Architecture, plain: Architecture, most: int) -> int:
+        """How many pairs :meth:`pair` can still make, counted up to ``most``."""
+        seeds = self._space.seeds
+        if seeds is None:
             return most
-        used = {training.seed for training in self.trainings_of(architecture)}
-        return min(most, sum(seed not in used for seed in self._space.seeds(architecture)))
+        of_candidate, of_plain = (self._free(seeds, self._enter(architecture)) for architecture in (candidate, plain))
+        shared = of_candidate.keys() & of_plain.keys()
+        return min(most, sum(min(len(of_candidate[block]), len(of_plain[block])) for block in shared))
 
     def trainings_of(self, architecture: Architecture) -> list[Training]:
         """All trainings of an architecture, in the order of their numbers."""
@@ -58,6 +79,16 @@ class TrainingRows:
         if entry is None:
             return []
         return [self._ledger.trainings[number] for number in self._ledger.counts.by_architecture.get(entry.number, ())]
+
+    def _free(self, seeds: Seeds, entry: Entry, taken: Collection[Row] = ()) -> Mapping[int, list[Seed]]:
+        """The ``seeds`` of a table that an architecture has not used yet, by block, in order."""
+        used = {training.seed for training in self.trainings_of(entry.architecture)}
+        used |= {seed for other, seed in taken if other.number == entry.number}
+        found: dict[int, list[Seed]] = {}
+        for seed in sorted(seeds(entry.architecture)):
+            if seed not in used:
+                found.setdefault(seed.block, []).append(seed)
+        return found
 
     def _enter(self, architecture: Architecture) -> Entry:
         name = label(architecture, self._space.space.sites)

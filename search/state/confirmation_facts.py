@@ -28,7 +28,8 @@ class PairPlan:
     a confirmation. ``first_block`` is the fresh seed block of the first pair, the others follow. ``looks`` are numbers
     of pairs, ``planned`` is how many pairs the ledger holds. ``level`` is the part of the level that it may spend.
     ``budget`` is that of the run at that time. If the end of the time cut the search short, ``covered`` is the budget
-    that the run would have had. ``ended`` is empty while it is under way, then one of ENDS.
+    that the run would have had. ``until`` is the time limit of the run in seconds, whose end is one more look; None if
+    there is no limit, or once that look was taken. ``ended`` is empty while it is under way, then one of ENDS.
     """
 
     candidates: tuple[int, ...]
@@ -39,6 +40,7 @@ class PairPlan:
     planned: int = 0
     ended: str = ""
     covered: int | None = None
+    until: float | None = None
 
     @property
     def covers(self) -> int:

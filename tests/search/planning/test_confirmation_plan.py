@@ -37,10 +37,10 @@ def searched(space, trainings=48):
     return ledger
 
 
-def plan_of(space, ledger, budget=96, seeds=None):
+def plan_of(space, ledger, budget=96, seeds=None, seconds=None):
     split = BudgetSplit(ledger, budget)
     priced = PricedSpace(space, lambda architecture: ledgers.price(), seeds)
-    return ConfirmationPlan(ledger, split, TrainingRows(ledger, priced), RULES)
+    return ConfirmationPlan(ledger, split, TrainingRows(ledger, priced), RULES, seconds)
 
 
 def end(ledger, gains):
@@ -180,16 +180,39 @@ def test_a_table_gives_no_more_pairs_than_it_holds_seeds(space):
     assert [c.seed for c, _ in _pairs(fresh)] == [p.seed for _, p in _pairs(fresh)]
 
 
-def test_a_look_can_be_added_to_what_has_ended_once(space):
+def cut_short(space, frozen, ended):
+    """A confirmation frozen at one limit of the time, of which four pairs have ended when another one is over."""
     ledger = searched(space)
-    plan = plan_of(space, ledger)
-    plan.look_now()
-    assert ledger.facts.pair_plans is None
-    plan.freeze(24)
+    plan_of(space, ledger, seconds=frozen).freeze(24)
     for uid in [t.uid for t in ledger.trainings[48:57]]:  # four pairs, and half of the fifth
         ledger.start(uid)
         ledgers.end(ledger, ledger.get(uid), ledgers.ended(90.0))
-    plan.look_now()
-    plan.look_now()
-    assert ledger.facts.pair_plans[0].looks == (4, 6, 12, 18, 24)
+    plan = plan_of(space, ledger, seconds=ended)
+    plan.look_at_end_of_time()
     assert plan.is_under_way
+    return ledger
+
+
+def test_the_end_of_the_time_is_a_look_at_what_has_ended_once(space):
+    ledger = cut_short(space, 60.0, 60.0)
+    (noted,) = ledger.facts.pair_plans
+    assert (noted.looks, noted.until) == ((4, 6, 12, 18, 24), None)
+    for uid in [t.uid for t in ledger.trainings[57:60]]:
+        ledger.start(uid)
+        ledgers.end(ledger, ledger.get(uid), ledgers.ended(90.0))
+    for seconds in (60.0, 120.0):
+        plan_of(space, ledger, seconds=seconds).look_at_end_of_time()
+    assert ledger.facts.pair_plans == (noted,)
+
+
+@pytest.mark.parametrize(("frozen", "ended"), [(None, 60.0), (90.0, 60.0), (30.0, 60.0)])
+def test_a_limit_of_the_time_that_was_set_or_changed_later_is_no_look(space, frozen, ended):
+    """Who sees the pairs could choose the moment."""
+    (noted,) = cut_short(space, frozen, ended).facts.pair_plans
+    assert (noted.looks, noted.until) == ((6, 12, 18, 24), frozen)
+
+
+def test_without_a_confirmation_the_end_of_the_time_is_no_look(space):
+    ledger = searched(space)
+    plan_of(space, ledger, seconds=60.0).look_at_end_of_time()
+    assert ledger.facts.pair_plans is None

@@ -52,3 +52,26 @@ def test_trainings_of_an_architecture_are_its_own_in_order(space):
     ledgers.play(ledger, rows.of([space[0], space[1], space[0]], 0), [None] * 3)
     assert [t.number for t in rows.trainings_of(space[0])] == [0, 2]
     assert rows.trainings_of(space[2]) == []
+
+
+def test_a_pair_shares_its_block(space):
+    rows = rows_of(space, Ledger(":memory:"))
+    assert [(e.number, s) for e, s in rows.pair(space[1], space[0], 7)] == [(0, Seed(7, 0)), (1, Seed(7, 0))]
+    assert rows.pairs_left(space[1], space[0], 5) == 5
+
+
+def test_a_pair_of_a_table_lies_in_a_block_that_holds_both_and_that_the_run_used_least(space):
+    """Block 0 was searched, plain has no seed in 1, and the candidate has used its only one of 4."""
+    ledger = Ledger(":memory:")
+    of_plain = [Seed(0, 3), Seed(0, 4), Seed(2, 0), Seed(2, 1), Seed(3, 0), Seed(4, 1)]
+    of_candidate = [Seed(0, 1), Seed(0, 2), Seed(1, 0), Seed(2, 5), Seed(2, 6), Seed(3, 1), Seed(4, 0)]
+    rows = rows_of(space, ledger, lambda architecture: of_plain if architecture.is_plain else of_candidate)
+    used = ((0, Seed(0, 9)), (1, Seed(0, 1)), (2, Seed(0, 0)), (1, Seed(4, 0)))
+    searched = [(ledger.enter(space[n], str(n), ledgers.price()), seed) for n, seed in used]
+    ledgers.play(ledger, searched, [None] * len(searched))
+    assert rows.pairs_left(space[1], space[0], 9) == 4
+    assert rows.pairs_left(space[1], space[0], 3) == 3
+    found = []
+    for _ in range(5):  # the fifth finds nothing
+        found += rows.pair(space[1], space[0], 9, found)
+    assert [str(seed) for _, seed in found] == ["2.5", "2.0", "3.1", "3.0", "2.6", "2.1", "0.2", "0.3"]
