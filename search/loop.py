@@ -146,9 +146,8 @@ class Loop:
         self._is_stopping = True
 
     def conclude(self) -> None:
-        """Looks at what a confirmation has so far, if the time of the run is over, and notes the answer."""
-        if self._time.is_over:
-            self._planner.conclude()
+        """Notes the answer of a run that is complete; what the end of its time has interrupted gets its look."""
+        self._planner.conclude(time_is_over=self._time.is_over)
 
     def close(self, adopt: Adopt = nothing_left) -> None:
         """Ends the session: running trainings wait for the next one, unless ``adopt`` finds their result."""

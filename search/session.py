@@ -14,6 +14,7 @@ from search.config import Experiment, to_yaml
 from search.execute import signals, worker
 from search.execute.ray import preconditions
 from search.execute.signals import Interrupted, Signals
+from search.report.next_steps import going_on
 from search.report.write import write_report
 from search.results import compute
 from search.results.result import Front
@@ -24,7 +25,7 @@ from search.running.listeners import Silent, Watcher
 from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
 from search.running.training_phase import TrainingPhase
 from search.setup.experiment_setup import Prepared, prepare
-from search.setup.opened_run import open_run, rules
+from search.setup.opened_run import OpenedRun, open_run, rules
 from search.setup.tracking_address import check_tracking
 from search.state import run_folder
 from search.state.facts import Facts
@@ -110,10 +111,9 @@ def _run(
     check_results_known(place, ledger)
     is_new = ledger.facts.config is None
     experiment = agreed_experiment(experiment, place, ledger, trainings, watcher.say)
-    if ledger.facts.complete == budget_of(experiment):
-        watcher.say(
-            "this run is finished: here is its result (continue with --trainings +N, or start another run with --new)"
-        )
+    asked = OpenedRun(place, ledger, experiment)
+    if ledger.facts.complete == budget_of(experiment) and asked.is_complete:
+        watcher.say(f"this run is finished: here is its result ({going_on(asked)}, or start another run with --new)")
         _keep_changes(experiment, place, ledger)
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
@@ -144,6 +144,7 @@ class _Session:
     def __init__(self, parts: SessionParts, watcher: Watcher, taken: Signals, is_new: bool) -> None:
         self._parts = parts
         self._has_begun = False
+        self._is_new = is_new
         self._watcher = watcher
         self._signals = taken
         self._left = LeftResults(parts.place.trainings, parts.store)
@@ -208,6 +209,9 @@ class _Session:
         if done or again:
             self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
         self._watcher.plan(self._parts.prepared, done)
+        if not self._is_new and self._parts.loop.is_complete:
+            run = OpenedRun(self._parts.place, self._parts.ledger, self._parts.prepared.experiment)
+            self._watcher.say(f"nothing is left to train: {going_on(run)}")
 
     def _close(self, status: str, *, at_once: bool) -> None:
         """Ends the session in the ledger. ``at_once``: without waiting for the live report or looking for results."""

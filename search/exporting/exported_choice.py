@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from search.config import Experiment
-from search.results.paired_test import SMALLEST_BUDGET
+from search.results.paired_test import smallest_budget
 from search.results.result import Point
 from search.setup.opened_run import OpenedRun
 from search.state import result_files, run_folder
@@ -63,8 +63,9 @@ def _has_weights(training: Training, run: OpenedRun) -> bool:
 
 def _way_to_confirmation(run: OpenedRun) -> str:
     """What to type so that a run gets a confirmation: continue it to its end, or extend it."""
-    is_small = run.experiment.budget.trainings < SMALLEST_BUDGET
-    more = [f"--trainings +{SMALLEST_BUDGET}"] if is_small or run.is_complete else []
+    smallest = smallest_budget(run.rules.confirm)
+    is_small = run.experiment.budget.trainings < smallest
+    more = [f"--trainings +{smallest}"] if is_small or run.is_complete else []
     what = "extend the run" if run.is_complete else "the run was stopped: go on"
     hint = f"{what} with `{run_folder.command(run.folder, run.experiment.name, *more)}`"
-    return f"{hint}; a confirmation takes a budget of {SMALLEST_BUDGET} trainings" if is_small else hint
+    return f"{hint}; a confirmation takes a budget of {smallest} trainings" if is_small else hint

@@ -3,15 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from search.results.paired_test import pairs_in
+from search.results.paired_test import CONFIRM_SHARE, pairs_in
 from search.state.confirmation_facts import ConfirmationFact, PairPlan
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Role
 
 SEARCH_ROLES: tuple[Role, ...] = ("baseline", "search")
 ROLES: tuple[Role, ...] = (*SEARCH_ROLES, "confirm")
-# The share of the budget that the first confirmation may take, unless `search.confirm` says it (docs/benchmark.md).
-CONFIRM_SHARE = 0.5
 
 
 def trainings_used(ledger: Ledger, *roles: Role) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from search.planning.budget_split import CONFIRM_SHARE, BudgetSplit
+from search.planning.budget_split import BudgetSplit
 from search.planning.confirmation_plan import ConfirmationPlan
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
@@ -11,6 +11,7 @@ from search.planning.seed_blocks import SeedBlocks
 from search.planning.training_rows import TrainingRows
 from search.planning.whole_space import WholeSpace
 from search.results.answer import STOP
+from search.results.paired_test import CONFIRM_SHARE
 from search.results.result import Rules
 from search.state import confirmation_facts
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
@@ -45,6 +46,7 @@ class Planner:
     def __init__(self, ledger: Ledger, space: PricedSpace, proposer: Proposer, *, budget: Budget, rules: Rules) -> None:
         self._ledger = ledger
         self._budget = budget
+        self._rules = rules
         self._split = BudgetSplit(ledger, budget.trainings, budget.confirm)
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
@@ -72,15 +74,26 @@ class Planner:
         if settled is None:
             return self._is_settled_by_earlier_version(search_is_over=search_is_over)
         if settled.reason == TIME:
-            return search_is_over
-        if settled.reason == ANSWERED and not self._budget.stops_when_answered:
+            return search_is_over and self._split.is_frozen and not self._confirmation.is_under_way
+        if settled.reason == ANSWERED and not (self._budget.stops_when_answered and self._is_still_answered):
             return False
         return settled.budget >= self._split.budget
 
-    def conclude(self) -> None:
-        """Looks at what a confirmation has so far, and notes the answer: the time of the run is over."""
+    def conclude(self, *, time_is_over: bool) -> None:
+        """Notes the answer of a run that has ended, if it is not noted yet.
+
+        If its time is over, what a confirmation has so far gets its look.
+        """
+        if not time_is_over:
+            if self._is_outdated:
+                self._ask_whole_space(forecast=True)
+            return
         self._confirmation.look_at_end_of_time()
-        self._ask_whole_space(forecast=True)
+        is_of_earlier_version = bool(self._split.rounds) and not self._split.plans
+        if is_of_earlier_version or self.is_settled(search_is_over=True):
+            self._ask_whole_space(forecast=True)
+        else:
+            self._settle(TIME)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -127,13 +140,32 @@ class Planner:
     def _is_answered(self) -> bool:
         if not self._budget.stops_when_answered:
             return False
-        plans = self._split.plans
-        if plans and plans[-1].ended == confirmation_facts.PROVEN and self._split.is_frozen:
+        if self._is_proven:
             return True
         answer = self._ledger.facts.answer
         settled = self._ledger.facts.settled
-        before = settled.trainings if settled else 0  # who extends an answered run wants more than that answer
+        # Who extends an answered run wants more than that answer.
+        before = settled.trainings if settled and settled.budget < self._split.budget else 0
         return answer is not None and answer.p_not_worth >= STOP and answer.trainings > before
+
+    @property
+    def _is_proven(self) -> bool:
+        """Whether the confirmation with this budget has ended with a proof."""
+        plans = self._split.plans
+        return bool(plans) and plans[-1].ended == confirmation_facts.PROVEN and self._split.is_frozen
+
+    @property
+    def _is_still_answered(self) -> bool:
+        """Whether the answer with which the run stopped holds; another gain may count as worthwhile by now."""
+        answer = self._ledger.facts.answer
+        is_no = answer is not None and answer.p_not_worth >= STOP and not self._is_outdated
+        return is_no or self._is_proven
+
+    @property
+    def _is_outdated(self) -> bool:
+        """Whether the noted answer is about another gain than the one that is worthwhile now."""
+        answer = self._ledger.facts.answer
+        return answer is not None and answer.worthwhile != self._rules.worthwhile
 
     @property
     def _has_left_something(self) -> bool:
@@ -145,7 +177,12 @@ class Planner:
 
     @property
     def _must_ask(self) -> bool:
-        """Whether an eighth more trainings have finished since the largest gain of the space was last asked for."""
+        """Whether an eighth more trainings have finished since the largest gain of the space was last asked for.
+
+        Or another gain is worthwhile now.
+        """
+        if self._is_outdated:
+            return True
         answer = self._ledger.facts.answer
         before = answer.trainings if answer else 0
         return self._finished - before >= max(ASK_AGAIN, before // ASK_AGAIN)
@@ -162,7 +199,7 @@ class Planner:
             self._ledger.note(Facts(answer=answer))
 
     def _settle(self, reason: str) -> None:
-        self._ask_whole_space(forecast=reason != ANSWERED)
+        self._ask_whole_space(forecast=reason not in (ANSWERED, EXHAUSTED))
         self._ledger.note(Facts(settled=Settled(self._split.budget, reason, self._finished)))
 
     def _is_settled_by_earlier_version(self, *, search_is_over: bool) -> bool:

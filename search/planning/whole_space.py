@@ -51,7 +51,7 @@ class WholeSpace:
         worthwhile = self._rules.worthwhile
         p_not_worth = float((gains.max(axis=1, initial=0.0) <= worthwhile).mean())
         more = None
-        if forecast and gains.shape[1]:
+        if forecast and gains.shape[1] and not evidence.seeds_alike:
             more = more_trainings(
                 gains, sigmas, level=level, share=share, min_gain=self._rules.min_gain, worthwhile=worthwhile
             )

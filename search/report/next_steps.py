@@ -1,9 +1,15 @@
 """The commands that a person is likely to type after seeing a result."""
 
+import math
+
+from search.config import seconds
+from search.planning.budget_split import trainings_used
+from search.report.wording import clock
 from search.results.answer import UNDECIDED
 from search.results.result import Front
-from search.setup.opened_run import open_folder
+from search.setup.opened_run import OpenedRun, open_folder
 from search.state import run_folder
+from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME
 from search.state.run_folder import RunFolder
 
 # The extension to suggest to a run that confirmed nothing, if no larger one is known to decide it.
@@ -14,17 +20,15 @@ def next_commands(front: Front, place: RunFolder) -> list[str]:
     """The commands to suggest, the best first."""
     runs = run_folder.option(place.path.parent)
     with open_folder(place) as run:
-        experiment = run.experiment
-        complete = run.is_complete
         # MLflow's page is suggested only if it shows this run.
         look = [] if run.facts.tracking_trouble else [f"senet-search ui {place.name}{runs}"]
-    if place.is_held:
-        return [*look, f"senet-search status {place.name}{runs}"]
-    if not complete:
-        return [*look, f"{run_folder.command(place, experiment.name)} (continues where it stopped)"]
-    more = front.answer.more if front.confirmed else max(front.answer.more or 0, EXTENSION)
-    if more and front.answer.kind == UNDECIDED:
-        return [*look, run_folder.command(place, experiment.name, f"--trainings +{more}")]
+        if place.is_held:
+            return [*look, f"senet-search status {place.name}{runs}"]
+        if not run.is_complete:
+            return [*look, f"{run_folder.command(place, run.experiment.name)} (continues where it stopped)"]
+        options = _extension(front, run)
+    if options:
+        return [*look, run_folder.command(place, run.experiment.name, *options)]
     return [*look, take_home(front, runs)]
 
 
@@ -34,3 +38,62 @@ def take_home(front: Front, runs: str = "") -> str:
     ``runs`` is the option that names the folder of the runs, with a space before it.
     """
     return f"senet-search export {front.run}{runs} --to DIR"
+
+
+def going_on(run: OpenedRun) -> str:
+    """What a complete run has reached, and which options of its command continue it."""
+    settled = run.facts.settled
+    if _time_is_over(run):
+        return f"its time is over; continue with {_time_for(run, EXTENSION)}"
+    if settled is not None and settled.reason == ANSWERED:
+        return "it has its answer; continue with --trainings +N, or --set search.stop=budget"
+    if settled is not None and settled.reason == EXHAUSTED:
+        return "nothing is left that can be trained"
+    return "continue with --trainings +N"
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _extension(front: Front, run: OpenedRun) -> list[str]:
+    """The options that continue an undecided run until it is probably decided; none if nothing does."""
+    settled = run.facts.settled
+    if front.answer.kind != UNDECIDED or (settled is not None and settled.reason == EXHAUSTED):
+        return []
+    more = front.answer.more or 0
+    if front.under_way or not front.confirmed:
+        more = max(more, EXTENSION)
+    if not more:
+        return []
+    options = []
+    if trainings_used(run.ledger) + more > run.experiment.budget.trainings:
+        options.append(f"--trainings +{more}")
+    if _lacks_time(run, more):
+        options.append(_time_for(run, more))
+    return options or [f"--trainings +{more}"]
+
+
+def _time_is_over(run: OpenedRun) -> bool:
+    """Whether the time of a run is over, or the part of it that belongs to the search."""
+    limit = seconds(run.experiment.budget.time)
+    settled = run.facts.settled
+    is_over = settled is not None and settled.reason == TIME
+    return limit is not None and (is_over or (run.facts.seconds or 0.0) >= limit)
+
+
+def _lacks_time(run: OpenedRun, more: int) -> bool:
+    limit = seconds(run.experiment.budget.time)
+    return limit is not None and (_time_is_over(run) or _needed(run, more) > limit)
+
+
+def _needed(run: OpenedRun, more: int) -> float:
+    """Seconds of the whole run in which so many more trainings fit, and in which the search may go on."""
+    spent = run.facts.seconds or 0.0
+    used = max(1, trainings_used(run.ledger))
+    return max(spent * (1 + more / used), 1.1 * spent / (1 - run.rules.confirm))
+
+
+def _time_for(run: OpenedRun, more: int) -> str:
+    """The option that gives a run the time for so many more trainings, rounded up to whole minutes beyond the first."""
+    needed = math.ceil(_needed(run, more))
+    return f"--set budget.time={clock(needed if needed <= 60 else 60 * math.ceil(needed / 60))}"

@@ -64,6 +64,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         test=encode(evidence.facts.test) if evidence.facts.test else None,
         insights=insights.gather(evidence, posterior, rules.level),
         settled=evidence.facts.settled,
+        seeds_alike=evidence.seeds_alike,
         answer=answer_of(recommended != points[0].id, evidence.facts.answer, rules.worthwhile),
     )
 

@@ -36,7 +36,8 @@ class PairedConfirmation:
             how = ENDED.get(self.plan.ended, "no look yet")
             return f"Confirmation of {name}, {planned}: {how}."
         look = self.looks[-1]
-        seen = f"in {look.pairs} of {planned}: {look.gain:+.2f} points, p = {look.p_value:.2g} (limit {look.limit:.2g})"
+        test = f"p = {look.p_value:.2g} (limit {look.limit:.2g})" if look.has_noise else "the same in each pair"
+        seen = f"in {look.pairs} of {planned}: {look.gain:+.2f} points, {test}"
         return f"Confirmation of {name} {seen}: {PROOF if look.is_proof else ENDED.get(self.plan.ended, 'under way')}."
 
     @property

@@ -12,6 +12,9 @@ from search.state.records import Entry, Training
 from spaces.architecture import Architecture
 from spaces.spec import Site
 
+# So many trainings beyond the first of their architectures show whether results depend on the seed.
+REPEATS = 6
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -33,6 +36,14 @@ class Evidence:
         for training in self.finished:
             found.setdefault(training.architecture, []).append(training)
         return found
+
+    @property
+    def seeds_alike(self) -> bool:
+        """Whether trainings of an architecture always gave the same accuracy, in REPEATS comparisons or more."""
+        accuracies = [[t.metrics["val_accuracy"] for t in trainings] for trainings in self.by_architecture.values()]
+        if sum(len(values) - 1 for values in accuracies) < REPEATS:
+            return False
+        return all(max(values) == min(values) for values in accuracies)
 
     @cached_property
     def sites(self) -> Sequence[Site]:

@@ -20,9 +20,10 @@ class Insights:
     validation: Validation | None
     learned: Learned | None = None
 
-    def lines(self, level: float) -> list[str]:
+    def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """Sentences for people. Contrasts come first: they become sure long before single architectures do.
 
+        How much of a gain was found is said only if one is expected.
         A warning that placements cannot differ comes before them.
         """
         if self.learned and self.learned.everything:
@@ -34,7 +35,7 @@ class Insights:
                 found.append(f"Likely {verdict}: {'; '.join(words)}.")
         if self.contrasts and not found:
             found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
-        found.append(self.progress.words)
+        found.append(self.progress.words if expects_gain else self.progress.spread)
         if self.validation:
             found.append(self.validation.words)
         if self.learned and self.learned.words:

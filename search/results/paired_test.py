@@ -19,9 +19,10 @@ Limits that are exact for a known variance let t-tests pass slightly too often w
 confirmation of n pairs spends n / (n + T_CORRECTION) of its level (`benchmarks/confirmation_level.py` counts it).
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ POWER = 0.8
 # A confirmation has at least this many pairs, and each of its looks.
 FEWEST_PAIRS = 3
 LOOKS = 4
-# With half of it for the confirmation, a smaller budget has no FEWEST_PAIRS.
-SMALLEST_BUDGET = 12
+# The share of the budget that the first confirmation may take, unless `search.confirm` says it (docs/benchmark.md).
+CONFIRM_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class Look:
     limit: float
 
     @property
+    def has_noise(self) -> bool:
+        """Whether pairs differ. Otherwise the noise is unknown, and then nothing is proven."""
+        return self.error >= 1e-9
+
+    @property
     def is_proof(self) -> bool:
         return self.p_value <= self.limit
 
@@ -61,6 +67,11 @@ def pairs_in(trainings: int) -> int:
     """How many pairs so many trainings make; 0 if they are fewer than FEWEST_PAIRS, which prove nothing."""
     pairs = trainings // 2
     return pairs if pairs >= FEWEST_PAIRS else 0
+
+
+def smallest_budget(share: float = CONFIRM_SHARE) -> int:
+    """The smallest budget that has FEWEST_PAIRS, if the confirmation may take a ``share`` of it."""
+    return next(budget for budget in itertools.count(1) if pairs_in(int(share * budget)))
 
 
 def looks_at(pairs: int, least: int = 1) -> tuple[int, ...]:
@@ -137,8 +148,10 @@ def _look(seen: Array, min_gain: float, limit: float) -> Look:
 
     gain = float(seen.mean())
     error = float(seen.std(ddof=1)) / math.sqrt(len(seen))
-    p_value = 1.0 if error < 1e-9 else float(stats.t.sf((gain - min_gain) / error, len(seen) - 1))
-    return Look(len(seen), gain, error, p_value, limit)
+    look = Look(len(seen), gain, error, 1.0, limit)
+    if not look.has_noise:
+        return look
+    return replace(look, p_value=float(stats.t.sf((gain - min_gain) / error, len(seen) - 1)))
 
 
 # -- what a confirmation can prove ------------------------------------------------------------------------------------

@@ -40,9 +40,12 @@ def likeliest(
 ) -> Chance | None:
     """The trained architecture within all limits, not proven yet, that a confirmation most likely proves.
 
-    ``pairs_of`` says how many pairs an architecture could be confirmed with. None if no architecture can be.
+    ``pairs_of`` says how many pairs an architecture could be confirmed with. None if no architecture can be, or if
+    results do not depend on the seed: a test has no noise then to compare a gain with.
     """
     evidence = Evidence.of(ledger)
+    if evidence.seeds_alike:
+        return None
     posterior = _posterior(evidence, grid)
     before = confirmations(evidence.facts, ledger.trainings, rules.min_gain).comparisons
     proven = {number for number, comparison in before.items() if comparison.proven}
@@ -70,7 +73,10 @@ def remaining_chance(
     never what is proven.
     """
     whole = [gain for gain in seen if gain is not None]
-    posterior = _posterior(Evidence.of(ledger), grid)
+    evidence = Evidence.of(ledger)
+    if evidence.seeds_alike:
+        return 0.0
+    posterior = _posterior(evidence, grid)
     limit = paired_test.final_limit(plan.looks, plan.level)
     gains = posterior.of(plan.candidate)
     pairs = len(plan.candidates) - (len(seen) - len(whole))

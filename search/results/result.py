@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from search.results.answer import ENOUGH, NO, Answer
+from search.results import answer_words
+from search.results.answer import NO, Answer
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost
-from search.results.paired_test import SMALLEST_BUDGET
-from search.state.confirmation_facts import ANSWERED, Settled
+from search.results.paired_test import CONFIRM_SHARE
+from search.state.confirmation_facts import Settled
 from search.state.records import architecture_name
 from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest
@@ -49,6 +50,7 @@ class Rules:
     tolerance: float = 0.1
     min_gain: float = 0.05
     worthwhile: float = 0.2
+    confirm: float = CONFIRM_SHARE
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Front:
-    """All points of a run, plain first, and the verdict."""
+    """All points of a run, plain first, and the verdict.
+
+    ``seeds_alike``: the results of a placement do not depend on the seed.
+    """
 
     run: str
     rules: Rules
@@ -129,6 +134,7 @@ class Front:
     answer: Answer = field(default_factory=Answer)
     settled: Settled | None = None
     confirmations: tuple[str, ...] = ()
+    seeds_alike: bool = False
 
     def __getitem__(self, name: str) -> Point:
         for point in self.points:
@@ -170,53 +176,40 @@ class Front:
         best = self[self.recommended]
         if not best.is_plain:
             cost = self.leading_cost
-            gain = with_interval(best.gain, best.gain_low, best.gain_high, "points")
-            return (
-                f"Worth it: {best.label} gains {gain} over plain for {best.costs[cost.overhead]:+.2f} % {cost.title}, "
-                "proven on fresh seeds."
+            return answer_words.worth_it(
+                best.label,
+                with_interval(best.gain, best.gain_low, best.gain_high, "points"),
+                f"{best.costs[cost.overhead]:+.2f} % {cost.title}",
+                estimate=best.gain,
+                worthwhile=self.rules.worthwhile,
             )
         if self.answer.kind == NO:
-            chance = _percent(self.answer.probability)
-            gain = "1 point" if self.answer.worthwhile == 1 else f"{self.answer.worthwhile:g} points"
-            return (
-                f"Likely not worth it: with a probability of {chance}, no placement{self._within} gains more than "
-                f"{gain} over plain."
-            )
-        return " ".join(filter(None, ["Undecided: nothing is proven yet.", self._likely_words, self._more_words]))
+            return answer_words.not_worth_it(self.answer, self._within)
+        return answer_words.undecided(self._over_limit, self._likely_words, self.answer)
 
     @property
     def _within(self) -> str:
         return " within the limits" if any(o.limit is not None for o in self.rules.objectives) else ""
 
     @property
-    def _likely_words(self) -> str:
-        if self.likely is None:
-            return "No placement of SE is likely better than plain."
-        likely = self[self.likely]
-        gain = with_interval(likely.gain, likely.gain_low, likely.gain_high, "points")
-        return f"Likely better than plain: {likely.label} ({gain})."
+    def _over_limit(self) -> str:
+        """What is proven, but costs more than a limit allows."""
+        return ", ".join(point.label for point in self.points if point.verdict == "proven" and not point.allowed)
 
     @property
-    def _more_words(self) -> str:
-        if self.answer.more is None:
+    def _likely_words(self) -> str:
+        if self.likely is None:
             return ""
-        chance = f"{100 * ENOUGH:.0f} %"
-        return f"About {self.answer.more:,} more trainings would decide it with a chance of {chance}."
+        likely = self[self.likely]
+        return f"{likely.label} ({with_interval(likely.gain, likely.gain_low, likely.gain_high, 'points')})"
 
     @property
     def ending(self) -> str:
-        """Why a run that is answered stopped before its budget was used, and how to go on; empty for others.
+        """Why a run stopped before its budget was used, and how to go on; empty for others.
 
         Empty, too, for one that goes on after an extension.
         """
-        if self.settled is None or self.settled.reason != ANSWERED or self.settled.trainings >= self.settled.budget:
-            return ""
-        if self.counts.get("finished") != self.settled.trainings:
-            return ""
-        return (
-            f"The run stopped after {self.settled.trainings} of {self.settled.budget} trainings, because it has its "
-            "answer; --trainings +N goes on."
-        )
+        return answer_words.ending(self.settled, self.counts.get("finished", 0))
 
     @property
     def rule(self) -> str:
@@ -232,16 +225,12 @@ class Front:
     @property
     def power(self) -> str:
         """What could be found at all with these trainings."""
+        if self.seeds_alike:
+            return answer_words.SEEDS_ALIKE
         if self.under_way:
-            return (
-                "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before "
-                "the pairs of a look have ended."
-            )
+            return answer_words.under_way(self.settled, self.counts.get("finished", 0))
         if not self.confirmed:
-            return (
-                "No candidate was trained again with fresh seeds, so nothing can be proven. That takes a budget of "
-                f"{SMALLEST_BUDGET} trainings or more, and a candidate that has a chance."
-            )
+            return answer_words.not_confirmed(self.settled, self.answer.kind, self.rules.confirm)
         return f"With this much seed noise, only gains above about {self.provable:.2f} points could usually be proven."
 
     @property
@@ -253,7 +242,13 @@ class Front:
     def findings(self) -> list[str]:
         """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
         alike = [self._alike(point.id, point.alike) for point in self.members if point.alike]
-        return [*alike, *(self.insights.lines(self.rules.level) if self.insights else ())]
+        return [*alike, *self._insights]
+
+    @property
+    def _insights(self) -> list[str]:
+        if self.insights is None:
+            return []
+        return self.insights.lines(self.rules.level, expects_gain=self.answer.kind != NO)
 
     def _alike(self, name: str, cheaper: str) -> str:
         other = "plain" if self[cheaper].is_plain else cheaper
@@ -292,11 +287,6 @@ class Front:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _percent(share: float | None) -> str:
-    """Never 100 %: draws that are all on one side do not make it certain."""
-    return f"{min(99.9, 100 * (share or 0.0)):.3g} %"
 
 
 def _finite(value: float) -> float | None:

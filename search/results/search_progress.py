@@ -37,9 +37,13 @@ class Progress:
         enough = f"about {self.trainings:,.0f} trainings" if self.trainings < 1e5 else "no number of trainings"
         return (
             f"We estimate that this search has found {100 * self.score:.0f} % ({100 * self.low:.0f} to "
-            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. Placements "
-            f"differ by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
+            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. {self.spread}"
         )
+
+    @property
+    def spread(self) -> str:
+        """What there is to find, beside the noise."""
+        return f"Placements differ by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
 
 
 def progress_of(posterior: Posterior, trainings: int, level: float, size: int) -> Progress:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from search import config
 from search.config import Experiment
-from search.planning.budget_split import CONFIRM_SHARE
 from search.planning.planner import Budget
 from search.results.compute import compute
+from search.results.paired_test import CONFIRM_SHARE
 from search.results.result import Front, Rules
 from search.state import run_folder
+from search.state.confirmation_facts import ANSWERED
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -80,7 +81,14 @@ def rules(experiment: Experiment) -> Rules:
         tolerance=search.tolerance,
         min_gain=search.min_gain,
         worthwhile=search.worthwhile,
+        confirm=confirm_share(experiment),
     )
+
+
+def confirm_share(experiment: Experiment) -> float:
+    """The share of the budget that a confirmation may take."""
+    confirm = experiment.search.confirm
+    return CONFIRM_SHARE if confirm == "auto" else confirm
 
 
 def budget(experiment: Experiment) -> Budget:
@@ -89,16 +97,26 @@ def budget(experiment: Experiment) -> Budget:
     return Budget(
         experiment.budget.trainings,
         config.seconds(experiment.budget.time),
-        confirm=CONFIRM_SHARE if search.confirm == "auto" else search.confirm,
+        confirm=confirm_share(experiment),
         stops_when_answered=search.stop == "answered",
     )
 
 
 def is_complete(experiment: Experiment | None, facts: Facts) -> bool:
-    """Whether the run was completed with the budget that it has now; without a config, whether it ever was."""
+    """Whether the run was completed as it is asked for now; without a config, whether it ever was."""
     if facts.complete is None or experiment is None:
         return facts.complete is not None
-    return facts.complete.covers(experiment.budget.trainings, experiment.budget.time)
+    if not facts.complete.covers(experiment.budget.trainings, experiment.budget.time):
+        return False
+    return not _asks_for_more(experiment, facts)
+
+
+def _asks_for_more(experiment: Experiment, facts: Facts) -> bool:
+    """Whether an answered run shall now use all of its budget, or another gain is to count as worthwhile."""
+    is_answered = facts.settled is not None and facts.settled.reason == ANSWERED
+    if is_answered and experiment.search.stop != "answered":
+        return True
+    return facts.answer is not None and facts.answer.worthwhile != experiment.search.worthwhile
 
 
 def kept(folder: RunFolder, ledger: Ledger) -> Experiment:

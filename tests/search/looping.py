@@ -63,6 +63,7 @@ def make(
     stops=True,
     confirm=0.5,
     slots=None,
+    worthwhile=0.2,
     **more,
 ):
     """A loop that has recovered, and its ledger. ``stops``: whether it stops when it is answered."""
@@ -72,7 +73,7 @@ def make(
     space = space or Space("net", residual_sites((16, 32, 64)), SpaceSpec())
     proposer = Proposer(space, objectives, price, sampler=sampler, seed=0)
     budget = Budget(trainings, seconds, confirm=confirm, stops_when_answered=stops)
-    rules = Rules(objectives)
+    rules = Rules(objectives, worthwhile=worthwhile)
     loop = Loop(ledger, PricedSpace(space, price, seeds), proposer, budget=budget, rules=rules, **more)
     loop.recover()
     return loop, ledger

@@ -16,6 +16,7 @@ from tests.search.looping import (
     drive,
     finished,
     front,
+    is_plain,
     make,
     of_role,
     outcome,
@@ -96,6 +97,54 @@ def test_an_answered_run_uses_the_rest_of_its_budget_once_it_is_told_to(tmp_path
     assert finished(ledger) == 64
     assert loop.is_complete
     assert front(ledger).ending == ""
+
+
+def test_another_gain_that_is_worthwhile_is_asked_for_again(tmp_path):
+    """`search.worthwhile` may change while a run is stopped: upwards the answer stays, downwards it may not."""
+    loop, ledger = make(tmp_path / "ledger", trainings=128)
+    drive(loop, gain=-0.35)
+    used = finished(ledger)
+    assert (ledger.facts.settled.reason, used < 128) == ("answered", True)
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=128, worthwhile=0.5)
+    assert not loop.is_complete
+    drive(loop, gain=-0.35)
+    assert (finished(ledger), ledger.facts.answer.worthwhile, loop.is_complete) == (used, 0.5, True)
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=128, worthwhile=1e-6)
+    drive(loop, gain=-0.35)
+    assert ledger.facts.answer.worthwhile == 1e-6
+    assert finished(ledger) > used
+    assert loop.is_complete
+
+
+@pytest.mark.parametrize("gain", [0.1, 3.0])
+def test_a_run_that_used_its_budget_or_has_its_proof_only_notes_the_answer_for_another_gain(tmp_path, gain):
+    loop, ledger = make(tmp_path / "ledger", trainings=24)
+    drive(loop, gain=gain)
+    used, settled = finished(ledger), ledger.facts.settled
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=24, worthwhile=5.0)
+    assert loop.is_complete
+    loop.conclude()
+    assert (ledger.facts.answer.worthwhile, ledger.facts.answer.p_not_worth > 0.9) == (5.0, True)
+    assert (finished(ledger), ledger.facts.settled) == (used, settled)
+
+
+def test_without_noise_between_seeds_a_confirmation_is_given_up_and_nothing_is_promised():
+    """The pairs of the first look show that there is none."""
+    loop, ledger = make(trainings=40)
+    while (assignment := loop.next()) is not None:
+        loop.finish(assignment.uid, Outcome({"val_accuracy": 90.0 if is_plain(assignment.architecture) else 91.0}))
+    found = front(ledger)
+    assert finished(ledger) == 40
+    assert [(plan.planned, plan.ended) for plan in plans(ledger)] == [(3, "futile"), (0, "nobody")]
+    assert (found.answer.kind, found.answer.more) == ("undecided", None)
+    assert found.confirmations[0].endswith(
+        "in 3 of 10 planned pairs with plain: +1.00 points, the same in each pair: "
+        "given up, because a proof had become unlikely."
+    )
+    assert "so nothing can be proven: check that the seed is used" in found.power
 
 
 def test_an_answer_of_the_whole_space_is_overtaken_by_a_proof():

@@ -7,7 +7,7 @@ import pytest
 from search.results.confirmations import confirmations
 from search.results.paired_test import FEWEST_PAIRS
 from search.state.facts import Facts
-from tests.search.looping import Clock, drive, make, of_role, outcome, plans
+from tests.search.looping import Clock, drive, front, make, of_role, outcome, plans
 
 
 def in_pairs(ledger):
@@ -79,6 +79,41 @@ def test_the_end_of_the_time_adds_a_look_and_more_time_continues_the_same_plan(t
     assert [look.pairs for look in taken] == [4, 8, 9, 12, 16]
     assert taken[:2] == before
     assert {t.origin for t in of_role(ledger, "confirm")} == {"confirmation 1"}
+
+
+def test_a_run_whose_time_is_over_says_so_and_continues_with_more(tmp_path):
+    """Here the time ends in the middle of a confirmation, whose pairs follow before anything else."""
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1000.0, clock=clock)
+    drive(loop, at_most=32 + 2 * 4 + 1, gain=0.1)
+    assert front(ledger).ending == ""
+    clock.now = 1000.0
+    assert loop.next() is None
+    loop.conclude()
+    assert (ledger.facts.settled.reason, ledger.facts.settled.trainings) == ("time", 41)
+    stopped = front(ledger)
+    assert stopped.ending.startswith("The run stopped after 41 of 64 trainings, because the time for them is over")
+    assert "with more time it continues" in stopped.power
+    loop.close()
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1100.0)  # the time of the search stays over
+    assert not loop.is_complete
+    drive(loop, gain=0.1)
+    assert (plans(ledger)[0].planned, plans(ledger)[0].ended) == (16, "unproven")
+
+
+def test_a_search_that_the_time_ended_before_anything_was_frozen_freezes_with_more(tmp_path):
+    clock = Clock()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1000.0, clock=clock)
+    drive(loop, at_most=20, gain=1.0)
+    clock.now = 1000.0
+    loop.conclude()
+    assert not plans(ledger)
+    loop.close()
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1500.0)
+    drive(loop, gain=1.0)
+    assert plans(ledger)[0].ended == "proven"
 
 
 def test_before_the_end_of_the_time_nothing_is_concluded():

@@ -7,16 +7,19 @@ from types import SimpleNamespace
 import pytest
 
 from search import Experiment
+from search.config import to_yaml
+from search.config.experiment import BudgetSpec
 from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
 from search.exporting.exported_choice import median_training
 from search.full_training.plan import plan
-from search.report.next_steps import next_commands
+from search.report.next_steps import going_on, next_commands
 from search.running.resume_checks import agreed_experiment
 from search.running.training_phase import TrainingPhase
 from search.session import result, run
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import OpenedRun, kept
+from search.state.confirmation_facts import AnswerFact, Settled
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -155,6 +158,32 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
     )
     monkeypatch.chdir(place.path.parent.parent)
     assert following(place, ledger)[0] == "senet-search ui mine"
+
+
+@pytest.mark.parametrize(
+    ("spent", "settled", "more", "options", "going"),
+    [
+        (10.0, Settled(64, "used", 1), 48, "--trainings +48", "continue with --trainings +N"),
+        (600.0, Settled(64, "used", 1), 64, "--trainings +64 --set budget.time=10h50m", "continue with --trainings +N"),
+        (3600.0, Settled(64, "time", 1), 24, "--set budget.time=25h00m", "budget.time=25h00m"),
+        (1900.0, Settled(64, "time", 1), 64, "--trainings +64 --set budget.time=34h19m", "budget.time=13h12m"),
+        (1000.0, Settled(64, "exhausted", 1), 24, None, "nothing is left that can be trained"),
+        (1000.0, Settled(64, "answered", 1), None, None, "it has its answer; continue with --trainings +N, or --set"),
+    ],
+)
+def test_what_continues_a_complete_run_follows_from_what_ended_it(tmp_path, spent, settled, more, options, going):
+    """The limit is an hour, and one training has finished."""
+    _, place, ledger = begun(tmp_path)
+    finished(ledger)
+    text = to_yaml(replace(kept(place, ledger), budget=BudgetSpec(time="1h")))
+    place.config.write_text(text)
+    p_not_worth = 0.5 if more else 0.99
+    answer = AnswerFact(1, 0.2, p_not_worth, 8, more)
+    ledger.note(Facts(config=text, complete=Completion(64, "1h"), settled=settled, answer=answer, seconds=spent))
+    *_, then = next_commands(result(place.name, place.path.parent), place)
+    expected = f"config.yaml {options} --runs" if options else "senet-search export"
+    assert expected in then
+    assert going in going_on(OpenedRun(place, ledger, kept(place, ledger)))
 
 
 @pytest.mark.parametrize(

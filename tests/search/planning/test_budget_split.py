@@ -3,7 +3,7 @@
 import pytest
 
 from search.planning.budget_split import BudgetSplit, trainings_used
-from search.results.paired_test import SMALLEST_BUDGET
+from search.results.paired_test import smallest_budget
 from search.state.confirmation_facts import ConfirmationFact, PairPlan, Sizes
 from search.state.facts import Facts
 from search.state.ledger import Ledger
@@ -75,9 +75,15 @@ def test_the_share_is_the_one_that_was_asked_for_in_whole_pairs(ledger, share, c
 @pytest.mark.parametrize(("budget", "count"), [(4, 0), (11, 0), (12, 3), (15, 3), (16, 4)])
 def test_of_fewer_than_three_pairs_nothing_could_be_proven_so_the_search_gets_all(budget, count):
     split = BudgetSplit(Ledger(":memory:"), budget)
-    assert SMALLEST_BUDGET == 12
     assert split.pairs == count
     assert split.search_target == budget - 2 * count
+
+
+@pytest.mark.parametrize(("share", "smallest"), [(0.25, 24), (0.3, 20), (0.5, 12), (0.6, 10)])
+def test_the_smallest_budget_that_confirms_follows_from_the_share(share, smallest):
+    assert smallest_budget(share) == smallest
+    assert BudgetSplit(Ledger(":memory:"), smallest, share).pairs == 3
+    assert BudgetSplit(Ledger(":memory:"), smallest - 1, share).pairs == 0
 
 
 def test_there_are_no_more_pairs_than_trainings_are_left(ledger):

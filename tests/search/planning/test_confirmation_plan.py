@@ -33,7 +33,7 @@ def searched(space, trainings=48):
     entries = [ledger.enter(a, label(a, space.sites), ledgers.price(float(n))) for n, a in enumerate(members)]
     for entry in entries:
         mine = range(entry.number, trainings, 6)
-        ledgers.train(ledger, entry, [90 + entry.number / 2 + 0.05 * (-1) ** i for i in mine])
+        ledgers.train(ledger, entry, [90 + entry.number / 2 + 0.05 * (-1) ** (i // 6) for i in mine])
     return ledger
 
 

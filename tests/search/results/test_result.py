@@ -6,8 +6,10 @@ import math
 import pytest
 
 from search.results.answer import Answer
+from search.results.insights import Insights
 from search.results.objectives import DEFAULT, Objective
 from search.results.result import COLUMNS, Front, Point, Rules
+from search.results.search_progress import Progress
 from search.state.confirmation_facts import Settled
 from senet_nas.costs.measures import MEASURES
 from spaces import UserError
@@ -59,6 +61,34 @@ def test_a_proof_is_worth_it_whatever_else_is_known():
     )
 
 
+def test_a_proof_of_less_than_what_is_worthwhile_says_so():
+    small = point(1, verdict="proven", gain=0.125, gain_low=0.07, gain_high=0.18)
+    worth = Answer("worth it", 0.2, 0.99)
+    said = front(point(0), small, recommended="a1", answer=worth).verdict
+    assert said.endswith(
+        "proven on fresh seeds. The estimate is below the 0.2 points of search.worthwhile: judge whether it pays."
+    )
+    rules = Rules(DEFAULT, worthwhile=0.125)
+    assert front(point(0), small, recommended="a1", answer=worth, rules=rules).verdict.endswith("on fresh seeds.")
+
+
+def test_a_proof_over_a_limit_is_not_called_nothing():
+    """Latency is predicted in the search, and measured at the end."""
+    dear = point(1, verdict="proven", gain=1.0, allowed=False)
+    assert front(point(0), dear).verdict == (
+        "Undecided: placement 1 is proven better than plain, but is over a limit since it was measured alone. "
+        "No placement of SE is likely better than plain."
+    )
+
+
+def test_what_share_of_a_gain_was_found_is_said_only_if_a_gain_is_expected():
+    progress = Progress(0.5, 0.2, 0.8, 0.1, 0.3, 12.0, 188.0)
+    insights = Insights((), progress, None)
+    assert any("188 trainings would reach 90 %" in line for line in front(insights=insights).findings)
+    no = front(insights=insights, answer=Answer("likely not worth it", 0.2, 0.96)).findings
+    assert no == ["Placements differ by 0.10 points, trainings of one placement by 0.30."]
+
+
 @pytest.mark.parametrize(
     ("probability", "words"), [(0.95, "95 %"), (0.9725, "97.2 %"), (0.9991, "99.9 %"), (1.0, "99.9 %")]
 )
@@ -89,9 +119,21 @@ def test_a_run_that_stopped_when_it_was_answered_says_so_while_it_is_true():
     )
     assert front(settled=stopped, counts={"finished": 49}).ending == ""  # it was extended
     assert front(settled=Settled(64, "answered", 64), counts={"finished": 64}).ending == ""
-    for reason in ("used", "time", "exhausted"):
-        assert front(settled=Settled(64, reason, 48), counts={"finished": 48}).ending == ""
+    assert front(settled=Settled(64, "used", 48), counts={"finished": 48}).ending == ""
     assert front(counts={"finished": 48}).ending == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("time", "because the time for them is over; a larger budget.time goes on"),
+        ("exhausted", "because nothing is left that can be trained"),
+    ],
+)
+def test_a_run_that_could_not_use_its_budget_says_why(reason, words):
+    stopped = front(settled=Settled(64, reason, 48), counts={"finished": 48})
+    assert stopped.ending == f"The run stopped after 48 of 64 trainings, {words}."
+    assert front(settled=Settled(64, reason, 48), counts={"finished": 50}).ending == ""
 
 
 def test_the_rule_names_level_and_tolerance():
@@ -107,8 +149,18 @@ def test_power_says_what_could_be_proven():
     none = front(confirmed=False).power
     assert "No candidate was trained again" in none
     assert "a budget of 12 trainings or more" in none
+    small = front(confirmed=False, settled=Settled(16, "used", 16), rules=Rules(DEFAULT, confirm=0.25))
+    assert "a budget of 24 trainings or more" in small.power
+    enough = Settled(64, "used", 64)
+    assert "none had a chance of a proof" in front(confirmed=False, settled=enough).power
+    no = Answer("likely not worth it", 0.2, 0.99)
+    assert "no gain is likely to be worthwhile" in front(confirmed=False, settled=enough, answer=no).power
     assert "is being trained again" in front(confirmed=False, under_way=True).power
     assert "is being trained again" in front(under_way=True).power
+    over = Settled(64, "time", 4)
+    assert "with more time it continues" in front(under_way=True, settled=over).power
+    assert "is being trained again" in front(under_way=True, settled=over, counts={"finished": 5}).power
+    assert "check that the seed is used" in front(seeds_alike=True).power
 
 
 def test_findings_name_what_is_alike_and_promise_no_proof():

@@ -8,6 +8,7 @@ from search import config
 from search.config import Experiment
 from search.setup import opened_run
 from search.setup.opened_run import is_complete, open_folder, open_run
+from search.state.confirmation_facts import AnswerFact, Settled
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -41,6 +42,24 @@ def test_a_run_is_opened_by_its_name_and_closed_again(folder):
         assert [point.n_seeds for point in run.front.points] == [2, 2]
     with pytest.raises(Exception, match="closed"):
         run.ledger._db.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("reason", "search", "complete"),
+    [
+        ("answered", {}, True),
+        ("answered", {"stop": "budget"}, False),
+        ("used", {"stop": "budget"}, True),
+        ("used", {"worthwhile": 0.3}, False),
+        ("answered", {"worthwhile": 0.3}, False),
+    ],
+)
+def test_a_finished_run_is_not_complete_if_its_answer_is_asked_for_otherwise(reason, search, complete):
+    """By `search.stop` or `search.worthwhile`, which may change while a run is stopped."""
+    experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}, "search": search})
+    answer = AnswerFact(20, 0.2, 0.995, 8)
+    facts = Facts(complete=Completion(64), settled=Settled(64, reason, 20), answer=answer)
+    assert is_complete(experiment, facts) is complete
 
 
 def test_the_front_is_computed_once_and_only_when_it_is_asked_for(folder, monkeypatch):

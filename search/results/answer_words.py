@@ -1,0 +1,85 @@
+"""The sentences of an answer: what was found, why a run stopped, and why nothing was trained again."""
+
+from search.results import paired_test
+from search.results.answer import ENOUGH, NO, Answer, Kind
+from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
+
+# Why a run stopped before its budget was used, and what continues it.
+_ENDINGS = {
+    ANSWERED: "because it has its answer; --trainings +N goes on",
+    TIME: "because the time for them is over; a larger budget.time goes on",
+    EXHAUSTED: "because nothing is left that can be trained",
+}
+SEEDS_ALIKE = (
+    "All trainings of a placement gave the same accuracy, whatever their seeds. A proof compares a gain with the noise "
+    "between seeds, so nothing can be proven: check that the seed is used."
+)
+
+
+def worth_it(label: str, gain: str, cost: str, *, estimate: float, worthwhile: float) -> str:
+    """A proof; with a caution if the ``estimate`` of the gain is below what was called worthwhile."""
+    proof = f"Worth it: {label} gains {gain} over plain for {cost}, proven on fresh seeds."
+    if estimate >= worthwhile:
+        return proof
+    return f"{proof} The estimate is below the {_points(worthwhile)} of search.worthwhile: judge whether it pays."
+
+
+def not_worth_it(answer: Answer, within: str) -> str:
+    """Never certain: draws that are all on one side do not make a probability of 100 %."""
+    chance = f"{min(99.9, 100 * (answer.probability or 0.0)):.3g} %"
+    return (
+        f"Likely not worth it: with a probability of {chance}, no placement{within} gains more than "
+        f"{_points(answer.worthwhile)} over plain."
+    )
+
+
+def undecided(over_limit: str, likely: str, answer: Answer) -> str:
+    """``over_limit`` names what is proven and not within the limits, ``likely`` what is likely and with which gain."""
+    proof = "nothing is proven yet"
+    if over_limit:
+        proof = f"{over_limit} is proven better than plain, but is over a limit since it was measured alone"
+    found = f"Likely better than plain: {likely}." if likely else "No placement of SE is likely better than plain."
+    sentences = [f"Undecided: {proof}.", found]
+    if answer.more is not None:
+        sentences.append(f"About {answer.more:,} more trainings would decide it with a chance of {100 * ENOUGH:.0f} %.")
+    return " ".join(sentences)
+
+
+def ending(settled: Settled | None, finished: int) -> str:
+    """Why a run stopped before its budget was used; empty if it did not, or if it was continued since.
+
+    ``finished`` is the number of its trainings that have finished.
+    """
+    if settled is None or settled.reason == USED or settled.trainings >= settled.budget:
+        return ""
+    if finished != settled.trainings:
+        return ""
+    return f"The run stopped after {finished} of {settled.budget} trainings, {_ENDINGS[settled.reason]}."
+
+
+def not_confirmed(settled: Settled | None, kind: Kind, share: float) -> str:
+    """Why no candidate was trained again. ``share`` is that of the budget which a confirmation may take."""
+    smallest = paired_test.smallest_budget(share)
+    none = "No candidate was trained again with fresh seeds"
+    if settled is None or settled.budget < smallest:
+        return (
+            f"{none}, so nothing can be proven. That takes a budget of {smallest} trainings or more, and a candidate "
+            "that has a chance."
+        )
+    if kind == NO:
+        return f"{none}, because no gain is likely to be worthwhile."
+    return f"{none}, because none had a chance of a proof with the trainings that were left."
+
+
+def under_way(settled: Settled | None, finished: int) -> str:
+    """What a confirmation under way means, or one that the end of the time has interrupted."""
+    if settled is not None and settled.reason == TIME and settled.trainings == finished:
+        return "The time was over before all pairs of the confirmation had ended; with more time it continues."
+    return (
+        "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before the pairs "
+        "of a look have ended."
+    )
+
+
+def _points(gain: float) -> str:
+    return "1 point" if gain == 1 else f"{gain:g} points"
