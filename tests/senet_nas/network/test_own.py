@@ -221,7 +221,8 @@ def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
     from senet_nas.training.evaluate import evaluate
 
     (mine / "timm_net.py").write_text(re.findall(r"```python\n# timm_net.py\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
-    backbone = "timm_net:net@layer*.*.bn2"
+    (pattern,) = re.findall(r'# timm.yaml\n.*?sites: \["(.+?)"\]', PAGE.read_text(), re.DOTALL)
+    backbone = f"timm_net:net@{pattern}"
     se = "avg:fc8:sigmoid@output"
     member = Architecture.parse("/".join([backbone, *[se] * 8]))
     data = DataSpec(dataset="digits", train=300, validation=200)
