@@ -20,8 +20,9 @@ from typing import Any
 from benchmarks import environment
 from benchmarks.make_table import PLANS, TABLES, Work
 from senet_nas.recipe import Seed
+from senet_nas.training.shared_plan import FIGURES, TRAININGS, SharedPlan
 
-COLUMNS = ("val_accuracy", "train_loss", "val_log_loss")
+COLUMNS = FIGURES
 Figures = Mapping[str, Sequence[float]]
 
 
@@ -30,7 +31,9 @@ def main() -> None:
     parser.add_argument("name", choices=PLANS)
     parser.add_argument("--data", type=Path, required=True, help="folder that torchvision's dataset was downloaded to")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--trainings", type=int, default=4, help="trainings whose epochs the shared network trains")
+    parser.add_argument(
+        "--trainings", type=int, default=TRAININGS, help="trainings whose epochs the shared network trains"
+    )
     given = parser.parse_args()
     work = Work(given.name, Path(), given.data.resolve(), "cpu")
     found = [_figures(work, seed, given.trainings) for seed in range(given.seeds)]
@@ -50,7 +53,7 @@ def main() -> None:
 
 def _figures(work: Work, seed: int, trainings: int) -> tuple[Figures, float]:
     """The COLUMNS of every architecture by its key, and the seconds of processor time that they took."""
-    from senet_nas.training.shared_training import SharedPlan, train_shared
+    from senet_nas.training.shared_training import train_shared
 
     keys = tuple(architecture.key for architecture in work.space)
     plan = SharedPlan(keys, trainings * work.plan.recipe.epochs)

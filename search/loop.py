@@ -16,12 +16,14 @@ from search.planning.failure_limits import CircuitBreaker, Retries
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget, Planner
 from search.planning.priced_space import PricedSpace
+from search.planning.shared_assignment import SharedAssignment
 from search.planning.time_budget import Patience, TimeBudget
 from search.results.result import Rules
 from search.state import failures
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Assignment, Entry, Outcome, Progress, Training
+from search.state.shared_facts import SHARED_UID, SharedNetworkFact
 from spaces.failpoints import failpoint
 
 # Finds the result that a worker left for a training and that was not committed; None if there is none.
@@ -40,7 +42,10 @@ def nothing_left(uid: str) -> Outcome | None:
 
 
 class Loop:
-    """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free."""
+    """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free.
+
+    ``placements`` are the keys that the shared network of the run evaluates, in order; ``watch_shared`` hears of it.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,8 @@ class Loop:
         clock: Callable[[], float] = time.monotonic,
         patience: float | None = None,
         early_stopping: SuccessiveHalving | None = None,
+        placements: Sequence[str] = (),
+        watch_shared: Callable[[SharedNetworkFact], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._proposer = proposer
@@ -65,6 +72,7 @@ class Loop:
         self._early_stopping = EarlyStopping(early_stopping, rules.objectives)
         self._retries = Retries()
         self._breaker = CircuitBreaker()
+        self._shared = SharedAssignment(ledger, tuple(placements), self._retries, proposer.learn, watch_shared)
         self._is_stopping = False
 
     def recover(self, adopt: Adopt = nothing_left) -> int:
@@ -73,8 +81,8 @@ class Loop:
         ``adopt`` finds the result of an interrupted training; without one, the training waits again. Optuna is told of
         all others, in the order in which they were asked for.
         """
-        interrupted = 0
         failpoint("before_recover")
+        interrupted = self._shared.recover(adopt)
         for training in self._ledger.trainings:
             if training.proposal:
                 self._proposer.restore(training.number, training.proposal)
@@ -99,6 +107,8 @@ class Loop:
         if self._is_stopping:
             return None
         self._breaker.check()
+        if self._must_share:
+            return self._shared.start(self.patience, self._running)
         training = self._next_waiting()
         if training is None and not self._time.is_over:
             training = self._planner.plan_next(search_is_over=self._time.search_is_over)
@@ -109,6 +119,9 @@ class Loop:
 
     def report(self, uid: str, progress: Progress) -> bool:
         """Takes in an epoch of a training. False if the training is stopped early."""
+        if uid == SHARED_UID:
+            self._shared.report(progress)
+            return True
         training = self._ledger.get(uid)
         stop = self._early_stopping.decide(training, progress, self._price(training))
         if stop is None:
@@ -120,6 +133,10 @@ class Loop:
 
     def finish(self, uid: str, outcome: Outcome) -> None:
         """Takes in the outcome of a training. A failed one may start again."""
+        if uid == SHARED_UID:
+            self._shared.take(outcome)
+            self._ledger.note(Facts(seconds=self.spent))
+            return
         self._early_stopping.forget(uid)
         reason = outcome.failure or failures.unusable(outcome.metrics)
         if reason and self._retries.start_again(uid, reason):
@@ -151,6 +168,7 @@ class Loop:
 
     def close(self, adopt: Adopt = nothing_left) -> None:
         """Ends the session: running trainings wait for the next one, unless ``adopt`` finds their result."""
+        self._shared.recover(adopt)
         for _, training in sorted(self._ledger.counts.running.items()):
             outcome = adopt(training.uid)
             if outcome is not None:
@@ -176,7 +194,7 @@ class Loop:
 
     @property
     def is_running(self) -> bool:
-        return bool(self._ledger.counts.running)
+        return bool(self._running)
 
     @property
     def is_complete(self) -> bool:
@@ -184,13 +202,20 @@ class Loop:
         if self._time.is_over:
             return not self.is_running and self._next_waiting() is None
         is_settled = self._planner.is_settled(search_is_over=self._time.search_is_over)
-        return is_settled and not self._ledger.counts.is_open
+        return is_settled and not self._ledger.counts.is_open and not self._shared.is_running
 
     # -- inside -----------------------------------------------------------------------------------------------
 
     @property
     def _running(self) -> set[str]:
-        return {training.uid for training in self._ledger.counts.running.values()}
+        shared = {SHARED_UID} if self._shared.is_running else set()
+        return {training.uid for training in self._ledger.counts.running.values()} | shared
+
+    @property
+    def _must_share(self) -> bool:
+        """Whether the shared network is next: before all trainings, while there is time and something to search."""
+        has_time = not self._time.search_is_over
+        return self._shared.is_waiting and has_time and not self._planner.is_settled(search_is_over=False)
 
     def _next_waiting(self) -> Training | None:
         """The training that has waited longest. If the time is over, only one that had begun and was interrupted."""

@@ -24,6 +24,7 @@ from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
 from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
 from search.running.training_phase import TrainingPhase
+from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared, prepare
 from search.setup.opened_run import OpenedRun, open_run, rules
 from search.setup.tracking_address import check_tracking
@@ -32,6 +33,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
 from search.state.schema import check_length
+from search.state.shared_facts import SHARED_UID
 from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
@@ -57,6 +59,8 @@ def run(
     with signals.taken() as taken, run_folder.writable(place.path):
         # What cannot be prepared leaves no folder behind.
         prepared = None if place.exists else _prepared(experiment, watcher)
+        if prepared is not None:
+            shared_setup.check(prepared)
         place.create()
         with place.lock(), closing(Ledger(place.ledger)) as ledger:
             return _run(experiment, place, ledger, prepared, trainings, watcher, taken)
@@ -197,6 +201,8 @@ class _Session:
         """Opens MLflow's store, and sends what an earlier session committed but could not send."""
         ledger = self._parts.ledger
         self._parts.tracker.start()
+        if ledger.facts.shared_network is not None:
+            self._parts.tracker.shared_network(ledger.facts.shared_network)
         for training in ledger.trainings:
             self._parts.tracker.training(training, ledger.entries[training.architecture])
 
@@ -204,7 +210,9 @@ class _Session:
         """Resumes the loop from the ledger and from what workers left."""
         trainings = self._parts.ledger.trainings
         again = self._parts.loop.recover(self._left.adopt)
-        worker.clear(self._parts.place.trainings, [t.uid for t in trainings if t.ended])
+        shared = self._parts.ledger.facts.shared_network
+        ended = [t.uid for t in trainings if t.ended] + ([SHARED_UID] if shared and shared.ended else [])
+        worker.clear(self._parts.place.trainings, ended)
         done = sum(t.state == "finished" for t in trainings)
         if done or again:
             self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")

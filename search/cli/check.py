@@ -121,6 +121,7 @@ class Checked:
 
 def examine(experiment: "Experiment") -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
+    from search.setup import shared_setup
     from search.setup.experiment_setup import at_its_line, prepare
     from search.state.run_folder import RunFolder
     from search.state.schema import check_length
@@ -129,6 +130,7 @@ def examine(experiment: "Experiment") -> Checked:
 
     check_length(RunFolder(Path("runs").resolve() / experiment.name).ledger)
     prepared = prepare(experiment)
+    shared_setup.check(prepared)
     with at_its_line(experiment):
         epoch = _measure(prepared) if prepared.evaluate.trains_networks else None
     runs = Path("runs")

@@ -242,6 +242,12 @@ def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> 
 
 
 def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _halving(tree)
+    if tree.get("search", {}).get("shared") == "on" and tree.get("evaluate", "train") != "train":
+        yield Fault(("search", "shared"), "works only with `evaluate: train`", "remove search.shared")
+
+
+def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """Early stopping compares trainings at some epochs, so it needs our own training and enough epochs."""
     path = ("search", "halving")
     train = tree.get("train", {})

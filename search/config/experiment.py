@@ -73,6 +73,11 @@ class SearchSpec:
         le=16,
         examples=[3],
     )
+    shared: Literal["auto", "off", "on"] = option(
+        "auto",
+        "train one network that all placements share first, for at most a sixth of the budget, and let what they show "
+        "in it guide the search; auto: off",
+    )
     level: float = option(0.9, "probability that an interval contains the true gain", gt=0.5, lt=1)
     worthwhile: float = option(
         0.2, "gain over plain in points of accuracy below which you would not want SE", gt=0, le=100

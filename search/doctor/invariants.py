@@ -23,6 +23,7 @@ from search.state.failures import unusable
 from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
 from search.state.run_folder import RunFolder
+from search.state.shared_facts import SHARED_UID
 from search.track import projection
 from search.track.client import error_line, read_children
 from search.track.store import database, is_embedded, store_to_read
@@ -73,6 +74,8 @@ class Check:
 def _known(case: Case) -> Findings:
     """Results on disk of trainings that the ledger does not have."""
     known = {training.uid for training in case.ledger.trainings}
+    if case.facts.shared_network is not None:
+        known.add(SHARED_UID)
     foreign = [path.parent.name for path in case.place.trainings.glob(f"*/{result_files.RESULT}")]
     if foreign := sorted(set(foreign) - known):
         yield f"results of trainings that the ledger does not know: {_some(foreign)}", "move them out of the run"
@@ -98,7 +101,11 @@ def _numbered(case: Case) -> Findings:
 
 
 def _at_rest(case: Case) -> Findings:
-    if running := [t.name for t in case.ledger.trainings if t.state == "running"]:
+    running = [t.name for t in case.ledger.trainings if t.state == "running"]
+    shared = case.facts.shared_network
+    if shared is not None and shared.state == "running":
+        running.append("the shared network")
+    if running:
         yield f"running, but nobody trains them: {_some(running)} (the driver was killed)", AGAIN
 
 

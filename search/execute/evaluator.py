@@ -12,6 +12,7 @@ from search.execute.percent_check import PercentCheck
 from search.loop import Listener
 from search.planning.priced_space import Seeds
 from senet_nas.recipe import Report, Seed, Task
+from senet_nas.training.shared_plan import SharedPlan
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 from spaces.spec import Site
@@ -90,6 +91,10 @@ class Evaluator:
     def with_threads(self, threads: int) -> "Evaluator":
         """The same with a number of threads for each training."""
         return self
+
+    def with_shared(self, plan: SharedPlan) -> "Evaluator":
+        """The same, which also trains a shared network if it ``trains_networks``: it is asked for SHARED_NETWORK."""
+        raise NotImplementedError
 
     def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
         """Listeners of the loop that check its results; they ``say`` what looks wrong."""

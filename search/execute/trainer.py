@@ -8,13 +8,15 @@ from typing import Any
 from search.execute.evaluator import Evaluator
 from search.loop import Listener
 from senet_nas.recipe import Report, Seed, Task
+from senet_nas.training.shared_plan import SHARED_NETWORK, SharedPlan
 
 
 @dataclass(frozen=True)
 class Trainer(Evaluator):
-    """Trains the network of an architecture by a task."""
+    """Trains the network of an architecture by a task, or the network of the plan ``shared``."""
 
     task: Task
+    shared_plan: SharedPlan | None = None
 
     trains_networks = True
 
@@ -23,6 +25,8 @@ class Trainer(Evaluator):
     ) -> Iterator[Report]:
         from senet_nas.training.evaluate import evaluate
 
+        if architecture == SHARED_NETWORK:
+            return self._train_shared(seed, checkpoint)
         return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint)
 
     def prepare(self) -> None:
@@ -39,11 +43,11 @@ class Trainer(Evaluator):
         """The same with the images in a file, which the workers map instead of reading them again."""
         from senet_nas.training.evaluate import share
 
-        return Trainer(share(self.task, scratch))
+        return replace(self, task=share(self.task, scratch))
 
     def on_cluster(self, device: str, key: str) -> "Trainer":
         """The same for nodes of a cluster: the first worker of a node reads the images for all workers with the key."""
-        return Trainer(replace(self.task, device=device, node=key))
+        return replace(self, task=replace(self.task, device=device, node=key))
 
     def fastest_threads(self, architecture: str) -> int:
         """The fastest number of its threads, by a measurement of about two seconds."""
@@ -53,7 +57,10 @@ class Trainer(Evaluator):
         return threads.fastest(architecture, prepare(self.task), self.task)
 
     def with_threads(self, threads: int) -> "Trainer":
-        return Trainer(replace(self.task, threads=threads))
+        return replace(self, task=replace(self.task, threads=threads))
+
+    def with_shared(self, plan: SharedPlan) -> "Trainer":
+        return replace(self, shared_plan=plan)
 
     def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
         """No check: our own training reports percent."""
@@ -67,3 +74,9 @@ class Trainer(Evaluator):
     @property
     def training_task(self) -> Task:
         return self.task
+
+    def _train_shared(self, seed: Seed, checkpoint: Path | None) -> Iterator[Report]:
+        from senet_nas.training.shared_training import train_shared
+
+        assert self.shared_plan is not None
+        return train_shared(self.shared_plan, seed, self.task, checkpoint=checkpoint)

@@ -60,6 +60,22 @@ class Posterior:
         alike = _mean_squared_correlation(np.sqrt(1 - share) * rows, share)
         return 1 / (alike + (1 - alike) / max(size, 1))
 
+    def explained_by_covariates(self) -> Array:
+        """Draws of the share of the variance of gains that covariates explain, over trained architectures but plain.
+
+        Exactly 0 in draws in which they tell nothing, or no architecture differs.
+        """
+        rows = [i for i, number in enumerate(self.architectures) if number]
+        mine = self.features.is_covariate
+        if len(rows) < 2 or not mine.any():
+            return np.zeros(len(self.gains))
+        columns = self.features.matrix[[self.architectures[i] for i in rows]][:, mine]
+        part = self._effects[:, 1:][:, mine] @ columns.T
+        explained: Array = part.var(axis=1)
+        rest = (self.gains[:, rows] - part).var(axis=1)
+        shares: Array = np.divide(explained, explained + rest, out=np.zeros(len(part)), where=explained > 0)
+        return shares
+
     def intervals(self, level: float) -> tuple[Array, Array, Array]:
         """Mean, lower and upper end of the central interval of every gain, each (architectures,)."""
         low, high = quantiles(self.gains, level)

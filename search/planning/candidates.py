@@ -8,8 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.features import Features, describe
+from search.model.features import Features
 from search.planning.priced_space import Price
+from search.results import covariates
+from search.state.shared_facts import SharedFigures
 from spaces.architecture import Architecture
 from spaces.space import Space
 
@@ -39,9 +41,9 @@ class Candidates:
         return {member.key: i for i, member in enumerate(self.members)}
 
 
-def whole(space: Space, price: Price, columns: Sequence[str]) -> Candidates:
+def whole(space: Space, price: Price, columns: Sequence[str], figures: SharedFigures | None = None) -> Candidates:
     """All members of a space."""
-    return described(list(space), space, price, columns)
+    return described(list(space), space, price, columns, figures)
 
 
 def near(
@@ -51,17 +53,27 @@ def near(
     known: Sequence[Architecture],
     best: Sequence[Architecture],
     rng: random.Random,
+    figures: SharedFigures | None = None,
 ) -> Candidates:
     """The known architectures, the neighbours of the ``best`` of them, and random members of the space."""
     plain = Architecture.plain(space.backbone, len(space.sites))
     around = [neighbour for architecture in best[:AROUND] for neighbour in space.neighbours(architecture)]
     drawn = [space.sample(rng) for _ in range(SAMPLED)]
-    return described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns)
+    return described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns, figures)
 
 
-def described(members: list[Architecture], space: Space, price: Price, columns: Sequence[str]) -> Candidates:
-    """These members, plain among them, with their features and the overheads of ``columns``."""
+def described(
+    members: list[Architecture],
+    space: Space,
+    price: Price,
+    columns: Sequence[str],
+    figures: SharedFigures | None = None,
+) -> Candidates:
+    """These members, plain among them, with their features and the overheads of ``columns``.
+
+    ``figures`` is what they showed in a shared network, if there was one.
+    """
     plain = next(i for i, member in enumerate(members) if member.is_plain)
     members.insert(0, members.pop(plain))
     costs = np.array([[price(member)[column] for column in columns] for member in members])
-    return Candidates(tuple(members), describe(members, space.sites), costs)
+    return Candidates(tuple(members), covariates.described(members, space.sites, figures), costs)

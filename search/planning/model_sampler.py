@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from search.state.shared_facts import SharedFigures
 
 # Enough draws for means and covariances; no interval is read off them.
 DRAWS = acquisition.DRAWS
@@ -45,6 +46,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     A ``memory`` that all samplers of a study share saves time: each trial is decoded once. Proposals do not depend on
     it. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces the
     default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
+    ``figures`` is what placements showed in a shared network; ``listed`` members have them already.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         memory: Memory | None = None,
         grid: HyperparameterGrid | None = None,
         wants_proof: bool = False,
+        figures: SharedFigures | None = None,
     ) -> None:
         self._space = space
         self._price = price
@@ -73,6 +76,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._memory = memory or Memory()
         self._grid = grid
         self._wants_proof = wants_proof
+        self._figures = figures
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -127,9 +131,10 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
 
     def _near(self, trials: Sequence[FrozenTrial]) -> Candidates:
         if self._space.size <= candidates.LISTED:
-            return candidates.whole(self._space, self._price, self._columns)
+            return candidates.whole(self._space, self._price, self._columns, self._figures)
         known = [self._space.decode(t.params) for t in trials]
         done = [(t.values[0], a) for t, a in zip(trials, known, strict=True) if t.state is TrialState.COMPLETE]
         best = [architecture for _, architecture in sorted(done, key=lambda pair: -pair[0])]
         rng = random.Random(self._seed)
-        return candidates.near(self._space, self._price, self._columns, known, list(dict.fromkeys(best)), rng)
+        around = list(dict.fromkeys(best))
+        return candidates.near(self._space, self._price, self._columns, known, around, rng, self._figures)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from search.model.hyperparameters import HyperparameterGrid
     from search.planning.candidates import Candidates
+    from search.state.shared_facts import SharedFigures
 
 __all__ = ["SAMPLERS", "Proposer"]
 
@@ -73,6 +74,13 @@ class Proposer:
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
         self._trial_of: dict[int, int] = {}  # training number -> trial number
         self._memory = Memory()
+        self._figures: SharedFigures | None = None
+
+    def learn(self, figures: SharedFigures) -> None:
+        """Takes in what placements showed in a shared network; samplers that know the model use it from now on."""
+        self._figures = figures
+        self._memory.fitted = None
+        self.__dict__.pop("_listed", None)
 
     @property
     def study(self) -> optuna.Study:
@@ -151,6 +159,7 @@ class Proposer:
             memory=self._memory,
             grid=self.grid,
             wants_proof=wants_proof,
+            figures=self._figures,
         )
 
     def _ask_study(self, block: int) -> tuple[optuna.Trial, Architecture]:
@@ -172,7 +181,7 @@ class Proposer:
 
         if not self._sampler.replicates or self._space.size > candidates.LISTED:
             return None
-        return candidates.whole(self._space, self._price, self._columns)
+        return candidates.whole(self._space, self._price, self._columns, self._figures)
 
     def _proposed(
         self, training: int, trial: optuna.Trial, first: int, architecture: Architecture

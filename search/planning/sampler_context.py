@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from search.model.hyperparameters import HyperparameterGrid
     from search.model.posterior import Posterior
     from search.planning.candidates import Candidates
+    from search.state.shared_facts import SharedFigures
 
 Avoid = Callable[[Architecture], bool]
 # The user attribute of a trial with the number of its seed block; a trial without it belongs to block 0.
@@ -41,7 +42,8 @@ class SamplerContext:
     ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
     holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
-    ``wants_proof`` says that a confirmation is ahead, which needs the largest gain.
+    ``wants_proof`` says that a confirmation is ahead, which needs the largest gain. ``figures`` is what placements
+    showed in a shared network, if there was one.
     """
 
     space: Space
@@ -53,3 +55,4 @@ class SamplerContext:
     memory: Memory = field(default_factory=Memory)
     grid: HyperparameterGrid | None = None
     wants_proof: bool = False
+    figures: SharedFigures | None = None

@@ -122,6 +122,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         memory=context.memory,
         grid=context.grid,
         wants_proof=context.wants_proof,
+        figures=context.figures,
     )
 
 

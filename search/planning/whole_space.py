@@ -19,6 +19,7 @@ from search.results.objectives import excess
 from search.results.result import Rules
 from search.state.confirmation_facts import AnswerFact
 from search.state.ledger import Ledger
+from search.state.shared_facts import SharedFigures
 from spaces.architecture import Architecture
 
 Array = NDArray[np.float64]
@@ -37,6 +38,7 @@ class WholeSpace:
         self._rules = rules
         self._grid = grid
         self._known: _Listed | None = None
+        self._figures: SharedFigures | None = None
 
     def ask(self, ledger: Ledger, *, level: float, share: float, forecast: bool) -> AnswerFact | None:
         """What the finished trainings say; None before plain has finished.
@@ -59,6 +61,9 @@ class WholeSpace:
 
     def _draws(self, evidence: Evidence) -> tuple[Array, Array]:
         """Draws of the gains of all placements within the limits, (draws, placements), and of sigma, (draws,)."""
+        if evidence.facts.shared_figures is not self._figures:
+            self._figures = evidence.facts.shared_figures
+            self._known = self._described([*self._known.candidates.members]) if self._known else None
         listed = self._listed([entry.architecture for entry in evidence.entries])
         place = listed.candidates.index
         index = [place[entry.key] for entry in evidence.entries]
@@ -90,7 +95,7 @@ class WholeSpace:
         price = self._space.price
         objectives = self._rules.objectives
         within = [i for i, member in enumerate(members) if i and excess(objectives, price(member)) <= 0]
-        described = candidates.described(members, self._space.space, price, ())
+        described = candidates.described(members, self._space.space, price, (), self._figures)
         return _Listed(described, np.array(within, dtype=np.int64))
 
 

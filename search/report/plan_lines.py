@@ -2,6 +2,7 @@
 
 from search.execute.ray.resources import Slots
 from search.results.objectives import Objective
+from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
 from spaces.text import plural
@@ -23,6 +24,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
+        *_shared(prepared),
         f"machine   {_machine(prepared.slots, prepared.device)}",
     ]
 
@@ -62,6 +64,14 @@ def _budget(prepared: Prepared) -> str:
     limit = f", at most {experiment.budget.time}" if experiment.budget.time else ""
     trainings = plural(experiment.budget.trainings, "training")
     return f"{trainings} of {plural(experiment.train.epochs, 'epoch')}{limit}"
+
+
+def _shared(prepared: Prepared) -> list[str]:
+    if not shared_setup.is_wanted(prepared.experiment):
+        return []
+    plan = shared_setup.fact_of(prepared)
+    cost = f"{plan.trainings:.1f} trainings of the budget"
+    return [f"shared    one network for {plan.placements:,} placements, {plural(plan.epochs, 'epoch')}, {cost}"]
 
 
 def _machine(slots: Slots, device: str) -> str:

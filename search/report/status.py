@@ -4,6 +4,7 @@ Any process of the machine that runs it reads its ledger. A machine that only sh
 SQLite's write-ahead log cannot be read from another machine.
 """
 
+import math
 import socket
 import time
 from collections import Counter
@@ -29,6 +30,7 @@ class Status:
 
     ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
     that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
+    ``shared_trainings`` is what a shared network takes of the budget.
     """
 
     run: str
@@ -41,9 +43,14 @@ class Status:
     verdict: str
     host: str = ""
     told_at: float = 0.0
+    shared_trainings: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """As JSON holds it; without ``shared_trainings`` in a run without a shared network."""
+        found = asdict(self)
+        if not self.shared_trainings:
+            del found["shared_trainings"]
+        return found
 
     def lines(self) -> list[str]:
         return [
@@ -55,6 +62,7 @@ class Status:
     def sentence(self) -> str:
         """One line: run: running, 16 of 64 trainings, 1 failed, 3m05s, about 9m12s left."""
         parts = [f"{self.state}", f"{self.trainings.get('finished', 0)} of {self.budget} trainings"]
+        parts += [f"a shared network instead of {self.shared_trainings:.1f}"] if self.shared_trainings else []
         parts += [f"{self.trainings[state]} {state}" for state in ("failed", "stopped") if self.trainings.get(state)]
         parts.append(clock(self.seconds))
         if self.left_seconds is not None:
@@ -87,15 +95,17 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
     seconds = _seconds(run.facts, is_live)
     counts = dict(Counter(str(training.state) for training in run.ledger.trainings))
     budget = run.experiment.budget.trainings
+    shared = _shared_trainings(run.facts)
     return Status(
         run=run.name,
         state=_state(run.facts, is_live),
         trainings=counts,
         budget=budget,
         seconds=seconds,
-        left_seconds=_left(counts.get("finished", 0), budget, seconds) if is_live else None,
-        running=_running(run.ledger, run.experiment) if is_live else [],
+        left_seconds=_left(counts.get("finished", 0), budget - math.ceil(shared), seconds) if is_live else None,
+        running=[*_shared(run.facts), *_running(run.ledger, run.experiment)] if is_live else [],
         verdict=_verdict(run),
+        shared_trainings=shared,
     )
 
 
@@ -116,6 +126,18 @@ def _state(facts: Facts, is_live: bool) -> str:
 def _left(finished: int, budget: int, seconds: float) -> float | None:
     """Seconds that the rest of the budget takes at the average pace so far."""
     return seconds / finished * (budget - finished) if finished else None
+
+
+def _shared_trainings(facts: Facts) -> float:
+    """How many trainings of the budget the shared network takes; 0 without one, or if it failed."""
+    fact = facts.shared_network
+    return 0.0 if fact is None or fact.state == "failed" else fact.trainings
+
+
+def _shared(facts: Facts) -> list[str]:
+    """How far the shared network is, while it trains."""
+    fact = facts.shared_network
+    return [fact.progress] if fact is not None and fact.state == "running" else []
 
 
 def _running(ledger: Ledger, experiment: Experiment) -> list[str]:

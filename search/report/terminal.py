@@ -11,6 +11,7 @@ from search.report.plan_lines import plan_lines
 from search.report.result_lines import LEFT, PLACEMENT, front_line, next_lines, result_table, sentences
 from search.report.wording import clock
 from search.results.result import Front
+from search.setup import shared_setup
 from search.state.failures import kind
 from search.state.records import OPEN
 from search.state.run_folder import shown
@@ -98,7 +99,7 @@ class Terminal:
             self._say(f"  {line}")
         self._finished = done
         self._finished_before = done
-        self._total = prepared.experiment.budget.trainings
+        self._total = prepared.experiment.budget.trainings - shared_setup.trainings_of(prepared)
         self._slots = prepared.slots.count or 0
         self._began = time.monotonic()
         if self._console.is_terminal and not self._console.quiet:

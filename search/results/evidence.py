@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from search.model.features import Features, describe
+from search.model.features import Features
 from search.model.observations import Observation
+from search.results.covariates import described
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
@@ -57,8 +58,10 @@ class Evidence:
 
     @cached_property
     def features(self) -> Features:
-        """What the architectures of the run have in common; no columns if the sites are not known."""
-        return describe(self.architectures, self.sites) if self.sites else Features.none(len(self.entries))
+        """What is known of the architectures of the run before they are trained; no columns if the sites are not."""
+        if not self.sites:
+            return Features.none(len(self.entries))
+        return described(self.architectures, self.sites, self.facts.shared_figures)
 
     @property
     def space_size(self) -> int:

@@ -8,6 +8,7 @@ from search.model.posterior import Posterior
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
 from search.results.search_progress import Progress, progress_of
+from search.results.shared_evidence import SharedEvidence, shared_evidence
 from search.results.validation_noise import Learned, Validation, learned, validation_of
 
 
@@ -19,6 +20,7 @@ class Insights:
     progress: Progress
     validation: Validation | None
     learned: Learned | None = None
+    shared: SharedEvidence | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """Sentences for people. Contrasts come first: they become sure long before single architectures do.
@@ -35,6 +37,8 @@ class Insights:
                 found.append(f"Likely {verdict}: {'; '.join(words)}.")
         if self.contrasts and not found:
             found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
+        if self.shared:
+            found.append(self.shared.words)
         found.append(self.progress.words if expects_gain else self.progress.spread)
         if self.validation:
             found.append(self.validation.words)
@@ -51,6 +55,7 @@ class Insights:
             "progress": progress,
             "validation": validation,
             "learned": asdict(self.learned) if self.learned else None,
+            **({"shared": asdict(self.shared)} if self.shared else {}),
         }
 
 
@@ -65,4 +70,5 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
         progress_of(posterior, len(evidence.finished), level, evidence.space_size),
         validation_of(evidence, posterior.sigma),
         learned(evidence),
+        shared_evidence(evidence, posterior, level),
     )

@@ -41,10 +41,11 @@ def likeliest(
     """The trained architecture within all limits, not proven yet, that a confirmation most likely proves.
 
     ``pairs_of`` says how many pairs an architecture could be confirmed with. None if no architecture can be, or if
-    results do not depend on the seed: a test has no noise then to compare a gain with.
+    results do not depend on the seed: a test has no noise then to compare a gain with. None if nothing has finished:
+    the time for the search may be over before its first training.
     """
     evidence = Evidence.of(ledger)
-    if evidence.seeds_alike:
+    if evidence.seeds_alike or not evidence.finished:
         return None
     posterior = _posterior(evidence, grid)
     before = confirmations(evidence.facts, ledger.trainings, rules.min_gain).comparisons

@@ -1,7 +1,8 @@
 """Assembles a session: store, tracker, sampler and loop, from what was prepared and what the ledger holds."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from search import config
 from search.execute import environment
@@ -9,9 +10,9 @@ from search.execute.remote_store import RemoteStore
 from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
-from search.running.listeners import MlflowListener, Watcher
+from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
-from search.setup import code_identity, latency_setup
+from search.setup import code_identity, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping
 from search.setup.opened_run import budget, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
@@ -43,14 +44,18 @@ class SessionParts:
 def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> SessionParts:
     """The parts of a session. The ledger keeps nothing of them but what stays true if the session never trains.
 
-    Raises UserError if the data are not those of the run, or latency is an objective and cannot be predicted.
+    Raises UserError if the data are not those of the run, if latency is an objective and cannot be predicted, or if the
+    budget is too small for a shared network that the config asks for.
     """
     check_same_data(prepared, ledger)
     has_results = any(training.state == "finished" for training in ledger.trainings)
     code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
     with at_its_line(prepared.experiment):
         prepared = latency_setup.predicted(prepared, ledger, watcher.say)
-    facts = run_facts(prepared)
+        facts = run_facts(prepared).updated(Facts(shared_network=shared_setup.planned(prepared, ledger)))
+    plan = shared_setup.plan_of(prepared, ledger.facts.updated(facts))
+    if plan is not None:
+        prepared = replace(prepared, evaluate=prepared.evaluate.with_shared(plan))
     store = _tracking_store(prepared, place, ledger, watcher)
     begun = Facts(
         tracking=config.redacted(store.uri),
@@ -61,7 +66,8 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     )
     sent_to = _tracker(prepared, place, ledger, watcher, store.uri, facts)
     live = Live(place, tell=watcher.found, say=watcher.say)
-    loop = _loop(prepared, ledger, watcher, sent_to, live)
+    placements = plan.architectures if plan else ()
+    loop = _loop(prepared, ledger, watcher, sent_to, live, placements)
     remote = _store(prepared, place, ledger)
     return SessionParts(prepared, place, ledger, remote, sent_to, live, loop, begun.updated(facts))
 
@@ -115,7 +121,9 @@ def _tracker(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     )
 
 
-def _loop(prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker, live: Live) -> Loop:
+def _loop(
+    prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker, live: Live, placements: Sequence[str]
+) -> Loop:
     experiment = prepared.experiment
     proposer = Proposer(
         prepared.space,
@@ -135,4 +143,6 @@ def _loop(prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker
         listeners=[watcher, MlflowListener(sent_to, ledger), live, *checks],
         patience=config.seconds(experiment.resources.patience),
         early_stopping=early_stopping(experiment),
+        placements=placements,
+        watch_shared=SharedListener(sent_to, watcher.say),
     )

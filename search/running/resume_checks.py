@@ -11,6 +11,7 @@ from search.state import result_files
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from search.state.shared_facts import SHARED_UID
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.text import plural
@@ -32,7 +33,10 @@ def budget_of(experiment: Experiment) -> Completion:
 
 def check_results_known(place: RunFolder, ledger: Ledger) -> None:
     """Raises UserError (code ENVIRONMENT) if results on disk are missing in the ledger: they would be trained again."""
-    unknown = result_files.uids(place.trainings) - {training.uid for training in ledger.trainings}
+    known = {training.uid for training in ledger.trainings}
+    if ledger.facts.shared_network is not None:
+        known.add(SHARED_UID)
+    unknown = result_files.uids(place.trainings) - known
     if unknown:
         raise UserError(
             f"the ledger {place.ledger} lost its last entries: "

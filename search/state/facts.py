@@ -12,6 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from search.state.code_fact import CodeFact
 from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
+from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces.ratios import Ratios
 from spaces.spec import Site
 
@@ -175,6 +176,8 @@ class Facts:
     pair_plans: tuple[PairPlan, ...] | None = None
     settled: Settled | None = None
     answer: AnswerFact | None = None
+    shared_network: SharedNetworkFact | None = None
+    shared_figures: SharedFigures | None = None
     test: HeldOutFact | None = None
     history: tuple[HistoryStep, ...] | None = None
     complete: Completion | None = None

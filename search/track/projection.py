@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +143,12 @@ def _cost_columns() -> list[str]:
 
 def curve(training: Training) -> list[tuple[int, str, float]]:
     """(epoch, name, value) of each metric that MLflow draws over the epochs."""
-    return [(int(e["epoch"]), name, e[name]) for e in training.curve for name in _CURVES if name in e]
+    return curve_rows(training.curve)
+
+
+def curve_rows(epochs: Sequence[Mapping[str, float]]) -> list[tuple[int, str, float]]:
+    """(epoch, name, value) of each metric of these epochs that MLflow draws."""
+    return [(int(e["epoch"]), name, e[name]) for e in epochs for name in _CURVES if name in e]
 
 
 def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Training, dict[str, str], dict[str, float]]]:

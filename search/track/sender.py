@@ -17,9 +17,11 @@ from search.results.result import Front
 from search.state.facts import HistoryStep
 from search.state.records import OPEN, Entry, Training
 from search.state.result_files import WEIGHTS
+from search.state.shared_facts import SharedNetworkFact
 from search.track import projection
 from search.track.client import child_of, connect, describe, experiment_id, identity, known, sync_command
 from search.track.projection import ENDED, STATUS, Child
+from search.track.shared_child import SharedChild
 from search.track.store import alone, artifact_root
 from search.track.views import PARENT, UID, note, view, view_key
 from spaces.spec import Site
@@ -61,6 +63,7 @@ class Sender:
         self._children: dict[str, str] = {}
         self._ended: dict[str, str] = {}
         self._count: Counter[str] = Counter()
+        self._shared = SharedChild()
         # By run: the numbers that MLflow shows already.
         self._shown: dict[str, Mapping[str, float]] = {}
         self._client: MlflowClient | None = None
@@ -155,6 +158,12 @@ class Sender:
         else:
             self._log(child, tags, {})
             self._api.update_run(child, status=status)
+
+    def shared_network(self, fact: SharedNetworkFact) -> None:
+        """The shared network, as a child of its own kind. One that has ended and was sent before is not sent again."""
+        if fact.attempts and not self._shared.has_ended:
+            tags = self._tags("shared network") | {PARENT: self._parent}
+            self._shared.send(self._api, self.experiment_id, tags, fact)
 
     def _create_child(self, training: Training, entry: Entry) -> str:
         from mlflow.entities import Param

@@ -60,6 +60,7 @@ def sync(run: str, runs: Path) -> Sent:
             ledger.entries,
             status="FINISHED" if opened.is_complete else opened.facts.session_ended or "KILLED",
             history=opened.facts.history or (),
+            shared=opened.facts.shared_network,
         )
         noted = Facts(tracking=config.redacted(uri), tracking_origin=store.origin, tracking_trouble="")
         ledger.note(noted.updated(Facts(mlflow_experiment=tracker.experiment_id)))

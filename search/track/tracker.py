@@ -16,6 +16,7 @@ from search.config.config_error import redacted
 from search.results.result import Front
 from search.state.facts import HistoryStep
 from search.state.records import Entry, Training
+from search.state.shared_facts import SharedNetworkFact
 from search.track import projection
 from search.track.client import error_line, sync_command
 from search.track.sender import Sender
@@ -76,6 +77,10 @@ class Tracker:
         """What became of a training. What was sent before is not sent again, so all of a ledger may be passed."""
         self._queue.put(lambda: self._sender.training(training, entry))
 
+    def shared_network(self, fact: SharedNetworkFact) -> None:
+        """What became of the shared network. Once its end was sent, nothing of it is sent again."""
+        self._queue.put(lambda: self._sender.shared_network(fact))
+
     def close(
         self,
         front: Front | None,
@@ -114,6 +119,7 @@ class Tracker:
         *,
         status: str,
         history: Sequence[HistoryStep] = (),
+        shared: SharedNetworkFact | None = None,
     ) -> int:
         """Sends at once, in this thread, what the store lacks or has wrong; returns how many trainings that were.
 
@@ -122,6 +128,8 @@ class Tracker:
         try:
             self._sender.open()
             count = self._sender.mend(trainings, entries)
+            if shared is not None:
+                self._sender.shared_network(shared)
             if front is not None:
                 self._sender.front(front, trainings, history)
                 self._sender.files(folder)

@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,36 +22,15 @@ from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE
 from senet_nas.network.shared_network import SharedNetwork, build_shared, path_seed
-from senet_nas.recipe import Recipe, Report, Seed, Task, stable_hash
+from senet_nas.recipe import Report, Seed, Task, stable_hash
 from senet_nas.training.evaluate import CheckpointKeeper, prepare
+from senet_nas.training.shared_plan import CURVE_IMAGES, FIGURES, SharedPlan, shared_recipe
 from senet_nas.training.train import Training
 from senet_nas.training.validate import batch_size, validate
 from spaces import Architecture
 
-# Training images for the BatchNorm statistics and the training loss; validation images for the other two figures.
-IMAGES = 2000
 # Batches of these images have at most this size: their statistics are averaged.
 STATISTICS_BATCH = 500
-# A pass forwards and backwards costs as much as this many passes forwards.
-STEP_COST = 3
-# What is known of every architecture in the end, by the names of an epoch's metrics.
-FIGURES = ("val_accuracy", "train_loss", "val_log_loss")
-
-
-@dataclass(frozen=True)
-class SharedPlan:
-    """Which ``architectures`` (keys, of one backbone) share a network, and for how many ``epochs`` it trains."""
-
-    architectures: tuple[str, ...]
-    epochs: int
-
-
-def cost(plan: SharedPlan, recipe: Recipe, n_train: int, n_val: int) -> float:
-    """What the plan costs in trainings of the recipe, counted in passes of images through the network."""
-    steps = STEP_COST * n_train
-    training = recipe.epochs * steps + (recipe.epochs - 1) * min(IMAGES, n_val) + n_val
-    evaluation = min(IMAGES, n_train) + min(IMAGES, n_val)
-    return (plan.epochs * (steps + min(IMAGES, n_val)) + len(plan.architectures) * evaluation) / training
 
 
 def train_shared(
@@ -70,7 +49,7 @@ def train_shared(
     the same figures on a CPU with one thread. Raises Diverged, UserError.
     """
     data = prepare(task)
-    data = replace(data, x_val=data.x_val[:IMAGES], y_val=data.y_val[:IMAGES])
+    data = replace(data, x_val=data.x_val[:CURVE_IMAGES], y_val=data.y_val[:CURVE_IMAGES])
     architectures = [Architecture.parse(key) for key in plan.architectures]
     network = build_shared(
         architectures,
@@ -79,7 +58,7 @@ def train_shared(
         block_seed=seed.block,
         init=task.init,
     )
-    training = Training(network, data, replace(task.recipe, epochs=plan.epochs), seed=seed, device=task.device)
+    training = Training(network, data, shared_recipe(task.recipe, plan.epochs), seed=seed, device=task.device)
     owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": str(task.recipe), "init": task.init}
     keeper = CheckpointKeeper(checkpoint, owner, clock, ALONE)
     for epoch in range(1 + keeper.resume(training), plan.epochs + 1):
@@ -91,22 +70,22 @@ def train_shared(
     for i in range(len(keeper.curve) - plan.epochs, len(architectures)):
         number = plan.epochs + i + 1
         is_last = i == len(architectures) - 1
-        found = figures(judged, architectures[i], data, device=task.device)
+        found = figures(judged, architectures[i], data, plan.images, device=task.device)
         if not is_last:  # an interrupted call has something left to report
             keeper.keep(training, {"epoch": number, **found})
         yield Report(number, found, done=is_last)
 
 
-def figures(shared: nn.Module, path: Architecture, data: Data, *, device: str = "cpu") -> dict[str, float]:
-    """The FIGURES of an architecture with shared weights; those that are not finite are left out.
+def figures(shared: nn.Module, path: Architecture, data: Data, images: int, *, device: str = "cpu") -> dict[str, float]:
+    """The FIGURES of an architecture with shared weights on so many images; those that are not finite are left out.
 
     Accuracy in percent. The training loss is measured while the BatchNorm statistics are computed, with those of each
     batch. The statistics of ``shared`` are then those of this architecture.
     """
     assert isinstance(shared, SharedNetwork)
     shared.path = path
-    train_loss = _recompute_statistics(shared, data.x_train[:IMAGES], data.y_train[:IMAGES], data, device)
-    found = validate(shared, data.x_val[:IMAGES], data.y_val[:IMAGES], data, device=device)
+    train_loss = _recompute_statistics(shared, data.x_train[:images], data.y_train[:images], data, device)
+    found = validate(shared, data.x_val[:images], data.y_val[:images], data, device=device)
     values = (found.accuracy, train_loss, found.log_loss)
     return {name: value for name, value in zip(FIGURES, values, strict=True) if math.isfinite(value)}
 

@@ -3,6 +3,8 @@
     python killable.py FOLDER TRAININGS SAMPLER
     python killable.py < requests     each a line of JSON: [failpoint, folder, trainings, sampler, file for stderr]
 
+In a folder ``shared`` a shared network comes before the trainings.
+
 The second form forks a driver for each request and answers with a line, its exit status: to import takes longer than
 to run. Results are made durable by the worker's own code and adopted by the loop's own recovery.
 """
@@ -27,12 +29,15 @@ from search.state import result_files
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder, writable
+from search.state.shared_facts import SharedNetworkFact
 from senet_nas.recipe import Report
+from senet_nas.training.shared_plan import SHARED_NETWORK
 from spaces import Site, Space, SpaceSpec, UserError, durable, failpoints
 
 SITES = [Site(f"{stage}.0", stage, {"pre_addition": 16, "post_addition": 16}) for stage in (1, 2, 3)]
 SPACE = Space("net", SITES, SpaceSpec())
 RULES = Rules(DEFAULT)
+PLACEMENTS = tuple(architecture.key for architecture in SPACE)
 
 
 def price(architecture):
@@ -41,9 +46,22 @@ def price(architecture):
 
 
 def evaluate(architecture, seed, *, weights=None, checkpoint=None):
+    if architecture == SHARED_NETWORK:
+        yield from train_shared()
+        return
     luck = random.Random(f"{architecture} {seed}").gauss(0, 0.3)
     for epoch in (1, 2):
         yield Report(epoch, {"val_accuracy": 90 + luck}, done=epoch == 2, correct=b"\xaa" if epoch == 2 else None)
+
+
+def train_shared():
+    """Two epochs, then the figures of each placement."""
+    for epoch in (1, 2):
+        yield Report(epoch, {"train_loss": 1.0 / epoch})
+    for i, key in enumerate(PLACEMENTS):
+        luck = random.Random(key).gauss(0, 1)
+        figures = {"val_accuracy": 80 + luck, "train_loss": 0.5 - 0.1 * luck, "val_log_loss": 0.6}
+        yield Report(3 + i, figures, done=i == len(PLACEMENTS) - 1)
 
 
 def main(path: Path, trainings: int, sampler: str) -> None:
@@ -52,7 +70,10 @@ def main(path: Path, trainings: int, sampler: str) -> None:
     with place.lock():
         ledger = Ledger(place.ledger)
         proposer = Proposer(SPACE, DEFAULT, price, sampler=sampler, seed=0)
-        loop = Loop(ledger, PricedSpace(SPACE, price), proposer, budget=Budget(trainings), rules=RULES)
+        if path.name == "shared" and ledger.facts.shared_network is None:
+            ledger.note(Facts(shared_network=SharedNetworkFact(2, len(PLACEMENTS), 3.5)))
+        budget = Budget(trainings)
+        loop = Loop(ledger, PricedSpace(SPACE, price), proposer, budget=budget, rules=RULES, placements=PLACEMENTS)
         loop.recover(lambda uid: result_files.adopt(place.trainings, uid))
         while (assignment := loop.next()) is not None:
             with (path / "executed.txt").open("a") as log:

@@ -6,7 +6,7 @@ Accuracies follow from architecture and seed alone, so runs that were killed and
 import random
 from dataclasses import dataclass, field
 
-from search.loop import Loop
+from search.loop import Loop, nothing_left
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
@@ -64,18 +64,26 @@ def make(
     confirm=0.5,
     slots=None,
     worthwhile=0.2,
+    shared=None,
+    adopt=nothing_left,
     **more,
 ):
-    """A loop that has recovered, and its ledger. ``stops``: whether it stops when it is answered."""
+    """A loop that has recovered, and its ledger. ``stops``: whether it stops when it is answered.
+
+    ``shared`` is the plan of a shared network, ``adopt`` finds the results that workers left.
+    """
     ledger = Ledger(path)
     if slots:
         ledger.note(Facts(slots=SlotsFact(slots)))
+    if ledger.facts.shared_network is None:
+        ledger.note(Facts(shared_network=shared))
     space = space or Space("net", residual_sites((16, 32, 64)), SpaceSpec())
     proposer = Proposer(space, objectives, price, sampler=sampler, seed=0)
     budget = Budget(trainings, seconds, confirm=confirm, stops_when_answered=stops)
     rules = Rules(objectives, worthwhile=worthwhile)
-    loop = Loop(ledger, PricedSpace(space, price, seeds), proposer, budget=budget, rules=rules, **more)
-    loop.recover()
+    priced = PricedSpace(space, price, seeds)
+    loop = Loop(ledger, priced, proposer, budget=budget, rules=rules, **more)
+    loop.recover(adopt)
     return loop, ledger
 
 

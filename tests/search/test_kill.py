@@ -170,6 +170,49 @@ def test_a_result_that_was_durable_is_adopted_not_trained_again(tmp_path, drive,
     check(folder, expected, kills=0)
 
 
+# -- with a shared network before the trainings -----------------------------------------------------------------------
+
+# Each is reached while the shared network is started, trained, or taken in: it is the first to be executed.
+SHARED_POINTS = [
+    "after_recover",
+    *(f"{when}_note:{number}" for number in (3, 4) for when in ("before", "within", "after")),
+    "after_note:2",
+    *(f"{when}_result.json" for when in ("before", "within", "after")),
+    "after_running:1",
+    "after_running:9",
+]
+
+
+@pytest.fixture(scope="module")
+def expected_shared(tmp_path_factory, drive):
+    folder = tmp_path_factory.mktemp("whole") / "shared"
+    drive(folder, sampler="knowledge_gradient")
+    return contents(folder), Ledger(folder / "ledger.sqlite", read_only=True).facts.shared_figures
+
+
+@pytest.mark.parametrize("point", SHARED_POINTS)
+def test_killed_around_the_shared_network_it_ends_the_same(tmp_path, drive, expected_shared, point):
+    folder = tmp_path / "shared"
+    assert drive(folder, kill=point, sampler="knowledge_gradient", check=False) == -signal.SIGKILL
+    drive(folder, sampler="knowledge_gradient")
+    ledger = Ledger(folder / "ledger.sqlite", read_only=True)
+    assert (contents(folder), ledger.facts.shared_figures) == expected_shared
+    fact = ledger.facts.shared_network
+    executed = Counter((folder / "executed.txt").read_text().split())
+    assert fact.state == "finished"
+    assert 1 <= executed["shared"] <= fact.attempts <= 2
+    # 3.5 trainings of the budget belong to the shared network, rounded up.
+    assert Counter(t.state for t in ledger.trainings) == {"finished": TRAININGS - 4}
+
+
+def test_a_shared_network_that_was_durable_is_adopted_not_trained_again(tmp_path, drive, expected_shared):
+    folder = tmp_path / "shared"
+    assert drive(folder, kill="after_result.json", sampler="knowledge_gradient", check=False) == -signal.SIGKILL
+    drive(folder, sampler="knowledge_gradient")
+    assert Counter((folder / "executed.txt").read_text().split())["shared"] == 1
+    assert contents(folder) == expected_shared[0]
+
+
 FULL = [
     "within_result.json:6",
     "before_finished:5",

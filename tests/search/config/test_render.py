@@ -196,7 +196,9 @@ def test_what_may_change_while_a_run_goes_on():
 def test_what_may_not():
     settings = differences(Experiment.from_dict(LEAST), Experiment.from_dict(OTHER))
     # Only our own training is stopped early, and the other experiment has another.
-    halved = differences(Experiment.from_dict(LEAST), Experiment.from_dict({**LEAST, "search": {"halving": 3}}))
+    halved = differences(
+        Experiment.from_dict(LEAST), Experiment.from_dict({**LEAST, "search": {"halving": 3, "shared": "on"}})
+    )
     assert {key for key, _, _ in [*settings, *halved]} >= FIXED
 
 

@@ -23,6 +23,7 @@ from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.records import Outcome
 from search.state.run_folder import RunFolder
+from search.state.shared_facts import SHARED_UID, SharedNetworkFact
 from senet_nas.recipe import Seed
 from spaces import durable
 from tests.search import ledgers
@@ -123,6 +124,11 @@ def configure(place, **more):
         ledger.note(Facts(config=text))
 
 
+def note_shared(place, state):
+    with closing(Ledger(place.ledger)) as ledger:
+        ledger.note(Facts(shared_network=SharedNetworkFact(2, 9, 1.5, state=state)))
+
+
 def smaller_budget(place):
     configure(place, budget={"trainings": 7})
 
@@ -135,6 +141,7 @@ DAMAGES = {
                                                      "INSERT INTO architectures VALUES (9, 'net/-', 'x', '{}', '')")),
     "unknown architecture": (["I2"], lose_architecture),
     "orphan": (["I3"], lambda p: sql(p, OPEN.format("running"), "DELETE FROM meta WHERE key = 'complete'")),
+    "orphaned shared network": (["I3"], lambda p: note_shared(p, "running")),
     "another accuracy in the ledger": (
         ["I4"], lambda p: sql(p, """UPDATE trainings SET metrics = '{"val_accuracy": 95.5}' WHERE number = 5""")),
     "another accuracy on disk": (["I4"], lambda p: save_other(p, 0, Outcome({"val_accuracy": 99.0}))),
@@ -181,6 +188,14 @@ def test_every_damage_is_found_and_has_a_remedy(place, name):
     assert sorted({finding.invariant for finding in findings}) == expected
     assert all(finding.problem and finding.remedy for finding in findings)
     assert not any("\n" in finding.problem for finding in findings)
+
+
+def test_the_result_of_a_shared_network_is_known(place):
+    (place.trainings / SHARED_UID).mkdir()
+    result_files.save(place.trainings / SHARED_UID / result_files.RESULT, SHARED_UID, Outcome({"val_accuracy": 1.0}))
+    assert broken(place) == ["I1"]
+    note_shared(place, "finished")
+    assert examine(place) == []
 
 
 def test_what_is_wrong_has_the_name_of_the_training(place):

@@ -130,7 +130,7 @@ def test_in_a_large_space_the_best_trials_have_neighbours_listed(study, make_spa
     near = model_sampler.candidates.near
     monkeypatch.setattr(model_sampler.candidates, "near", lambda *a: asked.append(a) or near(*a))
     ask(study, space, PosteriorSampler(space, price, COLUMNS, Rule(), seed=3))
-    ((_, _, columns, known, best, _),) = asked
+    ((_, _, columns, known, best, *_),) = asked
     architectures = [space.decode(t.params) for t in study.trials[:5]]
     assert columns == COLUMNS
     assert known == architectures

@@ -10,7 +10,9 @@ from search.planning.priced_space import PricedSpace
 from search.planning.whole_space import WholeSpace
 from search.results.objectives import DEFAULT, Objective
 from search.results.result import Rules
+from search.state.facts import Facts
 from search.state.ledger import Ledger
+from search.state.shared_facts import SharedFigures
 from senet_nas.recipe import Seed
 from spaces.placements import label
 from tests.search import ledgers
@@ -124,3 +126,15 @@ def test_it_does_not_depend_on_chance(space):
     ledger = searched(space, lambda member: 0.1)
     assert asked(space, ledger, forecast=True) == asked(space, ledger, forecast=True)
     assert np.isfinite(asked(space, ledger).p_not_worth)
+
+
+def test_what_placements_showed_in_a_shared_network_counts_once_it_is_known(space):
+    """Half of the members gain, and the shared network shows which."""
+    gains = {member.key: 0.5 if i % 2 else -0.5 for i, member in enumerate(space)}
+    ledger = searched(space, lambda member: gains[member.key], members=30)
+    whole = WholeSpace(PricedSpace(space, price), Rules(DEFAULT))
+    before = whole.ask(ledger, level=0.033, share=0.5, forecast=False)
+    ledger.note(Facts(shared_figures=SharedFigures(("train_loss",), {key: (-gain,) for key, gain in gains.items()})))
+    after = whole.ask(ledger, level=0.033, share=0.5, forecast=False)
+    assert after != before
+    assert after == asked(space, ledger)  # as another session would say

@@ -2,6 +2,7 @@
 
 import fcntl
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from search.report.status import read_status
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from search.state.shared_facts import SharedNetworkFact
 from senet_nas.recipe import Seed
 from spaces import durable
 from tests.search import ledgers
@@ -60,3 +62,27 @@ def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypat
     assert read_status("run", place.path.parent).seconds == 80.0
     with place.lock():
         assert read_status("run", place.path.parent).seconds == 90.0
+
+
+@pytest.mark.parametrize(
+    ("epoch", "line"),
+    [(3, "  training shared network, epoch 3 of 32"), (40, "  training shared network, 8 of 57 placements evaluated")],
+)
+def test_a_shared_network_is_shown_while_it_trains(place, epoch, line):
+    durable.write(place.config, config.to_yaml(Experiment.from_dict(EXPERIMENT)))
+    assert "shared_trainings" not in read_status("run", place.path.parent).to_dict()
+    with closing(Ledger(place.ledger)) as ledger:
+        fact = SharedNetworkFact(32, 57, 5.4, state="running", epoch=epoch)
+        ledger.note(Facts(shared_network=fact))
+    with (place.path / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = read_status("run", place.path.parent)
+    assert line in found.lines()
+    assert "0 of 64 trainings, a shared network instead of 5.4" in found.sentence()
+    assert found.to_dict()["shared_trainings"] == 5.4
+    assert line not in read_status("run", place.path.parent).lines()
+    with closing(Ledger(place.ledger)) as ledger:
+        ledger.note(Facts(shared_network=replace(fact, state="finished")))
+    with (place.path / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert not any("training shared" in text for text in read_status("run", place.path.parent).lines())

@@ -27,6 +27,7 @@ from search.state.facts import (
     decode,
     encode,
 )
+from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces import Site
 from spaces.ratios import Ratios
 
@@ -119,6 +120,18 @@ STORED = {
     "answer": (
         AnswerFact(18, 0.2, 0.31, 56, 48),
         {"trainings": 18, "worthwhile": 0.2, "p_not_worth": 0.31, "considered": 56, "more": 48},
+    ),
+    "shared_network": (
+        SharedNetworkFact(32, 113, 5.4, 1000, "finished", 145, 1, 1.5, 40.5, 39.0, curve=({"epoch": 1, "lr": 0.5},)),
+        {
+            "epochs": 32, "placements": 113, "trainings": 5.4, "images": 1000, "state": "finished", "epoch": 145,
+            "attempts": 1, "started": 1.5, "ended": 40.5, "seconds": 39.0, "reason": "", "detail": "",
+            "curve": [{"epoch": 1, "lr": 0.5}],
+        },
+    ),
+    "shared_figures": (
+        SharedFigures(("val_accuracy", "train_loss"), {"net/-": (80.0, None)}),
+        {"columns": ["val_accuracy", "train_loss"], "values": {"net/-": [80.0, None]}},
     ),
     "test": (
         HeldOutFact("2026-01-01T00:00:00Z", {"a0": ({"seed": "1.0", "accuracy": 94.0},)}),

@@ -15,6 +15,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
+from search.state.shared_facts import SharedNetworkFact
 from search.track import projection, views
 from search.track.client import connect
 from search.track.store import store_address
@@ -386,3 +387,57 @@ def test_the_link_opens_on_the_prepared_view():
     link = views.link("http://127.0.0.1:5000", "7", "digits-2")
     assert link.startswith("http://127.0.0.1:5000/#/experiments/7/runs?viewStateShareKey=senet-digits-2&")
     assert views.view("abc")["compareRunCharts"][0]["yaxis"]["key"] == "gain"
+
+
+# -- the shared network -----------------------------------------------------------------------------------------------
+
+CURVE = tuple({"epoch": e, "train_loss": 1 / e, "val_accuracy": 50.0 + e, "val_log_loss": 1.0} for e in (1, 2, 3))
+SHARED = SharedNetworkFact(3, 113, 5.42, state="running", attempts=1, started=100.0)
+
+
+def shared_runs(runs):
+    client = connect(store_address(None, runs), runs)
+    found = client.search_runs([client.get_experiment_by_name("run").experiment_id], max_results=1000)
+    return client, [run for run in found if run.data.tags["senet.kind"] == "shared network"]
+
+
+def send_shared(runs, *facts):
+    tracker = tracker_of(runs)
+    tracker.start()
+    for fact in facts:
+        tracker.shared_network(fact)
+    assert tracker.close(None, runs, [], status="KILLED") == []
+
+
+def test_the_shared_network_is_a_run_of_its_own_below_the_search(runs, ledger):
+    finished = replace(SHARED, state="finished", ended=139.0, seconds=39.0, curve=CURVE)
+    send_shared(runs, SHARED)
+    _, (made,) = shared_runs(runs)
+    assert (made.info.status, made.data.params["placements"]) == ("RUNNING", "113")
+    send_shared(runs, replace(SHARED, state="waiting"))
+    assert shared_runs(runs)[1][0].info.status == "KILLED"
+    for _ in range(2):  # as an earlier session sent it, and as the next one does
+        send_shared(runs, SHARED, finished)
+        client, (made,) = shared_runs(runs)
+        assert (made.info.status, made.info.run_name) == ("FINISHED", "shared network")
+        assert made.data.metrics["train_seconds"] == 39.0
+        assert [m.value for m in client.get_metric_history(made.info.run_id, "curve/train_loss")] == [1.0, 0.5, 1 / 3]
+    assert track(runs, ledger) == []
+    _, _, (parent,), children = read_all(runs)
+    assert made.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert len(children) == len(ledger.trainings)  # it is none of them
+
+
+def test_a_shared_network_that_failed_says_why_and_one_that_waits_is_not_told(runs):
+    send_shared(runs, replace(SHARED, state="waiting", attempts=0))
+    assert shared_runs(runs)[1] == []
+    send_shared(runs, replace(SHARED, state="failed", reason="diverged", ended=130.0))
+    _, (made,) = shared_runs(runs)
+    assert (made.info.status, made.data.tags["senet.reason"]) == ("FAILED", "diverged")
+
+
+def test_the_shared_network_is_rebuilt_with_the_rest(runs, ledger):
+    finished = replace(SHARED, state="finished", ended=139.0, curve=CURVE)
+    for _ in range(2):
+        tracker_of(runs).rebuild(None, runs, ledger.trainings, ledger.entries, status="KILLED", shared=finished)
+        assert [run.info.status for run in shared_runs(runs)[1]] == ["FINISHED"]

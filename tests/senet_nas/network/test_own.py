@@ -12,6 +12,7 @@ from torch import nn
 from senet_nas.costs.overhead import count, price_list
 from senet_nas.network.backbones import own
 from senet_nas.network.build import build, sites
+from senet_nas.network.shared_network import build_shared
 from senet_nas.network.stages import stages_of
 from spaces import Architecture, Space, SpaceSpec, UserError
 
@@ -47,6 +48,16 @@ class Slotted(nn.Module):
 
 def slotted(in_channels):
     return Slotted(in_channels)
+
+
+def found(in_channels):
+    # units without slots: they are found in the forward
+    made = Slotted(in_channels)
+    for unit in (made.a, made.b, made.c):
+        channels = unit.conv.out_channels
+        unit.conv = nn.Sequential(unit.conv, nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1))
+        unit.pre_addition = nn.Identity()
+    return made
 
 
 def loaded(in_channels, num_classes):
@@ -131,6 +142,20 @@ def test_what_is_priced_is_what_is_built(name):
         built = build(architecture, in_channels=1, num_classes=10)
         counted, price = count(built, (1, 8, 8)), prices.of(architecture)
         assert (counted["params"], counted["macs"]) == (price["params"], price["macs"])
+
+
+@pytest.mark.parametrize("name", [NAME, "more:slotted", "more:found"])
+def test_all_placements_share_a_network_of_the_users_own(name):
+    """Whether its slots are its own, at modules that patterns name, or found in its forward."""
+    space = Space(name, sites(name), SpaceSpec(reduction=(4,), position=tuple(sites(name)[0].channels)))
+    architectures = [space[i] for i in range(0, space.size, max(1, space.size // 5))]
+    shared = build_shared(architectures, in_channels=1, num_classes=10, block_seed=3).eval()
+    x = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    for architecture in architectures:
+        shared.path = architecture
+        with torch.no_grad():
+            own_logits = build(architecture, in_channels=1, num_classes=10, block_seed=3).eval()(x)
+            assert torch.equal(shared(x), own_logits)
 
 
 def test_weights_are_the_functions_and_the_same_for_a_block():
@@ -221,8 +246,7 @@ def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
     from senet_nas.training.evaluate import evaluate
 
     (mine / "timm_net.py").write_text(re.findall(r"```python\n# timm_net.py\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
-    (pattern,) = re.findall(r'# timm.yaml\n.*?sites: \["(.+?)"\]', PAGE.read_text(), re.DOTALL)
-    backbone = f"timm_net:net@{pattern}"
+    backbone = "timm_net:net@layer*.*.bn2"
     se = "avg:fc8:sigmoid@output"
     member = Architecture.parse("/".join([backbone, *[se] * 8]))
     data = DataSpec(dataset="digits", train=300, validation=200)

@@ -13,7 +13,8 @@ from senet_nas.network.shared_network import build_shared
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import checkpoint
 from senet_nas.training.evaluate import evaluate, prepare
-from senet_nas.training.shared_training import FIGURES, SharedPlan, cost, figures, train_shared
+from senet_nas.training.shared_plan import FIGURES, SharedPlan
+from senet_nas.training.shared_training import figures, train_shared
 from spaces import Architecture
 from tests.senet_nas.covering import covering
 from tests.senet_nas.recipes import OPTIONS
@@ -92,7 +93,7 @@ def test_figures_are_those_of_a_network_with_statistics_of_its_own():
     data = prepare(TASK)
     path = Architecture.parse(SE)
     shared = build_shared([path], in_channels=1, num_classes=10)
-    found = figures(shared, path, data)
+    found = figures(shared, path, data, 2000)
     alone = build(path, in_channels=1, num_classes=10)
     norms = [m for m in alone.modules() if isinstance(m, nn.BatchNorm2d)]
     own = [m for m in shared.network.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -113,12 +114,21 @@ def test_figures_are_those_of_a_network_with_statistics_of_its_own():
     assert found["val_log_loss"] == pytest.approx(expected.log_loss)
 
 
+def test_figures_are_measured_on_so_many_images():
+    path = Architecture.parse(SE)
+    shared = build_shared([path], in_channels=1, num_classes=10)
+    assert figures(shared, path, prepare(TASK), 40)["val_accuracy"] * 40 % 100 == pytest.approx(0, abs=1e-6)
+    *_, few = train_shared(replace(PLAN, images=50), Seed(0), TASK)
+    *_, many = train_shared(PLAN, Seed(0), TASK)
+    assert few.metrics["train_loss"] != many.metrics["train_loss"]
+
+
 def test_figures_do_not_depend_on_what_was_evaluated_before(uninterrupted):
     data = prepare(TASK)
     paths = [Architecture.parse(key) for key in PLAN.architectures]
     shared = build_shared(paths, in_channels=1, num_classes=10)
-    forwards = [figures(shared, path, data) for path in paths]
-    backwards = [figures(shared, path, data) for path in reversed(paths)]
+    forwards = [figures(shared, path, data, 2000) for path in paths]
+    backwards = [figures(shared, path, data, 2000) for path in reversed(paths)]
     assert forwards == backwards[::-1]
 
 
@@ -127,12 +137,4 @@ def test_a_figure_that_is_not_finite_is_left_out():
     shared = build_shared([Architecture.parse(SE)], in_channels=1, num_classes=10)
     with torch.no_grad():
         shared.network.get_submodule("fc").weight.fill_(float("inf"))
-    assert set(figures(shared, Architecture.parse(SE), data)) == {"val_accuracy"}
-
-
-def test_the_cost_counts_training_and_evaluation_in_trainings():
-    recipe = Recipe(epochs=8)
-    assert cost(SharedPlan((), 0), recipe, 4000, 56_000) == 0
-    # 8 epochs of 4,000 images cost 96,000 passes, their validation 7 x 2,000 and 56,000.
-    assert cost(SharedPlan((), 32), recipe, 4000, 56_000) == pytest.approx(32 * 14_000 / 166_000)
-    assert cost(SharedPlan(PLAN.architectures, 0), recipe, 4000, 56_000) == pytest.approx(3 * 4000 / 166_000)
+    assert set(figures(shared, Architecture.parse(SE), data, 2000)) == {"val_accuracy"}
