@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from search.cli.options import JSON, RUNS, print_json
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from senet_nas.network.published import Network
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     required=False,
     metavar="[backbones|networks|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]",
 )
+@click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS
 @JSON
-def list_(what: str | None, runs: Path, as_json: bool) -> None:
+def list_(what: str | None, timm_pattern: str | None, runs: Path, as_json: bool) -> None:
     """List the names that a config may hold, and the runs."""
-    found = listing(what, runs)
+    found = listing(what, runs) if timm_pattern is None else timm_listing(what, timm_pattern)
     if as_json:
         print_json("list", None, found)
     else:
@@ -38,6 +40,20 @@ def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
     if what not in tables:
         raise unknown("list", what, tables)
     return {what: tables[what]}
+
+
+def timm_listing(what: str | None, pattern: str) -> dict[str, list[str]]:
+    """The backbones of timm that match a pattern. Raises UserError if none does, or for another kind of names."""
+    from senet_nas.network.backbones import timm_networks
+
+    if what not in (None, "backbones"):
+        raise UserError(
+            f"--timm lists backbones, not {what}", hint="write `senet-search list backbones --timm PATTERN`"
+        )
+    found = timm_networks.names(pattern)
+    if not found:
+        raise UserError(f"no network of timm matches `{pattern}`", hint="`*` is any text, for example '*resnet50*'")
+    return {"backbones": found}
 
 
 def _tables(runs: Path) -> dict[str, list[str]]:

@@ -34,11 +34,13 @@ class ModelSpec:
 
     __pydantic_config__ = STRICT
     backbone: str = option(
-        MISSING, "the plain network: a name (`senet-search list backbones`), or package.module:function", min_length=1
+        MISSING,
+        "the plain network: a name (`senet-search list backbones`), package.module:function, or timm:NAME",
+        min_length=1,
     )
     sites: Literal["auto"] | tuple[str, ...] | None = option(
         None,
-        "where in your own network SE may act: auto (the default: residual units, found in the network), or modules "
+        "where in your own network SE may act: auto (the default: units that are found in the network), or modules "
         "whose output SE may scale, e.g. 'features.*.block'",
         min_length=1,
     )

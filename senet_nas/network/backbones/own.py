@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from senet_nas import user_code
-from senet_nas.network.backbones import own_sites
-from senet_nas.network.backbones.table import KEY
+from senet_nas.network.backbones import own_sites, timm_networks
+from senet_nas.network.backbones.table import KEY, is_timm
 from spaces.errors import UserError
 
 
@@ -46,10 +46,12 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
 
 
 def function(name: str) -> Callable[..., Any]:
-    """The function that the name of a network of the user's means. Raises UserError."""
+    """The function that the name of a network of the user's, or of timm's, means. Raises UserError."""
+    target = name.partition("@")[0]
+    if is_timm(target):
+        return timm_networks.maker(target)
     user_code.look_in(Path.cwd())
     hint = "write package.module:function; looked beside the config, in this folder and the installed packages"
-    target = name.partition("@")[0]
     found = user_code.function(target, key=KEY, hint=hint)
     if isinstance(found, nn.Module):
         hint = "name a function, or a class, that returns the network when it is called"

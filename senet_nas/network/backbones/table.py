@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 KEY = "model.backbone"
-# A function of the user's own, and patterns of module paths.
-OWN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:@[\w.*]+(?:,[\w.*]+)*)?")
+# A function of the user's own, or a network of timm; and patterns of module paths.
+OWN = re.compile(r"(?:[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*|timm:\w[\w.-]*)(?:@[\w.*]+(?:,[\w.*]+)*)?")
+TIMM = "timm:"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def check(name: str) -> str:
     if not is_own(name):
         _resolve(name)
     elif not OWN.fullmatch(name):
-        raise UserError(f"`{name}` names no function", hint="write package.module:function", key=KEY)
+        raise UserError(f"`{name}` names no function", hint="write package.module:function, or timm:NAME", key=KEY)
     return name
 
 
@@ -181,8 +182,13 @@ def usual(name: str) -> Usual:
 
 
 def is_own(name: str) -> bool:
-    """Whether a name is that of a function of the user's, see :mod:`senet_nas.network.backbones.own`."""
+    """Whether a name is that of a function of the user's or of timm's, see :mod:`senet_nas.network.backbones.own`."""
     return ":" in name
+
+
+def is_timm(name: str) -> bool:
+    """Whether a name is that of a network of timm's."""
+    return name.startswith(TIMM)
 
 
 def network(name: str, *, in_channels: int, num_classes: int) -> "nn.Module":

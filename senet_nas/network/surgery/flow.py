@@ -9,15 +9,18 @@ _ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
 class Flow:
-    """Dominators of a graph. Parameters of the module (``get_attr``) are no sources: they flow along every path."""
+    """Dominators of a graph. What is computed from parameters alone (``get_attr``) is no source: it joins any path."""
 
     def __init__(self, graph: fx.Graph) -> None:
         self.graph = graph
         self.nodes = list(graph.nodes)
+        self._fixed: set[fx.Node] = set()
         self._dominators: dict[fx.Node, fx.Node | None] = {}
         self._depth: dict[fx.Node, int] = {}
         for node in self.nodes:
-            inputs = self._inputs(node)
+            inputs = [value for value in node.all_input_nodes if value not in self._fixed]
+            if node.op == "get_attr" or (node.all_input_nodes and not inputs):
+                self._fixed.add(node)
             above = inputs[0] if inputs else None
             for other in inputs[1:]:
                 above = self.fork(above, other)
@@ -55,10 +58,6 @@ class Flow:
                 waiting += node.all_input_nodes
         return found
 
-    @staticmethod
-    def _inputs(node: fx.Node) -> list[fx.Node]:
-        return [value for value in node.all_input_nodes if value.op != "get_attr"]
-
 
 def name_of(node: fx.Node) -> str:
     """The name of the function or method that a node calls, without a trailing `_`; empty for other nodes."""
@@ -70,11 +69,12 @@ def name_of(node: fx.Node) -> str:
 
 
 def is_addition(node: fx.Node) -> bool:
-    """Whether a node of the module itself, not of an opened child, adds two tensors."""
+    """Whether a node of the module itself, not of an opened child, adds two tensors that it is given or computes."""
     called = node.op == "call_function" and node.target in _ADDITIONS
     method = node.op == "call_method" and name_of(node) == "add"
     is_own = not node.meta.get("nn_module_stack")
-    return (called or method) and is_own and len(node.args) == 2 and len(node.all_input_nodes) == 2
+    values = [value for value in node.all_input_nodes if value.op != "get_attr"]
+    return (called or method) and is_own and len(node.args) == 2 and len(values) == 2
 
 
 def is_part(node: fx.Node) -> bool:

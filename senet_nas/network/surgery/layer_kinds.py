@@ -1,13 +1,14 @@
 """What layers do, as far as the search for units needs it: they weigh, normalise, activate, or only drop."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from senet_nas.network.surgery.calls import Constants
 from senet_nas.network.surgery.flow import name_of
-from senet_nas.network.surgery.tracing import Untraceable, traced
+from senet_nas.network.surgery.tracing import Untraceable, check_modes, traced
 
 _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations", "timm.layers.activations_me")
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -21,9 +22,13 @@ _WEIGHING = {"conv1d", "conv2d", "conv3d", "linear", "scaled_dot_product_attenti
 
 
 class Layers:
-    """The modules of one network, looked at. Each graph is traced once; it is not to be changed."""
+    """The modules of one network, looked at. Each graph is traced once; it is not to be changed.
 
-    def __init__(self) -> None:
+    ``calls``: the constant arguments of each module, None where two calls have others.
+    """
+
+    def __init__(self, calls: Mapping[nn.Module, Constants | None]) -> None:
+        self._calls = calls
         self._graphs: dict[tuple[nn.Module, frozenset[str]], fx.Graph | Untraceable] = {}
         self._active: dict[nn.Module, bool] = {}
 
@@ -32,12 +37,22 @@ class Layers:
         key = (module, frozenset(opened))
         if key not in self._graphs:
             try:
-                self._graphs[key] = traced(module, opened)
+                self._graphs[key] = traced(module, opened, self._constants(module))
             except Untraceable as error:
                 self._graphs[key] = error
         found = self._graphs[key]
         if isinstance(found, Untraceable):
             raise found
+        return found
+
+    def check_modes(self, module: nn.Module, opened: Collection[str]) -> None:
+        """Raises Untraceable if a module computes something else in training."""
+        check_modes(module, opened, self._constants(module), self.graph(module, opened))
+
+    def _constants(self, module: nn.Module) -> Constants:
+        found = self._calls.get(module, {})
+        if found is None:
+            raise Untraceable("it is called with other arguments in other places")
         return found
 
     def weights(self, module: nn.Module, nodes: Iterable[fx.Node]) -> int:
@@ -77,6 +92,14 @@ def n_weights(module: nn.Module | None) -> int:
     """The number of weight layers in a module, itself included."""
     parts = module.modules() if module is not None else ()
     return sum(isinstance(part, _ConvNd | nn.Linear | nn.Bilinear | nn.MultiheadAttention) for part in parts)
+
+
+def n_convolutions(module: nn.Module) -> int:
+    return sum(is_convolution(part) for part in module.modules())
+
+
+def is_convolution(module: nn.Module | None) -> bool:
+    return isinstance(module, _ConvNd)
 
 
 def is_spatial(module: nn.Module) -> bool:

@@ -40,14 +40,13 @@ def measure(made: nn.Module, shadow: nn.Module, in_channels: int) -> Measured:
     Raises UserError if it cannot be run.
     """
     slots = [path for path, module in shadow.named_modules() if isinstance(module, Slot)]
+    if not slots:
+        return Measured({}, {})
     tried = list(meta_run.shapes(shadow, in_channels))
-    for shape in tried:
-        passed = _run(shadow, shape)
-        if passed is not None or not slots:
-            break
-    else:
+    runs = ((shape, _run(shadow, shape)) for shape in tried)
+    shape, passed = next((run for run in runs if run[1] is not None), ((), None))
+    if passed is None:
         raise meta_run.explained(made, shadow, tried)
-    assert passed is not None
     other = _run(shadow, (*shape[:2], *(side + 32 * (place + 1) for place, side in enumerate(shape[2:]))))
     sizes = meta_run.dimensions(shadow)
     faults = {path: _fault(passed[path], other[path] if other else None, sizes) for path in slots}

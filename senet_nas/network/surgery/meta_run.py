@@ -1,6 +1,7 @@
 """A network run without values, on torch's meta device, to see the shapes that pass through it."""
 
 import copy
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -17,8 +18,13 @@ _SIDES = (224, 64, 299, 32, 28, 96, 128, 256, 384, 240, 160, 288)
 
 
 def shadow_of(made: nn.Module) -> nn.Module:
-    """A copy without values, in evaluation mode."""
-    return copy.deepcopy(made).to("meta").eval()
+    """A copy without values, in evaluation mode; the values are not copied for it."""
+    known: dict[int, object] = {}
+    for tensor in itertools.chain(made.parameters(), made.buffers()):
+        empty = torch.empty_like(tensor, device="meta")
+        is_parameter = isinstance(tensor, nn.Parameter)
+        known[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+    return copy.deepcopy(made, known).to("meta").eval()
 
 
 def dimensions(network: nn.Module) -> int:

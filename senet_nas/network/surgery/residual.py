@@ -14,27 +14,8 @@ from torch import fx, nn
 from senet_nas.network.surgery.flow import Flow, is_addition, is_part
 from senet_nas.network.surgery.layer_kinds import Layers, is_active_node, is_drop_node
 from senet_nas.network.surgery.middle import Middle, middle
-from senet_nas.network.surgery.tracing import Untraceable, check_modes
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A slot behind the node ``behind`` for those of its users that are named; None for all that it has."""
-
-    behind: str
-    users: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The places of one unit by position, in the graph of its module with the children ``opened``.
-
-    ``branch`` names the children of the module that the branch calls.
-    """
-
-    opened: tuple[str, ...]
-    edits: dict[str, Edit]
-    branch: tuple[str, ...] = ()
+from senet_nas.network.surgery.plans import Edit, Plan
+from senet_nas.network.surgery.tracing import Untraceable
 
 
 @dataclass(frozen=True)
@@ -65,7 +46,7 @@ def residual_units(layers: Layers, module: nn.Module) -> list[Plan]:
         wanted = {middle.to_open for middle in middles.values() if middle.to_open} - opened
         if not wanted:
             if found:
-                check_modes(module, opened, flow.graph)
+                layers.check_modes(module, opened)
             return [_plan(layers, module, flow, unit, middles[unit.addition].node, opened) for unit in found]
         opened |= wanted
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import fx, nn
 
 from senet_nas.network.squeeze_excitation import Slot
-from senet_nas.network.surgery.residual import Plan
+from senet_nas.network.surgery.plans import Plan
 
 _HOLDER = "se_unit{}"
 _classes: dict[tuple[type[nn.Module], str], type[nn.Module]] = {}

@@ -80,6 +80,10 @@ def nothing():
     return 3
 
 
+def flat(in_channels, num_classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64 * in_channels, num_classes))
+
+
 def inner():
     raise ValueError("no luck")
 
@@ -188,7 +192,7 @@ WRONG = {
     "mine:smal": ("cannot import mine:smal", "model.backbone"),
     "more:number": ("is not a function", "model.backbone"),
     "more:nothing": ("returned int, not a torch.nn.Module", "model.backbone"),
-    "mine:small": ("no unit for SE was found in Small", "model.sites"),
+    "more:flat": ("no unit for SE was found in Sequential", "model.sites"),
     "mine:small@feature.*": ("no module matches `feature.*`", "model.sites"),
     "broken:small": ("cannot import broken:small: SyntaxError", "model.backbone"),
     "burnt:small": ("burnt.py, line 2)", "model.backbone"),
@@ -226,18 +230,29 @@ def test_the_recipe_for_timm_puts_se_before_the_addition_and_needs_nothing_else(
     from search import config
     from search.setup.experiment_setup import prepare
 
-    blocks = dict(re.findall(r"```(?:python|yaml)\n# (timm\S+)\n(.*?)```", PAGE.read_text(), flags=re.DOTALL))
-    for name, text in blocks.items():
-        (mine / name).write_text(text)
+    (text,) = re.findall(r"```yaml\n# timm.yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    (mine / "timm.yaml").write_text(text)
     prepared = prepare(config.load(mine / "timm.yaml", ["data.train=200", "budget.trainings=6"]))
     assert [site.stage for site in prepared.space.sites] == [1, 1, 2, 2, 3, 3, 4, 4]
-    assert prepared.experiment.space.position == ("output",)
+    assert prepared.experiment.space.position == ("pre_addition", "post_addition")
     full = next(a for a in prepared.space if all(a.blocks))
     network = build(full, in_channels=1, num_classes=10)
-    assert network.layer1[0].bn2.output.se.size == 64 // prepared.experiment.space.reduction[0]
+    assert network.layer1[0].pre_addition.se.size == 64 // prepared.experiment.space.reduction[0]
 
 
-def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
+TIMM_NET = """
+import timm
+
+
+def net(in_channels, num_classes):
+    return timm.create_model("resnet18", in_chans=in_channels, num_classes=num_classes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("backbone", "position"), [("timm_net:net@layer*.*.bn2", "output"), ("timm:resnet18", "pre_addition")]
+)
+def test_se_in_timms_units_learns_and_exports(mine, backbone, position):
     """Faults 7 and 9: SE at bn2 trained and could not be exported; SE of the page's recipe stayed at chance level."""
     pytest.importorskip("timm")
     from senet_nas.export.bundle import export
@@ -245,9 +260,8 @@ def test_se_at_the_last_norm_of_timms_units_learns_and_exports(mine):
     from senet_nas.recipe import DataSpec, Recipe, Seed, Task
     from senet_nas.training.evaluate import evaluate
 
-    (mine / "timm_net.py").write_text(re.findall(r"```python\n# timm_net.py\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
-    backbone = "timm_net:net@layer*.*.bn2"
-    se = "avg:fc8:sigmoid@output"
+    (mine / "timm_net.py").write_text(TIMM_NET)
+    se = f"avg:fc8:sigmoid@{position}"
     member = Architecture.parse("/".join([backbone, *[se] * 8]))
     data = DataSpec(dataset="digits", train=300, validation=200)
     task = Task(data, Recipe(epochs=3, batch_size=50, lr=0.05), source={"base": str(mine)})

@@ -7,29 +7,25 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from senet_nas.network.build import fill, initialise, sites, units
+from senet_nas.network.backbones.table import names
+from senet_nas.network.build import build, fill, initialise, sites, units
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 from senet_nas.network.surgery.find import offer_units
 from spaces import Architecture, Site
 from spaces.placements import place
 
 slow = pytest.mark.slow
-# Families whose units all have an addition, with the sites that senet_nas/network/backbones gives them by hand.
-RESIDUAL = (
-    "resnet18",
-    "resnet50",
-    "resnext50_32x4d",
-    "wide_resnet50_2",
-    "regnet_x_400mf",
-    "regnet_y_400mf",
-    "convnext_tiny",
+TORCHVISION = [name for name in names() if name in torchvision.models.list_models(module=torchvision.models)]
+QUICK = ("resnet18", "mobilenet_v3_small", "shufflenet_v2_x1_0")
+FAMILIES = pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=slow) for name in TORCHVISION]
 )
-QUICK = ("resnet18", "regnet_x_400mf", "convnext_tiny")
 
 
 def torchvisions(name: str) -> nn.Module:
     torch.manual_seed(0)
-    return torchvision.models.get_model(name, weights=None, num_classes=10)
+    extra = {"aux_logits": False, "init_weights": False} if name == "inception_v3" else {}
+    return torchvision.models.get_model(name, weights=None, num_classes=10, **extra)
 
 
 def found_sites(network: nn.Module) -> tuple[Site, ...]:
@@ -44,14 +40,14 @@ def found_sites(network: nn.Module) -> tuple[Site, ...]:
     )
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=slow) for name in RESIDUAL])
+@FAMILIES
 def test_sites_equal_those_made_by_hand(name):
     network = torchvisions(name)
     offer_units(network, 3)
     assert found_sites(network) == sites(name)
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=slow) for name in RESIDUAL])
+@FAMILIES
 def test_plain_computes_the_same_and_keeps_its_parameters(name):
     before = torchvisions(name)
     after = copy.deepcopy(before)
@@ -60,7 +56,8 @@ def test_plain_computes_the_same_and_keeps_its_parameters(name):
     assert [type(module).__name__ for module in before.modules()] == [
         type(module).__name__ for module in after.modules() if not isinstance(module, Slot)
     ]
-    x_NCHW = torch.randn(2, 3, 64, 64)
+    side = 160 if name == "inception_v3" else 64
+    x_NCHW = torch.randn(2, 3, side, side)
     for is_training in (False, True):
         outputs = []
         for network in (before, after):
@@ -71,8 +68,6 @@ def test_plain_computes_the_same_and_keeps_its_parameters(name):
 
 @pytest.mark.parametrize("position", ["pre_addition", "post_addition", "pre_unit", "identity", "mid"])
 def test_se_acts_where_it_does_in_the_network_made_by_hand(position):
-    from senet_nas.network.build import build
-
     by_hand = build(place("resnet18", sites("resnet18"), "all", {"position": position}), num_classes=10)
     network = torchvisions("resnet18")
     offer_units(network, 3)
@@ -225,18 +220,76 @@ class Dropped(nn.Module):
         return self.drop_path(self.b(self.a(x)) * self.scale) + x
 
 
+class Optional(nn.Module):
+    """DLA's unit: the shortcut may be given."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = conv(8)
+
+    def forward(self, x, shortcut=None, mask=None):
+        if shortcut is None:
+            shortcut = x
+        if mask is not None:
+            x = x * mask
+        return self.branch(x) + shortcut
+
+
+class Inverted(nn.Module):
+    """An inverted residual, without its shortcut where the width changes."""
+
+    def __init__(self, c_in, c_out):
+        super().__init__()
+        self.layers = nn.Sequential(conv(c_in, 16, 1), conv(16), *conv(16, c_out, 1)[:2])
+        self.is_residual = c_in == c_out
+
+    def forward(self, x):
+        return x + self.layers(x) if self.is_residual else self.layers(x)
+
+
+class Joined(nn.Module):
+    """An Inception module."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.other = conv(8, 2), conv(8, 6)
+
+    def forward(self, x):
+        return torch.cat([self.one(x), self.other(x)], 1)
+
+
+class Scaled(nn.Module):
+    """A layer scale that is reshaped in the forward, as timm's ConvNeXt does it."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch, self.gamma = conv(8), nn.Parameter(torch.ones(8))
+
+    def forward(self, x):
+        return x + self.branch(x) * self.gamma.reshape(1, -1, 1, 1)
+
+
 FOUR = {"pre_addition": 8, "post_addition": 8, "pre_unit": 8, "identity": 8}
 FIVE = {**FOUR, "mid": 8}
 BODIES = {
     "branch of one convolution": ([Residual(conv(8))], [FOUR]),
     "bottleneck": ([Residual(nn.Sequential(conv(8, 4, 1), conv(4), *conv(4, 8, 1)[:2]))], [{**FOUR, "mid": 4}]),
     "two convolutions": ([Residual(nn.Sequential(conv(8), *conv(8)[:2]))], [FIVE]),
-    "parallel": ([Parallel(), Residual(conv(8))], [FOUR]),
+    "parallel": ([Parallel(), Residual(conv(8))], [{"output": 8}, FOUR]),
     "split": ([Split()], [FOUR]),
     "fusion": ([Fusion()], [FOUR]),
     "group": ([Residual(nn.Sequential(conv(8), Residual(conv(8)), Residual(conv(8))))], [FOUR, FOUR]),
     "two in one": ([TwoInOne()], [FOUR, FOUR]),
     "stochastic depth": ([Dropped()], [FIVE]),
+    "optional shortcut": ([Optional()], [FOUR]),
+    "layer scale": ([Scaled()], [FOUR]),
+    "inverted": (
+        [Inverted(8, 12), Inverted(12, 12), Inverted(12, 8)],
+        [{"mid": 16, "output": 12}, {**dict.fromkeys(FOUR, 12), "mid": 16}, {"mid": 16, "output": 8}],
+    ),
+    "joined": ([Joined(), Joined()], [{"output": 8}, {"output": 8}]),
+    "parallel alone": ([Parallel()], [{"output": 8}]),
+    "chain": ([conv(8), conv(8, 8, 1)], [{"output": 8}] * 3),
 }
 NOT_TAKEN = {
     "twice": ([(shared := Residual(conv(8))), shared], "body.0", "is called 2 times in a forward pass"),

@@ -1,0 +1,136 @@
+"""Units without an addition of their own: they offer ``output``, and ``mid`` where a residual unit would.
+
+* A module that stands where others of the network have residual units, or is of their class: its shortcut is missing
+  because it strides or changes the width, as in MobileNet-v2 (arXiv 1801.04381).
+* A module that joins branches by a concatenation (Inception, DenseNet, VoVNet) or by a linear sum (RepVGG).
+* In a network without any of these, the activation behind each convolution (VGG, arXiv 1409.1556).
+"""
+
+import re
+from collections.abc import Iterator
+
+from torch import fx, nn
+
+from senet_nas.network.squeeze_excitation import OUTPUT
+from senet_nas.network.surgery import layer_kinds as kinds
+from senet_nas.network.surgery.flow import Flow, is_addition, name_of
+from senet_nas.network.surgery.layer_kinds import Layers
+from senet_nas.network.surgery.middle import middle
+from senet_nas.network.surgery.plans import BEHIND_ALL, Edit, Plan, Plans
+from senet_nas.network.surgery.tracing import Untraceable
+
+
+def sibling_units(layers: Layers, shadow: nn.Module, residual: Plans) -> Plans:
+    """The modules without a residual unit whose class, or whose place in the network, is that of modules with one."""
+    classes = {type(shadow.get_submodule(path)) for path in residual}
+    places = {_place(path) for path in residual}
+    found: Plans = {}
+    for path, module in shadow.named_modules():
+        stands_alike = _place(path) in places and has_own_forward(module) and kinds.n_weights(module) > 1
+        is_alike = type(module) in classes or stands_alike
+        if is_alike and not _overlaps(path, residual) and (plan := _unit(layers, module)) is not None:
+            found[path] = [plan]
+    return found
+
+
+def joining_units(layers: Layers, shadow: nn.Module, others: Plans) -> Plans:
+    """The innermost modules that join branches, outside of all other units."""
+    joining = [path for path, module in shadow.named_modules() if has_own_forward(module) and _joins(layers, module)]
+    found: Plans = {}
+    for path in joining:
+        is_innermost = not any(other != path and _is_inside(other, path) for other in joining)
+        if is_innermost and not _overlaps(path, others) and (plan := _unit(layers, shadow.get_submodule(path))):
+            found[path] = [Plan(plan.opened, {OUTPUT: plan.edits[OUTPUT]})]
+    return found
+
+
+def activation_units(layers: Layers, shadow: nn.Module) -> Plans:
+    """The activations behind a convolution, each a module of its own."""
+    found: Plans = {}
+    for path, module in shadow.named_modules():
+        for node in _activated_convolutions(layers, module) if list(module.children()) else ():
+            found[f"{path}.{node.target}".strip(".")] = [BEHIND_ALL]
+    return found
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """Whether this is a module with layers in it and a ``forward`` that torch does not give."""
+    is_torchs = type(module).forward.__module__.startswith("torch.nn.")
+    return bool(list(module.children())) and not is_torchs and "forward" not in vars(module)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _place(path: str) -> str:
+    """The path with `#` for its numbers: ``blocks.#.#``."""
+    return re.sub(r"\d+", "#", path)
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    return path.startswith(f"{outer}.") or not outer
+
+
+def _overlaps(path: str, plans: Plans) -> bool:
+    """Whether a module has units, or lies in one that has, or holds one that has."""
+    return any(path == other or _is_inside(path, other) or _is_inside(other, path) for other in plans)
+
+
+def _unit(layers: Layers, module: nn.Module) -> Plan | None:
+    """The places in a module that takes and returns one tensor; None if its graph does not show that it does."""
+    opened: set[str] = set()
+    try:
+        while True:
+            flow = Flow(layers.graph(module, opened))
+            end = _returned(flow)
+            if end is None:
+                return None
+            found = middle(layers, module, flow.trunk(None, end))
+            if not found.to_open:
+                layers.check_modes(module, opened)
+                break
+            opened.add(found.to_open)
+    except Untraceable:
+        return None
+    edits = {} if found.node is None else {"mid": Edit(found.node.name)}
+    return Plan(tuple(sorted(opened)), {**edits, OUTPUT: Edit(end.name)})
+
+
+def _returned(flow: Flow) -> fx.Node | None:
+    """The node whose value a module returns, if it is one value that the module computes."""
+    (output,) = (node for node in flow.nodes if node.op == "output")
+    value = output.args[0]
+    return value if isinstance(value, fx.Node) and value.op != "placeholder" else None
+
+
+def _joins(layers: Layers, module: nn.Module) -> bool:
+    try:
+        nodes = list(layers.graph(module).nodes)
+    except Untraceable:
+        return False
+    if not layers.weights(module, nodes):
+        return False
+    return any(name_of(node) in ("cat", "concat", "concatenate") or is_addition(node) for node in nodes)
+
+
+def _activated_convolutions(layers: Layers, module: nn.Module) -> Iterator[fx.Node]:
+    """The activations in the forward of a module that follow a convolution, maybe with a norm between them."""
+    try:
+        nodes = list(layers.graph(module).nodes)
+    except Untraceable:
+        return
+    for node in nodes:
+        layer = kinds.called(module, node)
+        is_norm = layer is not None and kinds.is_norm(layer) and layers.activates(layer)
+        if layer is not None and (is_norm or kinds.is_active_node(layers, module, node)):
+            before = node.all_input_nodes[0] if len(node.all_input_nodes) == 1 else None
+            while before is not None and _is_passing(module, before):
+                before = before.all_input_nodes[0]
+            if before is not None and kinds.is_convolution(kinds.called(module, before)):
+                yield node
+
+
+def _is_passing(module: nn.Module, node: fx.Node) -> bool:
+    layer = kinds.called(module, node)
+    is_norm = layer is not None and kinds.is_norm(layer)
+    return (is_norm or kinds.is_drop_node(module, node)) and len(node.all_input_nodes) == 1
