@@ -68,6 +68,7 @@ def _search(
         sampler=sampler,
         seed=seed,
         budget=budgets[0].trainings,
+        confirm=budgets[0].confirm,
         grid=grid,
     )
     space = PricedSpace(problem.space, problem.price, problem.seeds)

@@ -63,7 +63,8 @@ class SearchSpec:
     __pydantic_config__ = STRICT
     sampler: str = option(
         "auto",
-        "what proposes architectures; auto: grid if half of the budget covers the space, else knowledge_gradient",
+        "what proposes architectures; auto: grid if what search.confirm leaves of the budget covers the space, else "
+        "knowledge_gradient",
     )
     seed: int = option(0, "seed of the proposals and of the initial weights", ge=0, le=2**32 - 1)
     tolerance: float = option(0.1, "points of accuracy that you would give up for a cheaper network", ge=0, le=100)

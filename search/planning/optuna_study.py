@@ -16,6 +16,7 @@ from search.planning.priced_space import Price
 from search.planning.sampler_context import BLOCK, Avoid, Memory, SamplerContext
 from search.planning.samplers import SAMPLERS, chosen
 from search.results.objectives import Objective, objective_values
+from search.results.paired_test import CONFIRM_SHARE
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space
@@ -45,8 +46,9 @@ Known = Callable[[Architecture], float | None]
 class Proposer:
     """Asks an Optuna sampler for architectures, and tells it how their trainings ended.
 
-    ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, matters only to the
-    sampler ``auto``. ``grid`` replaces the default hyperparameter grid of the model.
+    ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, and the share of them
+    that may ``confirm`` matter only to the sampler ``auto``. ``grid`` replaces the default hyperparameter grid of the
+    model.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Proposer:
         sampler: str,
         seed: int,
         budget: int | None = None,
+        confirm: float = CONFIRM_SHARE,
         grid: HyperparameterGrid | None = None,
     ) -> None:
         import optuna
@@ -66,7 +69,7 @@ class Proposer:
         self._space = space
         self._objectives = tuple(objectives)
         self._price = price
-        self._sampler = chosen(sampler, space, budget)
+        self._sampler = chosen(sampler, space, budget, confirm)
         self._seed = seed
         self.grid = grid
         categorical = optuna.distributions.CategoricalDistribution

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.planning.sampler_context import SamplerContext
+from search.results.paired_test import CONFIRM_SHARE
 from spaces.space import Space
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ class Sampler:
     covering: str = ""
 
 
-def chosen(name: str, space: Space, budget: int | None) -> Sampler:
-    """The sampler of a name for a run with a budget of trainings, of which half belongs to the confirmation."""
+def chosen(name: str, space: Space, budget: int | None, confirm: float = CONFIRM_SHARE) -> Sampler:
+    """The sampler of a name for a run with a budget of trainings, of which a share may ``confirm``."""
     sampler = SAMPLERS[name]
-    covers = budget is not None and space.size <= budget // 2
+    covers = budget is not None and space.size <= budget - math.ceil(round(confirm * budget, 6))
     return SAMPLERS[sampler.covering] if sampler.covering and covers else sampler
 
 

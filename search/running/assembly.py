@@ -14,7 +14,7 @@ from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import code_identity, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping
-from search.setup.opened_run import budget, rules
+from search.setup.opened_run import budget, confirm_share, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
@@ -132,6 +132,7 @@ def _loop(
         sampler=experiment.search.sampler,
         seed=experiment.search.seed,
         budget=experiment.budget.trainings,
+        confirm=confirm_share(experiment),
     )
     checks = prepared.evaluate.listeners(watcher.say)
     return Loop(

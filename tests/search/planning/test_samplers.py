@@ -16,12 +16,16 @@ def context(space):
     return SamplerContext(space, lambda a: {"params_overhead": 0.0}, ["params_overhead"], 0, lambda a: False, None)
 
 
-def test_auto_lists_a_space_that_half_of_the_budget_covers(make_space):
+def test_auto_lists_a_space_that_the_budget_covers_without_the_confirmation(make_space):
     space = make_space()
     enough = 2 * space.size
     assert chosen("auto", space, enough) is SAMPLERS["grid"]
     assert chosen("auto", space, enough - 1) is SAMPLERS["auto"]
     assert chosen("auto", space, None) is SAMPLERS["auto"]
+    least = math.ceil(space.size / 0.4)
+    assert chosen("auto", space, least, 0.6) is SAMPLERS["grid"]
+    assert chosen("auto", space, least - 1, 0.6) is SAMPLERS["auto"]
+    assert chosen("auto", space, math.ceil(space.size / 0.75), 0.25) is SAMPLERS["grid"]
     assert chosen("knowledge_gradient", space, enough) is SAMPLERS["knowledge_gradient"]
 
 
