@@ -104,9 +104,10 @@ class Planner:
         """
         if self._must_ask:
             self._ask_whole_space()
-        if self._is_answered:
-            if not self._ledger.counts.is_open:
-                self._settle(ANSWERED)
+        if self._is_answered and self._ledger.counts.is_open:
+            return None
+        if self._is_answered and self._is_answered_by_all:
+            self._settle(ANSWERED)
             return None
         planned = self._freeze_next() if self._has_left_something else None
         has_budget = self._split.searched < self._split.search_target
@@ -147,6 +148,14 @@ class Planner:
         # Who extends an answered run wants more than that answer.
         before = settled.trainings if settled and settled.budget < self._split.budget else 0
         return answer is not None and answer.p_not_worth >= STOP and answer.trainings > before
+
+    @property
+    def _is_answered_by_all(self) -> bool:
+        """Whether an answer holds, too, with the trainings that ran when it was found and have ended since."""
+        answer = self._ledger.facts.answer
+        if answer is None or answer.trainings != self._finished:
+            self._ask_whole_space()
+        return self._is_answered
 
     @property
     def _is_proven(self) -> bool:

@@ -199,6 +199,20 @@ def test_with_several_slots_a_run_is_answered_when_all_that_run_have_ended():
     assert f"stopped after {finished(ledger)} of 128" in front(ledger).ending
 
 
+def test_an_answer_that_the_last_running_trainings_change_does_not_stop_a_run():
+    loop, ledger = make(trainings=64, slots=6)
+    driver = Slots(loop, 6)
+    at_first = []
+    while driver.fill():
+        answer = ledger.facts.answer
+        is_no = answer is not None and answer.p_not_worth >= 0.99
+        at_first += [finished(ledger)] if is_no else []
+        driver.end_one(gain=4.0 if is_no or at_first else -1.0)
+    assert at_first
+    assert finished(ledger) > at_first[0] + 6
+    assert front(ledger).answer.kind == "worth it"
+
+
 def test_the_answer_is_the_same_after_a_kill(tmp_path):
     whole, expected = make(trainings=40)
     drive(whole, gain=-0.1)
