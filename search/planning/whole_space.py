@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observations, Row
 from search.planning import candidates
 from search.planning.candidates import LISTED, Candidates
-from search.planning.priced_space import PricedSpace
+from search.planning.priced_space import PricedSpace, Seeds
 from search.results.answer import more_trainings
 from search.results.evidence import Evidence
 from search.results.objectives import excess
@@ -52,12 +52,20 @@ class WholeSpace:
         gains, sigmas = self._draws(evidence)
         worthwhile = self._rules.worthwhile
         p_not_worth = float((gains.max(axis=1, initial=0.0) <= worthwhile).mean())
-        more = None
-        if forecast and gains.shape[1] and not evidence.seeds_alike:
-            more = more_trainings(
-                gains, sigmas, level=level, share=share, min_gain=self._rules.min_gain, worthwhile=worthwhile
-            )
-        return AnswerFact(len(evidence.finished), worthwhile, p_not_worth, gains.shape[1], more)
+        found = AnswerFact(len(evidence.finished), worthwhile, p_not_worth, gains.shape[1])
+        if not forecast or not gains.shape[1] or evidence.seeds_alike:
+            return found
+        more = more_trainings(
+            gains, sigmas, level=level, share=share, min_gain=self._rules.min_gain, worthwhile=worthwhile
+        )
+        if self._space.seeds is not None and (more is None or more > self._left(self._space.seeds, ledger)):
+            return found  # a table has no further trainings to name
+        return replace(found, more=more, forecast=True)
+
+    def _left(self, seeds: Seeds, ledger: Ledger) -> int:
+        """How many trainings a table with these ``seeds`` still holds."""
+        members = self._known.candidates.members if self._known else ()
+        return sum(len(seeds(member)) for member in members) - len(ledger.trainings)
 
     def _draws(self, evidence: Evidence) -> tuple[Array, Array]:
         """Draws of the gains of all placements within the limits, (draws, placements), and of sigma, (draws,)."""

@@ -32,13 +32,14 @@ class Answer:
     """``probability`` that no placement gains ``worthwhile`` points, None before it was asked for.
 
     ``more`` is how many trainings would decide an undecided run with the chance ENOUGH; None if that is not known, or
-    if no number would.
+    if no number would, which is ``out_of_reach``.
     """
 
     kind: Kind = UNDECIDED
     worthwhile: float = 0.2
     probability: float | None = None
     more: int | None = None
+    out_of_reach: bool = False
 
 
 def answer_of(is_proven: bool, noted: AnswerFact | None, worthwhile: float) -> Answer:
@@ -47,14 +48,16 @@ def answer_of(is_proven: bool, noted: AnswerFact | None, worthwhile: float) -> A
         return Answer(YES, worthwhile, noted.p_not_worth if noted else None)
     if noted is None:
         return Answer(UNDECIDED, worthwhile)
-    kind = NO if noted.p_not_worth >= NOT_WORTH else UNDECIDED
-    return Answer(kind, noted.worthwhile, noted.p_not_worth, noted.more if kind == UNDECIDED else None)
+    if noted.p_not_worth >= NOT_WORTH:
+        return Answer(NO, noted.worthwhile, noted.p_not_worth)
+    out_of_reach = noted.forecast and noted.more is None
+    return Answer(UNDECIDED, noted.worthwhile, noted.p_not_worth, noted.more, out_of_reach)
 
 
 # -- what would decide it ---------------------------------------------------------------------------------------------
 
 # Extensions that are tried, in trainings.
-_EXTENSIONS = tuple(int(n) for n in np.unique(np.round(12 * 2 ** (np.arange(20) / 2))))
+EXTENSIONS = tuple(int(n) for n in np.unique(np.round(12 * 2 ** (np.arange(20) / 2))))
 # Draws that are taken for the truth, and draws that describe what is not known afterwards.
 _TRUTHS = 200
 _RESIDUALS = 200
@@ -68,7 +71,7 @@ _PLAIN = 0.2
 def more_trainings(
     gains: Array, sigmas: Array, *, level: float, share: float, min_gain: float, worthwhile: float
 ) -> int | None:
-    """The smallest extension that decides a run with the chance ENOUGH; None if none of _EXTENSIONS does.
+    """The smallest extension that decides a run with the chance ENOUGH; None if none of EXTENSIONS does.
 
     Draws of the posterior are taken for the truth, one after the other: the search of the extension and its
     confirmation, a ``share`` of it, are simulated, and the answer is read as the run would read it. ``gains`` (draws,
@@ -81,8 +84,8 @@ def more_trainings(
         return _chance_of_answer(chosen, sigmas, extension, level, share, min_gain, worthwhile) >= ENOUGH
 
     # A longer extension decides more, so bisection finds the first that is enough.
-    first = bisect_left(_EXTENSIONS, True, key=is_enough)
-    return _EXTENSIONS[first] if first < len(_EXTENSIONS) else None
+    first = bisect_left(EXTENSIONS, True, key=is_enough)
+    return EXTENSIONS[first] if first < len(EXTENSIONS) else None
 
 
 def _rivals(gains: Array) -> NDArray[np.int64]:

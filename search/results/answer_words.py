@@ -1,7 +1,7 @@
 """The sentences of an answer: what was found, why a run stopped, and why nothing was trained again."""
 
 from search.results import paired_test
-from search.results.answer import ENOUGH, NO, Answer, Kind
+from search.results.answer import ENOUGH, EXTENSIONS, NO, Answer, Kind
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
 
 # Why a run stopped before its budget was used, and what continues it.
@@ -42,6 +42,8 @@ def undecided(over_limit: str, likely: str, answer: Answer) -> str:
     sentences = [f"Undecided: {proof}.", found]
     if answer.more is not None:
         sentences.append(f"About {answer.more:,} more trainings would decide it with a chance of {100 * ENOUGH:.0f} %.")
+    if answer.out_of_reach:
+        sentences.append(f"Not even {EXTENSIONS[-1]:,} more trainings would probably decide it.")
     return " ".join(sentences)
 
 

@@ -67,6 +67,7 @@ class AnswerFact:
 
     ``p_not_worth`` is the probability that none of the ``considered`` placements within the limits gains more than
     ``worthwhile`` points. ``more`` trainings would probably decide the run; None if that was not asked, or none would.
+    ``forecast``: that was asked, and no reason but the gains and the noise speaks against a decision.
     """
 
     trainings: int
@@ -74,6 +75,7 @@ class AnswerFact:
     p_not_worth: float
     considered: int
     more: int | None = None
+    forecast: bool = False
 
 
 # Why nothing more is planned: the budget or the space is used up, the time is over, or the run has its answer.

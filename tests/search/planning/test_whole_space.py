@@ -41,9 +41,9 @@ def searched(space, gain, members=12, plain=8, sigma=0.1):
     return ledger
 
 
-def asked(space, ledger, objectives=DEFAULT, worthwhile=0.2, forecast=False):
+def asked(space, ledger, objectives=DEFAULT, worthwhile=0.2, forecast=False, seeds=None):
     rules = Rules(objectives, worthwhile=worthwhile)
-    return WholeSpace(PricedSpace(space, price), rules).ask(ledger, level=0.033, share=0.5, forecast=forecast)
+    return WholeSpace(PricedSpace(space, price, seeds), rules).ask(ledger, level=0.033, share=0.5, forecast=forecast)
 
 
 def test_it_is_about_the_largest_gain_of_all_members_trained_or_not(space):
@@ -90,8 +90,24 @@ def test_before_plain_has_finished_there_is_no_answer(space):
 
 def test_a_forecast_is_made_when_it_is_asked_for(space):
     ledger = searched(space, lambda member: 0.3)
-    assert asked(space, ledger).more is None
-    assert asked(space, ledger, forecast=True).more > 0
+    without = asked(space, ledger)
+    assert (without.more, without.forecast) == (None, False)
+    found = asked(space, ledger, forecast=True)
+    assert (found.more > 0, found.forecast) == (True, True)
+
+
+def test_a_table_is_not_asked_for_more_trainings_than_it_holds(space):
+    ledger = searched(space, lambda member: 0.3)
+    more = asked(space, ledger, forecast=True).more
+    used = len(ledger.trainings)
+    for held, named in ((used + more, more), (used + more - 1, None)):
+        found = asked(space, ledger, forecast=True, seeds=lambda a, n=held: [Seed(b) for b in range(n * a.is_plain)])
+        assert (found.more, found.forecast) == (named, named is not None)
+
+
+def test_results_without_noise_have_no_forecast(space):
+    ledger = searched(space, lambda member: 0.3, sigma=0.0)
+    assert not asked(space, ledger, forecast=True).forecast
 
 
 def test_of_a_space_that_is_too_large_to_list_a_sample_stands_for_all(space, monkeypatch):

@@ -1,5 +1,7 @@
 """What the answer of a run is, and how many more trainings would decide it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,9 @@ def test_the_limits_are_those_of_the_documentation():
         (False, noted(0.9499, 24), Answer("undecided", 0.2, 0.9499, 24)),
         (False, noted(0.95, 24), Answer("likely not worth it", 0.2, 0.95)),
         (False, noted(0.3), Answer("undecided", 0.2, 0.3, None)),
+        (False, replace(noted(0.3, 24), forecast=True), Answer("undecided", 0.2, 0.3, 24)),
+        (False, replace(noted(0.3), forecast=True), Answer("undecided", 0.2, 0.3, None, out_of_reach=True)),
+        (False, replace(noted(0.95), forecast=True), Answer("likely not worth it", 0.2, 0.95)),
     ],
 )
 def test_a_proof_comes_first_then_the_whole_space(is_proven, fact, expected):

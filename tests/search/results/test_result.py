@@ -110,6 +110,8 @@ def test_undecided_names_the_likeliest_and_how_many_trainings_would_decide_it():
         "About 1,536 more trainings would decide it with a chance of 80 %."
     )
     assert front().verdict == "Undecided: nothing is proven yet. No placement of SE is likely better than plain."
+    never = Answer("undecided", 0.2, 0.3, out_of_reach=True)
+    assert front(answer=never).verdict.endswith("Not even 8,689 more trainings would probably decide it.")
 
 
 def test_a_run_that_stopped_when_it_was_answered_says_so_while_it_is_true():
@@ -235,7 +237,8 @@ def test_front_json_keeps_its_keys_and_their_order():
         "points",
     ]
     assert (body["schema"], body["smallest_provable_gain"], body["test"]) == (1, None, {"a0": 89.0})
-    assert body["answer"] == {"kind": "undecided", "worthwhile": 0.2, "probability": None, "more": None}
+    answer = {"kind": "undecided", "worthwhile": 0.2, "probability": None, "more": None, "out_of_reach": False}
+    assert body["answer"] == answer
     assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
     keys = list(body["points"][1])
     assert keys[:11] == list(COLUMNS[:11])

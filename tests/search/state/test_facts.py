@@ -118,8 +118,8 @@ STORED = {
     ),
     "settled": (Settled(24, "answered", 18), {"budget": 24, "reason": "answered", "trainings": 18}),
     "answer": (
-        AnswerFact(18, 0.2, 0.31, 56, 48),
-        {"trainings": 18, "worthwhile": 0.2, "p_not_worth": 0.31, "considered": 56, "more": 48},
+        AnswerFact(18, 0.2, 0.31, 56, 48, forecast=True),
+        {"trainings": 18, "worthwhile": 0.2, "p_not_worth": 0.31, "considered": 56, "more": 48, "forecast": True},
     ),
     "shared_network": (
         SharedNetworkFact(32, 113, 5.4, 1000, "finished", 145, 1, 1.5, 40.5, 39.0, curve=({"epoch": 1, "lr": 0.5},)),
@@ -190,6 +190,14 @@ def test_a_plan_has_one_candidate_and_covers_its_budget_or_less():
     with pytest.raises(IndexError):
         PairPlan((), (), 0.0, 64).candidate  # noqa: B018
     assert ENDS == ("proven", "unproven", "futile", "nobody")
+
+
+def test_an_answer_and_a_plan_of_an_older_ledger_are_read():
+    answer = {"trainings": 18, "worthwhile": 0.2, "p_not_worth": 0.31, "considered": 56, "more": 48}
+    plan = {"candidates": [2, 2, 2], "looks": [3], "level": 0.033, "budget": 24, "first_block": 5, "planned": 3}
+    read = Facts.from_json({"answer": answer, "pair_plans": [{**plan, "ended": ""}]})
+    assert read.answer == AnswerFact(18, 0.2, 0.31, 56, 48)
+    assert read.pair_plans == (PairPlan((2, 2, 2), (3,), 0.033, 24, 5, 3),)
 
 
 def test_a_completion_covers_the_same_budget_and_an_older_one_any_time():
