@@ -18,10 +18,11 @@ ENDED = {UNPROVEN: "not proven", FUTILE: "given up, because a proof had become u
 
 @dataclass(frozen=True)
 class PairedConfirmation:
-    """One confirmation in pairs: its plan, and the looks that were taken so far."""
+    """One confirmation in pairs: its plan, the looks that were taken so far, and how many pairs lost a training."""
 
     plan: PairPlan
     looks: tuple[Look, ...]
+    lost: int = 0
 
     @property
     def is_under_way(self) -> bool:
@@ -31,7 +32,8 @@ class PairedConfirmation:
     def words(self) -> str:
         """What was compared, how far it came, and how it ended."""
         name = architecture_name(self.plan.candidate)
-        planned = f"{len(self.plan.candidates)} planned pairs with plain"
+        lost = f" ({self.lost} lost a training)" if self.lost else ""
+        planned = f"{len(self.plan.candidates)} planned pairs with plain{lost}"
         if not self.looks:
             how = ENDED.get(self.plan.ended, "no look yet")
             return f"Confirmation of {name}, {planned}: {how}."
@@ -104,7 +106,8 @@ def confirmations(facts: Facts, trainings: Sequence[Training], min_gain: float) 
     for number, plan in enumerate(facts.pair_plans or (), start=before + 1):
         if plan.candidates:
             seen = differences(trainings_of(trainings, number))
-            in_pairs.append(PairedConfirmation(plan, paired_test.looks(seen, plan.looks, plan.level, min_gain)))
+            taken = paired_test.looks(seen, plan.looks, plan.level, min_gain)
+            in_pairs.append(PairedConfirmation(plan, taken, seen.count(None)))
     comparisons = dict(earlier)
     for confirmed in in_pairs:
         found = confirmed.comparison

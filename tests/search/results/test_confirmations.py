@@ -111,6 +111,13 @@ def test_a_confirmation_in_words_says_how_far_it_came_and_how_it_ended(ledger, g
     assert found.endswith(ends[how])
 
 
+def test_pairs_that_lost_a_training_are_counted_in_its_words(ledger):
+    """Those that are left may not be a fair sample."""
+    ledgers.confirm(ledger, 2, [None, *NOISY, None], pairs=8)
+    (found,) = compute("run", ledger, RULES).confirmations
+    assert found.startswith("Confirmation of a2 in 4 of 8 planned pairs with plain (2 lost a training): ")
+
+
 def test_a_plan_without_a_candidate_is_none(ledger):
     ledger.note(Facts(pair_plans=(PairPlan((), (), 0.0, 24, ended="nobody"),)))
     found = read(ledger)
