@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from search.results import earlier_rounds, paired_test
 from search.results.earlier_rounds import Comparison
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.paired_test import Look
 from search.state.confirmation_facts import FUTILE, UNPROVEN, PairPlan, Sizes
 from search.state.facts import Facts
@@ -131,5 +131,5 @@ def _earlier(
     of_round = {number: trainings_of(trainings, number) for number in rounds}
     tested = [n for n in rounds if n <= ended or not any(t.state in OPEN for t in of_round[n])]
     lost = {t.architecture for n in rounds for t in of_round[n] if t.state == "failed"}
-    fresh = [observations(of_round[number]) for number in tested]
+    fresh = [observations_of(of_round[number]) for number in tested]
     return rounds, earlier_rounds.compare(fresh, min_gain, unstable=lost), len(tested) < len(rounds)

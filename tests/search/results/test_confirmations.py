@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search.results import earlier_rounds, paired_test
 from search.results.compute import compute
 from search.results.confirmations import confirmations, differences, origin, trainings_of
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.confirmation_facts import ConfirmationFact, PairPlan, Sizes
@@ -159,7 +159,7 @@ def with_round(ledger):
 
 def test_a_round_keeps_its_test_and_pairs_continue_the_numbers(ledger):
     with_round(ledger)
-    fresh = [observations(trainings_of(ledger.trainings, 1))]
+    fresh = [observations_of(trainings_of(ledger.trainings, 1))]
     before = read(ledger).comparisons
     assert before == earlier_rounds.compare(fresh, 0.05)
     assert (before[1].proven, before[2].proven) == (True, False)
