@@ -3,8 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from search.results.paired_test import CONFIRM_SHARE, pairs_in
-from search.state.confirmation_facts import ConfirmationFact, PairPlan
+from search.results.paired_test import pairs_in
+from search.state.confirmation_facts import CONFIRM_SHARE, ConfirmationFact, PairPlan
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Role
 

@@ -16,7 +16,7 @@ from search.planning.priced_space import Price
 from search.planning.sampler_context import BLOCK, Avoid, Memory, SamplerContext
 from search.planning.samplers import SAMPLERS, chosen
 from search.results.objectives import Objective, objective_values
-from search.results.paired_test import CONFIRM_SHARE
+from search.state.confirmation_facts import CONFIRM_SHARE
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
 from spaces.space import Space

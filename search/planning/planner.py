@@ -11,10 +11,9 @@ from search.planning.seed_blocks import SeedBlocks
 from search.planning.training_rows import TrainingRows
 from search.planning.whole_space import WholeSpace
 from search.results.answer import STOP
-from search.results.paired_test import CONFIRM_SHARE
 from search.results.result import Rules
 from search.state import confirmation_facts
-from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
+from search.state.confirmation_facts import ANSWERED, CONFIRM_SHARE, EXHAUSTED, TIME, USED, Settled
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.planning.sampler_context import SamplerContext
-from search.results.paired_test import CONFIRM_SHARE
+from search.state.confirmation_facts import CONFIRM_SHARE
 from spaces.space import Space
 
 if TYPE_CHECKING:

@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.results import group_sequential
+from search.state.confirmation_facts import CONFIRM_SHARE
 
 Array = NDArray[np.float64]
 LEVEL = 0.05
@@ -38,8 +39,6 @@ POWER = 0.8
 # A confirmation has at least this many pairs, and each of its looks.
 FEWEST_PAIRS = 3
 LOOKS = 4
-# The share of the budget that the first confirmation may take, unless `search.confirm` says it (docs/benchmark.md).
-CONFIRM_SHARE = 0.5
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from search.results import answer_words
 from search.results.answer import NO, Answer
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost
-from search.results.paired_test import CONFIRM_SHARE
-from search.state.confirmation_facts import Settled
+from search.state.confirmation_facts import CONFIRM_SHARE, Settled
 from search.state.records import architecture_name
 from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
 from spaces.errors import UserError, nearest

@@ -11,10 +11,9 @@ from search.config import Experiment
 from search.config.sources import read_file
 from search.planning.planner import Budget
 from search.results.compute import compute
-from search.results.paired_test import CONFIRM_SHARE
 from search.results.result import Front, Rules
 from search.state import run_folder
-from search.state.confirmation_facts import ANSWERED
+from search.state.confirmation_facts import ANSWERED, CONFIRM_SHARE
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# The share of the budget that the first confirmation may take, unless `search.confirm` says it (docs/benchmark.md).
+CONFIRM_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class Sizes:
