@@ -36,6 +36,7 @@ def evaluate(
     *,
     weights: Path | None = None,
     checkpoint: Path | None = None,
+    until: int | None = None,
     start: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
     group: Group = ALONE,
@@ -47,10 +48,13 @@ def evaluate(
     ``weights``: a safetensors file for the trained weights, durable before the last report.
     ``checkpoint``: a folder in which the state is saved every CHECKPOINT_SECONDS of ``clock``, until the caller removes
     it. An interrupted training with the same arguments resumes from it, and does not report the earlier epochs again.
+    ``until``: an epoch before the last one, after which the training pauses: its state is in the checkpoint, and its
+    last report is that of this epoch. The same call with a later ``until``, or without, continues it.
     ``start``: a safetensors file of weights to start from, in place of the seed's.
     ``group``: the processes that train together. Each of them reports; only the first reads and writes files.
 
-    The same arguments give the same numbers on a CPU with one thread, interrupted or not. Raises Diverged, UserError.
+    The same arguments give the same numbers on a CPU with one thread, interrupted and paused or not. Raises Diverged,
+    UserError; OSError if a pause cannot be saved.
     """
     data = prepare(task)
     model = _network(architecture, data, seed.block)
@@ -62,10 +66,16 @@ def evaluate(
     training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
-    for epoch in range(1 + keeper.resume(training), task.recipe.epochs):
+    done = keeper.resume(training)
+    if done == until:  # it was interrupted between its checkpoint and its report
+        yield Report(done, keeper.last)
+        return
+    for epoch in range(1 + done, task.recipe.epochs):
         metrics = training.epoch()
-        keeper.keep(training, {"epoch": epoch, **metrics})
+        keeper.keep(training, {"epoch": epoch, **metrics}, at_once=epoch == until)
         yield Report(epoch, metrics)
+        if epoch == until:
+            return
     last = training.epoch()
     if weights is not None and group.is_first:
         save(training.result, weights)
@@ -145,13 +155,23 @@ class CheckpointKeeper:
         training.load_state(state)
         return int(state["epoch"])
 
-    def keep(self, training: Training, metrics: dict[str, float]) -> None:
+    @property
+    def last(self) -> dict[str, float]:
+        """The metrics of the last epoch that is done, as :meth:`Training.epoch` returned them."""
+        return {name: value for name, value in self.curve[-1].items() if name != "epoch"}
+
+    def keep(self, training: Training, metrics: dict[str, float], *, at_once: bool = False) -> None:
+        """Takes in an epoch. Saves the state now and then; ``at_once``: now, or raises OSError."""
         self.curve.append(metrics)
-        if self._folder is None or self._clock() - self._saved < checkpoints.CHECKPOINT_SECONDS:
+        is_due = self._clock() - self._saved >= checkpoints.CHECKPOINT_SECONDS
+        if self._folder is None or not (is_due or at_once):
             return
         try:
             checkpoints.save(self._folder, training.state(), self.curve, owner=self._owner)
-        except OSError as error:  # the training is worth more than its checkpoint; a full disk stops it at its result
+        except OSError as error:
+            if at_once:
+                raise
+            # The training is worth more than its checkpoint; a full disk stops it at its result.
             logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
         self._saved = self._clock()
 

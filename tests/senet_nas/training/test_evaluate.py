@@ -120,6 +120,45 @@ def test_interrupted_and_taken_up_it_ends_bit_for_bit_the_same(tmp_path, uninter
     assert (tmp_path / "model.safetensors").read_bytes() == weights
 
 
+@pytest.mark.parametrize("pauses", [[1], [3], [1, 2, 3]])
+def test_paused_and_continued_it_ends_bit_for_bit_the_same(tmp_path, uninterrupted, pauses):
+    reports, weights = uninterrupted
+    never = {"clock": lambda: 0.0}  # no checkpoint is due, only pauses save one
+    found = []
+    for pause in pauses:
+        found += begun(tmp_path, None, until=pause, **never)
+        assert (found[-1].epoch, found[-1].done, checkpoint.epochs(tmp_path)) == (pause, False, pause)
+    found += begun(tmp_path, None, weights=tmp_path / "model.safetensors", **never)
+    assert [(r.epoch, r.done) for r in found] == [(r.epoch, r.done) for r in reports]
+    assert [numbers(r) for r in found] == [numbers(r) for r in reports]
+    assert found[-1].correct == reports[-1].correct
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+
+
+STEADY = {"ema": 0.9, "warmup": 2.0, "schedule": "step", "milestones": (0.4,), "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("options", [OPTIONS["all"] | STEADY, OPTIONS["crop"]], ids=["all", "crop"])
+def test_a_pause_changes_nothing_whatever_the_recipe(tmp_path, options):
+    task = replace(TASK, recipe=replace(Recipe(epochs=3, batch_size=64), **options))
+    whole = list(evaluate(SE, Seed(0), task, weights=tmp_path / "whole.safetensors"))
+    parts = list(evaluate(SE, Seed(0), task, checkpoint=tmp_path, until=1))
+    parts += evaluate(SE, Seed(0), task, checkpoint=tmp_path, weights=tmp_path / "paused.safetensors")
+    assert [numbers(r) for r in parts] == [numbers(r) for r in whole]
+    assert (tmp_path / "paused.safetensors").read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+
+
+def test_one_that_was_interrupted_right_after_its_pause_was_saved_reports_the_pause_again(tmp_path):
+    *_, paused = begun(tmp_path, None, until=2)
+    (again,) = begun(tmp_path, None, until=2)
+    assert again == paused
+
+
+def test_a_pause_that_cannot_be_saved_is_an_error(tmp_path):
+    with pytest.raises(OSError, match="missing"):
+        begun(tmp_path / "missing", None, until=2)
+
+
 def test_the_whole_curve_is_beside_the_state(tmp_path, uninterrupted):
     begun(tmp_path, 1)
     begun(tmp_path, 2)
