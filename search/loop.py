@@ -11,35 +11,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from search.planning.early_stopping import EarlyStopping, SuccessiveHalving
+from search.planning.early_stopping import EarlyStopping, Stop, SuccessiveHalving
 from search.planning.failure_limits import CircuitBreaker, Retries
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget, Planner
 from search.planning.priced_space import PricedSpace
 from search.planning.shared_assignment import SharedAssignment
 from search.planning.time_budget import Patience, TimeBudget
-from search.results.evidence import losses_of
+from search.planning.training_lengths import ShortTrainings
 from search.results.result import Rules
 from search.state import failures
 from search.state.facts import Facts
 from search.state.ledger import Ledger
-from search.state.records import OPEN, Assignment, Entry, Outcome, Progress, Training
+from search.state.left_outcomes import Adopt, left, nothing_left
+from search.state.records import ENDED, OPEN, Assignment, Entry, Outcome, Progress, Training
 from search.state.shared_facts import SHARED_UID, SharedNetworkFact
 from spaces.failpoints import failpoint
-
-# Finds the result that a worker left for a training and that was not committed; None if there is none.
-Adopt = Callable[[str], Outcome | None]
 
 
 class Listener(Protocol):
     """Hears of each change of a training, after the ledger has it: the terminal, MLflow, the live report."""
 
     def changed(self, training: Training, entry: Entry) -> None: ...
-
-
-def nothing_left(uid: str) -> Outcome | None:
-    """The ``adopt`` of a search without workers: they left no result."""
-    return None
 
 
 class Loop:
@@ -60,13 +53,14 @@ class Loop:
         clock: Callable[[], float] = time.monotonic,
         patience: float | None = None,
         early_stopping: SuccessiveHalving | None = None,
+        short: ShortTrainings | None = None,
         placements: Sequence[str] = (),
         watch_shared: Callable[[SharedNetworkFact], None] = lambda _: None,
     ) -> None:
         self._ledger = ledger
         self._proposer = proposer
         self._listeners = list(listeners)
-        self._planner = Planner(ledger, space, proposer, budget=budget, rules=rules)
+        self._planner = Planner(ledger, space, proposer, budget=budget, rules=rules, short=short)
         spent_before = ledger.facts.seconds or 0.0
         self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock, search_share=1 - budget.confirm)
         self._patience = Patience(patience)
@@ -87,7 +81,7 @@ class Loop:
         for training in self._ledger.trainings:
             if training.proposal:
                 self._proposer.restore(training.number, training.proposal)
-            outcome = adopt(training.uid) if training.state in OPEN else None
+            outcome = left(training, adopt) if training.state in OPEN else None
             if outcome is not None:
                 self.finish(training.uid, outcome)
             elif training.state == "running":
@@ -128,15 +122,17 @@ class Loop:
         if stop is None:
             self._ledger.progress(uid, progress.epoch)
             return True
-        self._ledger.stop(uid, reason=stop.reason, curve=stop.curve, share=stop.share)
-        self._conclude(uid)
+        self._stop_early(uid, stop)
         return False
 
     def finish(self, uid: str, outcome: Outcome) -> None:
-        """Takes in the outcome of a training. A failed one may start again."""
+        """Takes in the outcome of a training. A failed one may start again; one that has paused may be continued."""
         if uid == SHARED_UID:
             self._shared.take(outcome)
             self._ledger.note(Facts(seconds=self.spent))
+            return
+        if outcome.paused and not outcome.failure:
+            self._pause(uid, outcome)
             return
         self._early_stopping.forget(uid)
         reason = outcome.failure or failures.unusable(outcome.metrics)
@@ -171,7 +167,7 @@ class Loop:
         """Ends the session: running trainings wait for the next one, unless ``adopt`` finds their result."""
         self._shared.recover(adopt)
         for _, training in sorted(self._ledger.counts.running.items()):
-            outcome = adopt(training.uid)
+            outcome = left(training, adopt)
             if outcome is not None:
                 self.finish(training.uid, outcome)
             else:
@@ -205,6 +201,10 @@ class Loop:
         is_settled = self._planner.is_settled(search_is_over=self._time.search_is_over)
         return is_settled and not self._ledger.counts.is_open and not self._shared.is_running
 
+    def needs_checkpoint(self, uid: str) -> bool:
+        """Whether a training that its worker has left may be continued from its checkpoint."""
+        return self._ledger.get(uid).state not in ENDED
+
     # -- inside -----------------------------------------------------------------------------------------------
 
     @property
@@ -235,10 +235,26 @@ class Loop:
             params=entry.price.get("params"),
             keep_weights=training.role == "confirm" or training.architecture == 0,
             patience=self.patience,
+            until=training.until,
         )
 
+    def _pause(self, uid: str, outcome: Outcome) -> None:
+        """Takes in that a training has paused. At a rung of early stopping it may end there instead."""
+        training = self._ledger.get(uid)
+        progress = Progress(outcome.paused, outcome.curve[-1].get("val_accuracy"))
+        stop = self._early_stopping.decide(training, progress, self._price(training), curve=outcome.curve)
+        if stop is not None:
+            self._stop_early(uid, stop)
+            return
+        self._ledger.pause(uid, curve=outcome.curve)
+        self._conclude(uid)
+
+    def _stop_early(self, uid: str, stop: Stop) -> None:
+        self._ledger.stop(uid, reason=stop.reason, curve=stop.curve, share=stop.share)
+        self._conclude(uid)
+
     def _remember(self, training: Training) -> None:
-        """Takes in a training that ended in an earlier session."""
+        """Takes in a training that ended or paused in an earlier session."""
         if training.state == "failed" and not failures.kind(training.reason).for_good:
             self._ledger.counts.forgive(training.architecture)
         self._early_stopping.remember(training, self._price(training))
@@ -246,7 +262,7 @@ class Loop:
         self._tell(training)
 
     def _conclude(self, uid: str) -> None:
-        """What follows once the ledger knows how a training ended."""
+        """What follows once the ledger knows how a training ended, or that it paused."""
         training = self._ledger.get(uid)
         self._patience.measure(training)
         self._breaker.add(training)
@@ -261,17 +277,13 @@ class Loop:
         """Tells Optuna how a training ended. Fresh trainings belong to the proof alone, so the sampler gets none."""
         if training.role == "confirm":
             return
+        if training.state == "paused":
+            self._proposer.mark_paused(training.number, paused=True)
+            return
         architecture = self._ledger.entries[training.architecture].architecture
         accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
         is_stopped = training.state == "stopped"
-        self._proposer.tell(
-            training.number,
-            accuracy,
-            architecture,
-            stopped=is_stopped,
-            block=training.seed.block,
-            losses=losses_of(training),
-        )
+        self._proposer.tell(training.number, accuracy, architecture, stopped=is_stopped, block=training.seed.block)
 
     def _price(self, training: Training) -> Mapping[str, float]:
         return self._ledger.entries[training.architecture].price

@@ -85,11 +85,6 @@ class SearchSpec:
     worthwhile: float = option(
         0.2, "gain over plain in points of accuracy below which you would not want SE", gt=0, le=100
     )
-    model: Literal["auto", "accuracy", "curves"] = option(
-        "auto",
-        "what the model takes of a training: accuracy, or curves (the losses of its epochs beside the accuracy, as far "
-        "as they tell something about it in this run); auto: curves",
-    )
     confirm: Literal["auto"] | Annotated[float, Field(ge=0.25, le=0.6)] = option(
         "auto", "share of the trainings, or of the time, that the confirmation may take; auto: half"
     )
@@ -97,6 +92,11 @@ class SearchSpec:
         "answered",
         "when to stop: answered (after a proof, or when no gain is worthwhile with a probability of 0.99), or budget "
         "(only when it is used)",
+    )
+    short: Literal["auto", "off"] = option(
+        "auto",
+        "trainings that pause after a few epochs and may continue later: auto (once the run knows what a loss curve "
+        "tells of the accuracy; of our own training alone, since a table or a function of yours cannot pause) or off",
     )
 
 

@@ -28,8 +28,8 @@ OPEN = (
     "search.level",
     "search.worthwhile",
     "search.confirm",
-    "search.model",
     "search.stop",
+    "search.short",
     "data.streaming",
 )
 

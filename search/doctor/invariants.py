@@ -83,7 +83,8 @@ def _known(case: Case) -> Findings:
 
 def _arrived(case: Case) -> Findings:
     """A stop leaves results that nobody was there to take in, and those of attempts that start again."""
-    left = [t.name for t in case.ledger.trainings if t.state in OPEN and _outcome(case, t) is not None]
+    waiting = [(t, _outcome(case, t)) for t in case.ledger.trainings if t.state in OPEN]
+    left = [t.name for t, outcome in waiting if outcome is not None and t.expects(outcome)]
     if left:
         yield f"came when the run was stopped: {_some(left)}", AGAIN
 
@@ -267,6 +268,8 @@ def _agrees(training: Training, outcome: Outcome) -> bool:
     """As text, because NaN is not equal to itself. If there is no result, the loop wrote the failure."""
     if _text(training.curve) != _text(outcome.curve):
         return False
+    if training.state == "paused":
+        return outcome.paused == training.epoch and not outcome.failure
     if training.state == "failed":
         return outcome.failure == training.reason if outcome.failure else bool(unusable(outcome.metrics))
     same = _text(training.metrics) == _text(outcome.metrics) and training.correct == outcome.correct

@@ -22,12 +22,20 @@ class Evaluation(Protocol):
     """What a worker calls: one training, as reports after its epochs."""
 
     def __call__(
-        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+        self,
+        architecture: str,
+        seed: Seed,
+        *,
+        weights: Path | None = None,
+        checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Iterator[Report]:
         """Yields a report after each epoch, the last one with ``done``. Accuracy is in percent.
 
         ``weights`` is the file to write the weights to, if they are wanted. ``checkpoint`` is the folder from which an
-        interrupted training continues; it does not report its earlier epochs again.
+        interrupted training continues; it does not report its earlier epochs again. ``until`` is the epoch after which
+        it pauses: nothing follows the report of this epoch, and ``checkpoint`` holds what it needs to continue. An
+        evaluation that cannot pause is never asked to, and need not take ``until``.
         """
         ...
 
@@ -37,9 +45,17 @@ class Evaluator:
 
     # Whether its trainings are ours and train a network on this machine or a cluster.
     trains_networks = False
+    # Whether its trainings can pause after an epoch and continue later.
+    can_pause = False
 
     def __call__(
-        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+        self,
+        architecture: str,
+        seed: Seed,
+        *,
+        weights: Path | None = None,
+        checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Iterator[Report]:
         """See :class:`Evaluation`."""
         raise NotImplementedError

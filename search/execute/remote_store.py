@@ -121,13 +121,18 @@ class RemoteCopy:
         """Fetches the checkpoint that another node left, if it is further than the one here."""
         self._try(self._bring)
 
-    def keep(self) -> None:
-        """Copies the checkpoint, if there is a new one and copies have not taken too much time."""
+    def keep(self, *, at_once: bool = False) -> None:
+        """Copies the checkpoint, if there is a new one and copies have not taken too much time, or ``at_once``."""
+        if at_once:
+            self._not_before = -1.0
         self._try(self._keep)
 
-    def end(self, *names: str) -> bool:
-        """Copies files of an ended training, in this order, then removes its checkpoint. False if that failed."""
-        return self._try(lambda: self._end(names))
+    def end(self, *names: str, keeps_checkpoint: bool = False) -> bool:
+        """Copies files of a training that ended, in this order, then removes its checkpoint. False if that failed.
+
+        Of one that has paused, the store ``keeps_checkpoint``.
+        """
+        return self._try(lambda: self._end(names, keeps_checkpoint))
 
     def discard(self) -> bool:
         """Removes the copy. False if that failed."""
@@ -167,11 +172,11 @@ class RemoteCopy:
         self._copied = record
         self._not_before = self._clock() + (self._clock() - began) * (1 / SHARE - 1)
 
-    def _end(self, names: tuple[str, ...]) -> None:
+    def _end(self, names: tuple[str, ...], keeps_checkpoint: bool) -> None:
         for name in names:
             if (self._folder / name).exists():
                 self._store.write(f"{self._uid}/{name}", (self._folder / name).read_bytes())
-        if self._kept:
+        if self._kept and not keeps_checkpoint:
             self._store.remove(f"{self._uid}/{checkpoint.RECORD}")
             self._store.remove(f"{self._uid}/{self._kept}")
             self._kept = ""

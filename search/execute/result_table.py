@@ -34,7 +34,13 @@ class Table(Evaluator):
     needed: tuple[str, ...] = (USUAL.column,)
 
     def __call__(
-        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+        self,
+        architecture: str,
+        seed: Seed,
+        *,
+        weights: Path | None = None,
+        checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Iterator[Report]:
         epochs = self.results[architecture][seed]
         for i, (epoch, metrics) in enumerate(epochs, start=1):

@@ -19,15 +19,22 @@ class Trainer(Evaluator):
     shared_plan: SharedPlan | None = None
 
     trains_networks = True
+    can_pause = True
 
     def __call__(
-        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+        self,
+        architecture: str,
+        seed: Seed,
+        *,
+        weights: Path | None = None,
+        checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Iterator[Report]:
         from senet_nas.training.evaluate import evaluate
 
         if architecture == SHARED_NETWORK:
             return self._train_shared(seed, checkpoint)
-        return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint)
+        return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint, until=until)
 
     def prepare(self) -> None:
         from senet_nas.training.evaluate import prepare

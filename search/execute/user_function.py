@@ -24,7 +24,13 @@ class UserFunction(Evaluator):
     base: str
 
     def __call__(
-        self, architecture: str, seed: Seed, *, weights: Path | None = None, checkpoint: Path | None = None
+        self,
+        architecture: str,
+        seed: Seed,
+        *,
+        weights: Path | None = None,
+        checkpoint: Path | None = None,
+        until: int | None = None,
     ) -> Iterator[Report]:
         answer = self.function(Architecture.parse(architecture), seed)
         epochs = answer if isinstance(answer, Iterator) else iter([answer])

@@ -42,8 +42,9 @@ def work(
     """Yields the progress after each epoch, and at last the outcome, which is on disk by then.
 
     An interrupted training continues from the checkpoint in its folder, or from the ``remote`` copy that another node
-    left. ``prepare`` loads what all trainings of this process share, and does not count as training time. The process
-    ends itself if an epoch takes longer than the patience of the assignment. Raises OSError if the disk is full.
+    left. One that pauses keeps its checkpoint, there and here. ``prepare`` loads what all trainings of this process
+    share, and does not count as training time. The process ends itself if an epoch takes longer than the patience of
+    the assignment. Raises OSError if the disk is full.
     """
     folder = trainings / assignment.uid
     _clean(folder)
@@ -62,7 +63,8 @@ def work(
     if outcome.failure == OUT_OF_MEMORY:
         _free_memory()
     save(folder / RESULT, assignment.uid, outcome)
-    checkpoint.remove(folder)
+    if not outcome.paused:
+        checkpoint.remove(folder)
     yield outcome
 
 
@@ -88,16 +90,21 @@ def _train(
 ) -> Generator[Progress, None, Outcome]:
     began = time.monotonic()
     weights = folder / WEIGHTS if assignment.keep_weights else None
-    reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder)
+    # Only an evaluation that can pause is asked to.
+    pause = {} if assignment.until is None else {"until": assignment.until}
+    reports = evaluate(assignment.architecture, assignment.seed, weights=weights, checkpoint=folder, **pause)
     for report in _within(reports, folder, assignment.patience):
         curve.append({"epoch": report.epoch, **_numbers(report.metrics)})
         if report.done:
             outcome = _outcome(assignment, report, _earlier(folder, curve), curve, time.monotonic() - began)
             kept = durable.sha256(weights) if weights and weights.exists() else ""
             return replace(outcome, weights=kept)
+        is_pause = report.epoch == assignment.until
         if remote is not None:
             with _deadline(folder, assignment.patience):  # a store may hang as a training may
-                remote.keep()
+                remote.keep(at_once=is_pause)
+        if is_pause:
+            return Outcome(curve=[*_earlier(folder, curve), *curve], paused=report.epoch)
         yield Progress(report.epoch, curve[-1].get("val_accuracy"))
     detail = "the evaluation ended without a last report"
     return Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])

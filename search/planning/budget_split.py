@@ -15,17 +15,23 @@ ROLES: tuple[Role, ...] = (*SEARCH_ROLES, "confirm")
 def trainings_used(ledger: Ledger, *roles: Role) -> int:
     """The number of trainings that count against the budget, of all roles unless some are given.
 
-    A failed training does not count. A training that was stopped early counts as the share of it that was done, and a
-    shared network, which belongs to the search, as what it costs; the sum of these shares is rounded up.
+    A failed training does not count. One that was stopped early or has paused counts as the share of it that was done,
+    one that will pause as the share that is planned, and a shared network, which belongs to the search, as what it
+    costs; the sum of these shares is rounded up.
     """
-    counts = ledger.counts
     roles = roles or ROLES
-    shares = [training.metrics[SHARE] for role in roles for training in counts.stopped[role].values()]
-    whole = sum(counts.counted[role] for role in roles) - len(shares)
+    shares = shares_used(ledger, *roles)
+    whole = sum(ledger.counts.counted[role] for role in roles) - len(shares)
     shared = ledger.facts.shared_network
     if "search" in roles and shared is not None and shared.state != "failed":
         shares.append(shared.trainings)
     return whole + math.ceil(round(sum(shares), 6))
+
+
+def shares_used(ledger: Ledger, *roles: Role) -> list[float]:
+    """The shares of the trainings that count as a part of one, in the roles of :func:`trainings_used`."""
+    partial = ledger.counts.partial
+    return [training.metrics[SHARE] for role in roles or ROLES for training in partial[role].values()]
 
 
 class BudgetSplit:

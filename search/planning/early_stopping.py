@@ -92,8 +92,15 @@ class EarlyStopping:
         """The epochs after which a training may be stopped."""
         return self._rule.at if self._rule else ()
 
-    def decide(self, training: Training, progress: Progress, price: Mapping[str, float]) -> Stop | None:
-        """How a training is stopped after an epoch; None if it continues.
+    def decide(
+        self,
+        training: Training,
+        progress: Progress,
+        price: Mapping[str, float],
+        *,
+        curve: Sequence[Mapping[str, float]] | None = None,
+    ) -> Stop | None:
+        """How a training is stopped after an epoch; None if it continues, or pauses with this ``curve``.
 
         Baselines and fresh trainings always continue: others are compared with them.
         """
@@ -104,11 +111,13 @@ class EarlyStopping:
         self._enter(self._rule, training, progress.epoch, accuracy, price)
         if training.role != "search" or self._rule.keeps(training.uid, training.seed.block, progress.epoch):
             return None
-        return Stop(
+        found = Stop(
             reason=f"not among the best 1/{self._rule.reduction} at epoch {progress.epoch}",
-            curve=self._curves.pop(training.uid),
+            curve=_whole(training, curve or self._curves[training.uid]),
             share=progress.epoch / self._rule.epochs,
         )
+        self.forget(training.uid)
+        return found
 
     def remember(self, training: Training, price: Mapping[str, float]) -> None:
         """Enters a training of an earlier session at its rungs. A failed one is no comparison for others."""
@@ -127,3 +136,8 @@ class EarlyStopping:
         self, rule: SuccessiveHalving, training: Training, epoch: int, accuracy: float, price: Mapping[str, float]
     ) -> None:
         rule.enter(training.uid, training.seed.block, epoch, losses(self._objectives, accuracy, price))
+
+
+def _whole(training: Training, curve: Sequence[Mapping[str, float]]) -> Curve:
+    """The curve with the epochs before the last pause, which are not reported again."""
+    return [*(epoch for epoch in training.curve if epoch["epoch"] < curve[0]["epoch"]), *curve]

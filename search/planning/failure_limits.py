@@ -48,7 +48,7 @@ class CircuitBreaker:
         self._failed: list[Training] = []
 
     def add(self, training: Training) -> None:
-        """Counts a training that ended."""
+        """Counts a training that ended or paused."""
         has_failed = training.state == "failed"
         self._ended += 1
         self._in_a_row = self._in_a_row + 1 if has_failed else 0

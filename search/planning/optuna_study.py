@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search.planning.priced_space import Price
-from search.planning.sampler_context import BLOCK, Avoid, Memory, SamplerContext
+from search.planning.sampler_context import BLOCK, Avoid, Lengths, Memory, SamplerContext, only_whole
 from search.planning.samplers import SAMPLERS, chosen
 from search.results.objectives import Objective, objective_values
 from search.state.confirmation_facts import CONFIRM_SHARE
@@ -39,16 +40,28 @@ LISTED = 100_000
 DRAWS = 64
 LARGE_DRAWS = 1000
 
-Proposal = list[dict[str, Any]]
+Record = list[dict[str, Any]]
 Known = Callable[[Architecture], float | None]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a sampler proposes: an architecture, and the epoch after which its training pauses; None for a whole one.
+
+    ``record`` holds the trials that :meth:`Proposer.restore` needs.
+    """
+
+    architecture: Architecture
+    record: Record
+    epochs: int | None = None
 
 
 class Proposer:
     """Asks an Optuna sampler for architectures, and tells it how their trainings ended.
 
     ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, and the share of them
-    that may ``confirm`` matter only to the sampler ``auto``. ``curves``: whether the model takes loss curves beside
-    accuracies. ``grid`` replaces the default hyperparameter grid of the model.
+    that may ``confirm`` matter only to the sampler ``auto``. ``grid`` replaces the default hyperparameter grid of the
+    model.
     """
 
     def __init__(
@@ -61,7 +74,6 @@ class Proposer:
         seed: int,
         budget: int | None = None,
         confirm: float = CONFIRM_SHARE,
-        curves: bool = False,
         grid: HyperparameterGrid | None = None,
     ) -> None:
         import optuna
@@ -77,9 +89,8 @@ class Proposer:
         self._distributions = {name: categorical(values) for name, values in space.parameters.items()}
         self._study = optuna.create_study(directions=[o.direction for o in objectives])
         self._trial_of: dict[int, int] = {}  # training number -> trial number
+        self._paused: set[int] = set()  # trial numbers
         self._memory = Memory()
-        self._takes_curves = curves
-        self._losses: dict[int, Sequence[float]] = {}  # trial number -> loss of each epoch
         self._figures: SharedFigures | None = None
 
     def learn(self, figures: SharedFigures) -> None:
@@ -99,15 +110,22 @@ class Proposer:
         return self._sampler.replicates
 
     def ask(
-        self, training: int, avoid: Avoid, known: Known, block: int = 0, *, wants_proof: bool = False
-    ) -> tuple[Architecture, Proposal] | None:
-        """An architecture for the training of this number in a block, and the record that :meth:`restore` needs.
+        self,
+        training: int,
+        avoid: Avoid,
+        known: Known,
+        block: int = 0,
+        *,
+        wants_proof: bool = False,
+        lengths: Lengths = only_whole,
+    ) -> Proposal | None:
+        """A proposal for the training of this number in a block.
 
         ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
         accuracy of an architecture that was trained: a sampler that repeats itself gets that value and is asked again.
-        ``wants_proof`` says that a confirmation is ahead.
+        ``wants_proof`` says that a confirmation is ahead. ``lengths`` says which lengths the training may have.
         """
-        context = self._context(block, avoid, wants_proof)
+        context = self._context(block, avoid, wants_proof, lengths)
         self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, context)
         first = len(self._study.get_trials(deepcopy=False))
         for _ in range(TRIES):
@@ -130,35 +148,42 @@ class Proposer:
         *,
         stopped: bool = False,
         block: int = 0,
-        losses: Sequence[float] = (),
     ) -> None:
         """Tells Optuna how a training ended: finished with an accuracy, stopped early (PRUNED), or failed (FAIL).
 
-        A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished. ``losses``
-        are those of its epochs; they are no part of the study.
+        A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished.
         """
         from optuna.trial import TrialState
 
         number = self._trial_of.get(training)
         if number is None:
-            number = self._add_finished(architecture, accuracy, block)
+            self._add_finished(architecture, accuracy, block)
         elif accuracy is None:
             self._study.tell(number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
         else:
             self._study.tell(number, self._values(architecture, accuracy))
-        if self._takes_curves and number is not None and accuracy is not None:
-            self._losses[number] = losses
 
-    def restore(self, training: int, proposal: Proposal) -> None:
+    def withdraw(self, training: int) -> None:
+        """Takes back the proposal for the training of this number, which is not trained: a paused one continues."""
+        from optuna.trial import TrialState
+
+        self._study.tell(self._trial_of.pop(training), state=TrialState.FAIL)
+
+    def mark_paused(self, training: int, *, paused: bool) -> None:
+        """Notes whether a training has paused: samplers do not wait for its accuracy then."""
+        change = self._paused.add if paused else self._paused.discard
+        change(self._trial_of[training])
+
+    def restore(self, training: int, record: Record) -> None:
         """Restores the trials that :meth:`ask` made for a training, from their record; the last one runs again."""
         from search.planning import study_trials
 
-        for record in proposal:
-            constraints = self._constraints(self._space.decode(record["params"]))
-            self._study.add_trial(study_trials.recorded(record, self._distributions, constraints))
+        for trial in record:
+            constraints = self._constraints(self._space.decode(trial["params"]))
+            self._study.add_trial(study_trials.recorded(trial, self._distributions, constraints))
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _context(self, block: int, avoid: Avoid, wants_proof: bool) -> SamplerContext:
+    def _context(self, block: int, avoid: Avoid, wants_proof: bool, lengths: Lengths) -> SamplerContext:
         return SamplerContext(
             space=self._space,
             price=self._price,
@@ -167,10 +192,11 @@ class Proposer:
             avoid=avoid,
             listed=self._listed,
             memory=self._memory,
-            losses=self._losses,
             grid=self.grid,
             wants_proof=wants_proof,
             figures=self._figures,
+            lengths=lengths,
+            paused=frozenset(self._paused),
         )
 
     def _ask_study(self, block: int) -> tuple[optuna.Trial, Architecture]:
@@ -194,11 +220,10 @@ class Proposer:
             return None
         return candidates.whole(self._space, self._price, self._columns, self._figures)
 
-    def _proposed(
-        self, training: int, trial: optuna.Trial, first: int, architecture: Architecture
-    ) -> tuple[Architecture, Proposal]:
+    def _proposed(self, training: int, trial: optuna.Trial, first: int, architecture: Architecture) -> Proposal:
         self._trial_of[training] = trial.number
-        return architecture, [_record(trial) for trial in self._study.get_trials(deepcopy=False)[first:]]
+        record = [_record(trial) for trial in self._study.get_trials(deepcopy=False)[first:]]
+        return Proposal(architecture, record, getattr(self._study.sampler, "epochs", None))
 
     def _discard(self, trial: optuna.Trial, architecture: Architecture, known: Known) -> None:
         """Ends a trial that must be avoided.
@@ -226,12 +251,11 @@ class Proposer:
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 
-    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> int | None:
-        """The number of the trial that was added; None if there was nothing to add."""
+    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> None:
         from search.planning import study_trials
 
         if accuracy is None or architecture not in self._space:
-            return None
+            return
         trial = study_trials.finished(
             self._space.encode(architecture),
             self._distributions,
@@ -240,7 +264,6 @@ class Proposer:
             user_attrs={BLOCK: block},
         )
         self._study.add_trial(trial)
-        return len(self._study.get_trials(deepcopy=False)) - 1
 
     def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
         """The value of each objective, as the study optimises it."""

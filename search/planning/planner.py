@@ -8,6 +8,7 @@ from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
 from search.planning.search_plan import SearchPlan
 from search.planning.seed_blocks import SeedBlocks
+from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
 from search.planning.whole_space import WholeSpace
 from search.results.answer import STOP
@@ -39,17 +40,27 @@ class Budget:
 class Planner:
     """Plans trainings in the ledger, one or a few at a time.
 
-    A training that was stopped early counts as the share that was done.
+    A training that was stopped early or has paused counts as the share that was done. With ``short`` trainings may
+    pause.
     """
 
-    def __init__(self, ledger: Ledger, space: PricedSpace, proposer: Proposer, *, budget: Budget, rules: Rules) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        space: PricedSpace,
+        proposer: Proposer,
+        *,
+        budget: Budget,
+        rules: Rules,
+        short: ShortTrainings | None = None,
+    ) -> None:
         self._ledger = ledger
         self._budget = budget
         self._rules = rules
         self._split = BudgetSplit(ledger, budget.trainings, budget.confirm)
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
-        self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives)
+        self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives, short)
         self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, budget.seconds, proposer.grid)
         self._whole_space = WholeSpace(space, rules, proposer.grid)
         ledger.note_space(space.space)
@@ -65,11 +76,7 @@ class Planner:
             return self._plan_search(search_is_over=search_is_over)
         if self._ledger.counts.is_open:
             return None
-        planned = self._confirmation.advance()
-        if planned is None and self._confirmation.is_under_way:
-            self._settle(USED)  # the budget was lowered since the candidate was frozen
-            return None
-        return planned or self._plan_search(search_is_over=search_is_over)
+        return self._confirmation.advance() or self._plan_search(search_is_over=search_is_over)
 
     def is_settled(self, *, search_is_over: bool) -> bool:
         """Whether nothing more will be planned with this budget."""
@@ -126,7 +133,7 @@ class Planner:
     def _plan_proposal(self) -> Training | None:
         """What the sampler proposes: for the proof, or once a candidate was frozen, for the front."""
         wants_proof = not self._split.is_frozen and self._split.pairs > 0
-        return self._search.plan(self._blocks.current, wants_proof=wants_proof)
+        return self._search.plan(self._blocks.current, self._split.search_target, wants_proof=wants_proof)
 
     def _freeze_first(self, has_budget: bool, search_is_over: bool) -> Training | None:
         """Freezes the first candidate of this budget; the search has ended, early if it ``has_budget``."""

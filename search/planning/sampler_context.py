@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 Avoid = Callable[[Architecture], bool]
 # The user attribute of a trial with the number of its seed block; a trial without it belongs to block 0.
 BLOCK = "block"
+# The epochs after which the next training may pause, None for a whole one; the first is the usual choice. The argument
+# is the probability that curves tell nothing of the accuracy; None if the model does not know it.
+Lengths = Callable[[float | None], Sequence[int | None]]
+WHOLE = (None,)
+
+
+def only_whole(p_nothing: float | None) -> Sequence[int | None]:
+    """The lengths of a search that never pauses."""
+    return WHOLE
 
 
 @dataclass
@@ -41,10 +50,11 @@ class SamplerContext:
     ``columns`` names the overheads (percent over plain) that ``price`` gives and that the report is judged by.
     ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
     holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
-    ``losses`` holds the loss of each epoch by the number of a trial, of trials whose curve the model takes.
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
     ``wants_proof`` says that a confirmation is ahead, which needs the largest gain. ``figures`` is what placements
-    showed in a shared network, if there was one.
+    showed in a shared network, if there was one. ``lengths`` gives the epochs after which the training may pause, and
+    ``paused`` the numbers of the running trials whose trainings have paused. A sampler that chooses a length has it as
+    its attribute ``epochs``; of all others the trainings are whole.
     """
 
     space: Space
@@ -54,7 +64,8 @@ class SamplerContext:
     avoid: Avoid
     listed: Candidates | None
     memory: Memory = field(default_factory=Memory)
-    losses: Mapping[int, Sequence[float]] = field(default_factory=dict)
     grid: HyperparameterGrid | None = None
     wants_proof: bool = False
     figures: SharedFigures | None = None
+    lengths: Lengths = only_whole
+    paused: Set[int] = frozenset()

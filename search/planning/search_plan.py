@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
+from search.planning.sampler_context import only_whole
+from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
 from search.results.objectives import Objective, excess
 from search.state.ledger import Ledger
-from search.state.records import Training
+from search.state.records import Pause, Training
 from spaces.architecture import Architecture
 from spaces.failpoints import failpoint
 
 
 class SearchPlan:
-    """Plans the trainings of the search phase in the ledger, one at a time."""
+    """Plans the trainings of the search phase in the ledger, one at a time. With ``short`` some of them may pause."""
 
     def __init__(
         self,
@@ -22,28 +24,41 @@ class SearchPlan:
         proposer: Proposer,
         rows: TrainingRows,
         objectives: Sequence[Objective],
+        short: ShortTrainings | None = None,
     ) -> None:
         self._ledger = ledger
         self._space = space
         self._proposer = proposer
         self._rows = rows
         self._objectives = objectives
+        self._short = short
         self._has_limits = any(objective.limit is not None for objective in objectives)
 
-    def plan(self, block: int, *, wants_proof: bool = False) -> Training | None:
-        """The next training in a seed block, new in the ledger; None if nothing is left to train.
+    def plan(self, block: int, target: int, *, wants_proof: bool = False) -> Training | None:
+        """The next training in a seed block, waiting in the ledger; None if nothing is left to train.
 
+        It is a new one, or one that has paused and continues. The search may use ``target`` trainings in all;
         ``wants_proof`` says that a confirmation is ahead.
         """
         number = len(self._ledger.trainings)
+        lengths = self._short.lengths(self._ledger, target) if self._short else only_whole
         avoid = self._avoid(block)
-        found = self._proposer.ask(number, avoid, self._mean_accuracy, block, wants_proof=wants_proof)
+        found = self._proposer.ask(number, avoid, self._mean_accuracy, block, wants_proof=wants_proof, lengths=lengths)
         if found is None:
             return self._plan_replicate(block)
-        architecture, proposal = found
         failpoint("after_ask")
-        rows = self._rows.of([architecture], block)
-        return self._ledger.plan(rows, role="search", origin="sampler", proposal=proposal)[0]
+        pause = self._short.pause(found.epochs) if self._short else None
+        paused = self._rows.paused(found.architecture, block, pause.epoch if pause else None)
+        if paused is not None:
+            self._proposer.withdraw(number)
+            return self._resume(paused, pause)
+        rows = self._rows.of([found.architecture], block)
+        return self._ledger.plan(rows, role="search", origin="sampler", proposal=found.record, pause=pause)[0]
+
+    def _resume(self, paused: Training, pause: Pause | None = None) -> Training:
+        """The paused training, which waits to be continued, to its end or until a later pause."""
+        self._proposer.mark_paused(paused.number, paused=False)
+        return self._ledger.resume(paused.uid, pause=pause)
 
     def _plan_replicate(self, block: int) -> Training | None:
         """Another training of the architecture with the fewest, to average out noise: all of the space is trained."""
@@ -53,7 +68,12 @@ class SearchPlan:
             usable, key=lambda entry: (len(counts.by_architecture.get(entry.number, ())), entry.number)
         ):
             architecture = entry.architecture
-            rows = self._rows.of([architecture], block) if self._is_allowed(architecture) else []
+            if not self._is_allowed(architecture):
+                continue
+            paused = self._rows.paused(architecture, block, None)
+            if paused is not None:
+                return self._resume(paused)
+            rows = self._rows.of([architecture], block)
             if rows:
                 return self._ledger.plan(rows, role="search", origin="replicate")[0]
         return None
@@ -95,7 +115,7 @@ class SearchPlan:
 
         Of a block that the table knows, only seeds of that block count: the baselines of the block are its comparison.
         """
-        if self._space.seeds is None:
+        if self._space.seeds is None or self._rows.paused(architecture, block, None) is not None:
             return False
         free = self._rows.free_seed(architecture, block)
         is_known_block = any(seed.block == block for seed in self._space.seeds(architecture))

@@ -73,6 +73,15 @@ class TrainingRows:
         shared = of_candidate.keys() & of_plain.keys()
         return min(most, sum(min(len(of_candidate[block]), len(of_plain[block])) for block in shared))
 
+    def paused(self, architecture: Architecture, block: int, epochs: int | None) -> Training | None:
+        """The paused training of an architecture that a training of so many ``epochs`` continues; None for all of them.
+
+        One of the block is preferred, then the one that is furthest; None if none is before that epoch.
+        """
+        found = [training for training in self.trainings_of(architecture) if training.state == "paused"]
+        before = [training for training in found if epochs is None or training.epoch < epochs]
+        return max(before, key=lambda training: (training.seed.block == block, training.epoch), default=None)
+
     def trainings_of(self, architecture: Architecture) -> list[Training]:
         """All trainings of an architecture, in the order of their numbers."""
         entry = self._ledger.find(architecture.key)

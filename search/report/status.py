@@ -18,10 +18,13 @@ from search.setup.opened_run import OpenedRun, open_folder
 from search.state import run_folder
 from search.state.facts import Facts
 from search.state.ledger import Ledger
-from search.state.records import Training
+from search.state.records import SHARE, Training
 from search.state.run_folder import RunFolder
 from spaces import durable
 from spaces.errors import UserError
+
+# States that a status mentions beside the finished trainings.
+OTHERS = ("failed", "stopped", "paused")
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Status:
         """One line: run: running, 16 of 64 trainings, 1 failed, 3m05s, about 9m12s left."""
         parts = [f"{self.state}", f"{self.trainings.get('finished', 0)} of {self.budget} trainings"]
         parts += [f"a shared network instead of {self.shared_trainings:.1f}"] if self.shared_trainings else []
-        parts += [f"{self.trainings[state]} {state}" for state in ("failed", "stopped") if self.trainings.get(state)]
+        parts += [f"{self.trainings[state]} {state}" for state in OTHERS if self.trainings.get(state)]
         parts.append(clock(self.seconds))
         if self.left_seconds is not None:
             parts.append(f"about {clock(self.left_seconds)} left")
@@ -102,7 +105,7 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
         trainings=counts,
         budget=budget,
         seconds=seconds,
-        left_seconds=_left(counts.get("finished", 0), budget - math.ceil(shared), seconds) if is_live else None,
+        left_seconds=_left(_done(run.ledger), budget - math.ceil(shared), seconds) if is_live else None,
         running=[*_shared(run.facts), *_running(run.ledger, run.experiment)] if is_live else [],
         verdict=_verdict(run),
         shared_trainings=shared,
@@ -123,9 +126,15 @@ def _state(facts: Facts, is_live: bool) -> str:
     return "stopped" if facts.complete is None else "finished"
 
 
-def _left(finished: int, budget: int, seconds: float) -> float | None:
+def _done(ledger: Ledger) -> float:
+    """The trainings that have finished, with the shares of those that were stopped or have paused."""
+    shares = [t.metrics[SHARE] for t in ledger.trainings if t.state in ("stopped", "paused")]
+    return sum(ledger.counts.finished.values()) + sum(shares)
+
+
+def _left(done: float, budget: int, seconds: float) -> float | None:
     """Seconds that the rest of the budget takes at the average pace so far."""
-    return seconds / finished * (budget - finished) if finished else None
+    return seconds / done * (budget - done) if done else None
 
 
 def _shared_trainings(facts: Facts) -> float:

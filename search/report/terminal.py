@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from search.report.plan_lines import plan_lines
 from search.report.result_lines import LEFT, PLACEMENT, front_line, next_lines, result_table, sentences
-from search.report.wording import clock
+from search.report.wording import clock, state_text
 from search.results.result import Front
 from search.setup import shared_setup
 from search.state.failures import kind
-from search.state.records import OPEN
+from search.state.records import OPEN, SHARE
 from search.state.run_folder import shown
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Terminal:
         self._finished = 0
         self._finished_before = 0
         self._failed = 0
+        # By uid: the share of a training that was stopped or has paused in this session.
+        self._shares: dict[str, float] = {}
         self._total = 0
         self._slots = 0
         self._advised: set[str] = set()
@@ -129,6 +131,9 @@ class Terminal:
     def _ended(self, training: Training, entry: Entry) -> None:
         self._finished += training.state == "finished"
         self._failed += training.state == "failed"
+        self._shares.pop(training.uid, None)
+        if training.state in ("stopped", "paused"):
+            self._shares[training.uid] = training.metrics[SHARE]
         accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
         self._last = f"{training.name} {entry.name}{accuracy}"
         if not self._total:
@@ -149,8 +154,9 @@ class Terminal:
 
     def _left(self, form: str) -> str:
         """How long the rest takes at the pace of this session; empty before its first training and after the last."""
-        done = self._finished - self._finished_before
-        rest = self._total - self._finished
+        shares = sum(self._shares.values())
+        done = self._finished - self._finished_before + shares
+        rest = self._total - self._finished - shares
         if not done or rest <= 0:
             return ""
         return form.format(clock((time.monotonic() - self._began) / done * rest))
@@ -167,8 +173,8 @@ def _training_line(training: Training, entry: Entry) -> str:
     head = f"{training.name:<5}{entry.name:<5}{entry.label[:52]:<54}"
     if training.state == "failed":
         return f"{head}FAILED: {training.reason}"
-    if training.state == "stopped":
-        return f"{head}stopped: {training.reason}"
+    if training.state in ("stopped", "paused"):
+        return f"{head}{state_text(training)}"
     if training.state == "waiting":
         return f"{head}starts again: {training.reason}"
     seconds = training.metrics.get("train_seconds", 0.0)

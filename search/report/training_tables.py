@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from search.report.content import Column, Row, Section, Table, table
+from search.report.wording import state_text
 from search.state import failures
 from search.state.records import Entry, Training
+from spaces.text import plural
 
 
 def cost_section(trainings: Sequence[Training]) -> Section:
@@ -18,6 +20,10 @@ def cost_section(trainings: Sequence[Training]) -> Section:
     failed = Counter(t.reason for t in trainings if t.state == "failed")
     reasons = "; ".join(f"{count} {reason} ({failures.kind(reason).remedy})" for reason, count in failed.items())
     note = f"Failed: {reasons}." if failed else "No training failed."
+    paused = [t for t in trainings if t.state == "paused"]
+    if paused:
+        seconds = sum(epoch.get("seconds", 0.0) for t in paused for epoch in t.curve)
+        note += f" {plural(len(paused), 'training')} paused after {seconds:.0f} s in all: only their loss curves count."
     return Section(
         "What it took", note, table("Trainings and their time", columns, roles, lambda role: _cost_row(role, trainings))
     )
@@ -47,10 +53,11 @@ def trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) -> 
 
 def _training_row(training: Training, entries: Sequence[Entry]) -> Row:
     entry = entries[training.architecture]
-    state = f"{training.state}: {training.reason}" if training.reason else training.state
     accuracy = _metric(training, "val_accuracy", ".2f")
     seconds = _metric(training, "train_seconds", ".1f")
-    return Row((training.name, entry.name, entry.label, str(training.seed), training.role, state, accuracy, seconds))
+    seed = str(training.seed)
+    state = state_text(training)
+    return Row((training.name, entry.name, entry.label, seed, training.role, state, accuracy, seconds))
 
 
 def _metric(training: Training, name: str, spec: str) -> str:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable
 
+from search.state.records import Training
+
 
 def signed(value: float) -> str:
     """A difference with its sign: +0.20; a dash for a value that is not finite."""
@@ -26,6 +28,13 @@ def clock(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def state_text(training: Training) -> str:
+    """The state of a training with its reason: finished, failed: diverged, paused after epoch 2."""
+    if not training.reason:
+        return training.state
+    return f"{training.state}{' ' if training.state == 'paused' else ': '}{training.reason}"
 
 
 def joined(values: Iterable[float]) -> str:

@@ -13,7 +13,7 @@ from search.report.live import Live
 from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, run_uid
 from search.setup import code_identity, latency_setup, shared_setup
-from search.setup.experiment_setup import Prepared, at_its_line, early_stopping
+from search.setup.experiment_setup import Prepared, at_its_line, early_stopping, short_trainings
 from search.setup.opened_run import budget, confirm_share, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
@@ -133,7 +133,6 @@ def _loop(
         seed=experiment.search.seed,
         budget=experiment.budget.trainings,
         confirm=confirm_share(experiment),
-        curves=rules(experiment).curves,
     )
     checks = prepared.evaluate.listeners(watcher.say)
     return Loop(
@@ -147,4 +146,5 @@ def _loop(
         early_stopping=early_stopping(experiment),
         placements=placements,
         watch_shared=SharedListener(sent_to, watcher.say),
+        short=short_trainings(prepared),
     )

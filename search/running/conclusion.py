@@ -10,6 +10,7 @@ from search.report.write import write_report
 from search.results import compute, history
 from search.results.result import Front
 from search.running.assembly import SessionParts
+from search.running.left_results import LeftResults
 from search.running.resume_checks import budget_of
 from search.setup import latency_setup
 from search.setup.opened_run import rules
@@ -43,6 +44,8 @@ class Conclusion:
         number = parts.tracker.experiment_id or None
         parts.ledger.note(Facts(mlflow_experiment=number, tracking_trouble=parts.tracker.trouble))
         if front is not None and parts.loop.is_complete:
+            paused = [training.uid for training in parts.ledger.counts.paused.values()]
+            LeftResults(parts.place.trainings, parts.store).drop_checkpoints(paused)
             # Noted last: until then, the same command does all of this again.
             parts.ledger.note(Facts(complete=budget_of(parts.prepared.experiment)))
         self._write_status()

@@ -1,10 +1,12 @@
 """Results that workers left on disk, or in a remote store, and that were not committed to the ledger."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from search.execute.remote_store import RemoteStore, unreadable
+from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
 from search.state import result_files
 from search.state.records import Outcome
+from senet_nas.training import checkpoint
 
 
 class LeftResults:
@@ -27,6 +29,16 @@ class LeftResults:
         except (OSError, ValueError) as error:
             raise unreadable(self._store, error) from error
         return result_files.adopt(self._trainings, uid)
+
+    def drop_checkpoints(self, uids: Iterable[str]) -> None:
+        """Removes the checkpoints of paused trainings, here and in the store: the run has ended without them.
+
+        If the run is extended and one of them continues, it starts again.
+        """
+        for uid in uids:
+            checkpoint.remove(self._trainings / uid)
+            if self._store is not None:
+                RemoteCopy(self._store, uid, self._trainings / uid).discard()
 
     def adopt_here(self, uid: str) -> Outcome | None:
         """The result that a worker left here while it was ended; the next session looks at one that cannot be read."""

@@ -16,6 +16,7 @@ from search.execute.trainer import Trainer
 from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
+from search.planning.training_lengths import ShortTrainings
 from search.results.objectives import counted_columns
 from search.setup import own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits
@@ -59,6 +60,13 @@ def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
     """The early stopping of an experiment, where it asks for one; the config is checked to have epochs for it."""
     reduction = experiment.search.halving
     return None if reduction is None else SuccessiveHalving(experiment.train.epochs, reduction)
+
+
+def short_trainings(prepared: Prepared) -> ShortTrainings | None:
+    """The trainings of an experiment that may pause; None if the config turns them off or its results cannot pause."""
+    experiment = prepared.experiment
+    is_on = experiment.search.short == "auto" and prepared.evaluate.can_pause
+    return ShortTrainings(experiment.train) if is_on else None
 
 
 # No backbone by name is narrower than this unless its name says so; a larger ratio deserves a look at the sites.

@@ -7,7 +7,6 @@ are never reused.
 
 import json
 import math
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from search.state import schema
+from search.state import ledger_rows, schema
 from search.state.counts import TrainingCounts
 from search.state.facts import Facts
-from search.state.records import SHARE, Entry, Role, Training
+from search.state.records import SHARE, Entry, Pause, Role, Training
 from search.state.space_facts import facts_of, with_ratios
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
@@ -45,9 +44,10 @@ class Ledger:
                 self._db.execute("BEGIN")
             noted = self._db.execute("SELECT key, value FROM meta")
             self._facts = Facts.from_json({row["key"]: json.loads(row["value"]) for row in noted})
-            entries = [_entry(row) for row in self._db.execute("SELECT * FROM architectures ORDER BY number")]
-            self.entries = with_ratios(entries, self._facts)
-            self.trainings = [_training(row) for row in self._db.execute("SELECT * FROM trainings ORDER BY number")]
+            rows = self._db.execute("SELECT * FROM architectures ORDER BY number")
+            self.entries = with_ratios([ledger_rows.entry(row) for row in rows], self._facts)
+            rows = self._db.execute("SELECT * FROM trainings ORDER BY number")
+            self.trainings = [ledger_rows.training(row) for row in rows]
             if not read_only:
                 _check_numbers(self.entries, self.trainings)
         self._by_key = {entry.key: entry for entry in self.entries}
@@ -112,8 +112,12 @@ class Ledger:
         origin: str,
         proposal: Any = None,
         facts: Facts | None = None,
+        pause: Pause | None = None,
     ) -> list[Training]:
-        """New waiting trainings, all in one transaction, with facts that must become true together with them."""
+        """New waiting trainings, all in one transaction, with facts that must become true together with them.
+
+        With a ``pause`` they train until then.
+        """
         facts = facts or Facts()
         planned: list[Training] = []
         with self._write("plan"):
@@ -130,6 +134,8 @@ class Ledger:
                     epoch=0,
                     created=time.time(),
                     proposal=proposal,
+                    until=pause.epoch if pause else None,
+                    metrics={SHARE: pause.share} if pause else {},
                 )
                 self._insert(training)
                 planned.append(training)
@@ -142,12 +148,31 @@ class Ledger:
         return planned
 
     def start(self, uid: str) -> Training:
-        attempts = self.get(uid).attempts + 1
-        return self._update(uid, state="running", attempts=attempts, started=time.time(), epoch=0, reason="", detail="")
+        before = self.get(uid)
+        return self._update(
+            uid,
+            state="running",
+            attempts=before.attempts + 1,
+            started=time.time(),
+            epoch=len(before.curve),
+            reason="",
+            detail="",
+        )
 
     def wait(self, uid: str, *, reason: str = "", detail: str = "") -> Training:
         """An interrupted training goes back into the queue; one that failed and is tried again with the reason."""
-        return self._update(uid, state="waiting", epoch=0, reason=reason, detail=detail)
+        return self._update(uid, state="waiting", epoch=len(self.get(uid).curve), reason=reason, detail=detail)
+
+    def pause(self, uid: str, *, curve: Sequence[Mapping[str, float]]) -> Training:
+        """Paused at the epoch that was planned. Its accuracy is no result, so it is in the curve alone."""
+        epoch = int(curve[-1]["epoch"])
+        return self._update(uid, state="paused", curve=list(curve), epoch=epoch, reason=f"after epoch {epoch}")
+
+    def resume(self, uid: str, *, pause: Pause | None = None) -> Training:
+        """A paused training waits to be continued, to its end or until a later ``pause``."""
+        metrics = {SHARE: pause.share} if pause else {}
+        until = pause.epoch if pause else None
+        return self._update(uid, what="resume", state="waiting", until=until, metrics=metrics, reason="")
 
     def progress(self, uid: str, epoch: int) -> None:
         """How far a training is, for people who watch; written at most once a second for each."""
@@ -173,11 +198,20 @@ class Ledger:
             epoch=len(curve),
             ended=time.time(),
             weights=weights,
+            until=None,
         )
 
     def fail(self, uid: str, *, reason: str, detail: str, curve: Sequence[Mapping[str, float]] = ()) -> Training:
         return self._update(
-            uid, state="failed", reason=reason, detail=detail, curve=list(curve), epoch=len(curve), ended=time.time()
+            uid,
+            state="failed",
+            reason=reason,
+            detail=detail,
+            metrics={},
+            curve=list(curve),
+            epoch=len(curve),
+            ended=time.time(),
+            until=None,
         )
 
     def stop(self, uid: str, *, reason: str, curve: Sequence[Mapping[str, float]], share: float) -> Training:
@@ -190,6 +224,7 @@ class Ledger:
             curve=list(curve),
             ended=time.time(),
             epoch=int(curve[-1]["epoch"]),
+            until=None,
         )
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -224,21 +259,23 @@ class Ledger:
         row["block"] = training.seed.block
         row["replicate"] = training.seed.replicate
         row["proposal"] = json.dumps(training.proposal)
+        row["until"] = training.until
+        row["metrics"] = json.dumps(training.metrics) if training.metrics else None
         columns = ", ".join(row)
         values = ", ".join(f":{name}" for name in row)
         self._db.execute(f"INSERT INTO trainings ({columns}) VALUES ({values})", row)
         schema.sign(self._db, "trainings", training.number)
 
-    def _update(self, uid: str, **changes: Any) -> Training:
+    def _update(self, uid: str, *, what: str = "", **changes: Any) -> Training:
         number = self._by_uid[uid]
         columns = ", ".join(f"{name} = ?" for name in changes)
         values = [json.dumps(value) if name in ("metrics", "curve") else value for name, value in changes.items()]
-        with self._write(str(changes.get("state", "progress"))):
+        with self._write(what or str(changes.get("state", "progress"))):
             self._db.execute(f"UPDATE trainings SET {columns} WHERE number = ?", (*values, number))
             schema.sign(self._db, "trainings", number)
             row = self._db.execute("SELECT * FROM trainings WHERE number = ?", (number,)).fetchone()
         self.counts.remove(self.trainings[number])
-        self.trainings[number] = _training(row)
+        self.trainings[number] = ledger_rows.training(row)
         self.counts.add(self.trainings[number])
         return self.trainings[number]
 
@@ -258,41 +295,3 @@ def _check_numbers(*tables: Sequence[Entry] | Sequence[Training]) -> None:
     for rows in tables:
         if [row.number for row in rows] != list(range(len(rows))):
             raise ValueError("numbers have gaps")
-
-
-def _entry(row: sqlite3.Row) -> Entry:
-    try:
-        architecture = Architecture.parse(row["key"])
-    except UserError as error:
-        raise ValueError(error.message) from error
-    return Entry(row["number"], architecture, row["words"], json.loads(row["price"]))
-
-
-def _training(row: sqlite3.Row) -> Training:
-    return Training(
-        number=row["number"],
-        uid=row["uid"],
-        architecture=row["architecture"],
-        seed=Seed(row["block"], row["replicate"]),
-        role=row["role"],
-        origin=row["origin"],
-        state=row["state"],
-        attempts=row["attempts"],
-        epoch=row["epoch"],
-        created=row["created"],
-        started=row["started"],
-        ended=row["ended"],
-        reason=row["reason"] or "",
-        detail=row["detail"] or "",
-        metrics=json.loads(row["metrics"] or "{}"),
-        curve=json.loads(row["curve"] or "[]"),
-        correct=row["correct"],
-        weights=_weights(row),
-        proposal=json.loads(row["proposal"] or "null"),
-    )
-
-
-def _weights(row: sqlite3.Row) -> str:
-    """The checksum of the weights; ledgers of the first version have no such column."""
-    columns = row.keys()
-    return row["weights"] or "" if "weights" in columns else ""

@@ -8,9 +8,12 @@ from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 
 Role = Literal["baseline", "search", "confirm"]
-State = Literal["waiting", "running", "finished", "failed", "stopped"]
+State = Literal["waiting", "running", "paused", "finished", "failed", "stopped"]
+# A training that waits or runs; a paused one does neither until the search continues it.
 OPEN: tuple[State, ...] = ("waiting", "running")
-# The metric of a stopped training that says how much of one it was, from 0 to 1.
+# A training of which nothing more comes.
+ENDED: tuple[State, ...] = ("finished", "failed", "stopped")
+# The metric that says how much of a whole training a stopped or paused one was, or one that will pause; from 0 to 1.
 SHARE = "share"
 
 
@@ -23,7 +26,8 @@ def architecture_name(number: int) -> str:
 class Training:
     """One row: one architecture trained once with one seed. Times are seconds since the epoch, UTC.
 
-    ``weights`` is the SHA-256 of the file of weights that was kept, or empty.
+    ``weights`` is the SHA-256 of the file of weights that was kept, or empty. ``until`` is the epoch after which the
+    training pauses, or has paused; None is the last one. The ``curve`` of a paused training stays when it continues.
     """
 
     number: int
@@ -45,10 +49,15 @@ class Training:
     correct: bytes | None = field(default=None, repr=False)
     weights: str = ""
     proposal: Any = field(default=None, repr=False)
+    until: int | None = None
 
     @property
     def name(self) -> str:
         return f"t{self.number}"
+
+    def expects(self, outcome: "Outcome") -> bool:
+        """Whether an outcome that a worker left is new: not that of the pause from which this training continues."""
+        return outcome.paused in (0, self.until)
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,14 @@ class Entry:
         return architecture_name(self.number)
 
 
+@dataclass(frozen=True)
+class Pause:
+    """A training pauses after ``epoch``, which is the ``share`` of a whole one; from 0 to 1."""
+
+    epoch: int
+    share: float
+
+
 # Before an epoch was measured, and while a worker loads its libraries and its data, it may be silent for this long.
 FIRST_PATIENCE = 6 * 3600.0
 
@@ -80,6 +97,7 @@ class Assignment:
     """What crosses to a worker: one architecture and one seed; ``params`` is what the built network must count.
 
     ``patience`` is how many seconds the worker may go without an epoch before it counts as hung; None is for ever.
+    ``until`` is the epoch after which the training pauses and keeps its checkpoint; None trains to the end.
     """
 
     uid: str
@@ -89,6 +107,7 @@ class Assignment:
     params: float | None
     keep_weights: bool
     patience: float | None = None
+    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +121,7 @@ class Progress:
 @dataclass(frozen=True)
 class Outcome:
     """What a worker made of an assignment. ``failure`` is empty, or the reason in a word; ``weights`` is the SHA-256 of
-    the weights that it kept, or empty.
+    the weights that it kept, or empty. ``paused`` is the epoch after which the training paused, or 0 if it has ended.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -111,3 +130,4 @@ class Outcome:
     failure: str = ""
     detail: str = ""
     weights: str = ""
+    paused: int = 0

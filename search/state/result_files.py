@@ -1,11 +1,13 @@
 """What a training leaves in its folder: its result as JSON with a checksum, its weights, and where it hung.
 
-A result that is on disk is never lost: the next session adopts it. The folder of a training is ``trainings/UID``.
+A result that is on disk is never lost: the next session adopts it. The folder of a training is ``trainings/UID``. A
+training that pauses leaves a result, too, beside its checkpoint.
 """
 
 import base64
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from search.state.records import Outcome, Training
 from spaces import durable
@@ -85,7 +87,7 @@ def uids(trainings: Path) -> set[str]:
 
 def encode(uid: str, outcome: Outcome) -> str:
     """An outcome as JSON text with its checksum."""
-    body = {
+    body: dict[str, Any] = {
         "uid": uid,
         "metrics": dict(outcome.metrics),
         "curve": [dict(epoch) for epoch in outcome.curve],
@@ -94,6 +96,8 @@ def encode(uid: str, outcome: Outcome) -> str:
         "detail": outcome.detail,
         "weights": outcome.weights,
     }
+    if outcome.paused:
+        body["paused"] = outcome.paused
     return durable.seal(body)
 
 
@@ -109,4 +113,5 @@ def decode(uid: str, text: str | bytes) -> Outcome | None:
         failure=body["failure"],
         detail=body["detail"],
         weights=body.get("weights", ""),  # older versions did not write it
+        paused=body.get("paused", 0),
     )

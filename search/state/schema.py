@@ -16,36 +16,42 @@ from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.text import plural
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # In the order in which they are made; the first column is the key of a row.
 TABLES = {
     "meta": ("key", "value"),
     "architectures": ("number", "key", "words", "price"),
     "trainings": (
         "number", "uid", "architecture", "block", "replicate", "role", "origin", "proposal", "state", "attempts",
-        "epoch", "metrics", "curve", "correct", "reason", "detail", "created", "started", "ended", "weights",
+        "epoch", "metrics", "curve", "correct", "reason", "detail", "created", "started", "ended", "weights", "until",
     ),
 }  # fmt: skip
+_STATES = "'waiting', 'running', 'paused', 'finished', 'failed', 'stopped'"
 _SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, sha256 TEXT) STRICT",
     # Also the spaces and line ends are part of a ledger's file: never change them.
     "CREATE TABLE architectures (\n"
     "    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, words TEXT NOT NULL, price TEXT NOT NULL, "
     "sha256 TEXT) STRICT",
-    """CREATE TABLE trainings (
+    f"""CREATE TABLE trainings (
     number INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE,
     architecture INTEGER NOT NULL REFERENCES architectures (number),
     block INTEGER NOT NULL, replicate INTEGER NOT NULL,
     role TEXT NOT NULL CHECK (role IN ('baseline', 'search', 'confirm')),
     origin TEXT NOT NULL, proposal TEXT,
-    state TEXT NOT NULL CHECK (state IN ('waiting', 'running', 'finished', 'failed', 'stopped')),
+    state TEXT NOT NULL CHECK (state IN ({_STATES})),
     attempts INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
     metrics TEXT, curve TEXT, correct BLOB, reason TEXT, detail TEXT,
-    created REAL NOT NULL, started REAL, ended REAL, weights TEXT, sha256 TEXT,
+    created REAL NOT NULL, started REAL, ended REAL, weights TEXT, until INTEGER, sha256 TEXT,
     UNIQUE (architecture, block, replicate)) STRICT""",
 )
-# By older version: the columns that it did not have.
-_NEW = {1: {"weights"}}
+# By version: the columns that it does not have, and what else differs in the statements that make its tables. The rows
+# of the first version carry no checksums.
+_LACKING = {1: ("weights", "until"), 2: ("until",), SCHEMA_VERSION: ()}
+_SIGNED: dict[int, tuple[tuple[str, str], ...]] = {
+    2: ((", until INTEGER", ""), ("'paused', ", "")),
+    SCHEMA_VERSION: (),
+}
 COPY = "restore it from a copy"
 # Bytes in the longest path of a database: SQLite takes 512, and adds "-journal" to it.
 LONGEST = 504
@@ -160,11 +166,12 @@ def _fault(db: sqlite3.Connection, version: int) -> str:
     fault = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
     if fault != "ok":
         return " ".join(fault.split())
-    if version < SCHEMA_VERSION:
-        return ""  # its rows carry no checksums
-    if _statements(db) != _expected():
+    if version not in _SIGNED:
+        return ""
+    if _statements(db) != _expected(version):
         return "its tables are not those of a ledger"
-    for table, columns in TABLES.items():
+    for table in TABLES:
+        columns = _columns(table, version)
         query = f"SELECT {columns[0]} FROM {table} WHERE sha256 IS NOT digest({', '.join(columns)})"
         if row := db.execute(query).fetchone():
             return f"row {row[0]} of {table} does not fit its checksum"
@@ -175,11 +182,23 @@ def _statements(db: sqlite3.Connection) -> set[str]:
     return {row[0] for row in db.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
 
 
-def _expected() -> set[str]:
+def _expected(version: int) -> set[str]:
     with closing(sqlite3.connect(":memory:")) as db:
         for statement in _SCHEMA:
-            db.execute(statement)
+            db.execute(_as_of(version, statement))
         return _statements(db)
+
+
+def _as_of(version: int, statement: str) -> str:
+    """A statement of the present version as a version wrote it."""
+    for text, earlier in _SIGNED[version]:
+        statement = statement.replace(text, earlier)
+    return statement
+
+
+def _columns(table: str, version: int) -> list[str]:
+    """The columns that a table has in a version, without that of the checksum."""
+    return [name for name in TABLES[table] if name not in _LACKING[version]]
 
 
 def _upgrade(db: sqlite3.Connection, version: int) -> None:
@@ -187,8 +206,8 @@ def _upgrade(db: sqlite3.Connection, version: int) -> None:
     kept = {}
     db.execute("BEGIN IMMEDIATE")
     if version:
-        for table, columns in TABLES.items():
-            names = [name for name in columns if name not in _NEW[version]]
+        for table in TABLES:
+            names = _columns(table, version)
             kept[table] = names, db.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall()
         for table in reversed(TABLES):
             db.execute(f"DROP TABLE {table}")

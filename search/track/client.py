@@ -14,7 +14,7 @@ from search.state import run_folder
 from search.track.moved_store import follow_move
 from search.track.projection import Child
 from search.track.store import alone, database, opened_uri, opens_as_typed, reach_loopback_directly
-from search.track.views import PARENT, QUIET, UID
+from search.track.views import PARENT, PAUSED_AFTER, QUIET, UID
 from spaces.errors import ENVIRONMENT, UserError
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def child_of(run: Run) -> Child:
         status=str(run.info.status),
         val_accuracy=known.metrics.get("val_accuracy"),
         described="architecture" in known.params,
+        epochs=int(known.tags.get(PAUSED_AFTER, 0)),
     )
 
 

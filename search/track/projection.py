@@ -36,7 +36,14 @@ _TABLE = (
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 # Facts that say in what a run was trained.
 _ENVIRONMENT = ("versions", "machine", "device", "git", "slots")
-STATUS = {"finished": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "waiting": "KILLED", "running": "RUNNING"}
+STATUS = {
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "stopped": "KILLED",
+    "paused": "KILLED",  # until it continues, as one that waits after an interruption; its tags say what it is
+    "waiting": "KILLED",
+    "running": "RUNNING",
+}
 ENDED = ("FINISHED", "FAILED")
 # Stores may keep fewer digits than a double has.
 _PRECISION = 1e-9
@@ -44,13 +51,17 @@ _PRECISION = 1e-9
 
 @dataclass(frozen=True)
 class Child:
-    """A training as MLflow has it. ``described``: with its parameters, which are written right after it is made."""
+    """A training as MLflow has it. ``described``: with its parameters, which are written right after it is made.
+
+    ``epochs`` is how many epochs of its curve are there from a pause.
+    """
 
     run_id: str
     uid: str
     status: str
     val_accuracy: float | None
     described: bool = True
+    epochs: int = 0
 
 
 def is_told(training: Training) -> bool:
@@ -141,9 +152,9 @@ def _cost_columns() -> list[str]:
     ]
 
 
-def curve(training: Training) -> list[tuple[int, str, float]]:
-    """(epoch, name, value) of each metric that MLflow draws over the epochs."""
-    return curve_rows(training.curve)
+def curve(training: Training, after: int = 0) -> list[tuple[int, str, float]]:
+    """(epoch, name, value) of each metric that MLflow draws over the epochs; of those ``after`` an epoch."""
+    return curve_rows([epoch for epoch in training.curve if epoch["epoch"] > after])
 
 
 def curve_rows(epochs: Sequence[Mapping[str, float]]) -> list[tuple[int, str, float]]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.results.result import Front
+from search.state import records
 from search.state.facts import HistoryStep
-from search.state.records import OPEN, Entry, Training
+from search.state.records import Entry, Training
 from search.state.result_files import WEIGHTS
 from search.state.shared_facts import SharedNetworkFact
 from search.track import projection
@@ -23,7 +24,7 @@ from search.track.client import child_of, connect, describe, experiment_id, iden
 from search.track.projection import ENDED, STATUS, Child
 from search.track.shared_child import SharedChild
 from search.track.store import alone, artifact_root
-from search.track.views import PARENT, UID, note, view, view_key
+from search.track.views import PARENT, PAUSED_AFTER, UID, note, view, view_key
 from spaces.spec import Site
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Sender:
         self._ended: dict[str, str] = {}
         self._count: Counter[str] = Counter()
         self._shared = SharedChild()
+        # By uid: how many epochs of its curve were sent when it paused.
+        self._epochs: dict[str, int] = {}
         # By run: the numbers that MLflow shows already.
         self._shown: dict[str, Mapping[str, float]] = {}
         self._client: MlflowClient | None = None
@@ -105,6 +108,7 @@ class Sender:
             self._children = {child.uid: child.run_id for child in self._made}
             self._ended = {child.uid: child.status for child in self._made if child.status in ENDED}
             self._count = Counter(self._ended.values())
+            self._epochs = {child.uid: child.epochs for child in self._made}
             self._shown = {run.info.run_id: run.data.metrics for run in [parent, *made]}
             self._client = client
             client.update_run(self._parent, status="RUNNING")
@@ -135,6 +139,7 @@ class Sender:
         for child in projection.spoilt(trainings, self._made):
             self._api.delete_run(child.run_id)
             self._children.pop(child.uid, None)
+            self._epochs.pop(child.uid, None)
             self._count[self._ended.pop(child.uid, "")] -= 1
         # In the order in which they ended, as they were sent at first.
         for training in sorted(trainings, key=lambda t: (t.ended or math.inf, t.number)):
@@ -148,9 +153,16 @@ class Sender:
         child = self._children.get(training.uid) or self._create_child(training, entry)
         status = STATUS[training.state]
         at = _ms(training.ended)
-        tags = {"senet.state": training.state, "senet.reason": "" if training.state in OPEN else training.reason}
-        if training.state not in OPEN:
-            self._log(child, tags, projection.figures(training, entry), curve=projection.curve(training), at=at)
+        is_last = training.state in records.ENDED
+        tags = {"senet.state": training.state, "senet.reason": training.reason if is_last else ""}
+        curve = projection.curve(training, after=self._epochs.get(training.uid, 0))
+        if training.state == "paused":
+            tags[PAUSED_AFTER] = str(training.epoch)
+            self._log(child, tags, {}, curve=curve)
+            self._api.update_run(child, status=status)
+            self._epochs[training.uid] = training.epoch
+        elif is_last:
+            self._log(child, tags, projection.figures(training, entry), curve=curve, at=at)
             self._api.set_terminated(child, status, end_time=at)
             self._ended[training.uid] = status
             self._count[status] += 1

@@ -13,6 +13,8 @@ from typing import Any
 from senet_nas.costs.measures import USUAL, counted, of_overhead
 
 UID = "senet.training_uid"
+# How many epochs of its curve a training had when it paused last; they are in MLflow.
+PAUSED_AFTER = "senet.paused_after"
 PARENT = "mlflow.parentRunId"
 REPRESENTATIVE = "senet.representative"
 # Set unless the user has set them: no telemetry, no progress bars, no minutes of waiting for a dead server.

@@ -6,7 +6,8 @@
 In a folder ``shared`` a shared network comes before the trainings.
 
 The second form forks a driver for each request and answers with a line, its exit status: to import takes longer than
-to run. Results are made durable by the worker's own code and adopted by the loop's own recovery.
+to run. Results are made durable by the worker's own code and adopted by the loop's own recovery. With the SAMPLER
+``pausing``, trainings of four epochs pause and continue; ``epochs.txt`` then lists every epoch that was trained.
 """
 
 import json
@@ -22,6 +23,8 @@ from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
+from search.planning.samplers import SAMPLERS, Sampler
+from search.planning.training_lengths import ShortTrainings
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -30,7 +33,7 @@ from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder, writable
 from search.state.shared_facts import SharedNetworkFact
-from senet_nas.recipe import Report
+from senet_nas.recipe import Recipe, Report
 from senet_nas.training.shared_plan import SHARED_NETWORK
 from spaces import Site, Space, SpaceSpec, UserError, durable, failpoints
 
@@ -64,21 +67,79 @@ def train_shared():
         yield Report(3 + i, figures, done=i == len(PLACEMENTS) - 1)
 
 
+EPOCHS = 4
+
+
+def evaluate_with_pauses(architecture, seed, *, weights=None, checkpoint=None, until=None):
+    """Every epoch adds to a number, which is all that the checkpoint holds: a wrong state would show in the result."""
+    record = checkpoint / "checkpoint.json"
+    done, total, curve = 0, 0.0, []
+    if (body := durable.unseal(record.read_bytes()) if record.exists() else None) is not None:
+        done, total, curve = body["epoch"], body["tensors"], body["curve"]
+    if done == until:
+        yield Report(done, curve[-1])
+        return
+    for epoch in range(done + 1, EPOCHS + 1):
+        with (checkpoint.parents[1] / "epochs.txt").open("a") as log:
+            log.write(f"{checkpoint.name}:{epoch}\n")
+        total += random.Random(f"{architecture} {seed} {epoch}").gauss(0, 0.3)
+        curve.append({"epoch": epoch, "val_accuracy": 90 + total, "train_loss": 1 - total})
+        if epoch == until:
+            kept = {"format": 1, "owner": {}, "epoch": epoch, "curve": curve, "optimizer": {}, "tensors": total}
+            durable.write(record, durable.seal(kept))
+        is_last = epoch == EPOCHS
+        yield Report(epoch, curve[-1], done=is_last, correct=b"\xaa" if is_last else None)
+        if epoch == until:
+            return
+
+
+def pausing(seed, context):
+    """A sampler that proposes few architectures again and again, and lengths at random."""
+    from optuna.distributions import CategoricalDistribution
+    from optuna.samplers import RandomSampler
+
+    rng = random.Random(seed)
+
+    class Pausing(RandomSampler):
+        def sample_relative(self, study, trial, search_space):
+            self.epochs = rng.choice([1, 1, 2, 3, 3, None])
+            return context.space.encode(context.space[rng.randrange(1, 4)])
+
+        def infer_relative_search_space(self, study, trial):
+            return {name: CategoricalDistribution(values) for name, values in context.space.parameters.items()}
+
+    return Pausing(seed=seed)
+
+
+PAUSING = Sampler(pausing, replicates=True)
+
+
 def main(path: Path, trainings: int, sampler: str) -> None:
     place = RunFolder(path)
     place.create()
     with place.lock():
         ledger = Ledger(place.ledger)
+        pauses = sampler == "pausing"
+        if pauses:
+            SAMPLERS[sampler] = PAUSING
         proposer = Proposer(SPACE, DEFAULT, price, sampler=sampler, seed=0)
         if path.name == "shared" and ledger.facts.shared_network is None:
             ledger.note(Facts(shared_network=SharedNetworkFact(2, len(PLACEMENTS), 3.5)))
-        budget = Budget(trainings)
-        loop = Loop(ledger, PricedSpace(SPACE, price), proposer, budget=budget, rules=RULES, placements=PLACEMENTS)
+        loop = Loop(
+            ledger,
+            PricedSpace(SPACE, price),
+            proposer,
+            budget=Budget(trainings, confirm=0.25) if pauses else Budget(trainings),
+            rules=RULES,
+            placements=PLACEMENTS,
+            short=ShortTrainings(Recipe(epochs=EPOCHS)) if pauses else None,
+        )
+        trains = evaluate_with_pauses if pauses else evaluate
         loop.recover(lambda uid: result_files.adopt(place.trainings, uid))
         while (assignment := loop.next()) is not None:
             with (path / "executed.txt").open("a") as log:
                 log.write(f"{assignment.uid}\n")
-            *_, outcome = worker.work(assignment, evaluate, place.trainings)
+            *_, outcome = worker.work(assignment, trains, place.trainings)
             loop.finish(assignment.uid, outcome)
         loop.close()
         durable.write(path / "front.json", compute("run", ledger, RULES).to_json())

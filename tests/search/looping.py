@@ -6,7 +6,7 @@ Accuracies follow from architecture and seed alone, so runs that were killed and
 import random
 from dataclasses import dataclass, field
 
-from search.loop import Loop, nothing_left
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
@@ -15,6 +15,7 @@ from search.results.objectives import Objective
 from search.results.result import Rules
 from search.state.facts import Facts, SlotsFact
 from search.state.ledger import Ledger
+from search.state.left_outcomes import nothing_left
 from search.state.records import Outcome
 from spaces import Space, SpaceSpec
 from tests.conftest import residual_sites

@@ -123,6 +123,8 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             self._lose(uid, error)
         elif self._is_here(uid, outcome, result):
             self._loop.finish(uid, outcome)
+            if outcome.paused and not self._loop.needs_checkpoint(uid):  # it was stopped early where it would pause
+                self._remove_checkpoint(uid)
         else:
             result_files.discard(self._trainings, uid)
             self._loop.lost(uid, "its weights did not come whole", reason=LOST)

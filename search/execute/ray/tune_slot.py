@@ -85,7 +85,7 @@ class Slot(tune.Trainable):  # type: ignore[misc]
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
         if isinstance(item, Outcome):
             outcome = result_files.encode(self._uid, item)
-            return {"outcome": outcome, **self._files(), tune.result.DONE: True}
+            return {"outcome": outcome, **self._files(has_paused=bool(item.paused)), tune.result.DONE: True}
         return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _next_item(self) -> Progress | Outcome:
@@ -112,12 +112,13 @@ class Slot(tune.Trainable):  # type: ignore[misc]
             assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare, remote=self._remote
         )
 
-    def _files(self) -> dict[str, Any]:
+    def _files(self, *, has_paused: bool) -> dict[str, Any]:
         """The files of an ended training that the driver does not see, or only its result if the rest is in the store.
 
+        Of one that ``has_paused``, the store keeps the checkpoint. Without a store, another node begins it again.
         A list of pairs, because Tune takes mappings within a result apart.
         """
-        if self._remote is not None and self._remote.end(*result_files.KEPT):
+        if self._remote is not None and self._remote.end(*result_files.KEPT, keeps_checkpoint=has_paused):
             result = result_files.carry(self._trainings, self._uid, [result_files.RESULT])
             return {"files": [*result.items()], "stored": True}
         if self._is_apart:

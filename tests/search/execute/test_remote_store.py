@@ -117,6 +117,36 @@ def test_a_training_whose_node_goes_goes_on_elsewhere_and_ends_with_the_same_wei
     assert store.read(f"u1/{result_files.RESULT}") is None
 
 
+def test_a_training_that_pauses_continues_on_another_node(tmp_path, uri):
+    """Nothing but the pause is copied: no checkpoint is due, and the last copy was a moment ago."""
+    store, seen = RemoteStore(uri, "run"), []
+
+    def measured(architecture, seed, **where):
+        for report in evaluate.evaluate(architecture, seed, TASK, **where):
+            seen.append(report.epoch)
+            yield report
+
+    def on(node, **more):
+        given = assignment(params=params_of_plain(), **more)
+        (tmp_path / node).mkdir(exist_ok=True)
+        remote = RemoteCopy(store, "u1", tmp_path / node / "u1")
+        remote._not_before = remote._clock() + 3600
+        *_, outcome = worker.work(given, measured, tmp_path / node, remote=remote)
+        assert remote.end(*result_files.KEPT, keeps_checkpoint=bool(outcome.paused))
+        return outcome
+
+    whole = on("alone")
+    store.drop("u1")
+    seen.clear()
+    paused = on("first", until=1, keep_weights=False)
+    assert result_files.decode("u1", store.read(f"u1/{result_files.RESULT}")) == paused
+    outcome = on("second")
+    assert seen == [1, 2, 3, 4]
+    assert outcome.weights == whole.weights
+    assert store.read(f"u1/{checkpoint.RECORD}") is None
+    assert [epoch["epoch"] for epoch in outcome.curve] == [1, 2, 3, 4]
+
+
 def left(folder, epoch, store, *, remote=None):
     """A checkpoint after so many epochs in a folder, copied to the store."""
     run = evaluate.Training(

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -118,7 +119,12 @@ def test_weights_are_kept_only_where_they_are_wanted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "outcome", [Outcome({"val_accuracy": 90.0}, [{"epoch": 1}], b"\x00\xff"), Outcome(failure="diverged", curve=[])]
+    "outcome",
+    [
+        Outcome({"val_accuracy": 90.0}, [{"epoch": 1}], b"\x00\xff"),
+        Outcome(failure="diverged", curve=[]),
+        Outcome(curve=[{"epoch": 1}], paused=1),
+    ],
 )
 def test_text_and_back(outcome):
     assert decode("abc", encode("abc", outcome)) == outcome
@@ -163,6 +169,45 @@ def test_an_interrupted_training_goes_on_and_its_outcome_is_that_of_a_whole_one(
     names = ("result.json", "model.safetensors")
     assert sorted(path.name for path in (tmp_path / "abc").iterdir()) == sorted(names)
     assert (tmp_path / "abc" / names[1]).read_bytes() == (tmp_path / "whole" / "abc" / names[1]).read_bytes()
+
+
+def test_a_training_that_pauses_and_continues_is_that_which_never_paused(tmp_path):
+    *_, whole = work(REAL, TRAINER, tmp_path / "whole")
+    found = []
+    for until in (1, 2):
+        *epochs, paused = work(replace(REAL, until=until, keep_weights=False), TRAINER, tmp_path)
+        found += [*(progress.epoch for progress in epochs), paused.paused]
+        assert (paused.failure, paused.metrics, paused.weights) == ("", {}, "")
+        assert [epoch["epoch"] for epoch in paused.curve] == list(range(1, until + 1))
+        assert adopt(tmp_path, "abc") == paused
+        assert checkpoint.epochs(tmp_path / "abc") == until
+    assert found == [1, 2]
+    *epochs, outcome = work(REAL, TRAINER, tmp_path)
+    assert (epochs, outcome.paused) == ([], 0)
+    assert without_times(outcome) == without_times(whole)
+    assert outcome.metrics["train_seconds"] >= sum(epoch["seconds"] for epoch in outcome.curve)
+    names = ("result.json", "model.safetensors")
+    assert sorted(path.name for path in (tmp_path / "abc").iterdir()) == sorted(names)
+    assert (tmp_path / "abc" / names[1]).read_bytes() == (tmp_path / "whole" / "abc" / names[1]).read_bytes()
+
+
+def test_a_pause_that_was_saved_but_not_told_is_told_by_the_next_attempt(tmp_path):
+    given = replace(REAL, until=2, keep_weights=False)
+    *_, paused = work(given, TRAINER, tmp_path)
+    (tmp_path / "abc" / RESULT).unlink()
+    (again,) = work(given, TRAINER, tmp_path)
+    assert again == paused
+
+
+def test_a_training_that_fails_on_its_way_to_a_pause_leaves_no_checkpoint(tmp_path):
+    def evaluate(architecture, seed, *, weights=None, checkpoint=None, until=None):
+        yield Report(1, {"val_accuracy": 90.0})
+        raise Diverged("loss is nan")
+
+    left_at(tmp_path / "abc", 1)
+    *_, outcome = work(replace(ASSIGNMENT, until=2), evaluate, tmp_path)
+    assert (outcome.failure, outcome.paused) == ("diverged", 0)
+    assert checkpoint.epochs(tmp_path / "abc") == 0
 
 
 def test_the_checkpoint_goes_only_when_the_result_is_durable(tmp_path, every_epoch, monkeypatch):

@@ -11,8 +11,6 @@ from search.planning.samplers import chosen
 from search.results.objectives import Objective
 
 LIMIT = 80.0
-# With it, the model takes curves, too.
-CURVE = "+curve"
 OBJECTIVES = (Objective(metric="accuracy"), Objective(metric="params", limit=LIMIT))
 
 
@@ -27,16 +25,11 @@ def accuracy(architecture, number):
     return 90 + random.Random(architecture.key).gauss(0, 0.3) + random.Random(number).gauss(0, 0.1)
 
 
-def losses(architecture, number):
-    return [1.5 + random.Random(architecture.key).gauss(0, 0.1) + random.Random(number).gauss(0, 0.02), 0.5]
-
-
 class Search:
     """The ledger in a dictionary: proposes, never repeats, keeps to the limit."""
 
     def __init__(self, space, sampler, seed=3):
-        name, curves = sampler.removesuffix(CURVE), sampler.endswith(CURVE)
-        self.proposer = Proposer(space, OBJECTIVES, price, sampler=name, seed=seed, curves=curves)
+        self.proposer = Proposer(space, OBJECTIVES, price, sampler=sampler, seed=seed)
         self.known, self.records = {}, []
 
     def avoid(self, architecture):
@@ -45,14 +38,14 @@ class Search:
     def ask(self):
         found = self.proposer.ask(len(self.records), self.avoid, self.known.get)
         if found is not None:
-            self.records.append([found[0], json.loads(json.dumps(found[1])), None])
-            self.known[found[0]] = None
+            self.records.append([found.architecture, json.loads(json.dumps(found.record)), None])
+            self.known[found.architecture] = None
         return found
 
     def tell(self, number):
         architecture = self.records[number][0]
         result = self.records[number][2] = self.known[architecture] = accuracy(architecture, number)
-        self.proposer.tell(number, result, architecture, losses=losses(architecture, number))
+        self.proposer.tell(number, result, architecture)
 
     def run(self, trainings):
         while len(self.records) < trainings and self.ask() is not None:
@@ -62,7 +55,7 @@ class Search:
     def resume(self, records):
         for number, (architecture, proposal, result) in enumerate(records):
             self.proposer.restore(number, proposal)
-            self.proposer.tell(number, result, architecture, losses=losses(architecture, number))
+            self.proposer.tell(number, result, architecture)
             self.known[architecture] = result
             self.records.append([architecture, proposal, result])
         return self
@@ -73,7 +66,7 @@ def space(make_space):
     return make_space(blocks=1, reduction=(4, 8, 16), squeeze=("avg", "max", "std"))
 
 
-@pytest.fixture(params=[*sorted(SAMPLERS), "knowledge_gradient" + CURVE])
+@pytest.fixture(params=sorted(SAMPLERS))
 def sampler(request):
     return request.param
 
@@ -213,19 +206,20 @@ def test_what_must_be_avoided_is_told_as_known_or_failed_and_asked_again(space):
     from optuna.trial import TrialState
 
     search = Search(space, "random")
-    first, proposal = search.ask()
+    first = search.ask().architecture
     search.known.clear()
     again = Search(space, "random")
     again.avoid = lambda architecture: architecture == first
     again.known[first] = 91.5
-    found, proposal = again.proposer.ask(0, again.avoid, again.known.get, block=3)
-    assert found != first
+    found = again.proposer.ask(0, again.avoid, again.known.get, block=3)
+    proposal = found.record
+    assert found.architecture != first
     told = [(record["state"], record["values"]) for record in proposal]
     assert told[0] == ("COMPLETE", [91.5, price(first)["params_overhead"]])
     assert told[-1] == ("RUNNING", None)
     assert {record["user_attrs"]["block"] for record in proposal} == {3}
     unknown = Search(space, "random")
-    _, proposal = unknown.proposer.ask(0, lambda a: a == first, lambda a: None)
+    proposal = unknown.proposer.ask(0, lambda a: a == first, lambda a: None).record
     assert proposal[0]["state"] == TrialState.FAIL.name
     assert {record["user_attrs"]["block"] for record in proposal} == {0}
 
@@ -236,9 +230,9 @@ def test_if_the_sampler_insists_a_random_one_that_is_left_is_taken(space, monkey
     monkeypatch.setattr("search.planning.optuna_study.DRAWS", 3)
     left = set(list(space)[40:42])
     search = Search(space, "grid")
-    found, proposal = search.proposer.ask(0, lambda a: a not in left, lambda a: None)
-    assert found in left
-    assert [record["state"] for record in proposal] == ["FAIL"] * 8 + ["RUNNING"]
+    found = search.proposer.ask(0, lambda a: a not in left, lambda a: None)
+    assert found.architecture in left
+    assert [record["state"] for record in found.record] == ["FAIL"] * 8 + ["RUNNING"]
     assert search.proposer.ask(1, lambda a: True, lambda a: None) is None
 
 

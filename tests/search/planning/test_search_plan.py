@@ -2,30 +2,36 @@
 
 import pytest
 
+from search.planning.optuna_study import Proposal
 from search.planning.priced_space import PricedSpace
 from search.planning.search_plan import SearchPlan
+from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
 from search.results.objectives import DEFAULT, Objective
 from search.state.ledger import Ledger
-from senet_nas.recipe import Seed
+from search.state.records import Pause
+from senet_nas.recipe import Recipe, Seed
 from tests.search import ledgers
 
+TARGET = 24
 LIMITED = (Objective(metric="accuracy"), Objective(metric="params", limit=10.0))
 
 
 class Proposer:
     """Proposes what a test says, and notes what it was asked and which ``members`` it must avoid."""
 
-    def __init__(self, answer=None, *, replicates=False, members=()):
+    def __init__(self, answer=None, *, epochs=None, replicates=False, members=()):
         self.answer = answer
+        self.epochs = epochs
         self.replicates = replicates
         self.members = members
 
-    def ask(self, number, avoid, known, block, *, wants_proof):
+    def ask(self, number, avoid, known, block, *, wants_proof, lengths):
         self.asked = (number, known, block)
         self.wants_proof = wants_proof
         self.avoided = {i for i, member in enumerate(self.members) if avoid(member)}
-        return None if self.answer is None else (self.answer, [{"params": {}}])
+        self.offered = lengths(0.0)
+        return None if self.answer is None else Proposal(self.answer, [{"params": {}}], self.epochs)
 
 
 @pytest.fixture
@@ -47,29 +53,32 @@ def ledger(space):
     return ledger
 
 
-def plan_of(space, ledger, proposer, objectives=DEFAULT, seeds=None):
+SHORT = ShortTrainings(Recipe(epochs=8))
+
+
+def plan_of(space, ledger, proposer, objectives=DEFAULT, seeds=None, short=None):
     def price(architecture):
         return ledgers.price(float(list(space).index(architecture)))
 
     priced = PricedSpace(space, price, seeds)
-    return SearchPlan(ledger, priced, proposer, TrainingRows(ledger, priced), objectives)
+    return SearchPlan(ledger, priced, proposer, TrainingRows(ledger, priced), objectives, short)
 
 
 def avoided(space, ledger, proposer, *more, block=0, **how):
     proposer.members = list(space)
-    plan_of(space, ledger, proposer, *more, **how).plan(block)
+    plan_of(space, ledger, proposer, *more, **how).plan(block, TARGET)
     return proposer.avoided
 
 
 def test_the_sampler_hears_that_a_confirmation_is_ahead(space, ledger):
     proposer = Proposer(space[7])
-    plan_of(space, ledger, proposer).plan(0, wants_proof=True)
+    plan_of(space, ledger, proposer).plan(0, TARGET, wants_proof=True)
     assert proposer.wants_proof
 
 
 def test_a_proposal_becomes_a_waiting_training_with_its_record(space, ledger):
     proposer = Proposer(space[7])
-    training = plan_of(space, ledger, proposer).plan(3)
+    training = plan_of(space, ledger, proposer).plan(3, TARGET)
     assert training == ledger.trainings[-1]
     assert (training.role, training.origin, training.seed, training.state) == ("search", "sampler", Seed(3), "waiting")
     assert training.proposal == [{"params": {}}]
@@ -114,7 +123,7 @@ def test_a_sampler_that_replicates_takes_from_a_table_what_can_be_compared(space
 
 def test_when_nothing_is_left_the_architecture_with_the_fewest_trainings_is_repeated(space, ledger):
     plan = plan_of(space, ledger, Proposer())
-    found = [plan.plan(0) for _ in range(3)]
+    found = [plan.plan(0, TARGET) for _ in range(3)]
     assert [(t.architecture, t.seed, t.role, t.origin) for t in found] == [
         (1, Seed(0, 1), "search", "replicate"),
         (0, Seed(0, 2), "search", "replicate"),
@@ -125,7 +134,83 @@ def test_when_nothing_is_left_the_architecture_with_the_fewest_trainings_is_repe
 def test_what_is_over_a_limit_or_has_no_seed_left_is_not_repeated(space, ledger):
     limited = (Objective(metric="accuracy"), Objective(metric="params", limit=0.5))
     plan = plan_of(space, ledger, Proposer(), limited)
-    assert plan.plan(0).architecture == 0
+    assert plan.plan(0, TARGET).architecture == 0
     used = {0: [Seed(0, 0), Seed(0, 1), Seed(0, 2)], 1: [Seed(0, 0)]}
     places = list(space)
-    assert plan_of(space, ledger, Proposer(), seeds=lambda a: used.get(places.index(a), [])).plan(0) is None
+    assert plan_of(space, ledger, Proposer(), seeds=lambda a: used.get(places.index(a), [])).plan(0, TARGET) is None
+
+
+def pause(ledger, member, epochs, seed):
+    """A paused training of a member of the space."""
+    entry = ledger.find(member.key) or ledger.enter(member, "another", ledgers.price())
+    (training,) = ledger.plan([(entry, seed)], role="search", origin="sampler", pause=Pause(epochs, epochs / 8))
+    ledger.start(training.uid)
+    return ledger.pause(training.uid, curve=[{"epoch": epoch} for epoch in range(1, epochs + 1)])
+
+
+class PausingProposer(Proposer):
+    """Also notes which proposals were taken back, and which trainings no longer pause."""
+
+    withdrawn = continued = None
+
+    def withdraw(self, number):
+        self.withdrawn = number
+
+    def mark_paused(self, number, *, paused):
+        assert not paused
+        self.continued = number
+
+
+def test_a_short_proposal_becomes_a_training_with_its_pause(space, ledger):
+    plan = plan_of(space, ledger, Proposer(space[7], epochs=2), short=SHORT)
+    training = plan.plan(3, TARGET)
+    assert (training.until, training.metrics, training.state) == (2, {"share": 0.25}, "waiting")
+
+
+@pytest.mark.parametrize(
+    ("epochs", "expected", "until"),
+    [(None, "second", None), (2, "first", 2), (3, "second", 3), (1, "new", 1)],
+)
+def test_a_proposal_continues_the_paused_training_of_its_architecture_that_is_furthest(
+    space, ledger, epochs, expected, until
+):
+    first, second = (pause(ledger, space[7], length, Seed(0, length)) for length in (1, 2))
+    pause(ledger, space[8], 1, Seed(0))
+    numbers = {"first": first.number, "second": second.number, "new": len(ledger.trainings)}
+    proposer = PausingProposer(space[7], epochs=epochs)
+    training = plan_of(space, ledger, proposer, short=SHORT).plan(0, TARGET)
+    assert (training.number, training.until, training.state) == (numbers[expected], until, "waiting")
+    is_new = expected == "new"
+    assert proposer.withdrawn == (None if is_new else numbers["new"])
+    assert proposer.continued == (None if is_new else training.number)
+
+
+def test_of_paused_trainings_one_of_the_block_continues_first(space, ledger):
+    pause(ledger, space[7], 2, Seed(0))
+    here = pause(ledger, space[7], 1, Seed(4))
+    training = plan_of(space, ledger, PausingProposer(space[7]), short=SHORT).plan(4, TARGET)
+    assert training.uid == here.uid
+
+
+def test_when_nothing_is_left_to_propose_paused_trainings_continue_though_pauses_were_turned_off(space, ledger):
+    paused = pause(ledger, space[1], 1, Seed(0, 7))
+    counts = [len(ledger.counts.by_architecture[number]) for number in (0, 1)]
+    assert counts == [2, 2]
+    plan = plan_of(space, ledger, PausingProposer())
+    assert [plan.plan(0, TARGET).uid == paused.uid for _ in range(2)] == [False, True]
+
+
+def test_a_table_whose_seeds_are_used_up_still_continues_what_has_paused(space, ledger):
+    pause(ledger, space[4], 1, Seed(0, 0))
+    held = {space[4]: [Seed(0, 0)], space[5]: [Seed(0, 0)]}
+    found = avoided(space, ledger, PausingProposer(space[4], replicates=True), seeds=lambda a: held.get(a, []))
+    assert found == set(range(space.size)) - {4, 5}
+
+
+def test_the_sampler_hears_which_lengths_there_may_be(space, ledger):
+    proposer = Proposer(space[7])
+    ledgers.train(ledger, ledger.entries[0], [90.0] * 20, role="baseline")
+    plan_of(space, ledger, proposer, short=SHORT).plan(0, TARGET)
+    assert proposer.offered == (1, 2, None)
+    plan_of(space, ledger, proposer).plan(0, TARGET)
+    assert proposer.offered == (None,)

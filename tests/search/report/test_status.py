@@ -12,6 +12,7 @@ from search.report import status
 from search.report.status import read_status
 from search.state.facts import Facts
 from search.state.ledger import Ledger
+from search.state.records import Pause
 from search.state.run_folder import RunFolder
 from search.state.shared_facts import SharedNetworkFact
 from senet_nas.recipe import Seed
@@ -50,6 +51,21 @@ def test_the_number_of_epochs_of_a_users_own_evaluation_is_unknown(place, evalua
     assert found.state == "running"
     assert line in found.lines()
     assert read_status("run", place.path.parent).state == "stopped"
+
+
+def test_paused_trainings_are_named_and_count_their_share(place, monkeypatch):
+    durable.write(place.config, config.to_yaml(Experiment.from_dict({**EXPERIMENT, "budget": {"trainings": 10}})))
+    with closing(Ledger(place.ledger)) as ledger:
+        ledgers.end(ledger, ledger.trainings[0], ledgers.ended(90.0))
+        rows = [(ledger.entries[0], Seed(0, n)) for n in range(1, 5)]
+        for training in ledger.plan(rows, role="search", origin="sampler", pause=Pause(1, 0.25)):
+            ledger.start(training.uid)
+            ledger.pause(training.uid, curve=[{"epoch": 1}])
+        ledger.note(Facts(session_began=1000.0, seconds_before=0.0))
+    monkeypatch.setattr(status.time, "time", lambda: 1060.0)
+    with place.lock():
+        found = read_status("run", place.path.parent)
+    assert found.sentence() == "run: running, 1 of 10 trainings, 4 paused, 1m00s, about 4m00s left"
 
 
 def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypatch):

@@ -12,6 +12,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.experiment_setup import prepare
 from search.state.ledger import Ledger
+from search.state.records import Pause
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 
@@ -61,6 +62,23 @@ def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(p
     assert lines[0].endswith("s left")
     assert "\x1b" not in text
     assert "hint:" in text
+
+
+def test_a_training_that_paused_says_after_which_epoch_and_counts_for_the_time_left(prepared, monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=140, no_color=True))
+    now = [100.0]
+    monkeypatch.setattr("search.report.terminal.time.monotonic", lambda: now[0])
+    ledger = Ledger(":memory:")
+    (entry,) = ledgers.enter(ledger, [0.0])
+    terminal = Terminal()
+    terminal.plan(prepared, 0)
+    (short,) = ledger.plan([(entry, Seed(0))], role="search", origin="sampler", pause=Pause(2, 0.5))
+    terminal.changed(ledger.start(short.uid), entry)
+    now[0] += 10.0
+    terminal.changed(ledger.pause(short.uid, curve=[{"epoch": 1}, {"epoch": 2}]), entry)
+    (line,) = [line for line in out.getvalue().splitlines() if "/20  t" in line]
+    assert " ".join(line.split()) == "0/20 t0 a0 plain paused after epoch 2, 6m30s left"
 
 
 def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_line(prepared, monkeypatch):

@@ -6,18 +6,26 @@ from collections import Counter
 import pytest
 
 from search.state.ledger import Ledger
+from search.state.records import SHARE, Pause
 from senet_nas.recipe import Seed
 from tests.search import ledgers
+
+
+def is_partial(training):
+    if training.state in ("waiting", "running"):
+        return training.until is not None
+    return training.state in ("paused", "stopped")
 
 
 def check(ledger):
     counts = ledger.counts
     trainings = ledger.trainings
-    for state, found in (("waiting", counts.waiting), ("running", counts.running)):
+    for state, found in (("waiting", counts.waiting), ("running", counts.running), ("paused", counts.paused)):
         assert found == {t.number: t for t in trainings if t.state == state}
     for role in ("baseline", "search", "confirm"):
         mine = [t for t in trainings if t.role == role]
-        assert counts.stopped[role] == {t.number: t for t in mine if t.state == "stopped"}
+        assert counts.partial[role] == {t.number: t for t in mine if is_partial(t)}
+        assert all(SHARE in t.metrics for t in counts.partial[role].values())
         assert counts.counted[role] == sum(t.state != "failed" for t in mine)
         assert counts.last_block[role] == max((t.seed.block for t in mine), default=0)
     assert +counts.planned == Counter(t.origin for t in trainings if t.state != "failed")
@@ -31,8 +39,10 @@ def check(ledger):
 def change(ledger, rng):
     """One random step of one random training."""
     uid = rng.choice(ledger.trainings).uid
-    step = rng.choice(["start", "wait", "finish", "fail", "stop"])
-    if step in ("start", "wait"):
+    step = rng.choice(["start", "wait", "finish", "fail", "stop", "pause", "resume"])
+    if step in ("pause", "resume"):
+        pause_or_resume(ledger, uid, rng)
+    elif step in ("start", "wait"):
         getattr(ledger, step)(uid)
     elif step == "finish":
         ledgers.end(ledger, ledger.get(uid), ledgers.ended(90.0))
@@ -42,16 +52,26 @@ def change(ledger, rng):
         ledger.stop(uid, reason="slow", curve=[{"epoch": 2}], share=0.5)
 
 
+def pause_or_resume(ledger, uid, rng):
+    """Pauses a training that is on its way to a pause; continues one that has paused, to its end or a later pause."""
+    training = ledger.get(uid)
+    if training.state == "running" and training.until is not None:
+        ledger.pause(uid, curve=[{"epoch": epoch} for epoch in range(1, training.until + 1)])
+    elif training.state == "paused":
+        ledger.resume(uid, pause=Pause(training.epoch + 1, 0.5) if rng.random() < 0.5 else None)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_are_those_of_the_trainings_whatever_happens_and_after_a_restart(tmp_path, seed):
     rng = random.Random(seed)
     ledger = Ledger(tmp_path / "ledger")
     entries = ledgers.enter(ledger, range(3))
-    for number in range(40):
+    for number in range(80):
         if number % 4 == 0:
             role = rng.choice(["baseline", "search", "confirm"])
             rows = [(entry, Seed(rng.choice([0, 1, 5]), number)) for entry in entries]
-            ledger.plan(rows, role=role, origin=rng.choice(["sampler", "baseline 1"]))
+            pause = rng.choice([None, Pause(1, 0.25)])
+            ledger.plan(rows, role=role, origin=rng.choice(["sampler", "baseline 1"]), pause=pause)
         else:
             change(ledger, rng)
         check(ledger)

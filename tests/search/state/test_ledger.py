@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from search.state import ledger
+from search.state import ledger, ledger_rows
 from search.state.confirmation_facts import ConfirmationFact, Sizes
 from search.state.facts import Facts
 from search.state.ledger import Ledger
+from search.state.records import Pause
 from senet_nas.recipe import Seed
 from spaces import UserError, failpoints
 from spaces.architecture import Architecture
 
-FIRST = Path(__file__).parents[1] / "fixtures" / "ledger-1.sqlite"
+# Ledgers with the same content, as the first and the second version of the schema hold it.
+EARLIER = [Path(__file__).parents[1] / "fixtures" / f"ledger-{version}.sqlite" for version in (1, 2)]
 ONE = ConfirmationFact(Sizes(1, 3, 3, 1), (1,), budget=24, of=24)
 PRICE = {"params": 10.0, "params_overhead": 0.0}
 PLAIN = Architecture.parse("net/-")
@@ -103,9 +105,29 @@ def test_a_training_that_waits_again_keeps_its_number_and_counts_its_starts(path
     assert (ledger.get(uid).number, ledger.get(uid).attempts, ledger.get(uid).state) == (0, 2, "running")
 
 
+def test_a_training_pauses_and_continues_and_keeps_its_curve_meanwhile(path):
+    ledger = filled(path)
+    curve = [{"epoch": 1, "train_loss": 2.0}]
+    (training,) = ledger.plan([(ledger.entries[1], Seed(3))], role="search", origin="sampler", pause=Pause(1, 0.25))
+    assert (training.until, training.metrics) == (1, {"share": 0.25})
+    ledger.start(training.uid)
+    paused = ledger.pause(training.uid, curve=curve)
+    assert (paused.state, paused.epoch, paused.reason, paused.ended) == ("paused", 1, "after epoch 1", None)
+    assert (list(paused.curve), paused.metrics, ledger.counts.is_open) == (curve, {"share": 0.25}, True)
+    later = ledger.resume(training.uid, pause=Pause(2, 0.5))
+    assert (later.state, later.until, later.metrics, list(later.curve)) == ("waiting", 2, {"share": 0.5}, curve)
+    assert (ledger.start(training.uid).epoch, ledger.wait(training.uid).epoch) == (1, 1)
+    ledger.start(training.uid)
+    ledger.pause(training.uid, curve=[*curve, {"epoch": 2}])
+    whole = ledger.resume(training.uid)
+    assert (whole.until, whole.metrics, whole.reason) == (None, {}, "")
+    assert Ledger(path, read_only=True).get(whole.uid) == ledger.get(whole.uid)
+
+
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_to_date(path, read_only):
-    shutil.copy(FIRST, path)
+@pytest.mark.parametrize("earlier", EARLIER, ids=["1", "2"])
+def test_a_ledger_of_an_earlier_version_is_read_and_one_who_writes_brings_it_up_to_date(path, earlier, read_only):
+    shutil.copy(earlier, path)
     ledger = Ledger(path, read_only=read_only)
     assert [t.state for t in ledger.trainings] == ["finished", "finished", "failed", "running"]
     assert [t.metrics.get("val_accuracy") for t in ledger.trainings] == [90.5, 91.5, None, None]
@@ -116,11 +138,34 @@ def test_a_ledger_of_the_first_version_is_read_and_one_who_writes_brings_it_up_t
     with closing(sqlite3.connect(path)) as db:  # a fact that this version does not know stays
         assert db.execute("SELECT value FROM meta WHERE key = 'frozen'").fetchone() == ("[1, 2]",)
     ledger.close()
-    assert (path.read_bytes() == FIRST.read_bytes()) == read_only
+    assert (path.read_bytes() == earlier.read_bytes()) == read_only
     again = Ledger(path)
     assert again.trainings == ledger.trainings
+    (new,) = again.plan([(again.entries[0], Seed(9))], role="search", origin="sampler", pause=Pause(2, 0.25))
+    again.start(new.uid)
+    again.pause(new.uid, curve=[{"epoch": 1}, {"epoch": 2}])
+    assert Ledger(path, read_only=True).counts.paused[new.number].until == 2
     again.finish(again.trainings[3].uid, metrics={"val_accuracy": 92.0}, curve=[], correct=None, weights="abc")
     assert Ledger(path, read_only=True).trainings[3].weights == "abc"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE trainings SET metrics = '{\"val_accuracy\": 99.5}' WHERE number = 1",
+        "UPDATE trainings SET sha256 = NULL",
+        "CREATE TABLE more (x)",
+        "ALTER TABLE trainings ADD COLUMN until INTEGER",
+    ],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_damage_in_a_ledger_of_the_second_version_is_noticed_before_it_is_brought_up_to_date(path, change, read_only):
+    shutil.copy(EARLIER[1], path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(change)
+        db.commit()
+    with pytest.raises(UserError, match="damaged"):
+        Ledger(path, read_only=read_only)
 
 
 @pytest.mark.parametrize(
@@ -156,14 +201,14 @@ def test_a_full_disk_is_told_by_name_and_nothing_is_half_written(path):
 
 
 def test_a_reader_sees_one_moment_though_somebody_writes_between_two_of_its_lines(path, monkeypatch):
-    writer, read = filled(path), ledger._entry
+    writer, read = filled(path), ledger_rows.entry
 
     def write_meanwhile(row):
         if len(writer.entries) == 2:
             writer.plan([(writer.enter(THIRD, "new", PRICE), Seed(0))], role="search", origin="sampler")
         return read(row)
 
-    monkeypatch.setattr(ledger, "_entry", write_meanwhile)
+    monkeypatch.setattr(ledger_rows, "entry", write_meanwhile)
     seen = Ledger(path, read_only=True)
     assert len(writer.entries) == 3
     assert all(t.architecture < len(seen.entries) for t in seen.trainings)

@@ -15,9 +15,10 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.facts import GitFact, encode
 from search.state.ledger import Ledger
+from search.state.records import Pause
 from search.state.shared_facts import SharedNetworkFact
 from search.track import projection, views
-from search.track.client import connect
+from search.track.client import child_of, connect, known
 from search.track.store import store_address
 from search.track.tracker import Tracker
 from senet_nas.recipe import Seed
@@ -120,6 +121,45 @@ def test_a_training_that_was_stopped_early_is_told_once_with_its_curve_and_witho
         assert "val_accuracy" not in child.data.metrics
         assert len(client.get_metric_history(child.info.run_id, "curve/val_accuracy")) == 1
         assert parent.data.metrics["trainings"] == sum(t.state == "finished" for t in ledger.trainings)
+
+
+def test_a_paused_training_shows_its_curve_and_continues_as_the_same_run(runs, ledger):
+    curve = [{"epoch": epoch, "val_accuracy": 80.0 + epoch} for epoch in range(1, 5)]
+    (training,) = ledger.plan([(ledger.entries[1], Seed(7))], role="search", origin="sampler", pause=Pause(2, 0.5))
+    ledger.start(training.uid)
+    ledger.pause(training.uid, curve=curve[:2])
+    for _ in range(2):
+        assert track(runs, ledger) == []
+        client, _, parent, children = read(runs)
+        child = children[training.uid]
+        assert (child.info.status, child.data.tags["senet.state"]) == ("KILLED", "paused")
+        assert child.data.tags["senet.paused_after"] == "2"
+        assert "senet.reason" not in child.data.tags
+        assert "val_accuracy" not in child.data.metrics
+        assert drawn(client, child) == [1, 2]
+        assert parent.data.metrics["trainings"] == 4
+    assert differences(ledger, client) == {}
+    ledger.resume(training.uid)
+    ledger.start(training.uid)
+    track(runs, ledger)
+    assert read(runs)[3][training.uid].info.status == "RUNNING"
+    ledger.finish(training.uid, metrics={"val_accuracy": 84.0}, curve=curve, correct=None)
+    track(runs, ledger)
+    client, _, _, children = read(runs)
+    child = children[training.uid]
+    assert (child.info.status, child.data.tags["senet.state"]) == ("FINISHED", "finished")
+    assert drawn(client, child) == [1, 2, 3, 4]
+    assert child.data.metrics["val_accuracy"] == 84.0
+
+
+def drawn(client, child):
+    """The epochs of a curve as MLflow has them."""
+    return [metric.step for metric in client.get_metric_history(child.info.run_id, "curve/val_accuracy")]
+
+
+def differences(ledger, client):
+    _, children = known(client, client.get_experiment_by_name("run").experiment_id, {"senet.run": "run"})
+    return projection.differences(ledger.trainings, [child_of(run) for run in children])
 
 
 def test_sent_again_nothing_is_doubled(runs, ledger):
