@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import make_table, shared_network, summary
+from benchmarks import environment, make_table, shared_covariates, shared_network, summary
 from benchmarks.make_table import Work, components, finish
 from senet_nas.recipe import DataSpec, Recipe
 from spaces import SpaceSpec
@@ -123,3 +123,16 @@ def test_a_shared_network_is_measured_from_a_recipe_to_its_columns(tmp_path, mon
     assert lines[0] == "architecture,seed,val_accuracy,train_loss,val_log_loss"
     assert len(lines) == 1 + 2 * 3
     assert json.loads((tmp_path / "tiny.shared.csv.json").read_text())["correlation_with_mean_accuracy"] == {}
+
+
+def test_covariates_are_judged_on_unseen_blocks_and_at_equal_compute(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(shared_covariates, "SIZES", (16,))
+    monkeypatch.setattr(environment, "RESULTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["shared_covariates", "--divisions", "3"])
+    shared_covariates.main()
+    found = json.loads((tmp_path / "shared_covariates.json").read_text())["correlation"]
+    added = found["shared, 16"]["mean"] - found["accuracy, 16"]["mean"]
+    assert found["shared less accuracy, 16"]["mean"] == pytest.approx(added, abs=0.002)
+    assert found["shared at equal compute, 16"] != found["shared, 16"]
+    committed = json.loads((make_table.TABLES.parent / "results" / "shared_covariates.json").read_text())
+    assert committed["divisions"] == 200
