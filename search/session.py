@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from search import config
 from search.config import Experiment, to_yaml
 from search.execute import signals, worker
 from search.execute.ray import preconditions
@@ -24,9 +25,9 @@ from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
 from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
 from search.running.training_phase import TrainingPhase
-from search.setup import shared_setup
-from search.setup.experiment_setup import Prepared, prepare
-from search.setup.opened_run import OpenedRun, open_run, rules
+from search.setup import fit_positions, shared_setup
+from search.setup.experiment_setup import Prepared, at_its_line, prepare
+from search.setup.opened_run import OpenedRun, importable, open_run, rules
 from search.setup.tracking_address import check_tracking
 from search.state import run_folder
 from search.state.facts import Facts
@@ -61,6 +62,7 @@ def run(
         prepared = None if place.exists else _prepared(experiment, watcher)
         if prepared is not None:
             shared_setup.check(prepared)
+        experiment = prepared.experiment if prepared is not None else _with_positions(experiment, place)
         place.create()
         with place.lock(), closing(Ledger(place.ledger)) as ledger:
             return _run(experiment, place, ledger, prepared, trainings, watcher, taken)
@@ -95,6 +97,14 @@ def _check_arguments(experiment: object, trainings: object) -> None:
 def _place(experiment: Experiment, runs: Path, new: bool) -> RunFolder:
     place = RunFolder((runs / experiment.name).resolve())
     return run_folder.fresh(experiment.name, runs) if new and place.path.exists() else place
+
+
+def _with_positions(experiment: Experiment, place: RunFolder) -> Experiment:
+    """The experiment with the positions with which its run began, or will begin. Raises UserError."""
+    if place.config.exists():
+        return fit_positions.as_begun(experiment, config.load(place.config))
+    with at_its_line(experiment):
+        return fit_positions.fitted(importable(experiment))
 
 
 def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:

@@ -12,6 +12,7 @@ from spaces.text import plural
 
 # The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
 PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
+PUBLISHED = "published"
 FORMS = (
     "none",
     "all",
@@ -19,6 +20,7 @@ FORMS = (
     "stages:1-3",
     "stages:1,3",
     "blocks:1.0,3.2",
+    "published",
     "a published network",
     "an architecture key",
 )
@@ -34,15 +36,24 @@ def place(
     """The architecture of a placement (one of the ``FORMS``), with the same SE at each site. Raises UserError."""
     if "/" in placement:
         return _checked(Architecture.parse(placement), backbone, sites)
+    if placement == PUBLISHED:
+        return _published(backbone, sites)
     chosen = {site.name for site in _chosen(sites, placement)}
     blocks = (fill(site, {**PAPER, **values}, min_hidden) if site.name in chosen else None for site in sites)
     return Architecture(backbone, tuple(blocks))
 
 
-def baselines(space: Space) -> list[Architecture]:
-    """Plain, SE everywhere, then SE in each single stage: the references of every comparison, trained first.
+def as_published(backbone: str, sites: Sequence[Site]) -> Architecture | None:
+    """The placement of the network as it is published; None if it has no SE of its own."""
+    blocks = tuple(site.published for site in sites)
+    return Architecture(backbone, blocks) if any(blocks) else None
 
-    Each factor has the paper's value if the space allows it, else its first value.
+
+def baselines(space: Space) -> list[Architecture]:
+    """Plain, SE everywhere, SE as published if there is some, then SE in each single stage.
+
+    These are the references of every comparison, trained first. Each factor has the paper's value if the space allows
+    it, else its first value; the placement as published need not be in the space.
     """
     spec = space.spec
     allowed = {i for sites in space.groups.values() for i in sites}
@@ -56,13 +67,17 @@ def baselines(space: Space) -> list[Architecture]:
         )
         return space.ratios.annotate(Architecture(space.backbone, blocks), space.sites)
 
-    return list(dict.fromkeys([only([]), only(stages), *(only([stage]) for stage in stages)]))
+    published = as_published(space.backbone, space.sites)
+    own = [published] if published is not None else []
+    return list(dict.fromkeys([only([]), only(stages), *own, *(only([stage]) for stage in stages)]))
 
 
 def label(architecture: Architecture, sites: Sequence[Site]) -> str:
-    """The architecture's name for people: ``stages 2-3: avg r=8 pre_addition``; ``plain`` without SE."""
+    """The architecture's name for people: ``stages 2-3: avg r=8 pre_addition``, ``plain``, or ``as published``."""
     if architecture.is_plain:
         return "plain"
+    if architecture == as_published(architecture.backbone, sites):
+        return "as published"
     by_kind: dict[str, list[Site]] = {}
     for site, se in zip(sites, architecture.blocks, strict=True):
         if se is not None:
@@ -111,6 +126,13 @@ def _ranges(numbers: Sequence[int]) -> str:
         for _, run in itertools.groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
     ]
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def _published(backbone: str, sites: Sequence[Site]) -> Architecture:
+    found = as_published(backbone, sites)
+    if found is None:
+        raise UserError(f"{backbone} has no SE of its own", hint="use --placement all")
+    return found
 
 
 def _chosen(sites: Sequence[Site], placement: str) -> list[Site]:

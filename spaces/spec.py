@@ -28,11 +28,15 @@ EXCITATIONS: dict[str, tuple[Form, int | None]] = {
 
 @dataclass(frozen=True)
 class Site:
-    """One unit of a backbone that can take SE. ``name`` is ``stage.block``; ``channels`` maps position to width."""
+    """One unit of a backbone that can take SE. ``name`` is ``stage.block``; ``channels`` maps position to width.
+
+    ``published`` is the SE that the unit has in the network as it is published; the plain network is without it.
+    """
 
     name: str
     stage: int
     channels: Mapping[str, int] = field(hash=False)
+    published: SE | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

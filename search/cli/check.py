@@ -94,10 +94,20 @@ class Checked:
         return [
             "ok        config, data, network, machine",
             *plan_lines(self.prepared),
+            *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
             *(f"caution   {text}" for text in self._cautions()),
         ]
+
+    def _remarks(self) -> tuple[str, ...]:
+        """What was found in the network besides units."""
+        from senet_nas.network import build
+        from senet_nas.network.backbones.table import is_own
+
+        backbone = self.prepared.space.backbone
+        is_trained = self.prepared.evaluate.trains_networks
+        return build.remarks(backbone) if is_own(backbone) and is_trained else ()
 
     def _time(self) -> str:
         if self.epoch is None or self.seconds_per_training is None or self.seconds is None:

@@ -6,8 +6,8 @@ from typing import Any
 from senet_nas.network.backbones.table import is_own
 
 # A block starts as the identity if its gate is exactly 1 at zero, or if it stands where the layer before is doubled.
-_IDENTITY_POSITION = "pre_addition"
-_IDENTITY_GATE = "sigmoid2"
+IDENTITY_POSITION = "pre_addition"
+IDENTITY_GATE = "sigmoid2"
 
 
 def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,9 +25,9 @@ def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
     if "position" not in space and _has_named_sites(model):
         chosen["position"] = ["output"]
     elif "position" not in space and is_identity:
-        chosen["position"] = [_IDENTITY_POSITION]
-    if is_identity and "gate" not in space and chosen["position"] != [_IDENTITY_POSITION]:
-        chosen["gate"] = [_IDENTITY_GATE]
+        chosen["position"] = [IDENTITY_POSITION]
+    if is_identity and "gate" not in space and chosen["position"] != [IDENTITY_POSITION]:
+        chosen["gate"] = [IDENTITY_GATE]
     return {**tree, "space": chosen} if chosen != space else dict(tree)
 
 

@@ -5,6 +5,7 @@ from search.results.objectives import Objective
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
+from spaces.space import Space
 from spaces.text import plural
 
 # One validation image may be worth this many points before a caution says so.
@@ -20,13 +21,19 @@ def plan_lines(prepared: Prepared) -> list[str]:
     return [
         f"data      {experiment.data.dataset}: {_images(prepared.data)}",
         *(f"caution   {note}" for note in _cautions(prepared.data)),
-        f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE",
+        f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE{_published(space)}",
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
         *_shared(prepared),
         f"machine   {_machine(prepared.slots, prepared.device)}",
     ]
+
+
+def _published(space: Space) -> str:
+    """How many units have SE of their own."""
+    count = sum(site.published is not None for site in space.sites)
+    return f"; {count} of them have it as published, and plain is without" if count else ""
 
 
 def _images(data: DataFact | None) -> str:

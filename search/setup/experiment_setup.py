@@ -18,7 +18,7 @@ from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.planning.training_lengths import ShortTrainings
 from search.results.objectives import counted_columns
-from search.setup import own_code
+from search.setup import fit_positions, own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
@@ -147,11 +147,14 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     if experiment.resources.storage and not slots.is_local:
         remote_store.check(experiment.resources.storage)
     evaluate.check()
+    if evaluate.sites is None:
+        experiment = fit_positions.fitted(experiment)
     if evaluate.sites is not None:
         space = Space(experiment.model.network, evaluate.sites, experiment.space)
         evaluate.check_space(space.backbone, len(space.sites))
         return Prepared(experiment, space, evaluate.listed_price, evaluate, slots, device)
-    space = Space(experiment.model.network, build.sites(experiment.model.network), experiment.space)
+    sites = warm_start.startable(build.sites(experiment.model.network), experiment.model.init)
+    space = Space(experiment.model.network, sites, experiment.space)
     evaluate.check_space(space.backbone, len(space.sites))
     memory_check.check_data(experiment)
     data = _load(experiment)

@@ -12,6 +12,7 @@ from senet_nas.network import operators
 from senet_nas.network.backbones import table
 from senet_nas.network.squeeze_excitation import Slot, Squeeze, SqueezeExcitation, position_of, slot_name
 from senet_nas.network.stages import stages_of
+from senet_nas.network.surgery.as_published import published_of
 from senet_nas.recipe import stable_hash
 from spaces import Architecture, Site
 
@@ -55,7 +56,17 @@ def _build_own(architecture: Architecture, in_channels: int, num_classes: int, b
 def sites(backbone: str) -> tuple[Site, ...]:
     """The units of a backbone that can take SE, in order, with the width at each position. Raises UserError."""
     network = skeleton(backbone, in_channels=3, num_classes=1000)
-    return tuple(Site(name, stage, _widths(unit)) for name, stage, unit in units(network))
+    found = list(units(network))
+    published = published_of(network).blocks or (None,) * len(found)
+    listed = zip(found, published, strict=True)
+    return tuple(Site(name, stage, _widths(unit), se) for (name, stage, unit), se in listed)
+
+
+@functools.cache
+def remarks(backbone: str) -> tuple[str, ...]:
+    """What there is to say of a network in which units were found: attention of its own, and parts without units."""
+    network = skeleton(backbone, in_channels=3, num_classes=1000)
+    return published_of(network).notes
 
 
 def skeleton(backbone: str, in_channels: int, num_classes: int) -> nn.Module:

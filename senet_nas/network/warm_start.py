@@ -10,7 +10,8 @@ each excitation and a classifier of another size.
 import copy
 import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,19 @@ def check(space: Space, init: str, image: Image, num_classes: int) -> None:
         check_block(fill(Site("any", 1, {position: 1}), values))
     for architecture in baselines(space)[:2]:
         apply(build(architecture, in_channels=image[0], num_classes=num_classes), architecture, init, image)
+
+
+def startable(sites: Sequence[Site], init: str) -> tuple[Site, ...]:
+    """The sites; without their published SE if that cannot start so."""
+    if init == "scratch":
+        return tuple(sites)
+    try:
+        for site in sites:
+            if site.published is not None:
+                check_block(site.published)
+    except UserError:
+        return tuple(replace(site, published=None) for site in sites)
+    return tuple(sites)
 
 
 def check_block(se: SE) -> None:

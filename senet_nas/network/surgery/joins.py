@@ -14,7 +14,7 @@ from torch import fx, nn
 from senet_nas.network.squeeze_excitation import OUTPUT
 from senet_nas.network.surgery import layer_kinds as kinds
 from senet_nas.network.surgery.flow import Flow, is_addition, name_of
-from senet_nas.network.surgery.layer_kinds import Layers
+from senet_nas.network.surgery.layer_kinds import Layers, has_own_forward
 from senet_nas.network.surgery.middle import middle
 from senet_nas.network.surgery.plans import BEHIND_ALL, Edit, Plan, Plans
 from senet_nas.network.surgery.tracing import Untraceable
@@ -51,12 +51,6 @@ def activation_units(layers: Layers, shadow: nn.Module) -> Plans:
         for node in _activated_convolutions(layers, module) if list(module.children()) else ():
             found[f"{path}.{node.target}".strip(".")] = [BEHIND_ALL]
     return found
-
-
-def has_own_forward(module: nn.Module) -> bool:
-    """Whether this is a module with layers in it and a ``forward`` that torch does not give."""
-    is_torchs = type(module).forward.__module__.startswith("torch.nn.")
-    return bool(list(module.children())) and not is_torchs and "forward" not in vars(module)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

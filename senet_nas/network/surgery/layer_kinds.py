@@ -91,7 +91,18 @@ def called(module: nn.Module, node: fx.Node) -> nn.Module | None:
 def n_weights(module: nn.Module | None) -> int:
     """The number of weight layers in a module, itself included."""
     parts = module.modules() if module is not None else ()
-    return sum(isinstance(part, _ConvNd | nn.Linear | nn.Bilinear | nn.MultiheadAttention) for part in parts)
+    return sum(is_weight(part) for part in parts)
+
+
+def is_weight(module: nn.Module) -> bool:
+    """Whether a layer multiplies by a matrix of weights."""
+    return isinstance(module, _ConvNd | nn.Linear | nn.Bilinear | nn.MultiheadAttention)
+
+
+def has_own_forward(module: nn.Module) -> bool:
+    """Whether this is a module with layers in it and a ``forward`` that torch does not give."""
+    is_torchs = type(module).forward.__module__.startswith("torch.nn.")
+    return bool(list(module.children())) and not is_torchs and "forward" not in vars(module)
 
 
 def n_convolutions(module: nn.Module) -> int:

@@ -1,0 +1,182 @@
+"""Channel attention that a network has already, recognised by what it computes, whatever its class is called.
+
+A module is one if it multiplies each channel by a factor that follows from its input: SE of torchvision and timm, ECA
+(arXiv 1910.03151), effective SE (arXiv 1911.06667), a user's own. If one of our blocks with the same weights computes
+the same, the module is that block.
+"""
+
+import copy
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from senet_nas.network.surgery.layer_kinds import has_own_forward, is_weight
+from spaces import SE
+from spaces.architecture import Form
+
+_TOLERANCE = 1e-4
+_MOST_LAYERS = 3
+_ANY_CHANNELS = 12
+_PLACES = 5
+# Where it stands is not known yet.
+_NOWHERE = "output"
+# Activations of the hidden layer that ours lacks; the paper's is ReLU (arXiv 1709.01507, equation 3).
+_OTHER_HIDDEN: dict[str, Callable[[Tensor], Tensor]] = {
+    "SiLU": nn.functional.silu,
+    "GELU": nn.functional.gelu,
+    "Hardswish": nn.functional.hardswish,
+    "LeakyReLU": nn.functional.leaky_relu,
+}
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One module: its class, the block that is the same, and in what this differs; without a block, why there is none.
+
+    The position of the block is not its own yet.
+    """
+
+    kind: str
+    se: SE | None
+    note: str = ""
+
+
+class Marker(nn.Identity):
+    """Stands for an attention while units are looked for."""
+
+
+def attention_of(network: nn.Module, dimensions: int) -> dict[str, Attention]:
+    """The channel attention in a network, by path; the values of its weights do not matter."""
+    known: dict[str, Attention | None] = {}
+    found: dict[str, Attention] = {}
+    for path, module in network.named_modules():
+        if not _may_be(module) or any(path.startswith(f"{outer}.") for outer in found):
+            continue
+        text = f"{type(module)} {module!r}"
+        if text not in known:
+            known[text] = _recognised(module, dimensions)
+        attention = known[text]
+        if attention is not None:
+            found[path] = attention
+    return found
+
+
+def _may_be(module: nn.Module) -> bool:
+    layers = _layers(module)
+    return has_own_forward(module) and 0 < len(layers) <= _MOST_LAYERS and all(map(_is_pointwise, layers))
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    return [part for part in module.modules() if is_weight(part)]
+
+
+def _is_pointwise(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear | nn.Conv1d) or set(getattr(layer, "kernel_size", (0,))) == {1}
+
+
+def _recognised(module: nn.Module, dimensions: int) -> Attention | None:
+    """What kind of attention a module is; None if it is none."""
+    layers = _layers(module)
+    first = _weight(layers[0])
+    channels = _ANY_CHANNELS if first.shape[:2] == (1, 1) else int(first.shape[1])
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        drawn = _drawn(module)
+        if drawn is None or not _is_channel_attention(drawn, channels, dimensions):
+            return None
+        return _same_block(drawn, channels, dimensions)
+
+
+def _drawn(module: nn.Module) -> nn.Module | None:
+    """A copy with random weights: those of a network that was just made may be zero."""
+    try:
+        copied = copy.deepcopy(module).to("cpu").eval()
+    except Exception:  # a module of the user's may refuse; it is an ordinary one then
+        return None
+    for parameter in copied.parameters():
+        parameter.normal_(0, max(parameter[0].numel(), 1) ** -0.5 if parameter.ndim > 1 else 0.5)
+    return copied
+
+
+def _is_channel_attention(module: nn.Module, channels: int, dimensions: int) -> bool:
+    sides = range(_PLACES, _PLACES + dimensions)
+    inputs = [torch.rand(2, channels, *sides) + 0.5 for _ in range(2)]
+    factors = []
+    for x in inputs:
+        try:
+            y = module(x)
+        except Exception:  # it takes other inputs, so it is another module
+            return False
+        if not isinstance(y, Tensor) or y.shape != x.shape:
+            return False
+        factor_NCL = (y / x).flatten(2)
+        if not torch.allclose(factor_NCL, factor_NCL[..., :1].expand_as(factor_NCL), atol=_TOLERANCE):
+            return False
+        factors.append(factor_NCL[..., 0])
+    one, other = factors
+    return not torch.allclose(one, other, atol=_TOLERANCE)
+
+
+# -- the same block ---------------------------------------------------------------------------------------------------
+
+
+def _same_block(module: nn.Module, channels: int, dimensions: int) -> Attention:
+    """The block of ours that computes the same as an attention with these weights."""
+    kind = type(module).__name__
+    layers = _layers(module)
+    forms = list(_forms(layers, channels))
+    if not forms:
+        return Attention(kind, None, "its layers are not those of an excitation of ours")
+    x = torch.randn(2, channels, *range(_PLACES, _PLACES + dimensions))
+    expected = module(x)
+    for (form, size), squeeze, gate in itertools.product(forms, SQUEEZES, GATES):
+        if SQUEEZES[squeeze].weight is not None:
+            continue
+        se = SE(squeeze, form, size, gate, _NOWHERE)
+        block = SqueezeExcitation(channels, se).eval()
+        _take(block, layers)
+        if torch.allclose(block(x), expected, atol=_TOLERANCE):
+            return Attention(kind, se)
+        for name in _OTHER_HIDDEN if se.hidden else ():
+            if torch.allclose(_with_hidden(block, _OTHER_HIDDEN[name], x), expected, atol=_TOLERANCE):
+                return Attention(kind, se, f"its hidden activation is {name}, ours is ReLU")
+    return Attention(kind, None, "no squeeze and gate of ours compute the same")
+
+
+def _forms(layers: Sequence[nn.Module], channels: int) -> Iterator[tuple[Form, int]]:
+    """The form and the size of an excitation with such layers."""
+    shapes = [tuple(_weight(layer).shape) for layer in layers]
+    biases = [getattr(layer, "bias", None) is not None for layer in layers]
+    if len(shapes) == 2 and shapes[0][:2] == shapes[1][1::-1] and shapes[1][0] == channels and len(set(biases)) == 1:
+        yield ("fc" if biases[0] else "fcnb"), shapes[0][0]
+    elif len(shapes) == 1 and shapes[0][:2] == (1, 1) and len(shapes[0]) == 3 and not biases[0] and shapes[0][2] % 2:
+        yield "eca", shapes[0][2]
+    elif len(shapes) == 1 and shapes[0][:2] == (channels, 1) and math.prod(shapes[0]) == channels and not biases[0]:
+        yield "diag", 0
+
+
+def _take(block: SqueezeExcitation, layers: Sequence[nn.Module]) -> None:
+    """Copies the weights of layers into those of a block, in order."""
+    own = [part for part in block.modules() if is_weight(part)]
+    for mine, theirs in zip(own, layers, strict=True):
+        for name, parameter in mine.named_parameters():
+            parameter.copy_(getattr(theirs, name).reshape(parameter.shape))
+
+
+def _with_hidden(block: SqueezeExcitation, active: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What a block computes with another activation of its hidden layer."""
+    hidden = active(block.get_submodule("fc1")(block.squeeze(x)))
+    factor_NC: Tensor = block.gate(block.get_submodule("fc2")(hidden))
+    return (x.flatten(2) * factor_NC.unsqueeze(2)).reshape_as(x)
+
+
+def _weight(layer: nn.Module) -> Tensor:
+    found = layer.weight
+    assert isinstance(found, Tensor)
+    return found
