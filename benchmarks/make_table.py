@@ -246,7 +246,7 @@ def _rows(result: dict[str, Any], costs: dict[str, float], measures: Sequence[st
 def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, Any]:
     import torch
 
-    from senet_nas.training.train import CURVE_IMAGES
+    from senet_nas.training.passes import CURVE_IMAGES
 
     plan = work.plan
     final: dict[str, dict[str, float]] = {}

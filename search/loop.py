@@ -19,6 +19,7 @@ from search.planning.priced_space import PricedSpace
 from search.planning.shared_assignment import SharedAssignment
 from search.planning.time_budget import Patience, TimeBudget
 from search.planning.training_lengths import ShortTrainings
+from search.results.evidence import losses_of
 from search.results.result import Rules
 from search.state import failures
 from search.state.facts import Facts
@@ -283,7 +284,14 @@ class Loop:
         architecture = self._ledger.entries[training.architecture].architecture
         accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
         is_stopped = training.state == "stopped"
-        self._proposer.tell(training.number, accuracy, architecture, stopped=is_stopped, block=training.seed.block)
+        self._proposer.tell(
+            training.number,
+            accuracy,
+            architecture,
+            stopped=is_stopped,
+            block=training.seed.block,
+            losses=losses_of(training),
+        )
 
     def _price(self, training: Training) -> Mapping[str, float]:
         return self._ledger.entries[training.architecture].price

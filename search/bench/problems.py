@@ -26,6 +26,10 @@ class Problem(Protocol):
 
     def accuracy(self, architecture: Architecture, seed: Seed) -> float: ...
 
+    def losses(self, architecture: Architecture, seed: Seed) -> Sequence[float]:
+        """The training loss of each epoch; empty if the problem has no curves."""
+        ...
+
     def truth(self, architecture: Architecture) -> float:
         """The gain over plain that the search is judged by."""
         ...
@@ -46,7 +50,9 @@ class Problem(Protocol):
 
 
 def named(text: str) -> Callable[[int], Problem]:
-    """How to make the problems of a name: ``FILE.csv.gz``, ``permuted:FILE.csv.gz``, ``synthetic:SPACE:TAU[:TWIST]``.
+    """How to make the problems of a name: ``FILE.csv.gz``, ``permuted:FILE.csv.gz``, or a synthetic one.
+
+    Those are ``synthetic:SPACE:TAU[:TWIST[:CURVE]]``, with an empty TWIST for none.
 
     Raises UserError.
     """
@@ -57,7 +63,7 @@ def named(text: str) -> Callable[[int], Problem]:
     if not path.is_file():
         raise UserError(
             f"no table {path}",
-            hint=f"write a file, or synthetic:SPACE:TAU[:TWIST], SPACE being {', '.join(synthetic.SPACES)}",
+            hint=f"write a file, or synthetic:SPACE:TAU[:TWIST[:CURVE]], SPACE being {', '.join(synthetic.SPACES)}",
         )
     table = Table(path)
     return lambda number: Real(table, number, permuted=kind == "permuted")

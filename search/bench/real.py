@@ -10,14 +10,19 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-from search.execute.result_table import Table
+import numpy as np
+from numpy.typing import NDArray
+
+from search.execute.result_table import Epochs, Table
 from search.execute.table_description import check_about, space_of
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Space
 from spaces.errors import UserError
 from spaces.text import plural
 
-Trainings = dict[str, dict[Seed, float]]
+# What a training shows: its last accuracy, then the logarithm of the loss of each epoch, if the table has them.
+Shown = NDArray[np.float64]
+Trainings = dict[str, dict[Seed, Shown]]
 
 
 class Real:
@@ -53,13 +58,18 @@ class Real:
         return lambda architecture: [Seed(0, n) for n in range(len(drawn[architecture.key]))]
 
     def accuracy(self, architecture: Architecture, seed: Seed) -> float:
-        return self._drawn[architecture.key][seed.replicate]
+        return float(self._drawn[architecture.key][seed.replicate][0])
+
+    def losses(self, architecture: Architecture, seed: Seed) -> Sequence[float]:
+        """The losses of the same training, every block on the level of all; empty if the table lacks them."""
+        found: list[float] = np.exp(self._drawn[architecture.key][seed.replicate][1:]).tolist()
+        return found
 
     def truth(self, architecture: Architecture) -> float:
         """Mean gain over plain in the blocks that score, in points; 0 if the table was permuted."""
         if self._permuted:
             return 0.0
-        return _mean(self._scored[architecture.key]) - _mean(self._scored[self.space[0].key])
+        return _accuracy(self._scored[architecture.key]) - _accuracy(self._scored[self.space[0].key])
 
     def doubt(self, architecture: Architecture) -> float:
         """The truth is a difference of two means, each as noisy as so few trainings are."""
@@ -82,17 +92,17 @@ class Real:
     @cached_property
     def _sigma(self) -> float:
         """Noise of one training, in points, without the level of the block and the mean of the architecture."""
-        rows = [[seeds[Seed(b)] for b in self._blocks] for seeds in self._trainings.values()]
+        rows = [[float(seeds[Seed(b)][0]) for b in self._blocks] for seeds in self._trainings.values()]
         squares = sum((y - _mean(row)) ** 2 for row in rows for y in row)
         return math.sqrt(squares / ((len(rows) - 1) * (len(self._blocks) - 1)))
 
     @cached_property
-    def _drawn(self) -> dict[str, list[float]]:
+    def _drawn(self) -> dict[str, list[Shown]]:
         blocks = self._halves[0]
         return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
 
     @cached_property
-    def _scored(self) -> dict[str, list[float]]:
+    def _scored(self) -> dict[str, list[Shown]]:
         blocks = self._halves[1]
         return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
 
@@ -110,11 +120,11 @@ class Real:
 
     @cached_property
     def _trainings(self) -> Trainings:
-        """The last accuracy of every training, by architecture and seed, every block on the level of all."""
+        """What every training shows, by architecture and seed, every block on the level of all."""
         results = self._table.results
-        final = {a.key: {s: epochs[-1][1]["val_accuracy"] for s, epochs in results[a.key].items()} for a in self.space}
-        levels = {b: _mean([seeds[Seed(b)] for seeds in final.values()]) for b in self._blocks}
-        middle = _mean(list(levels.values()))
+        final = {a.key: {s: _shown(epochs) for s, epochs in results[a.key].items()} for a in self.space}
+        levels = {b: np.mean([seeds[Seed(b)] for seeds in final.values()], axis=0) for b in self._blocks}
+        middle = np.mean(list(levels.values()), axis=0)
         level = {key: {s: y - levels[s.block] + middle for s, y in seeds.items()} for key, seeds in final.items()}
         return self._shuffled(level) if self._permuted else level
 
@@ -134,6 +144,17 @@ def _space(table: Table) -> Space:
     """The space that the table was made from, as the file beside it says."""
     assert table.sites is not None
     return Space(table.about["backbone"], table.sites, space_of(table.about))
+
+
+def _shown(epochs: Epochs) -> Shown:
+    """The last accuracy, and the logarithm of each loss if every epoch has a positive one."""
+    losses = [metrics.get("train_loss", math.nan) for _, metrics in epochs]
+    known = [math.log(loss) for loss in losses] if all(loss > 0 for loss in losses) else []
+    return np.array([epochs[-1][1]["val_accuracy"], *known])
+
+
+def _accuracy(shown: Sequence[Shown]) -> float:
+    return _mean([float(training[0]) for training in shown])
 
 
 def _mean(values: Sequence[float]) -> float:

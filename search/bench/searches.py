@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from search.bench.problems import Problem
 from search.loop import Loop
@@ -13,7 +12,7 @@ from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.results.compute import compute
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
 from search.results.result import Front, Rules
 from search.state.ledger import Ledger
@@ -39,9 +38,13 @@ class Searched:
 REFERENCE = "reference"
 
 
+# Behind the name of a sampler: the model takes loss curves beside accuracies, in the search and in its report.
+CURVE = "+curve"
+
+
 def searchers() -> tuple[str, ...]:
     """What :func:`search` takes for a sampler."""
-    return (*SAMPLERS, REFERENCE)
+    return (*SAMPLERS, *(name + CURVE for name in SAMPLERS), REFERENCE)
 
 
 def search(problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int) -> Searched:
@@ -60,15 +63,16 @@ def _search(
     problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int, grid: HyperparameterGrid | None = None
 ) -> Searched:
     ledger = Ledger(":memory:")
-    rules = Rules(DEFAULT)
+    rules = Rules(DEFAULT, curves=sampler.endswith(CURVE))
     proposer = Proposer(
         problem.space,
         DEFAULT,
         problem.price,
-        sampler=sampler,
+        sampler=sampler.removesuffix(CURVE),
         seed=seed,
         budget=budgets[0].trainings,
         confirm=budgets[0].confirm,
+        curves=rules.curves,
         grid=grid,
     )
     space = PricedSpace(problem.space, problem.price, problem.seeds)
@@ -76,12 +80,15 @@ def _search(
     for budget in budgets:
         loop = Loop(ledger, space, proposer, budget=budget, rules=rules)
         while (assignment := loop.next()) is not None:
-            loop.finish(assignment.uid, Outcome(_train(problem, assignment)))
+            loop.finish(assignment.uid, _train(problem, assignment))
     trainings = sum(training.state == "finished" for training in ledger.trainings)
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
-    return Searched(found, observations(ledger.trainings), [e.key for e in ledger.entries], seconds, trainings)
+    return Searched(found, observations_of(ledger.trainings), [e.key for e in ledger.entries], seconds, trainings)
 
 
-def _train(problem: Problem, assignment: Assignment) -> dict[str, Any]:
-    return {"val_accuracy": problem.accuracy(Architecture.parse(assignment.architecture), assignment.seed)}
+def _train(problem: Problem, assignment: Assignment) -> Outcome:
+    architecture = Architecture.parse(assignment.architecture)
+    losses = problem.losses(architecture, assignment.seed)
+    curve = [{"epoch": epoch, "train_loss": loss} for epoch, loss in enumerate(losses, start=1)]
+    return Outcome({"val_accuracy": problem.accuracy(architecture, assignment.seed)}, curve)

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from search.bench.curves import CURVES, Array, losses, trait
 from search.model.hyperparameters import HyperparameterGrid
 from senet_nas.costs.measures import overheads
 from senet_nas.costs.overhead import se_cost
@@ -32,6 +33,7 @@ class Kind:
     space: str
     tau: float
     twist: str = ""
+    curve: str = ""
 
     def problem(self, number: int) -> "Synthetic":
         """The problem of this number: the same in every process."""
@@ -64,17 +66,39 @@ class Synthetic:
         return 0.0
 
     def accuracy(self, architecture: Architecture, seed: Seed) -> float:
-        rng = self._rng("noise", architecture.key, seed)
         block = BLOCK * self._rng("block", seed.block).gauss(0, 1)
         scale = self._twist.sigma
         if self._twist.unequal and not architecture.is_plain:
             scale *= math.exp(self._twist.unequal * self._rng("scale", architecture.key).gauss(0, 1))
+        shift = self._twist.block_factor * self._tau * self._block_factor(architecture, seed.block)
+        return PLAIN_ACCURACY + self.truth(architecture) + block + shift + scale * self._noise(architecture, seed)
+
+    def losses(self, architecture: Architecture, seed: Seed) -> Sequence[float]:
+        """The training loss of each epoch; empty if the family has no curves."""
+        if not self._kind.curve:
+            return ()
+        curve = CURVES[self._kind.curve]
+        followed, apart, mean = self._shown
+        genetic = curve.genetic_in(self._rng("block curve", seed.block))
+        shown = 0.0 if architecture.is_plain else mean + trait(genetic, followed, apart)[self._index[architecture.key]]
+        rng, block = self._rng("losses", architecture.key, seed), self._rng("block loss", seed.block)
+        return losses(curve, shown, self._noise(architecture, seed), rng, block)
+
+    def _noise(self, architecture: Architecture, seed: Seed) -> float:
+        """The noise of the accuracy of a training, with variance 1."""
+        rng = self._rng("noise", architecture.key, seed)
         noise = rng.gauss(0, 1)
         if self._twist.tails:  # Student's t: a normal over the root of a chi-squared, scaled to the same variance
             freedom = self._twist.tails
             noise *= math.sqrt((freedom - 2) / rng.gammavariate(freedom / 2, 2))
-        shift = self._twist.block_factor * self._tau * self._block_factor(architecture, seed.block)
-        return PLAIN_ACCURACY + self.truth(architecture) + block + shift + scale * noise
+        return noise
+
+    @cached_property
+    def _shown(self) -> tuple[Array, Array, float]:
+        """What losses may follow, what they show apart from it, and their mean over architectures with SE."""
+        curve = CURVES[self._kind.curve]
+        followed = curve.follows(self._mixed("", 1), self._mixed("", -1))
+        return followed, self._mixed("loss", 1), self._rng("mean loss").gauss(0, 1)
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -87,34 +111,42 @@ class Synthetic:
     @cached_property
     def _gains(self) -> list[float]:
         """Standardised over the space, so that tau means the same in every problem; plain's gain is 0."""
-        members = list(self.space)
-        structured = _standard([self._structured(a) for a in members])
-        own = _standard([0.0 if a.is_plain else self._rng("own", a.key).gauss(0, 1) for a in members])
-        share = self._twist.unstructured
-        mixed = _standard(
-            [math.sqrt(1 - share) * s + math.sqrt(share) * o for s, o in zip(structured, own, strict=True)]
-        )
         mean = self._rng("mean").gauss(0, 1) * self._tau
-        gains = [self._twist.shape(mean + self._tau * gain) for gain in mixed]
+        gains = [self._twist.shape(mean + self._tau * gain) for gain in self._mixed("", 1).tolist()]
         top = max(gains[1:])
         return [0.0] + [gain - top if self._twist.below else gain for gain in gains[1:]]
 
-    def _structured(self, architecture: Architecture) -> float:
+    def _mixed(self, what: str, first_stage: int) -> Array:
+        """Effects of factors and own terms (architectures,), standardised; another draw for each ``what``.
+
+        The effects of the first stage are multiplied by ``first_stage``.
+        """
+        members = list(self.space)
+        structured = _standard([self._structured(a, what, first_stage) for a in members])
+        own = _standard([0.0 if a.is_plain else self._rng(what + "own", a.key).gauss(0, 1) for a in members])
+        share = self._twist.unstructured
+        mixed = [math.sqrt(1 - share) * s + math.sqrt(share) * o for s, o in zip(structured, own, strict=True)]
+        return np.array(_standard(mixed))
+
+    def _structured(self, architecture: Architecture, what: str, first_stage: int) -> float:
         """Sum over stages of their effect, changed by width, position and squeeze, plus a stage-position interplay."""
         stages = {s.stage: se for s, se in zip(self.space.sites, architecture.blocks, strict=True) if se is not None}
         total = 0.0
         for stage, se in stages.items():
-            total += self._effect("stage", stage) + 0.5 * self._effect("position", se.position)
-            total += 0.3 * self._effect("width", se.excitation) + 0.2 * self._effect("squeeze", se.squeeze)
-            total += 0.5 * self._effect("stage position", stage, se.position)
+            sign = first_stage if stage == 1 else 1
+            main = self._effect(what, "stage", stage) + 0.5 * self._effect(what, "position", se.position)
+            less = 0.3 * self._effect(what, "width", se.excitation) + 0.2 * self._effect(what, "squeeze", se.squeeze)
+            total += sign * main
+            total += sign * less
+            total += sign * 0.5 * self._effect(what, "stage position", stage, se.position)
         return total
 
     def _block_factor(self, architecture: Architecture, block: int) -> float:
         stages = {s.stage for s, se in zip(self.space.sites, architecture.blocks, strict=True) if se is not None}
         return sum(self._rng("block factor", block, stage).gauss(0, 1) for stage in stages) / math.sqrt(3)
 
-    def _effect(self, *name: object) -> float:
-        return self._rng("effect", *name).gauss(0, 1)
+    def _effect(self, what: str, *name: object) -> float:
+        return self._rng(what + "effect", *name).gauss(0, 1)
 
     def _rng(self, *name: object) -> random.Random:
         return random.Random(stable_hash(self._kind.space, self._number, *name))
@@ -196,14 +228,15 @@ def _price(architecture: Architecture, sites: Sequence[Site]) -> dict[str, float
 
 
 def named(text: str) -> Kind:
-    """The family that ``SPACE:TAU[:TWIST]`` names. Raises UserError."""
-    space, _, rest = text.partition(":")
-    tau, _, twist = rest.partition(":")
+    """The family that ``SPACE:TAU[:TWIST[:CURVE]]`` names. Raises UserError."""
+    space, tau, twist, curve, *_ = *text.split(":", 3), "", "", ""
     if space not in SPACES:
         raise unknown("space", space, SPACES)
     if twist not in TWISTS:
         raise unknown("twist", twist, [name for name in TWISTS if name])
+    if curve and curve not in CURVES:
+        raise unknown("curve", curve, CURVES)
     try:
-        return Kind(space, float(tau), twist)
+        return Kind(space, float(tau), twist, curve)
     except ValueError as error:
         raise UserError(f"`{tau}` is no number", hint="write synthetic:113:0.6 for tau/sigma = 0.6") from error

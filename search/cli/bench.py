@@ -12,7 +12,7 @@ from search.cli.options import JSON, print_answer
     "samplers",
     default="auto,tpe,random",
     show_default=True,
-    help="Samplers to compare, separated by commas.",
+    help="Samplers to compare, separated by commas; NAME+curve has a model that takes loss curves.",
 )
 @click.option("--trainings", default="32,64", show_default=True, help="Budgets in trainings, separated by commas.")
 @click.option(
@@ -30,7 +30,8 @@ from search.cli.options import JSON, print_answer
 def bench(table: str, samplers: str, trainings: str, searches: int, first: int, jobs: int, as_json: bool) -> None:
     """Search many times over TABLE and score each result against the truth.
 
-    TABLE is a file of results, or a synthetic problem such as synthetic:113:0.6.
+    TABLE is a file of results, or a synthetic problem such as synthetic:113:0.6, or with loss curves
+    synthetic:113:0.4::strong.
     """
     from search.bench import runner
 

@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from search.config import Experiment
+    from search.results.recipe_noise import RecipeNoise
     from search.setup.experiment_setup import Prepared
     from senet_nas.costs.epoch_time import EpochTime
 
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
 @click.command()
 @CONFIG
 @SET
+@click.option(
+    "--pilot",
+    "has_pilot",
+    is_flag=True,
+    help="Train plain some times, with fewer epochs too, and say how noisy a training is and whether other epochs pay. "
+    "Takes as long as a dozen trainings.",
+)
 @JSON
-def check(config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, as_json: bool) -> None:
     """Check config, data, network and machine, and estimate the time. Keeps nothing that it trains."""
     experiment = load(config, overrides)
     found = examine(experiment)
+    if has_pilot:
+        found = with_pilot(found)
     if as_json:
         print_json("check", experiment.name, found.to_dict())
         found.check_store()
@@ -46,7 +56,7 @@ class Checked:
 
     ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
-    why the Ray cluster does not answer, which may be started later.
+    why the Ray cluster does not answer, which may be started later. ``noise`` is what a pilot found.
     """
 
     prepared: "Prepared"
@@ -54,6 +64,7 @@ class Checked:
     free_bytes: int
     store_error: UserError | None = None
     silent_cluster: str = ""
+    noise: "RecipeNoise | None" = None
 
     @property
     def seconds_per_training(self) -> float | None:
@@ -81,6 +92,7 @@ class Checked:
             "free_bytes": self.free_bytes,
             "silent_store": self.store_error.message if self.store_error else "",
             "silent_cluster": self.silent_cluster,
+            **({"pilot": asdict(self.noise)} if self.noise else {}),
         }
 
     def check_store(self) -> None:
@@ -97,6 +109,7 @@ class Checked:
             *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
+            *(f"noise     {line}" for line in (self.noise.lines if self.noise else ())),
             *(f"caution   {text}" for text in self._cautions()),
         ]
 
@@ -151,6 +164,15 @@ def examine(experiment: "Experiment") -> Checked:
         store_error = error
     free = shutil.disk_usage(".").free
     return Checked(prepared, epoch, free, store_error, _silent_cluster(prepared.slots.ray))
+
+
+def with_pilot(found: Checked) -> Checked:
+    """The same with what a pilot of plain finds. Raises UserError if plain cannot be trained."""
+    from search.setup.experiment_setup import at_its_line
+    from search.setup.pilot import pilot
+
+    with at_its_line(found.prepared.experiment):
+        return replace(found, noise=pilot(found.prepared, lambda text: click.echo(text, err=True)))
 
 
 def _silent_cluster(address: str) -> str:

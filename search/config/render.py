@@ -28,6 +28,7 @@ OPEN = (
     "search.level",
     "search.worthwhile",
     "search.confirm",
+    "search.model",
     "search.stop",
     "search.short",
     "data.streaming",

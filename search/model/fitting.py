@@ -18,23 +18,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.model.curve_traits import traits_of
+from search.model.design import Design
 from search.model.features import Features
 from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
-from search.model.linear_model import Array, Integers, Solution, Sums, draw, solve, sums
+from search.model.joint_fitting import joint_posterior
+from search.model.linear_model import Array, Solution, Sums, draw, solve, sums
 from search.model.observations import Observation, Observations
 from search.model.posterior import Posterior
 
-# Prior deviation of the level of a block around the median of all accuracies, in multiples of sigma.
-BLOCK_SCALE = 100.0
-# Prior deviation of the change of a stage's effect from block to block, in multiples of tau.
-BLOCK_STAGE_SCALE = 0.25
-# Stages have effects of their own in this many blocks: over more blocks they average out, and each costs columns.
-BLOCKS_APART = 8
 DRAWS = 4000
 # The second pass leaves out settings with less weight than this in the first.
 HOPELESS = 1e-4
 # The median of a block with fewer trainings (a pair of the confirmation) says nothing about its level.
 SMALL_BLOCK = 4
+# With fewer trainings than this, blocks taken off, curves cannot be told from luck and are left alone.
+FEWEST_CURVES = 8
 # Up to this many robust standard deviations from its expectation a training has full weight.
 FULL_WEIGHT = 3.0
 
@@ -53,10 +52,12 @@ def fit(
     ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it
     architectures have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise
     smaller than half of it is believed. ``grid`` is what the posterior is averaged over, unless given
-    :meth:`HyperparameterGrid.default` of the data.
+    :meth:`HyperparameterGrid.default` of the data. Loss curves are taken into account if every training has one and no
+    ``grid`` is given (:mod:`search.model.joint_fitting`).
     """
     seen = observations if isinstance(observations, Observations) else Observations.of(observations)
     features = features or Features.none(1 + int(seen.architecture.max()))
+    is_unknown = grid is None
     if grid is None:
         spread = float(seen.accuracy.std())
         grid = HyperparameterGrid.default(
@@ -70,6 +71,11 @@ def fit(
     rough = model.average(first, grid.settings)
     # A training loses weight where it is far from its block or far from what the model expects.
     both = np.minimum(first, model.weights_from(model.residual(rough)))
+    is_enough = len(seen.accuracy) - model.design.n_blocks >= FEWEST_CURVES
+    traits = traits_of(seen.losses, model.design.block) if is_enough and is_unknown else None
+    if traits is not None:
+        sigmas = np.array(grid.sigmas)
+        return joint_posterior(model.design, seen.accuracy, traits, both, sigmas, draws=draws, seed=seed)
     if np.array_equal(both, first):
         return model.posterior(rough, draws, seed)
     likely = rough.weights.sum(axis=1) > HOPELESS
@@ -87,36 +93,31 @@ class _Average:
 
 
 class _Model:
-    """The trainings as arrays, and the columns of the linear model: blocks, mean gain, features, block x stage."""
+    """One trait, the accuracy, over the columns of a design."""
 
     def __init__(self, seen: Observations, features: Features, grid: HyperparameterGrid) -> None:
-        self._features = features
+        self.design = Design.of(seen, features)
         self._sigmas: Array = np.array(grid.sigmas)
         self._level = float(np.median(seen.accuracy))
         self._y = seen.accuracy - self._level
-        numbers: Integers = np.unique(np.append(seen.architecture, 0))
-        self._numbers = numbers.tolist()
-        self._architecture: Integers = np.searchsorted(numbers, seen.architecture)
-        blocks, self._block = np.unique(seen.block, return_inverse=True)
-        self._blocks = blocks.tolist()
-        self._x = self._columns(seen.architecture)
 
     def average(self, w: Array, settings: Sequence[Hyperparameters]) -> _Average:
         """The settings solved for trainings of the weights ``w``, and weighted by prior and evidence."""
-        own = (np.array(self._numbers) != 0).astype(float)
-        found = sums(self._x, self._y, w, self._architecture, len(self._numbers), own)
-        solutions = solve(found, settings, np.stack([self._scale(s) for s in settings]), self._sigmas)
+        design = self.design
+        found = sums(design.x, self._y, w, design.architecture, len(design.numbers), design.own)
+        solutions = solve(found, settings, np.stack([design.scale(s) for s in settings]), self._sigmas)
         # Levels have a flat prior in points, whatever sigma is: each takes a degree of freedom from sigma.
-        levels = len(self._blocks) * np.log(self._sigmas)
+        levels = design.n_blocks * np.log(self._sigmas)
         log = np.array([s.log_evidence + levels + np.log(s.setting.prior) for s in solutions])
         weights = np.exp(log - log.max())
         return _Average(solutions, found, weights / weights.sum())
 
     def residual_from_blocks(self) -> Array:
         """Distances from the median of the block, which a collapsed training cannot move; nan in a small block."""
-        centre = np.array([np.median(self._y[self._block == b]) for b in range(len(self._blocks))])
-        is_small = np.bincount(self._block) < SMALL_BLOCK
-        return np.where(is_small[self._block], np.nan, self._y - centre[self._block])
+        block = self.design.block
+        centre = np.array([np.median(self._y[block == b]) for b in range(self.design.n_blocks)])
+        is_small = np.bincount(block) < SMALL_BLOCK
+        return np.where(is_small[block], np.nan, self._y - centre[block])
 
     def residual(self, average: _Average) -> Array:
         """Distances from the posterior mean."""
@@ -125,7 +126,7 @@ class _Model:
         for solution, weight in zip(average.solutions, average.weights.sum(axis=1), strict=True):
             coefficients = solution.scale * solution.mean
             own = solution.shrink * (found.response - found.per_architecture @ coefficients)
-            expected += weight * (self._x @ coefficients + own[self._architecture])
+            expected += weight * (self.design.x @ coefficients + own[self.design.architecture])
         return self._y - expected
 
     def weights_from(self, residual: Array) -> Array:
@@ -143,66 +144,29 @@ class _Model:
 
     def posterior(self, average: _Average, draws: int, seed: int) -> Posterior:
         """Draws from the average: each setting gives draws in proportion to its weight, in random order."""
+        design = self.design
         rng = np.random.default_rng(seed)
         picked = rng.choice(average.weights.size, draws, p=average.weights.ravel())
         setting_of, sigma_of = np.divmod(picked, len(self._sigmas))
         sigmas = self._sigmas[sigma_of]
-        direct = self._direct()
-        coefficients = np.empty((draws, self._x.shape[1]))
-        gains = np.empty((draws, len(self._numbers)))
+        direct = design.direct()
+        coefficients = np.empty((draws, design.x.shape[1]))
+        gains = np.empty((draws, len(design.numbers)))
         for i in np.unique(setting_of):
             mine = np.flatnonzero(setting_of == i)
             solution = average.solutions[i]
             coefficients[mine], gains[mine] = draw(solution, average.found, direct, sigmas[mine], rng)
-        n_blocks = len(self._blocks)
-        n_effects = 1 + self._features.matrix.shape[1]
-        effects = coefficients[:, n_blocks : n_blocks + n_effects]
+        effects = coefficients[:, design.n_blocks : design.n_blocks + 1 + design.n_features]
         settings = [solution.setting for solution in average.solutions]
         return Posterior(
-            architectures=tuple(self._numbers),
+            architectures=tuple(design.numbers),
             gains=gains,
-            blocks=tuple(self._blocks),
-            levels=coefficients[:, :n_blocks] + self._level,
+            blocks=tuple(design.blocks),
+            levels=coefficients[:, : design.n_blocks] + self._level,
             sigmas=sigmas,
             taus=np.array([setting.tau_ratio for setting in settings])[setting_of] * sigmas,
             shares=np.array([setting.own_share for setting in settings])[setting_of],
-            features=self._features,
+            features=design.features,
             _effects=effects,
             _seed=seed,
         )
-
-    def _direct(self) -> Array:
-        """The matrix (architectures, columns) from coefficients to gains; levels of blocks have no part in a gain."""
-        n_blocks = len(self._blocks)
-        direct = np.zeros((len(self._numbers), self._x.shape[1]))
-        direct[:, n_blocks] = np.array(self._numbers) != 0
-        direct[:, n_blocks + 1 : n_blocks + 1 + self._features.matrix.shape[1]] = self._features.matrix[self._numbers]
-        return direct
-
-    def _columns(self, architectures: Integers) -> Array:
-        """The design matrix (trainings, columns)."""
-        blocks = np.eye(len(self._blocks))[self._block]
-        effects = np.column_stack([architectures != 0, self._features.matrix[architectures]])
-        return np.column_stack([blocks, effects, *self._block_stages(architectures)])
-
-    def _block_stages(self, architectures: Integers) -> list[Array]:
-        """A column for each stage in each of the first blocks; none if there is only one block."""
-        stages = [i for i, column in enumerate(self._features.columns) if column[0] == "stage"]
-        if len(self._blocks) < 2:
-            return []
-        rows = self._features.matrix[architectures][:, stages]
-        return [rows * (self._block == b)[:, None] for b in range(len(self._blocks))[:BLOCKS_APART]]
-
-    def _scale(self, setting: Hyperparameters) -> Array:
-        """Prior deviations (columns,) of the coefficients, in multiples of sigma."""
-        n_blocks = len(self._blocks)
-        n_effects = len(self._features.columns)
-        n_rest = self._x.shape[1] - n_blocks - 1 - n_effects
-        structured = setting.tau_ratio * np.sqrt(1 - setting.own_share)
-        parts = [
-            np.full(n_blocks, BLOCK_SCALE),
-            np.array([setting.mean_scale]),
-            structured * self._features.scale(setting.covariate_share),
-            np.full(n_rest, BLOCK_STAGE_SCALE * setting.tau_ratio),
-        ]
-        return np.concatenate(parts)

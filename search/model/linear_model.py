@@ -54,7 +54,7 @@ def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: 
     ``x`` (trainings, columns), ``y``, ``w`` and ``architecture`` (trainings,); ``own`` (architectures,) is 1 or 0.
     """
     weighted = x * w[:, None]
-    rows = _summed(weighted, architecture, n_architectures)
+    rows = summed(weighted, architecture, n_architectures)
     weight: Array = np.bincount(architecture, w, n_architectures).astype(float)
     response: Array = np.bincount(architecture, w * y, n_architectures).astype(float)
     alike, others = _grouped(rows, weight * own)
@@ -62,7 +62,7 @@ def sums(x: Array, y: Array, w: Array, architecture: Integers, n_architectures: 
     return Sums(len(y), x.T @ weighted, weighted.T @ y, power, rows, weight, response, own, alike, others)
 
 
-def _summed(weighted: Array, architecture: Integers, n_architectures: int) -> Array:
+def summed(weighted: Array, architecture: Integers, n_architectures: int) -> Array:
     """The sum of the rows of each architecture, (architectures, columns); zeros if it has none."""
     order = np.argsort(architecture, kind="stable")
     present, first = np.unique(architecture[order], return_index=True)
@@ -103,11 +103,11 @@ def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigma
     own = np.array([setting.own_share * setting.tau_ratio**2 for setting in settings])
     variance = own[:, None] * found.own
     shrink = variance / (1 + variance * found.weight)
-    explained = np.stack([_explained(found, v, s) for v, s in zip(own, shrink, strict=True)])
-    lower = np.linalg.cholesky(explained * scales[:, :, None] * scales[:, None, :] + np.eye(scales.shape[1]))
+    left = np.stack([explained(found, v, s) for v, s in zip(own, shrink, strict=True)])
+    lower = np.linalg.cholesky(left * scales[:, :, None] * scales[:, None, :] + np.eye(scales.shape[1]))
     target = scales * (found.moment - (shrink * found.response) @ found.per_architecture)
-    projected = np.stack([_solve_lower(root, side) for root, side in zip(lower, target, strict=True)])
-    mean = np.stack([_solve_upper(root, side) for root, side in zip(lower, projected, strict=True)])
+    projected = np.stack([solve_lower(root, side) for root, side in zip(lower, target, strict=True)])
+    mean = np.stack([solve_upper(root, side) for root, side in zip(lower, projected, strict=True)])
     misfit = found.power - shrink @ found.response**2 - (projected**2).sum(axis=1)
     diagonal = np.diagonal(lower, axis1=1, axis2=2)
     log_det = 2 * np.log(diagonal).sum(axis=1) + np.log1p(variance * found.weight).sum(axis=1)
@@ -117,25 +117,25 @@ def solve(found: Sums, settings: Sequence[Hyperparameters], scales: Array, sigma
     return [Solution(*part) for part in parts]
 
 
-def _solve_lower(lower: Array, right: Array) -> Array:
+def solve_lower(lower: Array, right: Array) -> Array:
     """x of ``lower @ x = right``, for a lower triangular matrix."""
     found: Array = solve_triangular(lower, right, lower=True, check_finite=False)
     return found
 
 
-def _solve_upper(lower: Array, right: Array) -> Array:
+def solve_upper(lower: Array, right: Array) -> Array:
     """x of ``lower.T @ x = right``, for a lower triangular matrix."""
     found: Array = solve_triangular(lower, right, lower=True, trans="T", check_finite=False)
     return found
 
 
-def _explained(found: Sums, variance: float, shrink: Array) -> Array:
+def explained(found: Sums, variance: float, shrink: Array) -> Array:
     """The Gram matrix (columns, columns) that is left after own terms of this variance have taken their part."""
     alone = found.per_architecture[found.others]
-    explained = found.gram - alone.T @ (alone * shrink[found.others, None])
+    left = found.gram - alone.T @ (alone * shrink[found.others, None])
     for weight, gram in found.alike:
-        explained -= variance / (1 + variance * weight) * gram
-    return explained
+        left -= variance / (1 + variance * weight) * gram
+    return left
 
 
 # Number of gains that are drawn at a time, so that the processor's cache holds them.
@@ -150,7 +150,7 @@ def draw(
     The gain of an architecture is ``direct @ coefficients`` plus its own term; ``direct`` is (architectures, columns).
     """
     noise = rng.standard_normal((len(solution.mean), len(sigmas)))
-    scaled = solution.mean[:, None] + _solve_upper(solution.lower, noise) * sigmas
+    scaled = solution.mean[:, None] + solve_upper(solution.lower, noise) * sigmas
     coefficients = (solution.scale[:, None] * scaled).T
     # An own term follows shrink * (response - per_architecture @ coefficients): one product of matrices serves both.
     follows = (direct - solution.shrink[:, None] * found.per_architecture).T

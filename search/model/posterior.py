@@ -6,6 +6,7 @@ import numpy as np
 
 from search.model.features import Features, Singles
 from search.model.linear_model import Array, Integers
+from search.model.trust import Trust
 
 # Quantiles are taken of this many columns at a time, since numpy copies what it sorts.
 _TOGETHER = 64
@@ -17,7 +18,8 @@ class Posterior:
 
     ``gains`` (draws, architectures) are those of the trained ``architectures``; plain's are 0. ``levels`` (draws,
     blocks) are the accuracies of plain in each block, in percent. ``sigmas`` and ``taus`` (draws,) are in points,
-    ``shares`` (draws,) is the share of tau^2 that belongs to single architectures.
+    ``shares`` (draws,) is the share of tau^2 that belongs to single architectures. ``trust`` says what loss curves
+    told; None if the model took accuracies alone.
     """
 
     architectures: tuple[int, ...]
@@ -30,6 +32,7 @@ class Posterior:
     features: Features
     _effects: Array
     _seed: int
+    trust: Trust | None = None
 
     @property
     def sigma(self) -> float:

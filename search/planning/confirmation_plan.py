@@ -76,7 +76,8 @@ class ConfirmationPlan:
     def advance(self) -> Training | None:
         """Looks at the pairs of a confirmation under way, all of which have ended.
 
-        The first training of its next look; None if the confirmation has ended now.
+        The first training of its next look; None if the confirmation has ended now, or if the budget does not hold the
+        pairs of the next look.
         """
         plan = self._split.plans[-1]
         seen = self._seen()
@@ -90,6 +91,8 @@ class ConfirmationPlan:
             return None
         if remaining_chance(self._ledger, self._rules, plan, seen, self._grid) < FUTILE:
             self._end(plan, confirmation_facts.FUTILE)
+            return None
+        if 2 * (following - plan.planned) > self._split.left:
             return None
         return self._plan_look(self._split.plans, following)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,8 +44,9 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     proposed.
 
     A ``memory`` that all samplers of a study share saves time: each trial is decoded once. Proposals do not depend on
-    it. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces the
-    default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
+    it. ``losses`` has the loss of each epoch by the number of a trial: the model takes curves if all finished trials
+    have one. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces
+    the default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
     ``figures`` is what placements showed in a shared network; ``listed`` members have them already.
     ``paused`` are the numbers of running trials whose accuracy nobody waits for.
     """
@@ -62,6 +63,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         avoid: Avoid | None = None,
         listed: Candidates | None = None,
         memory: Memory | None = None,
+        losses: Mapping[int, Sequence[float]] | None = None,
         grid: HyperparameterGrid | None = None,
         wants_proof: bool = False,
         figures: SharedFigures | None = None,
@@ -76,6 +78,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._avoid = avoid
         self._listed = listed
         self._memory = memory or Memory()
+        self._losses = losses or {}
         self._grid = grid
         self._wants_proof = wants_proof
         self._figures = figures
@@ -120,7 +123,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         if self._listed is not None and remembered is not None and remembered[0] == numbers:
             return remembered[1]
         rows: list[Row] = [(*self._place(t, listed), t.values[0]) for t in done]
-        posterior = fit(Observations.of_rows(rows), listed.features, grid=self._grid, seed=len(done), draws=DRAWS)
+        seen = Observations.of_rows(rows, [self._losses.get(number, ()) for number in numbers])
+        posterior = fit(seen, listed.features, grid=self._grid, seed=len(done), draws=DRAWS)
         self._memory.fitted = (numbers, posterior)
         return posterior
 

@@ -60,8 +60,8 @@ class Proposer:
     """Asks an Optuna sampler for architectures, and tells it how their trainings ended.
 
     ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, and the share of them
-    that may ``confirm`` matter only to the sampler ``auto``. ``grid`` replaces the default hyperparameter grid of the
-    model.
+    that may ``confirm`` matter only to the sampler ``auto``. ``curves``: whether the model takes loss curves beside
+    accuracies. ``grid`` replaces the default hyperparameter grid of the model.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Proposer:
         seed: int,
         budget: int | None = None,
         confirm: float = CONFIRM_SHARE,
+        curves: bool = False,
         grid: HyperparameterGrid | None = None,
     ) -> None:
         import optuna
@@ -91,6 +92,8 @@ class Proposer:
         self._trial_of: dict[int, int] = {}  # training number -> trial number
         self._paused: set[int] = set()  # trial numbers
         self._memory = Memory()
+        self._takes_curves = curves
+        self._losses: dict[int, Sequence[float]] = {}  # trial number -> loss of each epoch
         self._figures: SharedFigures | None = None
 
     def learn(self, figures: SharedFigures) -> None:
@@ -148,20 +151,24 @@ class Proposer:
         *,
         stopped: bool = False,
         block: int = 0,
+        losses: Sequence[float] = (),
     ) -> None:
         """Tells Optuna how a training ended: finished with an accuracy, stopped early (PRUNED), or failed (FAIL).
 
-        A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished.
+        A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished. ``losses``
+        are those of its epochs; they are no part of the study.
         """
         from optuna.trial import TrialState
 
         number = self._trial_of.get(training)
         if number is None:
-            self._add_finished(architecture, accuracy, block)
+            number = self._add_finished(architecture, accuracy, block)
         elif accuracy is None:
             self._study.tell(number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
         else:
             self._study.tell(number, self._values(architecture, accuracy))
+        if self._takes_curves and number is not None and accuracy is not None:
+            self._losses[number] = losses
 
     def withdraw(self, training: int) -> None:
         """Takes back the proposal for the training of this number, which is not trained: a paused one continues."""
@@ -192,6 +199,7 @@ class Proposer:
             avoid=avoid,
             listed=self._listed,
             memory=self._memory,
+            losses=self._losses,
             grid=self.grid,
             wants_proof=wants_proof,
             figures=self._figures,
@@ -251,11 +259,12 @@ class Proposer:
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 
-    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> None:
+    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> int | None:
+        """The number of the trial that was added; None if there was nothing to add."""
         from search.planning import study_trials
 
         if accuracy is None or architecture not in self._space:
-            return
+            return None
         trial = study_trials.finished(
             self._space.encode(architecture),
             self._distributions,
@@ -264,6 +273,7 @@ class Proposer:
             user_attrs={BLOCK: block},
         )
         self._study.add_trial(trial)
+        return len(self._study.get_trials(deepcopy=False)) - 1
 
     def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
         """The value of each objective, as the study optimises it."""

@@ -76,7 +76,11 @@ class Planner:
             return self._plan_search(search_is_over=search_is_over)
         if self._ledger.counts.is_open:
             return None
-        return self._confirmation.advance() or self._plan_search(search_is_over=search_is_over)
+        planned = self._confirmation.advance()
+        if planned is None and self._confirmation.is_under_way:
+            self._settle(USED)  # the budget was lowered since the candidate was frozen
+            return None
+        return planned or self._plan_search(search_is_over=search_is_over)
 
     def is_settled(self, *, search_is_over: bool) -> bool:
         """Whether nothing more will be planned with this budget."""

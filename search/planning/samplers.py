@@ -121,6 +121,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         avoid=context.avoid,
         listed=context.listed,
         memory=context.memory,
+        losses=context.losses,
         grid=context.grid,
         wants_proof=context.wants_proof,
         figures=context.figures,

@@ -10,6 +10,7 @@ _ENDINGS = {
     TIME: "because the time for them is over; a larger budget.time goes on",
     EXHAUSTED: "because nothing is left that can be trained",
 }
+_INTERRUPTED = {TIME: "The time was over", USED: "The budget was used"}
 SEEDS_ALIKE = (
     "All trainings of a placement gave the same accuracy, whatever their seeds. A proof compares a gain with the noise "
     "between seeds, so nothing can be proven: check that the seed is used."
@@ -74,9 +75,9 @@ def not_confirmed(settled: Settled | None, kind: Kind, share: float) -> str:
 
 
 def under_way(settled: Settled | None, finished: int) -> str:
-    """What a confirmation under way means, or one that the end of the time has interrupted."""
-    if settled is not None and settled.reason == TIME and settled.trainings == finished:
-        return "The time was over before all pairs of the confirmation had ended; with more time it continues."
+    """What a confirmation under way means, or one that the end of the time or of the budget has interrupted."""
+    if settled is not None and settled.reason in _INTERRUPTED and settled.trainings == finished:
+        return f"{_INTERRUPTED[settled.reason]} before all pairs of the confirmation had ended; with more it continues."
     return (
         "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before the pairs "
         "of a look have ended."

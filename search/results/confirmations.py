@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from search.results import earlier_rounds, paired_test
 from search.results.earlier_rounds import Comparison
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.paired_test import Look
 from search.state.confirmation_facts import FUTILE, UNPROVEN, PairPlan, Sizes
 from search.state.facts import Facts
@@ -18,10 +18,11 @@ ENDED = {UNPROVEN: "not proven", FUTILE: "given up, because a proof had become u
 
 @dataclass(frozen=True)
 class PairedConfirmation:
-    """One confirmation in pairs: its plan, and the looks that were taken so far."""
+    """One confirmation in pairs: its plan, the looks that were taken so far, and how many pairs lost a training."""
 
     plan: PairPlan
     looks: tuple[Look, ...]
+    lost: int = 0
 
     @property
     def is_under_way(self) -> bool:
@@ -31,7 +32,8 @@ class PairedConfirmation:
     def words(self) -> str:
         """What was compared, how far it came, and how it ended."""
         name = architecture_name(self.plan.candidate)
-        planned = f"{len(self.plan.candidates)} planned pairs with plain"
+        lost = f" ({self.lost} lost a training)" if self.lost else ""
+        planned = f"{len(self.plan.candidates)} planned pairs with plain{lost}"
         if not self.looks:
             how = ENDED.get(self.plan.ended, "no look yet")
             return f"Confirmation of {name}, {planned}: {how}."
@@ -104,7 +106,8 @@ def confirmations(facts: Facts, trainings: Sequence[Training], min_gain: float) 
     for number, plan in enumerate(facts.pair_plans or (), start=before + 1):
         if plan.candidates:
             seen = differences(trainings_of(trainings, number))
-            in_pairs.append(PairedConfirmation(plan, paired_test.looks(seen, plan.looks, plan.level, min_gain)))
+            taken = paired_test.looks(seen, plan.looks, plan.level, min_gain)
+            in_pairs.append(PairedConfirmation(plan, taken, seen.count(None)))
     comparisons = dict(earlier)
     for confirmed in in_pairs:
         found = confirmed.comparison
@@ -128,5 +131,5 @@ def _earlier(
     of_round = {number: trainings_of(trainings, number) for number in rounds}
     tested = [n for n in rounds if n <= ended or not any(t.state in OPEN for t in of_round[n])]
     lost = {t.architecture for n in rounds for t in of_round[n] if t.state == "failed"}
-    fresh = [observations(of_round[number]) for number in tested]
+    fresh = [observations_of(of_round[number]) for number in tested]
     return rounds, earlier_rounds.compare(fresh, min_gain, unstable=lost), len(tested) < len(rounds)

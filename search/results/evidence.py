@@ -97,8 +97,17 @@ class Evidence:
         return self.facts.latency or {}
 
 
-def observations(trainings: Sequence[Training]) -> list[Observation]:
-    """What the model takes of the finished ones among ``trainings``."""
+def observations_of(trainings: Sequence[Training], *, curves: bool = False) -> list[Observation]:
+    """What the model takes of the finished ones among ``trainings``: accuracies, and with ``curves`` losses, too."""
     return [
-        Observation(t.architecture, t.seed.block, t.metrics["val_accuracy"]) for t in trainings if t.state == "finished"
+        Observation(t.architecture, t.seed.block, t.metrics["val_accuracy"], losses_of(t) if curves else ())
+        for t in trainings
+        if t.state == "finished"
     ]
+
+
+def losses_of(training: Training) -> tuple[float, ...]:
+    """The training loss of each epoch; empty if an epoch lacks it."""
+    losses = [epoch.get("train_loss") for epoch in training.curve]
+    known = tuple(loss for loss in losses if loss is not None)
+    return known if len(known) == len(losses) else ()

@@ -13,7 +13,7 @@ from search.model.fitting import fit
 from search.model.observations import Observations
 from search.model.posterior import Posterior
 from search.results import pareto
-from search.results.evidence import Evidence, observations
+from search.results.evidence import Evidence, observations_of
 from search.results.front_value import shares_followed
 from search.results.objectives import excess, losses
 from search.results.result import Rules
@@ -35,7 +35,7 @@ def steps(ledger: Ledger, rules: Rules) -> list[HistoryStep]:
     counts = _counts(done)
     if not counts:
         return []
-    seen = Observations.of(observations(done))
+    seen = Observations.of(observations_of(done, curves=rules.curves))
     costs = _Costs(evidence, rules)
     return [_step(evidence, costs, seen.first(n), done[n - 1].ended or 0.0, rules) for n in counts]
 

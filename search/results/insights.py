@@ -7,6 +7,7 @@ from typing import Any
 from search.model.posterior import Posterior
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
+from search.results.run_noise import RunNoise, run_noise
 from search.results.search_progress import Progress, progress_of
 from search.results.shared_evidence import SharedEvidence, shared_evidence
 from search.results.validation_noise import Learned, Validation, learned, validation_of
@@ -21,6 +22,7 @@ class Insights:
     validation: Validation | None
     learned: Learned | None = None
     shared: SharedEvidence | None = None
+    noise: RunNoise | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """Sentences for people. Contrasts come first: they become sure long before single architectures do.
@@ -40,6 +42,8 @@ class Insights:
         if self.shared:
             found.append(self.shared.words)
         found.append(self.progress.words if expects_gain else self.progress.spread)
+        if self.noise:
+            found.append(self.noise.words)
         if self.validation:
             found.append(self.validation.words)
         if self.learned and self.learned.words:
@@ -71,4 +75,5 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
         validation_of(evidence, posterior.sigma),
         learned(evidence),
         shared_evidence(evidence, posterior, level),
+        run_noise(evidence, posterior, level),
     )

@@ -11,7 +11,7 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior
 from search.results import paired_test
 from search.results.confirmations import confirmations
-from search.results.evidence import Evidence, observations
+from search.results.evidence import Evidence, observations_of
 from search.results.objectives import excess, leading_cost
 from search.results.result import Rules
 from search.state.confirmation_facts import PairPlan
@@ -47,7 +47,7 @@ def likeliest(
     evidence = Evidence.of(ledger)
     if evidence.seeds_alike or not evidence.finished:
         return None
-    posterior = _posterior(evidence, grid)
+    posterior = _posterior(evidence, rules, grid)
     before = confirmations(evidence.facts, ledger.trainings, rules.min_gain).comparisons
     proven = {number for number, comparison in before.items() if comparison.proven}
     found = []
@@ -77,7 +77,7 @@ def remaining_chance(
     evidence = Evidence.of(ledger)
     if evidence.seeds_alike:
         return 0.0
-    posterior = _posterior(evidence, grid)
+    posterior = _posterior(evidence, rules, grid)
     limit = paired_test.final_limit(plan.looks, plan.level)
     gains = posterior.of(plan.candidate)
     pairs = len(plan.candidates) - (len(seen) - len(whole))
@@ -86,6 +86,6 @@ def remaining_chance(
     return float(paired_test.chance(gains, posterior.sigmas, pairs, limit, rules.min_gain, whole).mean())
 
 
-def _posterior(evidence: Evidence, grid: HyperparameterGrid | None) -> Posterior:
-    seen = observations(evidence.finished)
+def _posterior(evidence: Evidence, rules: Rules, grid: HyperparameterGrid | None) -> Posterior:
+    seen = observations_of(evidence.finished, curves=rules.curves)
     return fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)

@@ -50,6 +50,7 @@ class Rules:
     min_gain: float = 0.05
     worthwhile: float = 0.2
     confirm: float = CONFIRM_SHARE
+    curves: bool = True
 
 
 @dataclass(frozen=True)

@@ -94,11 +94,16 @@ def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
     """
     if not evidence.images:
         return None
+    return validation(repeated_bits(evidence), evidence.images, sigma)
+
+
+def repeated_bits(evidence: Evidence) -> list[list[bytes]]:
+    """For each network and block, which images each of its trainings got right, as packed bits."""
     groups: dict[tuple[int, int], list[bytes]] = {}
     for training in evidence.finished:
         if training.correct:
             groups.setdefault((training.architecture, training.seed.block), []).append(training.correct)
-    return validation(list(groups.values()), evidence.images, sigma)
+    return list(groups.values())
 
 
 def learned(evidence: Evidence) -> Learned | None:

@@ -133,6 +133,7 @@ def _loop(
         seed=experiment.search.seed,
         budget=experiment.budget.trainings,
         confirm=confirm_share(experiment),
+        curves=rules(experiment).curves,
     )
     checks = prepared.evaluate.listeners(watcher.say)
     return Loop(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from search import config
 from search.config import Experiment
+from search.config.sources import read_file
 from search.planning.planner import Budget
 from search.results.compute import compute
 from search.results.result import Front, Rules
@@ -81,6 +82,7 @@ def rules(experiment: Experiment) -> Rules:
         min_gain=search.min_gain,
         worthwhile=search.worthwhile,
         confirm=confirm_share(experiment),
+        curves=search.model != "accuracy",
     )
 
 
@@ -130,8 +132,14 @@ def kept(folder: RunFolder, ledger: Ledger) -> Experiment:
         sync = f"senet-search sync {folder.name}{run_folder.option(folder.path.parent)}"
         hint = f"{sync}, or the run command, restores it from the ledger"
         raise UserError(f"{folder.config} is {what}", hint=hint, code=ENVIRONMENT)
-    found = config.load(folder.config)
+    found = config.load(folder.config, _earlier_defaults(folder.config))
     return importable(replace(found, base=origin(found, folder, ledger)))
+
+
+def _earlier_defaults(resolved: Path) -> list[str]:
+    """What settings meant that the resolved config of an earlier version lacks. It knew no loss curves."""
+    search = (read_file(resolved).tree or {}).get("search")
+    return ["search.model=accuracy"] if isinstance(search, dict) and "model" not in search else []
 
 
 def origin(experiment: Experiment, folder: RunFolder, ledger: Ledger) -> Path:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from senet_nas.recipe import Recipe
+from senet_nas.training.passes import CURVE_IMAGES, STEP_COST, passes
 
 # The name under which a worker is asked for the shared network, where it is otherwise asked for an architecture.
 SHARED_NETWORK = "shared network"
@@ -12,10 +13,6 @@ FIGURES = ("val_accuracy", "train_loss", "val_log_loss")
 # Training images for the BatchNorm statistics and the training loss, and validation images for the other two figures:
 # the first of these numbers with which every architecture can be evaluated, else the last.
 IMAGES = (2000, 1000, 500)
-# Validation images after an epoch, as in every training.
-CURVE_IMAGES = IMAGES[0]
-# A pass forwards and backwards costs as much as this many passes forwards.
-STEP_COST = 3
 # It trains for the epochs of this many trainings, or of at least one if the budget is small; more architectures than
 # MOST are not evaluated, and their evaluation takes at most this share of what the shared network may cost.
 TRAININGS = 4
@@ -90,10 +87,8 @@ class SharedCost:
         return (min(images, self.n_train) + min(images, self.n_val)) / self._training
 
     @property
-    def _training(self) -> float:
-        """Passes of one training, which validates on all images only after its last epoch."""
-        epochs = self.recipe.epochs
-        return epochs * STEP_COST * self.n_train + (epochs - 1) * min(CURVE_IMAGES, self.n_val) + self.n_val
+    def _training(self) -> int:
+        return passes(self.recipe, self.n_train, self.n_val)
 
 
 def shared_recipe(recipe: Recipe, epochs: int) -> Recipe:

@@ -24,7 +24,8 @@ from senet_nas.distributed import ALONE
 from senet_nas.network.shared_network import SharedNetwork, build_shared, path_seed
 from senet_nas.recipe import Report, Seed, Task, stable_hash
 from senet_nas.training.evaluate import CheckpointKeeper, prepare
-from senet_nas.training.shared_plan import CURVE_IMAGES, FIGURES, SharedPlan, shared_recipe
+from senet_nas.training.passes import CURVE_IMAGES
+from senet_nas.training.shared_plan import FIGURES, SharedPlan, shared_recipe
 from senet_nas.training.train import Training
 from senet_nas.training.validate import batch_size, validate
 from spaces import Architecture

@@ -17,10 +17,8 @@ from senet_nas.data.batches import batches
 from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
+from senet_nas.training.passes import CURVE_IMAGES
 from senet_nas.training.validate import validate
-
-# Validation images before the last epoch: enough for a curve. The result is always validated on all images.
-CURVE_IMAGES = 2000
 
 
 def fit(model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> Iterator[dict[str, float]]:

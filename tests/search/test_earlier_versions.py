@@ -4,7 +4,7 @@ import pytest
 
 from search.results import earlier_rounds
 from search.results.confirmations import origin, trainings_of
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.paired_test import level_left
 from search.results.proof_chances import likeliest
 from search.state.confirmation_facts import ConfirmationFact, Sizes
@@ -41,7 +41,7 @@ def test_a_finished_run_keeps_its_proofs_and_trains_nothing(tmp_path, gain):
     loop, ledger = make(confirmed_in_a_round(tmp_path / "ledger", gain), trainings=64)
     assert loop.is_complete
     assert loop.next() is None
-    expected = earlier_rounds.compare([observations(trainings_of(ledger.trainings, 1))], RULES.min_gain)
+    expected = earlier_rounds.compare([observations_of(trainings_of(ledger.trainings, 1))], RULES.min_gain)
     assert {c.proven for c in expected.values()} == {gain == 1.0}
     for number, comparison in expected.items():
         assert proofs(ledger)[f"a{number}"] == (comparison.p_value, comparison.gain, comparison.proven)

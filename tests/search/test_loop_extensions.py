@@ -1,12 +1,13 @@
 """A run that is extended: what is confirmed again, and with how much of the level."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from search.results.paired_test import smallest_provable
 from senet_nas.recipe import Seed
-from tests.search.looping import drive, front, make, of_role, plans
+from tests.search.looping import drive, finished, front, make, of_role, plans
 
 
 def extended(path, budgets, **how):
@@ -77,3 +78,20 @@ def test_a_table_keeps_seeds_of_plain_for_the_confirmation():
     seeds = Counter((t.architecture, t.seed) for t in ledger.trainings)
     assert set(seeds.values()) == {1}
     assert front(ledger).confirmed
+
+
+def test_a_budget_that_was_lowered_interrupts_a_confirmation_and_a_larger_one_continues_it(tmp_path):
+    loop, ledger = make(tmp_path / "ledger", trainings=64)
+    drive(loop, at_most=40, gain=0.1)
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=44)
+    drive(loop, gain=0.1)
+    (plan,) = plans(ledger)
+    assert (finished(ledger), plan.planned, plan.ended) == (40, 4, "")
+    assert (ledger.facts.settled.reason, loop.is_complete) == ("used", True)
+    assert front(ledger).power.startswith("The budget was used before all pairs of the confirmation had ended")
+    ledger.close()
+    loop, ledger = make(tmp_path / "ledger", trainings=64)
+    drive(loop, gain=0.1)
+    assert plans(ledger)[0] == replace(plan, planned=16, ended="unproven")
+    assert finished(ledger) == 64

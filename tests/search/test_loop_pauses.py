@@ -9,7 +9,7 @@ from search.planning.budget_split import trainings_used
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.samplers import SAMPLERS
 from search.planning.training_lengths import ShortTrainings
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.state.records import Outcome, Progress
 from senet_nas.recipe import Recipe
 from tests.search import looping
@@ -78,7 +78,7 @@ def test_a_paused_training_is_no_result(paused):
     run(loop)
     trained = {t.architecture for t in ledger.trainings if t.state == "finished"}
     assert {point.number for point in looping.front(ledger).points} == trained
-    assert len(observations(ledger.trainings)) == states(ledger)["finished"]
+    assert len(observations_of(ledger.trainings)) == states(ledger)["finished"]
 
 
 @pytest.mark.parametrize("slots", [1, 3])

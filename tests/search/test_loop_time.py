@@ -93,7 +93,7 @@ def test_a_run_whose_time_is_over_says_so_and_continues_with_more(tmp_path):
     assert (ledger.facts.settled.reason, ledger.facts.settled.trainings) == ("time", 41)
     stopped = front(ledger)
     assert stopped.ending.startswith("The run stopped after 41 of 64 trainings, because the time for them is over")
-    assert "with more time it continues" in stopped.power
+    assert "with more it continues" in stopped.power
     loop.close()
     ledger.close()
     loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1100.0)  # the time of the search stays over

@@ -3,6 +3,7 @@ import json
 import math
 import statistics
 
+import numpy as np
 import pytest
 
 from search.bench import synthetic
@@ -69,6 +70,7 @@ def test_heavy_tails_keep_the_variance_and_have_outliers():
         ("synthetic:114:1", "space"),
         ("synthetic:113:x", "no number"),
         ("synthetic:113:1:odd", "twist"),
+        ("synthetic:113:1::odd", "curve"),
         ("none.csv", "no table"),
     ],
 )
@@ -191,3 +193,88 @@ def test_a_table_of_one_block_cannot_score(table):
     table.write_bytes(gzip.compress("\n".join([rows[0], *(row for row in rows if ",0." in row)]).encode()))
     with pytest.raises(UserError, match="one block"):
         Real(Table(table), 0)
+
+
+# -- loss curves ------------------------------------------------------------------------------------------------------
+
+
+def first_losses(problem, block=0, replicates=1):
+    """The mean logarithm of the loss of the first epoch of each architecture."""
+    return [
+        statistics.fmean(math.log(problem.losses(a, Seed(block, r))[0]) for r in range(replicates))
+        for a in problem.space
+    ]
+
+
+def correlation_of(problem, **how):
+    gains = [problem.truth(a) for a in problem.space]
+    return np.corrcoef(gains[1:], first_losses(problem, **how)[1:])[0, 1]
+
+
+@pytest.mark.parametrize(
+    ("curve", "least", "most"),
+    [("strong", -0.95, -0.8), ("weak", -0.7, -0.5), ("nothing", -0.1, 0.1), ("not-at-the-top", -0.9, -0.5)],
+)
+def test_losses_go_with_gains_as_much_as_their_kind_says(curve, least, most):
+    assert least < correlation_of(named(f"synthetic:113:0.4::{curve}")(3), replicates=4) < most
+
+
+def test_not_at_the_top_losses_tell_nothing_of_the_better_half():
+    problem = named("synthetic:113:0.4::not-at-the-top")(3)
+    gains = np.array([problem.truth(a) for a in problem.space])[1:]
+    shown = np.array(first_losses(problem, replicates=4))[1:]
+    better = gains > np.median(gains)
+    assert abs(np.corrcoef(gains[better], shown[better])[0, 1]) < 0.35
+    assert np.corrcoef(gains[~better], shown[~better])[0, 1] < -0.6
+
+
+def test_by_block_losses_tell_something_in_some_blocks_alone():
+    problem = named("synthetic:113:0.4::by-block")(3)
+    found = [correlation_of(problem, block=block) for block in range(8)]
+    assert min(found) < -0.75
+    assert max(found) > -0.2
+
+
+def test_in_the_reversed_stage_losses_rise_with_gains():
+    problem = named("synthetic:113:0.4::reversed-stage")(3)
+    first = [a for a in problem.space if a.blocks[0] is not None and not any(a.blocks[1:])]
+    gains = [problem.truth(a) for a in first]
+    shown = [math.log(problem.losses(a, Seed(0))[0]) for a in first]
+    whole = named("synthetic:113:0.4::strong")(3)
+    straight = [math.log(whole.losses(a, Seed(0))[0]) for a in first]
+    assert np.corrcoef(gains, shown)[0, 1] > np.corrcoef(gains, straight)[0, 1] + 0.5
+
+
+@pytest.mark.parametrize(("curve", "expected"), [("strong", -0.85), ("unrelated", 0.0)])
+def test_noise_of_late_losses_goes_with_that_of_accuracy(curve, expected):
+    problem = named(f"synthetic:113:0.4::{curve}")(0)
+    member = problem.space[3]
+    drawn = [
+        (problem.accuracy(member, Seed(0, r)), math.log(problem.losses(member, Seed(0, r))[-1])) for r in range(800)
+    ]
+    assert np.corrcoef(np.array(drawn).T)[0, 1] == pytest.approx(expected, abs=0.08)
+    assert len(problem.losses(member, Seed(0))) == 8
+
+
+def test_curves_change_no_accuracy_and_are_none_unless_named():
+    bare, curved = named("synthetic:113:0.4")(5), named("synthetic:113:0.4::strong")(5)
+    member = bare.space[40]
+    assert bare.accuracy(member, Seed(1, 2)) == curved.accuracy(member, Seed(1, 2))
+    assert bare.losses(member, Seed(1, 2)) == ()
+
+
+def test_a_table_gives_the_losses_of_the_same_training():
+    problem = named("benchmarks/tables/fashion113.csv.gz")(0)
+    member = problem.space[7]
+    seeds = problem.seeds(member)
+    assert all(len(problem.losses(member, seed)) == 8 for seed in seeds)
+    assert len({tuple(problem.losses(member, seed)) for seed in seeds}) == len(seeds)
+    mixed = named("permuted:benchmarks/tables/fashion113.csv.gz")(0)
+    pairs = [(p.accuracy(a, s), p.losses(a, s)[-1]) for p in (problem, mixed) for a in p.space for s in p.seeds(a)]
+    half = len(pairs) // 2
+    assert np.array(sorted(pairs[:half])) == pytest.approx(np.array(sorted(pairs[half:])))
+
+
+def test_a_table_without_losses_has_no_curves(table):
+    problem = named(str(table))(0)
+    assert list(problem.losses(problem.space[3], Seed(0, 0))) == []

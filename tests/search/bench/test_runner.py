@@ -11,7 +11,7 @@ from search.bench.estimators import REPORTS
 from search.bench.problems import named
 from search.bench.runner import Spending, Trial, _cell, bench
 from search.bench.score import Offer, Tally, points
-from search.bench.searches import search
+from search.bench.searches import CURVE, search
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
@@ -101,6 +101,16 @@ def test_the_unchanged_search_runs_over_a_problem(sampler):
     honest = score.honesty(found.front, problem)
     assert 0 <= honest.covered <= honest.intervals
     assert honest.likely_wrong <= honest.likely
+
+
+def test_the_model_with_curves_searches_and_reports_otherwise():
+    problem = named("synthetic:113:1::strong")(1)
+    budgets = [Budget(32, stops_when_answered=False)]
+    found = [search(problem, f"knowledge_gradient{model}", budgets, 1) for model in ("", CURVE)]
+    assert [one.front.rules.curves for one in found] == [False, True]
+    assert found[0].keys != found[1].keys
+    bare = search(named("synthetic:113:1")(1), f"knowledge_gradient{CURVE}", budgets, 1)
+    assert bare.keys == found[0].keys
 
 
 def test_samplers_meet_the_same_problems_and_are_compared_with_the_first():

@@ -35,7 +35,7 @@ OTHER = {
     "objectives": [{"metric": "accuracy"}, {"metric": "macs"}],
     "search": {
         **{"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},
-        **{"confirm": 0.3, "stop": "budget", "worthwhile": 1},
+        **{"confirm": 0.3, "stop": "budget", "worthwhile": 1, "model": "accuracy"},
     },
     "budget": {"trainings": 5, "time": "1h"},
     "train": {"epochs": 1, "batch_size": 2, "lr": 1, "momentum": 0.5, "nesterov": False, "weight_decay": 0,
@@ -185,6 +185,7 @@ def test_what_may_change_while_a_run_goes_on():
         "resources.slots",
         "search.confirm",
         "search.level",
+        "search.model",
         "search.stop",
         "search.tolerance",
         "search.worthwhile",

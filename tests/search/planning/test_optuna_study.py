@@ -11,6 +11,8 @@ from search.planning.samplers import chosen
 from search.results.objectives import Objective
 
 LIMIT = 80.0
+# With it, the model takes curves, too.
+CURVE = "+curve"
 OBJECTIVES = (Objective(metric="accuracy"), Objective(metric="params", limit=LIMIT))
 
 
@@ -25,11 +27,16 @@ def accuracy(architecture, number):
     return 90 + random.Random(architecture.key).gauss(0, 0.3) + random.Random(number).gauss(0, 0.1)
 
 
+def losses(architecture, number):
+    return [1.5 + random.Random(architecture.key).gauss(0, 0.1) + random.Random(number).gauss(0, 0.02), 0.5]
+
+
 class Search:
     """The ledger in a dictionary: proposes, never repeats, keeps to the limit."""
 
     def __init__(self, space, sampler, seed=3):
-        self.proposer = Proposer(space, OBJECTIVES, price, sampler=sampler, seed=seed)
+        name, curves = sampler.removesuffix(CURVE), sampler.endswith(CURVE)
+        self.proposer = Proposer(space, OBJECTIVES, price, sampler=name, seed=seed, curves=curves)
         self.known, self.records = {}, []
 
     def avoid(self, architecture):
@@ -45,7 +52,7 @@ class Search:
     def tell(self, number):
         architecture = self.records[number][0]
         result = self.records[number][2] = self.known[architecture] = accuracy(architecture, number)
-        self.proposer.tell(number, result, architecture)
+        self.proposer.tell(number, result, architecture, losses=losses(architecture, number))
 
     def run(self, trainings):
         while len(self.records) < trainings and self.ask() is not None:
@@ -55,7 +62,7 @@ class Search:
     def resume(self, records):
         for number, (architecture, proposal, result) in enumerate(records):
             self.proposer.restore(number, proposal)
-            self.proposer.tell(number, result, architecture)
+            self.proposer.tell(number, result, architecture, losses=losses(architecture, number))
             self.known[architecture] = result
             self.records.append([architecture, proposal, result])
         return self
@@ -66,7 +73,7 @@ def space(make_space):
     return make_space(blocks=1, reduction=(4, 8, 16), squeeze=("avg", "max", "std"))
 
 
-@pytest.fixture(params=sorted(SAMPLERS))
+@pytest.fixture(params=[*sorted(SAMPLERS), "knowledge_gradient" + CURVE])
 def sampler(request):
     return request.param
 

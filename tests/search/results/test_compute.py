@@ -10,7 +10,7 @@ from search.model.features import Features
 from search.model.fitting import fit
 from search.results import compute, result
 from search.results.earlier_rounds import compare, smallest_provable
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.objectives import Objective
 from search.results.result import Rules
 from search.state.confirmation_facts import ConfirmationFact, Sizes
@@ -178,7 +178,7 @@ def random_run(seed):
 def judged(request):
     """A run, its front, and the posterior on which it is judged."""
     ledger = random_run(request.param)
-    posterior = fit(observations(ledger.trainings), Features.none(8), resolution=0.0)
+    posterior = fit(observations_of(ledger.trainings), Features.none(8), resolution=0.0)
     return ledger, compute.compute("run", ledger, RULES), posterior
 
 
@@ -226,7 +226,7 @@ def test_open_is_what_may_be_better_or_worse_and_likely_worse_what_loses():
 
 def test_a_chance_of_exactly_the_level_is_likely():
     ledger = make_ledger([spread(95, 6), spread(95.1), spread(94.85)])
-    posterior = fit(observations(ledger.trainings), Features.none(3))
+    posterior = fit(observations_of(ledger.trainings), Features.none(3))
     gain = float((posterior.of(1) > 0.05).mean())
     loss = float(1 - (posterior.of(2) > -0.05).mean())
     assert 0.5 < gain < 1
@@ -341,7 +341,7 @@ def test_a_second_round_is_tested_on_its_own_trainings_at_its_own_level():
     found = compute.compute("run", ledger, RULES)
     assert found.provable == pytest.approx(smallest_provable(found.sigma, small, 0.05, 1))
     assert found["a2"].fresh_gain == pytest.approx(3.0)  # of the first round, which proved it
-    rounds = [observations(t for t in ledger.trainings if t.origin == f"confirmation {n}") for n in (1, 3)]
+    rounds = [observations_of(t for t in ledger.trainings if t.origin == f"confirmation {n}") for n in (1, 3)]
     assert found["a1"].p_value == compare(rounds, 0.05)[1].p_value
 
 

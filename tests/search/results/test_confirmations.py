@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from search.results import earlier_rounds, paired_test
 from search.results.compute import compute
 from search.results.confirmations import confirmations, differences, origin, trainings_of
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state.confirmation_facts import ConfirmationFact, PairPlan, Sizes
@@ -111,6 +111,13 @@ def test_a_confirmation_in_words_says_how_far_it_came_and_how_it_ended(ledger, g
     assert found.endswith(ends[how])
 
 
+def test_pairs_that_lost_a_training_are_counted_in_its_words(ledger):
+    """Those that are left may not be a fair sample."""
+    ledgers.confirm(ledger, 2, [None, *NOISY, None], pairs=8)
+    (found,) = compute("run", ledger, RULES).confirmations
+    assert found.startswith("Confirmation of a2 in 4 of 8 planned pairs with plain (2 lost a training): ")
+
+
 def test_a_plan_without_a_candidate_is_none(ledger):
     ledger.note(Facts(pair_plans=(PairPlan((), (), 0.0, 24, ended="nobody"),)))
     found = read(ledger)
@@ -152,7 +159,7 @@ def with_round(ledger):
 
 def test_a_round_keeps_its_test_and_pairs_continue_the_numbers(ledger):
     with_round(ledger)
-    fresh = [observations(trainings_of(ledger.trainings, 1))]
+    fresh = [observations_of(trainings_of(ledger.trainings, 1))]
     before = read(ledger).comparisons
     assert before == earlier_rounds.compare(fresh, 0.05)
     assert (before[1].proven, before[2].proven) == (True, False)

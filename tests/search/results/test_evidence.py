@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.results.evidence import Evidence, observations
+from search.results.evidence import Evidence, observations_of
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
@@ -24,7 +24,7 @@ def ledger():
 
 
 def test_only_finished_trainings_are_observed(ledger):
-    seen = [(o.architecture, o.block, o.accuracy) for o in observations(ledger.trainings)]
+    seen = [(o.architecture, o.block, o.accuracy) for o in observations_of(ledger.trainings)]
     assert seen == [(0, 0, 90.0), (0, 0, 90.5), (1, 1, 91.0)]
     evidence = Evidence.of(ledger)
     assert {number: len(done) for number, done in evidence.by_architecture.items()} == {0: 2, 1: 1}

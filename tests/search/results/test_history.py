@@ -6,7 +6,7 @@ import pytest
 from search.model.fitting import fit
 from search.model.observations import Observation
 from search.results import compute, history
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.front_value import expected_gain
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -82,7 +82,7 @@ def test_a_step_is_the_result_of_the_trainings_that_had_ended_by_then():
     for step in steps:
         until = finished_in_order(TRAININGS[: step.trainings])
         found = compute.compute("r", until, RULES)
-        posterior = fit(observations(until.trainings), draws=1000)
+        posterior = fit(observations_of(until.trainings), draws=1000)
         worth = history.hypervolume(posterior, [[0.0, 5.0, 10.0, 60.0][n] for n in posterior.architectures])
         assert step.hypervolume == pytest.approx(worth.mean())
         assert (step.low, step.high) == pytest.approx(tuple(np.quantile(worth, [0.05, 0.95])))

@@ -7,7 +7,7 @@ from search.model.features import Features
 from search.model.fitting import fit
 from search.results import paired_test
 from search.results.compute import compute
-from search.results.evidence import observations
+from search.results.evidence import observations_of
 from search.results.objectives import Objective
 from search.results.proof_chances import FUTILE, likeliest, remaining_chance
 from search.results.result import Rules
@@ -37,7 +37,7 @@ def frozen(ledger, pairs=16):
 def test_it_is_the_surest_gain_and_its_chance_is_the_mean_over_the_posterior():
     ledger = searched([0.3, 1.0, 0.6])
     found = likeliest(ledger, RULES, lambda number: 16, LEVEL)
-    posterior = fit(observations(ledger.trainings), Features.none(4))
+    posterior = fit(observations_of(ledger.trainings), Features.none(4))
     limit = paired_test.final_limit(paired_test.looks_at(16), LEVEL)
     chances = paired_test.chance(posterior.of(2), posterior.sigmas, 16, limit, 0.05)
     assert found.number == 2
@@ -99,7 +99,7 @@ def test_lost_pairs_leave_as_many_fewer():
     ledger = searched([0.3, 0.4, 0.2])
     plan = ledgers.confirm(ledger, 2, (0.4, None, None, 0.6), pairs=8)
     found = remaining_chance(ledger, RULES, plan, (0.4, None, None, 0.6))
-    posterior = fit(observations(ledger.trainings), Features.none(4))
+    posterior = fit(observations_of(ledger.trainings), Features.none(4))
     limit = paired_test.final_limit(plan.looks, plan.level)
     expected = paired_test.chance(posterior.of(2), posterior.sigmas, 6, limit, 0.05, (0.4, 0.6))
     assert found == pytest.approx(float(np.mean(expected)))

@@ -160,7 +160,11 @@ def test_power_says_what_could_be_proven():
     assert "is being trained again" in front(confirmed=False, under_way=True).power
     assert "is being trained again" in front(under_way=True).power
     over = Settled(64, "time", 4)
-    assert "with more time it continues" in front(under_way=True, settled=over).power
+    assert front(under_way=True, settled=over).power == (
+        "The time was over before all pairs of the confirmation had ended; with more it continues."
+    )
+    used = Settled(64, "used", 4)
+    assert front(under_way=True, settled=used).power.startswith("The budget was used before all pairs")
     assert "is being trained again" in front(under_way=True, settled=over, counts={"finished": 5}).power
     assert "check that the seed is used" in front(seeds_alike=True).power
 

@@ -5,7 +5,6 @@ import pytest
 from senet_nas.recipe import Recipe
 from senet_nas.training.shared_plan import EVALUATION_SHARE, FEWEST, IMAGES, MOST, TRAININGS, SharedCost
 from senet_nas.training.shared_plan import SharedSizes as Sizes
-from senet_nas.training.train import CURVE_IMAGES
 
 # The table fashion113: a training passes 8 x 3 x 4,000 images, 7 x 2,000 and at last 56,000.
 COST = SharedCost(Recipe(epochs=8), 4000, 56_000)
@@ -21,12 +20,6 @@ def test_the_cost_counts_passes_in_those_of_a_training():
 def test_few_images_are_all_used():
     few = SharedCost(Recipe(epochs=2), 300, 100)
     assert few.of(Sizes(2, 1)) == pytest.approx((2 * 1000 + 400) / (2 * 900 + 2 * 100))
-
-
-def test_an_epoch_validates_on_as_many_images_as_that_of_a_training():
-    from senet_nas.training import shared_plan
-
-    assert shared_plan.CURVE_IMAGES == CURVE_IMAGES
 
 
 def test_a_large_budget_affords_all_that_is_useful():

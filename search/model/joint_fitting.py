@@ -1,0 +1,205 @@
+"""The joint posterior of accuracy and a trait of the loss curve, averaged over the grid of their covariances.
+
+    accuracy = block + gain(architecture) + (block x stage) + noise
+    trait    = block + gain(architecture) + (block x stage) + noise       with values of its own
+
+Between the two, gains and noise are correlated as the cells of :mod:`search.model.joint_grid` say; "the curve tells
+nothing" is one of these. The mean gains of SE in the two have independent priors, so a shift of all losses by SE says
+nothing about accuracy. Of several traits, each explains the accuracies in its own way. They are averaged, too, weighted
+by the evidence of the accuracies *given* the trait: p(accuracy, trait) / p(trait).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.model.design import Design
+from search.model.hyperparameters import Hyperparameters
+from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries, Solved, entries, weigh
+from search.model.joint_grid import JointGrid, Shares, joint_grid
+from search.model.linear_model import Array, Integers, explained, solve_lower, solve_upper, summed, sums
+from search.model.posterior import Posterior
+from search.model.trust import Trust
+
+# Number of gains that are drawn at a time, so that the processor's cache holds them.
+_CACHED = 2**17
+
+
+def joint_posterior(
+    design: Design,
+    accuracy: Array,
+    traits: Array,
+    w: Array,
+    sigmas: Array,
+    *,
+    draws: int,
+    seed: int,
+    grid: JointGrid | None = None,
+) -> Posterior:
+    """The posterior of gains in accuracy, given accuracies (trainings,) and traits (trainings, traits).
+
+    ``w`` (trainings,) are weights of trainings; ``sigmas`` are the noise deviations of accuracy to average over, and
+    ``grid`` are the other hyperparameters, unless given :func:`joint_grid`.
+    """
+    level = float(np.median(accuracy))
+    has_se = design.x[:, design.n_blocks]
+    sides = np.column_stack([accuracy - level, has_se, traits])
+    has_covariates = bool(design.features.is_covariate.any())
+    grid = grid or joint_grid(structured=bool(design.n_features), covariates=has_covariates)
+    solutions = Solutions(design, sides, w, grid)
+    kept, weights = weigh(entries(solutions.left, grid), sigmas)
+    rng = np.random.default_rng(seed)
+    picked = rng.choice(weights.size, draws, p=weights.ravel())
+    entry_of, sigma_of = np.divmod(picked, len(sigmas))
+    chosen = _Chosen.of(kept.of(entry_of), sigmas[sigma_of], grid, rng)
+    coefficients, gains = solutions.draw(chosen, rng)
+    cell = chosen.entries.cell
+    mean = chosen.means[:, 0] * chosen.sigma
+    gains += mean[:, None] * design.own
+    first = design.n_blocks
+    return Posterior(
+        architectures=tuple(design.numbers),
+        gains=gains,
+        blocks=tuple(design.blocks),
+        levels=coefficients[:, :first] + level,
+        sigmas=chosen.sigma,
+        taus=grid.tau_ratio[cell, 0] * chosen.sigma,
+        shares=np.array([own for own, _ in grid.shares])[grid.share[cell]],
+        features=design.features,
+        _effects=np.column_stack([mean, coefficients[:, first : first + design.n_features]]),
+        _seed=seed,
+        trust=Trust(grid.tau_ratio[cell], grid.genetic[cell], grid.residual[cell], chosen.entries.trait),
+    )
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What is drawn before the coefficients, as arrays over draws.
+
+    ``sides`` (draws, canonical, sides) are the weights of the sides in each canonical trait, ``back`` (draws,
+    canonical) those of the canonical traits in accuracy, in points. ``means`` (draws, 2) are the mean gains of SE in
+    accuracy and trait, in multiples of the noise deviations.
+    """
+
+    entries: Entries
+    sigma: Array
+    means: Array
+    share: Integers
+    ratio: Integers
+    sides: Array
+    back: Array
+
+    @classmethod
+    def of(cls, drawn: Entries, sigma: Array, grid: JointGrid, rng: np.random.Generator) -> "_Chosen":
+        scale = 1 / sigma
+        likeliest = drawn.trait_scale(scale)
+        curvature = drawn.freedom + drawn.power[:, 1, 1] * likeliest**2
+        trait_scale = likeliest * np.exp(rng.standard_normal(len(sigma)) / np.sqrt(curvature))
+        scales = np.column_stack([scale, trait_scale])
+        noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((len(sigma), 2, 1))
+        means = (drawn.mean_of @ scales[:, :, None] + noise)[:, :, 0]
+        turn = grid.to_canonical[drawn.cell]
+        n_sides = FIRST_TRAIT + int(drawn.trait.max()) + 1
+        sides = np.zeros((len(sigma), 2, n_sides))
+        sides[:, :, ACCURACY] = turn[:, :, 0] * scale[:, None]
+        sides[:, :, HAS_SE] = -(turn @ means[:, :, None])[:, :, 0]
+        rows = np.arange(len(sigma))
+        sides[rows, :, FIRST_TRAIT + drawn.trait] = turn[:, :, 1] * trait_scale[:, None]
+        back = grid.back[drawn.cell][:, 0, :] * sigma[:, None]
+        return cls(drawn, sigma, means, grid.share[drawn.cell], grid.ratio[drawn.cell], sides, back)
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """One ratio of one share: ``mean`` (columns, sides) are scaled coefficients; the rest as in ``Solution``."""
+
+    scale: Array
+    shrink: Array
+    lower: Array
+    mean: Array
+    power: Array
+    log_det: float
+
+
+class Solutions:
+    """Every ratio of every share, solved for all sides. The columns are those of the design without the mean gain."""
+
+    def __init__(self, design: Design, sides: Array, w: Array, grid: JointGrid) -> None:
+        self._design = design
+        self._grid = grid
+        x = np.delete(design.x, design.n_blocks, axis=1)
+        n_architectures = len(design.numbers)
+        self._found = sums(x, sides[:, ACCURACY], w, design.architecture, n_architectures, design.own)
+        weighted = sides * w[:, None]
+        self._response = summed(weighted, design.architecture, n_architectures)
+        self._moment = x.T @ weighted
+        self._power = sides.T @ weighted
+        self._direct = np.delete(design.direct(), design.n_blocks, axis=1)
+        self._solved = [[self._solve(share, ratio) for ratio in grid.ratios] for share in grid.shares]
+        self.left = Solved(
+            np.array([[solution.power for solution in row] for row in self._solved]),
+            np.array([[solution.log_det for solution in row] for row in self._solved]),
+            len(sides) - design.n_blocks,
+        )
+
+    def _solve(self, shares: Shares, ratio: float) -> _Solution:
+        found = self._found
+        own, covariates = shares
+        setting = Hyperparameters.of(ratio, own, covariate_share=covariates)
+        scale: Array = np.delete(self._design.scale(setting), self._design.n_blocks)
+        variance = own * ratio**2
+        shrink = variance * found.own / (1 + variance * found.own * found.weight)
+        precision = explained(found, variance, shrink) * scale[:, None] * scale
+        precision[np.diag_indices(len(scale))] += 1
+        lower: Array = np.linalg.cholesky(precision).astype(np.float64, copy=False)
+        followed = shrink[:, None] * self._response
+        projected = solve_lower(lower, scale[:, None] * (self._moment - found.per_architecture.T @ followed))
+        power = self._power - self._response.T @ followed - projected.T @ projected
+        log_det = 2 * np.log(np.diagonal(lower)).sum() + np.log1p(variance * found.own * found.weight).sum()
+        return _Solution(scale, shrink, lower, solve_upper(lower, projected), power, float(log_det))
+
+    def draw(self, chosen: _Chosen, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Draws for accuracy, in points: coefficients (draws, columns) and gains (draws, architectures).
+
+        Gains are without the mean gain of SE.
+        """
+        n, n_ratios = len(chosen.sigma), len(self._grid.ratios)
+        coefficients = np.zeros((n, self._direct.shape[1]))
+        gains = np.zeros((n, len(self._direct)))
+        for canonical in range(2):
+            kind = chosen.share * n_ratios + chosen.ratio[:, canonical]
+            for one in np.unique(kind):
+                mine = np.flatnonzero(kind == one)
+                solution = self._solved[one // n_ratios][one % n_ratios]
+                sides, back = chosen.sides[mine, canonical], chosen.back[mine, canonical]
+                self._add(solution, mine, sides, back, rng, coefficients, gains)
+        return coefficients, gains
+
+    def _add(
+        self,
+        solution: _Solution,
+        mine: Integers,
+        sides: Array,
+        back: Array,
+        rng: np.random.Generator,
+        coefficients: Array,
+        gains: Array,
+    ) -> None:
+        """Adds the part of a canonical trait to the draws of the places ``mine``."""
+        n_sides = sides.shape[1]
+        noise = rng.standard_normal((len(solution.scale), len(mine)))
+        drawn = (sides @ solution.mean[:, :n_sides].T + solve_upper(solution.lower, noise).T) * solution.scale
+        coefficients[mine] += drawn * back[:, None]
+        # As in :func:`~search.model.linear_model.draw`, with several sides.
+        follows = (self._direct - solution.shrink[:, None] * self._found.per_architecture).T
+        response = (solution.shrink[:, None] * self._response[:, :n_sides]).T
+        deviation = np.sqrt(solution.shrink)
+        size = max(1, _CACHED // len(deviation))
+        for first in range(0, len(mine), size):
+            chunk = slice(first, first + size)
+            part = rng.standard_normal((len(mine[chunk]), len(deviation)))
+            part *= deviation
+            part += sides[chunk] @ response
+            part += drawn[chunk] @ follows
+            part *= back[chunk, None]
+            gains[mine[chunk]] += part

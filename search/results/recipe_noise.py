@@ -1,0 +1,197 @@
+"""How noisy a training is at some numbers of epochs, and whether others would pay: from a pilot of trainings of plain.
+
+    sigma^2(E) = v (E0 / E)^b + c(E) / n
+
+The first part is the noise of training itself, which falls with the epochs E; the second comes from having n validation
+images. A comparison of placements needs N trainings in proportion to sigma^2, so for equal compute a recipe is worth
+1 / (sigma^2 cost). How much placements differ may change with the epochs, too; a pilot of plain cannot tell.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.results.validation_noise import validation
+from spaces.text import plural
+
+Array = NDArray[np.float64]
+# Prior of b, the exponent of the training noise: on CIFAR-10 it is 1.6 from 4 to 16 epochs and 0.3 from 16 to 64
+# (standard deviations 0.56, 0.19, 0.15 points: Jordan, ICLR 2024).
+EXPONENT = 0.8
+EXPONENT_SPREAD = 0.8
+# The grid of the standard deviation of training noise in points, and of b.
+NOISES = np.geomspace(0.005, 20.0, 160)
+EXPONENTS = np.linspace(-0.8, 2.6, 69)
+DRAWS = 4000
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Whole trainings of one network from the same initial weights: ``epochs``, and the accuracies in percent.
+
+    ``from_images`` is the noise in points that comes from having ``images`` validation images.
+    """
+
+    epochs: int
+    accuracies: tuple[float, ...]
+    from_images: float
+    images: int
+
+    @classmethod
+    def of(cls, epochs: int, accuracies: Sequence[float], correct: Sequence[bytes], images: int) -> "Repeated":
+        """``correct`` has the packed bits of each training: which of the validation ``images`` were right."""
+        found = validation([correct], images, float(np.std(accuracies)))
+        return cls(epochs, tuple(accuracies), found.from_images if found else 0.0, images)
+
+    @property
+    def freedom(self) -> int:
+        return len(self.accuracies) - 1
+
+    def draws_from_images(self, rng: np.random.Generator) -> Array:
+        return draws_from_images(self.from_images, self.images, self.freedom, DRAWS, rng)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An estimate with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, draws: Array, level: float) -> "Figure":
+        low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+        return cls(float(np.median(draws)), float(low), float(high))
+
+    def words(self, digits: int = 2) -> str:
+        return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+
+@dataclass(frozen=True)
+class LengthNoise:
+    """The noise of a training of ``epochs`` in points: all of it, and the part of training itself.
+
+    ``from_images`` is the part of the validation images. ``cost`` is in trainings of the recipe; ``worth`` is how many
+    times as much the same compute tells. ``count`` trainings were measured; none for a forecast.
+    """
+
+    epochs: int
+    sigma: Figure
+    sigma_train: Figure
+    from_images: Figure
+    cost: float
+    worth: Figure
+    count: int
+
+    @property
+    def words(self) -> str:
+        """What is known of a number of epochs that is not the recipe's."""
+        what = "had" if self.count else "would have"
+        head = f"{plural(self.epochs, 'epoch')} {what} sigma {self.sigma.words()} at {self.cost:.2g} times the cost"
+        worth = f"for equal compute worth {self.worth.words()} times as many trainings"
+        return f"{head}: {worth}, {self._verdict}."
+
+    @property
+    def _verdict(self) -> str:
+        if self.worth.low > 1:
+            return "so it pays"
+        if self.worth.high < 1:
+            return "so it does not pay"
+        return "so it is not known whether it pays"
+
+
+@dataclass(frozen=True)
+class RecipeNoise:
+    """What a pilot says about the noise of a recipe, and about half and twice its epochs, the shortest first."""
+
+    recipe: LengthNoise
+    others: tuple[LengthNoise, ...]
+    images: int
+
+    @property
+    def lines(self) -> list[str]:
+        one = self.recipe
+        first = (
+            f"{plural(one.epochs, 'epoch')}: sigma {one.sigma.words()} points between trainings of plain. Training "
+            f"itself makes {one.sigma_train.words()} of it, the {self.images:,} validation images "
+            f"{one.from_images.words()}."
+        )
+        rest = "How much placements differ may change with the epochs, too; that is not in these figures."
+        return [first, *(other.words for other in self.others), rest]
+
+
+def recipe_noise(
+    samples: Sequence[Repeated],
+    epochs: int,
+    cost: Callable[[int], float],
+    *,
+    level: float = 0.9,
+    seed: int = 0,
+) -> RecipeNoise:
+    """The noise of a recipe of ``epochs`` from repeated trainings of several lengths, averaged over v and b.
+
+    ``cost`` gives what a training of so many epochs costs, in any unit. Half of the epochs are among the samples;
+    twice as many are a forecast, with the validation noise of the recipe.
+    """
+    rng = np.random.default_rng(seed)
+    noises, exponents = _draws(samples, epochs, rng)
+    by_length = {sample.epochs: sample for sample in samples}
+    validation_noise = {length: sample.draws_from_images(rng) for length, sample in by_length.items()}
+
+    def variances(length: int) -> tuple[Array, Array]:
+        known = length if length in by_length else max(by_length)
+        return noises**2 * (epochs / length) ** exponents, validation_noise[known] ** 2
+
+    own = sum(variances(epochs), start=np.zeros(DRAWS))
+
+    def length_noise(length: int) -> LengthNoise:
+        train, from_images = variances(length)
+        relative = cost(length) / cost(epochs)
+        worth = own / ((train + from_images) * relative)
+        count = len(by_length[length].accuracies) if length in by_length else 0
+        return LengthNoise(
+            length,
+            Figure.of(np.sqrt(train + from_images), level),
+            Figure.of(np.sqrt(train), level),
+            Figure.of(np.sqrt(from_images), level),
+            relative,
+            Figure.of(worth, level),
+            count,
+        )
+
+    others = [length for length in (epochs // 2, 2 * epochs) if length >= 1 and length != epochs]
+    return RecipeNoise(length_noise(epochs), tuple(length_noise(length) for length in others), samples[0].images)
+
+
+def draws_from_images(from_images: float, images: int, freedom: int, count: int, rng: np.random.Generator) -> Array:
+    """Draws of the noise from the number of validation images, in points.
+
+    It is counted on the images that change sides between trainings; ``freedom`` is the number of trainings less that of
+    the groups in which they are compared.
+    """
+    changes = (from_images / 100 * images) ** 2 * freedom
+    if changes == 0:
+        return np.zeros(count)
+    found: Array = from_images * np.sqrt(rng.gamma(changes, size=count) / changes)
+    return found
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _draws(samples: Sequence[Repeated], epochs: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws of the standard deviation of training noise at ``epochs`` and of its exponent, from their posterior."""
+    noises = NOISES[:, None]
+    exponents = EXPONENTS[None, :]
+    log = -0.5 * ((exponents - EXPONENT) / EXPONENT_SPREAD) ** 2 + 0 * noises
+    for sample in samples:
+        squares = float(np.var(sample.accuracies)) * len(sample.accuracies)
+        variance = noises**2 * (epochs / sample.epochs) ** exponents + sample.from_images**2
+        log = log - 0.5 * sample.freedom * np.log(variance) - 0.5 * squares / variance
+    weights = np.exp(log - log.max()).ravel()
+    picked = rng.choice(weights.size, DRAWS, p=weights / weights.sum())
+    row, column = np.divmod(picked, len(EXPONENTS))
+    return NOISES[row], EXPONENTS[column]

@@ -1,0 +1,44 @@
+"""The noise of a training in a run, split into its parts, each with its interval."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.model.posterior import Posterior
+from search.results.evidence import Evidence
+from search.results.recipe_noise import Figure, draws_from_images
+from search.results.validation_noise import repeated_bits, validation
+
+
+@dataclass(frozen=True)
+class RunNoise:
+    """The noise of a training of ``epochs`` in points: all of it, that of training itself, that of the images."""
+
+    epochs: int
+    images: int
+    sigma: Figure
+    sigma_train: Figure
+    from_images: Figure
+
+    @property
+    def words(self) -> str:
+        return (
+            f"At {self.epochs} epochs, trainings scatter by {self.sigma.words()} points. Training itself makes "
+            f"{self.sigma_train.words()} of it, the {self.images:,} validation images {self.from_images.words()}. "
+            "`senet-search check CONFIG --pilot` measures whether other epochs pay."
+        )
+
+
+def run_noise(evidence: Evidence, posterior: Posterior, level: float) -> RunNoise | None:
+    """None if no network was trained twice in a block, or the results are not of our own training."""
+    plain = evidence.by_architecture.get(0, ())
+    groups = [group for group in repeated_bits(evidence) if len(group) > 1]
+    found = validation(groups, evidence.images, posterior.sigma) if evidence.images else None
+    if found is None or not plain or not plain[0].curve:
+        return None
+    freedom = sum(len(group) - 1 for group in groups)
+    count = len(posterior.sigmas)
+    images = draws_from_images(found.from_images, found.images, freedom, count, np.random.default_rng(0))
+    train = np.sqrt(np.maximum(posterior.sigmas**2 - images**2, 0.0))
+    figures = [Figure.of(draws, level) for draws in (posterior.sigmas, train, images)]
+    return RunNoise(int(plain[0].curve[-1]["epoch"]), found.images, *figures)
