@@ -11,6 +11,7 @@ from senet_nas.costs import footprint
 from senet_nas.costs.footprint import Footprint
 from senet_nas.data.extent import extent, reading_test_images
 from senet_nas.recipe import Recipe
+from senet_nas.training.shared_plan import MOST, evaluated
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.placements import baselines
 from spaces.space import Space
@@ -49,8 +50,8 @@ def check_data(experiment: Experiment) -> None:
 def check_trainings(experiment: Experiment, space: Space, data: Any, device: str, slots: Slots) -> None:
     """Raises UserError (ENVIRONMENT) if the trainings of an experiment do not fit into the memory of this machine.
 
-    The images are in memory by now; the heavier one of plain and of SE everywhere is judged. A cluster is not judged:
-    its nodes are not this machine.
+    The images are in memory by now; the heavier one of plain and of SE everywhere is judged, and in one slot the shared
+    network that the config asks for. A cluster is not judged: its nodes are not this machine.
     """
     if experiment.evaluate != "train" or not slots.is_local or slots.count is None:
         return
@@ -59,6 +60,9 @@ def check_trainings(experiment: Experiment, space: Space, data: Any, device: str
     heaviest = baselines(space)[:2][-1]
     network = build(heaviest, in_channels=data.channels, num_classes=data.num_classes)
     need = Need(experiment.train, network, data, slots.count)
+    if experiment.search.shared == "on":
+        members = evaluated(space, MOST, experiment.search.seed)
+        need.blocks = footprint.of_shared_blocks(members, space.sites, experiment.train)
     if device == "cuda":
         check_gpu(need, experiment.train.batch_size, slots, _free_on_gpu())
         return
@@ -70,7 +74,7 @@ def check_trainings(experiment: Experiment, space: Space, data: Any, device: str
     times = f"{slots.count} trainings at a time take" if slots.count > 1 else "a training takes"
     raise UserError(
         f"{times} about {_gb(total)} of memory, but {_gb(free)} are free: {_parts(one, slots.count)}, "
-        f"Ray {_gb(footprint.SERVICES)}",
+        f"Ray {_gb(footprint.SERVICES)}{need.shared_part}",
         hint=need.remedy(free),
         key="train.batch_size",
         code=ENVIRONMENT,
@@ -139,6 +143,7 @@ class Need:
         self._n_validation = len(data.y_val)
         self._slots = slots
         self._footprints: dict[int, Footprint] = {}
+        self.blocks = 0  # bytes of the SE blocks of a shared network, which one slot holds
         self.images = 0 if data.folder else data.x_train.numel() * data.x_train.element_size()
 
     def training(self, batch: int) -> Footprint:
@@ -149,7 +154,12 @@ class Need:
 
     def machine(self, one: Footprint, count: int) -> int:
         """Bytes of all processes beside this one; what they share counts once."""
-        return footprint.SERVICES + count * one.total - (count - 1) * footprint.SHARED
+        return footprint.SERVICES + count * one.total - (count - 1) * footprint.SHARED + self.blocks
+
+    @property
+    def shared_part(self) -> str:
+        """What a shared network takes, as the end of a list."""
+        return f", the SE blocks of the shared network {_gb(self.blocks)}" if self.blocks else ""
 
     def remedy(self, free: int) -> str:
         """What to write so that the trainings fit: a batch size, fewer slots, or smaller images."""
@@ -163,6 +173,8 @@ class Need:
             ways.append(f"write `resources.slots: {fewer[0]}`")
         if not ways and self._slots > 1 and (batch := self.largest_batch(lambda one: self.machine(one, 1), free)):
             ways.append(f"write `resources.slots: 1` and `train.batch_size: {batch}`")
+        if self.blocks:
+            ways.append("remove `search.shared`")
         return ", or ".join(ways) or "lower data.image_size, choose a smaller backbone, or free memory"
 
     def largest_batch(self, takes: Callable[[Footprint], int], free: int) -> int:
@@ -195,14 +207,14 @@ def check_gpu(need: Need, batch: int, slots: Slots, free: int) -> None:
     one = need.training(batch)
 
     def takes(one: Footprint) -> int:
-        return count * (one.on_device + need.images + CONTEXT)
+        return count * (one.on_device + need.images + CONTEXT) + need.blocks
 
     if takes(one) <= free:
         return
     fitting = need.largest_batch(takes, free)
     raise UserError(
         f"{count} of {slots.count} trainings share a GPU with {_gb(free)} of free memory: {_parts(one, count)}, "
-        f"images {_gb(need.images)}",
+        f"images {_gb(need.images)}{need.shared_part}",
         hint=f"write `train.batch_size: {fitting}`, the largest that fits"
         if fitting
         else "lower data.image_size, or raise resources.gpus_per_slot",

@@ -1,17 +1,14 @@
 """The shared network of a run, planned before the first training: how long it trains, which placements it evaluates."""
 
 import math
-import random
 
 from search.config import Experiment
 from search.setup.experiment_setup import Prepared, at_its_line
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.shared_facts import SharedNetworkFact
-from senet_nas.training.shared_plan import SharedCost, SharedPlan
-from spaces.architecture import Architecture
+from senet_nas.training.shared_plan import SharedCost, SharedPlan, evaluated
 from spaces.errors import UserError
-from spaces.space import Space
 
 # It costs at most this share of the trainings of the budget.
 SHARE = 1 / 6
@@ -64,21 +61,10 @@ def plan_of(prepared: Prepared, facts: Facts) -> SharedPlan | None:
     fact = facts.shared_network
     if fact is None:
         return None
-    members = _members(prepared.space, fact.placements, prepared.experiment.search.seed)
+    members = evaluated(prepared.space, fact.placements, prepared.experiment.search.seed)
     return SharedPlan(tuple(member.key for member in members), fact.epochs, fact.images)
 
 
 def _cost(prepared: Prepared) -> SharedCost:
     data = prepared.images
     return SharedCost(prepared.experiment.train, data.train, data.validation)
-
-
-def _members(space: Space, count: int, seed: int) -> list[Architecture]:
-    """``count`` different members of the space: all of them, or plain and random ones, the same for a seed."""
-    if space.size <= count:
-        return list(space)
-    rng = random.Random(seed)
-    found = {Architecture.plain(space.backbone, len(space.sites)): None}
-    while len(found) < count:
-        found[space.sample(rng)] = None
-    return list(found)

@@ -1,10 +1,13 @@
 """What a shared network trains and evaluates, and what that costs. Imports no torch."""
 
 import math
+import random
 from dataclasses import dataclass, replace
 
 from senet_nas.recipe import Recipe
 from senet_nas.training.passes import CURVE_IMAGES, STEP_COST, passes
+from spaces.architecture import Architecture
+from spaces.space import Space
 
 # The name under which a worker is asked for the shared network, where it is otherwise asked for an architecture.
 SHARED_NETWORK = "shared network"
@@ -89,6 +92,17 @@ class SharedCost:
     @property
     def _training(self) -> int:
         return passes(self.recipe, self.n_train, self.n_val)
+
+
+def evaluated(space: Space, count: int, seed: int) -> list[Architecture]:
+    """``count`` different members of a space: all of them, or plain and random ones, the same for a seed."""
+    if space.size <= count:
+        return list(space)
+    rng = random.Random(seed)
+    found = {Architecture.plain(space.backbone, len(space.sites)): None}
+    while len(found) < count:
+        found[space.sample(rng)] = None
+    return list(found)
 
 
 def shared_recipe(recipe: Recipe, epochs: int) -> Recipe:

@@ -67,6 +67,7 @@ def train_shared(
         metrics = training.epoch()
         keeper.keep(training, {"epoch": epoch, **metrics})
         yield Report(epoch, metrics)
+    network.zero_grad(set_to_none=True)  # their memory serves the copy
     judged = copy.deepcopy(training.result)  # the state of the training stays as it is, and so does its checkpoint
     for i in range(len(keeper.curve) - plan.epochs, len(architectures)):
         number = plan.epochs + i + 1

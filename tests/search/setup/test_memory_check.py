@@ -115,6 +115,21 @@ def test_without_a_batch_that_fits_the_hint_names_none(experiment, free) -> None
     assert caught.value.problems[0].hint == "lower data.image_size, choose a smaller backbone, or free memory"
 
 
+def test_the_blocks_of_a_shared_network_count_once(experiment, free, nothing_trains) -> None:
+    """A slot holds the SE blocks of all placements at once, here 0.15 GB with momentum and the copy for evaluation."""
+    space = "space: {reduction: [1, 2], position: [pre_addition, identity, post_addition], squeeze: [avg, max]}\n"
+    wide = "data: {dataset: digits, train: 600}\nmodel: {backbone: resnet18}\nresources: {slots: 2}\n" + space
+    free(0.1 * GB)
+    with pytest.raises(UserError) as caught:
+        prepare(experiment(wide))
+    taken = float(re.search(r"take about ([\d.]+) GB", caught.value.problems[0].message).group(1))
+    free((taken + 0.06) * GB)  # the message rounds to 0.05
+    prepare(experiment(wide))
+    with pytest.raises(UserError, match="the SE blocks of the shared network 0.2 GB") as caught:
+        prepare(experiment(f"{wide}search: {{shared: on}}\n"))
+    assert "remove `search.shared`" in caught.value.problems[0].hint
+
+
 def test_a_config_that_fits_is_not_refused(experiment, free) -> None:
     free(4 * GB)
     assert prepare(experiment(DIGITS + "train: {batch_size: 64}\nresources: {slots: 2}\n")).slots.count == 2

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.training_memory import Case, compared
-from senet_nas.costs.footprint import PROCESS, footprint
+from senet_nas.costs.footprint import PROCESS, footprint, of_shared_blocks
 from senet_nas.network import build
+from senet_nas.network.build import sites
+from senet_nas.network.shared_network import build_shared
 from senet_nas.recipe import Recipe
+from tests.senet_nas.covering import covering
 
 RECIPE = Recipe(batch_size=64)
 
@@ -46,3 +49,12 @@ def test_a_batch_of_validation_counts_if_it_is_larger_than_a_step(network) -> No
     many = footprint(network, (3, 32, 32), small, 1000)
     assert many.activations > few.activations
     assert footprint(network, (3, 32, 32), small, 100_000).activations == many.activations
+
+
+@pytest.mark.parametrize(("momentum", "ema", "copies"), [(0.9, 0.0, 3), (0.0, 0.0, 2), (0.9, 0.99, 4)])
+def test_all_blocks_of_a_shared_network_count_with_their_copies(momentum: float, ema: float, copies: int) -> None:
+    architectures = covering("cifar_resnet8")
+    shared = build_shared(architectures, in_channels=1, num_classes=10)
+    own = sum(parameter.numel() for parameter in shared.blocks.parameters())
+    recipe = Recipe(momentum=momentum, nesterov=False, ema=ema)
+    assert of_shared_blocks(architectures, sites("cifar_resnet8"), recipe) == 4 * own * copies
