@@ -6,14 +6,18 @@ import math
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from search.bench import problems, score
 from search.bench.estimators import REPORTS
 from search.bench.problems import Problem
 from search.bench.score import Offer, Tally
 from search.bench.searches import Searched, search, searchers
+from search.model.features import describe
+from search.model.fitting import fit
 from search.planning.planner import Budget
 from search.results.answer import NO, Answer
 from senet_nas.costs.measures import USUAL
@@ -21,6 +25,7 @@ from spaces import Architecture
 from spaces.errors import UserError, unknown
 
 OWN = "search"  # the product's own report, beside those of REPORTS
+DRAWS = 500  # enough for the means of gains
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class Spending:
 class Trial:
     """One search over one problem. ``points``: true gain from following the front, by way of reporting; ``best``: the
     oracle's, nan where it is not known. ``predicted`` is the S that the report itself expected, nan if it says none.
-    ``used`` trainings were finished; ``largest`` is the largest true gain of the space."""
+    ``used`` trainings were finished; ``largest`` is the largest true gain of the space. ``correlation`` is that of the
+    posterior means of all its architectures with their true gains; ``p_nothing`` the probability that curves tell
+    nothing. Both are nan where they mean nothing."""
 
     number: int
     sampler: str
@@ -52,6 +59,8 @@ class Trial:
     used: int
     answer: Answer
     largest: float
+    correlation: float = math.nan
+    p_nothing: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,9 @@ class Cell:
     finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
     the S that the searches themselves expected. ``used`` is the mean number of trainings. ``said_no`` searches ended
     with "likely not worth it", ``said_no_wrongly`` of them where a placement gains enough; ``p_no`` is the mean of the
-    probability that they gave.
+    probability that they gave. ``correlation`` is the mean of that of posterior means with true gains, over all
+    architectures of the space; ``p_nothing`` the mean probability that curves tell nothing, and ``sure_of_nothing`` the
+    share of searches in which it exceeds 0.5.
     """
 
     sampler: str
@@ -84,6 +95,9 @@ class Cell:
     said_no: int
     said_no_wrongly: int
     p_no: float
+    correlation: float = math.nan
+    p_nothing: float = math.nan
+    sure_of_nothing: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -106,7 +120,7 @@ class Bench:
         head = (
             f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} "
             f"{'predicted':>9} {'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} "
-            f"{'said no':>7} {'wrongly':>7} {'used':>6} {'ms/training':>11}"
+            f"{'said no':>7} {'wrongly':>7} {'used':>6} {'correlation':>11} {'p(nothing)':>10} {'ms/training':>11}"
         )
         reports = [f"by report: {_reports(cell)}" for cell in self.cells]
         return [self.table, head, *(_line(cell) for cell in self.cells), *dict.fromkeys(reports)]
@@ -167,6 +181,7 @@ def _trial(table: str, spending: Spending, item: tuple[int, str, int]) -> Trial:
         found.trainings,
         found.front.answer,
         max(problem.truth(member) for member in problem.space),
+        *_everywhere(found, problem),
     )
 
 
@@ -190,6 +205,19 @@ def _read(found: Searched, problem: Problem, report: str) -> list[Offer]:
     gains = REPORTS[report](found.observations)
     trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
     return [Offer(problem.price(a)[USUAL.overhead], gain, problem.truth(a)) for a, gain in trained]
+
+
+def _everywhere(found: Searched, problem: Problem) -> tuple[float, float]:
+    """The correlation of posterior means with true gains over the whole space, and how likely curves tell nothing."""
+    members = list(problem.space)
+    place = {member.key: i for i, member in enumerate(members)}
+    seen = [replace(o, architecture=place[found.keys[o.architecture]]) for o in found.observations]
+    posterior = fit(seen, describe(members, problem.space.sites), draws=DRAWS)
+    means = posterior.everywhere(DRAWS).mean(axis=0)[1:]
+    truth = np.array([problem.truth(member) for member in members])[1:]
+    differ = min(float(means.std()), float(truth.std())) > 0
+    correlation = float(np.corrcoef(means, truth)[0, 1]) if differ else math.nan
+    return correlation, math.nan if posterior.trust is None else posterior.trust.p_nothing
 
 
 # -- summing up -------------------------------------------------------------------------------------------------------
@@ -221,6 +249,9 @@ def _cell(found: Sequence[Trial], sampler: str, trainings: int, first: str) -> C
         len(no),
         sum(t.largest >= t.answer.worthwhile for t in no),
         _mean([t.answer.probability or 0.0 for t in no]),
+        _mean([t.correlation for t in mine]),
+        _mean([t.p_nothing for t in mine]),
+        _mean([float(t.p_nothing > 0.5) for t in mine if not math.isnan(t.p_nothing)]),
     )
 
 
@@ -259,7 +290,8 @@ def _line(cell: Cell) -> str:
         f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
         f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} "
         f"{cell.searches_with_false_proof:>11} {cell.searches_with_true_proof:>5} "
-        f"{cell.said_no:>7} {cell.said_no_wrongly:>7} {cell.used:>6.1f} {1000 * cell.seconds_per_training:>11.0f}"
+        f"{cell.said_no:>7} {cell.said_no_wrongly:>7} {cell.used:>6.1f} "
+        f"{cell.correlation:>11.2f} {cell.p_nothing:>10.2f} {1000 * cell.seconds_per_training:>11.0f}"
     )
 
 

@@ -84,7 +84,8 @@ def _search(
     trainings = sum(training.state == "finished" for training in ledger.trainings)
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
-    return Searched(found, observations_of(ledger.trainings), [e.key for e in ledger.entries], seconds, trainings)
+    seen = observations_of(ledger.trainings, curves=rules.curves)
+    return Searched(found, seen, [e.key for e in ledger.entries], seconds, trainings)
 
 
 def _train(problem: Problem, assignment: Assignment) -> Outcome:

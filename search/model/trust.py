@@ -26,6 +26,18 @@ class Trust:
         """The probability that curves tell nothing about differences of architectures, or that there are none."""
         return float((self.genetic == 0).mean())
 
+    def reliability(self, trainings: float) -> Array:
+        """Draws of the share of the variance of gains that is known after so many ``trainings`` of each placement."""
+        accuracy, trait = self.tau_ratios.T
+        known = accuracy > 0
+        between = self.genetic * accuracy * trait
+        first, second = accuracy**2 + 1 / trainings, trait**2 + 1 / trainings
+        both = between + self.residual / trainings
+        towards = accuracy**4 * second - 2 * accuracy**2 * between * both + between**2 * first
+        share: Array = np.zeros(len(accuracy))
+        np.divide(towards, (first * second - both**2) * accuracy**2, out=share, where=known)
+        return share
+
     def explained(self, level: float) -> tuple[float, float, float]:
         """The share of the differences in accuracy that curves explain: mean and central interval, from 0 to 1."""
         share = self.genetic**2

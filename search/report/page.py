@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from search.report.chart import FrontChart, drawn, front_charts
 from search.report.content import Section, Table
+from search.report.curves_section import curves_section
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
 from search.report.next_steps import take_home
@@ -52,6 +53,7 @@ class Page:
     latency: Section | None
     gradients: Section | None
     logged: Section | None
+    curves: Section | None
     cost: Section
     trainings: Table
     n_trainings: int
@@ -111,6 +113,7 @@ def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry],
         latency=latency_section(front, facts.latency_model),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
+        curves=curves_section(front, trainings, entries, facts.sites or ()),
         cost=cost_section(trainings),
         trainings=trainings_table(trainings, entries),
         n_trainings=len(trainings),

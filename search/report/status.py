@@ -33,7 +33,7 @@ class Status:
 
     ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
     that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
-    ``shared_trainings`` is what a shared network takes of the budget.
+    ``shared_trainings`` is what a shared network takes of the budget. ``curves`` says what loss curves tell.
     """
 
     run: str
@@ -47,12 +47,15 @@ class Status:
     host: str = ""
     told_at: float = 0.0
     shared_trainings: float = 0.0
+    curves: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it; without ``shared_trainings`` in a run without a shared network."""
+        """As JSON holds it; without ``shared_trainings`` and ``curves`` in a run that has none."""
         found = asdict(self)
         if not self.shared_trainings:
             del found["shared_trainings"]
+        if not self.curves:
+            del found["curves"]
         return found
 
     def lines(self) -> list[str]:
@@ -60,6 +63,7 @@ class Status:
             f"{self.sentence()}{self._age()}",
             *(f"  training {name}" for name in self.running),
             f"  {self.verdict}",
+            *([f"  {self.curves}"] if self.curves else []),
         ]
 
     def sentence(self) -> str:
@@ -109,6 +113,7 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
         running=[*_shared(run.facts), *_running(run.ledger, run.experiment)] if is_live else [],
         verdict=_verdict(run),
         shared_trainings=shared,
+        curves=_curves(run),
     )
 
 
@@ -170,6 +175,13 @@ def _verdict(run: OpenedRun) -> str:
         return run.front.verdict
     except UserError as error:
         return error.message
+
+
+def _curves(run: OpenedRun) -> str:
+    """What loss curves tell; empty before plain has finished, and if the model takes none."""
+    if not run.has_plain or run.front.insights is None or run.front.insights.curves is None:
+        return ""
+    return run.front.insights.curves.words
 
 
 def _seconds(facts: Facts, is_live: bool) -> float:

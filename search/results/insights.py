@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.model.posterior import Posterior
+from search.results.curve_trust import CurveTrust, curve_trust
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
 from search.results.run_noise import RunNoise, run_noise
@@ -23,6 +24,7 @@ class Insights:
     learned: Learned | None = None
     shared: SharedEvidence | None = None
     noise: RunNoise | None = None
+    curves: CurveTrust | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """Sentences for people. Contrasts come first: they become sure long before single architectures do.
@@ -41,6 +43,8 @@ class Insights:
             found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
         if self.shared:
             found.append(self.shared.words)
+        if self.curves:
+            found.append(self.curves.words)
         found.append(self.progress.words if expects_gain else self.progress.spread)
         if self.noise:
             found.append(self.noise.words)
@@ -60,6 +64,7 @@ class Insights:
             "validation": validation,
             "learned": asdict(self.learned) if self.learned else None,
             **({"shared": asdict(self.shared)} if self.shared else {}),
+            **({"curves": asdict(self.curves)} if self.curves else {}),
         }
 
 
@@ -76,4 +81,5 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
         learned(evidence),
         shared_evidence(evidence, posterior, level),
         run_noise(evidence, posterior, level),
+        curve_trust(posterior, len(evidence.finished), level, evidence.space_size),
     )

@@ -56,10 +56,9 @@ def progress_of(posterior: Posterior, trainings: int, level: float, size: int) -
     p = posterior.freedom(size)
     if weights.sum() == 0:
         return Progress(0.0, 0.0, 0.0, 0.0, posterior.sigma, p, np.inf)
-    signal = (posterior.taus / posterior.sigmas) ** 2
 
     def scores(count: float, tried: float) -> Array:
-        return count * signal / (count * signal + p) * _within_reach(posterior.shares, tried, size - 1)
+        return _known(posterior, count, p) * _within_reach(posterior.shares, tried, size - 1)
 
     found = scores(trainings, len(posterior.architectures) - 1)
     order = np.argsort(found)
@@ -70,6 +69,15 @@ def progress_of(posterior: Posterior, trainings: int, level: float, size: int) -
     first = bisect_left(counts, True, key=lambda n: bool(np.average(scores(n, n), weights=weights) >= ENOUGH))
     enough = float(counts[first]) if first < len(counts) else math.inf
     return Progress(mean, float(low), float(high), posterior.tau, posterior.sigma, p, enough)
+
+
+def _known(posterior: Posterior, trainings: float, freedom: float) -> Array:
+    """Draws of the share of the variance of common effects that so many ``trainings`` show; curves count, too."""
+    if posterior.trust is not None:
+        return posterior.trust.reliability(trainings / freedom)
+    signal = (posterior.taus / posterior.sigmas) ** 2
+    known: Array = trainings * signal / (trainings * signal + freedom)
+    return known
 
 
 def _within_reach(shares: Array, tried: float, others: int) -> Array:

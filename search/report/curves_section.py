@@ -1,0 +1,72 @@
+"""The section on loss curves: how far losses go with accuracy, among all placements and among some of them."""
+
+from collections.abc import Iterator, Sequence
+
+from search.model.features import Features, describe
+from search.report.content import Column, Row, Section, Table
+from search.results.curve_trust import Agreement, agreement
+from search.results.evidence import observations_of
+from search.results.objectives import leading_cost
+from search.results.result import Front, Point
+from search.state.records import Entry, Training
+from spaces.spec import Site
+
+COLUMNS = (
+    Column("placements"),
+    Column("trainings", "number"),
+    Column("correlation of losses with accuracy", "number"),
+    Column("interval", "number"),
+    Column("probability that it is 0", "number"),
+)
+
+
+def curves_section(
+    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], sites: Sequence[Site]
+) -> Section | None:
+    """The correlation in thirds of the overhead and among the better half; None if the model took no curves."""
+    if front.insights is None or front.insights.curves is None:
+        return None
+    architectures = [entry.architecture for entry in entries]
+    features = describe(architectures, sites) if sites else Features.none(len(entries))
+    found = []
+    for name, members in _groups(front):
+        numbers = {point.number for point in members}
+        seen = observations_of([t for t in trainings if t.architecture in numbers], curves=True)
+        told = agreement(name, seen, features, front.rules.level)
+        if told is not None:
+            found.append(told)
+    if not found:
+        return None
+    curves = front.insights.curves
+    likeliest = max(curves.traits, key=lambda name: curves.traits[name])
+    note = (
+        f"{curves.words} The model takes of each curve what accuracy goes with most, here probably: {likeliest}. Each "
+        "correlation is across placements, without the noise of trainings, learned from the trainings of its row "
+        "alone. A negative one means that lower losses go with higher accuracy. Where a row differs from the first, a "
+        "likely gain rests on a wrong correlation. Proofs use accuracies alone."
+    )
+    return Section("What losses tell", note, Table("Correlation by group", COLUMNS, tuple(map(_row, found))))
+
+
+def _groups(front: Front) -> Iterator[tuple[str, Sequence[Point]]]:
+    """All placements with SE, thirds of them by overhead, and the better half by estimated gain."""
+    points = [point for point in front.points if not point.is_plain]
+    yield "all", points
+    overhead = leading_cost(front.rules.objectives, front.plain.costs).overhead
+    ordered = sorted((p for p in points if overhead in p.costs), key=lambda p: p.costs[overhead])
+    third = -(-len(ordered) // 3)
+    for name, start in (("cheapest third", 0), ("middle third", third), ("most expensive third", 2 * third)):
+        yield name, ordered[start : start + third]
+    yield "better half by estimated gain", sorted(points, key=lambda p: -p.gain)[: len(points) // 2]
+
+
+def _row(found: Agreement) -> Row:
+    return Row(
+        (
+            found.group,
+            str(found.trainings),
+            f"{found.correlation:+.2f}",
+            f"{found.low:+.2f} to {found.high:+.2f}",
+            f"{100 * found.p_nothing:.0f} %",
+        )
+    )

@@ -1,0 +1,108 @@
+"""What loss curves tell about accuracy in a run, and how far the run trusts them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.model.curve_traits import TRAITS
+from search.model.features import Features
+from search.model.fitting import fit
+from search.model.observations import Observation
+from search.model.posterior import Posterior
+from search.results.shared_evidence import TELLS, TELLS_NOTHING
+
+# Enough draws for a mean and a wide interval.
+DRAWS = 1000
+# With fewer trainings a group of placements says nothing of its own.
+FEWEST = 16
+
+
+@dataclass(frozen=True)
+class CurveTrust:
+    """How much the losses of trainings tell about differences between placements.
+
+    ``p_nothing`` is the probability that they tell nothing. They explain the share ``explained`` of the variance of
+    gains, from ``low`` to ``high``. ``times``: without curves, the search would need so many times as many trainings.
+    ``traits`` has the probability of each trait of a curve that accuracy goes with.
+    """
+
+    p_nothing: float
+    explained: float
+    low: float
+    high: float
+    times: float
+    traits: Mapping[str, float]
+
+    @property
+    def words(self) -> str:
+        """A sentence for people."""
+        nothing = f"{100 * self.p_nothing:.0f} %"
+        if self.p_nothing >= TELLS_NOTHING:
+            return f"Training losses probably tell nothing about the accuracy of placements (probability {nothing})."
+        if self.p_nothing > TELLS:
+            return (
+                "It is not known yet whether training losses tell anything about the accuracy of placements "
+                f"(probability that they tell nothing: {nothing})."
+            )
+        return (
+            f"Training losses explain about {100 * self.explained:.0f} % ({100 * self.low:.0f} to "
+            f"{100 * self.high:.0f} %) of the differences between placements. Without them, this search would need "
+            f"{self.times:.1f} times as many trainings."
+        )
+
+
+def curve_trust(posterior: Posterior, trainings: int, level: float, size: int) -> CurveTrust | None:
+    """What curves tell after ``trainings`` in a space of ``size`` architectures; None if the model took none."""
+    trust = posterior.trust
+    if trust is None:
+        return None
+    share = np.bincount(trust.traits, minlength=len(TRAITS)) / len(trust.traits)
+    each = trainings / posterior.freedom(size)
+    return CurveTrust(
+        trust.p_nothing,
+        *trust.explained(level),
+        times=_times(posterior, each),
+        traits=dict(zip(TRAITS, share.tolist(), strict=True)),
+    )
+
+
+def _times(posterior: Posterior, trainings: float) -> float:
+    """How many times as many trainings show as much without curves; draws count by their tau, as for the score S."""
+    trust = posterior.trust
+    assert trust is not None
+    weights = posterior.taus
+    if weights.sum() == 0:
+        return 1.0
+    wanted = float(np.average(trust.reliability(trainings), weights=weights))
+    signal = trust.tau_ratios[:, 0] ** 2
+    counts = np.geomspace(1, 1000, 361)
+    alone = counts[:, None] * trainings * signal
+    known = np.average(alone / (1 + alone), weights=weights, axis=1)
+    return float(np.interp(wanted, known, counts))
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The correlation of losses with accuracy across the placements of a ``group``: mean and interval.
+
+    It is without the noise of ``trainings``; ``p_nothing`` is the probability that it is 0.
+    """
+
+    group: str
+    trainings: int
+    correlation: float
+    low: float
+    high: float
+    p_nothing: float
+
+
+def agreement(group: str, seen: Sequence[Observation], features: Features, level: float) -> Agreement | None:
+    """The correlation within a group, learned from its trainings alone; None if they are too few, or lack curves."""
+    if len(seen) < FEWEST:
+        return None
+    trust = fit(seen, features, draws=DRAWS).trust
+    if trust is None:
+        return None
+    low, high = np.quantile(trust.genetic, [(1 - level) / 2, (1 + level) / 2])
+    return Agreement(group, len(seen), float(trust.genetic.mean()), float(low), float(high), trust.p_nothing)

@@ -1,0 +1,125 @@
+"""What loss curves tell: how much of the differences, how many trainings they save, and what is said about it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from search.model.curve_traits import TRAITS
+from search.model.features import Features
+from search.model.fitting import fit
+from search.model.observations import Observation
+from search.model.trust import Trust
+from search.results.curve_trust import FEWEST, CurveTrust, agreement, curve_trust
+from search.results.search_progress import progress_of
+from tests.search.model.posteriors import drawn
+
+
+def trust(genetic, tau=0.5, trait=3.0, residual=0.0, n=40):
+    """Draws that are all alike."""
+    same = np.ones(n)
+    return Trust(np.column_stack([tau * same, trait * same]), genetic * same, residual * same, np.zeros(n, dtype=int))
+
+
+def posterior(told, size=20):
+    """Gains of 20 architectures that have nothing in common, sigma 0.2, tau as ``told`` says."""
+    found = drawn(np.random.default_rng(0).normal(0, 0.1, (len(told.genetic), size)))
+    return dataclasses.replace(found, trust=told, taus=told.tau_ratios[:, 0] * found.sigmas)
+
+
+def test_what_is_known_after_some_trainings_is_what_a_regression_on_both_explains():
+    told = trust(-0.8, residual=-0.4)
+    between = np.array([[0.25, -0.8 * 1.5], [-0.8 * 1.5, 9.0]])
+    within = np.array([[1.0, -0.4], [-0.4, 1.0]]) / 6
+    expected = between[0] @ np.linalg.solve(between + within, between[0]) / 0.25
+    assert told.reliability(6) == pytest.approx(expected)
+
+
+def test_curves_that_tell_nothing_save_nothing():
+    told = trust(0.0)
+    assert told.reliability(6) == pytest.approx(6 * 0.25 / (1 + 6 * 0.25))
+    found = curve_trust(posterior(told), 64, 0.9, 20)
+    assert found.times == pytest.approx(1, abs=0.01)
+    assert (found.p_nothing, found.explained) == (1, 0)
+
+
+def test_where_nothing_differs_nothing_is_known():
+    told = trust(0.0, tau=0.0)
+    assert (told.reliability(6) == 0).all()
+    assert curve_trust(posterior(told), 64, 0.9, 20).times == 1
+
+
+def test_as_many_trainings_without_curves_show_as_much():
+    told = posterior(trust(-0.9))
+    found = curve_trust(told, 64, 0.9, 20)
+    assert found.times > 2
+    bare = dataclasses.replace(told, trust=None)
+    with_curves, without = (progress_of(p, n, 0.9, 20).score for p, n in ((told, 64), (bare, 64 * found.times)))
+    assert with_curves == pytest.approx(without, abs=0.01)
+    assert progress_of(bare, 64, 0.9, 20).score < with_curves
+
+
+def test_the_share_and_the_traits_are_those_of_the_draws():
+    told = trust(-0.9)
+    genetic = np.where(np.arange(40) < 10, 0.0, -0.9)
+    traits = np.arange(40) % 4 // 2 * 2
+    mixed = dataclasses.replace(told, genetic=genetic, traits=traits)
+    found = curve_trust(posterior(mixed), 64, 0.9, 20)
+    assert found.p_nothing == pytest.approx(0.25)
+    assert found.explained == pytest.approx(0.75 * 0.81)
+    assert (found.low, found.high) == pytest.approx((0, 0.81))
+    assert found.traits == pytest.approx({TRAITS[0]: 0.5, TRAITS[1]: 0, TRAITS[2]: 0.5})
+
+
+def test_without_curves_there_is_nothing_to_trust():
+    assert curve_trust(drawn(np.zeros((5, 3))), 64, 0.9, 20) is None
+
+
+SURE = (
+    "Training losses explain about 60 % (40 to 75 %) of the differences between placements. Without them, this search "
+)
+OPEN = "It is not known yet whether training losses tell anything about the accuracy of placements (probability that "
+NOTHING = "Training losses probably tell nothing about the accuracy of placements (probability 90 %)."
+
+
+@pytest.mark.parametrize(
+    ("p_nothing", "words"),
+    [
+        (0.05, f"{SURE}would need 2.3 times as many trainings."),
+        (0.5, f"{OPEN}they tell nothing: 50 %)."),
+        (0.9, NOTHING),
+    ],
+)
+def test_it_is_said_how_far_losses_are_trusted(p_nothing, words):
+    assert CurveTrust(p_nothing, 0.6, 0.4, 0.75, 2.31, {}).words == words
+
+
+# -- among some placements --------------------------------------------------------------------------------------------
+
+
+def trainings(correlation, n, seed=0):
+    """Single trainings of ``n`` architectures, three of each, whose losses show gains with this correlation."""
+    rng = np.random.default_rng(seed)
+    gains = rng.standard_normal(n + 1)
+    shown = correlation * gains + np.sqrt(1 - correlation**2) * rng.standard_normal(n + 1)
+    return [
+        Observation(a, 0, 90 + gains[a] + rng.normal(0, 0.5), tuple(np.exp([0.1 * shown[a] + rng.normal(0, 0.03), -1])))
+        for a in list(range(1, n + 1)) * 3
+    ]
+
+
+def test_the_correlation_of_a_group_is_learned_from_its_own_trainings():
+    found = agreement("mine", trainings(-0.95, 40), Features.none(41), 0.9)
+    assert (found.group, found.trainings) == ("mine", 120)
+    assert found.low <= found.correlation <= found.high < -0.6
+    assert found.p_nothing < 0.05
+    assert agreement("other", trainings(0.0, 40), Features.none(41), 0.9).p_nothing > 0.5
+
+
+def test_of_few_trainings_or_without_curves_nothing_is_said():
+    seen = trainings(-0.9, 8)
+    assert agreement("few", seen[: FEWEST - 1], Features.none(9), 0.9) is None
+    assert agreement("few", seen[:FEWEST], Features.none(9), 0.9) is not None
+    bare = [dataclasses.replace(o, losses=()) for o in seen]
+    assert agreement("bare", bare, Features.none(9), 0.9) is None
+    assert fit(bare, Features.none(9)).trust is None
