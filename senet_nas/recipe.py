@@ -148,6 +148,7 @@ class Task:
     """Everything that all trainings of a search share. Frozen and picklable: it is sent to the workers once.
 
     ``images`` is where :func:`senet_nas.training.evaluate.share` left the images for the workers of this machine.
+    ``weights`` is the file that pretrained weights are read from, by default torchvision's or timm's.
     ``node`` is a name under which the first worker of a machine reads the images for the others.
     """
 
@@ -157,6 +158,7 @@ class Task:
     threads: int = 1
     source: Mapping[str, Any] = field(default_factory=dict)
     init: Init = "scratch"
+    weights: str | None = None
     images: str | None = None
     node: str | None = None
 

@@ -184,6 +184,13 @@ def _backbone(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("model", "sites"), "applies only to a network of your own", hint)
 
 
+def _weights(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """A file of weights is for a start from them."""
+    if tree["model"].get("weights") is not None and tree["model"].get("init") != "pretrained":
+        hint = "remove model.init, or write `init: pretrained`"
+        yield Fault(("model", "weights"), "applies only to init: pretrained", hint)
+
+
 def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
     data = tree["data"]
     if data.get("dataset", FOLDER) == FOLDER and data.get("path") is None:
@@ -264,7 +271,7 @@ def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "search": _search,
-    "model": _backbone,
+    "model": lambda tree: (*_backbone(tree), *_weights(tree)),
     "data": lambda tree: (*_data(tree), *_resize(tree)),
     "train": _train,
     "objectives": _objectives,

@@ -47,7 +47,13 @@ class ModelSpec:
     init: Init = option(
         "scratch",
         "initial weights: scratch (random); identity (random, and SE changes nothing at first); "
-        "pretrained (of torchvision, and SE changes nothing at first)",
+        "pretrained (of torchvision, of timm, or of `weights`, and SE changes nothing at first)",
+    )
+    weights: str | None = option(
+        None,
+        "a file of pretrained weights for any backbone: .safetensors, .pth or .pt; sets `init: pretrained`",
+        min_length=1,
+        examples=["resnet18.safetensors"],
     )
 
     @property

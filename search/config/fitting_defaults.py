@@ -13,13 +13,15 @@ IDENTITY_GATE = "sigmoid2"
 def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The tree with those settings of ``space`` whose usual default does not fit; what is written stays.
 
-    The sites of a network of the user's own offer the position ``output`` alone. SE that begins as the identity needs
-    the position ``pre_addition``, or a gate that can be exactly 1.
+    A file of weights means ``init: pretrained``. The sites of a network of the user's own offer the position ``output``
+    alone. SE that begins as the identity needs the position ``pre_addition``, or a gate that can be exactly 1.
     """
     model = tree.get("model")
     space = tree.get("space", {})
     if not isinstance(model, Mapping) or not isinstance(space, Mapping):
         return dict(tree)
+    if model.get("weights") is not None and "init" not in model:
+        model = {**model, "init": "pretrained"}
     chosen = dict(space)
     is_identity = model.get("init") in ("identity", "pretrained")
     if "position" not in space and _has_named_sites(model):
@@ -28,7 +30,7 @@ def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
         chosen["position"] = [IDENTITY_POSITION]
     if is_identity and "gate" not in space and chosen["position"] != [IDENTITY_POSITION]:
         chosen["gate"] = [IDENTITY_GATE]
-    return {**tree, "space": chosen} if chosen != space else dict(tree)
+    return {**tree, "model": model, **({"space": chosen} if chosen != space else {})}
 
 
 def _has_named_sites(model: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"data      {experiment.data.dataset}: {_images(prepared.data)}",
         *(f"caution   {note}" for note in _cautions(prepared.data)),
         f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE{_published(space)}",
+        *_weights(prepared),
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
@@ -34,6 +35,15 @@ def _published(space: Space) -> str:
     """How many units have SE of their own."""
     count = sum(site.published is not None for site in space.sites)
     return f"; {count} of them have it as published, and plain is without" if count else ""
+
+
+def _weights(prepared: Prepared) -> list[str]:
+    """The file of weights, and which layers it does not fit."""
+    if prepared.weights is None:
+        return []
+    drawn = prepared.weights.drawn
+    anew = f"; drawn anew, for other classes: {', '.join(drawn)}" if drawn else ""
+    return [f"weights   {prepared.experiment.model.weights}{anew}"]
 
 
 def _images(data: DataFact | None) -> str:

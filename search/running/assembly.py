@@ -11,7 +11,7 @@ from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
 from search.running.listeners import MlflowListener, SharedListener, Watcher
-from search.running.resume_checks import check_same_data, run_uid
+from search.running.resume_checks import check_same_data, check_same_weights, run_uid
 from search.setup import code_identity, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping, short_trainings
 from search.setup.opened_run import budget, confirm_share, rules
@@ -48,6 +48,7 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     budget is too small for a shared network that the config asks for.
     """
     check_same_data(prepared, ledger)
+    check_same_weights(prepared, ledger)
     has_results = any(training.state == "finished" for training in ledger.trainings)
     code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
     with at_its_line(prepared.experiment):
@@ -86,6 +87,7 @@ def run_facts(prepared: Prepared) -> Facts:
         git=GitFact(**environment.git_state(experiment.base)),
         network_code=prepared.code.network_code,
         evaluator_code=prepared.code.evaluator_code,
+        weights=prepared.weights,
     )
 
 

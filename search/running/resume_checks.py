@@ -46,6 +46,17 @@ def check_results_known(place: RunFolder, ledger: Ledger) -> None:
         )
 
 
+def check_same_weights(prepared: Prepared, ledger: Ledger) -> None:
+    """Raises UserError if the file of pretrained weights is not the one that the run began with."""
+    before = ledger.facts.weights
+    if before is not None and prepared.weights is not None and before.sha256 != prepared.weights.sha256:
+        raise UserError(
+            "the file of weights is not the one that this run was begun with",
+            hint="put it back, or start another run with --new",
+            key="model.weights",
+        )
+
+
 def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
     """Raises UserError if the images are not those that the run began with."""
     before = ledger.facts.data.fingerprint if ledger.facts.data else ""

@@ -24,10 +24,11 @@ from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
 from search.setup.setting_checks import check_sizes
 from search.setup.tracking_address import check_tracking
-from search.state.facts import DataFact, Facts
+from search.state.facts import DataFact, Facts, WeightsFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Task
+from spaces import durable
 from spaces.errors import UserError
 from spaces.space import Space
 
@@ -44,6 +45,7 @@ class Prepared:
     device: str
     data: DataFact | None = None
     code: Facts = field(default_factory=Facts)
+    weights: WeightsFact | None = None
 
     @property
     def images(self) -> DataFact:
@@ -158,12 +160,13 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     evaluate.check_space(space.backbone, len(space.sites))
     memory_check.check_data(experiment)
     data = _load(experiment)
+    drawn: tuple[str, ...] = ()
     own_code.check_network(experiment, space, data)
     check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)
         check_sizes(experiment, data.image_size)
-        warm_start.check(space, experiment.model.init, data.shape, data.num_classes)
+        drawn = warm_start.check(space, experiment.model.init, data.shape, data.num_classes, weight_file(experiment))
     prices = overhead.price_list(
         experiment.model.network,
         in_channels=data.channels,
@@ -174,7 +177,21 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     if is_search:
         memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code)
+    weights = _weights_fact(experiment, drawn)
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights)
+
+
+def weight_file(experiment: Experiment) -> str | None:
+    """The path of the file of pretrained weights that a config names."""
+    named = experiment.model.weights
+    return None if named is None else str((experiment.base / named).resolve())
+
+
+def _weights_fact(experiment: Experiment, drawn: tuple[str, ...]) -> WeightsFact | None:
+    file = weight_file(experiment)
+    if file is None or experiment.evaluate != "train":
+        return None
+    return WeightsFact(durable.sha256(Path(file)), drawn)
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:
@@ -185,8 +202,17 @@ def _evaluator(experiment: Experiment) -> Evaluator:
         return UserFunction(rest, str(experiment.base.resolve()))
     device, slots = machine(experiment)
     base = {"base": str(experiment.base.resolve())}
-    init = experiment.model.init
-    return Trainer(Task(experiment.data, experiment.train, device=device, threads=slots.cpus, source=base, init=init))
+    return Trainer(
+        Task(
+            experiment.data,
+            experiment.train,
+            device=device,
+            threads=slots.cpus,
+            source=base,
+            init=experiment.model.init,
+            weights=weight_file(experiment),
+        )
+    )
 
 
 def _load(experiment: Experiment) -> Any:

@@ -134,6 +134,14 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class WeightsFact:
+    """The file of pretrained weights that trainings begin with: its SHA-256, and the layers that are drawn anew."""
+
+    sha256: str
+    drawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that was noted about a run; None for what was not. Times are seconds, moments seconds since the epoch.
 
@@ -169,6 +177,7 @@ class Facts:
     git: GitFact | None = None
     network_code: CodeFact | None = None
     evaluator_code: CodeFact | None = None
+    weights: WeightsFact | None = None
     latency_model: LatencyModelFact | None = None
     latency: Mapping[str, Mapping[str, float]] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None

@@ -12,11 +12,14 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from senet_nas.network.backbones.table import pretrained
+from senet_nas.network import weight_file
+from senet_nas.network.backbones import timm_networks
+from senet_nas.network.backbones.table import is_timm, pretrained
 from senet_nas.network.build import build
 from senet_nas.network.operators import EXCITATIONS, GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
@@ -28,24 +31,37 @@ Image = tuple[int, ...]  # channels and sides of one image
 DOUBLED = "pre_addition"
 
 
-def apply(network: nn.Module, architecture: Architecture, init: str, image: Image) -> None:
-    """Start a built network as ``model.init`` says, in place. Raises UserError."""
+def apply(
+    network: nn.Module, architecture: Architecture, init: str, image: Image, weights: str | None = None
+) -> tuple[str, ...]:
+    """Start a built network as ``model.init`` says, in place. Returns the layers of pretrained ones drawn anew.
+
+    ``weights`` is a file, by default torchvision's or timm's weights are taken. Raises UserError.
+    """
+    drawn: tuple[str, ...] = ()
     if init == "pretrained":
-        load(network, pretrained(architecture.backbone))
+        drawn = load(network, _published(architecture.backbone) if weights is None else _from_file(weights))
     if init != "scratch":
         identity(network, image)
+    return drawn
 
 
-def check(space: Space, init: str, image: Image, num_classes: int) -> None:
-    """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError."""
+def check(space: Space, init: str, image: Image, num_classes: int, weights: str | None = None) -> tuple[str, ...]:
+    """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError.
+
+    Returns the layers that pretrained weights do not fit, so that they are drawn anew.
+    """
     if init == "scratch":
-        return
+        return ()
     spec = space.spec
     for excitation, gate, position in itertools.product(spec.excitation, spec.gate, spec.position):
         values = {**PAPER, "reduction": "1", "position": position, "excitation": excitation, "gate": gate}
         check_block(fill(Site("any", 1, {position: 1}), values))
+    drawn: tuple[str, ...] = ()
     for architecture in baselines(space)[:2]:
-        apply(build(architecture, in_channels=image[0], num_classes=num_classes), architecture, init, image)
+        network = build(architecture, in_channels=image[0], num_classes=num_classes)
+        drawn = apply(network, architecture, init, image, weights)
+    return drawn
 
 
 def startable(sites: Sequence[Site], init: str) -> tuple[Site, ...]:
@@ -101,10 +117,10 @@ def silence(block: SqueezeExcitation) -> None:
             parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
 
 
-def load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load(network: nn.Module, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
     """Load pretrained weights into a network with SE; a last linear layer for other classes stays as drawn.
 
-    Raises UserError if the weights do not fit.
+    Returns the path of that layer, if it stays. Raises UserError if the weights do not fit.
     """
     own = network.state_dict()
     blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
@@ -116,11 +132,28 @@ def load(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
             theirs = tuple(weights[name].shape) if name in weights else "missing"
             raise UserError(
                 f"the pretrained weights do not fit: {name} is {theirs} there and {tuple(own[name].shape)} here",
-                hint="use colour images (data.color: rgb), or model.init: identity",
+                hint="take weights of this network, or model.init: identity; those for colour need data.color: rgb",
                 key="model.init",
             )
     fits = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
     network.load_state_dict(fits, strict=False)
+    return () if {name for name in own if name.startswith(f"{head}.")} <= fits.keys() else (head,)
+
+
+def _published(backbone: str) -> Mapping[str, Tensor]:
+    """timm's or torchvision's weights. Raises UserError."""
+    return timm_networks.pretrained(backbone) if is_timm(backbone) else pretrained(backbone)
+
+
+def _from_file(path: str) -> Mapping[str, Tensor]:
+    """The weights of a file; read once for the trainings of a process, unless it changes. Raises UserError."""
+    changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
+    return _read(path, changed)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(path: str, _changed: int) -> Mapping[str, Tensor]:
+    return weight_file.read(Path(path))
 
 
 def _before(network: nn.Module, blocks: list[str], image: Image) -> dict[str, str]:

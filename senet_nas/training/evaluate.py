@@ -59,7 +59,7 @@ def evaluate(
     data = prepare(task)
     model = _network(architecture, data, seed.block)
     if task.init != "scratch":
-        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape)
+        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape, task.weights)
     if start is not None:
         model.load_state_dict(load_file(start))
     group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))

@@ -205,8 +205,8 @@ def pretrained(name: str) -> "dict[str, Tensor]":
 
     if name not in models.list_models(module=models):
         raise UserError(
-            f"there are no pretrained weights of `{name}`: they are torchvision's",
-            hint="use a backbone of torchvision's, such as resnet18 or resnet50, or model.init: identity",
+            f"there are no pretrained weights of `{name}`: they are torchvision's and timm's",
+            hint="name a file: `model.weights: FILE`; or use a backbone such as resnet18 or timm:resnet50",
             key="model.init",
         )
     try:

@@ -6,9 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from senet_nas.network.backbones.table import KEY, TIMM
+from senet_nas.user_code import named
 from spaces.errors import ENVIRONMENT, UserError, unknown
 
 
@@ -27,6 +28,23 @@ def maker(name: str) -> Callable[..., nn.Module]:
         return made
 
     return make
+
+
+def pretrained(name: str) -> dict[str, Tensor]:
+    """timm's pretrained weights of a network, downloaded once. Raises UserError."""
+    wanted = name.partition("@")[0].removeprefix(TIMM)
+    maker(f"{TIMM}{wanted}")
+    try:
+        made = _timm().create_model(wanted, pretrained=True)
+    except Exception as error:  # the hub's client raises many kinds without a network, timm a RuntimeError
+        raise UserError(
+            f"the pretrained weights of {name} cannot be read: {named(error)}",
+            hint="without a network, name a file: `model.weights: FILE`",
+            key="model.init",
+            code=ENVIRONMENT,
+        ) from error
+    weights: dict[str, Tensor] = made.state_dict()
+    return weights
 
 
 def names(pattern: str) -> list[str]:

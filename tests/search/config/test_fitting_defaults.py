@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.config import Experiment
+from search.config import ConfigError, Experiment
 from search.config.fitting_defaults import fitted
 from senet_nas.network import warm_start
 from senet_nas.network.build import sites
@@ -50,3 +50,12 @@ def test_a_resolved_config_says_the_same_again():
     tree = {"data": "digits", "model": {"backbone": "resnet18", "init": "pretrained"}}
     experiment = Experiment.from_dict(tree)
     assert Experiment.from_dict(experiment.to_dict()) == experiment
+
+
+def test_a_file_of_weights_is_a_start_from_them():
+    tree = {"data": "digits", "model": {"backbone": "resnet18", "weights": "w.pth"}}
+    chosen = Experiment.from_dict(tree)
+    assert chosen.model.init == "pretrained"
+    assert chosen.space.position == ("pre_addition",)
+    with pytest.raises(ConfigError, match="applies only to init: pretrained"):
+        Experiment.from_dict({**tree, "model": {**tree["model"], "init": "scratch"}})

@@ -24,6 +24,7 @@ from search.state.facts import (
     LatencyModelFact,
     SlotsFact,
     SpaceFact,
+    WeightsFact,
     decode,
     encode,
 )
@@ -85,6 +86,7 @@ STORED = {
             "signature": "(a, s)",
         },
     ),
+    "weights": (WeightsFact("5a", ("fc",)), {"sha256": "5a", "drawn": ["fc"]}),
     "latency_model": (
         LatencyModelFact((1,), {"avg": 1.0}, 9.0, 0.1, 0.9, 64, {"name": "cpu"}),
         {
