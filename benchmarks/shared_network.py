@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import environment
 from benchmarks.make_table import PLANS, TABLES, Work
 from senet_nas.recipe import Seed
-from senet_nas.training.shared_plan import FIGURES, TRAININGS, SharedPlan
+from senet_nas.training.shared_plan import FIGURES, TRAININGS, SharedCost, SharedPlan, SharedSizes
 
 COLUMNS = FIGURES
 Figures = Mapping[str, Sequence[float]]
@@ -44,11 +44,22 @@ def main() -> None:
         "table": given.name,
         "seeds": given.seeds,
         "epochs": given.trainings * work.plan.recipe.epochs,
+        "cost_in_trainings": _cost(work, given.trainings),
         "seconds": [round(seconds) for _, seconds in found],
         "correlation_with_mean_accuracy": correlations(work, [one for one, _ in found]),
     }
     path.with_name(path.name + ".json").write_text(json.dumps(about, indent=1) + "\n")
     print(json.dumps(about, indent=1))
+
+
+def _cost(work: Work, trainings: int) -> float:
+    """What it costs of a budget, in trainings of the recipe."""
+    from senet_nas.data.load import load
+
+    data = load(work.task.data)
+    recipe = work.plan.recipe
+    sizes = SharedSizes(trainings * recipe.epochs, work.space.size)
+    return round(SharedCost(recipe, len(data.y_train), len(data.y_val)).of(sizes), 3)
 
 
 def _figures(work: Work, seed: int, trainings: int) -> tuple[Figures, float]:

@@ -12,6 +12,7 @@ from search.bench import synthetic
 from search.bench.real import Real
 from search.execute.result_table import Table
 from search.model.hyperparameters import HyperparameterGrid
+from search.state.facts import Facts
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space
 from spaces.errors import UserError
@@ -28,6 +29,10 @@ class Problem(Protocol):
 
     def losses(self, architecture: Architecture, seed: Seed) -> Sequence[float]:
         """The training loss of each epoch; empty if the problem has no curves."""
+        ...
+
+    def shared_network(self) -> Facts:
+        """What a run notes of a shared network that was trained for this problem. Raises UserError without one."""
         ...
 
     def truth(self, architecture: Architecture) -> float:

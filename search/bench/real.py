@@ -13,8 +13,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from search.bench.shared_columns import shared_facts
 from search.execute.result_table import Epochs, Table
 from search.execute.table_description import check_about, space_of
+from search.state.facts import Facts
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Space
 from spaces.errors import UserError
@@ -64,6 +66,10 @@ class Real:
         """The losses of the same training, every block on the level of all; empty if the table lacks them."""
         found: list[float] = np.exp(self._drawn[architecture.key][seed.replicate][1:]).tolist()
         return found
+
+    def shared_network(self) -> Facts:
+        """One of those that were trained for the table, another one for each number."""
+        return shared_facts(self._table.path, self._number)
 
     def truth(self, architecture: Architecture) -> float:
         """Mean gain over plain in the blocks that score, in points; 0 if the table was permuted."""

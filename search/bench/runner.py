@@ -15,11 +15,11 @@ from search.bench import problems, score
 from search.bench.estimators import REPORTS
 from search.bench.problems import Problem
 from search.bench.score import Offer, Tally
-from search.bench.searches import Searched, search, searchers
-from search.model.features import describe
+from search.bench.searches import Searched, check, search, searchers
 from search.model.fitting import fit
 from search.planning.planner import Budget
 from search.results.answer import NO, Answer
+from search.results.covariates import described
 from senet_nas.costs.measures import USUAL
 from spaces import Architecture
 from spaces.errors import UserError, unknown
@@ -145,7 +145,9 @@ def bench(
             raise unknown("sampler", sampler, known)
     if not samplers or not trainings or min(trainings) < 4 or searches < 1:
         raise UserError("a benchmark needs a sampler, budgets of at least 4 trainings, and one search or more")
-    problems.named(table)(first)  # what is wrong with it is an error now, not in a worker
+    problem = problems.named(table)(first)  # what is wrong with it is an error now, not in a worker
+    for sampler in samplers:
+        check(problem, sampler)
     numbers = range(first, first + searches)
     work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
     found = list(_run(table, work, jobs, spending or Spending()))
@@ -212,7 +214,7 @@ def _everywhere(found: Searched, problem: Problem) -> tuple[float, float]:
     members = list(problem.space)
     place = {member.key: i for i, member in enumerate(members)}
     seen = [replace(o, architecture=place[found.keys[o.architecture]]) for o in found.observations]
-    posterior = fit(seen, describe(members, problem.space.sites), draws=DRAWS)
+    posterior = fit(seen, described(members, problem.space.sites, found.figures), draws=DRAWS)
     means = posterior.everywhere(DRAWS).mean(axis=0)[1:]
     truth = np.array([problem.truth(member) for member in members])[1:]
     differ = min(float(means.std()), float(truth.std())) > 0

@@ -17,6 +17,7 @@ from search.results.objectives import DEFAULT
 from search.results.result import Front, Rules
 from search.state.ledger import Ledger
 from search.state.records import Assignment, Outcome
+from search.state.shared_facts import SharedFigures
 from spaces import Architecture, UserError
 
 
@@ -24,7 +25,7 @@ from spaces import Architecture, UserError
 class Searched:
     """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal.
 
-    ``trainings`` is how many it used.
+    ``trainings`` is how many it used, ``figures`` what placements showed in a shared network, if there was one.
     """
 
     front: Front
@@ -32,19 +33,29 @@ class Searched:
     keys: Sequence[str]
     seconds_per_training: float
     trainings: int
+    figures: SharedFigures | None = None
 
 
 # The default sampler with two values that no real search knows: the noise, and the spread of the gains.
 REFERENCE = "reference"
 
 
-# Behind the name of a sampler: the model takes loss curves beside accuracies, in the search and in its report.
+# Behind the name of a sampler: the model takes loss curves beside accuracies, in the search and in its report, ...
 CURVE = "+curve"
+# ... or what placements show in a shared network, which costs its part of the budget.
+SHARED = "+shared"
+MODELS = ("", CURVE, SHARED, CURVE + SHARED)
 
 
 def searchers() -> tuple[str, ...]:
     """What :func:`search` takes for a sampler."""
-    return (*SAMPLERS, *(name + CURVE for name in SAMPLERS), REFERENCE)
+    return (*(name + model for model in MODELS for name in SAMPLERS), REFERENCE)
+
+
+def check(problem: Problem, sampler: str) -> None:
+    """Raises UserError if the problem lacks what a sampler needs."""
+    if SHARED in sampler:
+        problem.shared_network()
 
 
 def search(problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int) -> Searched:
@@ -63,18 +74,22 @@ def _search(
     problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int, grid: HyperparameterGrid | None = None
 ) -> Searched:
     ledger = Ledger(":memory:")
-    rules = Rules(DEFAULT, curves=sampler.endswith(CURVE))
+    rules = Rules(DEFAULT, curves=CURVE in sampler)
     proposer = Proposer(
         problem.space,
         DEFAULT,
         problem.price,
-        sampler=sampler.removesuffix(CURVE),
+        sampler=sampler.partition("+")[0],
         seed=seed,
         budget=budgets[0].trainings,
         confirm=budgets[0].confirm,
         curves=rules.curves,
         grid=grid,
     )
+    if SHARED in sampler:
+        ledger.note(problem.shared_network())
+    if ledger.facts.shared_figures is not None:
+        proposer.learn(ledger.facts.shared_figures)
     space = PricedSpace(problem.space, problem.price, problem.seeds)
     began = time.perf_counter()
     for budget in budgets:
@@ -85,7 +100,8 @@ def _search(
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
     seen = observations_of(ledger.trainings, curves=rules.curves)
-    return Searched(found, seen, [e.key for e in ledger.entries], seconds, trainings)
+    keys = [entry.key for entry in ledger.entries]
+    return Searched(found, seen, keys, seconds, trainings, ledger.facts.shared_figures)
 
 
 def _train(problem: Problem, assignment: Assignment) -> Outcome:

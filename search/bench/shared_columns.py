@@ -1,10 +1,12 @@
 """What the placements of a table showed in a shared network: the columns beside a table of SE-Placement-Bench."""
 
 import csv
+import json
 import math
 from pathlib import Path
 
-from search.state.shared_facts import SharedFigures
+from search.state.facts import Facts
+from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -39,6 +41,18 @@ def shared_columns(table: Path, number: int) -> SharedFigures:
         raise UserError(f"{path} holds {plural(len(by_seed), 'shared network')}, with {plural(len(columns), 'column')}")
     seeds = sorted(by_seed, key=int)
     return SharedFigures(columns, by_seed[seeds[number % len(seeds)]])
+
+
+def shared_facts(table: Path, number: int) -> Facts:
+    """What a run over this table notes of its shared network: what it costs of the budget, and its figures.
+
+    Raises UserError without the files.
+    """
+    figures = shared_columns(table, number)
+    path = columns_path(table)
+    about = json.loads(path.with_name(path.name + ".json").read_text())
+    fact = SharedNetworkFact(about["epochs"], len(figures.values), about["cost_in_trainings"], state="finished")
+    return Facts(shared_network=fact, shared_figures=figures)
 
 
 def _number(text: str) -> float | None:

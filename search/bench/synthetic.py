@@ -13,6 +13,7 @@ import numpy as np
 
 from search.bench.curves import CURVES, Array, losses, trait
 from search.model.hyperparameters import HyperparameterGrid
+from search.state.facts import Facts
 from senet_nas.costs.measures import overheads
 from senet_nas.costs.overhead import se_cost
 from senet_nas.recipe import Seed, stable_hash
@@ -58,6 +59,9 @@ class Synthetic:
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         return _price(architecture, self.space.sites)
+
+    def shared_network(self) -> Facts:
+        raise UserError("no shared network can be trained for a synthetic problem", hint="use a table of trainings")
 
     def truth(self, architecture: Architecture) -> float:
         return self._gains[self._index[architecture.key]]

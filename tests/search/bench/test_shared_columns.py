@@ -5,7 +5,11 @@ import math
 import pytest
 
 from benchmarks.make_table import TABLES
+from search.bench.problems import named
+from search.bench.runner import bench
+from search.bench.searches import search
 from search.bench.shared_columns import columns_path, shared_columns
+from search.planning.planner import Budget
 from spaces import UserError
 
 TABLE = TABLES / "fashion113.csv.gz"
@@ -38,3 +42,20 @@ def test_a_file_without_rows_is_refused(tmp_path):
     (tmp_path / "t.shared.csv").write_text("architecture,seed,train_loss\n")
     with pytest.raises(UserError, match="holds 0 shared networks, with 1 column"):
         shared_columns(tmp_path / "t.csv", 0)
+
+
+def test_a_search_over_a_table_has_its_figures_and_pays_for_them():
+    budget = [Budget(24, stops_when_answered=False)]
+    with_it = search(named(str(TABLE))(0), "thompson+shared", budget, 0)
+    without = search(named(str(TABLE))(0), "thompson", budget, 0)
+    assert without.trainings == 24
+    assert with_it.trainings == 24 - 6  # 5.4 trainings, rounded up
+    assert with_it.keys != without.keys
+    assert "shared" in with_it.front.insights.to_dict()
+    again = search(named(str(TABLE))(0), "thompson+curve+shared", budget, 0)
+    assert again.trainings == 24 - 6
+
+
+def test_a_synthetic_problem_has_no_shared_network():
+    with pytest.raises(UserError, match="no shared network can be trained for a synthetic problem"):
+        bench("synthetic:113:0.4", ["auto", "auto+shared"], [16], 1, 1)
