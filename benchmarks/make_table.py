@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.table_columns import columns_of, components
 from senet_nas import hardware
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from spaces import Space, SpaceSpec
@@ -271,6 +272,7 @@ def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, An
         "blocks": len(first[0]),
         "trainings_of_plain_in_a_block": plan.plain,
         "variance": components(first),
+        "columns": columns_of(results, plan.measures),
         "hardware": {
             "processor": hardware.processor(),
             "cores": hardware.cores_of_machine(),
@@ -280,39 +282,6 @@ def _about(work: Work, data: Any, results: list[dict[str, Any]]) -> dict[str, An
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "seconds_in_all": round(sum(result["seconds"] for result in results)),
-    }
-
-
-def components(final: list[list[float]], level: float = 0.9) -> dict[str, Any]:
-    """Variance components of accuracies y[architecture][block] in the model y = mean + architecture + block + noise.
-
-    Two-way random-effects analysis of variance without replication; the interval of tau/sigma is exact, from the F
-    distribution (Searle, Casella and McCulloch, Variance Components, 1992, section 3.6). ``reliability`` is the share
-    of the variance of the mean over all blocks that is true difference between architectures.
-    """
-    import numpy as np
-    from scipy.stats import f
-
-    y = np.asarray(final)
-    n, blocks = y.shape
-    rows, columns, mean = y.mean(1, keepdims=True), y.mean(0, keepdims=True), y.mean()
-    freedom = (n - 1) * (blocks - 1)
-    noise = float(((y - rows - columns + mean) ** 2).sum() / freedom)
-    between = float(blocks * ((rows - mean) ** 2).sum() / (n - 1))
-    across = float(n * ((columns - mean) ** 2).sum() / (blocks - 1))
-    ratio = between / noise
-    low, high = (ratio / f.ppf((1 + sign * level) / 2, n - 1, freedom) for sign in (1, -1))
-    tau_sq = max(0.0, (between - noise) / blocks)
-    share = [max(0.0, (bound - 1) / blocks) ** 0.5 for bound in (low, high)]
-    return {
-        "blocks": blocks,
-        "sigma": round(noise**0.5, 4),
-        "tau": round(tau_sq**0.5, 4),
-        "block": round(max(0.0, (across - noise) / n) ** 0.5, 4),
-        "tau_over_sigma": round((tau_sq / noise) ** 0.5, 3),
-        "tau_over_sigma_interval": [round(bound, 3) for bound in share],
-        "level": level,
-        "reliability": round(tau_sq / (tau_sq + noise / blocks), 3),
     }
 
 

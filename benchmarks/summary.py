@@ -1,9 +1,10 @@
-"""Writes the tables of docs/benchmark.md from results/search_quality.json, peers.json and confirmation_level.json.
+"""Writes the tables of docs/benchmark.md from the files of ``results`` and the descriptions of the real tables.
 
 python -m benchmarks.summary
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 from benchmarks import environment
 from benchmarks.peers.__main__ import OURS
 from benchmarks.search_quality import ANSWERS_FIRST, FIRST
-from search.bench.searches import REFERENCE
+from search.bench.searches import CURVE, REFERENCE
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmark.md"
+DESCRIPTIONS = Path(__file__).parent / "tables"
 USUAL = 200  # searches in a cell; where there are others it is said
 
 Cells = Sequence[Mapping[str, Any]]
@@ -128,12 +130,54 @@ def answers() -> list[str]:
     return _lines(rows)
 
 
+def columns() -> list[str]:
+    """What the losses and the accuracies of every real table tell, in the first and the last epoch and summed."""
+    head = ("table", "column", "epoch", "tau/sigma [90 %]", "correlation with accuracy [90 %]", "of the noise")
+    rows: list[Sequence[object]] = [head]
+    for path in sorted(DESCRIPTIONS.glob("*.csv.gz.json")):
+        about = json.loads(path.read_text())
+        last = about["recipe"]["epochs"]
+        for row in about["columns"]:
+            if row["epoch"] in (None, 1, last) and "tau" in row:
+                low, high = row["tau_over_sigma_interval"]
+                ratio = f"{row['tau_over_sigma']:.2f} [{low:.2f}, {high:.2f}]"
+                epoch = "all" if row["epoch"] is None else row["epoch"]
+                rows.append((f"`{about['name']}`", f"`{row['column']}`", epoch, ratio, *_genetic(row)))
+    return _lines(rows)
+
+
+def curves() -> list[str]:
+    """Searches with and without loss curves on the same problems."""
+    told = (
+        "S",
+        "difference",
+        "correlation",
+        "coverage",
+        "false / true proof",
+        "*likely* that were false",
+        "sure of nothing",
+    )
+    rows: list[Sequence[object]] = [("table", "N", "searches", "model", *told)]
+    for cell in environment.read("curve_quality").get("cells", []):
+        model = "curves" if cell["sampler"].endswith(CURVE) else "accuracy"
+        score = f"{cell['score']:.2f}" if cell["unit"] == "S" else f"{cell['score']:+.3f} points"
+        versus = "" if cell["versus"] is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell["versus"])
+        shares = [_or_none(cell[name]) for name in ("correlation", "coverage")]
+        proofs = f"{cell['searches_with_false_proof']} / {cell['searches_with_true_proof']}"
+        rest = (_or_none(cell["likely_wrong"]), _or_none(cell["sure_of_nothing"]))
+        head = (f"`{_short(cell['table'])}`", cell["trainings"], cell["searches"], model)
+        rows.append((*head, score, versus, *shares, proofs, *rest))
+    return _lines(rows)
+
+
 # Add a table here, and the place for it to the page.
 TABLES: Mapping[str, Callable[[], list[str]]] = {
     "reach": reach,
     "honesty": honesty,
     "proposers": proposers,
     "answers": answers,
+    "columns": columns,
+    "curves": curves,
     "proof_sizes": proof_sizes,
     "false_proofs": false_proofs,
 }
@@ -150,6 +194,18 @@ def _lines(rows: Sequence[Sequence[object]]) -> list[str]:
     """A Markdown table, its head first."""
     lines = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
     return ["", lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""]
+
+
+def _genetic(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The correlations of a column with the last accuracy; empty for that accuracy itself."""
+    if row.get("genetic") is None:
+        return "", ""
+    low, high = row["genetic_interval"]
+    return f"{row['genetic']:+.2f} [{low:+.2f}, {high:+.2f}]", f"{row['noise']:+.2f}"
+
+
+def _or_none(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _share(ours: Mapping[str, Any] | None, known: Mapping[str, Any] | None) -> str:

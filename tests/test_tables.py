@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import environment, make_table, shared_covariates, shared_network, summary
-from benchmarks.make_table import Work, components, finish
+from benchmarks import environment, make_table, shared_covariates, shared_network, summary, table_columns
+from benchmarks.make_table import Work, finish
+from benchmarks.table_columns import columns_of, components
 from senet_nas.recipe import DataSpec, Recipe
 from spaces import SpaceSpec
 
@@ -33,6 +34,45 @@ def test_variance_components_are_found_and_their_interval_holds_them():
 def test_without_any_difference_the_interval_reaches_zero():
     y = 90 + np.random.default_rng(1).normal(0, 0.3, (113, 8))
     assert components(y.tolist())["tau_over_sigma_interval"][0] == 0
+
+
+def curves_of(genetic, noise, rng, *, n=60, blocks=8):
+    """Lines of a working file: accuracies, and losses of two epochs whose logarithm goes with them as said."""
+    gains, luck = rng.normal(0, 1, n), rng.normal(0, 1, (n, blocks))
+    shown = genetic * gains + np.sqrt(1 - genetic**2) * rng.normal(0, 1, n)
+    heard = noise * luck + np.sqrt(1 - noise**2) * rng.normal(0, 1, (n, blocks))
+    level = rng.normal(0, 1, blocks)
+    return [
+        {
+            "architecture": f"net/{a}",
+            "seed": f"{b}.0",
+            "curve": [
+                {"val_accuracy": 50.0, "train_loss": float(np.exp(0.1 * (shown[a] + heard[a, b] + level[b])))},
+                {"val_accuracy": 90 + gains[a] + luck[a, b] + level[b], "train_loss": 1.0},
+            ],
+        }
+        for a in range(n)
+        for b in range(blocks)
+    ]
+
+
+def test_columns_are_described_with_their_correlation_with_accuracy(monkeypatch):
+    monkeypatch.setattr(table_columns, "RESAMPLES", 200)
+    rng, held, found = np.random.default_rng(0), 0, []
+    for _ in range(12):
+        rows = columns_of(curves_of(-0.6, -0.5, rng), ("val_accuracy", "train_loss"))
+        assert [(row["column"], row["epoch"]) for row in rows] == [
+            *((name, epoch) for name in ("val_accuracy", "train_loss") for epoch in (1, 2)),
+            ("train_loss, sum", None),
+        ]
+        constant, last, first_loss = rows[:3]
+        assert constant.keys() == {"column", "epoch"}
+        assert "genetic" not in last
+        low, high = first_loss["genetic_interval"]
+        held += low <= -0.6 <= high
+        found.append((first_loss["genetic"], first_loss["noise"], first_loss["tau_over_sigma"]))
+    assert np.mean(found, axis=0) == pytest.approx([-0.6, -0.5, 1.0], abs=0.08)
+    assert held >= 8
 
 
 @pytest.fixture
