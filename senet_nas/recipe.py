@@ -36,12 +36,13 @@ class DataSpec:
     """The ``data`` section of a config: which images, and which of them train, validate and test."""
 
     __pydantic_config__ = STRICT
-    dataset: str = option(
-        "image_folder", "name of a dataset (`senet-search list datasets`); image_folder and signals need a path"
-    )
-    path: str | None = option(None, "folder of the data, relative to the config file; digits needs none")
+    dataset: str = option("image_folder", "name of a dataset (`senet-search list datasets`); your own data need a path")
+    path: str | None = option(None, "folder or file of the data, relative to the config file; digits needs none")
     image_size: int | None = option(
-        None, "side of an image in pixels; default: 64 for folders, else the size of the dataset", ge=8, le=1024
+        None,
+        "side of an image in pixels; default: the size of the dataset if all images have one, else 64",
+        ge=8,
+        le=1024,
     )
     resize: int | None = option(
         None,
@@ -50,12 +51,18 @@ class DataSpec:
         le=1024,
         examples=[256],
     )
+    image: str | None = option(
+        None, "column of the images in a table; default: the one with a usual name, such as path", min_length=1
+    )
+    label: str | None = option(
+        None, "column of the labels in a table; default: the one with a usual name, such as label", min_length=1
+    )
     color: Literal["auto", "rgb", "grey"] = option(
-        "auto", "channels of the images in a folder; auto looks at the files"
+        "auto", "channels of the images; auto: grey if all training images are"
     )
     streaming: Literal["auto", "always", "never"] = option(
         "auto",
-        "keep the images of a folder on disk instead of in memory; auto: if they would fill a quarter of the memory",
+        "keep images of your own on disk instead of in memory; auto: if they would fill a quarter of the memory",
     )
     train: int | None = option(
         None, "number of training images; default: 80 % of the labelled images outside the test set", ge=1

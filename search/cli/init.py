@@ -15,7 +15,12 @@ MANY = 5000
 
 
 @click.command()
-@click.option("--data", default="digits", show_default=True, help="A folder of images, or the name of a dataset.")
+@click.option(
+    "--data",
+    default="digits",
+    show_default=True,
+    help="A folder of images, a table of paths and labels, a .npz file, or the name of a dataset.",
+)
 @click.option("--backbone", default=None, help="Network to put SE into; `senet-search list backbones` shows names.")
 @click.argument("config", default="config.yaml", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
@@ -32,15 +37,15 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
     and if `check` would refuse the backbone or the folder; nothing is written then.
     """
     from search import config as configs
-    from senet_nas.data.datasets import DATASETS
+    from senet_nas.data.datasets import DATASETS, section
 
     if config.exists() and not force:
         raise UserError(f"{config} exists already", hint="choose another name, or add --force")
     batch = None
-    dataset = data
     if data not in _names():
-        data = _folder(Path(data), config)
-        dataset = "image_folder"
+        data = _place(Path(data), config)
+    dataset = section(data)["dataset"]
+    if dataset == "image_folder":
         batch = _batch(_training_images(config.parent / data))
     if backbone is not None:
         _check_backbone(backbone, dataset)
@@ -55,18 +60,21 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
 
 
 def _names() -> list[str]:
-    """The datasets that need no path."""
+    """The datasets that need no path of the user's."""
     from senet_nas.data.datasets import DATASETS
 
-    return [name for name in DATASETS if name != "image_folder"]
+    return [name for name, dataset in DATASETS.items() if dataset.listed is None]
 
 
-def _folder(images: Path, config: Path) -> str:
-    """The folder relative to the config, as the config will be read. Raises UserError if it is not a folder."""
-    if not images.is_dir():
+def _place(images: Path, config: Path) -> str:
+    """The folder or file relative to the config, as the config will be read. Raises UserError if it is neither."""
+    from senet_nas.data.datasets import DATASETS
+
+    endings = tuple(ending for dataset in DATASETS.values() for ending in dataset.endings)
+    if not images.is_dir() and not (images.is_file() and images.name.lower().endswith(endings)):
         raise UserError(
             f"{images} is neither a folder nor a dataset",
-            hint=f"give a folder of images, or one of {', '.join(_names())}",
+            hint=f"give a folder of images, a file ({', '.join(endings)}), or one of {', '.join(_names())}",
         )
     if images.is_absolute():
         return str(images)

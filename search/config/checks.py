@@ -49,12 +49,6 @@ def seconds(text: str | None) -> float | None:
     return total
 
 
-def dataset_or_folder(text: str) -> dict[str, str]:
-    """The section that ``data: TEXT`` stands for: text with a slash or a leading dot is the path of an image folder."""
-    is_path = "/" in text or "\\" in text or text.startswith((".", "~"))
-    return {"dataset": FOLDER, "path": text} if is_path else {"dataset": text}
-
-
 def faults(tree: Mapping[str, Any], is_broken: Callable[[Path], bool]) -> Iterator[Fault]:
     """All mistakes that the declarations do not find. Skips values that are already known to be wrong."""
     for pattern, check in _VALUES.items():
@@ -193,9 +187,15 @@ def _weights(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
     data = tree["data"]
-    if data.get("dataset", FOLDER) == FOLDER and data.get("path") is None:
+    name = data.get("dataset", FOLDER)
+    if name == FOLDER and data.get("path") is None:
         hint = "write `data: ./images`, or `data: digits` to try it"
         yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
+    if name in DATASETS and not DATASETS[name].has_columns:
+        for key in ("image", "label"):
+            if data.get(key) is not None:
+                tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)
+                yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
 
 
 def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from search.config.checks import FOLDER, NAMES
 from search.config.config_error import redacted
 from search.config.experiment import BudgetSpec, Config, Experiment, adapter
 from search.config.yaml_reader import dump
-from senet_nas.data.datasets import DATASETS
+from senet_nas.data.datasets import DATASETS, section
 from spaces.errors import UserError
 
 SCHEMA_FILE = "senet-search.schema.json"
@@ -93,12 +93,13 @@ def _section_or_short(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
 def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
     """A config to start from: data and backbone are set, every other line is a comment that shows a default.
 
-    ``data`` is the name of a dataset or the path of an image folder, ``name`` the name of the file. ``batch`` is a
-    batch size to set as well, and the reason for it.
+    ``data`` is the name of a dataset, or the path of an image folder or of a file; ``name`` that of the config file.
+    ``batch`` is a batch size to set as well, and the reason for it.
     """
-    given: dict[str, Any] = {"model.backbone": backbone, "data.dataset": data if data in DATASETS else FOLDER}
-    if data not in DATASETS:
-        given["data.path"] = data
+    source = section(data)
+    if source["dataset"] not in DATASETS:
+        source = {"dataset": FOLDER, "path": data}
+    given: dict[str, Any] = {"model.backbone": backbone, **{f"data.{key}": value for key, value in source.items()}}
     if batch is not None:
         given["train.batch_size"] = batch[0]
     lines = [

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from search.config import yaml_reader
-from search.config.checks import dataset_or_folder
 from search.config.config_error import ConfigError, Problem, Spot, dotted, parts
 from search.config.config_error import Path as KeyPath
 from search.config.yaml_reader import Document
+from senet_nas.data.datasets import section
 from spaces.errors import nearest
 
 MAX_BYTES = 1_000_000
@@ -83,7 +83,7 @@ def _settle(document: Document) -> None:
     for key in [key for key, value in document.tree.items() if value is None]:
         del document.tree[key]
     if isinstance(document.tree.get("data"), str):
-        document.tree["data"] = dataset_or_folder(document.tree["data"])
+        document.tree["data"] = section(document.tree["data"])
         for key in document.tree["data"]:
             document.values[("data", key)] = document.spot(("data",))
 

@@ -14,7 +14,7 @@ from search.setup.experiment_setup import Prepared, load
 from search.setup.opened_run import open_folder
 from search.state import result_files, run_folder
 from search.state.run_folder import RunFolder
-from senet_nas.data import image_folder
+from senet_nas.data import data_path
 from senet_nas.recipe import Seed
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -128,7 +128,7 @@ def _plan_of_key(
 def _check_images(place: RunFolder, experiment: Experiment) -> None:
     """Raises UserError if the images of a run were moved; a config can say where they are now."""
     path = experiment.data.path
-    where = image_folder.place(path, experiment.base) if path else None
+    where = data_path.place(path, experiment.base) if path else None
     if where is not None and not where.exists():
         raise UserError(
             f"the data of run `{place.name}` are not there any more: no {where}",

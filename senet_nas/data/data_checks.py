@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from spaces.text import plural
 
 if TYPE_CHECKING:
     from senet_nas.data.datasets import Images, Labelled, Labels
+    from senet_nas.data.pictures import Entry
 
 # From this ratio of the largest to the smallest class on, accuracy says little about the smallest.
 IMBALANCE = 10
@@ -27,13 +27,13 @@ def check_labels(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> None
 
 
 def check_split(
-    sets: "Mapping[str, Labelled]", classes: Sequence[str], files: Mapping[str, Sequence[Path]] | None = None
+    sets: "Mapping[str, Labelled]", classes: Sequence[str], files: "Mapping[str, Sequence[Entry]] | None" = None
 ) -> tuple[str, ...]:
     """Sentences about what is odd in the sets, for a person to read.
 
-    ``sets`` maps train, validation and test to images and labels after the split; ``files`` to the file of each image,
-    if each image has one. Raises UserError where no accuracy
-    could be measured or learnt: an empty set, a class without images, or identical training images.
+    ``sets`` maps train, validation and test to images and labels after the split; ``files`` to the entry of each image,
+    if the images were listed. Raises UserError where no accuracy could be measured or learnt: an empty set, a class
+    without images, or identical training images.
     """
     for name, (_, y_N) in sets.items():
         if len(y_N) == 0:
@@ -82,7 +82,7 @@ def _twins(
     digests: Mapping[str, Sequence[bytes]],
     sets: "Mapping[str, Labelled]",
     classes: Sequence[str],
-    files: Mapping[str, Sequence[Path]],
+    files: "Mapping[str, Sequence[Entry]]",
 ) -> list[str]:
     """A sentence about images that are in several classes of all sets: no network can be right about both."""
     labels = [label for _, y_N in sets.values() for label in y_N.tolist()]
@@ -95,7 +95,7 @@ def _twins(
     if not twins:
         return []
     pair = next(iter(twins.values()))
-    paths = [shown(path) for name in sets for path in files.get(name, ())]
+    paths = [shown(str(entry)) for name in sets for entry in files.get(name, ())]
     named = [f"{paths[i]} ({classes[labels[i]]})" if paths else classes[labels[i]] for i in pair]
     verb = "is" if len(twins) == 1 else "are"
     return [f"{plural(len(twins), 'image')} {verb} in more than one class (equal pixels): {' and '.join(named)}"]

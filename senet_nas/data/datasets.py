@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senet_nas.data import image_folder, signal_datasets
+from senet_nas.data import image_arrays, image_folder, image_table, pictures, signal_datasets
+from senet_nas.data.data_path import place
+from senet_nas.data.pictures import Entry, Listing
 from senet_nas.recipe import DataSpec
-from spaces.errors import UserError
+from spaces.errors import UserError, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +28,8 @@ class Raw:
     """Labelled images as they are stored: x_NHWC uint8 (signals: x_NLC float32) and labels y_N int64.
 
     ``validation`` and ``test`` are None unless the data bring these sets. ``notes`` are sentences about files that were
-    skipped. ``white`` is the level of deep images that became 255. ``files`` are those of an image folder, by set, in
-    the order of the images.
+    skipped. ``white`` is the level of deep images that became 255. ``files`` are the entries of
+    listed images, by set, in the order of the images.
     """
 
     train: "Labelled"
@@ -36,7 +38,7 @@ class Raw:
     test: "Labelled | None" = None
     notes: tuple[str, ...] = ()
     white: float = 255.0
-    files: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    files: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
 
     @property
     def sets(self) -> "dict[str, Labelled]":
@@ -50,7 +52,9 @@ class Dataset:
     """A dataset by name: how to read it, and the augmentation that suits it (``crop`` in pixels of padding).
 
     ``backbone`` is the network that a new config for this dataset starts with. ``holds``: number of images, channels
-    and side in pixels, if they are the same for everybody.
+    and side in pixels, if they are the same for everybody. ``listed``: the images of a source that lists them first;
+    they are decoded by the routine of :mod:`senet_nas.data.pictures`. ``endings``: ``data: FILE`` with one of these
+    endings means this source. ``has_columns``: ``data.image`` and ``data.label`` name columns of it.
     """
 
     description: str
@@ -60,6 +64,9 @@ class Dataset:
     needs_path: bool = True
     backbone: str = "cifar_resnet20"
     holds: tuple[int, int, int] | None = None
+    listed: Callable[[DataSpec, Path], Listing] | None = None
+    endings: tuple[str, ...] = ()
+    has_columns: bool = False
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -78,7 +85,7 @@ def _torchvision(class_name: str) -> Callable[[DataSpec, Path], Raw]:
     def load(spec: DataSpec, base: Path) -> Raw:
         import torchvision.datasets
 
-        root = image_folder.place(spec.path or "data", base)
+        root = place(spec.path or "data", base)
         make = getattr(torchvision.datasets, class_name)
         try:
             train = make(root=root, train=True)
@@ -108,17 +115,16 @@ def _arrays(dataset: Any) -> "Labelled":
     return x_NHWC, np.asarray(dataset.targets, dtype=np.int64)
 
 
-def _image_folder(spec: DataSpec, base: Path) -> Raw:
-    """A folder with ``train/CLASS/*``, and with ``val`` and ``test`` if it has them; or with ``CLASS/*`` alone."""
+def decoded(spec: DataSpec, found: Listing) -> Raw:
+    """The images of a listing, decoded into memory. Raises UserError."""
     import numpy as np
 
-    found = image_folder.listed(spec, base)
-    depth = image_folder.depth(found)
-    side = image_folder.side(spec)
+    depth = pictures.depth(found)
+    side = pictures.side(spec, found)
     sets: dict[str, Labelled] = {}
     for name, files in found.files.items():
         x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
-        for i, x_HWC in enumerate(image_folder.decoded(files, side, grey=found.grey, white=depth.white)):
+        for i, x_HWC in enumerate(pictures.decoded(files, side, grey=found.grey, white=depth.white)):
             x_NHWC[i] = x_HWC
         sets[name] = x_NHWC, found.labels[name]
     return Raw(
@@ -128,7 +134,24 @@ def _image_folder(spec: DataSpec, base: Path) -> Raw:
         sets.get("test"),
         notes=(*found.notes, *depth.notes),
         white=depth.white,
-        files={name: [path for path, _ in files] for name, files in found.files.items()},
+        files={name: [entry for entry, _ in files] for name, files in found.files.items()},
+    )
+
+
+def _of_images(
+    description: str,
+    listed: Callable[[DataSpec, Path], Listing],
+    *,
+    endings: tuple[str, ...] = (),
+    has_columns: bool = False,
+) -> Dataset:
+    """The row of a source that lists its images."""
+
+    def load(spec: DataSpec, base: Path) -> Raw:
+        return decoded(spec, listed(spec, base))
+
+    return Dataset(
+        description, load, True, 4, backbone="resnet18", listed=listed, endings=endings, has_columns=has_columns
     )
 
 
@@ -140,7 +163,7 @@ def _waveforms(spec: DataSpec, base: Path) -> Raw:
 def _signals(spec: DataSpec, base: Path) -> Raw:
     if spec.path is None:
         raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
-    sets, classes, notes = signal_datasets.read(image_folder.place(spec.path, base))
+    sets, classes, notes = signal_datasets.read(place(spec.path, base))
     return _with_own_length(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test"), notes=notes))
 
 
@@ -169,7 +192,16 @@ DATASETS = {
     "cifar100": Dataset(
         "32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4, holds=(60_000, 3, 32)
     ),
-    "image_folder": Dataset("your own images, one folder for each class", _image_folder, True, 4, backbone="resnet18"),
+    "image_folder": _of_images("your own images, one folder for each class", image_folder.listed),
+    "table": _of_images(
+        "your own images: a .csv, .tsv or .parquet file with their paths and labels",
+        image_table.listed,
+        endings=image_table.ENDINGS,
+        has_columns=True,
+    ),
+    "arrays": _of_images(
+        "your own images: a .npz file of x (N, H, W) or (N, H, W, C) and y", image_arrays.listed, endings=(".npz",)
+    ),
     "signals": Dataset(
         "your own signals: a .npz file of x (N, C, L) and y, or a folder of CLASS.npy",
         _signals,
@@ -186,3 +218,22 @@ DATASETS = {
         backbone="signal_resnet20",
     ),
 }
+
+
+def named(name: str) -> Dataset:
+    """The dataset of a name. Raises UserError for an unknown one."""
+    if name not in DATASETS:
+        raise unknown("dataset", name, DATASETS, key="data.dataset")
+    return DATASETS[name]
+
+
+def section(text: str) -> dict[str, str]:
+    """The section that ``data: TEXT`` stands for: a name, a file by its ending, or the path of an image folder.
+
+    Text with a slash or a leading dot is a path.
+    """
+    for name, dataset in DATASETS.items():
+        if dataset.endings and text.lower().endswith(dataset.endings):
+            return {"dataset": name, "path": text}
+    is_path = "/" in text or "\\" in text or text.startswith((".", "~"))
+    return {"dataset": "image_folder", "path": text} if is_path else {"dataset": text}

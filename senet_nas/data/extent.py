@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from senet_nas.data import image_folder, memory_map
-from senet_nas.data.datasets import DATASETS
+from senet_nas.data import datasets, memory_map, pictures
 from senet_nas.data.load import of_size
 from senet_nas.recipe import DataSpec
 
@@ -32,9 +31,10 @@ class Extent:
 
 def extent(spec: DataSpec, base: Path) -> Extent | None:
     """The extent of the images of a spec; None for signals, which are kept as they lie on disk. Raises UserError."""
-    if spec.dataset == "image_folder":
-        return _of_folder(spec, base)
-    known = DATASETS[spec.dataset].holds
+    dataset = datasets.named(spec.dataset)
+    if dataset.listed is not None:
+        return _of_images(spec, dataset.listed(spec, base))
+    known = dataset.holds
     if known is None:
         return None
     n, channels, side = known
@@ -47,7 +47,7 @@ def extent(spec: DataSpec, base: Path) -> Extent | None:
 def reading_test_images(size: int, n_test: int, spec: DataSpec, base: Path) -> int:
     """Bytes at the peak while the test images of a spec are read again at another size; 0 for signals.
 
-    Of a folder only its ``n_test`` test images are decoded, of another data set all images. Raises UserError.
+    Of listed images only the ``n_test`` test images are decoded, of another data set all images. Raises UserError.
     """
     found = extent(of_size(size, spec), base)
     if found is None:
@@ -55,12 +55,11 @@ def reading_test_images(size: int, n_test: int, spec: DataSpec, base: Path) -> i
     return found.reading * n_test // found.n if found.can_stream else found.reading
 
 
-def _of_folder(spec: DataSpec, base: Path) -> Extent:
-    listing = image_folder.listed(spec, base)
-    side = image_folder.side(spec)
+def _of_images(spec: DataSpec, listing: pictures.Listing) -> Extent:
+    side = pictures.side(spec, listing)
     n = sum(len(files) for files in listing.files.values())
     shape = (listing.channels, side, side)
     decoded = n * math.prod(shape)
-    if memory_map.is_wanted(spec, base):
-        return Extent(n, shape, decoded, image_folder.CHUNK * math.prod(shape))
+    if memory_map.is_wanted(spec, listing):
+        return Extent(n, shape, decoded, pictures.CHUNK * math.prod(shape))
     return Extent(n, shape, decoded, COPIES * decoded, can_stream=True)

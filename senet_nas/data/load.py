@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from senet_nas.data import data_checks, image_folder, memory_map
+from senet_nas.data import data_checks, datasets, memory_map, pictures
 from senet_nas.data.channel_moments import moments
-from senet_nas.data.datasets import DATASETS, Raw
+from senet_nas.data.datasets import Raw
+from senet_nas.data.pictures import Entry, Listing
 from senet_nas.data.split import split
 from senet_nas.recipe import DataSpec
-from spaces.errors import unknown
 
 if TYPE_CHECKING:
     from senet_nas.data.datasets import Images, Labelled
@@ -94,24 +94,28 @@ def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) ->
     Images that may not fit into memory are decoded into files in the folder ``room``; without ``room`` in a temporary
     folder, which is removed when this process ends. Raises UserError.
     """
-    if spec.dataset not in DATASETS:
-        raise unknown("dataset", spec.dataset, DATASETS, key="data.dataset")
-    if memory_map.is_wanted(spec, Path(base)):
-        return _load_into_files(spec, Path(base), room)
-    return _load_into_memory(spec, Path(base))
+    dataset = datasets.named(spec.dataset)
+    if dataset.listed is None:
+        return _load_into_memory(spec, dataset.load(spec, Path(base)))
+    listing = dataset.listed(spec, Path(base))
+    if memory_map.is_wanted(spec, listing):
+        return _load_into_files(spec, listing, room)
+    return _load_into_memory(spec, datasets.decoded(spec, listing))
 
 
 def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | str = ".") -> Data:
     """The same data with the test images read again at another size.
 
     Where the spec reads images larger than the network sees them, the new ones are larger by the same factor. They are
-    normalised as the training images were. Of an image folder, only the test images are decoded. Raises UserError.
+    normalised as the training images were. Of listed images only the test images are decoded. Raises
+    UserError.
     """
     larger = of_size(size, spec)
-    if spec.dataset != "image_folder":
+    dataset = datasets.named(spec.dataset)
+    if dataset.listed is None:
         found = load(larger, base=base)
         return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
-    x_test, y_test = _test_images(larger, Path(base), data.white)
+    x_test, y_test = _test_images(larger, dataset.listed(larger, Path(base)), data.white)
     return replace(data, x_test=x_test, y_test=y_test, side=_side(larger))
 
 
@@ -124,25 +128,27 @@ def of_size(size: int, spec: DataSpec) -> DataSpec:
 
 
 def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
-    """The file of each validation image, in the order of :func:`load`; empty unless the data are an image folder."""
-    if spec.dataset != "image_folder":
+    """The file of each validation image, in the order of :func:`load`; empty unless all of them are files."""
+    listed = datasets.named(spec.dataset).listed
+    if listed is None:
         return []
-    listing = image_folder.listed(spec, Path(base))
+    listing = listed(spec, Path(base))
     origin, index_N = split(listing.labels, spec, len(listing.classes))["validation"]
-    return [listing.files[origin][i][0] for i in index_N]
+    entries = [listing.files[origin][i][0] for i in index_N]
+    files = [entry for entry in entries if isinstance(entry, Path)]
+    return files if len(files) == len(entries) else []
 
 
 # -- in memory --------------------------------------------------------------------------------------------------------
 
 
-def _load_into_memory(spec: DataSpec, base: Path) -> Data:
-    raw = DATASETS[spec.dataset].load(spec, base)
+def _load_into_memory(spec: DataSpec, raw: Raw) -> Data:
     data_checks.check_labels(raw.sets, raw.classes)
     if spec.image_size is not None:
         raw = _resized(raw, spec.resize or spec.image_size)
     labels = {name: y_N for name, (_, y_N) in raw.sets.items()}
     sets: dict[str, Labelled] = {}
-    files: dict[str, Sequence[Path]] = {}
+    files: dict[str, Sequence[Entry]] = {}
     for name, (origin, index_N) in split(labels, spec, len(raw.classes)).items():
         x, y_N = raw.sets[origin]
         sets[name] = x[index_N], y_N[index_N]
@@ -180,29 +186,28 @@ def _fingerprint(sets: "Mapping[str, Labelled]") -> str:
 # -- in files ---------------------------------------------------------------------------------------------------------
 
 
-def _load_into_files(spec: DataSpec, base: Path, room: Path | None) -> Data:
-    """An image folder decoded into files, in the order of the split; the fingerprint is the one of images in memory."""
-    listing = image_folder.listed(spec, base)
-    depth = image_folder.depth(listing)
+def _load_into_files(spec: DataSpec, listing: Listing, room: Path | None) -> Data:
+    """Images decoded into files, in the order of the split; the fingerprint is the one of images in memory."""
+    depth = pictures.depth(listing)
     folder = memory_map.room(memory_map.size(listing, spec), room)
-    side = image_folder.side(spec)
+    side = pictures.side(spec, listing)
     digest = hashlib.sha256()
     sets: dict[str, tuple[Tensor, NDArray[np.int64]]] = {}
-    paths: dict[str, Sequence[Path]] = {}
+    entries: dict[str, Sequence[Entry]] = {}
     for name, (origin, index_N) in split(listing.labels, spec, len(listing.classes)).items():
         files = [listing.files[origin][i] for i in index_N]
         y_N = listing.labels[origin][index_N]
         short = name.replace("validation", "val")
         digest.update(str((len(files), side, side, listing.channels)).encode())
-        decoded = image_folder.decoded(files, side, grey=listing.grey, white=depth.white)
+        decoded = pictures.decoded(files, side, grey=listing.grey, white=depth.white)
         images = _digested(decoded, digest.update)
         x_NCHW = memory_map.write(folder / f"x_{short}.npy", images, (len(files), listing.channels, side, side))
         digest.update(y_N.data)
         np.save(folder / f"y_{short}.npy", y_N)
         sets[name] = x_NCHW, y_N
-        paths[name] = [path for path, _ in files]
+        entries[name] = [entry for entry, _ in files]
     found = {name: (x_NCHW.numpy(), y_N) for name, (x_NCHW, y_N) in sets.items()}
-    notes = (*listing.notes, *depth.notes, *data_checks.check_split(found, listing.classes, paths))
+    notes = (*listing.notes, *depth.notes, *data_checks.check_split(found, listing.classes, entries))
     tensors = {name: (x_NCHW, torch.from_numpy(y_N)) for name, (x_NCHW, y_N) in sets.items()}
     fingerprint = digest.hexdigest()[:16]
     return _data(
@@ -226,15 +231,14 @@ def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview]
 # -- test images of another size --------------------------------------------------------------------------------------
 
 
-def _test_images(spec: DataSpec, base: Path, white: float) -> tuple[Tensor, Tensor]:
-    """x_NCHW and y_N of the test set of an image folder."""
-    listing = image_folder.listed(spec, base)
+def _test_images(spec: DataSpec, listing: Listing, white: float) -> tuple[Tensor, Tensor]:
+    """x_NCHW and y_N of the test set of a listing."""
     origin, index_N = split(listing.labels, spec, len(listing.classes))["test"]
     files = [listing.files[origin][i] for i in index_N]
     y_N = torch.from_numpy(listing.labels[origin][index_N])
-    side = image_folder.side(spec)
-    images = image_folder.decoded(files, side, grey=listing.grey, white=white)
-    if not memory_map.is_wanted(spec, base):
+    side = pictures.side(spec, listing)
+    images = pictures.decoded(files, side, grey=listing.grey, white=white)
+    if not memory_map.is_wanted(spec, listing):
         return _channels_first(np.stack([*images])), y_N
     shape = (len(files), listing.channels, side, side)
     return memory_map.write(memory_map.room(math.prod(shape)) / "x_test.npy", images, shape), y_N
@@ -257,7 +261,7 @@ def _data(
     x_val, y_val = sets["validation"]
     x_test, y_test = sets["test"]
     mean, std = moments(x_train)
-    habit = DATASETS[spec.dataset]
+    habit = datasets.named(spec.dataset)
     return Data(
         x_train=x_train,
         y_train=y_train,

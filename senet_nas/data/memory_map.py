@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from senet_nas import hardware
-from senet_nas.data import image_folder
+from senet_nas.data import pictures
 from senet_nas.recipe import DataSpec
 from spaces import scratch
 from spaces.errors import ENVIRONMENT, UserError
@@ -35,19 +35,17 @@ SHARE = 0.25
 PREFIX = "senet-images-"
 
 
-def is_wanted(spec: DataSpec, base: Path) -> bool:
-    """Whether the images of a spec come from files: only image folders, if ``streaming`` says so or they are large."""
-    if spec.dataset != "image_folder":
-        return False
+def is_wanted(spec: DataSpec, found: pictures.Listing) -> bool:
+    """Whether the images of a spec are decoded into files: if ``streaming`` says so, or if they are large."""
     if spec.streaming != "auto":
         return spec.streaming == "always"
-    return size(image_folder.listed(spec, base), spec) > SHARE * hardware.memory()
+    return size(found, spec) > SHARE * hardware.memory()
 
 
-def size(found: image_folder.Listing, spec: DataSpec) -> int:
+def size(found: pictures.Listing, spec: DataSpec) -> int:
     """Bytes of all images, decoded to the size at which the spec reads them."""
     n = sum(len(files) for files in found.files.values())
-    return n * found.channels * image_folder.side(spec) ** 2
+    return n * found.channels * pictures.side(spec, found) ** 2
 
 
 def room(needed: int, folder: Path | None = None) -> Path:

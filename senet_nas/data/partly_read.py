@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from senet_nas.data.folder_walk import shown
 from spaces.text import plural
@@ -13,7 +12,7 @@ BRIGHT = 0.01
 DARK = 1 / 16
 
 
-def several_pages(pages: Mapping[Path, int]) -> tuple[str, ...]:
+def several_pages(pages: Mapping[str, int]) -> tuple[str, ...]:
     """A sentence about files with more than one page or frame; ``pages`` holds their number for each such file."""
     if not pages:
         return ()
@@ -26,7 +25,7 @@ def several_pages(pages: Mapping[Path, int]) -> tuple[str, ...]:
     )
 
 
-def unused_levels(levels: Mapping[Path, float], white: float) -> tuple[str, ...]:
+def unused_levels(levels: Mapping[str, float], white: float) -> tuple[str, ...]:
     """Sentences about images that become dark or black; ``levels`` holds the largest level above 0 of deep images."""
     from senet_nas.data.pixels import white_of
 
@@ -65,7 +64,7 @@ def few_bright_pixels(levels: Sequence[float], white: float) -> tuple[str, ...]:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _too_bright(bright: list[Path], n_others: int, level: float, white: float) -> str:
+def _too_bright(bright: list[str], n_others: int, level: float, white: float) -> str:
     more = f" and {len(bright) - 1} more" if len(bright) > 1 else ""
     because = f" because of {shown(bright[0])}{more}" if bright else ""
     others = "other " if bright else ""

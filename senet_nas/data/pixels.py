@@ -3,7 +3,9 @@
 The export copies this file into `predict.py`, so it imports Pillow and numpy alone.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,30 +42,34 @@ _DEEP_COLOUR = (
 )
 
 
+# An image file, its content, or an image that is open already and stays so.
+Source = Path | BinaryIO | Image.Image
+
+
 class UnreadablePixels(ValueError):
     """The file is an image, but its values have no meaning as grey levels or colours; the message says why."""
 
 
-def read_pixels(path: Path, side: int, *, channels: int, white: float) -> NDArray[np.uint8]:
+def read_pixels(path: Source, side: int, *, channels: int, white: float) -> NDArray[np.uint8]:
     """Pixels (side, side, channels) uint8 of an image file: upright, the shorter side resized to ``side``, centre crop.
 
     ``channels`` is 1 (grey) or 3 (RGB). ``white`` is the level of deep images that becomes 255, the same for all images
     of a data set (:func:`white_of`). Raises UnreadablePixels, and whatever Pillow raises for a damaged file.
     """
     _check_sums(path)
-    with Image.open(path) as image:
+    with _opened(path) as image:
         _check_stored(image)
         shallow = _eight_bits(image, white) if image.mode in DEEP else image
         colours = _upright(_checked(shallow), _orientation(image)).convert("L" if channels == 1 else "RGB")
     return np.atleast_3d(np.asarray(_fitted(colours, side), dtype=np.uint8))
 
 
-def deepest(path: Path) -> tuple[float, float]:
+def deepest(path: Source) -> tuple[float, float]:
     """The largest level of a deep image, and the level that only the brightest 1 % of its pixels exceed.
 
     Both are 0 for images of one byte per value. Raises UnreadablePixels.
     """
-    with Image.open(path) as image:
+    with _opened(path) as image:
         _check_stored(image)
         if image.mode not in DEEP:
             return 0.0, 0.0
@@ -71,18 +77,18 @@ def deepest(path: Path) -> tuple[float, float]:
         return float(levels.max()), float(np.quantile(levels, 0.99, method="lower"))
 
 
-def frames(path: Path) -> int:
+def frames(path: Source) -> int:
     """The number of pages or frames of an image file, of which the first is read. A camera's previews do not count."""
     try:
-        with Image.open(path) as image:
+        with _opened(path) as image:
             return 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     except Exception:  # counting follows all pages; a damaged later one does not make the first unreadable
         return 1
 
 
-def is_grey(path: Path) -> bool:
+def is_grey(path: Source) -> bool:
     """Whether an image file shows no colour, by its mode. Raises whatever Pillow raises for a damaged file."""
-    with Image.open(path) as image:
+    with _opened(path) as image:
         return image.mode in GREY
 
 
@@ -105,8 +111,14 @@ def white_of(largest: float) -> float:
     return next((white for white in WHITES if largest <= white), WHITES[-1])
 
 
-def _check_sums(path: Path) -> None:
+def _opened(source: Source) -> AbstractContextManager[Image.Image]:
+    return nullcontext(source) if isinstance(source, Image.Image) else Image.open(source)
+
+
+def _check_sums(path: Source) -> None:
     """PNG files carry checksums, which Pillow ignores while it decodes pixels: a flipped byte would go unnoticed."""
+    if isinstance(path, Image.Image):
+        return
     with Image.open(path) as image:
         if image.format == "PNG":
             image.verify()

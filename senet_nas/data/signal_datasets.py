@@ -1,12 +1,12 @@
 """One-dimensional signals as measured: float32 arrays x_NLC and labels y_N. Heavy libraries are imported where used."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas.data import array_file
 from senet_nas.data.folder_walk import is_litter, shown
-from senet_nas.data.signal_checks import as_float32, check_names, check_numbering, check_shapes, turned
+from senet_nas.data.signal_checks import as_float32, check_names, check_shapes, turned
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -73,7 +73,7 @@ def _folder(root: Path) -> Found:
             key="data.path",
         )
     check_names([path.stem for path in files], str(root))
-    parts, notes = _converted({name: array for path in files for name, array in _load(path).items()})
+    parts, notes = _converted({name: array for path in files for name, array in array_file.load(path).items()})
     y_N = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
     notes += _skipped(every, files)
     return {"train": (np.concatenate([*parts.values()]), y_N)}, tuple(path.stem for path in files), notes
@@ -91,21 +91,10 @@ def _skipped(every: Sequence[Path], files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _file(path: Path) -> Found:
-    arrays = _load(path)
-    endings = {"train": "_train" if "x_train" in arrays else ""}
-    endings |= {part: f"_{part}" for part in ("val", "test") if f"x_{part}" in arrays}
-    wanted = [f"{letter}{end}" for end in endings.values() for letter in "xy"]
-    missing = [name for name in wanted if name not in arrays]
-    if missing:
-        held = ", ".join(sorted(arrays)) or "nothing"
-        raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=SHAPES, key="data.path")
-    x, notes = _converted({f"x{end}": arrays[f"x{end}"] for end in endings.values()})
-    y = {f"y{end}": _labels(arrays[f"y{end}"], f"y{end}") for end in endings.values()}
-    check_names([str(name) for name in arrays.get("classes", ())], f"the array classes of {path}")
-    check_numbering(y, len(arrays["classes"]) if "classes" in arrays else None)
-    sets = {part: (x[f"x{end}"], y[f"y{end}"]) for part, end in endings.items()}
-    n_classes = 1 + max(int(y_N.max(initial=0)) for y_N in y.values())
-    return sets, tuple(str(name) for name in arrays.get("classes", range(n_classes))), notes
+    found = array_file.read(path, hint=SHAPES)
+    x, notes = _converted({found.names[part]: x for part, x in found.x.items()})
+    sets = {part: (x[found.names[part]], y_N) for part, y_N in found.y.items()}
+    return sets, found.classes, notes
 
 
 def _converted(arrays: "Mapping[str, NDArray[np.generic]]") -> "tuple[dict[str, Signals], tuple[str, ...]]":
@@ -115,49 +104,6 @@ def _converted(arrays: "Mapping[str, NDArray[np.generic]]") -> "tuple[dict[str, 
     check_shapes(signals)
     notes = [note for _, cautions in found.values() for note in cautions]
     return signals, (*turned(next(iter(signals.values()))), *notes)
-
-
-def _load(path: Path) -> "dict[str, NDArray[np.generic]]":
-    """The arrays of a file by name; the array of a .npy file has the name of the file. Raises UserError."""
-    import numpy as np
-
-    try:
-        found = np.load(path, allow_pickle=False)
-        return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {path.name: found}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} cannot be read: {_unread(error)}", hint="write it with numpy.savez or numpy.save", key="data.path"
-        ) from error
-
-
-def _unread(error: Exception) -> str:
-    """What is wrong with a file, without numpy's advice to set allow_pickle, which would run code from the file."""
-    if "Object arrays" in str(error):
-        return "it holds Python objects, not numbers"
-    if "pickle" in str(error):
-        return "it is not a file of numpy"
-    return str(error)
-
-
-def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
-    """Labels (N,) as int64. Raises UserError for a label that is not a whole number: rounding would merge classes."""
-    import numpy as np
-
-    hint = "write classes as whole numbers from 0 on"
-    if y.ndim != 1 or y.dtype.kind not in "fiub":
-        raise UserError(
-            f"{name} is {y.dtype} of shape {y.shape}, not one class for each signal", hint=hint, key="data.path"
-        )
-    y_N = y.astype(np.float64)
-    broken = np.flatnonzero(~np.isfinite(y_N) | (y_N != np.floor(y_N)))
-    if len(broken):
-        raise UserError(
-            f"{len(broken)} of {len(y_N)} labels of {name} are not whole numbers, "
-            f"the first is {y_N[broken[0]]:g} at signal {broken[0]}",
-            hint=hint,
-            key="data.path",
-        )
-    return y.astype(np.int64)
 
 
 def _checked(x: "NDArray[np.generic]", name: str) -> "NDArray[np.generic]":

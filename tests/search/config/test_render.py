@@ -26,8 +26,8 @@ FULL = {
 # Every setting differs from LEAST.
 OTHER = {
     "name": "other",
-    "data": {"dataset": "cifar10", "path": ".", "image_size": 16, "resize": 18, "color": "rgb", "train": 9,
-             "validation": 9, "test": 0.1, "split_seed": 1},
+    "data": {"dataset": "table", "path": ".", "image": "file", "label": "kind", "image_size": 16, "resize": 18,
+             "color": "rgb", "train": 9, "validation": 9, "test": 0.1, "split_seed": 1},
     "model": {"backbone": "mine:net", "sites": ["layer*.*"], "init": "pretrained", "weights": "w.pth"},
     "space": {"granularity": "block", "tie": "none", "stages": [1], "sites": ["1.0"], "reduction": [2],
               "position": ["identity"], "squeeze": ["std"], "excitation": ["fcnb"], "gate": ["hard_sigmoid"],

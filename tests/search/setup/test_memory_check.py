@@ -13,7 +13,7 @@ from search.setup import memory_check
 from search.setup.experiment_setup import prepare
 from senet_nas import hardware
 from senet_nas.costs import footprint
-from senet_nas.data import extent, image_folder
+from senet_nas.data import extent, pictures
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec
 from senet_nas.training import evaluate
@@ -137,7 +137,7 @@ def test_a_config_that_fits_is_not_refused(experiment, free) -> None:
 
 def test_images_are_counted_from_the_list_before_one_is_decoded(experiment, images, free, monkeypatch) -> None:
     free(10**7)
-    monkeypatch.setattr(image_folder, "decoded", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(pictures, "decoded", lambda *_, **__: pytest.fail("decoded"))
     big = "data: {path: images, image_size: 512, streaming: never}\nmodel: {backbone: resnet18}\n"
     with pytest.raises(UserError, match="40 images of 512 x 512 pixels") as caught:
         prepare(experiment(big))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from senet_nas import hardware
-from senet_nas.data import image_folder, memory_map, shared
+from senet_nas.data import image_folder, memory_map, pictures, shared
 from senet_nas.data.batches import batches
 from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
@@ -99,16 +99,17 @@ def test_a_training_is_the_same_and_workers_map_the_same_files(
 
 def test_it_is_chosen_by_size(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = DataSpec(path=str(root), image_size=SIDE)
-    bytes_of_all = memory_map.size(image_folder.listed(spec, root), spec)
+    listing = image_folder.listed(spec, root)
+    bytes_of_all = memory_map.size(listing, spec)
     assert bytes_of_all == len(CLASSES) * EACH * 3 * SIDE**2
     for memory, wanted in ((bytes_of_all * 5, False), (bytes_of_all * 3, True)):
         monkeypatch.setattr(hardware, "memory", lambda found=memory: found)
-        assert memory_map.is_wanted(spec, root) is wanted
-    assert not memory_map.is_wanted(DataSpec(dataset="digits", streaming="always"), root)
+        assert memory_map.is_wanted(spec, listing) is wanted
+    assert load(DataSpec(dataset="digits", streaming="always")).folder is None
 
 
 def test_what_is_held_in_memory_does_not_grow_with_the_images(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_folder, "CHUNK", 8)
+    monkeypatch.setattr(pictures, "CHUNK", 8)
     monkeypatch.setattr("senet_nas.data.channel_moments.COUNTED_TOGETHER", 8)
     spec = DataSpec(path=str(root), image_size=128)
 

@@ -103,7 +103,7 @@ BROKEN = np.where(np.arange(20)[:, None] == 7, np.nan, signals(20, 8))
         ({"x": signals(20, 8), "y": np.arange(19) % 2}, "20 images but 19 labels"),
         (
             {"x": signals(20, 8), "y": np.arange(20) % 4 / 2},
-            "10 of 20 labels of y are not whole numbers, the first is 0.5 at signal 1",
+            "10 of 20 labels of y are not whole numbers, the first is 0.5 at sample 1",
         ),
         ({"x": signals(20, 8), "y": np.full(20, np.nan)}, "20 of 20 labels of y"),
         ({"x": signals(20, 8), "y": np.array(["a", "b"] * 10)}, "y is <U1 of shape (20,)"),

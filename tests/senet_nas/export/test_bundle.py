@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from senet_nas.data import image_folder
+from senet_nas.data import pictures
 from senet_nas.data.augment import centre
 from senet_nas.data.batches import standardise
 from senet_nas.export import companions, forms, manifest, record
@@ -338,7 +338,7 @@ def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_pa
     program = "import sys; from predict import read; print(read(sys.argv[1]).tolist())"
     command = [sys.executable, "-c", program, str(picture)]
     done = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, text=True, check=True)
-    x_HWC = next(image_folder.decoded([(picture, 0)], 12, grey=False, white=255.0))
+    x_HWC = next(pictures.decoded([(picture, 0)], 12, grey=False, white=255.0))
     assert json.loads(done.stdout) == centre(torch.from_numpy(x_HWC.copy()).permute(2, 0, 1)[None], 8)[0].tolist()
     assert "8 x 8, the middle of images whose shorter side is 12" in (tmp_path / "out" / "README.md").read_text()
 

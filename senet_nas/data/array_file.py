@@ -1,0 +1,98 @@
+"""The arrays of a .npz file: samples and labels of each set, and the names of the classes. NumPy is imported when used.
+
+The file holds ``x`` and ``y``, or ``x_train``, ``y_train``, ``x_val`` and so on, and optionally ``classes``.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from senet_nas.data.signal_checks import check_names, check_numbering
+from spaces.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The arrays of each set (train, and val and test if they are there), with the name of each array of samples."""
+
+    x: "Mapping[str, NDArray[np.generic]]"
+    y: "Mapping[str, Labels]"
+    names: Mapping[str, str]
+    classes: tuple[str, ...]
+
+
+def read(path: Path, *, hint: str) -> Arrays:
+    """The arrays of a file. ``hint`` says which shapes they have. Raises UserError."""
+    arrays = load(path)
+    endings = {"train": "_train" if "x_train" in arrays else ""}
+    endings |= {part: f"_{part}" for part in ("val", "test") if f"x_{part}" in arrays}
+    wanted = [f"{letter}{end}" for end in endings.values() for letter in "xy"]
+    missing = [name for name in wanted if name not in arrays]
+    if missing:
+        held = ", ".join(sorted(arrays)) or "nothing"
+        raise UserError(f"{path} lacks {', '.join(missing)}; it holds {held}", hint=hint, key="data.path")
+    y = {part: _labels(arrays[f"y{end}"], f"y{end}") for part, end in endings.items()}
+    check_names([str(name) for name in arrays.get("classes", ())], f"the array classes of {path}")
+    named = {f"y{end}": y[part] for part, end in endings.items()}
+    check_numbering(named, len(arrays["classes"]) if "classes" in arrays else None)
+    n_classes = 1 + max(int(y_N.max(initial=0)) for y_N in y.values())
+    return Arrays(
+        {part: arrays[f"x{end}"] for part, end in endings.items()},
+        y,
+        {part: f"x{end}" for part, end in endings.items()},
+        tuple(str(name) for name in arrays.get("classes", range(n_classes))),
+    )
+
+
+def load(path: Path) -> "dict[str, NDArray[np.generic]]":
+    """The arrays of a file by name; the array of a .npy file has the name of the file. Raises UserError."""
+    import numpy as np
+
+    try:
+        found = np.load(path, allow_pickle=False)
+        return dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {path.name: found}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read: {_unread(error)}", hint="write it with numpy.savez or numpy.save", key="data.path"
+        ) from error
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _unread(error: Exception) -> str:
+    """What is wrong with a file, without numpy's advice to set allow_pickle, which would run code from the file."""
+    if "Object arrays" in str(error):
+        return "it holds Python objects, not numbers"
+    if "pickle" in str(error):
+        return "it is not a file of numpy"
+    return str(error)
+
+
+def _labels(y: "NDArray[np.generic]", name: str) -> "Labels":
+    """Labels (N,) as int64. Raises UserError for a label that is not a whole number: rounding would merge classes."""
+    import numpy as np
+
+    hint = "write classes as whole numbers from 0 on"
+    if y.ndim != 1 or y.dtype.kind not in "fiub":
+        raise UserError(
+            f"{name} is {y.dtype} of shape {y.shape}, not one class for each sample", hint=hint, key="data.path"
+        )
+    y_N = y.astype(np.float64)
+    broken = np.flatnonzero(~np.isfinite(y_N) | (y_N != np.floor(y_N)))
+    if len(broken):
+        raise UserError(
+            f"{len(broken)} of {len(y_N)} labels of {name} are not whole numbers, "
+            f"the first is {y_N[broken[0]]:g} at sample {broken[0]}",
+            hint=hint,
+            key="data.path",
+        )
+    return y.astype(np.int64)

@@ -1,0 +1,64 @@
+"""Which columns of a table hold images, labels and sets: those that the config names, or those with a usual name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from senet_nas.recipe import DataSpec
+from spaces.errors import UserError, unknown
+
+IMAGE = (
+    "path",
+    "file",
+    "image",
+    "img",
+    "filename",
+    "file_name",
+    "filepath",
+    "file_path",
+    "image_path",
+    "image_file",
+    "image_name",
+)
+LABEL = ("label", "labels", "class", "target", "category", "label_name", "class_name", "y")
+SPLIT = ("split", "set", "subset", "partition")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of images and labels, and of sets if there is one."""
+
+    image: str
+    label: str
+    split: str | None
+
+
+def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
+    """The columns of a table with these ``names``. Raises UserError if one is not clear; ``where`` names the table."""
+    image = _chosen("image", spec.image, IMAGE, names, where)
+    label = _chosen("label", spec.label, LABEL, names, where)
+    split = _usual(SPLIT, names)
+    return Columns(image, label, split[0] if split else None)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _chosen(what: str, given: str | None, usual: Sequence[str], names: Sequence[str], where: str) -> str:
+    if given is not None:
+        if given not in names:
+            raise unknown(f"column of {where}", given, names, key=f"data.{what}")
+        return given
+    found = _usual(usual, names)
+    if len(found) == 1:
+        return found[0]
+    held = ", ".join(names) or "nothing"
+    problem = f"several columns may hold the {what}s: {', '.join(found)}" if found else f"no column of {what}s is found"
+    raise UserError(
+        f"{where}: {problem} (columns: {held})",
+        hint=f"write `{what}: COLUMN` below data, or call the column {usual[0]}",
+        key=f"data.{what}",
+    )
+
+
+def _usual(usual: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [name for name in names if name.strip().lower() in usual]

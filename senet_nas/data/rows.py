@@ -1,0 +1,86 @@
+"""A listing of images that come as rows: an image, the name of its class, and the set to which it belongs."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from senet_nas.data.folder_classes import SETS
+from senet_nas.data.folder_walk import shown
+from senet_nas.data.pictures import NAMED_FAULTS, Entry, Files, Listing, all_grey
+from senet_nas.recipe import DataSpec
+from spaces.errors import UserError
+from spaces.text import plural
+
+# The sets of a listing, in their order, by every word that people write for them.
+PARTS = {
+    word: "validation" if name == "val" else name for name, words in SETS.items() for word in (*words, name.upper())
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image: where it is read, the name of its class, and its set (train, validation, test)."""
+
+    entry: Entry
+    label: str
+    part: str = "train"
+
+
+def listing(
+    rows: Sequence[Row],
+    spec: DataSpec,
+    *,
+    where: str,
+    classes: Sequence[str] = (),
+    notes: Sequence[str] = (),
+    side: int | None = None,
+) -> Listing:
+    """The listing of rows, in their order. ``where`` names the source in errors.
+
+    ``classes`` gives the order of the classes if the source has one; otherwise numbers are sorted as numbers and all
+    else as text. Raises UserError for fewer than two classes and for rows without a training set.
+    """
+    names = [*classes] or ordered({row.label for row in rows})
+    if len(names) < 2:
+        raise UserError(
+            f"{where} holds {plural(len(names), 'class')}; a comparison needs at least 2",
+            hint="give every class a label of its own",
+            key="data.path",
+        )
+    number = {name: label for label, name in enumerate(names)}
+    files: dict[str, Files] = {}
+    for part in dict.fromkeys(PARTS.values()):
+        found = [(row.entry, number[row.label]) for row in rows if row.part == part]
+        if found:
+            files[part] = found
+    if "train" not in files:
+        raise UserError(
+            f"{where} holds {' and '.join(files)}, but no train", hint="add training images", key="data.path"
+        )
+    grey = spec.color == "grey" or (spec.color == "auto" and all_grey(files["train"]))
+    return Listing(files, tuple(names), grey, tuple(notes), side)
+
+
+def ordered(labels: set[str]) -> list[str]:
+    """Names of classes in the order of their numbers, if all of them are whole numbers; otherwise sorted as text."""
+    if all(label.removeprefix("-").isdecimal() for label in labels):
+        return sorted(labels, key=lambda label: (int(label), label))
+    return sorted(labels)
+
+
+def composed(label: str) -> str:
+    """A name of a class in Unicode's composed form (NFC), without blanks around it: macOS writes it decomposed."""
+    return unicodedata.normalize("NFC", label.strip())
+
+
+def refuse(bad: Sequence[str], total: int, where: str, *, hint: str) -> None:
+    """Raises UserError if there are ``bad`` rows; the error names the first of them and counts the others."""
+    if not bad:
+        return
+    more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
+    raise UserError(
+        f"{len(bad)} of {plural(total, 'row')} of {where} cannot be used: "
+        f"{'; '.join(shown(text) for text in bad[:NAMED_FAULTS])}{more}",
+        hint=hint,
+        key="data.path",
+    )

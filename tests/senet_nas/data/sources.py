@@ -1,0 +1,82 @@
+"""The same images in the form of every source: what the contract of test_sources.py runs over."""
+
+import csv
+import json
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+N, SIDE = 300, 12
+CLASSES = ("cat", "dog", "emu")
+IMAGES = np.random.default_rng(0).integers(0, 256, (N, SIDE, SIDE, 3), dtype=np.uint8)
+LABELS = np.arange(N) // (N // len(CLASSES))
+# The sets that a source can bring: of every ten images eight train, one validates, and one is a test.
+PARTS = np.array(["train"] * 8 + ["val", "test"])[np.arange(N) % 10]
+
+
+def file_name(i: int) -> str:
+    return f"{CLASSES[LABELS[i]]}/{i:03}.png"
+
+
+def write_images(root: Path, x: np.ndarray = IMAGES, name: Callable[[int], str] = file_name) -> Path:
+    for i, x_HWC in enumerate(x):
+        path = root / name(i)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x_HWC).save(path)
+    return root
+
+
+def png(x_HWC: np.ndarray) -> bytes:
+    file = BytesIO()
+    Image.fromarray(x_HWC).save(file, "PNG")
+    return file.getvalue()
+
+
+def folder(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    write_images(root / "images", x, (lambda i: f"{PARTS[i]}/{file_name(i)}") if split else file_name)
+    return {"path": str(root / "images")}
+
+
+def csv_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """Rows in a random order, with a column that means nothing."""
+    write_images(root / "files", x)
+    with (root / "labels.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "weight", "class", *(["split"] if split else [])])
+        for i in np.random.default_rng(1).permutation(N).tolist():
+            table.writerow([f"files/{file_name(i)}", i, CLASSES[LABELS[i]], *([PARTS[i]] if split else [])])
+    return {"dataset": "table", "path": str(root / "labels.csv")}
+
+
+def parquet_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """Encoded images in the file itself and numbered classes with names, as Hugging Face writes them."""
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = {"image": [{"bytes": png(x_HWC), "path": None} for x_HWC in x], "label": LABELS}
+    if split:
+        rows["split"] = PARTS
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": CLASSES}}
+    about = {"huggingface": json.dumps({"info": {"features": features}})}
+    parquet.write_table(pyarrow.table(rows).replace_schema_metadata(about), root / "train.parquet")
+    return {"dataset": "table", "path": str(root / "train.parquet")}
+
+
+def arrays(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    sets = [(f"_{part}", part == PARTS) for part in ("train", "val", "test")] if split else [("", PARTS != "")]
+    held = {f"{letter}{end}": of[kept] for end, kept in sets for letter, of in (("x", x), ("y", LABELS))}
+    np.savez(root / "images.npz", classes=CLASSES, **held)
+    return {"dataset": "arrays", "path": str(root / "images.npz")}
+
+
+# Each writes the images below a folder and returns the spec that reads them. Add a source here.
+SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
+    "folder": folder,
+    "csv": csv_table,
+    "parquet": parquet_table,
+    "arrays": arrays,
+}
