@@ -279,7 +279,7 @@ class Loop:
         if training.role == "confirm":
             return
         if training.state == "paused":
-            self._proposer.mark_paused(training.number, paused=True)
+            self._proposer.pause(training.number, losses_of(training))
             return
         architecture = self._ledger.entries[training.architecture].architecture
         accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None

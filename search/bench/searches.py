@@ -1,5 +1,6 @@
 """One search over a problem: the real ledger, loop, planner, sampler and report, in this process."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from search.bench.problems import Problem
 from search.loop import Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
+from search.planning.budget_split import shares_used
 from search.planning.optuna_study import SAMPLERS, Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
+from search.planning.training_lengths import ShortTrainings
 from search.results.compute import compute
 from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
@@ -18,6 +21,7 @@ from search.results.result import Front, Rules
 from search.state.ledger import Ledger
 from search.state.records import Assignment, Outcome
 from search.state.shared_facts import SharedFigures
+from senet_nas.recipe import Recipe, Seed
 from spaces import Architecture, UserError
 
 
@@ -25,7 +29,8 @@ from spaces import Architecture, UserError
 class Searched:
     """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal.
 
-    ``trainings`` is how many it used, ``figures`` what placements showed in a shared network, if there was one.
+    ``trainings`` is how many it used, those that paused as their shares; ``figures`` what placements showed in a shared
+    network, if there was one.
     """
 
     front: Front
@@ -42,9 +47,11 @@ REFERENCE = "reference"
 
 # Behind the name of a sampler: the model takes loss curves beside accuracies, in the search and in its report, ...
 CURVE = "+curve"
-# ... or what placements show in a shared network, which costs its part of the budget.
+# ... and trainings may pause (`search.short: auto`); ...
+SHORT = "+short"
+# ... or it takes what placements show in a shared network, which costs its part of the budget.
 SHARED = "+shared"
-MODELS = ("", CURVE, SHARED, CURVE + SHARED)
+MODELS = ("", CURVE, CURVE + SHORT, SHARED, CURVE + SHARED, CURVE + SHORT + SHARED)
 
 
 def searchers() -> tuple[str, ...]:
@@ -91,12 +98,14 @@ def _search(
     if ledger.facts.shared_figures is not None:
         proposer.learn(ledger.facts.shared_figures)
     space = PricedSpace(problem.space, problem.price, problem.seeds)
+    short = _short(problem) if SHORT in sampler else None
     began = time.perf_counter()
     for budget in budgets:
-        loop = Loop(ledger, space, proposer, budget=budget, rules=rules)
+        loop = Loop(ledger, space, proposer, budget=budget, rules=rules, short=short)
         while (assignment := loop.next()) is not None:
             loop.finish(assignment.uid, _train(problem, assignment))
-    trainings = sum(training.state == "finished" for training in ledger.trainings)
+    finished = sum(ledger.counts.finished.values())
+    trainings = finished + math.ceil(round(sum(shares_used(ledger)), 6))
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
     seen = observations_of(ledger.trainings, curves=rules.curves)
@@ -104,8 +113,18 @@ def _search(
     return Searched(found, seen, keys, seconds, trainings, ledger.facts.shared_figures)
 
 
+def _short(problem: Problem) -> ShortTrainings | None:
+    """The trainings that may pause; None if the problem has no curves."""
+    plain = problem.space[0]
+    seeds = problem.seeds(plain) if problem.seeds else [Seed(0)]
+    epochs = len(problem.losses(plain, seeds[0]))
+    return ShortTrainings(Recipe(epochs=epochs)) if epochs else None
+
+
 def _train(problem: Problem, assignment: Assignment) -> Outcome:
     architecture = Architecture.parse(assignment.architecture)
     losses = problem.losses(architecture, assignment.seed)
     curve = [{"epoch": epoch, "train_loss": loss} for epoch, loss in enumerate(losses, start=1)]
+    if assignment.until is not None:
+        return Outcome(curve=curve[: assignment.until], paused=assignment.until)
     return Outcome({"val_accuracy": problem.accuracy(architecture, assignment.seed)}, curve)

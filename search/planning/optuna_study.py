@@ -176,10 +176,15 @@ class Proposer:
 
         self._study.tell(self._trial_of.pop(training), state=TrialState.FAIL)
 
-    def mark_paused(self, training: int, *, paused: bool) -> None:
-        """Notes whether a training has paused: samplers do not wait for its accuracy then."""
-        change = self._paused.add if paused else self._paused.discard
-        change(self._trial_of[training])
+    def pause(self, training: int, losses: Sequence[float] = ()) -> None:
+        """Notes that a training has paused, with the losses of its epochs: samplers do not wait for its accuracy."""
+        self._paused.add(self._trial_of[training])
+        if self._takes_curves:
+            self._losses[self._trial_of[training]] = losses
+
+    def resume(self, training: int) -> None:
+        """Notes that a paused training continues."""
+        self._paused.discard(self._trial_of[training])
 
     def restore(self, training: int, record: Record) -> None:
         """Restores the trials that :meth:`ask` made for a training, from their record; the last one runs again."""

@@ -50,7 +50,8 @@ class SamplerContext:
     ``columns`` names the overheads (percent over plain) that ``price`` gives and that the report is judged by.
     ``block`` is the block of the next training. ``avoid`` says whether an architecture must not be proposed. ``listed``
     holds all members of a space that is small enough. ``memory`` is the same object at every proposal of a search.
-    ``losses`` holds the loss of each epoch by the number of a trial, of trials whose curve the model takes.
+    ``losses`` holds the loss of each epoch by the number of a trial, of trials whose curve the model takes; of a paused
+    one as far as it came.
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
     ``wants_proof`` says that a confirmation is ahead, which needs the largest gain. ``figures`` is what placements
     showed in a shared network, if there was one. ``lengths`` gives the epochs after which the training may pause, and

@@ -48,16 +48,19 @@ class SearchPlan:
             return self._plan_replicate(block)
         failpoint("after_ask")
         pause = self._short.pause(found.epochs) if self._short else None
+        rows = self._rows.of([found.architecture], block)
         paused = self._rows.paused(found.architecture, block, pause.epoch if pause else None)
+        if paused is None and not rows:  # of a table whose seeds are used up, what has paused is all that is left
+            pause = None
+            paused = self._rows.paused(found.architecture, block, None)
         if paused is not None:
             self._proposer.withdraw(number)
             return self._resume(paused, pause)
-        rows = self._rows.of([found.architecture], block)
         return self._ledger.plan(rows, role="search", origin="sampler", proposal=found.record, pause=pause)[0]
 
     def _resume(self, paused: Training, pause: Pause | None = None) -> Training:
         """The paused training, which waits to be continued, to its end or until a later pause."""
-        self._proposer.mark_paused(paused.number, paused=False)
+        self._proposer.resume(paused.number)
         return self._ledger.resume(paused.uid, pause=pause)
 
     def _plan_replicate(self, block: int) -> Training | None:

@@ -11,13 +11,14 @@ from search.bench.estimators import REPORTS
 from search.bench.problems import named
 from search.bench.runner import Spending, Trial, _cell, bench
 from search.bench.score import Offer, Tally, points
-from search.bench.searches import CURVE, search
+from search.bench.searches import CURVE, SHORT, search
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
 from search.planning.planner import Budget
 from search.results.answer import Answer
 from spaces import UserError
+from tests.search.killable import PAUSING
 
 
 def test_following_a_front_earns_what_its_members_truly_hold():
@@ -195,3 +196,18 @@ print(sorted({"ray", "torch", "mlflow"} & sys.modules.keys()))
 """
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("table", ["synthetic:113:1::strong", "benchmarks/tables/fashion113.csv.gz"])
+def test_trainings_pause_on_problems_with_curves_and_count_their_share(monkeypatch, table):
+    monkeypatch.setitem(SAMPLERS, "pausing", PAUSING)
+    found = search(named(table)(0), "pausing" + CURVE + SHORT, [Budget(20, confirm=0.25, stops_when_answered=False)], 0)
+    assert found.front.counts["paused"] > 0
+    assert found.trainings == 20
+    assert found.front.counts["finished"] < 20 == len(found.observations) + 20 - found.front.counts["finished"]
+
+
+@pytest.mark.parametrize("table", ["synthetic:113:1::strong", "synthetic:113:1"])
+def test_a_sampler_that_chooses_no_length_has_whole_trainings_alone(table):
+    curve, short = (search(named(table)(0), "random" + suffix, [Budget(12)], 0) for suffix in (CURVE, CURVE + SHORT))
+    assert short.observations == curve.observations

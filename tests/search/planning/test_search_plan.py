@@ -156,8 +156,7 @@ class PausingProposer(Proposer):
     def withdraw(self, number):
         self.withdrawn = number
 
-    def mark_paused(self, number, *, paused):
-        assert not paused
+    def resume(self, number):
         self.continued = number
 
 
@@ -203,8 +202,11 @@ def test_when_nothing_is_left_to_propose_paused_trainings_continue_though_pauses
 def test_a_table_whose_seeds_are_used_up_still_continues_what_has_paused(space, ledger):
     pause(ledger, space[4], 1, Seed(0, 0))
     held = {space[4]: [Seed(0, 0)], space[5]: [Seed(0, 0)]}
-    found = avoided(space, ledger, PausingProposer(space[4], replicates=True), seeds=lambda a: held.get(a, []))
+    proposer = PausingProposer(space[4], epochs=1, replicates=True)
+    found = avoided(space, ledger, proposer, seeds=lambda a: held.get(a, []), short=SHORT)
     assert found == set(range(space.size)) - {4, 5}
+    assert proposer.continued == ledger.trainings[-1].number, "there is no seed for another short one"
+    assert (ledger.trainings[-1].state, ledger.trainings[-1].until) == ("waiting", None)
 
 
 def test_the_sampler_hears_which_lengths_there_may_be(space, ledger):
