@@ -129,11 +129,7 @@ def predict(input_shape: tuple[int, ...]) -> str:
     """The text of ``predict.py`` for inputs (C, H, W) or (C, L)."""
     if takes_image_files(input_shape):
         read = _READ_IMAGE.format(pixels=_definitions(pixels))
-        imports = (
-            "from numpy.typing import NDArray\nfrom PIL import Image, UnidentifiedImageError\n"
-            "from PIL.TiffImagePlugin import TiffImageFile\n"
-        )
-        return _PREDICT.format(read=read, pillow=", Pillow", imports=imports, allowed=_IMAGES)
+        return _PREDICT.format(read=read, pillow=", Pillow", imports=_imports(pixels), allowed=_IMAGES)
     long = [n for n in input_shape if n != 1]
     read = _READ_ARRAY.format(shape=input_shape, long=long)
     return _PREDICT.format(read=read, pillow="", imports="", allowed=_ARRAYS.format(shape=input_shape))
@@ -195,6 +191,15 @@ def measured(found: "Measured") -> str:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _imports(module: ModuleType) -> str:
+    """The imports of a module that ``predict.py`` does not have anyway."""
+    nodes = [
+        node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    lines = [ast.unparse(node) for node in nodes]
+    return "".join(f"{line}\n" for line in lines if f"\n{line}\n" not in _PREDICT)
 
 
 def _definitions(module: ModuleType) -> str:
