@@ -1,9 +1,9 @@
 """The architectures among which a model chooses: the whole space, or if it is large, a neighbourhood of the best."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,27 @@ def near(
     rng: random.Random,
     figures: SharedFigures | None = None,
 ) -> Candidates:
-    """The known architectures, the neighbours of the ``best`` of them, and random members of the space."""
+    """The known architectures, the neighbours of the ``best`` of them, and random members of the space.
+
+    If a shared network has evaluated some members, the random ones are of these: the model knows most about them.
+    """
     plain = Architecture.plain(space.backbone, len(space.sites))
     around = [neighbour for architecture in best[:AROUND] for neighbour in space.neighbours(architecture)]
-    drawn = [space.sample(rng) for _ in range(SAMPLED)]
+    if figures is None:
+        drawn = [space.sample(rng) for _ in range(SAMPLED)]
+    else:
+        drawn = evaluated(space, figures, rng.sample(list(figures.values), min(SAMPLED, len(figures.values))))
     return described(list(dict.fromkeys([plain, *known, *around, *drawn])), space, price, columns, figures)
+
+
+def evaluated(space: Space, figures: SharedFigures, keys: Iterable[str] | None = None) -> list[Architecture]:
+    """The members of the space that a shared network has evaluated, or those of ``keys`` among them."""
+    chosen = figures.values if keys is None else keys
+    return [space.ratios.annotate(_parsed(key), space.sites) for key in chosen]
+
+
+# To parse 500 keys of 16 sites takes 0.2 s.
+_parsed = lru_cache(maxsize=4096)(Architecture.parse)
 
 
 def described(

@@ -71,7 +71,7 @@ class WholeSpace:
         """Draws of the gains of all placements within the limits, (draws, placements), and of sigma, (draws,)."""
         if evidence.facts.shared_figures is not self._figures:
             self._figures = evidence.facts.shared_figures
-            self._known = self._described([*self._known.candidates.members]) if self._known else None
+            self._known = None
         listed = self._listed([entry.architecture for entry in evidence.entries])
         place = listed.candidates.index
         index = [place[entry.key] for entry in evidence.entries]
@@ -91,13 +91,14 @@ class WholeSpace:
         return self._known
 
     def _first_members(self) -> list[Architecture]:
-        """Plain first."""
+        """Plain first. Of a large space random ones, and those that a shared network has evaluated."""
         space = self._space.space
         if space.size <= LISTED:
             return list(space)
         rng = random.Random(0)
         plain = Architecture.plain(space.backbone, len(space.sites))
-        return list(dict.fromkeys([plain, *(space.sample(rng) for _ in range(SAMPLED))]))
+        evaluated = candidates.evaluated(space, self._figures) if self._figures else []
+        return list(dict.fromkeys([plain, *(space.sample(rng) for _ in range(SAMPLED)), *evaluated]))
 
     def _described(self, members: list[Architecture]) -> "_Listed":
         price = self._space.price

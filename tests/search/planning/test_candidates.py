@@ -6,6 +6,7 @@ import numpy as np
 
 from search.planning import candidates
 from search.planning.candidates import near, whole
+from search.state.shared_facts import SharedFigures
 
 COLUMNS = ("params_overhead", "macs_overhead")
 
@@ -38,3 +39,20 @@ def test_near_holds_what_is_known_the_neighbours_of_the_best_and_random_members(
     expected += [space.sample(drawn) for _ in range(3)]
     assert listed.members == tuple(dict.fromkeys(expected))
     assert listed.members[0].is_plain
+
+
+def test_in_a_large_space_the_random_members_are_those_that_a_shared_network_has_evaluated(make_space, monkeypatch):
+    monkeypatch.setattr(candidates, "SAMPLED", 4)
+    space = make_space()
+    evaluated = [space[i] for i in range(10, 30)]
+    figures = SharedFigures(("train_loss",), {member.key: (0.1 * i,) for i, member in enumerate(evaluated)})
+    found = near(space, price, COLUMNS, [space[0]], [], random.Random(0), figures)
+    assert found.members[0].is_plain
+    assert len(found.members) == 1 + 4
+    assert set(found.members[1:]) <= set(evaluated)
+    same = {member: member for member in evaluated}
+    assert all(
+        [se and se.ratio for se in member.blocks] == [se and se.ratio for se in same[member].blocks]
+        for member in found.members[1:]
+    )
+    assert found.features.columns[-1] == ("covariate", "train_loss")

@@ -154,3 +154,13 @@ def test_what_placements_showed_in_a_shared_network_counts_once_it_is_known(spac
     after = whole.ask(ledger, level=0.033, share=0.5, forecast=False)
     assert after != before
     assert after == asked(space, ledger)  # as another session would say
+
+
+def test_of_a_large_space_those_that_a_shared_network_has_evaluated_stand_for_all_too(space, monkeypatch):
+    monkeypatch.setattr(whole_space, "LISTED", 10)
+    monkeypatch.setattr(whole_space, "SAMPLED", 5)
+    ledger = searched(space, lambda member: -0.3, members=10)
+    before = asked(space, ledger).considered
+    figures = {member.key: (0.1 * i,) for i, member in enumerate(list(space)[20:50])}
+    ledger.note(Facts(shared_figures=SharedFigures(("train_loss",), figures)))
+    assert asked(space, ledger).considered >= before + 25
