@@ -37,19 +37,20 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
     and if `check` would refuse the backbone or the folder; nothing is written then.
     """
     from search import config as configs
-    from senet_nas.data.datasets import DATASETS, section
+    from senet_nas.data.datasets import known, named, section
 
     if config.exists() and not force:
         raise UserError(f"{config} exists already", hint="choose another name, or add --force")
     batch = None
-    if data not in _names():
+    row = known(data)
+    if data not in _names() and not (row and row.form):
         data = _place(Path(data), config)
     dataset = section(data)["dataset"]
     if dataset == "image_folder":
         batch = _batch(_training_images(config.parent / data))
     if backbone is not None:
         _check_backbone(backbone, dataset)
-    text = configs.template(data=data, backbone=backbone or DATASETS[dataset].backbone, batch=batch)
+    text = configs.template(data=data, backbone=backbone or named(dataset).backbone, batch=batch)
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
         durable.write(config, text)
@@ -108,12 +109,12 @@ def _training_images(images: Path) -> int | None:
 
 def _check_backbone(backbone: str, dataset: str) -> None:
     """Raises UserError if no network has this name, or if it is made for other data. The user's own may be new."""
-    from senet_nas.data.datasets import DATASETS
+    from senet_nas.data.datasets import named
     from senet_nas.network.backbones import table
 
     table.check(backbone)
     if table.is_own(backbone):
         return
-    usual = DATASETS[dataset].backbone
+    usual = named(dataset).backbone
     if (table.usual(backbone) == table.SIGNALS) != (table.usual(usual) == table.SIGNALS):
         raise UserError(f"{backbone} is a network for other data than {dataset}", hint=f"use for example {usual}")

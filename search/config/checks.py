@@ -11,7 +11,7 @@ from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from search.results.objectives import ACCURACY
 from senet_nas.costs.measures import MEASURES, USUAL
-from senet_nas.data.datasets import DATASETS
+from senet_nas.data.datasets import DATASETS, known, named
 from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.recipe import Recipe
@@ -135,6 +135,7 @@ def _storage(uri: str | None) -> None:
 
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
+    "data.dataset": named,
     "data.path": _path,
     "space.reduction.*": _ratio,
     "space.stages.*": _stage,
@@ -191,7 +192,8 @@ def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
     if name == FOLDER and data.get("path") is None:
         hint = "write `data: ./images`, or `data: digits` to try it"
         yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
-    if name in DATASETS and not DATASETS[name].has_columns:
+    row = known(name) if isinstance(name, str) else None
+    if row is not None and not row.has_columns:
         for key in ("image", "label"):
             if data.get(key) is not None:
                 tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)

@@ -10,7 +10,7 @@ from search.config.checks import FOLDER, NAMES
 from search.config.config_error import redacted
 from search.config.experiment import BudgetSpec, Config, Experiment, adapter
 from search.config.yaml_reader import dump
-from senet_nas.data.datasets import DATASETS, section
+from senet_nas.data.datasets import DATASETS, known, section
 from spaces.errors import UserError
 
 SCHEMA_FILE = "senet-search.schema.json"
@@ -71,7 +71,12 @@ def schema() -> dict[str, Any]:
     found = adapter().json_schema()
     for pattern, names in NAMES.items():
         section, *rest = pattern.split(".")
-        _within(found, section, rest)["enum"] = list(names)
+        place = _within(found, section, rest)
+        if pattern == "data.dataset":
+            forms = [{"pattern": f"^{row.form}$"} for row in DATASETS.values() if row.form]
+            place["anyOf"] = [{"enum": list(names)}, *forms]
+        else:
+            place["enum"] = list(names)
     properties = found["properties"]
     for name, section in properties.items():
         if "$ref" in section:
@@ -97,7 +102,7 @@ def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int
     ``batch`` is a batch size to set as well, and the reason for it.
     """
     source = section(data)
-    if source["dataset"] not in DATASETS:
+    if known(source["dataset"]) is None:
         source = {"dataset": FOLDER, "path": data}
     given: dict[str, Any] = {"model.backbone": backbone, **{f"data.{key}": value for key, value in source.items()}}
     if batch is not None:

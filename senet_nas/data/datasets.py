@@ -3,12 +3,13 @@
 Heavy libraries are imported inside the loaders, so that names can be checked without them.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senet_nas.data import image_arrays, image_folder, image_table, pictures, signal_datasets
+from senet_nas.data import image_arrays, image_folder, image_table, own_dataset, pictures, signal_datasets
 from senet_nas.data.data_path import place
 from senet_nas.data.pictures import Entry, Listing
 from senet_nas.recipe import DataSpec
@@ -55,6 +56,7 @@ class Dataset:
     and side in pixels, if they are the same for everybody. ``listed``: the images of a source that lists them first;
     they are decoded by the routine of :mod:`senet_nas.data.pictures`. ``endings``: ``data: FILE`` with one of these
     endings means this source. ``has_columns``: ``data.image`` and ``data.label`` name columns of it.
+    ``form``: a pattern; every name that it matches as a whole is a dataset of this source.
     """
 
     description: str
@@ -67,6 +69,7 @@ class Dataset:
     listed: Callable[[DataSpec, Path], Listing] | None = None
     endings: tuple[str, ...] = ()
     has_columns: bool = False
+    form: str = ""
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -141,18 +144,14 @@ def decoded(spec: DataSpec, found: Listing) -> Raw:
 def _of_images(
     description: str,
     listed: Callable[[DataSpec, Path], Listing],
-    *,
-    endings: tuple[str, ...] = (),
-    has_columns: bool = False,
+    **more: Any,
 ) -> Dataset:
-    """The row of a source that lists its images."""
+    """The row of a source that lists its images; ``more`` are fields of :class:`Dataset`."""
 
     def load(spec: DataSpec, base: Path) -> Raw:
         return decoded(spec, listed(spec, base))
 
-    return Dataset(
-        description, load, True, 4, backbone="resnet18", listed=listed, endings=endings, has_columns=has_columns
-    )
+    return Dataset(description, load, True, 4, backbone="resnet18", listed=listed, **more)
 
 
 def _waveforms(spec: DataSpec, base: Path) -> Raw:
@@ -199,6 +198,13 @@ DATASETS = {
         endings=image_table.ENDINGS,
         has_columns=True,
     ),
+    "module:function": _of_images(
+        "your own images: what a function of yours returns, such as a Dataset of torch",
+        own_dataset.listed,
+        has_columns=True,
+        form=own_dataset.FORM,
+        needs_path=False,
+    ),
     "arrays": _of_images(
         "your own images: a .npz file of x (N, H, W) or (N, H, W, C) and y", image_arrays.listed, endings=(".npz",)
     ),
@@ -222,9 +228,17 @@ DATASETS = {
 
 def named(name: str) -> Dataset:
     """The dataset of a name. Raises UserError for an unknown one."""
-    if name not in DATASETS:
+    found = known(name)
+    if found is None:
         raise unknown("dataset", name, DATASETS, key="data.dataset")
-    return DATASETS[name]
+    return found
+
+
+def known(name: str) -> Dataset | None:
+    """The dataset of a name; None for an unknown one."""
+    if name in DATASETS:
+        return DATASETS[name]
+    return next((row for row in DATASETS.values() if row.form and re.fullmatch(row.form, name)), None)
 
 
 def section(text: str) -> dict[str, str]:
@@ -232,6 +246,8 @@ def section(text: str) -> dict[str, str]:
 
     Text with a slash or a leading dot is a path.
     """
+    if known(text):
+        return {"dataset": text}
     for name, dataset in DATASETS.items():
         if dataset.endings and text.lower().endswith(dataset.endings):
             return {"dataset": name, "path": text}

@@ -26,11 +26,24 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Look:
+    """What is known of an image before it is decoded: its pages, its levels if it is deep, and whether it is grey."""
+
+    frames: int
+    deepest: tuple[float, float]
+    grey: bool
+
+
+@dataclass(frozen=True)
 class Stored:
-    """An image that is not a file of its own: its name, and what gives it as an open image or as an encoded file."""
+    """An image that is not a file of its own: its name, and what gives it as an open image or as an encoded file.
+
+    ``seen``: what a source that had to read the image anyway has seen of it.
+    """
 
     name: str
-    read: "Callable[[], Image.Image | BinaryIO]"
+    read: "Callable[[], Path | Image.Image | BinaryIO]"
+    seen: Look | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -86,17 +99,13 @@ def depth(found: Listing) -> Depth:
 
     Images that cannot be read count as not deep: :func:`decoded` names them.
     """
-    from senet_nas.data.pixels import deepest, frames, white_of
-
-    def look(entry: Entry) -> tuple[int, tuple[float, float]]:
-        source = opened(entry)
-        return frames(source), deepest(source)
+    from senet_nas.data.pixels import white_of
 
     entries = [entry for files in found.files.values() for entry, _ in files]
-    seen = {str(entry): look for entry, look in _each(look, entries) if not isinstance(look, Exception)}
-    levels = {name: largest for name, (_, (largest, _)) in seen.items() if largest > 0}
-    usual = [level for _, (largest, level) in seen.values() if largest > 0]
-    pages = several_pages({name: n for name, (n, _) in seen.items() if n > 1})
+    seen = {str(entry): look for entry, look in _each(_look, entries) if not isinstance(look, Exception)}
+    levels = {name: look.deepest[0] for name, look in seen.items() if look.deepest[0] > 0}
+    usual = [look.deepest[1] for look in seen.values() if look.deepest[0] > 0]
+    pages = several_pages({name: look.frames for name, look in seen.items() if look.frames > 1})
     if not levels:
         return Depth(255.0, pages)
     white = white_of(max(levels.values()))
@@ -143,10 +152,17 @@ def all_grey(files: Files) -> bool:
     """Whether no image shows colour; images that cannot be read do not count."""
     from senet_nas.data.pixels import is_grey
 
-    def look(entry: Entry) -> bool:
-        return is_grey(opened(entry))
+    def shows_grey(entry: Entry) -> bool:
+        return entry.seen.grey if isinstance(entry, Stored) and entry.seen else is_grey(opened(entry))
 
-    return all(grey for _, grey in _each(look, [entry for entry, _ in files]) if not isinstance(grey, Exception))
+    return all(grey for _, grey in _each(shows_grey, [entry for entry, _ in files]) if not isinstance(grey, Exception))
+
+
+def look(source: "Path | Image.Image | BinaryIO") -> Look:
+    """What is known of an image before it is decoded. Raises what Pillow raises for a damaged one."""
+    from senet_nas.data.pixels import deepest, frames, is_grey
+
+    return Look(frames(source), deepest(source), is_grey(source))
 
 
 def opened(entry: Entry) -> "Path | Image.Image | BinaryIO":
@@ -155,6 +171,10 @@ def opened(entry: Entry) -> "Path | Image.Image | BinaryIO":
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _look(entry: Entry) -> Look:
+    return entry.seen if isinstance(entry, Stored) and entry.seen else look(opened(entry))
 
 
 def _each(function: Callable[[Entry], T], entries: Sequence[Entry]) -> Iterator[tuple[Entry, T | Exception]]:

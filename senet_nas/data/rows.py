@@ -43,7 +43,7 @@ def listing(
     names = [*classes] or ordered({row.label for row in rows})
     if len(names) < 2:
         raise UserError(
-            f"{where} holds {plural(len(names), 'class')}; a comparison needs at least 2",
+            f"{where} holds {len(names)} {'class' if len(names) == 1 else 'classes'}; a comparison needs at least 2",
             hint="give every class a label of its own",
             key="data.path",
         )
@@ -73,7 +73,7 @@ def composed(label: str) -> str:
     return unicodedata.normalize("NFC", label.strip())
 
 
-def refuse(bad: Sequence[str], total: int, where: str, *, hint: str) -> None:
+def refuse(bad: Sequence[str], total: int, where: str, *, hint: str, key: str = "data.path") -> None:
     """Raises UserError if there are ``bad`` rows; the error names the first of them and counts the others."""
     if not bad:
         return
@@ -82,5 +82,5 @@ def refuse(bad: Sequence[str], total: int, where: str, *, hint: str) -> None:
         f"{len(bad)} of {plural(total, 'row')} of {where} cannot be used: "
         f"{'; '.join(shown(text) for text in bad[:NAMED_FAULTS])}{more}",
         hint=hint,
-        key="data.path",
+        key=key,
     )

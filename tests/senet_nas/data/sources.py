@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from senet_nas import user_code
+
 N, SIDE = 300, 12
 CLASSES = ("cat", "dog", "emu")
 IMAGES = np.random.default_rng(0).integers(0, 256, (N, SIDE, SIDE, 3), dtype=np.uint8)
@@ -73,10 +75,36 @@ def arrays(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     return {"dataset": "arrays", "path": str(root / "images.npz")}
 
 
+def function(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """A module whose function returns a list of (image, label), or a mapping of such lists."""
+    arrays(root, x, split=split)
+    name = f"images_of_{root.name.replace('-', '_')}"
+    sets = '{part: of(f"_{part}") for part in ("train", "val", "test")}' if split else 'of("")'
+    (root / f"{name}.py").write_text(f"""
+import numpy as np
+from PIL import Image
+
+
+def dataset():
+    held = np.load({str(root / "images.npz")!r})
+
+    def of(end):
+        images = [Image.fromarray(x) for x in held["x" + end]]
+        return [(image, held["classes"][y]) for image, y in zip(images, held["y" + end])]
+
+    return {sets}
+""")
+    user_code.look_in(root)
+    return {"dataset": f"{name}:dataset"}
+
+
 # Each writes the images below a folder and returns the spec that reads them. Add a source here.
 SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "folder": folder,
     "csv": csv_table,
     "parquet": parquet_table,
     "arrays": arrays,
+    "function": function,
 }
+# What names a source that is not there, instead of the path of a file.
+MISSING = {"function": {"dataset": "nowhere:dataset"}}

@@ -10,7 +10,7 @@ from senet_nas.data.extent import extent
 from senet_nas.data.load import Data, load, with_test_images_of
 from senet_nas.recipe import DataSpec
 from spaces import UserError
-from tests.senet_nas.data.sources import CLASSES, IMAGES, SIDE, SOURCES, csv_table, write_images
+from tests.senet_nas.data.sources import CLASSES, IMAGES, MISSING, SIDE, SOURCES, csv_table, write_images
 
 BY_SOURCE = pytest.mark.parametrize("source", SOURCES)
 BY_SPLIT = pytest.mark.parametrize("split", [False, True], ids=["no sets", "own sets"])
@@ -76,10 +76,10 @@ def test_images_can_stay_on_disk(made, source, tmp_path):
 
 @BY_SOURCE
 def test_a_source_that_is_not_there_is_named_with_what_to_write(made, source, tmp_path):
-    spec = made(source, path=str(tmp_path / "nowhere" / "else"))
+    spec = made(source, **MISSING.get(source, {"path": str(tmp_path / "nowhere" / "else")}))
     with pytest.raises(UserError) as caught:
         load(spec)
-    assert caught.value.key == "data.path"
+    assert caught.value.key in ("data.path", "data.dataset")
     assert "nowhere" in caught.value.message
     assert caught.value.hint
 
@@ -273,4 +273,6 @@ def test_labels_outside_the_named_classes_are_refused(tmp_path):
 
 
 def test_every_source_stands_in_the_table():
-    assert {"image_folder", "table", "arrays"} <= {name for name, row in DATASETS.items() if row.listed}
+    assert {"image_folder", "table", "arrays", "module:function"} <= {
+        name for name, row in DATASETS.items() if row.listed
+    }
