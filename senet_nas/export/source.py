@@ -7,29 +7,18 @@ network. Empty slots do not appear in it.
 import ast
 import inspect
 import itertools
-import operator
 import re
-import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import nn
 
-from senet_nas.network.operators import SQUEEZES
-from senet_nas.network.squeeze_excitation import OUTPUT, Slot, Squeeze, WithOutput, slot_name
+from senet_nas.export.forward_source import forward
+from senet_nas.network.squeeze_excitation import OUTPUT, Slot, WithOutput, slot_name
 
 _SHORT = 80  # columns of an nn.Sequential that stays on one line
 _NAMED_PLACES = 4  # a class lists its places in the network up to this number
-_SYMBOLS = {
-    operator.add: "+",
-    operator.sub: "-",
-    operator.mul: "*",
-    operator.truediv: "/",
-    operator.floordiv: "//",
-    operator.matmul: "@",
-}
 # The modules that define the layers of torch.nn.
 _LAYERS = "torch.nn.modules."
 # Types of a layer's settings that can be written as literals.
@@ -66,11 +55,14 @@ def _where(paths: list[str]) -> str:
 def _define(module: nn.Module, path: str, name: str, classes: dict[str, _Class]) -> str:
     """The name of the class for a container: a class with identical source, or else a new one."""
     base = "nn.Module"
-    if _is_gated_layer(module):
+    if _is_norm_with_more(module):
+        base = "nn.BatchNorm2d"
+        parts = [_norm_constructor(module, path, classes), _norm_forward(module)]
+    elif _is_gated_layer(module):
         base = f"nn.{type(module).__mro__[2].__name__}"
         parts = [_layer_constructor(module, path, classes), _layer_forward(module)]
     else:
-        parts = [_constructor(module, path, classes), _forward(module)]
+        parts = [_constructor(module, path, classes), forward(module)]
     body = "\n\n".join(filter(None, parts))
     key = base + body
     if key not in classes:
@@ -106,10 +98,15 @@ def _constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> st
         assert name in kept, f"the values of {path}.{name} are not in the state dict"
         lines.append(f'        self.register_buffer("{name}", torch.empty({_size(buffer)}, dtype={buffer.dtype}))')
     lines += [
-        f"        self.{name} = {_expression(child, f'{path}.{name}'.lstrip('.'), classes)}"
+        _put(name, _expression(child, f"{path}.{name}".lstrip("."), classes))
         for name, child in _children(module).items()
     ]
     return "\n".join(["    def __init__(self):", "        super().__init__()", *lines]) if lines else ""
+
+
+def _put(name: str, made: str) -> str:
+    """The statement that makes a child; a number as its name is no name of an attribute."""
+    return f'        self.add_module("{name}", {made})' if name.isdigit() else f"        self.{name} = {made}"
 
 
 def _size(tensor: torch.Tensor) -> str:
@@ -132,6 +129,29 @@ def _layer_forward(module: nn.Module) -> str:
     return f"    def forward(self, x):\n        return self.{name}(super().forward(x))"
 
 
+def _is_norm_with_more(module: nn.Module) -> bool:
+    """Whether this is a BatchNorm with an activation in it, a class of timm's; its children follow the norm."""
+    is_plain = type(module).__module__.startswith(_LAYERS)
+    return isinstance(module, nn.BatchNorm2d) and not is_plain and not isinstance(module, WithOutput)
+
+
+def _norm_constructor(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
+    call = ast.parse(_layer(module, nn.BatchNorm2d), mode="eval").body
+    assert isinstance(call, ast.Call)
+    given = ", ".join([*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)])
+    lines = ["    def __init__(self):", f"        super().__init__({given})"]
+    for name, child in _children(module).items():
+        lines.append(f"        self.{name} = {_expression(child, f'{path}.{name}', classes)}")
+    return "\n".join(lines)
+
+
+def _norm_forward(module: nn.Module) -> str:
+    value = "super().forward(x)"
+    for name in _children(module):
+        value = f"self.{name}({value})"
+    return f"    def forward(self, x):\n        return {value}"
+
+
 def _is_gated_layer(module: nn.Module) -> bool:
     """Whether this is a layer of torch.nn with SE behind it, which is written as a subclass of the layer."""
     return isinstance(module, WithOutput) and type(module).__mro__[2].__module__.startswith(_LAYERS)
@@ -140,8 +160,15 @@ def _is_gated_layer(module: nn.Module) -> bool:
 def _expression(module: nn.Module, path: str, classes: dict[str, _Class]) -> str:
     """The source of a call that constructs a module."""
     kind = _kind(module)
-    if kind.__module__.startswith(_LAYERS) and kind is not nn.Sequential:
+    if kind.__module__.startswith(_LAYERS) and kind not in (nn.Sequential, nn.ModuleList, nn.ModuleDict):
         return f"nn.{_layer(module, kind)}"
+    if kind is nn.ModuleList:
+        items = [_expression(child, f"{path}.{name}", classes) for name, child in _children(module).items()]
+        return f"nn.ModuleList([{', '.join(items)}])"
+    if kind is nn.ModuleDict:
+        named = ((name, _expression(child, f"{path}.{name}", classes)) for name, child in _children(module).items())
+        entries = ", ".join(f"{name!r}: {made}" for name, made in named)
+        return f"nn.ModuleDict({{{entries}}})"
     if kind.forward is nn.Sequential.forward:
         return _sequential(
             {name: _expression(child, f"{path}.{name}", classes) for name, child in _children(module).items()}
@@ -197,109 +224,3 @@ def _layer(module: nn.Module, kind: type[nn.Module]) -> str:
 def _is_default(word: ast.keyword, default: object) -> bool:
     value = ast.literal_eval(word.value)
     return value == default or (isinstance(value, tuple) and all(item == default for item in value))
-
-
-# -- forward ----------------------------------------------------------------------------------------------------------
-
-
-class _OneLevel(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, _path: str) -> bool:
-        return not isinstance(m, Slot)
-
-
-def _forward(module: nn.Module) -> str:
-    """The method ``forward``: one statement for each operation, or its own source where torch.fx cannot trace it."""
-    if isinstance(module, Squeeze) and not SQUEEZES[module.name].traceable:
-        return _as_written(SQUEEZES[module.name].function)
-    graph = _OneLevel().trace(module)
-    names = _variables(graph)
-    inputs = [names[node] for node in graph.nodes if node.op == "placeholder"]
-    lines = [_statement(node, names) for node in graph.nodes if node.op != "placeholder"]
-    head = f"    def forward({', '.join(['self', *inputs])}):"
-    return "\n".join([head, *(f"        {line}" for line in _merge(lines))])
-
-
-def _statement(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
-    if node.op == "output":
-        return f"return {_text(node.args[0], names)}"
-    return f"{names[node]} = {_operation(node, names)}"
-
-
-def _as_written(function: Callable[..., Any]) -> str:
-    """A function of x that uses only builtins and its own names, as the method ``forward``; without its docstring."""
-    (written,) = ast.parse(inspect.getsource(function)).body
-    assert isinstance(written, ast.FunctionDef)
-    lines = "\n".join(ast.unparse(statement) for statement in written.body[1:])
-    return "    def forward(self, x):\n" + textwrap.indent(lines, " " * 8)
-
-
-def _variables(graph: fx.Graph) -> dict[fx.Node, str]:
-    """A variable for each node: that of its first input if no later node uses it, else a new letter."""
-    last_use = {value: node for node in graph.nodes for value in node.all_input_nodes}
-    fresh = itertools.chain("xyzuvwabcdefgh", (f"t{number}" for number in itertools.count()))
-    names: dict[fx.Node, str] = {}
-    for node in graph.nodes:
-        spent = [names[value] for value in node.all_input_nodes[:1] if last_use[value] is node]
-        names[node] = spent[0] if spent else next(fresh)
-    return names
-
-
-def _merge(lines: list[str]) -> list[str]:
-    """``y = f(y)`` and ``return y`` as ``return f(y)``."""
-    *before, last = lines
-    variable, _, value = before[-1].partition(" = ") if before else ("", "", "")
-    if last != f"return {variable}":
-        return lines
-    return [*before[:-1], f"return {value}"]
-
-
-def _operation(node: fx.Node, names: Mapping[fx.Node, str]) -> str:
-    """The source of a node's operation."""
-    values = [_text(value, names) for value in node.args]
-    words = [f"{word}={_text(value, names)}" for word, value in node.kwargs.items()]
-    if node.op == "get_attr":
-        return _member(str(node.target))
-    if node.op == "call_module":
-        return f"{_member(str(node.target))}({', '.join([*values, *words])})"
-    if node.op == "call_method":
-        return f"{values[0]}.{node.target}({', '.join([*values[1:], *words])})"
-    assert node.op == "call_function", f"cannot write {node.format_node()}"
-    if node.target in _SYMBOLS:
-        return f"{values[0]} {_SYMBOLS[node.target]} {values[1]}"
-    if node.target is operator.getitem:
-        return f"{values[0]}[{_index(node.args[1], names)}]"
-    return f"{_function(node.target)}({', '.join([*values, *words])})"
-
-
-def _member(target: str) -> str:
-    """``self.block[0].conv`` for the path ``block.0.conv``."""
-    return "self" + "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in target.split("."))
-
-
-def _function(target: Any) -> str:
-    """The public name of a function: in torch, or in torch.nn.functional as F. Raises AssertionError without one."""
-    name = target.__name__
-    for prefix, home in (("torch", torch), ("F", nn.functional)):
-        if getattr(home, name, None) is target:
-            return f"{prefix}.{name}"
-    raise AssertionError(f"no public name for {target}")
-
-
-def _index(value: Any, names: Mapping[fx.Node, str]) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(_index(item, names) for item in value)
-    if isinstance(value, slice):
-        ends = [value.start, value.stop] if value.step is None else [value.start, value.stop, value.step]
-        return ":".join("" if end is None else _text(end, names) for end in ends)
-    return _text(value, names)
-
-
-def _text(value: Any, names: Mapping[fx.Node, str]) -> str:
-    if isinstance(value, fx.Node):
-        return names[value]
-    if isinstance(value, tuple | list):
-        items = ", ".join(_text(item, names) for item in value)
-        if isinstance(value, list):
-            return f"[{items}]"
-        return f"({items},)" if len(value) == 1 else f"({items})"
-    return repr(value)

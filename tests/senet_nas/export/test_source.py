@@ -87,3 +87,72 @@ def test_buffers_are_written_unless_the_state_dict_lacks_their_values() -> None:
     network.register_buffer("hidden", torch.ones(1), persistent=False)
     with pytest.raises(AssertionError, match="not in the state dict"):
         source(network)
+
+
+class Listed(nn.Module):
+    """Layers in a list and in a dict, and a child whose name is a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 1) for _ in range(2))
+        self.named = nn.ModuleDict({"a": nn.Conv2d(4, 4, 1)})
+        self.add_module("0", nn.Conv2d(4, 4, 1))
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = conv(x)
+        return self.named["a"](x) + self.get_submodule("0")(x)
+
+
+class Active(nn.BatchNorm2d):
+    """A norm with its activation, as timm's BatchNormAct2d."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, eps=1e-3)
+        self.drop = nn.Identity()
+        self.act = nn.SiLU()
+
+    def forward(self, x):
+        torch._assert(x.ndim == 4, f"expected four dimensions, got {x.ndim}")
+        y = F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
+        )
+        return self.act(self.drop(y))
+
+
+class Optional(nn.Module):
+    """A head with an argument that nobody gives, and a check of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x, pre_logits: bool = False, mask=None):
+        torch._assert(x.shape[1] == 4, "expected 4 channels")
+        x = x.mean((2, 3))
+        if mask is not None:
+            x = x * mask
+        return x if pre_logits else self.fc(x)
+
+
+class Added(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        y = self.conv(x)
+        y += x
+        return y
+
+
+@pytest.mark.parametrize("part", [Listed, lambda: Active(4), Added])
+def test_source_of_what_networks_of_others_hold(part) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), part(), Optional())
+    other = written(network)
+    other.load_state_dict(network.state_dict(), strict=True)
+    x_NCHW = torch.randn(5, 3, 6, 6)
+    for is_training in (True, False):  # a norm takes part in training, too
+        with torch.no_grad():
+            assert torch.equal(other.train(is_training)(x_NCHW), network.train(is_training)(x_NCHW))
+    assert list(other.state_dict()) == list(network.state_dict())

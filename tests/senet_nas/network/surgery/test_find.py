@@ -13,6 +13,7 @@ from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 from senet_nas.network.surgery.find import offer_units
 from spaces import Architecture, Site
 from spaces.placements import place
+from tests.senet_nas.export.test_source import written
 
 slow = pytest.mark.slow
 TORCHVISION = [name for name in names() if name in torchvision.models.list_models(module=torchvision.models)]
@@ -329,6 +330,14 @@ def test_what_is_no_unit_is_named_with_the_reason(name):
     assert found.skipped[path].startswith(why)
 
 
+def draw_se(network: nn.Module) -> int:
+    """Gives the SE blocks of a network values; how many there are."""
+    blocks = [(path, module) for path, module in network.named_modules() if isinstance(module, SqueezeExcitation)]
+    for path, block in blocks:
+        initialise(block.to_empty(device="cpu"), 0, path)
+    return len(blocks)
+
+
 @pytest.mark.parametrize("name", BODIES)
 def test_every_place_trains_and_is_reached_once(name):
     network = Net(*copy.deepcopy(BODIES[name][0]))
@@ -339,10 +348,28 @@ def test_every_place_trains_and_is_reached_once(name):
             blocks = [place("x", [site], "all", {"position": position, "reduction": "2"}).blocks[0]]
             architecture = Architecture("x", tuple(blocks[0] if s == site else None for s in found_sites(network)))
             fill(with_se, architecture)
-            (path,) = (path for path, module in with_se.named_modules() if isinstance(module, SqueezeExcitation))
-            initialise(with_se.get_submodule(path).to_empty(device="cpu"), 0, path)
+            assert draw_se(with_se) == 1
             with_se(torch.randn(2, 3, 8, 8)).sum().backward()
             assert all(parameter.grad is not None for parameter in with_se.parameters())
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_body_is_written_as_source(name):
+    network = Net(*copy.deepcopy(BODIES[name][0]))
+    offer_units(network, 3)
+    offered = found_sites(network)
+    ends = [next(iter(site.channels)) for site in offered]
+    blocks = [
+        place("x", [site], "all", {"position": end, "reduction": "2"}).blocks[0]
+        for site, end in zip(offered, ends, strict=True)
+    ]
+    fill(network, Architecture("x", tuple(blocks)))
+    draw_se(network)
+    other = written(network.eval())
+    other.load_state_dict(network.state_dict(), strict=True)
+    x_NCHW = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(other.eval()(x_NCHW), network(x_NCHW))
 
 
 def test_stages_are_runs_of_one_width_and_resolution():
