@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from search.state.records import Outcome, Training
+from senet_nas.training import checkpoint
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -55,8 +56,12 @@ def carry(trainings: Path, uid: str, names: Iterable[str] = KEPT) -> dict[str, b
 
 
 def receive(trainings: Path, uid: str, files: Mapping[str, bytes]) -> None:
-    """Writes durably what :func:`carry` read. The result comes last: where it is, the weights are complete."""
-    for name in KEPT:  # other names are ignored, whatever a node of the cluster sends
+    """Writes durably what :func:`carry` read. The result comes last: where it is, weights and checkpoint are complete.
+
+    Other names are ignored, whatever a node of the cluster sends.
+    """
+    parts = [name for name in files if checkpoint.is_part(name)]
+    for name in (*sorted(parts, key=lambda name: name == checkpoint.RECORD), *KEPT):
         if name in files:
             (trainings / uid).mkdir(parents=True, exist_ok=True)
             durable.write(trainings / uid / name, files[name])

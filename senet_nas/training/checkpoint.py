@@ -5,6 +5,7 @@ are the tensors of the previous checkpoint removed, so a crash at any moment lea
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,17 @@ def epochs(folder: Path) -> int:
     """The number of epochs that the checkpoint holds; 0 without a checkpoint. Needs no torch."""
     body = _record(folder)
     return int(body["epoch"]) if body is not None else 0
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """The names of the files of the checkpoint, in the order in which they must be written; empty without one."""
+    body = _record(folder)
+    return (_tensors(body["epoch"]), RECORD) if body is not None else ()
+
+
+def is_part(name: str) -> bool:
+    """Whether a checkpoint has files of this name."""
+    return name == RECORD or re.fullmatch(r"checkpoint-\d+\.safetensors", name) is not None
 
 
 def described(record: bytes) -> tuple[int, str] | None:

@@ -12,8 +12,9 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from search.execute.ray import checkpoint_sender
 from search.execute.ray.cluster import Nodes
-from search.execute.ray.tune_slot import BARRED
+from search.execute.ray.tune_slot import BARRED, SENT
 from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
 from search.loop import Loop
 from search.state import failures, result_files
@@ -52,6 +53,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         self._uid: dict[str, str] = {}
         self._error: dict[str, str] = {}
         self._begun = 0
+        self._sender: Any = None
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -73,8 +75,8 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
                 result_files.discard(self._trainings, assignment.uid)
                 self._uid[trial_id] = assignment.uid
                 self._begun += 1
-                barred = {BARRED: self._nodes.refused} if self._nodes else {}
-                return {**asdict(assignment), "seed": str(assignment.seed), **barred}
+                cluster = {BARRED: self._nodes.refused, SENT: self._sends(assignment.uid)} if self._nodes else {}
+                return {**asdict(assignment), "seed": str(assignment.seed), **cluster}
         # None makes Tune wait, forever if nothing runs that could change the answer.
         return None if self._loop.is_running and self.error is None else Searcher.FINISHED
 
@@ -109,6 +111,13 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         raise NotImplementedError("a run is resumed from its ledger, never from Tune")
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _sends(self, uid: str) -> bool:
+        """Whether a node that does not see the run folder gets the checkpoint of a training from here."""
+        if self._store is not None or not checkpoint.epochs(self._trainings / uid):
+            return False
+        self._sender = self._sender or checkpoint_sender.start(self._trainings)
+        return True
 
     def _take(self, uid: str, result: dict[str, Any], error: str) -> None:
         """Passes the end of a training on. Raises UserError (code ENVIRONMENT) if its worker's disk is full."""
@@ -161,6 +170,8 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             has_weights = result_files.has_weights(self._trainings, uid, outcome)
         if has_weights:
             result_files.receive(self._trainings, uid, {result_files.RESULT: text})
+            if not outcome.paused:
+                checkpoint.remove(self._trainings / uid)  # of its last pause
         return has_weights
 
     def _fetch_weights(self, store: RemoteStore, uid: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ray import tune
 
 from search.execute.evaluator import Evaluator
-from search.execute.ray import worker_paths
+from search.execute.ray import checkpoint_sender, worker_paths
 from search.execute.ray.cluster import NODE_ID, Needs
 from search.execute.remote_store import RemoteCopy, RemoteStore
 from search.execute.worker import work
@@ -21,11 +21,14 @@ from search.state import result_files
 from search.state.records import Assignment, Outcome, Progress
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
+from senet_nas.training import checkpoint
 
 # Epochs are reported together for this long: a report costs the driver about 10 ms of a core that may train.
 REPORT_SECONDS = 2.0
-# The entry in the config of a trial that lists the nodes on which it must not run.
+# The entries in the config of a trial that list the nodes on which it must not run, and that say whether the driver
+# sends a checkpoint of the training to a node that does not see it.
 BARRED = "barred"
+SENT = "sent"
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         if self._cleans and self._uid not in ("", config["uid"]):
             # The driver has the files of the last training, or it would not send another one.
             shutil.rmtree(self._trainings / self._uid, ignore_errors=True)
-        given = {name: value for name, value in config.items() if name != BARRED}
+        if self._is_apart and config.get(SENT):
+            checkpoint_sender.bring(self._trainings, config["uid"])
+        given = {name: value for name, value in config.items() if name not in (BARRED, SENT)}
         assignment = Assignment(**{**given, "seed": Seed.parse(given["seed"])})
         self._uid = assignment.uid
         folder = self._trainings / self._uid
@@ -115,14 +120,15 @@ class Slot(tune.Trainable):  # type: ignore[misc]
     def _files(self, *, has_paused: bool) -> dict[str, Any]:
         """The files of an ended training that the driver does not see, or only its result if the rest is in the store.
 
-        Of one that ``has_paused``, the store keeps the checkpoint. Without a store, another node begins it again.
+        Of one that ``has_paused``, the store keeps the checkpoint, or the driver gets it.
         A list of pairs, because Tune takes mappings within a result apart.
         """
         if self._remote is not None and self._remote.end(*result_files.KEPT, keeps_checkpoint=has_paused):
             result = result_files.carry(self._trainings, self._uid, [result_files.RESULT])
             return {"files": [*result.items()], "stored": True}
         if self._is_apart:
-            return {"files": [*result_files.carry(self._trainings, self._uid).items()]}
+            kept = checkpoint.names(self._trainings / self._uid) if has_paused else ()
+            return {"files": [*result_files.carry(self._trainings, self._uid, [*kept, *result_files.KEPT]).items()]}
         return {"files": []}
 
 

@@ -13,10 +13,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+import yaml
 
 from search.config import ConfigError, Experiment
 from search.doctor.diagnosis import examine
 from search.execute import environment
+from search.execute.ray import checkpoint_sender
 from search.execute.ray.cluster import Needs, differences
 from search.state import result_files
 from search.state.ledger import Ledger
@@ -103,6 +106,29 @@ def test_what_a_node_with_a_folder_of_its_own_left_reaches_the_driver(tmp_path):
     result_files.receive(tmp_path / "driver", "u1", result_files.carry(tmp_path / "node", "u1"))
     assert result_files.adopt(tmp_path / "driver", "u1") == outcome
     assert (tmp_path / "driver" / "u1" / result_files.WEIGHTS).read_bytes() == b"weights"
+
+
+def test_the_checkpoint_of_a_pause_goes_to_the_driver_and_from_there_to_another_node(tmp_path):
+    """Written whole: tensors before the record that names them. What is no part of a checkpoint stays out."""
+    node, driver, other = (tmp_path / name for name in ("node", "driver", "other"))
+    left_checkpoint(node / "u1", 2)
+    names = checkpoint.names(node / "u1")
+    assert names == ("checkpoint-2.safetensors", checkpoint.RECORD)
+    files = result_files.carry(node, "u1", [*names, *result_files.KEPT])
+    result_files.receive(driver, "u1", {**files, "../evil": b"", "checkpoint-x.safetensors": b"", "evil.json": b""})
+    assert sorted(path.name for path in (driver / "u1").iterdir()) == sorted(names)
+    assert [path.name for path in driver.iterdir()] == ["u1"]
+    result_files.receive(other, "u1", checkpoint_sender.CheckpointSender(driver).read("u1"))
+    assert checkpoint.load(other / "u1", owner={}) is not None
+    assert checkpoint_sender.CheckpointSender(driver).read("u2") == {}
+    assert checkpoint.names(driver / "u2") == ()
+
+
+def left_checkpoint(folder, epoch):
+    folder.mkdir(parents=True)
+    state = {"model": {}, "average": {}, "generator": torch.zeros(8, dtype=torch.uint8), "epoch": epoch}
+    state["optimizer"] = {"param_groups": [], "state": {}}
+    checkpoint.save(folder, state, [{"epoch": epoch}], owner={})
 
 
 def test_what_a_node_left_reaches_the_run_through_tune_which_takes_mappings_apart(tmp_path):
@@ -422,6 +448,52 @@ def test_with_a_store_a_training_whose_node_goes_goes_on_from_its_last_epoch(clu
     assert training.ended - training.started < sum(epoch["seconds"] for epoch in training.curve) - earlier / 2
     assert list(store.glob(f"run-*/*/{result_files.RESULT}"))
     assert not list(store.glob(f"run-*/*/{checkpoint.RECORD}"))
+
+
+# The sampler that proposes lengths at random stands beside the kill tests. Seconds tell one training of an epoch from
+# another.
+PAUSING = """
+from search import Experiment, run
+from search.planning.samplers import SAMPLERS
+from search.running.listeners import Silent
+from tests.search.killable import PAUSING
+
+class Told(Silent):
+    def changed(self, training, entry):
+        if training.state in ("paused", "finished"):
+            print(training.state, training.uid, training.attempts, training.curve[0]["seconds"], flush=True)
+
+SAMPLERS["pausing"] = PAUSING
+run(Experiment.load("config.yaml"), watcher=Told())
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(not may_mount(), reason="needs the privilege to mount")
+def test_without_a_store_a_training_that_paused_continues_on_a_node_with_a_folder_of_its_own(cluster, apart, tmp_path):
+    config = {
+        **CONFIG,
+        "name": "run",
+        "data": {"dataset": "digits", "train": 200},
+        "train": {"epochs": 4, "batch_size": 50},
+        "search": {"sampler": "pausing", "confirm": 0.25, "stop": "budget"},
+        "budget": {"trainings": 16},
+        "resources": {"ray": cluster.address, "insecure": True},
+    }
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    told = subprocess.run(
+        [sys.executable, "-c", PAUSING], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    rows = [line.split() for line in told.stdout.splitlines() if line.startswith(("paused", "finished"))]
+    first = {uid: seconds for state, uid, attempts, seconds in rows if (state, attempts) == ("paused", "1")}
+    continued = {uid: seconds for _, uid, attempts, seconds in rows if int(attempts) > 1}
+    assert continued
+    assert continued == {uid: first[uid] for uid in continued}, "a training began again"
+    place = RunFolder(tmp_path / "runs" / "run")
+    assert not list(place.trainings.glob("*/checkpoint*"))
 
 
 def images(path):
