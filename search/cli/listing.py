@@ -60,7 +60,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     from search.planning.samplers import SAMPLERS
     from search.state import run_folder
     from senet_nas.costs.measures import MEASURES
-    from senet_nas.data.datasets import DATASETS
+    from senet_nas.data import datasets
     from senet_nas.network.backbones import table
     from senet_nas.network.operators import GATES, SQUEEZES
     from senet_nas.network.published import NETWORKS
@@ -69,7 +69,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     return {
         "backbones": list(table.names()),
         "networks": list(NETWORKS),
-        "datasets": list(DATASETS),
+        "datasets": datasets.names(),
         "squeezes": list(SQUEEZES),
         "excitations": list(EXCITATIONS),
         "gates": list(GATES),

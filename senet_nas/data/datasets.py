@@ -5,15 +5,23 @@ Heavy libraries are imported inside the loaders, so that names can be checked wi
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from senet_nas.data import image_arrays, image_folder, image_table, own_dataset, pictures, signal_datasets
+from senet_nas.data import (
+    image_arrays,
+    image_folder,
+    image_table,
+    own_dataset,
+    pictures,
+    signal_datasets,
+    torchvision_sets,
+)
 from senet_nas.data.data_path import place
 from senet_nas.data.pictures import Entry, Listing
 from senet_nas.recipe import DataSpec
-from spaces.errors import UserError, unknown
+from spaces.errors import UserError, nearest, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +64,8 @@ class Dataset:
     and side in pixels, if they are the same for everybody. ``listed``: the images of a source that lists them first;
     they are decoded by the routine of :mod:`senet_nas.data.pictures`. ``endings``: ``data: FILE`` with one of these
     endings means this source. ``has_columns``: ``data.image`` and ``data.label`` name columns of it.
-    ``form``: a pattern; every name that it matches as a whole is a dataset of this source.
+    ``form``: a pattern; every name that it matches as a whole is a dataset of this source, if
+    ``names`` do not restrict it. Images of ``unmirrored`` datasets are not mirrored.
     """
 
     description: str
@@ -70,6 +79,8 @@ class Dataset:
     endings: tuple[str, ...] = ()
     has_columns: bool = False
     form: str = ""
+    names: Callable[[], Sequence[str]] | None = None
+    unmirrored: frozenset[str] = frozenset()
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -192,6 +203,14 @@ DATASETS = {
         "32x32 colour, 100 classes, 60,000 images", _torchvision("CIFAR100"), True, 4, holds=(60_000, 3, 32)
     ),
     "image_folder": _of_images("your own images, one folder for each class", image_folder.listed),
+    "torchvision:NAME": _of_images(
+        "any set of torchvision for image classification, also by its name alone, such as SVHN",
+        torchvision_sets.listed,
+        form=torchvision_sets.FORM,
+        names=torchvision_sets.names,
+        unmirrored=torchvision_sets.UNMIRRORED,
+        needs_path=False,
+    ),
     "table": _of_images(
         "your own images: a .csv, .tsv or .parquet file with their paths and labels",
         image_table.listed,
@@ -230,15 +249,26 @@ def named(name: str) -> Dataset:
     """The dataset of a name. Raises UserError for an unknown one."""
     found = known(name)
     if found is None:
-        raise unknown("dataset", name, DATASETS, key="data.dataset")
+        guess = nearest(name, names())
+        error = unknown("dataset", name, DATASETS, key="data.dataset")
+        raise UserError(error.message, hint=f"did you mean `{guess}`?" if guess else "", key=error.key)
     return found
+
+
+def names() -> list[str]:
+    """The names of all datasets, also of those that a library brings."""
+    return [*DATASETS, *(name for row in DATASETS.values() if row.names for name in row.names())]
 
 
 def known(name: str) -> Dataset | None:
     """The dataset of a name; None for an unknown one."""
     if name in DATASETS:
         return DATASETS[name]
-    return next((row for row in DATASETS.values() if row.form and re.fullmatch(row.form, name)), None)
+    bare = name.rpartition(":")[2]
+    for row in DATASETS.values():
+        if row.form and re.fullmatch(row.form, name) and (row.names is None or bare in row.names()):
+            return replace(row, flip=row.flip and bare not in row.unmirrored)
+    return None
 
 
 def section(text: str) -> dict[str, str]:

@@ -11,8 +11,6 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from senet_nas import user_code
 from senet_nas.data.columns import Columns, columns
 from senet_nas.data.pictures import Look, Stored, look
@@ -57,7 +55,9 @@ def rows(
         entry = Stored(f"{part}[{i}]", lambda i=i: picture(read(i)[0]))  # type: ignore[misc]
         try:
             image, label = read(i)
-            made.append(Row(_looked(entry, picture(image)), _name(label, classes), part))
+            source = picture(image)
+            file = source if isinstance(source, Path) else None
+            made.append(Row(file or _looked(entry, source), _name(label, classes), part))
         except BadItem as error:
             bad.append(f"item {i} ({error})")
         except Exception as error:  # code of the user's, and Pillow, raise many kinds
@@ -65,7 +65,7 @@ def rows(
     refuse(
         bad, len(made) + len(bad), f"{where} ({part})", hint=f"each item is an image and its label; {PICTURES}", key=key
     )
-    _check_repeats([row.entry for row in made[:TRIED]], found, where, key)
+    _check_repeats([row.entry for row in made[:TRIED] if isinstance(row.entry, Stored)], found, where, key)
     return made
 
 
@@ -111,6 +111,8 @@ def picture(value: Any) -> "Readable":
         return BytesIO(value["bytes"])
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         raise BadItem(f"its image is a {type(value).__name__}")
+    import numpy as np
+
     x = np.asarray(value)
     if x.ndim == 3 and x.shape[-1] not in (1, 3) and x.shape[0] in (1, 3):
         x = np.moveaxis(x, 0, -1)
@@ -165,7 +167,7 @@ def _looked(entry: Stored, image: "Readable") -> Stored:
     return Stored(entry.name, entry.read, seen)
 
 
-def _check_repeats(entries: Sequence[Any], found: Any, where: str, key: str) -> None:
+def _check_repeats(entries: Sequence[Stored], found: Any, where: str, key: str) -> None:
     """Raises UserError if an image is another one when it is read again."""
     changed = [entry.name for entry in entries if _levels(entry) != _levels(entry)]
     if not changed:
@@ -180,6 +182,7 @@ def _check_repeats(entries: Sequence[Any], found: Any, where: str, key: str) -> 
 
 
 def _levels(entry: Stored) -> bytes:
+    import numpy as np
     from PIL import Image
 
     source = entry.read()

@@ -27,11 +27,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Look:
-    """What is known of an image before it is decoded: its pages, its levels if it is deep, and whether it is grey."""
+    """What is known of an image before it is decoded: pages, levels if it is deep, whether grey, (width, height)."""
 
     frames: int
     deepest: tuple[float, float]
     grey: bool
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,9 @@ def all_grey(files: Files) -> bool:
 
 def look(source: "Path | Image.Image | BinaryIO") -> Look:
     """What is known of an image before it is decoded. Raises what Pillow raises for a damaged one."""
-    from senet_nas.data.pixels import deepest, frames, is_grey
+    from senet_nas.data.pixels import deepest, frames, is_grey, size
 
-    return Look(frames(source), deepest(source), is_grey(source))
+    return Look(frames(source), deepest(source), is_grey(source), size(source))
 
 
 def opened(entry: Entry) -> "Path | Image.Image | BinaryIO":

@@ -92,6 +92,12 @@ def is_grey(path: Source) -> bool:
         return image.mode in GREY
 
 
+def size(path: Source) -> tuple[int, int]:
+    """Width and height of an image as it is stored. Raises whatever Pillow raises for a damaged file."""
+    with _opened(path) as image:
+        return image.size
+
+
 def reason(error: Exception) -> str:
     """Why a file could not be read, in a few words."""
     if isinstance(error, UnreadablePixels):

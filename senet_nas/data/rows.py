@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from senet_nas.data.folder_classes import SETS
 from senet_nas.data.folder_walk import shown
-from senet_nas.data.pictures import NAMED_FAULTS, Entry, Files, Listing, all_grey
+from senet_nas.data.pictures import NAMED_FAULTS, Entry, Files, Listing, Stored, all_grey
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 from spaces.text import plural
@@ -58,7 +58,14 @@ def listing(
             f"{where} holds {' and '.join(files)}, but no train", hint="add training images", key="data.path"
         )
     grey = spec.color == "grey" or (spec.color == "auto" and all_grey(files["train"]))
-    return Listing(files, tuple(names), grey, tuple(notes), side)
+    return Listing(files, tuple(names), grey, tuple(notes), side or _common_side(files["train"]))
+
+
+def _common_side(files: Files) -> int | None:
+    """The side of all images, if they were seen to be squares of one size."""
+    sizes = {entry.seen.size if isinstance(entry, Stored) and entry.seen else None for entry, _ in files}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return size[0] if size and size[0] == size[1] else None
 
 
 def ordered(labels: set[str]) -> list[str]:

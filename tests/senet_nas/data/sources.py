@@ -98,6 +98,20 @@ def dataset():
     return {"dataset": f"{name}:dataset"}
 
 
+def torchvision(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """The files of EuroSAT, which has no sets, or of DTD, which has all three."""
+    if not split:
+        write_images(root / "eurosat" / "2750", x)
+        return {"dataset": "EuroSAT", "path": str(root)}
+    write_images(root / "dtd" / "dtd" / "images", x)
+    labels = root / "dtd" / "dtd" / "labels"
+    labels.mkdir()
+    for part in ("train", "val", "test"):
+        names = [file_name(i) for i in np.flatnonzero(part == PARTS)]
+        (labels / f"{part}1.txt").write_text("\n".join(names))
+    return {"dataset": "DTD", "path": str(root)}
+
+
 # Each writes the images below a folder and returns the spec that reads them. Add a source here.
 SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "folder": folder,
@@ -105,6 +119,7 @@ SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "parquet": parquet_table,
     "arrays": arrays,
     "function": function,
+    "torchvision": torchvision,
 }
 # What names a source that is not there, instead of the path of a file.
 MISSING = {"function": {"dataset": "nowhere:dataset"}}
