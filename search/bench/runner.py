@@ -204,7 +204,7 @@ def _own(found: Searched, problem: Problem) -> list[Offer]:
 
 def _read(found: Searched, problem: Problem, report: str) -> list[Offer]:
     """All architectures with the values of another estimator. Nobody follows a dominated one."""
-    gains = REPORTS[report](found.observations)
+    gains = REPORTS[report]([o for o in found.observations if math.isfinite(o.accuracy)])
     trained = [(Architecture.parse(found.keys[number]), gain) for number, gain in gains.items() if number]
     return [Offer(problem.price(a)[USUAL.overhead], gain, problem.truth(a)) for a, gain in trained]
 

@@ -10,19 +10,25 @@ import numpy as np
 from search.model.linear_model import Array, Integers
 
 # The traits, in the order of the columns of :func:`traits_of`.
-TRAITS = ("loss of the first epoch", "sum of the losses", "both")
+TRAITS = ("loss of the first epochs", "sum of the losses", "both")
 # A trait further than this many robust standard deviations from the median of its block counts as this far: a training
 # that diverged says no more than that it is bad.
 FARTHEST = 5.0
 
 
 def traits_of(losses: Array, block: Integers) -> Array | None:
-    """The traits (trainings, traits) of loss curves (trainings, epochs); None if a training has no whole curve.
+    """The traits (trainings, traits) of loss curves (trainings, epochs); None if a training has no usable curve.
 
-    Each has mean 0 and, within blocks, standard deviation 1. None also where the curves do not differ.
+    Each has mean 0 and, within blocks, standard deviation 1. None also where the curves do not differ. If some curves
+    are shorter than others, nan after their end, there is one trait: the losses of the epochs that all of them have.
     """
-    if losses.shape[1] == 0 or not (np.isfinite(losses) & (losses > 0)).all():
+    is_known = np.isfinite(losses)
+    shortest = int(is_known.sum(axis=1).min()) if losses.shape[1] else 0
+    if shortest == 0 or not is_known[:, :shortest].all() or (losses[is_known] <= 0).any():
         return None
+    if shortest < losses.shape[1]:
+        early = _standard(np.log(losses[:, :shortest].sum(axis=1)), block)
+        return None if early is None else early[:, None]
     first = _standard(np.log(losses[:, 0]), block)
     total = _standard(np.log(losses.sum(axis=1)), block)
     if first is None or total is None:

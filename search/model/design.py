@@ -1,9 +1,10 @@
 """The trainings as arrays, and the columns of the linear model: blocks, mean gain, features, stages within blocks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.model.features import Features
 from search.model.hyperparameters import Hyperparameters
@@ -39,6 +40,12 @@ class Design:
         x = _columns(seen.architecture, block, len(blocks), features)
         place: Integers = np.searchsorted(numbers, seen.architecture)
         return cls(features, numbers.tolist(), place, blocks.tolist(), block, x)
+
+    def of_trainings(self, chosen: NDArray[np.bool_]) -> "Design":
+        """The design of some of the trainings, with the same architectures, blocks and columns."""
+        if chosen.all():
+            return self
+        return replace(self, architecture=self.architecture[chosen], block=self.block[chosen], x=self.x[chosen])
 
     @property
     def own(self) -> Array:

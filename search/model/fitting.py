@@ -57,30 +57,49 @@ def fit(
     """
     seen = observations if isinstance(observations, Observations) else Observations.of(observations)
     features = features or Features.none(1 + int(seen.architecture.max()))
-    is_unknown = grid is None
+    whole = seen if seen.is_whole.all() else seen.chosen(seen.is_whole)
+    takes_curves = grid is None
     if grid is None:
-        spread = float(seen.accuracy.std())
+        spread = float(whole.accuracy.std())
         grid = HyperparameterGrid.default(
             spread,
             resolution=resolution,
             structured=bool(features.columns),
             covariates=bool(features.is_covariate.any()),
         )
-    model = _Model(seen, features, grid)
+    model = _Model(whole, features, grid)
     first = model.weights_from(model.residual_from_blocks())
     rough = model.average(first, grid.settings)
     # A training loses weight where it is far from its block or far from what the model expects.
     both = np.minimum(first, model.weights_from(model.residual(rough)))
-    is_enough = len(seen.accuracy) - model.design.n_blocks >= FEWEST_CURVES
-    traits = traits_of(seen.losses, model.design.block) if is_enough and is_unknown else None
-    if traits is not None:
-        sigmas = np.array(grid.sigmas)
-        return joint_posterior(model.design, seen.accuracy, traits, both, sigmas, draws=draws, seed=seed)
+    if takes_curves:
+        joint = _joint(seen, model.design, both, np.array(grid.sigmas), draws, seed)
+        if joint is not None:
+            return joint
     if np.array_equal(both, first):
         return model.posterior(rough, draws, seed)
     likely = rough.weights.sum(axis=1) > HOPELESS
     settings = [setting for setting, is_likely in zip(grid.settings, likely, strict=True) if is_likely]
     return model.posterior(model.average(both, settings), draws, seed)
+
+
+def _joint(
+    seen: Observations, of_whole: Design, weights: Array, sigmas: Array, draws: int, seed: int
+) -> Posterior | None:
+    """The posterior of accuracies and curves; None if curves are not known, or are too few to tell anything.
+
+    ``of_whole`` is the design of the trainings with an accuracy, ``weights`` are theirs. The others have full weight.
+    """
+    is_whole = seen.is_whole
+    design = of_whole if is_whole.all() else Design.of(seen, of_whole.features)
+    if is_whole.sum() - design.n_blocks < FEWEST_CURVES:
+        return None
+    traits = traits_of(seen.losses, design.block)
+    if traits is None:
+        return None
+    w = np.ones(len(is_whole))
+    w[is_whole] = weights
+    return joint_posterior(design, seen.accuracy, traits, w, sigmas, draws=draws, seed=seed)
 
 
 @dataclass(frozen=True)

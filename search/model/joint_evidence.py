@@ -41,7 +41,8 @@ class Entries:
 
     In multiples of the noise deviations: ``power`` (entries, 2, 2) is what accuracy and trait leave, ``mean_of``
     (entries, 2, 2) gives the mean gains of SE in the two from accuracy and trait, ``mean_covariance`` is theirs.
-    ``log`` (entries,) is the log evidence without what depends on the deviations.
+    ``log`` (entries,) is the log evidence without what depends on the deviations. ``freedoms`` are those of accuracy
+    and trait.
     """
 
     trait: Integers
@@ -50,7 +51,7 @@ class Entries:
     mean_of: Array
     mean_covariance: Array
     log: Array
-    freedom: int
+    freedoms: tuple[int, int]
 
     def of(self, chosen: Integers) -> "Entries":
         return Entries(
@@ -60,14 +61,14 @@ class Entries:
             self.mean_of[chosen],
             self.mean_covariance[chosen],
             self.log[chosen],
-            self.freedom,
+            self.freedoms,
         )
 
     def trait_scale(self, scale: Array) -> Array:
         """The likeliest 1 / deviation of the trait, given that of accuracy: (entries, ...) like ``scale``."""
         own, cross = (self.power[:, 1, i].reshape(-1, *[1] * (scale.ndim - 1)) for i in (1, 0))
         cross = cross * scale
-        found: Array = (np.sqrt(cross**2 + 4 * own * self.freedom) - cross) / (2 * own)
+        found: Array = (np.sqrt(cross**2 + 4 * own * self.freedoms[1]) - cross) / (2 * own)
         return found
 
     def evidence(self, scale: Array) -> Array:
@@ -76,15 +77,16 @@ class Entries:
         yy, yc, cc = (self.power[:, i, j].reshape(-1, *one) for i, j in ((0, 0), (0, 1), (1, 1)))
         other = self.trait_scale(scale)
         squares = yy * scale**2 + 2 * yc * scale * other + cc * other**2
-        curvature = self.freedom + cc * other**2
-        log = self.log.reshape(-1, *one) + self.freedom * np.log(scale * other) - 0.5 * squares
+        curvature = self.freedoms[1] + cc * other**2
+        of_accuracy, of_trait = self.freedoms
+        log = self.log.reshape(-1, *one) + of_accuracy * np.log(scale) + of_trait * np.log(other) - 0.5 * squares
         found: Array = log - 0.5 * np.log(curvature)
         return found
 
     def best_scale(self) -> Array:
         """The likeliest 1 / deviation of accuracy (entries,)."""
         yy, yc, cc = self.power[:, 0, 0], self.power[:, 0, 1], self.power[:, 1, 1]
-        found: Array = np.sqrt(self.freedom / (1 + yc / np.sqrt(yy * cc)) / yy)
+        found: Array = np.sqrt(self.freedoms[0] / (1 + yc / np.sqrt(yy * cc)) / yy)
         return found
 
 
@@ -103,7 +105,7 @@ def entries(solved: Solved, grid: JointGrid) -> Entries:
         joined("mean_of"),
         joined("mean_covariance"),
         joined("log"),
-        solved.freedom,
+        (solved.freedom, solved.freedom),
     )
 
 
@@ -155,7 +157,7 @@ def _of_trait(solved: Solved, grid: JointGrid, cells: _Cells, trait: int) -> Ent
     left -= towards.transpose(0, 2, 1) @ mean_of
     log = cells.log - _evidence_of_trait(solved, grid, side)
     n = len(log)
-    return Entries(np.full(n, trait), np.arange(n), left, mean_of, cells.covariance, log, solved.freedom)
+    return Entries(np.full(n, trait), np.arange(n), left, mean_of, cells.covariance, log, (solved.freedom,) * 2)
 
 
 def _symmetric(first: Array, between: Array, second: Array) -> Array:

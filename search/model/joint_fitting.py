@@ -9,6 +9,7 @@ nothing about accuracy. Of several traits, each explains the accuracies in its o
 by the evidence of the accuracies *given* the trait: p(accuracy, trait) / p(trait).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,9 @@ from search.model.design import Design
 from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries, Solved, entries, weigh
 from search.model.joint_grid import JointGrid, Shares, joint_grid
+from search.model.joint_missing import CELLS, Missing, resampled
 from search.model.linear_model import Array, Integers, explained, solve_lower, solve_upper, summed, sums
-from search.model.posterior import Posterior
+from search.model.posterior import Posterior, ShortGains
 from search.model.trust import Trust
 
 # Number of gains that are drawn at a time, so that the processor's cache holds them.
@@ -38,28 +40,29 @@ def joint_posterior(
 ) -> Posterior:
     """The posterior of gains in accuracy, given accuracies (trainings,) and traits (trainings, traits).
 
-    ``w`` (trainings,) are weights of trainings; ``sigmas`` are the noise deviations of accuracy to average over, and
-    ``grid`` are the other hyperparameters, unless given :func:`joint_grid`.
+    An accuracy is nan where a training shows the trait alone; there must be one trait then. ``w`` (trainings,) are
+    weights of trainings; ``sigmas`` are the noise deviations of accuracy to average over, and ``grid`` are the other
+    hyperparameters, unless given :func:`joint_grid`.
     """
-    level = float(np.median(accuracy))
-    has_se = design.x[:, design.n_blocks]
-    sides = np.column_stack([accuracy - level, has_se, traits])
+    is_whole = np.isfinite(accuracy)
+    level = float(np.median(accuracy[is_whole]))
+    sides = np.column_stack([accuracy - level, design.x[:, design.n_blocks], traits])
     has_covariates = bool(design.features.is_covariate.any())
     grid = grid or joint_grid(structured=bool(design.n_features), covariates=has_covariates)
-    solutions = Solutions(design, sides, w, grid)
-    kept, weights = weigh(entries(solutions.left, grid), sigmas)
     rng = np.random.default_rng(seed)
-    picked = rng.choice(weights.size, draws, p=weights.ravel())
-    entry_of, sigma_of = np.divmod(picked, len(sigmas))
-    chosen = _Chosen.of(kept.of(entry_of), sigmas[sigma_of], grid, rng)
-    coefficients, gains = solutions.draw(chosen, rng)
+    solutions = Solutions(design.of_trainings(is_whole), sides[is_whole], w[is_whole], grid)
+    kept, weights = weigh(entries(solutions.left, grid), sigmas)
+    drawn = _all_whole if is_whole.all() else _some_short(Missing(design, sides, w, is_whole))
+    chosen, coefficients, gains = drawn(solutions, kept, weights, _Settings(grid, sigmas, draws, rng))
     cell = chosen.entries.cell
     mean = chosen.means[:, 0] * chosen.sigma
     gains += mean[:, None] * design.own
     first = design.n_blocks
+    numbers = np.array(design.numbers)
+    is_trained = np.isin(np.arange(len(numbers)), design.architecture[is_whole]) | (numbers == 0)
     return Posterior(
-        architectures=tuple(design.numbers),
-        gains=gains,
+        architectures=tuple(numbers[is_trained].tolist()),
+        gains=gains[:, is_trained],
         blocks=tuple(design.blocks),
         levels=coefficients[:, :first] + level,
         sigmas=chosen.sigma,
@@ -68,8 +71,54 @@ def joint_posterior(
         features=design.features,
         _effects=np.column_stack([mean, coefficients[:, first : first + design.n_features]]),
         _seed=seed,
+        short=None if is_trained.all() else ShortGains(tuple(numbers[~is_trained].tolist()), gains[:, ~is_trained]),
         trust=Trust(grid.tau_ratio[cell], grid.genetic[cell], grid.residual[cell], chosen.entries.trait),
     )
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What a draw needs besides solutions and weights."""
+
+    grid: JointGrid
+    sigmas: Array
+    draws: int
+    rng: np.random.Generator
+
+
+Drawn = tuple["_Chosen", Array, Array]
+
+
+def _all_whole(solutions: "Solutions", kept: Entries, weights: Array, how: _Settings) -> Drawn:
+    """What is drawn first, coefficients (draws, columns) and gains (draws, architectures), where all is known."""
+    picked = how.rng.choice(weights.size, how.draws, p=weights.ravel())
+    entry_of, sigma_of = np.divmod(picked, len(how.sigmas))
+    chosen = _Chosen.of(kept.of(entry_of), how.sigmas[sigma_of], how.grid, how.rng)
+    return chosen, *solutions.draw(chosen, how.rng)
+
+
+def _some_short(missing: Missing) -> Callable[["Solutions", Entries, Array, _Settings], Drawn]:
+    """The same where some trainings show the trait alone: cells are drawn first, then weighted by all trainings."""
+
+    def drawn(solutions: "Solutions", kept: Entries, weights: Array, how: _Settings) -> Drawn:
+        before = weights.sum(axis=1)
+        places, counts = np.unique(resampled(before, CELLS, how.rng), return_counts=True)
+        found, solved = missing.entries(kept.of(places), how.grid)
+        scales = np.broadcast_to(1 / how.sigmas, (len(places), len(how.sigmas)))
+        log = found.evidence(scales) + (np.log(counts) - np.log(before[places]))[:, None]
+        after = np.exp(log - log.max())
+        picked = how.rng.choice(after.size, how.draws, p=(after / after.sum()).ravel())
+        entry_of, sigma_of = np.divmod(picked, len(how.sigmas))
+        chosen = _Chosen.of(found.of(entry_of), how.sigmas[sigma_of], how.grid, how.rng)
+        parts = np.column_stack([chosen.scales, -chosen.means])
+        coefficients: Array = np.empty((how.draws, len(solved[0].scale[0])))
+        gains: Array = np.empty((how.draws, len(solved[0].own)))
+        for entry in np.unique(entry_of):
+            mine = np.flatnonzero(entry_of == entry)
+            coefficients[mine], gains[mine] = missing.draw(solved[entry], parts[mine], chosen.back[mine], how.rng)
+        return chosen, coefficients, gains
+
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -78,12 +127,13 @@ class _Chosen:
 
     ``sides`` (draws, canonical, sides) are the weights of the sides in each canonical trait, ``back`` (draws,
     canonical) those of the canonical traits in accuracy, in points. ``means`` (draws, 2) are the mean gains of SE in
-    accuracy and trait, in multiples of the noise deviations.
+    accuracy and trait, in multiples of the noise deviations; ``scales`` are 1 / these deviations.
     """
 
     entries: Entries
     sigma: Array
     means: Array
+    scales: Array
     share: Integers
     ratio: Integers
     sides: Array
@@ -93,7 +143,7 @@ class _Chosen:
     def of(cls, drawn: Entries, sigma: Array, grid: JointGrid, rng: np.random.Generator) -> "_Chosen":
         scale = 1 / sigma
         likeliest = drawn.trait_scale(scale)
-        curvature = drawn.freedom + drawn.power[:, 1, 1] * likeliest**2
+        curvature = drawn.freedoms[1] + drawn.power[:, 1, 1] * likeliest**2
         trait_scale = likeliest * np.exp(rng.standard_normal(len(sigma)) / np.sqrt(curvature))
         scales = np.column_stack([scale, trait_scale])
         noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((len(sigma), 2, 1))
@@ -106,7 +156,7 @@ class _Chosen:
         rows = np.arange(len(sigma))
         sides[rows, :, FIRST_TRAIT + drawn.trait] = turn[:, :, 1] * trait_scale[:, None]
         back = grid.back[drawn.cell][:, 0, :] * sigma[:, None]
-        return cls(drawn, sigma, means, grid.share[drawn.cell], grid.ratio[drawn.cell], sides, back)
+        return cls(drawn, sigma, means, scales, grid.share[drawn.cell], grid.ratio[drawn.cell], sides, back)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.model.linear_model import Array, Integers
 
@@ -15,7 +16,10 @@ Losses = Sequence[float]
 
 @dataclass(frozen=True)
 class Observation:
-    """One finished training: architecture number (0 is plain), block, accuracy in percent, its loss in each epoch."""
+    """One training: architecture number (0 is plain), block, accuracy in percent, its loss in each epoch.
+
+    The accuracy of a training that paused after a few epochs is nan.
+    """
 
     architecture: int
     block: int
@@ -34,6 +38,15 @@ class Observations:
     block: Integers
     accuracy: Array
     losses: Array
+
+    @property
+    def is_whole(self) -> NDArray[np.bool_]:
+        """Which trainings have an accuracy."""
+        return np.isfinite(self.accuracy)
+
+    def chosen(self, which: NDArray[np.bool_]) -> "Observations":
+        """Some of the observations."""
+        return Observations(self.architecture[which], self.block[which], self.accuracy[which], self.losses[which])
 
     @classmethod
     def of(cls, observations: Sequence[Observation]) -> "Observations":

@@ -13,13 +13,21 @@ _TOGETHER = 64
 
 
 @dataclass(frozen=True)
+class ShortGains:
+    """Draws of the gains (draws, architectures) of ``architectures`` that showed losses and no accuracy."""
+
+    architectures: tuple[int, ...]
+    gains: Array
+
+
+@dataclass(frozen=True)
 class Posterior:
     """Joint draws of gains over plain, in points, and of the hyperparameters. The first n draws are a fair sample.
 
     ``gains`` (draws, architectures) are those of the trained ``architectures``; plain's are 0. ``levels`` (draws,
     blocks) are the accuracies of plain in each block, in percent. ``sigmas`` and ``taus`` (draws,) are in points,
     ``shares`` (draws,) is the share of tau^2 that belongs to single architectures. ``trust`` says what loss curves
-    told; None if the model took accuracies alone.
+    told; None if the model took accuracies alone. Architectures without a whole training stand in ``short``.
     """
 
     architectures: tuple[int, ...]
@@ -33,11 +41,21 @@ class Posterior:
     _effects: Array
     _seed: int
     trust: Trust | None = None
+    short: ShortGains | None = None
 
     @property
     def sigma(self) -> float:
         """The noise of one training within a block, in points: the posterior mean."""
         return float(self.sigmas.mean())
+
+    @property
+    def noise(self) -> float:
+        """The variance that the noise of one training has as an observation of its gain, in points^2: the mean.
+
+        A curve shows part of the gain, too, so with curves it is less than that of the accuracy.
+        """
+        variances = self.sigmas**2
+        return float((variances if self.trust is None else variances * self.trust.noise).mean())
 
     @property
     def tau(self) -> float:
@@ -110,8 +128,10 @@ class Posterior:
         effects = self._effects[:count].astype(np.float32)
         gains += effects[:, :1] + effects[:, 1:] @ self.features.single[chosen].T
         gains[:, chosen == 0] = 0.0
-        _, here, there = np.intersect1d(chosen, self.architectures, assume_unique=True, return_indices=True)
-        gains[:, here] = self.gains[:count, there]
+        for known in (self, self.short):
+            if known is not None:
+                _, here, there = np.intersect1d(chosen, known.architectures, assume_unique=True, return_indices=True)
+                gains[:, here] = known.gains[:count, there]
         return gains
 
 

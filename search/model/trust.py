@@ -38,6 +38,17 @@ class Trust:
         np.divide(towards, (first * second - both**2) * accuracy**2, out=share, where=known)
         return share
 
+    @property
+    def noise(self) -> Array:
+        """Draws of the variance of accuracies that would show as much as accuracies and traits, in multiples of theirs.
+
+        From tau^2 / (tau^2 + noise), which is what one training shows of a gain.
+        """
+        shown = self.reliability(1.0)
+        ratio: Array = np.ones(len(shown))
+        np.divide(self.tau_ratios[:, 0] ** 2 * (1 - shown), shown, out=ratio, where=shown > 0)
+        return ratio
+
     def explained(self, level: float) -> tuple[float, float, float]:
         """The share of the differences in accuracy that curves explain: mean and central interval, from 0 to 1."""
         share = self.genetic**2

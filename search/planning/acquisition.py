@@ -130,7 +130,7 @@ def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rn
     shown -= shown.mean(axis=0)
     covariance = (draws[:, at_rivals] - means[at_rivals]).T @ shown / len(draws)  # (rivals, candidates)
     variance = (shown**2).mean(axis=0)
-    noise = float((inputs.posterior.sigmas**2).mean())
+    noise = inputs.posterior.noise
     counts = np.array(REPLICATES)[:, None]
     reach = covariance.T[None] / np.sqrt(variance + noise / counts)[:, :, None]  # (replicates, candidates, rivals)
     rises = _rise(means[at_rivals], reach, inputs.costs[rivals], wants_proof=inputs.wants_proof)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
@@ -112,17 +113,22 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         awaited = [t for t in trials if t.state is not TrialState.COMPLETE and t.number not in self._paused]
         running = [*awaited, *done[n_fitted:]]
         pending = [self._place(t, listed) for t in running]
-        posterior = self._fitted(done[:n_fitted], listed)
+        short = [t for t in trials if t.number in self._paused and self._losses.get(t.number)]
+        posterior = self._fitted(done[:n_fitted], short, listed)
         inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof)
         return listed.members[self._rule(inputs, rng)]
 
-    def _fitted(self, done: Sequence[FrozenTrial], listed: Candidates) -> Posterior:
-        """The posterior of these trials. Its draws depend on nothing else, so the remembered one is the same."""
-        numbers = tuple(t.number for t in done)
+    def _fitted(self, done: Sequence[FrozenTrial], short: Sequence[FrozenTrial], listed: Candidates) -> Posterior:
+        """The posterior of these trials. Its draws depend on nothing else, so the remembered one is the same.
+
+        ``short`` ones have paused, so they show losses and no accuracy.
+        """
+        numbers = tuple(t.number for t in (*done, *short))
         remembered = self._memory.fitted
         if self._listed is not None and remembered is not None and remembered[0] == numbers:
             return remembered[1]
         rows: list[Row] = [(*self._place(t, listed), t.values[0]) for t in done]
+        rows += [(*self._place(t, listed), math.nan) for t in short]
         seen = Observations.of_rows(rows, [self._losses.get(number, ()) for number in numbers])
         posterior = fit(seen, listed.features, grid=self._grid, seed=len(done), draws=DRAWS)
         self._memory.fitted = (numbers, posterior)

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.observations import Observations, Row
+from search.model.observations import Observations
 from search.planning import candidates
 from search.planning.candidates import LISTED, Candidates
 from search.planning.priced_space import PricedSpace, Seeds
 from search.results.answer import more_trainings
-from search.results.evidence import Evidence, losses_of
+from search.results.evidence import Evidence
 from search.results.objectives import excess
 from search.results.result import Rules
 from search.state.confirmation_facts import AnswerFact
@@ -75,8 +75,8 @@ class WholeSpace:
         listed = self._listed([entry.architecture for entry in evidence.entries])
         place = listed.candidates.index
         index = [place[entry.key] for entry in evidence.entries]
-        rows: list[Row] = [(index[t.architecture], t.seed.block, t.metrics["val_accuracy"]) for t in evidence.finished]
-        seen = Observations.of_rows(rows, [losses_of(t) for t in evidence.finished] if self._rules.curves else ())
+        observed = evidence.observations(curves=self._rules.curves)
+        seen = Observations.of([replace(o, architecture=index[o.architecture]) for o in observed])
         features = listed.candidates.features
         posterior = fit(seen, features, resolution=evidence.resolution, grid=self._grid, draws=DRAWS)
         count = int(min(DRAWS, max(200, CELLS // max(len(listed.allowed), 1))))

@@ -19,7 +19,7 @@ from search.results import insights, pareto
 from search.results.answer import answer_of
 from search.results.confirmations import confirmations
 from search.results.earlier_rounds import Comparison
-from search.results.evidence import Evidence, observations_of
+from search.results.evidence import Evidence
 from search.results.objectives import excess, losses
 from search.results.result import Front, Point, Rules
 from search.state.facts import encode
@@ -43,7 +43,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         raise UserError(
             "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
         )
-    seen = observations_of(evidence.finished, curves=rules.curves)
+    seen = evidence.observations(curves=rules.curves)
     posterior = fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)
     confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain)
     judged = _judge(posterior, confirmed.comparisons, rules)

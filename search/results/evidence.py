@@ -1,5 +1,6 @@
 """What a ledger says, in the form that the model and the result take. Every fact is read once."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +25,16 @@ class Evidence:
     entries: Sequence[Entry]
     finished: Sequence[Training]
     facts: Facts
+    paused: Sequence[Training] = ()
 
     @classmethod
     def of(cls, ledger: Ledger) -> "Evidence":
-        finished = [training for training in ledger.trainings if training.state == "finished"]
-        return cls(ledger.entries, finished, ledger.facts)
+        finished, paused = ([t for t in ledger.trainings if t.state == state] for state in ("finished", "paused"))
+        return cls(ledger.entries, finished, ledger.facts, paused)
+
+    def observations(self, *, curves: bool) -> list[Observation]:
+        """What the model takes of all trainings; paused ones show their losses alone."""
+        return observations_of([*self.finished, *self.paused], curves=curves)
 
     @cached_property
     def by_architecture(self) -> Mapping[int, Sequence[Training]]:
@@ -98,12 +104,17 @@ class Evidence:
 
 
 def observations_of(trainings: Sequence[Training], *, curves: bool = False) -> list[Observation]:
-    """What the model takes of the finished ones among ``trainings``: accuracies, and with ``curves`` losses, too."""
-    return [
-        Observation(t.architecture, t.seed.block, t.metrics["val_accuracy"], losses_of(t) if curves else ())
-        for t in trainings
-        if t.state == "finished"
-    ]
+    """What the model takes of ``trainings``: the accuracies of finished ones, and with ``curves`` losses, too.
+
+    Those of a paused training are an observation without an accuracy. One that was continued counts once, as a whole.
+    """
+    found = []
+    for training in trainings:
+        losses = losses_of(training) if curves else ()
+        accuracy = training.metrics["val_accuracy"] if training.state == "finished" else math.nan
+        if training.state == "finished" or (training.state == "paused" and losses):
+            found.append(Observation(training.architecture, training.seed.block, accuracy, losses))
+    return found
 
 
 def losses_of(training: Training) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior
 from search.results import paired_test
 from search.results.confirmations import confirmations
-from search.results.evidence import Evidence, observations_of
+from search.results.evidence import Evidence
 from search.results.objectives import excess, leading_cost
 from search.results.result import Rules
 from search.state.confirmation_facts import PairPlan
@@ -87,5 +87,5 @@ def remaining_chance(
 
 
 def _posterior(evidence: Evidence, rules: Rules, grid: HyperparameterGrid | None) -> Posterior:
-    seen = observations_of(evidence.finished, curves=rules.curves)
+    seen = evidence.observations(curves=rules.curves)
     return fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)

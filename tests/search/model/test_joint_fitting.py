@@ -10,6 +10,7 @@ from search.model.features import Features
 from search.model.fitting import fit
 from search.model.joint_fitting import joint_posterior
 from search.model.joint_grid import CURVE_RATIOS, GENETIC, JointGrid, joint_grid
+from search.model.joint_missing import Missing
 from search.model.observations import Observation, Observations
 
 STRUCTURE = Features(
@@ -56,6 +57,12 @@ class Dense:
         cross = everyone * (1 - SHARE) @ everyone[design.architecture].T + own[:, design.architecture]
         self.towards = np.kron(self.between[:1], cross) + np.kron(means[:1], np.outer(np.arange(6) != 0, has_se))
         self.prior = self.between[0, 0] * self.gains + means[0, 0] * np.outer(np.arange(6) != 0, np.arange(6) != 0)
+
+    def seen(self, places):
+        """The same where only these of all accuracies and traits are seen."""
+        self.covariance = self.covariance[np.ix_(places, places)]
+        self.towards = self.towards[:, places]
+        return self
 
     def log_evidence(self, both):
         return multivariate_normal(cov=self.covariance).logpdf(both)
@@ -131,6 +138,66 @@ def test_the_trait_alone_is_no_evidence():
     assert one == pytest.approx(another, abs=0.01)
 
 
+# -- trainings that show the trait alone -------------------------------------------------------------------------------
+
+
+def averaged(references, deviations, both, n_blocks):
+    """Mean and deviation of gains, the deviation of the trait averaged over."""
+    log = np.array([r.log_evidence(both) + n_blocks * np.log(d) for r, d in zip(references, deviations, strict=True)])
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    means, spreads = (np.array(part) for part in zip(*(r.posterior(both) for r in references), strict=True))
+    mean = weights @ means
+    return mean, np.sqrt(weights @ (spreads**2 + means**2) - mean**2)
+
+
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_with_missing_accuracies_gains_are_those_of_one_large_gaussian(n_blocks):
+    """Some architectures have both kinds of training, and the last one short ones alone."""
+    seen, trait, w = trainings(n_blocks)
+    accuracy = seen.accuracy.copy()
+    accuracy[[2, 5]] = np.nan
+    accuracy[seen.architecture == 4] = np.nan
+    is_whole = np.isfinite(accuracy)
+    w = np.where(is_whole, w, 1.0)
+    design = Design.of(seen, STRUCTURE)
+    grid = JointGrid.known(TAU_RATIO, SHARE, TRAIT_RATIO, GENETIC_HERE, RESIDUAL_HERE)
+    found = joint_posterior(design, accuracy, trait[:, None], w, np.array([0.4]), draws=40_000, seed=1, grid=grid)
+    places = np.flatnonzero(np.append(is_whole, np.ones(len(trait), dtype=bool)))
+    both = np.concatenate([accuracy - np.median(accuracy[is_whole]), trait])[places]
+    deviations = np.geomspace(0.05, 3, 120)
+    references = [Dense(design, w, 0.4, deviation).seen(places) for deviation in deviations]
+    mean, spread = averaged(references, deviations, both, n_blocks)
+    everywhere = found.everywhere(40_000)
+    assert everywhere.mean(axis=0) == pytest.approx(mean, abs=0.02)
+    assert everywhere.std(axis=0) == pytest.approx(spread, rel=0.04)
+
+
+def test_with_missing_accuracies_cells_count_by_their_evidence():
+    seen, trait, w = trainings(2, seed=3)
+    accuracy = seen.accuracy - np.median(seen.accuracy)
+    accuracy[[3, 8, 9]] = np.nan
+    is_whole = np.isfinite(accuracy)
+    w = np.where(is_whole, w, 1.0)
+    design = Design.of(seen, STRUCTURE)
+    sides = np.column_stack([accuracy, design.x[:, 2], trait])
+    places = np.flatnonzero(np.append(is_whole, np.ones(len(trait), dtype=bool)))
+    both = np.concatenate([accuracy, trait])[places]
+    deviations = np.geomspace(0.05, 3, 200)
+    logs, references = [], []
+    for genetic, residual in ((-0.7, -0.4), (0.0, 0.0), (0.5, -0.85)):
+        grid = JointGrid.known(TAU_RATIO, SHARE, TRAIT_RATIO, genetic, residual)
+        whole = joint_evidence.entries(left_by(design.of_trainings(is_whole), sides[is_whole], w[is_whole], grid), grid)
+        found, _ = Missing(design, sides, w, is_whole).entries(whole, grid)
+        logs.append(float(found.evidence(np.array([2.5]))[0]))
+        log = [
+            Dense(design, w, 0.4, d, genetic, residual).seen(places).log_evidence(both) + 2 * np.log(d)
+            for d in deviations
+        ]
+        references.append(float(np.logaddexp.reduce(log)))
+    assert np.diff(logs) == pytest.approx(np.diff(references), abs=0.03)
+
+
 # -- what the grid means ----------------------------------------------------------------------------------------------
 
 
@@ -174,6 +241,18 @@ def searched(correlation, seed, n=96, architectures=40, tau=0.15):
         for a, luck in zip(which, 0.3 * rng.standard_normal(n), strict=True)
     ]
     return gains, observed
+
+
+def test_short_trainings_tell_something_of_the_architectures_that_they_train():
+    """64 whole trainings, and one more epoch of every architecture: the errors of all gains fall."""
+    errors = []
+    for seed in range(6):
+        gains, seen = searched(-0.95, seed, n=64)
+        _, more = searched(-0.95, seed, n=160)
+        short = [Observation(o.architecture, 0, float("nan"), o.losses[:1]) for o in more[64:]]
+        posteriors = [fit(seen, Features.none(len(gains)), draws=1000) for seen in (seen, seen + short)]
+        errors.append([np.mean((p.everywhere(1000).mean(axis=0) - gains) ** 2) for p in posteriors])
+    assert np.mean(errors, axis=0)[1] < 0.95 * np.mean(errors, axis=0)[0]
 
 
 def mean_error(posterior, gains):

@@ -1,5 +1,6 @@
 """What our sampler gives the model and the rule: which trials, which costs, which candidates."""
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -135,3 +136,19 @@ def test_in_a_large_space_the_best_trials_have_neighbours_listed(study, make_spa
     assert columns == COLUMNS
     assert known == architectures
     assert best == list(dict.fromkeys(reversed(architectures)))
+
+
+def test_what_has_paused_is_known_by_its_losses_alone(study, space, monkeypatch):
+    several(study, space, 12)
+    paused = ask(study, space, optuna.samplers.RandomSampler(seed=99))
+    fitted = []
+    fit = model_sampler.fit
+    monkeypatch.setattr(model_sampler, "fit", lambda seen, *a, **k: fitted.append(seen) or fit(seen, *a, **k))
+    losses = {number: [1.5 + number / 100, 0.5] for number in range(12)} | {paused.number: [1.4]}
+    rule = Rule()
+    ask(study, space, PosteriorSampler(space, price, COLUMNS, rule, losses=losses, paused={paused.number}))
+    (seen,) = fitted
+    assert seen.is_whole.tolist() == [True] * 12 + [False]
+    assert seen.architecture[-1] == list(space).index(space.decode(paused.params))
+    assert np.array_equal(seen.losses[-1], [1.4, np.nan], equal_nan=True)
+    assert rule.seen[0].pending == []

@@ -35,6 +35,17 @@ def test_what_is_known_after_some_trainings_is_what_a_regression_on_both_explain
     assert told.reliability(6) == pytest.approx(expected)
 
 
+def test_one_training_with_its_curve_is_as_good_as_one_with_less_noise():
+    told = trust(-0.9)
+    assert told.noise == pytest.approx(0.25 * (1 / told.reliability(1.0) - 1))
+    assert (told.noise < 0.5).all()
+    assert trust(0.0).noise == pytest.approx(1)
+    assert trust(0.0, tau=0.0).noise == pytest.approx(1)
+    known = posterior(told)
+    assert known.noise == pytest.approx(0.04 * float(told.noise[0]))
+    assert dataclasses.replace(known, trust=None).noise == pytest.approx(0.04)
+
+
 def test_curves_that_tell_nothing_save_nothing():
     told = trust(0.0)
     assert told.reliability(6) == pytest.approx(6 * 0.25 / (1 + 6 * 0.25))

@@ -1,5 +1,7 @@
 """What the model and the result take of a ledger."""
 
+import math
+
 import pytest
 
 from search.results.evidence import Evidence, observations_of
@@ -52,3 +54,19 @@ def test_measured_costs_replace_predicted_ones_of_that_architecture_alone(ledger
     evidence = Evidence.of(ledger)
     assert evidence.price(1) == {**ledgers.price(5.0), "latency": 2.0, "params_overhead": 6.0}
     assert evidence.price(2) == ledgers.price(9.0)
+
+
+def test_a_paused_training_is_an_observation_of_its_losses_alone():
+    ledger = Ledger(":memory:")
+    entries = ledgers.enter(ledger, [0.0, 5.0])
+    curve = [{"epoch": 1, "train_loss": 1.5}]
+    ledgers.play(ledger, [(entries[0], Seed(0))], [ledgers.ended(90.0, [*curve, {"epoch": 2, "train_loss": 1.0}])])
+    (second,) = ledgers.play(ledger, [(entries[1], Seed(0))], [None])
+    ledger.pause(second.uid, curve=curve)
+    evidence = Evidence.of(ledger)
+    whole, short = evidence.observations(curves=True)
+    assert (whole.accuracy, whole.losses) == (90.0, (1.5, 1.0))
+    assert math.isnan(short.accuracy)
+    assert (short.architecture, short.losses) == (1, (1.5,))
+    assert [o.losses for o in evidence.observations(curves=False)] == [()]
+    assert [t.architecture for t in evidence.finished] == [0]
