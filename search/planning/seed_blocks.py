@@ -12,7 +12,7 @@ from search.planning.training_rows import TrainingRows
 from search.state.ledger import Ledger
 from search.state.records import Training
 from spaces.architecture import Architecture
-from spaces.placements import baselines
+from spaces.placements import as_published, baselines
 
 # The number of trainings after which the search opens another block, and the smallest block that is opened
 # (docs/architecture.md, "Blocks").
@@ -46,8 +46,9 @@ class SeedBlocks:
     def plan_baselines(self) -> Training | None:
         """The first baseline of a block that has none yet, new in the ledger with all others; None if none is needed.
 
-        The baselines are plain and SE everywhere, in the first block also single stages. If every training of plain in
-        the block failed, plain is planned again: without it, nothing in the block could be compared.
+        The baselines are plain and SE everywhere, in the first block also SE as published and single stages. If every
+        training of plain in the block failed, plain is planned again: without it, nothing in the block could be
+        compared.
         """
         block = self.current
         is_open = self._ledger.counts.planned[_origin(block)] > 0
@@ -56,7 +57,7 @@ class SeedBlocks:
             return None
         size = min(self._size, self._split.search_target - self._split.searched)
         n_plain = self._n_plain(plain, size)
-        chosen = [] if is_open else _chosen(others, block, size, n_plain)
+        chosen = [] if is_open else self._chosen(others, block, size, n_plain)
         rows = self._rows.of(([plain] * n_plain + chosen)[:size], block)
         return self._ledger.plan(rows, role="baseline", origin=_origin(block))[0] if rows else None
 
@@ -80,6 +81,15 @@ class SeedBlocks:
         """Whether a training in a block has not failed (it may still wait or run)."""
         return any(t.seed.block == block and t.state != "failed" for t in self._rows.trainings_of(architecture))
 
+    def _chosen(self, others: list[Architecture], block: int, size: int, n_plain: int) -> list[Architecture]:
+        """The baselines of a block besides plain: at most half of the first block, SE everywhere in the others.
+
+        In the first, SE as published is never left out.
+        """
+        space = self._space.space
+        fewest = 1 if as_published(space.backbone, space.sites) is None else 2
+        return others[: max(fewest, size // 2 - n_plain)] if block == 0 else others[:1]
+
     def _n_plain(self, plain: Architecture, size: int) -> int:
         """How often plain is trained in a block. A table must keep seeds of plain for the confirmation."""
         wanted = max(2, round(math.sqrt(size)))
@@ -93,8 +103,3 @@ class SeedBlocks:
 def _origin(block: int) -> str:
     """What the ledger notes as the origin of a block's baselines."""
     return f"baseline {block}"
-
-
-def _chosen(others: list[Architecture], block: int, size: int, n_plain: int) -> list[Architecture]:
-    """The baselines of a block besides plain: at most half of the first block, SE everywhere in the others."""
-    return others[: max(1, size // 2 - n_plain)] if block == 0 else others[:1]

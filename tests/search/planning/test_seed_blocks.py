@@ -1,15 +1,21 @@
 """Which block a search is in, and which baselines a block begins with."""
 
+from contextlib import closing
+from dataclasses import replace
+
 import pytest
 
 from search.planning.budget_split import BudgetSplit
 from search.planning.priced_space import PricedSpace
 from search.planning.seed_blocks import SeedBlocks
 from search.planning.training_rows import TrainingRows
+from search.results.compute import compute
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
-from spaces.placements import baselines
+from spaces import SE, Space
+from spaces.placements import baselines, place
 from tests.search import ledgers
+from tests.search.looping import RULES, drive, make
 
 
 def blocks_of(ledger, space, budget, seeds=None):
@@ -132,3 +138,30 @@ def test_a_table_keeps_seeds_of_plain_for_the_confirmation_and_for_every_block(s
     seeds = [Seed(0, r) for r in range(held)]
     blocks_of(ledger, space, 128, lambda architecture: seeds).plan_baselines()
     assert [t.architecture for t in ledger.trainings].count(0) == n_plain
+
+
+@pytest.mark.parametrize("budget", [8, 24, 128])
+def test_se_as_published_is_a_baseline_of_every_search_and_needs_no_place_in_the_space(make_space, budget):
+    usual = make_space()
+    own = SE("avg", "fc", 3, "hard_sigmoid", "mid")
+    sites = [replace(site, channels={**site.channels, "mid": 8}, published=own) for site in usual.sites]
+    space = Space(usual.backbone, sites, usual.spec)
+    published = place(space.backbone, space.sites, "published")
+    assert published not in space
+    with closing(Ledger(":memory:")) as ledger:
+        assert blocks_of(ledger, space, budget).plan_baselines() is not None
+        labels = [ledger.entries[training.architecture].label for training in ledger.trainings]
+    assert labels.count("as published") == 1
+    assert labels[0] == "plain"
+
+
+def test_a_search_with_se_as_published_ends_as_others_do(make_space):
+    usual = make_space()
+    own = SE("avg", "fc", 3, "hard_sigmoid", "identity")
+    space = Space(usual.backbone, [replace(site, published=own) for site in usual.sites], usual.spec)
+    loop, ledger = make(trainings=40, space=space, sampler="knowledge_gradient")
+    drive(loop, gain=3.0)
+    assert {training.state for training in ledger.trainings} == {"finished"}
+    front = compute("x", ledger, RULES)
+    (point,) = [point for point in front.points if point.label == "as published"]
+    assert point.n_seeds >= 1
