@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from senet_nas.data import (
+    hugging_face,
     image_arrays,
     image_folder,
     image_table,
     own_dataset,
     pictures,
     signal_datasets,
+    tar_shards,
     torchvision_sets,
 )
 from senet_nas.data.data_path import place
@@ -223,6 +225,19 @@ DATASETS = {
         has_columns=True,
         form=own_dataset.FORM,
         needs_path=False,
+    ),
+    "hf:NAME": _of_images(
+        "a data set of Hugging Face: a folder that was saved, or a name on the hub (extra hf)",
+        hugging_face.listed,
+        has_columns=True,
+        form=hugging_face.FORM,
+        needs_path=False,
+    ),
+    "webdataset": _of_images(
+        "your own images: a .tar file of WebDataset, or a folder of such shards",
+        tar_shards.listed,
+        has_columns=True,
+        endings=tar_shards.ENDINGS,
     ),
     "arrays": _of_images(
         "your own images: a .npz file of x (N, H, W) or (N, H, W, C) and y", image_arrays.listed, endings=(".npz",)

@@ -21,6 +21,8 @@ from spaces.text import plural
 SEPARATORS = ",;\t|"
 # A row of a table: where it stands, for a person, and its cells by the name of their column, or what is wrong with it.
 Cells = tuple[str, Mapping[str, Any] | str]
+# Gives the names of the columns of a file, those of its classes if it knows them, and its rows.
+Reader = Callable[[Path], tuple[Sequence[str], Sequence[str], Iterable[Cells]]]
 
 
 class _BadRow(ValueError):
@@ -37,36 +39,37 @@ def listed(spec: DataSpec, base: Path) -> Listing:
     if read is None:
         hint = f"save it as one of {', '.join(ENDINGS)}"
         raise UserError(f"{path} does not end like a table", hint=hint, key="data.path")
-    names, classes, cells = read(path)
-    rows = _rows(cells, columns(names, spec, str(path)), classes, path)
-    order = [*classes] or ordered({row.label for row in rows})
+    found, classes = rows(path, spec, read)
+    order = [*classes] or ordered({row.label for row in found})
     rank = {name: i for i, name in enumerate(order)}
-    rows.sort(key=lambda row: (rank[row.label], row.entry.parts if isinstance(row.entry, Path) else ()))
-    return listing(rows, spec, where=str(path), classes=order)
+    found.sort(key=lambda row: (rank[row.label], row.entry.parts if isinstance(row.entry, Path) else ()))
+    return listing(found, spec, where=str(path), classes=order)
+
+
+def rows(path: Path, spec: DataSpec, read: Reader) -> tuple[list[Row], Sequence[str]]:
+    """The rows of a file, in its order, and the names of its classes if it has them. Raises UserError for bad rows."""
+    names, classes, cells = read(path)
+    chosen = columns(names, spec, str(path))
+    found: list[Row] = []
+    bad: list[str] = []
+    for place, row in cells:
+        try:
+            found.append(_row(row, chosen, classes, path, place))
+        except _BadRow as error:
+            bad.append(f"{place} ({error})")
+    refuse(bad, len(found) + len(bad), str(path), hint="correct or remove these rows")
+    return found, classes
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(cells: Iterable[Cells], chosen: Columns, classes: Sequence[str], path: Path) -> list[Row]:
-    """The rows of a table. Raises UserError if some of them cannot be used."""
-    rows: list[Row] = []
-    bad: list[str] = []
-    for place, row in cells:
-        try:
-            rows.append(_row(row, chosen, classes, path.parent, place))
-        except _BadRow as error:
-            bad.append(f"{place} ({error})")
-    refuse(bad, len(rows) + len(bad), str(path), hint="correct or remove these rows")
-    return rows
-
-
-def _row(cells: Mapping[str, Any] | str, chosen: Columns, classes: Sequence[str], folder: Path, place: str) -> Row:
+def _row(cells: Mapping[str, Any] | str, chosen: Columns, classes: Sequence[str], path: Path, place: str) -> Row:
     """The image of a row. Raises _BadRow."""
     if isinstance(cells, str):
         raise _BadRow(cells)
     part = "train" if chosen.split is None else _part(cells[chosen.split])
-    return Row(_entry(cells[chosen.image], folder, place), _label(cells[chosen.label], classes), part)
+    return Row(_entry(cells[chosen.image], path, place), _label(cells[chosen.label], classes), part)
 
 
 def _part(value: Any) -> str:
@@ -87,17 +90,17 @@ def _label(value: Any, classes: Sequence[str]) -> str:
     return classes[value]
 
 
-def _entry(value: Any, folder: Path, place: str) -> Entry:
+def _entry(value: Any, table: Path, place: str) -> Entry:
     """The file of a path, or the content of an image that the table itself holds."""
-    content = value.get("bytes") if isinstance(value, dict) else value
-    if isinstance(content, bytes):
-        return Stored(place, lambda: BytesIO(content))
-    text = (value.get("path") if isinstance(value, dict) else value) or ""
-    if not isinstance(text, str):
-        raise _BadRow(f"its image is {type(text).__name__}, not a path")
-    if not text.strip():
+    if isinstance(value, parquet_table.Encoded):
+        if value.is_filled:
+            return Stored(f"{table}, {place}", lambda: BytesIO(value.read()))
+        value = value.path
+    if value is not None and not isinstance(value, str):
+        raise _BadRow(f"its image is {type(value).__name__}, not a path")
+    if not value or not value.strip():
         raise _BadRow("it has no image")
-    path = folder / Path(text.strip()).expanduser()
+    path = table.parent / Path(value.strip()).expanduser()
     if not path.is_file():
         raise _BadRow(f"no file {path}")
     return path
@@ -142,8 +145,8 @@ def _named(names: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any] | st
     return dict(zip(names, cells, strict=True))
 
 
-# How a table is read, by its ending: the names of its columns, those of its classes if it knows them, and its rows.
-READERS: Mapping[str, Callable[[Path], tuple[Sequence[str], Sequence[str], Iterable[Cells]]]] = {
+# How a table is read, by its ending.
+READERS: Mapping[str, Reader] = {
     ".csv": _text_rows,
     ".tsv": _text_rows,
     ".parquet": parquet_table.read,

@@ -107,8 +107,8 @@ def picture(value: Any) -> "Readable":
         return Path(value)
     if isinstance(value, bytes):
         return BytesIO(value)
-    if isinstance(value, Mapping) and value.get("bytes"):
-        return BytesIO(value["bytes"])
+    if isinstance(value, Mapping) and (value.get("bytes") or value.get("path")):  # as Hugging Face holds an image
+        return BytesIO(value["bytes"]) if value.get("bytes") else Path(value["path"])
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
         raise BadItem(f"its image is a {type(value).__name__}")
     import numpy as np

@@ -1,7 +1,8 @@
-"""The rows of a parquet file: paths and labels, or images that the file itself holds, as Hugging Face writes them."""
+"""Rows of a parquet or arrow file: paths and labels, or images in the file itself, as Hugging Face writes them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +10,93 @@ from spaces.errors import UserError
 
 # The metadata in which Hugging Face keeps what the columns mean.
 FEATURES = b"huggingface"
+# The columns of a file, the names of its classes if it has them, and its rows.
+Found = tuple[list[str], Sequence[str], Iterator[tuple[str, Mapping[str, Any]]]]
 
 
-def read(path: Path) -> tuple[list[str], Sequence[str], Iterator[tuple[str, Mapping[str, Any]]]]:
-    """The columns, the names of the classes if the file has them, and the rows. Raises UserError."""
+@dataclass(frozen=True)
+class Encoded:
+    """A cell that may hold the content of an image file. The content is not read before it is asked for."""
+
+    column: Any
+    row: int
+
+    @property
+    def path(self) -> str | None:
+        """The path in the cell; None without one."""
+        cell = self.column[self.row].as_py() if not self._is_struct else self._field("path").as_py()
+        return cell if isinstance(cell, str) else None
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the cell holds a content."""
+        held = self._field("bytes") if self._is_struct else self.column[self.row]
+        return held is not None and bool(held.is_valid)
+
+    def read(self) -> bytes:
+        held = self._field("bytes") if self._is_struct else self.column[self.row]
+        return bytes(held.as_py())
+
+    @property
+    def _is_struct(self) -> bool:
+        return bool(self.column.type.num_fields)
+
+    def _field(self, name: str) -> Any:
+        cell = self.column[self.row]
+        return cell[name] if cell.is_valid and name in {field.name for field in self.column.type} else None
+
+
+def read(path: Path) -> Found:
+    """The rows of a parquet file. Raises UserError."""
+
+    def table() -> Any:
+        from pyarrow import parquet
+
+        return parquet.read_table(path, memory_map=True)
+
+    return _read(path, table)
+
+
+def read_arrow(path: Path) -> Found:
+    """The rows of an arrow file, as Hugging Face saves them; images stay on disk. Raises UserError."""
+
+    def table() -> Any:
+        import pyarrow
+
+        with pyarrow.ipc.open_stream(pyarrow.memory_map(str(path))) as stream:
+            return stream.read_all()
+
+    return _read(path, table)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _read(path: Path, table: Callable[[], Any]) -> Found:
     try:
-        from pyarrow import ArrowException, parquet
+        from pyarrow import ArrowException, types
     except ImportError as error:
         hint = "install pyarrow, or save the table as .csv"
         raise UserError(f"{path} needs pyarrow to be read ({error})", hint=hint, key="data.path") from error
     try:
-        found = parquet.read_table(path)
+        found = table()
     except (ArrowException, OSError) as error:
         hint = "write it again, or save it as .csv"
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}", hint=hint, key="data.path") from error
-    rows = ((f"row {i}", row) for i, row in enumerate(found.to_pylist(), start=1))
-    return found.column_names, _classes(found.schema.metadata or {}), rows
+    large = [field.name for field in found.schema if types.is_struct(field.type) or _is_binary(types, field.type)]
+    return found.column_names, _classes(found.schema.metadata or {}), _rows(found, large)
+
+
+def _rows(found: Any, large: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    small = found.drop_columns([*large])
+    cells = small.to_pylist() if small.num_columns else [{}] * found.num_rows
+    columns = {name: found.column(name) for name in large}
+    for i, row in enumerate(cells):
+        yield f"row {i + 1}", {**row, **{name: Encoded(column, i) for name, column in columns.items()}}
+
+
+def _is_binary(types: Any, kind: Any) -> bool:
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
 def _classes(metadata: Mapping[bytes, bytes]) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tarfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -54,6 +55,12 @@ def csv_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     return {"dataset": "table", "path": str(root / "labels.csv")}
 
 
+def about_columns() -> dict[str, str]:
+    """The metadata in which Hugging Face keeps what the columns of a table mean."""
+    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": CLASSES}}
+    return {"huggingface": json.dumps({"info": {"features": features}})}
+
+
 def parquet_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     """Encoded images in the file itself and numbered classes with names, as Hugging Face writes them."""
     import pyarrow
@@ -62,9 +69,7 @@ def parquet_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     rows = {"image": [{"bytes": png(x_HWC), "path": None} for x_HWC in x], "label": LABELS}
     if split:
         rows["split"] = PARTS
-    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": CLASSES}}
-    about = {"huggingface": json.dumps({"info": {"features": features}})}
-    parquet.write_table(pyarrow.table(rows).replace_schema_metadata(about), root / "train.parquet")
+    parquet.write_table(pyarrow.table(rows).replace_schema_metadata(about_columns()), root / "train.parquet")
     return {"dataset": "table", "path": str(root / "train.parquet")}
 
 
@@ -112,6 +117,43 @@ def torchvision(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     return {"dataset": "DTD", "path": str(root)}
 
 
+def hugging_face(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """What save_to_disk writes: arrow streams with the meaning of their columns, in two files for each set."""
+    import pyarrow
+
+    sets = {"train": "train", "validation": "val", "test": "test"} if split else {"": ""}
+    for name, part in sets.items():
+        folder = root / "saved" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        chosen = np.flatnonzero(part == PARTS) if split else np.arange(N)
+        files = []
+        for half in np.array_split(chosen, 2):
+            files.append({"filename": f"data-{len(files)}.arrow"})
+            rows = {"image": [{"bytes": png(x[i]), "path": None} for i in half], "label": LABELS[half]}
+            table = pyarrow.table(rows).replace_schema_metadata(about_columns())
+            with pyarrow.ipc.new_stream(folder / files[-1]["filename"], table.schema) as stream:
+                stream.write_table(table)
+        (folder / "state.json").write_text(json.dumps({"_data_files": files}))
+    if split:
+        (root / "saved" / "dataset_dict.json").write_text(json.dumps({"splits": [*sets]}))
+    return {"dataset": f"hf:{root}/saved"}
+
+
+def shards(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
+    """Two shards of WebDataset for each set, with the name of a class as text beside each image."""
+    (root / "shards").mkdir()
+    for part in ("train", "val", "test") if split else ("",):
+        chosen = np.flatnonzero(part == PARTS) if split else np.arange(N)
+        for number, half in enumerate(np.array_split(chosen, 2)):
+            with tarfile.open(root / "shards" / f"{part or 'images'}-{number}.tar", "w") as tar:
+                for i in half:
+                    for ending, content in (("png", png(x[i])), ("cls", CLASSES[LABELS[i]].encode())):
+                        member = tarfile.TarInfo(f"some/{i:03}.{ending}")
+                        member.size = len(content)
+                        tar.addfile(member, BytesIO(content))
+    return {"dataset": "webdataset", "path": str(root / "shards")}
+
+
 # Each writes the images below a folder and returns the spec that reads them. Add a source here.
 SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "folder": folder,
@@ -120,6 +162,8 @@ SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "arrays": arrays,
     "function": function,
     "torchvision": torchvision,
+    "hugging face": hugging_face,
+    "shards": shards,
 }
 # What names a source that is not there, instead of the path of a file.
-MISSING = {"function": {"dataset": "nowhere:dataset"}}
+MISSING = {"function": {"dataset": "nowhere:dataset"}, "hugging face": {"dataset": "hf:nowhere"}}

@@ -1,5 +1,7 @@
 """The contract of all sources: the same images give the same tensors, labels, sets, fingerprint and notes."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -75,7 +77,8 @@ def test_images_can_stay_on_disk(made, source, tmp_path):
 
 
 @BY_SOURCE
-def test_a_source_that_is_not_there_is_named_with_what_to_write(made, source, tmp_path):
+def test_a_source_that_is_not_there_is_named_with_what_to_write(made, source, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)  # if it is installed, it would ask the hub
     spec = made(source, **MISSING.get(source, {"path": str(tmp_path / "nowhere" / "else")}))
     with pytest.raises(UserError) as caught:
         load(spec)
@@ -84,9 +87,11 @@ def test_a_source_that_is_not_there_is_named_with_what_to_write(made, source, tm
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("end", ["data.csv", "DATA.CSV", "data.tsv", "data.parquet", "data.npz", "data", "data.v2"])
+@pytest.mark.parametrize(
+    "end", ["data.csv", "DATA.CSV", "data.tsv", "data.parquet", "data.npz", "data.tar", "data", "data.v2"]
+)
 def test_a_text_names_a_source_by_its_ending(end):
-    kinds = {".csv": "table", ".tsv": "table", ".parquet": "table", ".npz": "arrays"}
+    kinds = {".csv": "table", ".tsv": "table", ".parquet": "table", ".npz": "arrays", ".tar": "webdataset"}
     dataset = kinds.get(end[4:].lower(), "image_folder")
     assert section(f"./some/{end}") == {"dataset": dataset, "path": f"./some/{end}"}
     experiment = Experiment.from_dict({"data": f"./some/{end}", "model": {"backbone": "resnet18"}})
@@ -273,6 +278,6 @@ def test_labels_outside_the_named_classes_are_refused(tmp_path):
 
 
 def test_every_source_stands_in_the_table():
-    assert {"image_folder", "table", "arrays", "module:function", "torchvision:NAME"} <= {
+    assert {"image_folder", "table", "arrays", "module:function", "torchvision:NAME", "hf:NAME", "webdataset"} <= {
         name for name, row in DATASETS.items() if row.listed
     }

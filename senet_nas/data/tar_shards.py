@@ -1,0 +1,180 @@
+"""Images in WebDataset's tar shards: files of one sample share their name up to the first dot (0001.jpg, 0001.cls).
+
+An index of the members is made once; an image is then read from its place in the shard.
+"""
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from senet_nas.data.columns import LABEL
+from senet_nas.data.data_path import place
+from senet_nas.data.folder_walk import ENDINGS as PICTURES
+from senet_nas.data.folder_walk import is_litter
+from senet_nas.data.pictures import Listing, Stored
+from senet_nas.data.rows import PARTS, Row, composed, listing, refuse
+from senet_nas.recipe import DataSpec
+from spaces.errors import UserError
+
+PLAIN = ".tar"
+COMPRESSED = (".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
+ENDINGS = (PLAIN, *COMPRESSED)
+HINT = "give a .tar file, or the folder that holds the shards: `data: {dataset: webdataset, path: shards}`"
+# Endings of members that hold a label, in the order in which they are looked for.
+LABELS = ("cls", "cls.txt", "txt", "json")
+
+
+class _BadSample(ValueError):
+    """A sample that gives no image with a label; the message says why."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where the content of a member lies in its shard."""
+
+    shard: Path
+    begin: int
+    size: int
+
+    def read(self) -> bytes:
+        with self.shard.open("rb") as file:
+            file.seek(self.begin)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The members of a sample by what stands after the first dot of their name, in lower case."""
+
+    name: str
+    members: dict[str, Member] = field(default_factory=dict)
+
+
+def listed(spec: DataSpec, base: Path) -> Listing:
+    """The images of all shards, in the order of the names of the shards and within them. Raises UserError.
+
+    A shard belongs to the set that its name or its folder names (train-0001.tar, val/0001.tar), or else to the images
+    that are split.
+    """
+    root, shards = _shards(spec, base)
+    parts = _parts(shards, root)
+    rows: list[Row] = []
+    bad: list[str] = []
+    for shard in shards:
+        for sample in _samples(shard):
+            try:
+                image = _image(sample, spec)
+                entry = Stored(f"{shard}:{sample.name}", lambda image=image: BytesIO(image.read()))  # type: ignore[misc]
+                rows.append(Row(entry, _label(sample, spec), parts[shard]))
+            except _BadSample as error:
+                bad.append(f"{shard.name}:{sample.name} ({error})")
+    refuse(bad, len(rows) + len(bad), str(root), hint="write a file of the image and one of the label for each sample")
+    return listing(rows, spec, where=str(root))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _shards(spec: DataSpec, base: Path) -> tuple[Path, list[Path]]:
+    """The path of the data, and the shards that it means, sorted. Raises UserError."""
+    if spec.path is None:
+        raise UserError("shards need a path", hint=HINT, key="data.path")
+    root = place(spec.path, base)
+    if not root.exists():
+        raise UserError(f"no file or folder {root}", hint=HINT, key="data.path")
+    every = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
+    visible = [path for path in every if not is_litter(path.name)]
+    packed = [path for path in visible if path.name.lower().endswith(COMPRESSED)]
+    if packed:
+        hint = "unpack it to a plain .tar: images are compressed already, and are read from their place in the shard"
+        raise UserError(f"{packed[0]} is compressed", hint=hint, key="data.path")
+    found = [path for path in visible if path.suffix.lower() == PLAIN]
+    if not found:
+        raise UserError(f"{root} holds no .tar file", hint=HINT, key="data.path")
+    return root, found
+
+
+def _parts(shards: list[Path], root: Path) -> Mapping[Path, str]:
+    """The set of each shard. Raises UserError if only some of them name one."""
+    words = {shard: _word(shard, root) for shard in shards}
+    without = [shard for shard, word in words.items() if not word]
+    if without and len(without) < len(shards):
+        raise UserError(
+            f"{len(without)} of {len(shards)} shards name no set, the first is {without[0]}",
+            hint="let every name hold train, val or test, or none",
+            key="data.path",
+        )
+    return {shard: PARTS[word] if word else "train" for shard, word in words.items()}
+
+
+def _word(shard: Path, root: Path) -> str:
+    """The word for a set in the name of a shard, or in its path below the root; empty without one."""
+    names = [shard.name, *(reversed(shard.relative_to(root).parts[:-1]) if root.is_dir() else ())]
+    return next((word for name in names for word in re.findall("[a-z]+", name.lower()) if word in PARTS), "")
+
+
+def _samples(shard: Path) -> Iterator[Sample]:
+    """The samples of a shard: members one after the other whose names agree. Raises UserError for a damaged shard."""
+    sample: Sample | None = None
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for member in tar:
+                folder, _, file = member.name.rpartition("/")
+                if not member.isfile() or is_litter(file):
+                    continue
+                stem, _, ending = file.partition(".")
+                name = f"{folder}/{stem}" if folder else stem
+                if sample is None or sample.name != name:
+                    if sample is not None:
+                        yield sample
+                    sample = Sample(name)
+                sample.members[ending.lower()] = Member(shard, member.offset_data, member.size)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UserError(f"{shard} cannot be read: {error}", hint="write it again", key="data.path") from error
+    if sample is not None:
+        yield sample
+
+
+def _image(sample: Sample, spec: DataSpec) -> Member:
+    """The image of a sample. Raises _BadSample unless there is one."""
+    wanted = spec.image.lower().lstrip(".") if spec.image else ""
+    found = [ending for ending in sample.members if (ending == wanted if wanted else _is_picture(ending))]
+    held = ", ".join(sample.members)
+    if not found:
+        raise _BadSample(f"no image; it holds {held}")
+    if len(found) > 1:
+        raise _BadSample(f"several images: {', '.join(found)}; name one by data.image")
+    return sample.members[found[0]]
+
+
+def _is_picture(ending: str) -> bool:
+    return f".{ending.rpartition('.')[2]}" in PICTURES
+
+
+def _label(sample: Sample, spec: DataSpec) -> str:
+    """The label of a sample: the text of a member, or a value of its .json. Raises _BadSample."""
+    endings = [spec.label.lower().lstrip(".")] if spec.label and spec.label.lower() in sample.members else LABELS
+    ending = next((each for each in endings if each in sample.members), None)
+    if ending is None:
+        raise _BadSample(f"no label; it holds {', '.join(sample.members)}")
+    try:
+        text = sample.members[ending].read().decode()
+        value = _of_json(json.loads(text), spec) if ending == "json" else text
+    except (UnicodeDecodeError, ValueError) as error:
+        raise _BadSample(f"its .{ending} cannot be read: {error}") from error
+    if not isinstance(value, str | int) or not str(value).strip():
+        raise _BadSample(f"its .{ending} holds no label")
+    return composed(str(value))
+
+
+def _of_json(held: Any, spec: DataSpec) -> Any:
+    """The label in the .json of a sample, under the name that the config gives or a usual one."""
+    if not isinstance(held, dict):
+        return held
+    names = [spec.label] if spec.label else [name for name in held if name.lower() in LABEL]
+    return held.get(names[0]) if len(names) == 1 else None

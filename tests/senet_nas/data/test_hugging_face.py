@@ -1,0 +1,124 @@
+"""Data sets of Hugging Face: folders that were saved are read without its library; the rest needs the extra."""
+
+import sys
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from senet_nas.data.hugging_face import of_library
+from senet_nas.data.load import Data, load
+from senet_nas.recipe import DataSpec
+from spaces import UserError
+from tests.senet_nas.data.sources import CLASSES, IMAGES, LABELS, about_columns, png
+
+SOME = range(0, 300, 10)
+
+
+def read(folder, **settings) -> Data:
+    return load(DataSpec(dataset=f"hf:{folder}", image_size=8, **settings))
+
+
+def write(path, rows=SOME, image="image", label="label"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells = {image: [{"bytes": png(IMAGES[i]), "path": None} for i in rows], label: [LABELS[i] for i in rows]}
+    parquet.write_table(pyarrow.table(cells).replace_schema_metadata(about_columns()), path)
+    return path
+
+
+def test_a_folder_of_parquet_files_as_on_the_hub(tmp_path):
+    write(tmp_path / "data" / "train-00000-of-00002.parquet", SOME[::2])
+    write(tmp_path / "data" / "train-00001-of-00002.parquet", SOME[1::2])
+    write(tmp_path / "data" / "validation-00000-of-00001.parquet", SOME)
+    write(tmp_path / "data" / "extra-00000-of-00001.parquet", SOME)
+    found = read(tmp_path)
+    assert found.classes == CLASSES
+    assert (len(found.y_train) + len(found.y_test), len(found.y_val)) == (30, 30)
+    assert "splits that are neither train, validation nor test are not read: extra" in found.notes
+
+
+def test_columns_may_be_named(tmp_path):
+    write(tmp_path / "all.parquet", image="photo", label="kind")
+    with pytest.raises(UserError, match=r"no column of images is found \(columns: photo, kind\)"):
+        read(tmp_path)
+    assert read(tmp_path, image="photo", label="kind").classes == CLASSES
+
+
+def test_a_column_of_bytes_is_an_image(tmp_path):
+    cells = {"image": [png(IMAGES[i]) for i in SOME], "label": [CLASSES[LABELS[i]] for i in SOME]}
+    parquet.write_table(pyarrow.table(cells), tmp_path / "bytes.parquet")
+    write(tmp_path / "other" / "struct.parquet")
+    other = read(tmp_path / "other")
+    assert (
+        load(DataSpec(dataset="table", path=str(tmp_path / "bytes.parquet"), image_size=8)).fingerprint
+        == other.fingerprint
+    )
+
+
+def test_rows_without_an_image_are_named(tmp_path):
+    cells = {
+        "image": [{"bytes": png(IMAGES[i]) if i else None, "path": None} for i in SOME],
+        "label": [LABELS[i] for i in SOME],
+    }
+    parquet.write_table(pyarrow.table(cells), tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=r"1 of 30 rows of .*row 1 \(it has no image\)"):
+        read(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds no data set of Hugging Face"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_dict.json"])
+def test_a_damaged_description_is_named(tmp_path, name):
+    (tmp_path / "state.json").write_text("{}")
+    (tmp_path / name).write_text("{")
+    with pytest.raises(UserError, match=rf"{name} cannot be read"):
+        read(tmp_path)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path):
+    (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data-0.arrow"}]}')
+    with pytest.raises(UserError, match=r"data-0\.arrow cannot be read"):
+        read(tmp_path)
+
+
+def test_a_name_of_the_hub_needs_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(UserError) as caught:
+        read("someone/birds")
+    assert "no folder someone/birds" in caught.value.message
+    assert "pip install 'senet-search[hf]'" in caught.value.hint
+
+
+@pytest.fixture
+def saved():
+    """Two splits of the library itself, if it is installed."""
+    datasets = pytest.importorskip("datasets")
+    from PIL import Image
+
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=[*CLASSES])})
+    cells = {"image": [Image.fromarray(IMAGES[i]) for i in SOME], "label": [int(LABELS[i]) for i in SOME]}
+    made = datasets.Dataset.from_dict(cells, features=features)
+    return datasets.DatasetDict({"train": made, "validation": made.select(range(3)), "extra": made})
+
+
+def test_what_the_library_saves_is_read(saved, tmp_path):
+    saved.save_to_disk(tmp_path / "ours")
+    write(tmp_path / "parquet" / "train.parquet")
+    write(tmp_path / "parquet" / "validation.parquet", SOME[:3])
+    with pytest.raises(UserError, match="have no image to train or none to validate"):
+        read(tmp_path / "ours")
+    del saved["validation"]
+    (tmp_path / "parquet" / "validation.parquet").unlink()
+    saved.save_to_disk(tmp_path / "train")
+    assert read(tmp_path / "train").fingerprint == read(tmp_path / "parquet").fingerprint
+
+
+def test_what_the_library_loads_is_read(saved):
+    rows, classes, notes = of_library(saved, DataSpec(dataset="hf:mine"))
+    assert [row.part for row in rows] == ["train"] * 30 + ["validation"] * 3
+    assert tuple(classes) == CLASSES
+    assert rows[0].entry.read().getvalue() == png(IMAGES[0])
+    assert notes == ["splits that are neither train, validation nor test are not read: extra"]
