@@ -30,6 +30,7 @@ check: $(VENV)/dev.stamp
 benchmarks: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.datapath
+	$(BIN)/python -m benchmarks.data_sources
 	$(BIN)/python -m benchmarks.loop
 	$(BIN)/python -m benchmarks.latency
 

@@ -23,15 +23,12 @@ OF_MODULE = {"train": "train_dataset", "val": "val_dataset", "test": "test_datas
 
 def listed(spec: DataSpec, base: Path) -> Listing:
     """The images that the function returns, in their order. It gets ``data.path`` if that is set. Raises UserError."""
-    rows, classes, notes = _read(spec.dataset, spec.path, spec.image, spec.label, base)
+    rows, classes, notes = read(spec.dataset, spec.path, spec.image, spec.label, base)
     return listing(rows, spec, where=spec.dataset, classes=classes, notes=notes)
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 @functools.lru_cache(maxsize=1)
-def _read(
+def read(
     target: str, path: str | None, image: str | None, label: str | None, base: Path
 ) -> tuple[list[Row], list[str], tuple[str, ...]]:
     """Rows, classes and notes. Kept, because a listing is asked for several times and reads every item."""
@@ -43,6 +40,9 @@ def _read(
         notes = [note for found in sets.values() for note in map_style.notes(found, target)]
     used = {row.label for row in rows}
     return rows, classes if used <= {*classes} else ordered(used), tuple(dict.fromkeys(notes))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _returned(target: str, path: str | None, base: Path) -> Any:

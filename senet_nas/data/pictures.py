@@ -103,10 +103,10 @@ def depth(found: Listing) -> Depth:
     from senet_nas.data.pixels import white_of
 
     entries = [entry for files in found.files.values() for entry, _ in files]
-    seen = {str(entry): look for entry, look in _each(_look, entries) if not isinstance(look, Exception)}
-    levels = {name: look.deepest[0] for name, look in seen.items() if look.deepest[0] > 0}
-    usual = [look.deepest[1] for look in seen.values() if look.deepest[0] > 0]
-    pages = several_pages({name: look.frames for name, look in seen.items() if look.frames > 1})
+    seen = {str(entry): found for entry, found in _each(_pages_and_levels, entries) if not isinstance(found, Exception)}
+    levels = {name: largest for name, (_, (largest, _)) in seen.items() if largest > 0}
+    usual = [level for _, (largest, level) in seen.values() if largest > 0]
+    pages = several_pages({name: n for name, (n, _) in seen.items() if n > 1})
     if not levels:
         return Depth(255.0, pages)
     white = white_of(max(levels.values()))
@@ -174,8 +174,14 @@ def opened(entry: Entry) -> "Path | Image.Image | BinaryIO":
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _look(entry: Entry) -> Look:
-    return entry.seen if isinstance(entry, Stored) and entry.seen else look(opened(entry))
+def _pages_and_levels(entry: Entry) -> tuple[int, tuple[float, float]]:
+    """What :func:`depth` asks of an image: no more, because every question opens the file once."""
+    from senet_nas.data.pixels import deepest, frames
+
+    if isinstance(entry, Stored) and entry.seen:
+        return entry.seen.frames, entry.seen.deepest
+    source = opened(entry)
+    return frames(source), deepest(source)
 
 
 def _each(function: Callable[[Entry], T], entries: Sequence[Entry]) -> Iterator[tuple[Entry, T | Exception]]:

@@ -98,7 +98,7 @@ def names() -> tuple[str, ...]:
 def listed(spec: DataSpec, base: Path) -> Listing:
     """The images of a set, in its order, in the sets that it brings. Raises UserError; it says how to fetch files."""
     name = spec.dataset.removeprefix(PREFIX)
-    rows, classes, notes = _read(name, place(spec.path or ROOT, base))
+    rows, classes, notes = read(name, place(spec.path or ROOT, base))
     return listing(rows, spec, where=name, classes=classes, notes=notes)
 
 
@@ -119,11 +119,8 @@ def sets(name: str, make: Any) -> dict[str, Arguments]:
     return {"train": given}
 
 
-# -- inside -----------------------------------------------------------------------------------------------------------
-
-
 @functools.lru_cache(maxsize=1)
-def _read(name: str, root: Path) -> tuple[list[Row], list[str], tuple[str, ...]]:
+def read(name: str, root: Path) -> tuple[list[Row], list[str], tuple[str, ...]]:
     """Rows, classes and notes. Kept, because a listing is asked for several times."""
     import torchvision.datasets
 
@@ -144,6 +141,9 @@ def _read(name: str, root: Path) -> tuple[list[Row], list[str], tuple[str, ...]]
     used = {row.label for row in rows}
     note = [f"of {name}, the form {', '.join(GIVEN[name].values())} is read"] if name in GIVEN else []
     return rows, classes if used <= {*classes} else ordered(used), tuple(note)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _accepted(make: Any) -> set[str]:
