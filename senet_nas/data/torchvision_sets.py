@@ -72,7 +72,7 @@ UNMIRRORED = frozenset(
 )
 # Arguments without a usual default: the form of EMNIST in which all classes are equally frequent.
 GIVEN: Mapping[str, Mapping[str, Any]] = {"EMNIST": {"split": "balanced"}}
-# Sets without labels.
+# Sets without labels, whose files need not be there.
 UNLABELLED = {("Places365", "test")}
 # What a set is called if it is not called train.
 ALSO_TRAIN = ("trainval", "train-standard")
@@ -135,15 +135,25 @@ def read(name: str, root: Path) -> tuple[list[Row], list[str], tuple[str, ...]]:
             made[part] = make(root, **more, **always)
         except Exception as error:  # a damaged archive fails in as many ways as there are formats
             raise _unreadable(name, root, arguments, error, make) from error
+    unlabelled = [part for part, found in made.items() if part != "train" and _is_unlabelled(found)]
+    notes = [f"the {part} set of {name} has no labels: it is not read" for part in unlabelled]
+    notes += [f"of {name}, the form {word} is read" for word in GIVEN.get(name, {}).values()]
+    made = {part: found for part, found in made.items() if part not in unlabelled}
     classes = map_style.class_names(made["train"])
     spec = DataSpec()
     rows = [row for part, found in made.items() for row in map_style.rows(found, part, classes, spec, name, key=KEY)]
     used = {row.label for row in rows}
-    note = [f"of {name}, the form {', '.join(GIVEN[name].values())} is read"] if name in GIVEN else []
-    return rows, classes if used <= {*classes} else ordered(used), tuple(note)
+    return rows, classes if used <= {*classes} else ordered(used), tuple(notes)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _is_unlabelled(found: Any) -> bool:
+    try:
+        return len(found) > 0 and found[0][1] is None
+    except Exception:  # reading all of it names what cannot be read
+        return False
 
 
 def _accepted(make: Any) -> set[str]:

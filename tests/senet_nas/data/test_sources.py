@@ -1,11 +1,13 @@
 """The contract of all sources: the same images give the same tensors, labels, sets, fingerprint and notes."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from search.cli.init import write_config
 from search.config import Experiment
 from senet_nas.data.datasets import DATASETS, section
 from senet_nas.data.extent import extent
@@ -281,3 +283,23 @@ def test_every_source_stands_in_the_table():
     assert {"image_folder", "table", "arrays", "module:function", "torchvision:NAME", "hf:NAME", "webdataset"} <= {
         name for name, row in DATASETS.items() if row.listed
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "dataset", "path"),
+    [
+        ("labels.csv", "table", "./labels.csv"),
+        ("images.npz", "arrays", "./images.npz"),
+        ("images.tar", "webdataset", "./images.tar"),
+        ("mine:dataset", "mine:dataset", None),
+        ("SVHN", "SVHN", None),
+        ("hf:someone/birds", "hf:someone/birds", None),
+    ],
+)
+def test_init_writes_a_config_for_every_source(data, dataset, path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if path:
+        Path(path).touch()
+    write_config(data, None, Path("config.yaml"))
+    found = Experiment.load(tmp_path / "config.yaml").data
+    assert (found.dataset, found.path) == (dataset, path)

@@ -79,6 +79,22 @@ def test_files_are_read_as_they_lie(tmp_path):
     assert len(validation_files(found)) == (PARTS == "val").sum()
 
 
+def test_a_set_without_labels_is_left_out(tmp_path, monkeypatch):
+    """As the test set of FER2013, whose files a test cannot make: torchvision knows their checksums."""
+
+    class Unlabelled(published.DTD):
+        def __getitem__(self, i):
+            image, label = super().__getitem__(i)
+            return image, None if self._split == "test" else label
+
+    monkeypatch.setattr(published, "DTD", Unlabelled)
+    torchvision(tmp_path, IMAGES, split=True)
+    (tmp_path / "dtd").rename(tmp_path / "unlabelled")  # torchvision calls the folder like the class
+    found = load(DataSpec(dataset="DTD", path=str(tmp_path)))
+    assert "the test set of DTD has no labels: it is not read" in found.notes
+    assert len(found.y_train) + len(found.y_test) == (PARTS == "train").sum()
+
+
 def test_letters_and_digits_are_not_mirrored():
     assert not named("SVHN").flip
     assert not named("torchvision:MNIST").flip
