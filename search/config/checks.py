@@ -252,8 +252,21 @@ def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> 
 
 def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _halving(tree)
+    yield from _short(tree)
     if tree.get("search", {}).get("shared") == "on" and tree.get("evaluate", "train") != "train":
         yield Fault(("search", "shared"), "works only with `evaluate: train`", "remove search.shared")
+
+
+def _short(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """Only our own trainings can pause, and without a model of their curves nothing would be gained."""
+    path = ("search", "short")
+    search = tree.get("search", {})
+    if search.get("short") != "on":
+        return
+    if tree.get("evaluate", "train") != "train":
+        yield Fault(path, "works only with `evaluate: train`: other results cannot pause", "remove search.short")
+    if search.get("model") == "accuracy":
+        yield Fault(path, "needs a model that takes loss curves", "remove search.model, or search.short")
 
 
 def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:

@@ -104,10 +104,10 @@ class SearchSpec:
         "when to stop: answered (after a proof, or when no gain is worthwhile with a probability of 0.99), or budget "
         "(only when it is used)",
     )
-    short: Literal["auto", "off"] = option(
+    short: Literal["auto", "on", "off"] = option(
         "auto",
-        "trainings that pause after a few epochs and may continue later: auto (once the run knows what a loss curve "
-        "tells of the accuracy; of our own training alone, since a table or a function of yours cannot pause) or off",
+        "trainings that pause after a few epochs and may continue later: on (once the run knows what loss curves tell "
+        "of the accuracy; needs `evaluate: train`, since a table or a function cannot pause), off; auto: off",
     )
 
 

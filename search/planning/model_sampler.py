@@ -19,7 +19,7 @@ from search.planning import acquisition, candidates
 from search.planning.acquisition import AcquisitionInputs
 from search.planning.candidates import Candidates
 from search.planning.priced_space import Price
-from search.planning.sampler_context import BLOCK, Avoid, Memory
+from search.planning.sampler_context import BLOCK, Avoid, Lengths, Memory, only_whole
 from spaces.architecture import Architecture
 from spaces.space import Space
 
@@ -49,7 +49,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     have one. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces
     the default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
     ``figures`` is what placements showed in a shared network; ``listed`` members have them already.
-    ``paused`` are the numbers of running trials whose accuracy nobody waits for.
+    ``paused`` are the numbers of running trials whose accuracy nobody waits for. ``epochs`` is the length of the
+    training that was proposed last: the first of ``lengths``, given how much curves are trusted; None for a whole one.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         wants_proof: bool = False,
         figures: SharedFigures | None = None,
         paused: Set[int] = frozenset(),
+        lengths: Lengths = only_whole,
     ) -> None:
         self._space = space
         self._price = price
@@ -84,6 +86,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._wants_proof = wants_proof
         self._figures = figures
         self._paused = paused
+        self._lengths = lengths
+        self.epochs: int | None = None
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -115,6 +119,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         pending = [self._place(t, listed) for t in running]
         short = [t for t in trials if t.number in self._paused and self._losses.get(t.number)]
         posterior = self._fitted(done[:n_fitted], short, listed)
+        p_nothing = None if posterior.trust is None else posterior.trust.p_nothing
+        self.epochs = self._lengths(p_nothing)[0]
         inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof)
         return listed.members[self._rule(inputs, rng)]
 

@@ -65,9 +65,12 @@ def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
 
 
 def short_trainings(prepared: Prepared) -> ShortTrainings | None:
-    """The trainings of an experiment that may pause; None if the config turns them off or its results cannot pause."""
+    """The trainings of an experiment that may pause; None if none may.
+
+    ``auto`` is off: no search has shown yet that pauses by a fixed rule pay (docs/architecture.md).
+    """
     experiment = prepared.experiment
-    is_on = experiment.search.short == "auto" and prepared.evaluate.can_pause
+    is_on = experiment.search.short == "on" and prepared.evaluate.can_pause
     return ShortTrainings(experiment.train) if is_on else None
 
 

@@ -152,3 +152,21 @@ def test_what_has_paused_is_known_by_its_losses_alone(study, space, monkeypatch)
     assert seen.architecture[-1] == list(space).index(space.decode(paused.params))
     assert np.array_equal(seen.losses[-1], [1.4, np.nan], equal_nan=True)
     assert rule.seen[0].pending == []
+
+
+def test_the_length_is_the_usual_choice_given_how_much_curves_are_trusted(study, space):
+    several(study, space, 12)
+    losses = {number: [1.5 + number / 100, 0.5] for number in range(12)}
+    asked = []
+
+    def lengths(p_nothing):
+        asked.append(p_nothing)
+        return (None,) if p_nothing is None else (1, 2, None)
+
+    for known, expected in (({}, None), (losses, 1)):
+        sampler = PosteriorSampler(space, price, COLUMNS, Rule(), losses=known, lengths=lengths)
+        assert sampler.epochs is None
+        ask(study, space, sampler)
+        assert sampler.epochs == expected
+    assert asked[0] is None
+    assert 0 < asked[1] < 1

@@ -477,7 +477,7 @@ def test_without_a_store_a_training_that_paused_continues_on_a_node_with_a_folde
         "name": "run",
         "data": {"dataset": "digits", "train": 200},
         "train": {"epochs": 4, "batch_size": 50},
-        "search": {"sampler": "pausing", "confirm": 0.25, "stop": "budget"},
+        "search": {"sampler": "pausing", "confirm": 0.25, "stop": "budget", "short": "on"},
         "budget": {"trainings": 16},
         "resources": {"ray": cluster.address, "insecure": True},
     }

@@ -26,7 +26,7 @@ name: run
 data: {{dataset: digits, train: 200}}
 model: {{backbone: cifar_resnet8}}
 train: {{epochs: {EPOCHS}, batch_size: 50}}
-search: {{sampler: pausing, confirm: 0.25, stop: budget}}
+search: {{sampler: pausing, confirm: 0.25, stop: budget, short: on}}
 budget: {{trainings: {BUDGET}}}
 resources: {{slots: 2, cpus_per_slot: 1, device: cpu}}
 """
