@@ -59,7 +59,8 @@ _PLACEMENT = (
         "--placement",
         default="all",
         show_default=True,
-        help="Units that get SE: none | all | last | stages:1-3 | blocks:1.0,3.2, or the key of an architecture.",
+        help="Units that get SE: none | all | last | stages:1-3 | blocks:1.0,3.2 | published (as the network has it), "
+        "or the key of an architecture.",
     ),
     click.option(
         "--reduction",
