@@ -66,3 +66,7 @@ def test_slow_trainings_never_see_a_whole_batch(data):
 def test_fewer_images_than_a_measurement_has(data):
     few = data.share(3 / 800)
     assert measured(few, Clock(0.001), batch_size=2).images == 3
+
+
+def test_a_learning_rate_that_is_too_high_for_two_images_is_no_failure_of_the_measurement(data):
+    assert measured(data, Clock(2.0), lr=1e9, warmup=0.0).seconds == pytest.approx(1600)
