@@ -37,7 +37,7 @@ FORWARD = {
     "x = {'x': x}['y']": ("KeyError: 'y'", "ournet.py", 13),
     "assert False": ("AssertionError", "ournet.py", 13),
     "x = checked(x)": ("AssertionError: five bands", "parts.py", 2),
-    "x = x.view(3, 7)": ("RuntimeError: shape '[3, 7]' is invalid for input of size 12288", "ournet.py", 13),
+    "x = x.view(3, 7)": ("RuntimeError: shape '[3, 7]' is invalid for input of size 150528", "ournet.py", 13),
     "x = undefined": ("NameError: name 'undefined' is not defined", "ournet.py", 13),
     "x = x if x.sum() > 0 else -x": ("RuntimeError: Tensor.item() cannot be called on meta tensors", "ournet.py", 13),
 }
