@@ -131,8 +131,8 @@ def uncorrected(counts: Sequence[int], level: float) -> tuple[float, ...]:
 def falsely(noise: Noise, better: Flags, pairs: Sequence[int], rng: np.random.Generator) -> tuple[Flags, Array]:
     """For each run whether a candidate was proven that gains only ``min_gain``, and the share of true proofs.
 
-    ``better`` is runs x candidates: these gain BETTER points. ``pairs`` are those of each candidate. The level is that
-    of the account of the run: each failure costs its part of what is left.
+    ``better`` is runs x candidates: these gain BETTER points. ``pairs`` are those of each candidate. A run has one
+    account of the level: each failure costs its part of what is left.
     """
     wrong = np.zeros(len(better), dtype=bool)
     right = np.zeros(len(better))

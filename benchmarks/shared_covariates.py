@@ -61,7 +61,7 @@ class _Table:
         self._with = [described(members, sites, shared_columns(work.table, number)) for number in range(3)]
 
     def division(self, number: int) -> dict[str, float]:
-        """Correlations with the truth in one division of the blocks, by the name of what was done."""
+        """Correlations of posterior means with the truth in one division of the blocks, by model and size."""
         rng = np.random.default_rng(number)
         order = rng.permutation(self._blocks)
         drawn, scored = order[: len(order) // 2], order[len(order) // 2 :]
@@ -101,7 +101,7 @@ def _agreement(rows: Sequence[Row], features: Features, truth: Array) -> float:
 
 
 def _summary(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """Mean and standard error of each, and of what covariates add."""
+    """Mean and standard error of each correlation, and of the difference that covariates make."""
     values = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     for size in SIZES:
         for name in ("shared", "shared at equal compute"):

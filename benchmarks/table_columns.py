@@ -2,7 +2,7 @@
 
     python -m benchmarks.table_columns fashion113
 
-writes the entry ``columns`` of FILE.json anew for a finished table; ``make_table --finish`` writes it, too. There is a
+writes the entry ``columns`` of FILE.json again for a finished table; ``make_table --finish`` writes it, too. There is a
 row for each measure in each epoch, and one for the sum of the training losses. Losses, log-losses and Brier scores are
 taken by their logarithm, and blocks are levelled: what all architectures of a block have in common says nothing.
 """

@@ -119,7 +119,7 @@ def test_the_figures_on_the_page_are_those_of_the_results():
         summary.filled("nothing")
 
 
-# -- what placements show in a shared network -------------------------------------------------------------------------
+# -- figures of placements in a shared network ------------------------------------------------------------------------
 
 
 def shared_columns(name):

@@ -49,7 +49,7 @@ REFERENCE = "reference"
 CURVE = "+curve"
 # ... and trainings may pause (`search.short: on`); ...
 SHORT = "+short"
-# ... or it takes what placements show in a shared network, which costs its part of the budget.
+# ... or it takes the figures of placements in a shared network, which costs its part of the budget.
 SHARED = "+shared"
 MODELS = ("", CURVE, CURVE + SHORT, SHARED, CURVE + SHARED, CURVE + SHORT + SHARED)
 

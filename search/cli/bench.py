@@ -13,7 +13,7 @@ from search.cli.options import JSON, print_answer
     default="auto,tpe,random",
     show_default=True,
     help="Samplers to compare, separated by commas; NAME+curve has a model that takes loss curves, NAME+curve+short "
-    "may also pause trainings, and NAME+shared takes what placements show in a shared network.",
+    "may also pause trainings, and NAME+shared takes the figures of placements in a shared network.",
 )
 @click.option("--trainings", default="32,64", show_default=True, help="Budgets in trainings, separated by commas.")
 @click.option(

@@ -65,7 +65,7 @@ class Design:
         """The matrix (architectures, columns) from coefficients to gains; levels of blocks have no part in a gain."""
         first = self.n_blocks + 1
         direct = np.zeros((len(self.numbers), self.x.shape[1]))
-        direct[:, self.n_blocks] = np.array(self.numbers) != 0
+        direct[:, self.n_blocks] = self.own
         direct[:, first : first + self.n_features] = self.features.matrix[self.numbers]
         return direct
 

@@ -109,7 +109,8 @@ class Missing:
         settings = [Hyperparameters.of(ratio, own_share, covariate_share=covariates) for ratio in ratios]
         scale = np.stack([np.delete(self._design.scale(s), self._design.n_blocks) for s in settings])
         turn, mixture = grid.to_canonical[cell], grid.back[cell][1]
-        moment, response = self._turned(turn, mixture, "moment"), self._turned(turn, mixture, "response")
+        moment = _turned(turn, mixture, self._whole.moment, self._short.moment).transpose(0, 2, 1)
+        response = _turned(turn, mixture, self._whole.response, self._short.response).transpose(2, 0, 1)
         own, log_det = self._own(own_share * ratios**2, mixture)
         precision = self._precision(own, mixture) * scale.ravel()[:, None] * scale.ravel()
         precision[np.diag_indices(len(precision))] += 1
@@ -120,15 +121,6 @@ class Missing:
         power = self._power(turn) - np.einsum("aiq,air->qr", response, followed) - projected.T @ projected
         log_det += 2 * float(np.log(np.diagonal(lower)).sum())
         return Coupled(scale, lower, projected, own, response, mixture, power, log_det)
-
-    def _turned(self, turn: Array, mixture: Array, name: str) -> Array:
-        """The ``name`` of each part in each canonical trait: (2, columns, parts), or (architectures, 2, parts)."""
-        whole, short = (getattr(kind, name) for kind in (self._whole, self._short))
-        found = np.stack([[turn[i, place] * whole[:, side] for side, place in PARTS] for i in range(2)])
-        for part in IN_SHORT:
-            found[:, part] += mixture[:, None] * short[:, PARTS[part][0]]
-        turned: Array = found.transpose(0, 2, 1) if name == "moment" else found.transpose(2, 0, 1)
-        return turned
 
     def _power(self, turn: Array) -> Array:
         inner = turn.T @ turn
@@ -191,6 +183,14 @@ class Missing:
         terms += np.einsum("aij,naj->nai", _root(solved.own), rng.standard_normal(terms.shape))
         gains = np.einsum("ap,nip,ni->na", self._direct, coefficients, back) + np.einsum("nai,ni->na", terms, back)
         return np.einsum("nip,ni->np", coefficients, back), gains
+
+
+def _turned(turn: Array, mixture: Array, whole: Array, short: Array) -> Array:
+    """Sums over whole and over short trainings (rows, sides) of each part in each canonical trait: (2, parts, rows)."""
+    turned: Array = np.stack([[turn[i, place] * whole[:, side] for side, place in PARTS] for i in range(2)])
+    for part in IN_SHORT:
+        turned[:, part] += mixture[:, None] * short[:, PARTS[part][0]]
+    return turned
 
 
 def resampled(weights: Array, count: int, rng: np.random.Generator) -> Integers:

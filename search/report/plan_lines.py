@@ -42,8 +42,8 @@ def _weights(prepared: Prepared) -> list[str]:
     if prepared.weights is None:
         return []
     drawn = prepared.weights.drawn
-    anew = f"; drawn anew, for other classes: {', '.join(drawn)}" if drawn else ""
-    return [f"weights   {prepared.experiment.model.weights}{anew}"]
+    fresh = f"; random weights, for other classes: {', '.join(drawn)}" if drawn else ""
+    return [f"weights   {prepared.experiment.model.weights}{fresh}"]
 
 
 def _images(data: DataFact | None) -> str:

@@ -135,7 +135,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class WeightsFact:
-    """The file of pretrained weights that trainings begin with: its SHA-256, and the layers that are drawn anew."""
+    """The file of pretrained weights that trainings begin with: its SHA-256, and the layers that get random weights."""
 
     sha256: str
     drawn: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ DOUBLED = "pre_addition"
 def apply(
     network: nn.Module, architecture: Architecture, init: str, image: Image, weights: str | None = None
 ) -> tuple[str, ...]:
-    """Start a built network as ``model.init`` says, in place. Returns the layers of pretrained ones drawn anew.
+    """Start a built network as ``model.init`` says, in place. Returns the layers that pretrained weights do not fit.
 
     ``weights`` is a file, by default torchvision's or timm's weights are taken. Raises UserError.
     """
@@ -49,7 +49,7 @@ def apply(
 def check(space: Space, init: str, image: Image, num_classes: int, weights: str | None = None) -> tuple[str, ...]:
     """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError.
 
-    Returns the layers that pretrained weights do not fit, so that they are drawn anew.
+    Returns the layers that pretrained weights do not fit; these get random weights.
     """
     if init == "scratch":
         return ()

@@ -56,7 +56,7 @@ def test_trainings_begin_with_the_file(folder):
 def test_a_classifier_of_another_size_is_named(folder):
     written(folder, num_classes=4)
     prepared = prepare(config.load(folder / "config.yaml"))
-    assert "weights   start.safetensors; drawn anew, for other classes: fc" in plan_lines(prepared)
+    assert "weights   start.safetensors; random weights, for other classes: fc" in plan_lines(prepared)
 
 
 def test_weights_of_another_network_are_refused_at_their_line(folder):
