@@ -46,12 +46,13 @@ class Insights:
         if self.curves:
             found.append(self.curves.words)
         found.append(self.progress.words if expects_gain else self.progress.spread)
+        if self.learned and self.learned.words:
+            # The noise of networks that still guess says nothing about recipe or validation images.
+            return [self.learned.words, *found]
         if self.noise:
             found.append(self.noise.words)
         if self.validation:
             found.append(self.validation.words)
-        if self.learned and self.learned.words:
-            found.insert(0, self.learned.words)
         return found
 
     def to_dict(self) -> dict[str, Any]:

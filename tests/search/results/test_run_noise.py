@@ -1,5 +1,7 @@
 """The noise of a training in a run and its two parts, each with an interval."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from search.model.fitting import fit
 from search.results.evidence import Evidence, observations_of
 from search.results.insights import gather
 from search.results.run_noise import run_noise
+from search.results.validation_noise import Learned
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.records import Outcome
@@ -52,6 +55,15 @@ def test_it_stands_before_the_advice_about_images():
     insights = gather(evidence, posterior, 0.9)
     lines = insights.lines(0.9)
     assert lines.index(insights.noise.words) == lines.index(insights.validation.words) - 1
+
+
+def test_networks_that_still_guess_give_no_advice_about_images():
+    evidence, posterior = searched()
+    insights = gather(evidence, posterior, 0.9)
+    guessing = replace(insights, learned=Learned(accuracy=60.0, guessing=50.0))
+    lines = guessing.lines(0.9)
+    assert lines[0] == guessing.learned.words
+    assert set(insights.lines(0.9)) - set(lines) == {insights.noise.words, insights.validation.words}
 
 
 @pytest.mark.parametrize("lacking", [{"trainings": 1}, {"images": 0}, {"curve": ()}, {"bits": False}])
