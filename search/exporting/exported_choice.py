@@ -52,13 +52,19 @@ def median_training(point: Point, run: OpenedRun) -> Training:
     others = f"there are those of {names}" if kept else "none of them has finished"
     raise UserError(
         f"{point.id} has no weights: only plain, and what the confirmation trained again, keep theirs; " + others,
-        hint="take one of those" if kept else _way_to_confirmation(run),
+        hint=f"{_training_in_full(point, run)}; or take one of those" if kept else _way_to_confirmation(run),
         code=NOTHING_USABLE,
     )
 
 
 def _has_weights(training: Training, run: OpenedRun) -> bool:
     return (run.folder.trainings / training.uid / result_files.WEIGHTS).exists()
+
+
+def _training_in_full(point: Point, run: OpenedRun) -> str:
+    """What to type so that a network of this architecture is trained and exported, whatever the search kept."""
+    place = run.folder.path
+    return f"train it with `senet-search train {place.name} --pick {point.id}{run_folder.option(place.parent)}`"
 
 
 def _way_to_confirmation(run: OpenedRun) -> str:

@@ -173,6 +173,7 @@ class TestDemo:
         assert found.returncode in (0, 3)
         if found.returncode == 3:
             assert "has no weights" in found.stderr
+            assert "`senet-search train digits --pick a2`" in found.stderr
             assert not (where / "none").exists()
         assert senet("export", "digits", "--pick", "a99", cwd=where, check=False).returncode == 2
 
