@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from senet_nas.costs.timing import Comparison
-from senet_nas.export import companions, file_proof, manifest, proof, record, target
+from senet_nas.export import companions, file_proof, manifest, plugins, proof, record, target, timm_call
 from senet_nas.export.forms import FORMS, check_installed, tolerance
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
 from senet_nas.export.record import Record
-from senet_nas.network.backbones.table import KEY, is_own
+from senet_nas.network.backbones.table import KEY, is_own, is_timm
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
 from senet_nas.user_code import placed
@@ -31,6 +31,8 @@ ABOUT = {
     WEIGHTS: "its weights",
     **{name: form.about for name, form in FORMS.items()},
     _PREDICT: "classes of {kind}: python predict.py FILE ...",
+    timm_call.NAME: "the call of timm that builds the same network, for these weights",
+    plugins.NAME: "the `plugins` of a ResNet of OpenMMLab, for these weights",
     manifest.NAME: "the SHA-256 of every file",
 }
 
@@ -103,7 +105,7 @@ def export(
         with target.workspace(place) as work:
             measured = _write(network, about, work, chosen, labelled, timing)
             measured = _with_files(measured, work, network, about, labelled, files)
-            _complete(about, card, measured, work)
+            _complete(about, "\n\n".join(filter(None, (card, _elsewhere(network, about, work)))), measured, work)
             target.move(work, place)
     except OSError as error:
         raise UserError(f"cannot write {place}: {error}", code=ENVIRONMENT) from error
@@ -209,6 +211,16 @@ def _missing_form(about: Record, path: Path, error: Exception) -> str:
         raise error
     path.unlink(missing_ok=True)
     return placed(error)
+
+
+def _elsewhere(network: nn.Module, about: Record, work: Path) -> str:
+    """Writes how timm and OpenMMLab build the network. Returns a sentence for each that knows it and cannot."""
+    lines = []
+    if is_timm(about["architecture"]) and (why := timm_call.write(network, about, work)):
+        lines.append(f"There is no `{timm_call.NAME}`: {why}.")
+    if why := plugins.write(network, about, work):
+        lines.append(f"There is no `{plugins.NAME}`: {why}.")
+    return "\n".join(lines)
 
 
 def _read(folder: Path) -> nn.Module:

@@ -32,6 +32,16 @@ def source(network: nn.Module, name: str = "Network") -> str:
     return "\n\n\n".join(written.text() for written in classes.values())
 
 
+def sources(modules: Mapping[str, nn.Module]) -> tuple[str, dict[str, str]]:
+    """Definitions of the classes of several modules, and the name of the class of each; keys are the wanted names.
+
+    Modules with the same source share one class.
+    """
+    classes: dict[str, _Class] = {}
+    names = {name: _define(module, name, name, classes) for name, module in modules.items()}
+    return "\n\n\n".join(written.text() for written in classes.values()), names
+
+
 @dataclass
 class _Class:
     name: str

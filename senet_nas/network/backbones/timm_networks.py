@@ -47,6 +47,12 @@ def pretrained(name: str) -> dict[str, Tensor]:
     return weights
 
 
+def version() -> str:
+    """The version of timm that is installed. Raises UserError if timm is missing."""
+    found: str = _timm().__version__
+    return found
+
+
 def names(pattern: str) -> list[str]:
     """The names of timm's networks that match a pattern such as ``*resnet50*``, as a config takes them."""
     return [f"{TIMM}{name}" for name in _timm().list_models(pattern)]

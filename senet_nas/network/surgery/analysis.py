@@ -19,7 +19,6 @@ from senet_nas.network.surgery.plans import BEHIND_ALL, Plan, Plans
 from senet_nas.network.surgery.residual import residual_units
 from senet_nas.network.surgery.rewire import rewire, unit_paths
 from senet_nas.network.surgery.tracing import Untraceable
-from spaces import SE
 
 Graphs = dict[str, fx.Graph]
 
@@ -66,7 +65,7 @@ def analyse(made: nn.Module, in_channels: int) -> Analysis:
         {path: passed.channels for path, passed in measured.passed.items()},
         tuple(one.path for one in out),
         _stages(plans, units),
-        Published(_blocks(made, plans, units, out), remarks),
+        _published(made, plans, units, out, remarks),
         missed,
     )
 
@@ -186,8 +185,15 @@ def _stages(plans: Plans, units: list[_Unit]) -> Stages:
     return tuple(tuple(unit.path for unit in run) for _, run in runs)
 
 
-def _blocks(made: nn.Module, plans: Plans, units: list[_Unit], out: list[Taken]) -> tuple[SE | None, ...]:
+def _published(
+    made: nn.Module, plans: Plans, units: list[_Unit], out: list[Taken], remarks: tuple[str, ...]
+) -> Published:
     """The SE of each unit as published."""
     paths = {path: unit_paths(made.get_submodule(path), path, found) for path, found in plans.items()}
-    blocks = {paths[one.owner][one.unit]: one.se for one in out}
-    return tuple(blocks.get(unit.path) for unit in units)
+    taken_out = {paths[one.owner][one.unit]: one for one in out}
+    found = [taken_out.get(unit.path) for unit in units]
+    return Published(
+        tuple(one.se if one is not None else None for one in found),
+        remarks,
+        tuple(one.path if one is not None else "" for one in found),
+    )

@@ -28,10 +28,14 @@ class Taken:
 
 @dataclass(frozen=True)
 class Published:
-    """The SE of each unit as published, and what is to be said of it: notes, and attention that stays in plain."""
+    """The SE of each unit as published, and what is to be said of it: notes, and attention that stays in plain.
+
+    ``paths`` are those of the modules that were taken out of the units; empty where nothing was.
+    """
 
     blocks: tuple[SE | None, ...] = ()
     notes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 def note_published(network: nn.Module, published: Published) -> None:

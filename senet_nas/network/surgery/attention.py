@@ -106,9 +106,9 @@ def _drawn(module: nn.Module) -> nn.Module | None:
 
 def _is_channel_attention(module: nn.Module, channels: int, dimensions: int) -> bool:
     sides = range(_PLACES, _PLACES + dimensions)
-    inputs = [torch.rand(2, channels, *sides) + 0.5 for _ in range(2)]
+    drawn = torch.rand(2, channels, *sides) + 0.5
     factors = []
-    for x in inputs:
+    for x in (drawn, -drawn):  # of both signs: a hidden layer of one unit may be dead for one of them
         try:
             y = module(x)
         except Exception:  # it takes other inputs, so it is another module

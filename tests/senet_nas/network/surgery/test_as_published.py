@@ -99,6 +99,18 @@ class Squeezed(nn.Module):
         return x * self.fc(x.mean((2, 3)))[:, :, None, None]
 
 
+class Narrow(nn.Module):
+    """One hidden unit, which a ReLU may switch off for half of all inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.squeeze = nn.Conv2d(8, 1, 1)
+        self.excite = nn.Conv2d(1, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.excite(torch.relu(self.squeeze(x.mean((2, 3), keepdim=True)))))
+
+
 class Effective(nn.Module):
     def __init__(self):
         super().__init__()
@@ -144,6 +156,7 @@ class Fixed(nn.Module):
 KINDS = {
     "without bias": (Squeezed(), "avg:fc2nb:sigmoid@output", ""),
     "with bias": (Squeezed(gate=nn.Hardsigmoid, bias=True), "avg:fc2:hard_sigmoid@output", ""),
+    "one hidden unit": (Narrow(), "avg:fc1:sigmoid@output", ""),
     "tanh": (Squeezed(gate=nn.Tanh), None, "no squeeze and gate of ours compute the same"),
     "SiLU": (Squeezed(hidden=nn.SiLU), "avg:fc2nb:sigmoid@output", "its hidden activation is SiLU, ours is ReLU"),
     "effective": (Effective(), None, "its layers are not those of an excitation of ours"),
