@@ -30,6 +30,7 @@ ORDER = (
     "search/setup",
     "search/report",
     "search/track",
+    "search/dashboard",
     "search/doctor",
     "search/exporting",
     "search/export.py",

@@ -15,7 +15,8 @@ from tests.house import FILES, FLOORS, ORDER, ROOT, imported_files, imported_mod
 # Who may import what. A door may be a file or a package.
 DOORS = {
     "ray": ["search/execute/ray/"],
-    "optuna": ["search/planning/"],
+    "optuna": ["search/planning/", "search/dashboard/"],
+    "optuna_dashboard": ["search/dashboard/"],
     "mlflow": ["search/track/"],
     "yaml": ["search/config/"],
     "pydantic": ["search/config/"],

@@ -1,7 +1,6 @@
 """``senet-search ui``: the MLflow UI on the store of a run, on this machine only."""
 
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -10,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from search import config
+from search.report.loopback import end_by_signals, free_port
 from search.setup.opened_run import open_run
 from search.state.run_folder import RunFolder
 from search.track.client import check_there, connect, error_line, sync_command
 from search.track.store import database, is_embedded, opened_uri, store_to_read
-from search.track.views import free_port, link, ui_command
+from search.track.views import link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
 
@@ -31,7 +31,7 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     if not is_embedded(uri):
         say(f"{run} is tracked elsewhere. Open {link(config.redacted(uri), number, place.name)}")
         return
-    free = _free_port(port)
+    free = free_port(port)
     _check_experiment(uri, place, number)
     if trouble:
         say(f"caution: MLflow lacks something of this run: {trouble}")
@@ -80,21 +80,9 @@ def _check_experiment(uri: str, place: RunFolder, number: str) -> None:
     check_there(found, uri, f"`{sync}`")
 
 
-def _free_port(preferred: int) -> int:
-    try:
-        return free_port(preferred)
-    except OSError as error:  # those below 1024 are not for everybody
-        raise UserError(str(error), hint="choose another with --port, from 1024 on", code=ENVIRONMENT) from error
-
-
 def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None]) -> None:
     """Says when the server answers; returns when it ends by itself. Raises KeyboardInterrupt on a signal to end."""
-
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, end)
+    end_by_signals()
     # A proxy of the environment would look for the server on its own machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while server.poll() is None:

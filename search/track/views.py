@@ -4,7 +4,6 @@ Nothing here imports mlflow; the server is a process of its own.
 """
 
 import shlex
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,19 +72,6 @@ def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, st
         "--allowed-hosts", hosts, "--uvicorn-opts", shlex.join(["--app-dir", str(artifacts)]),
     ]  # fmt: skip
     return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
-
-
-def free_port(preferred: int) -> int:
-    """The preferred port of the loopback interface, or the next one that is free."""
-    for port in range(preferred, preferred + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError(f"no free port from {preferred} to {preferred + 99}")
 
 
 def view(parent: str, cost: str = USUAL.overhead) -> dict[str, Any]:

@@ -18,6 +18,8 @@ ELSEWHERE = {
     "::test_killed_and_started_again_it_ends_with_the_same_weights",
     "senet-search ui": "tests/search/track/test_views.py"
     "::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
+    "senet-search dashboard": "tests/search/dashboard/test_dashboard.py"
+    "::test_optunas_own_page_shows_front_importances_and_placements_and_asks_nobody_else",
     "make demo": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "make test": ".ci/run::make test",
     "make check": ".ci/run::make check",

@@ -12,6 +12,7 @@ from search import config
 from search.cli import app
 from search.config import Experiment
 from search.doctor.diagnosis import examine
+from search.report.loopback import free_port
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -23,7 +24,7 @@ from search.state.run_folder import RunFolder
 from search.track import projection, sync
 from search.track.client import RUN_UID, connect
 from search.track.store import store_address
-from search.track.views import UID, free_port
+from search.track.views import UID
 from senet_nas.recipe import Seed
 from spaces import UserError, durable
 from tests.search import ledgers

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from search.report.loopback import free_port
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -13,7 +14,6 @@ from search.state.ledger import Ledger
 from search.track.client import read_children
 from search.track.projection import is_told
 from search.track.tracker import Tracker
-from search.track.views import free_port
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 from tests.search.servers import Server

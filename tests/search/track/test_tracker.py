@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from search.report import loopback
 from search.results import compute, history
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -388,7 +389,7 @@ def test_artifacts_lie_beside_the_runs_wherever_the_command_was_typed(runs, ledg
 def test_a_dead_server_costs_seconds_and_is_told_once(runs, ledger):
     began = time.monotonic()
     said = []
-    assert track(runs, ledger, uri=f"http://127.0.0.1:{views.free_port(20_000)}", say=said.append) == []
+    assert track(runs, ledger, uri=f"http://127.0.0.1:{loopback.free_port(20_000)}", say=said.append) == []
     assert len(said) == 1
     assert "127.0.0.1" in said[0]
     assert time.monotonic() - began < 60

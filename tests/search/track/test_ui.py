@@ -32,7 +32,7 @@ def test_behind_a_proxy_the_page_is_looked_for_on_this_machine(page, monkeypatch
     for other in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setattr(ui.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(ui, "end_by_signals", lambda: None)
     said = []
     ended = iter([None, 0])  # the server runs at first, then it has ended
     server = SimpleNamespace(poll=lambda: next(ended), wait=lambda: None)

@@ -1,0 +1,1 @@
+"""How does Optuna's dashboard see a run?"""
