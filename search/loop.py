@@ -69,7 +69,7 @@ class Loop:
         self._retries = Retries()
         self._breaker = CircuitBreaker()
         self._shared = SharedAssignment(ledger, tuple(placements), self._retries, proposer.learn, watch_shared)
-        self._is_stopping = False
+        self.is_stopping = False
 
     def recover(self, adopt: Adopt = nothing_left) -> int:
         """Resumes from the ledger. Returns how many interrupted trainings must start again.
@@ -100,7 +100,7 @@ class Loop:
         Raises UserError (code NOTHING_USABLE) if too many trainings fail.
         """
         self._time.begin()
-        if self._is_stopping:
+        if self.is_stopping:
             return None
         self._breaker.check()
         if self._must_share:
@@ -156,9 +156,13 @@ class Loop:
         """Takes in that a worker ended without leaving a result for its training."""
         self.finish(uid, Outcome(failure=reason, detail=detail))
 
+    def train_on_gpus(self) -> None:
+        """A training that ran out of memory waits on its GPU for those beside it; the other GPUs go on."""
+        self._retries.on_gpus = True
+
     def stop(self) -> None:
         """Starts no further training."""
-        self._is_stopping = True
+        self.is_stopping = True
 
     def conclude(self) -> None:
         """Notes the answer of a run that is complete; what the end of its time has interrupted gets its look."""
@@ -237,6 +241,7 @@ class Loop:
             keep_weights=training.role == "confirm" or training.architecture == 0,
             patience=self.patience,
             until=training.until,
+            alone=self._retries.is_alone(training.uid),
         )
 
     def _pause(self, uid: str, outcome: Outcome) -> None:

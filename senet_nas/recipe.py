@@ -114,8 +114,10 @@ class Recipe:
     sampling: Literal["shuffle", "balanced"] = option(
         "shuffle", "images of an epoch: shuffle takes each image once, balanced takes every class equally often"
     )
-    precision: Literal["auto", "float32", "bfloat16"] = option(
-        "auto", "number format of the forward and backward pass; auto: bfloat16 on a GPU that supports it, else float32"
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "auto",
+        "number format of the forward and backward pass; auto: on a GPU bfloat16, or float16 (with a scaler) where "
+        "the GPU has no bfloat16 of its own; else float32",
     )
     cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 turns it off", ge=0, le=512)
     ema: float = option(
@@ -157,6 +159,7 @@ class Task:
     ``images`` is where :func:`senet_nas.training.evaluate.share` left the images for the workers of this machine.
     ``weights`` is the file that pretrained weights are read from, by default torchvision's or timm's.
     ``node`` is a name under which the first worker of a machine reads the images for the others.
+    ``gpu_share`` is the part of a GPU that each training has.
     """
 
     data: DataSpec
@@ -168,6 +171,7 @@ class Task:
     weights: str | None = None
     images: str | None = None
     node: str | None = None
+    gpu_share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for marker in ("slow", "soak"):
         if marker not in (config.option.markexpr or ""):
             items[:] = [item for item in items if item.get_closest_marker(marker) is None]
+    on_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if on_gpu and not _has_gpu():
+        if os.environ.get("SENET_REQUIRE") == "all":  # what needs a GPU runs where there is one, and is no skip here
+            items[:] = [item for item in items if item not in on_gpu]
+        for item in on_gpu:
+            item.add_marker(pytest.mark.skip(reason="there is no GPU"))
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,8 @@ ORDER = (
     "spaces",
     "senet_nas/recipe.py",
     "senet_nas/hardware.py",
+    "senet_nas/nvidia.py",
+    "senet_nas/gpus.py",
     "senet_nas/user_code.py",
     "senet_nas/distributed.py",
     "senet_nas/network",

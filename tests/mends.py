@@ -46,6 +46,8 @@ START = "search/cli/start.py"
 TEXT = "search/execute/table_text.py"
 TABLE = "search/execute/result_table.py"
 INIT = "search/cli/init.py"
+GPUS = "senet_nas/gpus.py"
+RUNTIMES = "senet_nas/costs/runtimes.py"
 RUN_FOLDER = "search/state/run_folder.py"
 
 READ = 'x_HWC = read_pixels(path, side, channels=wants["channels"], white=wants["range"][1])'
@@ -358,7 +360,7 @@ MENDS = (
     undo(
         24,
         "a share of a GPU is ignored without a GPU",
-        [("search/setup/machine.py", 'if share in ("auto", 0) or gpus:', "if True:")],
+        [("search/setup/machine.py", 'if share in ("auto", 0) or here:', "if True:")],
         "test_experiment_setup.py::test_a_fault_is_told_at_its_key",
     ),
     undo(
@@ -402,5 +404,149 @@ MENDS = (
         "a hint puts --debug behind the command",
         [("search/cli/app.py", '"--debug", *sys.argv[1:]]', '*sys.argv[1:], "--debug"]')],
         "test_named_options.py::test_an_internal_error_names_a_command_line_that_works",
+    ),
+    undo(
+        33,
+        "images go onto the GPU however many they are",
+        [
+            (
+                "senet_nas/data/residence.py",
+                'if torch.device(device).type != "cuda" or not is_resident(data, device, share):',
+                'if torch.device(device).type != "cuda":',
+            )
+        ],
+        "test_residence.py::test_images_that_do_not_fit_stay_with_the_host",
+    ),
+    undo(
+        33,
+        "trainings do not share the memory of a GPU",
+        [(GPUS, "SHARE_OF_IMAGES * share * memory", "SHARE_OF_IMAGES * memory")],
+        "test_residence.py::test_images_fit_into_half_of_what_a_training_has_of_the_gpu",
+    ),
+    undo(
+        34,
+        "a broken context is a failed training like any other",
+        [("search/execute/worker.py", 'if gpus.failure(error) == "broken":', "if False:")],
+        "test_worker.py::test_a_gpu_that_fails_leaves_no_result",
+    ),
+    undo(
+        34,
+        "a GPU that fails gets the next training",
+        [("search/execute/ray/gpu_health.py", "FAILURES = 2\n", "FAILURES = 10**9\n")],
+        "test_gpu_health.py::test_two_failures_in_a_row_bar_a_gpu_and_that_is_told_once",
+    ),
+    undo(
+        35,
+        "what was compiled for earlier networks stays",
+        [(RUNTIMES, "        torch.compiler.reset()\n", "        pass\n")],
+        "test_runtimes.py::test_every_network_of_a_backbone_is_compiled",
+    ),
+    undo(
+        35,
+        "nobody looks whether a network was compiled",
+        [(RUNTIMES, "    if not compiled_graphs:\n", "    if False:\n")],
+        "test_runtimes.py::test_a_network_that_is_not_compiled_is_refused",
+    ),
+    undo(
+        36,
+        "a graph forgets its network",
+        [(RUNTIMES, "    return GraphCall(graph, model, x)\n", "    return GraphCall(graph, nn.Identity(), x)\n")],
+        "test_runtimes.py::test_a_graph_keeps_the_network_whose_weights_it_reads",
+    ),
+    undo(
+        36,
+        "the basis of dct comes from the host",
+        [
+            (
+                "senet_nas/network/operators.py",
+                "turns_KS = basis_KL.new_zeros(len(numbers), size)\n",
+                "turns_KS = basis_KL.new_tensor(numbers).unsqueeze(1) * centres_S\n",
+            )
+        ],
+        "test_waits.py::test_a_step_waits_for_nothing",
+    ),
+    undo(
+        37,
+        "what ran out of memory waits for all GPUs",
+        [("search/planning/failure_limits.py", "        if self.on_gpus:\n", "        if False:\n")],
+        "test_failures.py::test_on_gpus_what_ran_out_of_memory_waits_there_and_the_loop_goes_on",
+    ),
+    undo(
+        37,
+        "only torch's own error is one of memory",
+        [(GPUS, " or (isinstance(error, RuntimeError) and _NO_MEMORY.search(text))", "")],
+        "test_gpus.py::test_an_error_tells_what_became_of_the_gpu",
+    ),
+    undo(
+        37,
+        "a slot keeps the memory of its last training",
+        [("search/execute/worker.py", "    gpus.release()\n", "")],
+        "test_worker.py::test_memory_is_given_back_after_every_training",
+    ),
+    undo(
+        38,
+        "trainings fill one GPU before the next",
+        [("search/setup/machine.py", "spread(count, here) if share else 0.0)", "share)")],
+        "test_slots_on_gpus.py::test_trainings_are_spread",
+    ),
+    undo(
+        39,
+        "device cuda trains on the CPU",
+        [("search/setup/machine.py", 'if share == 0 and experiment.resources.device == "cuda":', "if False:")],
+        "test_slots_on_gpus.py::test_what_does_not_fit_is_refused",
+    ),
+    undo(
+        39,
+        "a function gets no GPU",
+        [("search/setup/machine.py", 'is_asked_for = resources.device == "cuda" or ', "is_asked_for = ")],
+        "test_slots_on_gpus.py::test_a_function_of_the_users_gets_gpus_where_the_config_says_cuda",
+    ),
+    undo(
+        40,
+        "emulation counts",
+        [(GPUS, "is_bf16_supported(including_emulation=False)", "is_bf16_supported()")],
+        "test_gpus.py::test_emulated_bfloat16_is_not_native",
+    ),
+    undo(
+        41,
+        "the search itself measures latency",
+        [("senet_nas/costs/timed_pair.py", 'if runtimes.device_of(spec).type != "cuda":', "if True:")],
+        "test_latency_setup.py::test_on_a_gpu_another_process_measures",
+    ),
+    undo(
+        41,
+        "figures of any machine are taken",
+        [("search/setup/latency_setup.py", "if facts.latency and not _is_same(there, here):", "if False:")],
+        "test_latency_setup.py::test_figures_of_another_machine_are_measured_again",
+    ),
+    undo(
+        41,
+        "TF32 is not named",
+        [(RUNTIMES, '"tf32": torch.backends.cudnn.allow_tf32, ', "")],
+        "test_runtimes.py::test_figures_of_a_gpu_name_tf32",
+    ),
+    undo(
+        41,
+        "ONNX Runtime goes to the GPU",
+        [(RUNTIMES, ' and spec.runtime != "onnxruntime"', "")],
+        "test_runtimes.py::test_onnxruntime_is_timed_on_the_cpu_of_a_machine_with_a_gpu",
+    ),
+    undo(
+        42,
+        "the record has no GPU",
+        [("search/execute/environment.py", "nvidia.described(nvidia.visible())", '""')],
+        "test_environment.py::test_the_machine_record_names_gpus",
+    ),
+    undo(
+        42,
+        "slices count as one GPU",
+        [(GPUS, "return len(slices) or torch.cuda.device_count()", "return torch.cuda.device_count()")],
+        "test_gpus.py::test_slices_count_although_cuda_shows_one",
+    ),
+    undo(
+        42,
+        "a batch that is too large is named by nothing",
+        [("search/execute/ray/train_group.py", 'if gpus.failure(error) != "memory":', "if True:")],
+        "test_train_group.py::test_a_gpu_that_is_too_small_for_its_part_is_told",
     ),
 )

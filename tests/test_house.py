@@ -24,11 +24,9 @@ DOORS = {
     "torch": [
         "senet_nas/",
         # Facts about the machine and its use, each in a function that the command line does not reach without need:
-        "search/setup/machine.py",  # counts the GPUs
         "search/setup/memory_check.py",  # reads the free memory of a GPU; names the type of a network
         "search/setup/code_identity.py",  # compares the outputs of a network
         "search/setup/own_code.py",  # names the type of a network
-        "search/execute/worker.py",  # gives memory of the GPU back after a failure
         "search/cli/check.py",  # sets the threads of the training that it times
         # MLflow keeps a network in torch's own form.
         "search/track/registry.py",
@@ -46,7 +44,7 @@ PRIVATE = {
     "_python_dispatch": ["senet_nas/costs/memory.py"],
     "_pytree": ["senet_nas/costs/memory.py"],
     "_cdata": ["senet_nas/costs/memory.py"],
-    "_dynamo": ["senet_nas/network/backbones/own.py"],
+    "_dynamo": ["senet_nas/network/backbones/own.py", "senet_nas/costs/runtimes.py"],
     # The classes that all convolutions and all norms of torch share: a list of the public ones would miss those that
     # a network of the user's derives from the shared class.
     "_ConvNd": [

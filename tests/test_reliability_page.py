@@ -16,7 +16,7 @@ ROWS = {int(match[1]): NAMED.findall(match[0]) for match in ROW.finditer(PAGE.re
 
 
 def test_every_fault_has_a_row():
-    assert list(ROWS) == [*range(1, 25), 32]
+    assert list(ROWS) == [*range(1, 25), 32, *range(33, 43)]
 
 
 @pytest.mark.parametrize("number", ROWS)

@@ -114,13 +114,32 @@ class Checked:
         ]
 
     def _remarks(self) -> tuple[str, ...]:
-        """What was found in the network besides units."""
+        """What was found in the network besides units, and where images lie."""
         from senet_nas.network import build
         from senet_nas.network.backbones.table import is_own
 
         backbone = self.prepared.space.backbone
-        is_trained = self.prepared.evaluate.trains_networks
-        return build.remarks(backbone) if is_own(backbone) and is_trained else ()
+        if not self.prepared.evaluate.trains_networks:
+            return ()
+        found = build.remarks(backbone) if is_own(backbone) else ()
+        return (*found, *self._place_of_images())
+
+    def _place_of_images(self) -> tuple[str, ...]:
+        """Where the training images lie, if a GPU of this machine trains."""
+        from senet_nas.data import residence
+        from senet_nas.training.evaluate import images
+
+        slots = self.prepared.slots
+        if self.prepared.device != "cuda" or not slots.is_local:
+            return ()
+        experiment = self.prepared.experiment
+        data = images(experiment.data, str(experiment.base.resolve()))
+        size = f"{residence.size(data) / 1e9:.1f} GB of training images"
+        if residence.is_resident(data, self.prepared.device, slots.gpus):
+            return (f"{size} stay on the GPU, once for each of its {plural(slots.on_one_gpu, 'training')}",)
+        return (
+            f"{size} do not fit onto the GPU: they stay in the memory of this machine and are copied a batch ahead",
+        )
 
     def _time(self) -> str:
         if self.epoch is None or self.seconds_per_training is None or self.seconds is None:
@@ -131,6 +150,7 @@ class Checked:
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
+        from search.setup.machine import idle_gpus
         from search.setup.setting_checks import odd_settings
 
         found = []
@@ -139,6 +159,8 @@ class Checked:
             found += odd_settings(experiment.train)
         if self.silent_cluster:
             found.append(self.silent_cluster)
+        if idle := idle_gpus(experiment, self.prepared.slots):
+            found.append(idle)
         return found
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from senet_nas import hardware
+from senet_nas import hardware, nvidia
 
 # Git gets this many seconds, so that a work tree on a slow disk does not delay a search.
 _SECONDS = 10
@@ -20,7 +20,11 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    return f"{platform.machine()}, {hardware.cores_of_machine()} cores, {platform.system()}"
+    """Processor, system and GPUs: results of another machine may differ, and its times do."""
+    gpus = nvidia.described(nvidia.visible())
+    return ", ".join(
+        [platform.machine(), f"{hardware.cores_of_machine()} cores", platform.system(), *([gpus] if gpus else [])]
+    )
 
 
 def git_state(folder: Path) -> dict[str, Any]:

@@ -4,9 +4,7 @@ A result that is on disk is never lost: the next session adopts it (:mod:`search
 """
 
 import faulthandler
-import gc
 import math
-import sys
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -20,6 +18,7 @@ from search.execute.remote_store import RemoteCopy
 from search.state.failures import OUT_OF_MEMORY
 from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
 from search.state.result_files import HANG, RESULT, WEIGHTS, discard, save
+from senet_nas import gpus
 from senet_nas.recipe import Diverged, Report
 from senet_nas.training import checkpoint
 from spaces import durable
@@ -29,6 +28,10 @@ Curve = list[Mapping[str, float]]
 
 # Characters of a traceback that are kept.
 _TRACEBACK = 4000
+
+
+class GpuFailed(Exception):
+    """The GPU of this process cannot be used any more by it, so all that it would train would fail."""
 
 
 def work(
@@ -44,7 +47,9 @@ def work(
     An interrupted training continues from the checkpoint in its folder, or from the ``remote`` copy that another node
     left. One that pauses keeps its checkpoint, there and here. ``prepare`` loads what all trainings of this process
     share, and does not count as training time. The process ends itself if an epoch takes longer than the patience of
-    the assignment. Raises OSError if the disk is full.
+    the assignment. When a training ends, its memory on a GPU is free for others.
+
+    Raises OSError if the disk is full, and GpuFailed: neither is a result of the training.
     """
     folder = trainings / assignment.uid
     _clean(folder)
@@ -57,11 +62,12 @@ def work(
         outcome = yield from _train(assignment, evaluate, folder, curve, remote)
     except Exception as error:  # whatever a training throws is a failed training, not a failed search
         if isinstance(error, OSError) and error.errno in durable.NO_ROOM:
-            raise  # except a full disk, which fails every training
+            raise  # except a full disk, which fails every training, ...
+        if gpus.failure(error) == "broken":  # ... and a GPU that does so in this process
+            raise GpuFailed(str(error).splitlines()[0]) from None
         whole = _finite([*_earlier(folder, curve), *curve])
         outcome = Outcome(failure=_reason(error), detail=_detail(error), curve=whole)
-    if outcome.failure == OUT_OF_MEMORY:
-        _free_memory()
+    gpus.release()
     save(folder / RESULT, assignment.uid, outcome)
     if not outcome.paused:
         checkpoint.remove(folder)
@@ -139,15 +145,6 @@ def _deadline(folder: Path, seconds: float | None) -> Iterator[None]:
             path.unlink()
 
 
-def _free_memory() -> None:
-    """Gives back what torch keeps in reserve after a failure."""
-    if "torch" in sys.modules:
-        import torch
-
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
 def _earlier(folder: Path, curve: Curve) -> Curve:
     """The epochs in the checkpoint from which a training continued; they were not reported again."""
     first = curve[0]["epoch"] if curve else math.inf
@@ -183,7 +180,7 @@ def _reason(error: Exception) -> str:
     """Why a training failed, in a word or two, by which failures are counted."""
     if isinstance(error, Diverged):
         return "diverged"
-    if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or gpus.failure(error) == "memory":
         return OUT_OF_MEMORY
     return "user error" if isinstance(error, UserError) else type(error).__name__
 

@@ -16,9 +16,14 @@ MANY = 10
 
 
 class Retries:
-    """Which failed trainings start again, and which of these run with nothing beside them."""
+    """Which failed trainings start again, and which of these run with nothing beside them.
+
+    ``on_gpus``: the trainings that share memory are those on one GPU. Then the slots of that GPU wait for each other,
+    and none of the others does; else all of them share the memory of this machine.
+    """
 
     def __init__(self) -> None:
+        self.on_gpus = False
         self._failures: Counter[str] = Counter()
         self._alone: set[str] = set()
 
@@ -32,8 +37,14 @@ class Retries:
             self._alone.add(uid)
         return True
 
+    def is_alone(self, uid: str) -> bool:
+        """Whether a training runs with nothing beside it."""
+        return uid in self._alone
+
     def must_wait(self, uid: str, running: Set[str]) -> bool:
         """Whether a training must wait for the running ones: it must run alone, or one of them must."""
+        if self.on_gpus:
+            return False
         return bool(running) and (uid in self._alone or not running.isdisjoint(self._alone))
 
 

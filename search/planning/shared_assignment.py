@@ -71,7 +71,10 @@ class SharedAssignment:
             return None
         attempts = self._fact.attempts + 1
         self._change(state="running", attempts=attempts, started=time.time(), epoch=0, reason="", detail="")
-        return Assignment(SHARED_UID, -1, SHARED_NETWORK, SEED, None, keep_weights=False, patience=patience)
+        alone = self._retries.is_alone(SHARED_UID)
+        return Assignment(
+            SHARED_UID, -1, SHARED_NETWORK, SEED, None, keep_weights=False, patience=patience, alone=alone
+        )
 
     def report(self, progress: Progress) -> None:
         """Notes how far it is, now and then."""

@@ -74,9 +74,11 @@ class TrainingPhase:
         parts = self._parts
         slots = parts.prepared.slots
         self._say(f"starting {plural(slots.count or 1, 'worker')}")
+        if slots.gpus:
+            parts.loop.train_on_gpus()
         with runtime.running(slots, self._signals) as scratch:
             shared = evaluator.shared(scratch)
-            drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals, begin=begin)
+            drive(parts.loop, shared, parts.place.trainings, slots, scratch, self._signals, begin=begin, say=self._say)
 
     def _run_on_cluster(self, evaluator: Evaluator, begin: Callable[[], None]) -> None:
         parts = self._parts
@@ -92,10 +94,22 @@ class TrainingPhase:
                 begin()
                 parts.ledger.note(Facts(slots=SlotsFact(**vars(slots)), device=device))
 
+            if slots.gpus:
+                parts.loop.train_on_gpus()
             gpu = f" and {slots.gpus:g} GPU" if slots.gpus else ""
             self._say(f"each training takes {plural(slots.cpus, 'CPU core')}{gpu} of the cluster")
             there = evaluator.on_cluster(device, run_uid(parts.ledger))
-            drive(parts.loop, there, parts.place.trainings, slots, scratch, self._signals, joined, begin=begin_there)
+            drive(
+                parts.loop,
+                there,
+                parts.place.trainings,
+                slots,
+                scratch,
+                self._signals,
+                joined,
+                begin=begin_there,
+                say=self._say,
+            )
 
     def _cluster(self) -> Cluster:
         """What this run needs of a cluster, and writes to its folder to recognise it on a node."""

@@ -214,6 +214,7 @@ def _evaluator(experiment: Experiment) -> Evaluator:
             source=base,
             init=experiment.model.init,
             weights=weight_file(experiment),
+            gpu_share=slots.gpus or 1.0,
         )
     )
 

@@ -20,7 +20,8 @@ from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from senet_nas.costs.latency_model import LatencyModel
-    from senet_nas.costs.timing import Call, Comparison
+    from senet_nas.costs.timed_pair import Pair
+    from senet_nas.costs.timing import Comparison
 
 # What is reported is worth more time than what only guides the search.
 PATIENCE = 5
@@ -46,7 +47,8 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
 
     noted = ledger.facts.latency_model
     if noted is None:
-        noted = LatencyModelFact(**asdict(_modelled(prepared, say)), measured_on=_fingerprint(prepared))
+        model, here = _modelled(prepared, say)
+        noted = LatencyModelFact(**asdict(model), measured_on=here)
         ledger.note(Facts(latency_model=noted))
     known = {field.name: getattr(noted, field.name) for field in fields(LatencyModel)}
     model = LatencyModel(**known)
@@ -55,29 +57,60 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
 
 
 def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[str], None]) -> None:
-    """Times each reported point that was not timed yet, alone beside plain, and notes the result in the ledger."""
+    """Times each reported point that was not timed yet, alone beside plain, and notes the result in the ledger.
+
+    Figures from another machine, or another GPU, are measured again: they cannot stand beside those of this one.
+    """
     if not is_wanted(prepared.experiment):
         return
-    found: dict[str, Mapping[str, float]] = dict(ledger.facts.latency or {})
+    from senet_nas.costs import runtimes, timed_pair
+
     named = {point.id for point in front.members} | {front.recommended, *([front.likely] if front.likely else ())}
-    missing = sorted(named - found.keys() - {front.plain.id})
-    if missing:
-        say(f"timing {len(missing)} reported architectures, each alone beside plain")
-    for name in missing:
-        found[name] = _figures(_compare(prepared, ledger.entries[front[name].number].architecture, PATIENCE))
-        ledger.note(Facts(latency=dict(found)))
+    with timed_pair.process_for(prepared.experiment.latency) as ask:
+        here = ask(runtimes.fingerprint, prepared.experiment.latency)
+        found = _figures_of(ledger.facts, here, say)
+        missing = sorted(named - found.keys() - {front.plain.id})
+        if missing:
+            say(f"timing {len(missing)} reported architectures, each alone beside plain")
+        for name in missing:
+            architecture = ledger.entries[front[name].number].architecture
+            found[name] = _figures(ask(timed_pair.compared, _pair(prepared, architecture, PATIENCE)))
+            ledger.note(Facts(latency=dict(found), latency_on=here))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _modelled(prepared: Prepared, say: Callable[[str], None]) -> "LatencyModel":
+def _figures_of(facts: Facts, here: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Mapping[str, float]]:
+    """The figures that were measured on a machine like this one."""
+    model = facts.latency_model
+    there = facts.latency_on or (model.measured_on if model else {})
+    if facts.latency and not _is_same(there, here):
+        say(f"latency was measured on {_named(there)}, and this is {_named(here)}: all of it is measured again")
+        return {}
+    return dict(facts.latency or {})
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two measurements are of the same kind of machine; what was not noted is no difference."""
+    return all(one.get(key, other.get(key)) == other.get(key) for key in ("device", "name"))
+
+
+def _named(machine: Mapping[str, Any]) -> str:
+    return f"{machine.get('name', 'an unknown processor')} ({machine.get('device', 'cpu')})"
+
+
+def _modelled(prepared: Prepared, say: Callable[[str], None]) -> tuple["LatencyModel", Mapping[str, Any]]:
+    """The model of latency, and the machine that it was measured on."""
+    from senet_nas.costs import runtimes, timed_pair
     from senet_nas.costs.latency_model import TRUSTED, Timed, fit, sample
 
     spec = prepared.experiment.latency
     chosen = sample(prepared.space, spec.samples, random.Random(prepared.experiment.search.seed))
     say(f"timing {len(chosen)} architectures beside plain, {spec.seconds:g} s each at most, to predict all others")
-    found = [(architecture, _compare(prepared, architecture)) for architecture in chosen]
+    with timed_pair.process_for(spec) as ask:
+        found = [(architecture, ask(timed_pair.compared, _pair(prepared, architecture))) for architecture in chosen]
+        here = ask(runtimes.fingerprint, spec)
     timed = [Timed(architecture, c.overhead, 100 * c.half_width) for architecture, c in found]
     plain_ms = sorted(c.plain_ms for _, c in found)[len(found) // 2]
     model = fit(prepared.space.sites, timed, plain_ms)
@@ -90,23 +123,23 @@ def _modelled(prepared: Prepared, say: Callable[[str], None]) -> "LatencyModel":
             f"latency is not predicted within {TRUSTED:g} % here (a busy machine, or costs that do not add up): "
             "trust what is measured at the end; more latency.seconds help"
         )
-    return model
+    return model, here
 
 
-def _compare(prepared: Prepared, architecture: Architecture, patience: float = 1.0) -> "Comparison":
-    from senet_nas.costs import runtimes, timing
-    from senet_nas.network.build import build
+def _pair(prepared: Prepared, architecture: Architecture, patience: float = 1.0) -> "Pair":
+    from senet_nas.costs.timed_pair import Pair
 
-    spec = prepared.experiment.latency
     data = prepared.images
-
-    def make(key: Architecture) -> "Call":
-        network = build(key, in_channels=data.channels, num_classes=len(data.classes))
-        return runtimes.forward(network, data.shape, spec)
-
-    plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
-    with runtimes.threads(spec.threads):
-        return timing.compare(lambda: make(plain), lambda: make(architecture), seconds=patience * spec.seconds)
+    spec = prepared.experiment.latency
+    return Pair(
+        plain=Architecture.plain(architecture.backbone, len(architecture.blocks)).key,
+        candidate=architecture.key,
+        shape=tuple(data.shape),
+        classes=len(data.classes),
+        spec=spec,
+        seconds=patience * spec.seconds,
+        base=str(prepared.experiment.base.resolve()),
+    )
 
 
 def _figures(found: "Comparison") -> dict[str, float]:
@@ -118,9 +151,3 @@ def _figures(found: "Comparison") -> dict[str, float]:
         low: 100 * (found.low - 1),
         high: 100 * (found.high - 1),
     }
-
-
-def _fingerprint(prepared: Prepared) -> dict[str, Any]:
-    from senet_nas.costs.runtimes import fingerprint
-
-    return dict(fingerprint(prepared.experiment.latency))

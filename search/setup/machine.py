@@ -1,26 +1,26 @@
 """How many trainings this machine runs side by side, and on what: device, processor cores, GPUs."""
 
 from search.config import Experiment
-from search.execute.ray.resources import Slots
-from senet_nas import hardware
+from search.execute.ray.resources import Slots, share_of, sharing, spread
+from senet_nas import gpus, hardware
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.text import plural
 
 
 def machine(experiment: Experiment) -> tuple[str, Slots]:
     """The device of this machine (cpu or cuda), and its slots. Raises UserError (ENVIRONMENT) if it is too small."""
-    gpus = _gpus() if _wants_gpus(experiment) else 0
+    here = gpus.count() if _wants_gpus(experiment) else 0
     if experiment.resources.ray != "local":
-        return ("cuda" if gpus else "cpu"), _slots_of_cluster(experiment)
-    if experiment.resources.device == "cuda" and not gpus:
+        return ("cuda" if here else "cpu"), _slots_of_cluster(experiment)
+    if experiment.resources.device == "cuda" and not here:
         raise UserError(
             "resources.device is cuda, but torch finds no GPU here",
             hint="use `device: cpu`",
             key="resources.device",
             code=ENVIRONMENT,
         )
-    _check_share(experiment, gpus)
-    slots = _slots_here(experiment, gpus)
+    _check_share(experiment, here)
+    slots = _slots_here(experiment, here)
     return ("cuda" if slots.gpus else "cpu"), slots
 
 
@@ -41,25 +41,41 @@ def together(experiment: Experiment, device: str, count: int) -> Slots:
             hint=f"add --set train.batch_size={near}",
             key="train.batch_size",
         )
-    gpus = _gpus() if device == "cuda" else 0
-    if count > (gpus or cores):
-        what = "GPU" if gpus else "CPU core"
-        other = ", or add --set resources.device=cpu" if gpus else ""
+    here = gpus.count() if device == "cuda" else 0
+    if count > (here or cores):
+        what = "GPU" if here else "CPU core"
+        other = ", or add --set resources.device=cpu" if here else ""
         raise UserError(
-            f"{count} devices were asked for, but this machine has {plural(gpus or cores, what)}",
+            f"{count} devices were asked for, but this machine has {plural(here or cores, what)}",
             hint=f"give fewer to --devices{other}",
             code=ENVIRONMENT,
         )
-    return Slots(count, max(1, cores // count), 1.0 if gpus else 0.0)
+    return Slots(count, max(1, cores // count), 1.0 if here else 0.0)
+
+
+def idle_gpus(experiment: Experiment, slots: Slots) -> str:
+    """A caution about GPUs of this machine on which nothing would train; empty if all of them train."""
+    if not slots.is_local or experiment.resources.device == "cpu":
+        return ""
+    here = gpus.count()
+    used = slots.gpus_used
+    if used >= here:
+        return ""
+    if not used:
+        remedy = "give each training some of a GPU with `resources.gpus_per_slot: 1`"
+    else:
+        remedy = f"use `resources.slots: {here * slots.on_one_gpu}`, or a smaller `resources.cpus_per_slot`"
+    return f"{here - used} of {plural(here, 'GPU')} of this machine would stand idle: {remedy}"
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
 def _wants_gpus(experiment: Experiment) -> bool:
-    """A function of the user's gets GPUs only if the config says how much of one."""
+    """A function of the user's gets GPUs only if the config says so."""
     resources = experiment.resources
-    return resources.device != "cpu" and (experiment.evaluate == "train" or resources.gpus_per_slot != "auto")
+    is_asked_for = resources.device == "cuda" or resources.gpus_per_slot != "auto"
+    return resources.device != "cpu" and (experiment.evaluate == "train" or is_asked_for)
 
 
 def _gpus_per_slot(experiment: Experiment) -> float:
@@ -72,33 +88,41 @@ def _slots_of_cluster(experiment: Experiment) -> Slots:
     resources = experiment.resources
     count = None if resources.slots == "auto" else int(resources.slots)
     cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
-    gpus = _gpus_per_slot(experiment) if _wants_gpus(experiment) else 0.0
-    return Slots(count, cpus, gpus, resources.ray, resources.insecure)
+    share = _gpus_per_slot(experiment) if _wants_gpus(experiment) else 0.0
+    return Slots(count, cpus, share_of(sharing(share)) if share else 0.0, resources.ray, resources.insecure)
 
 
-def _slots_here(experiment: Experiment, gpus: int) -> Slots:
+def _slots_here(experiment: Experiment, here: int) -> Slots:
     resources = experiment.resources
     cores = hardware.cores()
-    share = _gpus_per_slot(experiment) if gpus else 0.0
-    most = int(gpus / share) if share else cores
+    share = _gpus_per_slot(experiment) if here else 0.0
+    most = here * sharing(share) if share else cores
     count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
     cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
-    if count * cpus > cores or (share and count * share > gpus):
+    # Without a word about shares, more slots than GPUs share them.
+    shares_freely = bool(share) and resources.gpus_per_slot == "auto"
+    if count * cpus > cores or (share and count > most and not shares_freely):
         of_a_gpu = f" and {share:g} GPU" if share else ""
         raise UserError(
             f"{plural(count, 'slot')} with {plural(cpus, 'CPU core')}{of_a_gpu} each do not fit: "
-            f"this machine has {plural(cores, 'core')} and {plural(gpus, 'GPU')}",
-            hint=_fitting_slots(experiment, cores, int(gpus / share) if share else cores),
+            f"this machine has {plural(cores, 'core')} and {plural(here, 'GPU')}",
+            hint=_fitting_slots(experiment, cores, cores if shares_freely else most),
             key="resources.slots",
             code=ENVIRONMENT,
         )
-    return Slots(count, cpus, share)
+    return Slots(count, cpus, spread(count, here) if share else 0.0)
 
 
-def _check_share(experiment: Experiment, gpus: int) -> None:
+def _check_share(experiment: Experiment, here: int) -> None:
     """Raises UserError if trainings are to share a GPU that is not there, or that the config does not want."""
     share = experiment.resources.gpus_per_slot
-    if share in ("auto", 0) or gpus:
+    if share == 0 and experiment.resources.device == "cuda":
+        raise UserError(
+            "resources.gpus_per_slot is 0, so `resources.device: cuda` would train on the CPU",
+            hint="remove one of them",
+            key="resources.gpus_per_slot",
+        )
+    if share in ("auto", 0) or here:
         return
     if experiment.resources.device == "cpu":
         raise UserError(
@@ -121,9 +145,3 @@ def _fitting_slots(experiment: Experiment, cores: int, most: int) -> str:
     if cpus > cores:
         return f"use `cpus_per_slot: {cores}` or less, and `slots: 1` or `slots: auto`"
     return f"use `slots: {max(1, min(most, cores // cpus))}` or less, or `slots: auto`"
-
-
-def _gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0

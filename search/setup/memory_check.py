@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
 from search.execute.ray.resources import Slots
-from senet_nas import hardware
+from senet_nas import gpus, hardware, nvidia
 from senet_nas.costs import footprint
 from senet_nas.costs.footprint import Footprint
 from senet_nas.data.extent import extent, reading_test_images
@@ -99,7 +99,8 @@ def check_full_training(
 
     def takes(one: Footprint) -> int:
         if device == "cuda":
-            return one.on_device + need.images + CONTEXT
+            images = need.images if gpus.holds_images(need.images, free) else 0
+            return one.on_device + images + CONTEXT
         return one.on_device if devices == 1 else need.machine(one, devices)
 
     if takes(one) > free:
@@ -202,19 +203,23 @@ class Need:
 
 
 def check_gpu(need: Need, batch: int, slots: Slots, free: int) -> None:
-    """The same for the memory of a GPU that several slots may share; each of them holds the training images."""
-    count = max(1, int(1 / slots.gpus)) if slots.gpus else 1
+    """The same for the memory of a GPU that several slots may share.
+
+    Each of them holds the training images, unless they are so many that they stay in the memory of the host.
+    """
+    count = slots.on_one_gpu or 1
     one = need.training(batch)
+    images = need.images if gpus.holds_images(need.images, free, 1 / count) else 0
 
     def takes(one: Footprint) -> int:
-        return count * (one.on_device + need.images + CONTEXT) + need.blocks
+        return count * (one.on_device + images + CONTEXT) + need.blocks
 
     if takes(one) <= free:
         return
     fitting = need.largest_batch(takes, free)
     raise UserError(
         f"{count} of {slots.count} trainings share a GPU with {_gb(free)} of free memory: {_parts(one, count)}, "
-        f"images {_gb(need.images)}{need.shared_part}",
+        f"images {_gb(images)}{need.shared_part}",
         hint=f"write `train.batch_size: {fitting}`, the largest that fits"
         if fitting
         else "lower data.image_size, or raise resources.gpus_per_slot",
@@ -224,6 +229,10 @@ def check_gpu(need: Need, batch: int, slots: Slots, free: int) -> None:
 
 
 def _free_on_gpu() -> int:
+    """Free bytes of the GPU that has fewest. The driver is asked first: torch would keep a context on it."""
+    known = [gpu.free for gpu in nvidia.visible() if not gpu.is_sliced]
+    if known:
+        return min(known)
     import torch
 
     free, _ = torch.cuda.mem_get_info()

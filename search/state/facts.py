@@ -150,7 +150,7 @@ class Facts:
     ``tracking_trouble`` says why MLflow lacks something of the run, and is empty if it has all.
     ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
-    by architecture.
+    by architecture, and ``latency_on`` the machine that they were measured on.
     """
 
     uid: str | None = None
@@ -180,6 +180,7 @@ class Facts:
     weights: WeightsFact | None = None
     latency_model: LatencyModelFact | None = None
     latency: Mapping[str, Mapping[str, float]] | None = None
+    latency_on: Mapping[str, Any] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None
     confirmations_ended: int | None = None
     pair_plans: tuple[PairPlan, ...] | None = None

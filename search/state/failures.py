@@ -24,10 +24,12 @@ WORKER_DIED = "worker died"
 NOT_STARTED = "worker did not start"
 HANG = "hang"
 LOST = "lost"
+GPU_FAILED = "GPU failed"
 KINDS = {
     "diverged": Kind("start another run (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
-        "use fewer resources.slots, or start another run (--new) with a smaller train.batch_size",
+        "use fewer resources.slots (on a GPU: a larger resources.gpus_per_slot), or start another run (--new) with a "
+        "smaller train.batch_size",
         attempts=2,
         alone=True,
     ),
@@ -39,6 +41,8 @@ KINDS = {
     ),
     # Not a fault of the training; but one that takes its node down each time must not be started without end.
     LOST: Kind("its node left the cluster each time, or did not fit: see why, and type the same command again", 10),
+    # The process whose GPU failed has ended, and the training starts in a new one. A GPU that keeps failing is barred.
+    GPU_FAILED: Kind("see the system log (dmesg) for Xid messages of the GPU; restart it or its machine", attempts=3),
     "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
     "no result": Kind("the evaluation must end with a last report"),
 }

@@ -98,6 +98,7 @@ class Assignment:
 
     ``patience`` is how many seconds the worker may go without an epoch before it counts as hung; None is for ever.
     ``until`` is the epoch after which the training pauses and keeps its checkpoint; None trains to the end.
+    ``alone``: on a GPU that several slots share, it trains with nothing beside it.
     """
 
     uid: str
@@ -108,6 +109,7 @@ class Assignment:
     keep_weights: bool
     patience: float | None = None
     until: int | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import platform
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,15 @@ from torch.nn import functional as F
 from senet_nas import hardware
 from senet_nas.costs import onnx_runtime
 from senet_nas.costs.timing import Call
-from senet_nas.recipe import LatencySpec
+from senet_nas.recipe import LatencySpec, Recipe
+from senet_nas.training import precision
 from spaces.errors import ENVIRONMENT, UserError
 
 Shape = tuple[int, ...]
+
+
+# What torch.compile compiles with, by torch's name for it.
+BACKEND = "inductor"
 
 
 @contextmanager
@@ -41,18 +47,22 @@ def forward(model: nn.Module, shape: Shape, spec: LatencySpec) -> Call:
 
 
 def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpec) -> Call:
-    """A call that makes one forward and backward pass in fp32, without the optimizer.
+    """A call that makes one forward and backward pass in the format of a default training, without the optimizer.
 
-    BatchNorm needs two samples, so there are at least two.
+    On a CPU that is fp32. BatchNorm needs two samples, so there are at least two.
     """
     device = device_of(spec)
     x = _images(shape, replace(spec, batch=max(2, spec.batch), dtype="float32"), device)
     y_N = torch.arange(len(x), device=device) % classes
     model = _channels_last(model.train().to(device), x)
 
+    short = precision.chosen(Recipe(), device.type)
+
     def step() -> None:
         model.zero_grad(set_to_none=True)
-        torch.autograd.backward(F.cross_entropy(model(x), y_N))
+        with torch.autocast(device.type, short or torch.bfloat16, enabled=short is not None):
+            loss = F.cross_entropy(model(x), y_N)
+        torch.autograd.backward(loss)
         _wait(x)
 
     return step
@@ -64,7 +74,7 @@ def fingerprint(spec: LatencySpec) -> dict[str, object]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else hardware.processor()
     settings = {key: getattr(spec, key) for key in ("batch", "threads", "dtype", "runtime")}
     system = {"torch": torch.__version__, "system": platform.system(), "cores": hardware.cores_of_machine()}
-    return {"device": device.type, "name": name, **settings, **system}
+    return {"device": device.type, "name": name, **settings, **system, **_gpu_settings(device)}
 
 
 def device_of(spec: LatencySpec) -> torch.device:
@@ -76,10 +86,18 @@ def device_of(spec: LatencySpec) -> torch.device:
             key="latency.device",
             code=ENVIRONMENT,
         )
-    return torch.device("cuda" if spec.device != "cpu" and torch.cuda.is_available() else "cpu")
+    runs_on_gpu = spec.device != "cpu" and spec.runtime != "onnxruntime" and torch.cuda.is_available()
+    return torch.device("cuda" if runs_on_gpu or spec.device == "cuda" else "cpu")
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _gpu_settings(device: torch.device) -> dict[str, object]:
+    """What else decides over the time on a GPU: whether factors of convolutions are rounded (TF32), and its CUDA."""
+    if device.type != "cuda":
+        return {}
+    return {"tf32": torch.backends.cudnn.allow_tf32, "cuda": torch.version.cuda}
 
 
 def _images(shape: Shape, spec: LatencySpec, device: torch.device) -> Tensor:
@@ -109,17 +127,36 @@ def _eager(model: Callable[[Tensor], Tensor], x: Tensor) -> Call:
 
 
 def _compile(model: nn.Module, x: Tensor) -> Call:
-    compiled = _eager(torch.compile(model, dynamic=False), x)
+    """The compiled network. Raises UserError (ENVIRONMENT) if torch.compile does not work, or compiled nothing.
+
+    Torch compiles one code object at most eight times, and then runs it uncompiled with no more than a log line. All
+    networks of a backbone have the same code object, so what was compiled for earlier ones is forgotten first.
+    """
+    if _COMPILED["networks"] % 2 == 0:  # a comparison makes two networks and needs both
+        torch.compiler.reset()
+    _COMPILED["networks"] += 1
+    compiled_graphs: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:
+        compiled_graphs.append(len(inputs))
+        compiled: Callable[..., Any] = torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
+        return compiled
+
+    call = _eager(torch.compile(model, dynamic=False, backend=backend), x)
     try:
-        compiled()
+        call()
     except Exception as error:  # a missing compiler shows itself in many ways
-        raise UserError(
-            f"torch.compile does not work here: {str(error).splitlines()[0]}",
-            hint="use `runtime: eager`",
-            key="latency.runtime",
-            code=ENVIRONMENT,
-        ) from error
-    return compiled
+        raise _not_compiled(f"torch.compile does not work here: {str(error).splitlines()[0]}") from error
+    if not compiled_graphs:
+        raise _not_compiled("torch.compile left the network as it is: its time would be that of `eager`")
+    return call
+
+
+_COMPILED = {"networks": 0}
+
+
+def _not_compiled(message: str) -> UserError:
+    return UserError(message, hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT)
 
 
 def _cudagraph(model: nn.Module, x: Tensor) -> Call:
@@ -136,12 +173,20 @@ def _cudagraph(model: nn.Module, x: Tensor) -> Call:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         model(x)
+    return GraphCall(graph, model, x)
 
-    def call() -> None:
-        graph.replay()
-        _wait(x)
 
-    return call
+@dataclass(frozen=True)
+class GraphCall:
+    """A pass of a captured network. It holds the network: a graph knows only addresses, and reads what lies there."""
+
+    graph: torch.cuda.CUDAGraph
+    model: nn.Module
+    x: Tensor
+
+    def __call__(self) -> None:
+        self.graph.replay()
+        _wait(self.x)
 
 
 def _onnxruntime(model: nn.Module, x: Tensor) -> Call:

@@ -126,7 +126,9 @@ def warp(x: Tensor, box_N4: Tensor | None, angle_N: Tensor | None, size: tuple[i
     """
     rows, columns = x.shape[2:]
     if box_N4 is None:
-        box_N4 = x.new_tensor([0.0, 0.0, rows, columns]).expand(len(x), 4)
+        # Filled on the device: a list would be copied from the host, which a GPU waits for.
+        whole_4 = torch.cat([x.new_zeros(2), x.new_full((1,), rows), x.new_full((1,), columns)])
+        box_N4 = whole_4.expand(len(x), 4)
     top, left, height, width = (value.view(-1, 1, 1) for value in box_N4.unbind(1))
     # The centre of every pixel of the result, as its distance from the centre of the box in pixels of the image.
     down = _centres(size[0], x.device).view(-1, 1) * height

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from senet_nas.data import memory_map
+from senet_nas.data import memory_map, prefetch
 from senet_nas.data.augment import Draws, Policy, centre, crop, cut, draw, flip, jitter, shift, warp
 from senet_nas.data.load import Data
 from senet_nas.data.sampling import ORDERS
@@ -49,8 +49,8 @@ def batches(
     """One epoch of augmented, normalised images and their labels, in a random order, on ``device`` (else where x is).
 
     An incomplete last batch is dropped unless it is the only one. All that is random is drawn before the first batch.
-    Images that are mapped from a file are gathered by a thread, one batch ahead. A process of a ``group`` gets its part
-    of every batch.
+    Images that are mapped from a file, or that do not lie on the GPU that trains, are gathered by a thread, one batch
+    ahead. A process of a ``group`` gets its part of every batch.
     """
     where = torch.device(device) if device else x.device
     how = policy(data, recipe)
@@ -60,9 +60,8 @@ def batches(
     mean, std = scale(data.mean, data.std, where, x.ndim)
     begins = range(0, len(order_N), recipe.batch_size)
     parts = [group.part(slice(begin, begin + recipe.batch_size)) for begin in begins]
-    gathered = _gathered(x, y_N, order_N.to(x.device), parts)
-    for part, x_part, y_part in memory_map.ahead(gathered) if data.folder else gathered:
-        yield augment(x_part.to(where), how, _of_part(draws, part), mean, std), y_part.to(where)
+    for part, x_part, y_part in _fed(x, y_N, order_N.to(x.device), parts, where, is_mapped=data.folder is not None):
+        yield augment(x_part, how, _of_part(draws, part), mean, std), y_part
 
 
 def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
@@ -102,11 +101,15 @@ def scale(mean: Sequence[float], std: Sequence[float], device: torch.device, ndi
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _gathered(
-    x: Tensor, y_N: Tensor, order_N: Tensor, parts: Sequence[slice]
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    for part in parts:
-        yield part, x.index_select(0, order_N[part]), y_N[order_N[part]]
+def _fed(
+    x: Tensor, y_N: Tensor, order_N: Tensor, parts: Sequence[slice], where: torch.device, *, is_mapped: bool
+) -> Iterator[prefetch.Batch]:
+    """The samples of each part of an epoch and their labels, on the device that trains."""
+    is_pinned = x.device.type == "cpu" and where.type == "cuda"
+    found = ((part, prefetch.gather(x, order_N[part], pinned=is_pinned), y_N[order_N[part]]) for part in parts)
+    if is_pinned:
+        return prefetch.prefetched(found, where)
+    return memory_map.ahead(found) if is_mapped else found
 
 
 def _augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:

@@ -112,7 +112,11 @@ def dct(x: "Tensor") -> "Tensor":
     basis_KL = x.new_ones(len(lowest), 1).float()
     for size, numbers in zip(sizes, zip(*lowest, strict=True), strict=True):
         centres_S = x.new_ones(size).float().cumsum(0) - 0.5
-        wave_KS = (basis_KL.new_tensor(numbers).unsqueeze(1) * centres_S * (math.pi / size)).cos()
+        # One number at a time: a list would be copied from the host, which a GPU waits for.
+        turns_KS = basis_KL.new_zeros(len(numbers), size)
+        for row_S, number in zip(turns_KS, numbers, strict=True):
+            row_S.copy_(centres_S * number)
+        wave_KS = (turns_KS * (math.pi / size)).cos()
         basis_KL = (basis_KL.unsqueeze(2) * wave_KS.unsqueeze(1)).flatten(1)
     row_C = ((x.new_ones(n_channels).float().cumsum(0) - 1) * len(lowest) / n_channels).long()
     return (x.flatten(2) * basis_KL[row_C]).mean(2).type_as(x)

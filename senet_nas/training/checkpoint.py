@@ -45,6 +45,7 @@ def save(folder: Path, state: Mapping[str, Any], curve: Curve, *, owner: Mapping
         "epoch": state["epoch"],
         "curve": [dict(metrics) for metrics in curve],
         "optimizer": plain,
+        "scaler": state.get("scaler", {}),
         "tensors": durable.sha256_of(content),
     }
     durable.write(path, content)
@@ -156,7 +157,14 @@ def _joined(tensors: "Mapping[str, Tensor]", body: Mapping[str, Any]) -> dict[st
             index, _, what = rest.partition(".")
             state[int(index)][what] = value
     optimizer = {"param_groups": plain["param_groups"], "state": state}
-    return {**networks, "optimizer": optimizer, "generator": tensors["generator"], "epoch": body["epoch"]}
+    scaler = body.get("scaler", {})  # older versions had none
+    return {
+        **networks,
+        "optimizer": optimizer,
+        "scaler": scaler,
+        "generator": tensors["generator"],
+        "epoch": body["epoch"],
+    }
 
 
 def _record(folder: Path) -> dict[str, Any] | None:

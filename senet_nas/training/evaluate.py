@@ -63,7 +63,7 @@ def evaluate(
     if start is not None:
         model.load_state_dict(load_file(start))
     group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))
-    training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group)
+    training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group, gpu_share=task.gpu_share)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
     done = keeper.resume(training)

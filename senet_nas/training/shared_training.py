@@ -59,7 +59,8 @@ def train_shared(
         block_seed=seed.block,
         init=task.init,
     )
-    training = Training(network, data, shared_recipe(task.recipe, plan.epochs), seed=seed, device=task.device)
+    recipe = shared_recipe(task.recipe, plan.epochs)
+    training = Training(network, data, recipe, seed=seed, device=task.device, gpu_share=task.gpu_share)
     owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": str(task.recipe), "init": task.init}
     keeper = CheckpointKeeper(checkpoint, owner, clock, ALONE)
     for epoch in range(1 + keeper.resume(training), plan.epochs + 1):

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from senet_nas.data import residence
 from senet_nas.data.batches import batches
 from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
+from senet_nas.training import precision
+from senet_nas.training.moving_average import moving_average
 from senet_nas.training.passes import CURVE_IMAGES
 from senet_nas.training.validate import validate
 
@@ -33,10 +35,19 @@ class Training:
 
     ``correct_N`` says which validation images were classified correctly in the last validation; None before the first.
     In a ``group`` each process trains on its part of every batch; after an epoch all of them are in the same state.
+    ``gpu_share``: the part of its GPU that the training has.
     """
 
     def __init__(
-        self, model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu", group: Group = ALONE
+        self,
+        model: nn.Module,
+        data: Data,
+        recipe: Recipe,
+        *,
+        seed: Seed,
+        device: str = "cpu",
+        group: Group = ALONE,
+        gpu_share: float = 1.0,
     ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self._called = group.wrapped(self.model)
@@ -45,15 +56,13 @@ class Training:
         self._device = device
         self._seed = seed
         self._group = group
-        where = "cpu" if data.folder else device  # images that may not fit into memory do not fit onto a GPU
-        self._x = data.x_train.to(where)
-        self._y = data.y_train.to(where)
+        self._x, self._y = residence.training_images(data, device, gpu_share)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
         self._optimizer = sgd(self.model, recipe)
-        self._average = _average(self.model, recipe)
-        self._autocast = torch.autocast(
-            torch.device(device).type, torch.bfloat16, enabled=_trains_in_bfloat16(recipe, device)
-        )
+        self._average = moving_average(self.model, recipe)
+        dtype = precision.chosen(recipe, device)
+        self._autocast = torch.autocast(torch.device(device).type, dtype or torch.bfloat16, enabled=dtype is not None)
+        self._scaler = precision.scaler(dtype, device)
         self._first_weight = _first_weight(self.model)
         self._steps = max(1, len(self._y) // recipe.batch_size)
         self._done = 0
@@ -92,8 +101,7 @@ class Training:
         """The network that is validated and kept: the one that trains, or the moving average of its weights."""
         if self._average is None:
             return self.model
-        averaged: nn.Module = self._average.module
-        return averaged
+        return self._average.network
 
     def state(self) -> dict[str, Any]:
         """The state between two epochs. It is not a copy: the next epoch changes it."""
@@ -101,6 +109,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "average": {} if self._average is None else self._average.state_dict(),
+            "scaler": {} if self._scaler is None else self._scaler.state_dict(),
             "generator": self._generator.get_state(),
             "epoch": self._done,
         }
@@ -115,6 +124,8 @@ class Training:
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     values[name] = torch.empty_like(parameter).copy_(value)
+        if self._scaler is not None and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
         self._generator.set_state(state["generator"])
         self._done = state["epoch"]
 
@@ -131,21 +142,31 @@ class Training:
                 group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
             loss_sum += self._step(x_NCHW, y_N)
             if self._first_weight.grad is not None:  # a network of the user's may leave layers out at random
-                norm_sum += self._first_weight.grad.norm()
-        for network in (self.model, self._average):
-            if network is not None:
-                self._group.average_statistics(network)
+                norm_sum += self._finite(self._first_weight.grad.norm())
+        self._group.average_statistics(self.model)
+        if self._average is not None:
+            self._group.average_statistics(self._average.network)
         return float(self._group.mean(loss_sum)) / self._steps, float(norm_sum) / self._steps
 
     def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
         with self._autocast:
             loss = F.cross_entropy(self._called(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        self._optimizer.step()
+        if self._scaler is None:
+            torch.autograd.backward(loss)
+            self._optimizer.step()
+        else:
+            torch.autograd.backward(self._scaler.scale(loss))
+            self._scaler.unscale_(self._optimizer)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
         if self._average is not None:
-            self._average.update_parameters(self.model)
+            self._average.update()
         return loss.detach()
+
+    def _finite(self, norm: Tensor) -> Tensor:
+        """The norm of a gradient; 0 of one that overflowed in float16, whose step the scaler leaves out."""
+        return norm if self._scaler is None else norm.nan_to_num(0.0, posinf=0.0)
 
 
 def _first_weight(model: nn.Module) -> nn.Parameter:
@@ -154,18 +175,6 @@ def _first_weight(model: nn.Module) -> nn.Parameter:
     weights = (*convolutions, *model.parameters())
     # The weight of a parametrised convolution is computed, and no parameter.
     return next(weight for weight in weights if isinstance(weight, nn.Parameter) and weight.requires_grad)
-
-
-def _average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    """The moving average w' <- d w' + (1 - d) w, updated after every step, from the weights after the first step on.
-
-    It includes running statistics. None if the recipe has none. Source: Polyak and Juditsky, SIAM J. Control Optim. 30,
-    1992; exponential as in Tan and Le, arXiv 1905.11946.
-    """
-    if not recipe.ema:
-        return None
-    update = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]  # torch does not annotate it
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:
@@ -177,13 +186,6 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
         return float(recipe.lr * 0.1 ** sum(done >= milestone for milestone in recipe.milestones))
     start = recipe.warmup / recipe.epochs
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - start) / max(1e-9, 1 - start))))
-
-
-def _trains_in_bfloat16(recipe: Recipe, device: str) -> bool:
-    """Whether to train in bfloat16. Weights, their updates and validation stay in float32, as does the export."""
-    if recipe.precision == "auto":
-        return torch.device(device).type == "cuda" and torch.cuda.is_bf16_supported()
-    return recipe.precision == "bfloat16"
 
 
 def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:

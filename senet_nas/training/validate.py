@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from senet_nas.training import precision
 
 # A batch has at most this many images and this many numbers: for 332 images of 224 x 224 pixels, the largest feature
 # map of a ResNet-50 takes 1.1 GB.
@@ -43,13 +44,16 @@ def batch_size(shape: tuple[int, ...]) -> int:
 
 
 def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu") -> Validation:
-    """The validation of ``model`` on images x (N, C, *spatial) with labels y (N,); sets the model to eval mode."""
+    """The validation of ``model`` on images x (N, C, *spatial) with labels y (N,), in float32 without TF32.
+
+    The model is in eval mode afterwards.
+    """
     model.eval()
     hits: list[Tensor] = []
     losses: list[Tensor] = []
     squares: list[Tensor] = []
     n = batch_size(data.shape)
-    with torch.inference_mode(), _watched_gates(model) as gates:
+    with torch.inference_mode(), precision.exact(), _watched_gates(model) as gates:
         for begin in range(0, len(y), n):
             part = slice(begin, begin + n)
             labels_N = y[part].to(device)

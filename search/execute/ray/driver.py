@@ -45,6 +45,7 @@ def drive(
     joined: Cluster | None = None,
     *,
     begin: Callable[[], None] = lambda: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Calls ``begin`` once the nodes of a cluster fit, then runs the loop to its end, or until a signal comes.
 
@@ -58,7 +59,7 @@ def drive(
         nodes.admit()
     begin()
     length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))
-    searcher = LoopSearcher(loop, trainings, length, nodes, joined.store if joined else None)
+    searcher = LoopSearcher(loop, trainings, length, nodes, joined.store if joined else None, say=say)
     trainable = _trainable(loop, evaluator, trainings, slots, joined)
 
     def stop_without_cluster(error: UserError) -> None:
@@ -99,7 +100,13 @@ def _trainable(loop: Loop, evaluator: Evaluator, trainings: Path, slots: Slots, 
 
     access = ClusterAccess(joined.needs, joined.store) if joined else None
     slot = tune.with_parameters(
-        Slot, evaluate=evaluator, trainings=trainings, folder=Path.cwd(), access=access, rungs=loop.rungs
+        Slot,
+        evaluate=evaluator,
+        trainings=trainings,
+        folder=Path.cwd(),
+        access=access,
+        rungs=loop.rungs,
+        gpu_share=slots.gpus,
     )
     if joined:
         return tune.with_resources(slot, partial(request, cpus=slots.cpus, gpus=slots.gpus))

@@ -1,5 +1,6 @@
 """The resources of trainings: slots of a machine or a cluster, and one job on several devices. Imports no ray."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,16 @@ class Slots:
     @property
     def is_local(self) -> bool:
         return self.ray == "local"
+
+    @property
+    def on_one_gpu(self) -> int:
+        """How many trainings share a GPU; 0 without one."""
+        return sharing(self.gpus) if self.gpus else 0
+
+    @property
+    def gpus_used(self) -> int:
+        """The number of GPUs of this machine on which trainings run: Ray fills one before it begins the next."""
+        return math.ceil((self.count or 0) / self.on_one_gpu) if self.gpus else 0
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,21 @@ class Cluster:
     abandon: Callable[[UserError], None]
     store: RemoteStore | None = None
     left: threading.Event = field(default_factory=threading.Event)
+
+
+def sharing(share: float) -> int:
+    """How many trainings with this share of a GPU fit onto one: three of 0.3, although 26 of them add up to 8 GPUs."""
+    return max(1, math.floor(1 / share + 1e-6))
+
+
+def share_of(trainings: int) -> float:
+    """The share of a GPU with which Ray puts so many trainings on it and no more. Ray counts in ten-thousandths."""
+    return math.floor(10_000 / trainings) / 10_000
+
+
+def spread(count: int, gpus: int) -> float:
+    """The share of a GPU with which Ray spreads ``count`` trainings over all GPUs: it fills one before the next."""
+    return share_of(math.ceil(count / gpus))
 
 
 def settled(slots: Slots, device: str) -> Slots:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import math
 import os
 import signal
 import threading
@@ -121,7 +120,7 @@ def _where(slots: Slots, scratch: Path) -> dict[str, Any]:
     return {
         "address": "local",
         "num_cpus": slots.count * slots.cpus,
-        "num_gpus": math.ceil(slots.count * slots.gpus),
+        "num_gpus": slots.gpus_used,
         "include_dashboard": False,
         # Documented in spite of its name. Its public form, RAY_TMPDIR, would stay in the environment of this process.
         "_temp_dir": str(scratch / "ray"),

@@ -18,6 +18,7 @@ from ray.util.queue import Empty, Queue
 
 from search.execute.ray import worker_paths
 from search.execute.ray.resources import Job
+from senet_nas import gpus
 from senet_nas.recipe import Diverged, Report
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -86,9 +87,25 @@ def _work(config: dict[str, Any]) -> None:
             ):
                 if group.is_first:
                     told.put(report)
-        except (UserError, Diverged, OSError) as error:
-            told.put(error)
+        except Exception as error:
+            for_people = _for_people(error, job.task.recipe.batch_size, place.get_world_size())
+            if for_people is not None:
+                told.put(for_people)
             raise
+
+
+def _for_people(error: Exception, batch: int, devices: int) -> Exception | None:
+    """What the command can say about an error of a process; None if only its traceback can."""
+    if isinstance(error, UserError | Diverged | OSError):
+        return error
+    if gpus.failure(error) != "memory":
+        return None
+    return UserError(
+        f"a GPU has too little memory for its part of a batch: {batch // devices} of {batch} images",
+        hint=f"add --set train.batch_size={max(devices, batch // 2 // devices * devices)}, or use more devices",
+        key="train.batch_size",
+        code=ENVIRONMENT,
+    )
 
 
 def _in_background(trainer: TorchTrainer) -> "Future[None]":

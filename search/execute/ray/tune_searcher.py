@@ -3,7 +3,7 @@
 They stand at module level, so that Ray's pickles name them and hold nothing of ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from search.execute.ray import checkpoint_sender
+from search.execute.ray import checkpoint_sender, gpu_health
 from search.execute.ray.cluster import Nodes
-from search.execute.ray.tune_slot import BARRED, SENT
+from search.execute.ray.gpu_health import GpuHealth
+from search.execute.ray.tune_slot import BARRED, BARRED_GPUS, SENT
 from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
 from search.loop import Loop
 from search.state import failures, result_files
@@ -27,6 +28,8 @@ from spaces.errors import ENVIRONMENT, UserError
 # Parts of Ray's messages about an actor that went with its node, and about one that could not be made on it.
 NODE_DIED = "its node has died"
 NOT_STARTED = "raised in its creation task"
+# Words of parked slots in a row, with nothing else running, after which all GPUs count as barred.
+_IDLE_WORDS = 5
 
 
 class LoopSearcher(Searcher):  # type: ignore[misc]
@@ -43,6 +46,8 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         length: int,
         nodes: Nodes | None = None,
         store: RemoteStore | None = None,
+        *,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
         self._loop = loop
@@ -54,6 +59,9 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         self._error: dict[str, str] = {}
         self._begun = 0
         self._sender: Any = None
+        self._say = say
+        self._gpus = GpuHealth()
+        self._idle_words = 0
         self.error: Exception | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,12 +84,16 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
                 self._uid[trial_id] = assignment.uid
                 self._begun += 1
                 cluster = {BARRED: self._nodes.refused, SENT: self._sends(assignment.uid)} if self._nodes else {}
-                return {**asdict(assignment), "seed": str(assignment.seed), **cluster}
+                barred = {BARRED_GPUS: self._gpus.barred}
+                return {**asdict(assignment), "seed": str(assignment.seed), **barred, **cluster}
         # None makes Tune wait, forever if nothing runs that could change the answer.
         return None if self._loop.is_running and self.error is None else Searcher.FINISHED
 
     def continues(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Reports an epoch to the loop. False if the loop ends the training, which is then forgotten here."""
+        if "parked" in result:
+            return self._stays_parked(trial_id, result["parked"])
+        self._idle_words = 0
         if "epoch" not in result:
             return True
         continues = True
@@ -119,6 +131,27 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
         self._sender = self._sender or checkpoint_sender.start(self._trainings)
         return True
 
+    def _stays_parked(self, trial_id: str, gpu: str) -> bool:
+        """Gives the training of a slot whose GPU is barred back. The slot stays as long as it is, and others train.
+
+        If no other does, all GPUs are barred: the search ends with an error.
+        """
+        uid = self._uid.pop(trial_id, None)
+        with self._keeping_errors():
+            if uid is not None:
+                self._loop.lost(uid, f"GPU {gpu} is barred, because it failed", reason=LOST)
+            self._idle_words = 0 if self._loop.is_running else self._idle_words + 1
+            is_over = self._loop.is_complete or self._loop.is_stopping
+            if self._idle_words > _IDLE_WORDS and not is_over:
+                raise UserError(
+                    f"no GPU is left that works: {', '.join(self._gpus.barred)}",
+                    hint=f"{failures.kind(failures.GPU_FAILED).remedy}; finished trainings are kept, and the same "
+                    "command continues",
+                    code=ENVIRONMENT,
+                )
+        is_barred = gpu in self._gpus.barred
+        return is_barred and self.error is None and (self._loop.is_running or self._idle_words <= _IDLE_WORDS)
+
     def _take(self, uid: str, result: dict[str, Any], error: str) -> None:
         """Passes the end of a training on. Raises UserError (code ENVIRONMENT) if its worker's disk is full."""
         if "disk" in result:
@@ -128,6 +161,9 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
             self._loop.lost(uid, f"the node does not fit: {result['lacking']}", reason=LOST)
             return
         outcome = self._outcome(uid, result)
+        if outcome is not None and not outcome.failure and result.get("gpu"):
+            self._gpus.worked(result["gpu"])
+            self._tell_of_gpus()
         if outcome is None:
             self._lose(uid, error)
         elif self._is_here(uid, outcome, result):
@@ -147,11 +183,21 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
     def _lose(self, uid: str, error: str) -> None:
         """Tells the loop of a training whose worker ended without a result."""
         traceback = result_files.hung(self._trainings, uid)
+        told = gpu_health.told(error)
         if traceback:
             self._loop.lost(uid, traceback, reason=HANG)
+        elif told is not None:
+            gpu, detail = told
+            self._loop.lost(uid, f"{detail} (GPU {gpu})", reason=failures.GPU_FAILED)
+            self._gpus.failed(gpu, uid)
+            self._tell_of_gpus()
         else:
             detail, reason = _why(error)
             self._loop.lost(uid, detail, reason=reason)
+
+    def _tell_of_gpus(self) -> None:
+        for gpu in self._gpus.news():
+            self._say(f"GPU {gpu} failed {gpu_health.FAILURES} times in a row and gets no other training")
 
     def _is_here(self, uid: str, outcome: Outcome, result: dict[str, Any]) -> bool:
         """Takes in the files of a training on another machine. False if its weights did not come whole.

@@ -13,22 +13,27 @@ from typing import Any
 from ray import tune
 
 from search.execute.evaluator import Evaluator
-from search.execute.ray import checkpoint_sender, worker_paths
+from search.execute.gpu_turns import GpuTurn
+from search.execute.ray import checkpoint_sender, gpu_health, worker_paths
 from search.execute.ray.cluster import NODE_ID, Needs
 from search.execute.remote_store import RemoteCopy, RemoteStore
-from search.execute.worker import work
+from search.execute.worker import GpuFailed, work
 from search.state import result_files
 from search.state.records import Assignment, Outcome, Progress
 from search.state.run_folder import RunFolder
+from senet_nas import gpus
 from senet_nas.recipe import Seed
 from senet_nas.training import checkpoint
 
 # Epochs are reported together for this long: a report costs the driver about 10 ms of a core that may train.
 REPORT_SECONDS = 2.0
-# The entries in the config of a trial that list the nodes on which it must not run, and that say whether the driver
-# sends a checkpoint of the training to a node that does not see it.
+# The entries in the config of a trial that list the nodes and the GPUs on which it must not run, and that say whether
+# the driver sends a checkpoint of the training to a node that does not see it.
 BARRED = "barred"
+BARRED_GPUS = "barred_gpus"
 SENT = "sent"
+# Seconds between two words of a slot whose GPU is barred: it holds its share of the GPU, so that no other slot gets it.
+PARKED_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         access: ClusterAccess | None,
         rungs: tuple[int, ...] = (),
         folder: Path | None = None,
+        gpu_share: float = 0.0,
     ) -> None:
         if folder is not None:
             worker_paths.enter(folder)
@@ -73,6 +79,9 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         # Files are only removed if this cannot be the driver's folder: a network disk may show it a little late.
         self._cleans = self._is_apart and not RunFolder(trainings.parent).exists
         self._uid = ""
+        self._gpu = _gpu() if gpu_share else ""
+        self._gpu_share = gpu_share
+        self._turn = GpuTurn(self._gpu.split("/")[-1]) if 0 < gpu_share < 1 else None
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -82,13 +91,20 @@ class Slot(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         if self._lacking:  # the node joined after all nodes were asked
             return {"lacking": self._lacking, "node": _node(), tune.result.DONE: True}
+        if self._is_parked:
+            time.sleep(PARKED_SECONDS)
+            return {"parked": self._gpu, tune.result.DONE: False}
         try:
             item = self._next_item()
         except OSError as error:
             return {"disk": f"{error.filename or self._trainings}: {error.strerror}", tune.result.DONE: True}
+        except GpuFailed as error:  # Tune ends the process of a trial that raises
+            raise GpuFailed(gpu_health.telling(self._gpu, error)) from None
         if isinstance(item, Outcome):
+            self._give_turn_back()
             outcome = result_files.encode(self._uid, item)
-            return {"outcome": outcome, **self._files(has_paused=bool(item.paused)), tune.result.DONE: True}
+            files = self._files(has_paused=bool(item.paused))
+            return {"outcome": outcome, "gpu": self._gpu, **files, tune.result.DONE: True}
         return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
 
     def _next_item(self) -> Progress | Outcome:
@@ -108,14 +124,31 @@ class Slot(tune.Trainable):  # type: ignore[misc]
             shutil.rmtree(self._trainings / self._uid, ignore_errors=True)
         if self._is_apart and config.get(SENT):
             checkpoint_sender.bring(self._trainings, config["uid"])
-        given = {name: value for name, value in config.items() if name not in (BARRED, SENT)}
+        self._give_turn_back()
+        self._is_parked = self._gpu != "" and self._gpu in config.get(BARRED_GPUS, ())
+        given = {name: value for name, value in config.items() if name not in (BARRED, BARRED_GPUS, SENT)}
         assignment = Assignment(**{**given, "seed": Seed.parse(given["seed"])})
         self._uid = assignment.uid
         folder = self._trainings / self._uid
         self._remote = RemoteCopy(self._store, self._uid, folder) if self._store else None
         self._work: Iterator[Progress | Outcome] = work(
-            assignment, self._evaluate, self._trainings, prepare=self._evaluate.prepare, remote=self._remote
+            assignment, self._evaluate, self._trainings, prepare=self._prepare, remote=self._remote
         )
+        self._is_alone = assignment.alone
+
+    def cleanup(self) -> None:
+        self._give_turn_back()
+
+    def _prepare(self) -> None:
+        """Loads what all trainings of this process share, and waits for a turn on a GPU that is shared."""
+        self._evaluate.prepare()
+        if self._turn is not None:
+            self._turn.take(alone=self._is_alone)
+            gpus.limit(1.0 if self._is_alone else self._gpu_share)
+
+    def _give_turn_back(self) -> None:
+        if self._turn is not None:
+            self._turn.give_back()
 
     def _files(self, *, has_paused: bool) -> dict[str, Any]:
         """The files of an ended training that the driver does not see, or only its result if the rest is in the store.
@@ -136,3 +169,10 @@ def _node() -> str:
     import ray
 
     return str(ray.get_runtime_context().get_node_id())
+
+
+def _gpu() -> str:
+    """The GPU of this process: a name that is unique in the cluster, ending with that on its node."""
+    import ray
+
+    return f"{_node()}/{','.join(str(name) for name in ray.get_gpu_ids())}"

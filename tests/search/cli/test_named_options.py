@@ -18,6 +18,7 @@ FOREIGN = {
     },
     "search/execute/foreign_packages.py": {"--force-reinstall", "--no-deps"},
     "search/execute/ray/cluster.py": {"--head", "--address"},
+    "senet_nas/nvidia.py": {"--query-gpu", "--format"},
     "search/execute/ray/resources.py": {"--num-gpus"},
     "search/track/views.py": {
         "--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--allowed-hosts", "--uvicorn-opts",

@@ -1,6 +1,7 @@
 import subprocess
 
 from search.execute import environment
+from senet_nas import nvidia
 
 
 def git(folder, *words):
@@ -28,3 +29,11 @@ def test_the_git_state_is_that_of_the_tree_around_a_folder(tmp_path):
 def test_without_git_there_is_no_state(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert environment.git_state(tmp_path) == {}
+
+
+def test_the_machine_record_names_gpus(monkeypatch):
+    one = nvidia.Gpu(0, "GPU-1", "NVIDIA L4", "570.86", 24 * 10**9, 0)
+    monkeypatch.setattr(nvidia, "visible", lambda: (one, one))
+    assert environment.machine().endswith(", 2 x NVIDIA L4 (driver 570.86)")
+    monkeypatch.setattr(nvidia, "visible", lambda: ())
+    assert "NVIDIA" not in environment.machine()

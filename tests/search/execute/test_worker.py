@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from search.execute.trainer import Trainer
-from search.execute.worker import work
+from search.execute.worker import GpuFailed, work
 from search.state.records import Assignment, Outcome, Progress
 from search.state.result_files import RESULT, WEIGHTS, adopt, decode, encode, save
+from senet_nas import gpus
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
 from senet_nas.training import checkpoint
@@ -80,6 +81,7 @@ def test_a_result_whose_weights_are_not_there_is_none(tmp_path):
     [
         (Diverged("loss is nan in epoch 2"), "diverged", "epoch 2"),
         (MemoryError("9 GB"), "out of memory", "9 GB"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory", "ALLOC_FAILED"),
         (UserError("no such file"), "user error", "no such file"),
         (KeyError("x"), "KeyError", "Traceback"),
     ],
@@ -90,6 +92,22 @@ def test_whatever_is_thrown_is_a_failed_training_with_a_reason(tmp_path, error, 
     assert detail in outcome.detail
     assert "nan" not in (tmp_path / "abc" / RESULT).read_text().lower().replace(outcome.detail.lower(), "")
     assert adopt(tmp_path, "abc") == outcome
+
+
+def test_a_gpu_that_fails_leaves_no_result(tmp_path):
+    """Its process must end, because every later training of it would fail."""
+    broken = RuntimeError("CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be")
+    with pytest.raises(GpuFailed, match="^CUDA error: an illegal memory access was encountered$"):
+        outcome_of(raising(broken), tmp_path)
+    assert adopt(tmp_path, "abc") is None
+
+
+def test_memory_is_given_back_after_every_training(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(gpus, "release", lambda: seen.append(adopt(tmp_path, "abc")))
+    outcome_of(good, tmp_path)
+    outcome_of(raising(KeyError("x")), tmp_path)
+    assert seen == [None, None]  # before it is known that the training has ended
 
 
 def test_a_network_that_is_not_what_was_priced_is_a_failure(tmp_path):

@@ -7,13 +7,13 @@ from PIL import Image
 from torch import nn
 
 from search import config
-from search.setup import fit_checks, machine
+from search.setup import fit_checks
 from search.setup.experiment_setup import load, prepare
 from search.setup.machine import together
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from senet_nas import hardware
+from senet_nas import gpus, hardware
 from spaces.errors import UserError
 
 DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\ntrain: {batch_size: 64}\n"
@@ -134,7 +134,7 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
 )
 def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, device, count, message, hint):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
-    monkeypatch.setattr(machine, "_gpus", lambda: 2)
+    monkeypatch.setattr(gpus, "count", lambda: 2)
     with pytest.raises(UserError, match=message) as caught:
         together(experiment(tmp_path, *lines), device, count)
     assert hint in caught.value.hint
@@ -142,7 +142,7 @@ def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, devic
 
 def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):
     monkeypatch.setattr(hardware, "cores", lambda: 4)
-    monkeypatch.setattr(machine, "_gpus", lambda: 2)
+    monkeypatch.setattr(gpus, "count", lambda: 2)
     known = experiment(tmp_path)
     slots = [together(known, device, 2) for device in ("cpu", "cuda")]
     assert [(s.count, s.cpus, s.gpus, s.is_local) for s in slots] == [(2, 2, 0.0, True), (2, 2, 1.0, True)]

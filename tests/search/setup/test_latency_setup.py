@@ -1,9 +1,11 @@
 """Latency as an objective. Its cost is made up here (3 percent for each SE), so that no clock decides a test."""
 
+import os
 from contextlib import closing
 from dataclasses import replace
 
 import pytest
+import torch
 
 from search import Experiment
 from search.results.compute import compute
@@ -13,8 +15,10 @@ from search.setup.experiment_setup import prepare
 from search.setup.opened_run import rules
 from search.state.facts import Facts
 from search.state.ledger import Ledger
+from senet_nas.costs import runtimes, timed_pair
 from senet_nas.costs.timing import Comparison
-from spaces import UserError
+from senet_nas.recipe import LatencySpec
+from spaces import Architecture, UserError
 from tests.search import ledgers
 
 CONFIG = {
@@ -37,12 +41,13 @@ def timed(monkeypatch):
     """The architectures that were timed, instead of timing them."""
     asked = []
 
-    def compare(prepared, architecture, patience=1.0):
+    def compare(pair):
+        architecture = Architecture.parse(pair.candidate)
         asked.append(architecture)
         ratio = 1 + 0.03 * sum(se is not None for se in architecture.blocks)
         return Comparison(ratio, ratio - 0.005, ratio + 0.005, 10 * ratio, 10.0, 40, 0.1)
 
-    monkeypatch.setattr(latency_setup, "_compare", compare)
+    monkeypatch.setattr(timed_pair, "compared", compare)
     return asked
 
 
@@ -95,6 +100,40 @@ def test_what_is_reported_is_timed_again_once(prepared, ledger, timed):
     assert (found.latency_low, found.latency_high) == (pytest.approx(2.5), pytest.approx(3.5))
 
 
+def test_figures_of_another_machine_are_measured_again(prepared, ledger, timed, monkeypatch):
+    priced = latency_setup.predicted(prepared, ledger, print)
+    trained(ledger, priced, [90, 95, 91])
+    before = compute("run", ledger, rules(prepared.experiment))
+    latency_setup.measured(priced, ledger, before, print)
+    timed.clear()
+    other = {**runtimes.fingerprint(LatencySpec()), "device": "cuda", "name": "Tesla T4"}
+    monkeypatch.setattr(runtimes, "fingerprint", lambda spec: other)
+    said = []
+    latency_setup.measured(priced, ledger, before, said.append)
+    assert [a.key for a in timed] == [before["a1"].architecture]
+    assert "and this is Tesla T4 (cuda): all of it is measured again" in said[0]
+    assert ledger.facts.latency_on["name"] == "Tesla T4"
+    latency_setup.measured(priced, ledger, before, said.append)
+    assert len(timed) == 1
+
+
+def test_on_a_gpu_another_process_measures(monkeypatch):
+    """A context of CUDA stays as long as its process."""
+    spec = LatencySpec()
+    with timed_pair.process_for(spec) as ask:
+        assert ask(_process, None) == _process(None)
+    monkeypatch.setattr(runtimes, "device_of", lambda spec: torch.device("cuda"))
+    with timed_pair.process_for(spec) as ask:
+        process = ask(_process, None)
+    assert process != _process(None)
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def _process(_):
+    return os.getpid()
+
+
 def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, timed):
     priced = latency_setup.predicted(prepared, ledger, print)
     trained(ledger, priced, [90, 95])
@@ -105,7 +144,7 @@ def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, tim
 
 def test_real_networks_are_timed_on_what_the_config_says(prepared):
     member = next(a for a in prepared.space if not a.is_plain)
-    found = latency_setup._compare(prepared, member)
+    found = timed_pair.compared(latency_setup._pair(prepared, member))
     assert found.plain_ms > 0
     assert found.low <= found.ratio <= found.high
 
@@ -124,7 +163,7 @@ def test_a_table_has_no_networks_to_time(prepared, ledger, timed):
 def test_what_cannot_be_trusted_is_said(prepared, ledger, monkeypatch):
     wild = iter(range(0, 10_000, 37))
     wrong = lambda *_: Comparison(1 + (next(wild) % 100) / 100, 1, 2, 20, 10, 40, 0.1)  # noqa: E731
-    monkeypatch.setattr(latency_setup, "_compare", wrong)
+    monkeypatch.setattr(timed_pair, "compared", wrong)
     said = []
     latency_setup.predicted(prepared, ledger, said.append)
     assert any("not predicted within 2 %" in line for line in said)

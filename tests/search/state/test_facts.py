@@ -95,6 +95,7 @@ STORED = {
         },
     ),
     "latency": ({"a1": {"latency_ms": 10.0}}, {"a1": {"latency_ms": 10.0}}),
+    "latency_on": ({"device": "cpu", "name": "EPYC"}, {"device": "cpu", "name": "EPYC"}),
     "confirmations": (
         (ConfirmationFact(Sizes(1, 3, 4, 2), (2,), 24, 64, "time"),),
         [

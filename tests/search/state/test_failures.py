@@ -75,6 +75,18 @@ def test_what_ran_out_of_memory_runs_alone(make_loop):
     assert loop.next() is not None
 
 
+def test_on_gpus_what_ran_out_of_memory_waits_there_and_the_loop_goes_on(make_loop):
+    loop, _ = make_loop()
+    loop.train_on_gpus()
+    first, second = (loop.next() for _ in range(2))
+    assert not first.alone
+    loop.finish(first.uid, Outcome(failure=failures.OUT_OF_MEMORY))
+    again = loop.next()
+    assert (again.uid, again.alone) == (first.uid, True)
+    assert not loop.next().alone
+    loop.finish(second.uid, GOOD)
+
+
 def test_a_failure_left_on_disk_by_a_first_attempt_is_tried_again_after_a_kill(make_loop, tmp_path):
     loop, ledger = make_loop(tmp_path / "ledger")
     uid = loop.next().uid
@@ -160,6 +172,7 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
         "worker did not start": (3, False, False),
         "hang": (2, False, False),
         "lost": (10, False, False),
+        "GPU failed": (3, False, False),
         "no accuracy": (1, False, False),
         "no result": (1, False, False),
     }

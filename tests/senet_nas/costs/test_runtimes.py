@@ -1,8 +1,13 @@
 """Every runtime makes a call that runs the network in the given type."""
 
+import gc
+import weakref
+
 import pytest
 import torch
+from torch import nn
 
+from senet_nas.costs import runtimes
 from senet_nas.costs.runtimes import RUNTIMES, fingerprint, forward, threads, training_step
 from senet_nas.costs.timing import compare
 from senet_nas.network.build import build
@@ -75,3 +80,75 @@ def test_milliseconds_come_with_what_they_were_measured_on():
     assert found["batch"] == 8
     assert found["name"]
     assert {"device", "threads", "dtype", "runtime", "torch"} <= set(found)
+
+
+@pytest.fixture
+def quick_compiler(monkeypatch):
+    """torch.compile with a backend that compiles nothing, so that only its bookkeeping takes time."""
+    monkeypatch.setattr(runtimes, "BACKEND", "eager")
+
+
+def test_every_network_of_a_backbone_is_compiled(quick_compiler):
+    """Torch compiles one code object eight times, and then runs it uncompiled."""
+    for i in range(10):
+        key = f"cifar_resnet8/-/-/avg:fc{4 + i}:sigmoid@pre_addition"
+        forward(build(key, in_channels=1, num_classes=10), (1, 8, 8), LatencySpec(runtime="compile"))
+
+
+def test_a_network_that_is_not_compiled_is_refused(quick_compiler):
+    class Uncompiled(nn.Module):
+        @torch.compiler.disable
+        def forward(self, x):
+            return x.mean((2, 3))
+
+    with pytest.raises(UserError, match="left the network as it is"):
+        forward(Uncompiled(), (1, 8, 8), LatencySpec(runtime="compile"))
+
+
+def test_a_graph_keeps_the_network_whose_weights_it_reads(monkeypatch):
+    """On a stub of CUDA's graphs: what is captured are addresses."""
+
+    class Graph:
+        def replay(self):
+            pass
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    class Context:
+        def __init__(self, *given):
+            pass
+
+        def __enter__(self):
+            pass
+
+        def __exit__(self, *given):
+            pass
+
+    for name, stub in {"Stream": Stream, "current_stream": Stream, "stream": Context, "graph": Context}.items():
+        monkeypatch.setattr(torch.cuda, name, stub)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    model = build(PLAIN, in_channels=1, num_classes=10)
+    alive = weakref.ref(model)
+    call = RUNTIMES["cudagraph"](model.eval(), torch.zeros(1, 1, 8, 8))
+    del model
+    gc.collect()
+    call()
+    assert alive() is not None
+
+
+def test_onnxruntime_is_timed_on_the_cpu_of_a_machine_with_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert runtimes.device_of(LatencySpec(runtime="onnxruntime")).type == "cpu"
+    assert runtimes.device_of(LatencySpec()).type == "cuda"
+    assert runtimes.device_of(LatencySpec(device="cpu")).type == "cpu"
+
+
+def test_figures_of_a_gpu_name_tf32(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    assert fingerprint(LatencySpec())["tf32"] is torch.backends.cudnn.allow_tf32
+    assert "tf32" not in fingerprint(LatencySpec(device="cpu"))

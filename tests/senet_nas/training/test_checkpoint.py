@@ -25,6 +25,7 @@ def state(epoch=1, value=1.0):
     return {
         "model": {"w": torch.full((2, 3), value), "norm.batches": torch.tensor(epoch)},
         "average": {"module.w": torch.full((2, 3), value / 2), "n_averaged": torch.tensor(epoch)},
+        "scaler": {"scale": 1024.0, "_growth_tracker": epoch},
         "optimizer": {"param_groups": groups, "state": {0: {"momentum_buffer": torch.ones(2, 3), "step": 7}}},
         "generator": generator.get_state(),
         "epoch": epoch,

@@ -3,10 +3,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from senet_nas import gpus
 from senet_nas.data.load import load
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Seed
+from senet_nas.training import precision
+from senet_nas.training.moving_average import MovingAverage
 from senet_nas.training.train import Training, fit, learning_rate
 from senet_nas.training.validate import validate
 from tests.senet_nas.recipes import OPTIONS
@@ -170,6 +174,77 @@ def test_in_bfloat16_it_learns_as_well_and_its_weights_stay_float32(data):
     assert seen == {(True, torch.bfloat16), (False, torch.float32)}
     assert epochs[-1]["val_accuracy"] > 80
     assert {p.dtype for p in training.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_native", "device", "expected"),
+    [
+        ("auto", True, "cuda", torch.bfloat16),
+        ("auto", False, "cuda", torch.float16),
+        ("auto", True, "cpu", None),
+        ("float32", True, "cuda", None),
+        ("bfloat16", False, "cuda", torch.bfloat16),
+        ("float16", True, "cpu", torch.float16),
+    ],
+)
+def test_the_number_format_is_one_that_the_device_computes_in_itself(wanted, is_native, device, expected, monkeypatch):
+    monkeypatch.setattr(gpus, "has_native_bfloat16", lambda: is_native)
+    assert precision.chosen(Recipe(precision=wanted), device) == expected
+    assert (precision.scaler(expected, "cpu") is not None) == (expected == torch.float16)
+
+
+def test_in_float16_it_learns_and_a_step_that_overflows_is_left_out(data):
+    short = replace(RECIPE, epochs=4, precision="float16", ema=0.9)
+    training = Training(network(SE), data, short, seed=Seed(0))
+    training._scaler.scale(torch.zeros(()))  # makes its state
+    training._scaler.update(2.0**40)  # so large that gradients overflow, until it was halved often enough
+    before = training.model.fc.weight.clone()
+    first = training.epoch()
+    assert torch.equal(training.model.fc.weight, before)
+    assert first["grad_norm"] == 0
+    training._scaler.update(2.0**10)
+    for _ in range(3):
+        last = training.epoch()
+    assert last["train_loss"] < 0.95 * first["train_loss"]
+    assert 0 < last["grad_norm"] < 100  # of the loss itself, not of the one that was scaled
+
+
+def test_a_stop_in_float16_changes_nothing(data):
+    short = replace(RECIPE, precision="float16")
+    whole, first, again = (Training(network(), data, short, seed=Seed(0)) for _ in range(3))
+    whole.epoch()
+    first.epoch()
+    again.load_state(copy.deepcopy(first.state()))
+    for training in (whole, again):
+        training.epoch()
+    assert again._scaler.state_dict() == whole._scaler.state_dict()
+    assert torch.equal(again.model.fc.weight, whole.model.fc.weight)
+
+
+def test_the_average_is_the_one_that_torch_computes(data):
+    model = network(SE)
+    ours = MovingAverage(model, 0.9)
+    torchs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(3):
+        with torch.no_grad():
+            for tensor in [*model.parameters(), *model.buffers()]:
+                tensor.add_(1)
+        ours.update()
+        torchs.update_parameters(model)
+    expected = torchs.state_dict()
+    assert expected.keys() == ours.state_dict().keys()
+    assert all(torch.equal(expected[name], value) for name, value in ours.state_dict().items())
+
+
+def test_validation_is_in_float32_on_a_gpu_too(data):
+    """By default a GPU rounds the factors of convolutions to TF32."""
+    seen = []
+    model = network()
+    model.register_forward_hook(lambda *given: seen.append(torch.backends.cudnn.allow_tf32))
+    before = torch.backends.cudnn.allow_tf32
+    validate(model, data.x_val, data.y_val, data)
+    assert seen == [False]
+    assert torch.backends.cudnn.allow_tf32 is before is True
 
 
 def test_on_a_cpu_float32_is_the_rule(data):

@@ -138,6 +138,18 @@ def test_a_lost_process_is_told_from_a_mistake_of_ours(failures, kind, text):
     assert re.search(text, str(error))
 
 
+def test_a_gpu_that_is_too_small_for_its_part_is_told():
+    from search.execute.ray.train_group import _for_people
+
+    found = _for_people(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 100, 4)
+    assert isinstance(found, UserError)
+    assert "25 of 100 images" in found.message
+    assert found.hint == "add --set train.batch_size=48, or use more devices"
+    assert _for_people(RuntimeError("shapes"), 100, 4) is None
+    disk = OSError(28, "full")
+    assert _for_people(disk, 100, 4) is disk
+
+
 @pytest.mark.slow
 def test_a_lost_process_is_told_and_the_same_command_goes_on_from_the_checkpoint(command, tmp_path):
     """The first process is killed when it has made its second checkpoint durable."""
