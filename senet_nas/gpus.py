@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 # What a GPU that has no memory left says, in torch and in NVIDIA's libraries.
@@ -41,6 +42,12 @@ def has_native_bfloat16() -> bool:
     import torch
 
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def has_mps(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether CUDA's MPS runs here: programs that share a GPU then use it at the same time, without a word of ours."""
+    folder = Path(environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    return (folder / "control").exists()
 
 
 def holds_images(size: int, memory: int, share: float = 1.0) -> bool:

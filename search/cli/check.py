@@ -56,7 +56,8 @@ class Checked:
 
     ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
-    why the Ray cluster does not answer, which may be started later. ``noise`` is what a pilot found.
+    why the Ray cluster does not answer, which may be started later. ``noise`` is what a pilot found. ``slowdown`` is
+    how many times as long a training takes beside the others of its GPU as alone.
     """
 
     prepared: "Prepared"
@@ -65,6 +66,7 @@ class Checked:
     store_error: UserError | None = None
     silent_cluster: str = ""
     noise: "RecipeNoise | None" = None
+    slowdown: float = 1.0
 
     @property
     def seconds_per_training(self) -> float | None:
@@ -76,7 +78,7 @@ class Checked:
         if self.seconds_per_training is None:
             return None
         slots = self.prepared.slots.count or 1  # a cluster may hold any number
-        return self.seconds_per_training * self.prepared.experiment.budget.trainings / slots
+        return self.seconds_per_training * self.slowdown * self.prepared.experiment.budget.trainings / slots
 
     def to_dict(self) -> dict[str, Any]:
         space = self.prepared.space
@@ -150,17 +152,18 @@ class Checked:
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
+        from search.setup import gpu_sharing
         from search.setup.machine import idle_gpus
         from search.setup.setting_checks import odd_settings
 
         found = []
         experiment = self.prepared.experiment
+        slots = self.prepared.slots
         if experiment.evaluate == "train":
             found += odd_settings(experiment.train)
         if self.silent_cluster:
             found.append(self.silent_cluster)
-        if idle := idle_gpus(experiment, self.prepared.slots):
-            found.append(idle)
+        found += [text for text in (idle_gpus(experiment, slots), gpu_sharing.without_mps(slots)) if text]
         return found
 
 
@@ -178,6 +181,7 @@ def examine(experiment: "Experiment") -> Checked:
     shared_setup.check(prepared)
     with at_its_line(experiment):
         epoch = _measure(prepared) if prepared.evaluate.trains_networks else None
+        slowdown = _slowdown(prepared)
     runs = Path("runs")
     store_error = None
     try:
@@ -185,7 +189,8 @@ def examine(experiment: "Experiment") -> Checked:
     except UserError as error:
         store_error = error
     free = shutil.disk_usage(".").free
-    return Checked(prepared, epoch, free, store_error, _silent_cluster(prepared.slots.ray))
+    silent = _silent_cluster(prepared.slots.ray)
+    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown)
 
 
 def with_pilot(found: Checked) -> Checked:
@@ -223,6 +228,18 @@ def _measure(prepared: "Prepared") -> "EpochTime":
         return build(plain, in_channels=data.channels, num_classes=data.num_classes)
 
     return epoch_time.measure(network, data, experiment.train, device=prepared.device)
+
+
+def _slowdown(prepared: "Prepared") -> float:
+    """How much longer a training takes beside the others of its GPU, measured; 1 where none is beside it."""
+    from search.setup import gpu_sharing
+    from senet_nas.training.evaluate import images
+
+    experiment = prepared.experiment
+    if prepared.slots.on_one_gpu < 2:
+        return 1.0
+    data = images(experiment.data, str(experiment.base.resolve()))
+    return gpu_sharing.slowdown(experiment, prepared.space, data, prepared.evaluate, prepared.slots)
 
 
 def rough(seconds: float) -> str:

@@ -104,6 +104,10 @@ class Evaluator:
         """The number of threads with which a training is fastest, measured now; None if it has no choice of them."""
         return None
 
+    def with_slots(self, cpus: int, gpus: float) -> "Evaluator":
+        """The same for slots with so many CPU cores, and this share of a GPU."""
+        return self
+
     def with_threads(self, threads: int) -> "Evaluator":
         """The same with a number of threads for each training."""
         return self

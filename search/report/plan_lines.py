@@ -28,6 +28,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"budget    {_budget(prepared)}",
         *_shared(prepared),
         f"machine   {_machine(prepared.slots, prepared.device)}",
+        *([f"sharing   {prepared.sharing}"] if prepared.sharing else []),
     ]
 
 

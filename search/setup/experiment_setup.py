@@ -18,7 +18,7 @@ from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.planning.training_lengths import ShortTrainings
 from search.results.objectives import counted_columns
-from search.setup import fit_positions, own_code
+from search.setup import fit_positions, gpu_sharing, own_code
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
@@ -46,6 +46,8 @@ class Prepared:
     data: DataFact | None = None
     code: Facts = field(default_factory=Facts)
     weights: WeightsFact | None = None
+    # What was measured about the slots, as a sentence.
+    sharing: str = ""
 
     @property
     def images(self) -> DataFact:
@@ -177,11 +179,14 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
         image_size=data.image_size,
         dimensions=len(data.shape) - 1,
     )
+    said = ""
     if is_search:
+        slots, said = gpu_sharing.settled(experiment, space, data, evaluate, slots)
+        evaluate = evaluate.with_slots(slots.cpus, slots.gpus)
         memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
     weights = _weights_fact(experiment, drawn)
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights)
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights, said)
 
 
 def weight_file(experiment: Experiment) -> str | None:
@@ -214,7 +219,6 @@ def _evaluator(experiment: Experiment) -> Evaluator:
             source=base,
             init=experiment.model.init,
             weights=weight_file(experiment),
-            gpu_share=slots.gpus or 1.0,
         )
     )
 

@@ -1,9 +1,14 @@
 """Which GPUs of a search still work. One that fails twice, with no success in between, is barred."""
 
+import math
 import re
+import time
+from collections.abc import Callable
 
 # Failures in a row after which a GPU gets no further training.
 FAILURES = 2
+# Failures of a GPU within so many seconds are one. A process that starts again takes longer to reach it.
+TOGETHER = 2.0
 # How a worker says in an exception that its GPU failed: where it is, and what it said.
 _TOLD = re.compile(r"GpuFailed: GPU (\S+): (.*)")
 
@@ -22,13 +27,18 @@ def told(message: str) -> tuple[str, str] | None:
 class GpuHealth:
     """The failures of each GPU of a session, by a name that is unique in the cluster."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._failed_in: dict[str, list[str]] = {}
+        self._failed_at: dict[str, float] = {}
         self._told: set[str] = set()
 
     def failed(self, gpu: str, uid: str) -> None:
-        """Notes that a GPU failed in a training."""
-        self._failed_in.setdefault(gpu, []).append(uid)
+        """Notes that a GPU failed in a training. With MPS one fault ends all programs of a GPU: it counts once."""
+        now = self._clock()
+        if now - self._failed_at.get(gpu, -math.inf) > TOGETHER:
+            self._failed_in.setdefault(gpu, []).append(uid)
+        self._failed_at[gpu] = now
 
     def worked(self, gpu: str) -> None:
         """Notes that a training on a GPU has ended well. A barred GPU stays barred."""

@@ -7,8 +7,15 @@ import pytest
 from search import config
 from search.execute.ray import runtime
 from search.execute.ray.resources import Slots, share_of, sharing, spread
+from search.execute.trainer import Trainer
+from search.setup import gpu_sharing
 from search.setup.machine import idle_gpus, machine
 from senet_nas import gpus, hardware
+from senet_nas.costs.gpu_use import GpuUse
+from senet_nas.data.load import load
+from senet_nas.network.build import sites
+from senet_nas.recipe import DataSpec, Recipe, Task
+from spaces import Space, SpaceSpec
 from spaces.errors import UserError
 
 TEXT = "data: digits\nmodel: {{backbone: cifar_resnet8}}\n{more}\nresources: {{{resources}}}\n"
@@ -116,3 +123,58 @@ def test_few_cores_leave_gpus_idle_and_say_so(on):
     _, slots, experiment = on("cpus_per_slot: auto", cores=4)
     assert slots.count == 4
     assert idle_gpus(experiment, slots).startswith("4 of 8 GPUs")
+
+
+class Prepared:
+    """What settles the slots of a search, without a GPU: the space, the images, and a measurement that is made up."""
+
+    space = Space("cifar_resnet8", sites("cifar_resnet8"), SpaceSpec())
+    data = load(DataSpec(dataset="digits", train=64, validation=40))
+    evaluate = Trainer(Task(DataSpec(dataset="digits"), Recipe(batch_size=32)))
+
+    def settled(self, on, resources, monkeypatch, *, has_mps=True, busy=0.24):
+        _, slots, experiment = on(resources)
+        monkeypatch.setattr(gpus, "total_memory", lambda device: 80 * 10**9)
+        monkeypatch.setattr(gpus, "has_mps", lambda: has_mps)
+        use = GpuUse(10**9, busy, 0.01)
+        return gpu_sharing.settled(experiment, self.space, self.data, self.evaluate, slots, measure=lambda job: use)
+
+
+def test_what_plain_takes_decides_how_many_share_a_gpu(on, monkeypatch):
+    slots, said = Prepared().settled(on, "slots: auto", monkeypatch)
+    assert (slots.count, slots.cpus, slots.on_one_gpu, slots.gpus_used) == (32, 2, 4, 8)
+    assert said == "a training of plain takes 1.0 GB of a GPU, busy for 24% of the time: 4 of them share it"
+
+
+def test_without_mps_each_gets_a_gpu_and_mps_is_named(on, monkeypatch):
+    slots, said = Prepared().settled(on, "slots: auto", monkeypatch, has_mps=False)
+    assert (slots.count, slots.on_one_gpu) == (8, 1)
+    assert "each has a GPU for itself; 4 trainings would share a GPU if CUDA's MPS ran" in said
+
+
+@pytest.mark.parametrize("resources", ["slots: 8", "gpus_per_slot: 0.5", "cpus_per_slot: 2", "device: cpu"])
+def test_what_the_config_says_is_not_measured(on, monkeypatch, resources):
+    before = on(resources)[1]
+    assert Prepared().settled(on, resources, monkeypatch) == (before, "")
+
+
+def test_a_training_is_told_its_share(on):
+    trainer = Prepared.evaluate.with_slots(2, 0.25)
+    assert (trainer.task.threads, trainer.task.gpu_share) == (2, 0.25)
+    assert Prepared.evaluate.with_slots(2, 0.0).task.gpu_share == 1.0
+
+
+def test_trainings_that_take_turns_are_a_caution(on, monkeypatch):
+    monkeypatch.setattr(gpus, "has_mps", lambda: False)
+    _, shared, _ = on("slots: 16")
+    assert gpu_sharing.without_mps(shared).startswith("2 trainings share a GPU and take turns")
+    assert gpu_sharing.without_mps(on("slots: 8")[1]) == ""
+    monkeypatch.setattr(gpus, "has_mps", lambda: True)
+    assert gpu_sharing.without_mps(shared) == ""
+
+
+def test_mps_is_seen_where_its_daemon_listens(tmp_path):
+    environ = {"CUDA_MPS_PIPE_DIRECTORY": str(tmp_path)}
+    assert not gpus.has_mps(environ)
+    (tmp_path / "control").touch()
+    assert gpus.has_mps(environ)

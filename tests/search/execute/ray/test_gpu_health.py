@@ -1,5 +1,7 @@
 """Which GPUs get no further training; and what a worker tells about its own survives Ray's messages."""
 
+import itertools
+
 import pytest
 
 from search.execute.ray import gpu_health
@@ -7,8 +9,21 @@ from search.execute.ray.gpu_health import GpuHealth
 from search.execute.worker import GpuFailed
 
 
+def seconds(step=10.0):
+    """A clock that goes on by so much whenever it is read."""
+    return itertools.count(0.0, step).__next__
+
+
+def test_one_fault_that_ends_all_programs_of_a_gpu_counts_once():
+    health = GpuHealth(seconds(0.5))
+    health.worked("node/1")
+    for uid in ("t1", "t2", "t3", "t4"):
+        health.failed("node/0", uid)
+    assert health.barred == []
+
+
 def test_two_failures_in_a_row_bar_a_gpu_and_that_is_told_once():
-    health = GpuHealth()
+    health = GpuHealth(seconds())
     health.worked("node/1")
     health.failed("node/0", "t1")
     assert health.news() == []
@@ -21,7 +36,7 @@ def test_two_failures_in_a_row_bar_a_gpu_and_that_is_told_once():
 
 
 def test_a_success_between_two_failures_counts():
-    health = GpuHealth()
+    health = GpuHealth(seconds())
     health.failed("node/0", "t1")
     health.worked("node/0")
     health.failed("node/0", "t2")
@@ -30,7 +45,7 @@ def test_a_success_between_two_failures_counts():
 
 
 def test_a_training_that_fails_everywhere_bars_no_gpu():
-    health = GpuHealth()
+    health = GpuHealth(seconds())
     health.worked("node/1")
     health.failed("node/0", "t1")
     health.failed("node/0", "t1")
@@ -41,13 +56,13 @@ def test_a_training_that_fails_everywhere_bars_no_gpu():
 
 
 def test_the_only_gpu_is_barred_after_two_trainings_and_the_first_of_two_as_soon_as_the_second_works():
-    health = GpuHealth()
+    health = GpuHealth(seconds())
     health.failed("node/0", "t1")
     health.failed("node/0", "t1")
     assert health.barred == []
     health.worked("node/1")
     assert health.barred == ["node/0"]
-    alone = GpuHealth()
+    alone = GpuHealth(seconds())
     alone.failed("node/0", "t1")
     alone.failed("node/0", "t2")
     assert alone.barred == ["node/0"]
