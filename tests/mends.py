@@ -366,13 +366,20 @@ MENDS = (
     undo(
         24,
         "init looks into no folder",
-        [(INIT, "_batch(_training_images(config.parent / data))", "None")],
+        [
+            (
+                INIT,
+                '    seen = glance(DataSpec(source["dataset"], source.get("path"), color="rgb"), config.parent)\n',
+                '    seen = glance(DataSpec("digits"), config.parent)\n',
+            ),
+            (INIT, "suggest(source, seen,", 'suggest({"dataset": "digits"}, seen,'),
+        ],
         "test_init_refuses.py::test_a_folder_without_classes_is_refused_and_nothing_is_written",
     ),
     undo(
         24,
         "init takes every backbone",
-        [(INIT, "        _check_backbone(backbone, dataset)\n", "        pass\n")],
+        [(INIT, '        _check_backbone(backbone, source["dataset"])\n', "        pass\n")],
         "test_init_refuses.py::test_a_wrong_backbone_is_refused_with_the_nearest",
     ),
     undo(

@@ -27,7 +27,6 @@ DOORS = {
         "search/setup/memory_check.py",  # reads the free memory of a GPU; names the type of a network
         "search/setup/code_identity.py",  # compares the outputs of a network
         "search/setup/own_code.py",  # names the type of a network
-        "search/cli/check.py",  # sets the threads of the training that it times
         # MLflow keeps a network in torch's own form.
         "search/track/registry.py",
     ],

@@ -11,11 +11,9 @@ import click
 from search.cli.options import CONFIG, JSON, SET, load, print_json
 from search.state.facts import encode
 from spaces.errors import UserError
-from spaces.text import plural
+from spaces.text import plural, rough
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from search.config import Experiment
     from search.results.recipe_noise import RecipeNoise
     from search.setup.experiment_setup import Prepared
@@ -213,21 +211,15 @@ def _silent_cluster(address: str) -> str:
 
 def _measure(prepared: "Prepared") -> "EpochTime":
     """The time of an epoch of the plain network on the real images, on the threads of one slot."""
-    import torch
-
     from senet_nas.costs import epoch_time
-    from senet_nas.network.build import build
     from senet_nas.training.evaluate import images
 
     experiment = prepared.experiment
-    torch.set_num_threads(prepared.slots.cpus)
     data = images(experiment.data, str(experiment.base.resolve()))
-    plain = "/".join([experiment.model.network, *("-" for _ in prepared.space.sites)])
-
-    def network() -> "nn.Module":
-        return build(plain, in_channels=data.channels, num_classes=data.num_classes)
-
-    return epoch_time.measure(network, data, experiment.train, device=prepared.device)
+    slots = prepared.slots
+    return epoch_time.of_plain(
+        experiment.model.network, data, experiment.train, device=prepared.device, threads=slots.cpus
+    )
 
 
 def _slowdown(prepared: "Prepared") -> float:
@@ -240,14 +232,3 @@ def _slowdown(prepared: "Prepared") -> float:
         return 1.0
     data = images(experiment.data, str(experiment.base.resolve()))
     return gpu_sharing.slowdown(experiment, prepared.space, data, prepared.evaluate, prepared.slots)
-
-
-def rough(seconds: float) -> str:
-    """A duration with one unit: ``4.2 s``, ``40 s``, ``12 min``, ``3.5 h``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

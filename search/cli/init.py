@@ -1,17 +1,23 @@
-"""``senet-search init``: writes a commented config to start from, and its schema for editors."""
+"""``senet-search init``: looks at the data, and writes a config to start from and its schema for editors."""
 
 import json
 import os
+import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
-# A folder with this many images fits the usual batch size.
-MANY = 5000
+if TYPE_CHECKING:
+    from search.setup.suggestion import Suggestion
+    from senet_nas.data.glance import Glance
+
+CONFIG = Path("config.yaml")
 
 
 @click.command()
@@ -22,35 +28,89 @@ MANY = 5000
     help="A folder of images, a table of paths and labels, a .npz file, or the name of a dataset.",
 )
 @click.option("--backbone", default=None, help="Network to put SE into; `senet-search list backbones` shows names.")
-@click.argument("config", default="config.yaml", type=click.Path(path_type=Path))
+@click.argument("config", default=str(CONFIG), type=click.Path(path_type=Path))
+@click.option("--full", is_flag=True, help="Also write every other key, as a comment with its default.")
 @click.option("--force", is_flag=True, help="Overwrite an existing file.")
-def init(data: str, backbone: str | None, config: Path, force: bool) -> None:
-    """Write a commented CONFIG to start from, and its schema for editors."""
-    schema = write_config(data, backbone, config, force=force)
-    click.echo(f"Wrote {config} and {schema}. Next: senet-search check {shlex.quote(str(config))}")
+def init(data: str, backbone: str | None, config: Path, full: bool, force: bool) -> None:
+    """Look at the data and write a CONFIG with suggestions, and its schema for editors.
 
-
-def write_config(data: str, backbone: str | None, config: Path, *, force: bool = False) -> Path:
-    """Writes the config and, beside it, the schema; returns the path of the schema.
-
-    ``data`` is the name of a dataset or a folder of images. Raises UserError if the config exists or cannot be written,
-    and if `check` would refuse the backbone or the folder; nothing is written then.
+    Opens 200 images for their size and times one training on noise, which takes a few seconds. Nothing is trained.
     """
-    from search import config as configs
-    from senet_nas.data.datasets import known, named, section
+    click.echo("Looking at the data and timing a training: up to about 20 s ...", err=True)
+    started = write_config(data, backbone, config, force=force, full=full)
+    click.echo("\n".join(started.lines()))
+
+
+@dataclass(frozen=True)
+class Started:
+    """What ``init`` wrote, and what it saw."""
+
+    config: Path
+    schema: Path
+    seen: "Glance"
+    suggestion: "Suggestion"
+
+    def lines(self) -> list[str]:
+        from search.report.plan_lines import few_images
+
+        shown = {key: value for key, (value, _) in self.suggestion.settings.items()}
+        return [
+            *(f"found     {line}" for line in self.seen.lines()),
+            *(f"caution   {line}" for line in [*few_images(self.seen.counts["validation"]), *self.seen.notes]),
+            "suggested " + ", ".join(f"{key.partition('.')[2]} {value}" for key, value in shown.items()),
+            f"time      {self.suggestion.time}",
+            f"Wrote {self.config} and {self.schema}. Next: senet-search check {shlex.quote(str(self.config))}",
+        ]
+
+
+def write_config(data: str, backbone: str | None, config: Path, *, force: bool = False, full: bool = False) -> Started:
+    """Writes the config and, beside it, the schema.
+
+    ``data`` is the name of a dataset, a folder of images or a file. Raises UserError if the config exists or cannot be
+    written, and if `check` would refuse the data, the backbone or the memory; nothing is written then.
+    """
+    from search.config import template
+    from search.config.render import source_of, starter
+    from search.setup.suggestion import suggest
+    from senet_nas.data.glance import glance
+    from senet_nas.recipe import DataSpec
 
     if config.exists() and not force:
         raise UserError(f"{config} exists already", hint="choose another name, or add --force")
-    batch = None
-    row = known(data)
-    if data not in _names() and not (row and row.form):
-        data = _place(Path(data), config)
-    dataset = section(data)["dataset"]
-    if dataset == "image_folder":
-        batch = _batch(_training_images(config.parent / data))
+    text = as_written(data, config)
+    source = source_of(text)
     if backbone is not None:
-        _check_backbone(backbone, dataset)
-    text = configs.template(data=data, backbone=backbone or named(dataset).backbone, batch=batch)
+        _check_backbone(backbone, source["dataset"])
+    # A fixed colour, so that no file is opened for it.
+    seen = glance(DataSpec(source["dataset"], source.get("path"), color="rgb"), config.parent)
+    suggestion = suggest(source, seen, backbone, config.parent)
+    settings = {**_name(data, config), **suggestion.settings}
+    if full:
+        chosen = str(settings["model.backbone"][0])
+        written = template(data=text, backbone=chosen, name=config.stem, settings=settings)
+    else:
+        written = starter(data=text, settings=settings, remarks=[*seen.lines(), suggestion.time])
+    return Started(config, _write(config, written), seen, suggestion)
+
+
+def as_written(data: str, config: Path) -> str:
+    """The data as the config will name them: a path relative to it, or a name.
+
+    Raises UserError if they are neither a folder, nor a file that can be read, nor a name.
+    """
+    from senet_nas.data.datasets import known
+
+    row = known(data)
+    is_name = data in _names() or (row is not None and row.form)
+    return data if is_name else _place(Path(data), config)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _write(config: Path, text: str) -> Path:
+    from search import config as configs
+
     schema = config.with_name(configs.SCHEMA_FILE)
     try:
         durable.write(config, text)
@@ -58,6 +118,17 @@ def write_config(data: str, backbone: str | None, config: Path, *, force: bool =
     except OSError as error:
         raise UserError(f"cannot write {error.filename}: {error.strerror}", code=ENVIRONMENT) from error
     return schema
+
+
+def _name(data: str, config: Path) -> dict[str, tuple[str, str]]:
+    """The name of the run: that of the data, unless the config was given a name of its own, which is then the run's."""
+    from search.state.run_folder import NAME
+
+    if config.stem != CONFIG.stem:
+        return {}
+    stem = Path(data).resolve().stem if Path(data).exists() else data
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:64]
+    return {"name": (name, "of the run: its folder is runs/NAME")} if NAME.fullmatch(name) else {}
 
 
 def _names() -> list[str]:
@@ -81,30 +152,6 @@ def _place(images: Path, config: Path) -> str:
         return str(images)
     seen = os.path.relpath(images, config.parent)
     return seen if seen.startswith(".") else f"./{seen}"
-
-
-def _batch(n_train: int | None) -> tuple[int, str] | None:
-    """A batch size and the reason for it, if there are fewer training images than the usual batch size."""
-    from search.setup.fit_checks import fitting_batch
-    from senet_nas.recipe import Recipe
-
-    if n_train is None or n_train >= Recipe.batch_size:
-        return None
-    why = f"images per step; the usual {Recipe.batch_size} exceed the {n_train} training images"
-    return fitting_batch(n_train), why
-
-
-def _training_images(images: Path) -> int | None:
-    """The number of training images in a folder; None for a large one. Raises UserError without a class of images."""
-    from senet_nas.data import image_folder
-    from senet_nas.data.split import split
-    from senet_nas.recipe import DataSpec
-
-    spec = DataSpec(path=str(images.resolve()), color="rgb")  # a fixed colour, so that no file is opened
-    found = image_folder.listed(spec, Path())
-    if sum(len(files) for files in found.files.values()) >= MANY:
-        return None
-    return len(split(found.labels, spec, len(found.classes))["train"][1])
 
 
 def _check_backbone(backbone: str, dataset: str) -> None:

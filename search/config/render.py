@@ -2,7 +2,7 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, replace
 from typing import Any, get_type_hints
 
@@ -13,6 +13,8 @@ from search.config.yaml_reader import dump
 from senet_nas.data.datasets import DATASETS, known, section
 from spaces.errors import UserError
 
+# A value to set in a new config, and the reason for it.
+Setting = tuple[Any, str]
 SCHEMA_FILE = "senet-search.schema.json"
 # The column in which comments of the template start, and the longest line.
 COLUMN = 34
@@ -95,26 +97,56 @@ def _section_or_short(name: str, section: Mapping[str, Any]) -> dict[str, Any]:
     return {**described, "anyOf": allowed}
 
 
-def template(*, data: str, backbone: str, name: str = "config", batch: tuple[int, str] | None = None) -> str:
+def template(*, data: str, backbone: str, name: str = "config", settings: Mapping[str, Setting] | None = None) -> str:
     """A config to start from: data and backbone are set, every other line is a comment that shows a default.
 
     ``data`` is the name of a dataset, or the path of an image folder or of a file; ``name`` that of the config file.
-    ``batch`` is a batch size to set as well, and the reason for it.
+    ``settings`` are set as well: values and reasons by dotted key.
     """
-    source = section(data)
-    if known(source["dataset"]) is None:
-        source = {"dataset": FOLDER, "path": data}
-    given: dict[str, Any] = {"model.backbone": backbone, **{f"data.{key}": value for key, value in source.items()}}
-    if batch is not None:
-        given["train.batch_size"] = batch[0]
+    more = {"model.backbone": (backbone, ""), **(settings or {})}
+    given = {**{f"data.{key}": value for key, value in source_of(data).items()}, **values(more)}
     lines = [
         f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
         "# Where should Squeeze-and-Excitation go? This file says what to compare. Only data and model.backbone must",
         "# be set; every other line shows its default: take away the `# ` before a key to change it.",
     ]
     for field in dataclasses.fields(Config):
-        lines += _section(field, given, name, {"train.batch_size": batch[1]} if batch else {})
+        lines += _section(field, given, name, {key: why for key, (_, why) in more.items() if why})
     return "\n".join(lines) + "\n"
+
+
+def starter(*, data: str, settings: Mapping[str, Setting], remarks: Sequence[str] = ()) -> str:
+    """A short config: data and ``settings``, each with its reason, and ``remarks`` about the data as comments."""
+    lines = [
+        f"# yaml-language-server: $schema=./{SCHEMA_FILE}",
+        "# Where should Squeeze-and-Excitation go? These are suggestions: change what you know better. All other keys",
+        "# have their defaults; `senet-search init --full` writes every key, and docs/config.md explains them.",
+        *(
+            line
+            for remark in remarks
+            for line in textwrap.wrap(remark, WIDTH, initial_indent="# ", subsequent_indent="# ")
+        ),
+    ]
+    shown = {**{f"data.{key}": (value, "") for key, value in source_of(data).items()}, **settings}
+    for field in dataclasses.fields(Config):
+        if field.name in shown:
+            lines += _commented("", f"{field.name}: {flow(shown[field.name][0])}", shown[field.name][1])
+        inner = {key: pair for key, pair in shown.items() if key.startswith(f"{field.name}.")}
+        lines += [f"{field.name}:"] if inner else []
+        for key, (value, why) in inner.items():
+            lines += _commented("  ", f"{key.partition('.')[2]}: {flow(value)}", why)
+    return "\n".join(lines) + "\n"
+
+
+def source_of(data: str) -> dict[str, str]:
+    """The section ``data`` for a name, a path or a file; text that nothing else explains is the path of a folder."""
+    source = section(data)
+    return source if known(source["dataset"]) else {"dataset": FOLDER, "path": data}
+
+
+def values(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """The values of settings, without their reasons."""
+    return {key: value for key, (value, _) in settings.items()}
 
 
 def _keys() -> Iterator[str]:
@@ -151,7 +183,8 @@ def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: st
     meaning = field.metadata["description"]
     if not dataclasses.is_dataclass(section):
         default = name if field.name == "name" else flow(field.default)
-        return ["", *_commented("", f"# {field.name}: {default}", meaning)]
+        text = f"{field.name}: {flow(given[field.name])}" if field.name in given else f"# {field.name}: {default}"
+        return ["", *_commented("", text, meaning)]
     lines = ["", *_commented("", f"{field.name}:", meaning)]
     for key in dataclasses.fields(section):
         value = given.get(f"{field.name}.{key.name}", MISSING)
@@ -165,6 +198,8 @@ def _section(field: "dataclasses.Field[Any]", given: Mapping[str, Any], name: st
 def _commented(indent: str, text: str, meaning: str) -> list[str]:
     """A line with its meaning beside it, or above it if the line would be too long."""
     line = f"{indent}{text}"
+    if not meaning:
+        return [line]
     beside = f"{line:<{COLUMN}}  # {meaning}"
     if len(beside) <= WIDTH:
         return [beside]

@@ -32,6 +32,14 @@ def plan_lines(prepared: Prepared) -> list[str]:
     ]
 
 
+def few_images(validation: int) -> list[str]:
+    """A caution if there are so few validation images that one of them is worth more than placements differ by."""
+    if 100 / validation <= COARSE:
+        return []
+    worth = f"each is worth {100 / validation:.1f} points, so smaller gains cannot be seen"
+    return [f"only {validation:,} validation images: {worth}"]
+
+
 def _published(space: Space) -> str:
     """How many units have SE of their own."""
     count = sum(site.published is not None for site in space.sites)
@@ -59,11 +67,7 @@ def _images(data: DataFact | None) -> str:
 def _cautions(data: DataFact | None) -> list[str]:
     if data is None:
         return []
-    if 100 / data.validation <= COARSE:
-        return list(data.notes)
-    images = f"only {data.validation:,} validation images"
-    worth = f"each is worth {100 / data.validation:.1f} points, so smaller gains cannot be seen"
-    return [f"{images}: {worth}", *data.notes]
+    return [*few_images(data.validation), *data.notes]
 
 
 def _space(size: int, spellings: int) -> str:

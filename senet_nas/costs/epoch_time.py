@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 from torch import nn
 
 from senet_nas.data.load import Data
+from senet_nas.network.build import build, sites
 from senet_nas.recipe import Recipe, Seed
 from senet_nas.training.train import Training
 
@@ -36,12 +38,13 @@ def measure(
     recipe: Recipe,
     *,
     device: str = "cpu",
+    seconds: float = SECONDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> EpochTime:
     """The time of an epoch of ``recipe`` on ``data``; ``make`` builds the network.
 
     Few images come first, in a small batch. More follow, up to BATCHES batches, while the next measurement ends within
-    SECONDS: a batch of large images may take half a minute.
+    ``seconds``: a batch of large images may take half a minute.
     """
     most = min(len(data.y_train), BATCHES * recipe.batch_size)
     n_images = min(FEWEST, most)
@@ -49,11 +52,28 @@ def measure(
     while True:
         part = data.share(n_images / len(data.y_train))
         few = replace(recipe, epochs=2, batch_size=min(recipe.batch_size, n_images), lr=HARMLESS)
-        seconds = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
-        next_takes = 2 * GROWTH * seconds
-        if n_images == most or clock() - began + next_takes > SECONDS:
-            return EpochTime(seconds / n_images * len(data.y_train), n_images)
+        taken = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
+        next_takes = 2 * GROWTH * taken
+        if n_images == most or clock() - began + next_takes > seconds:
+            return EpochTime(taken / n_images * len(data.y_train), n_images)
         n_images = min(most, GROWTH * n_images)
+
+
+def of_plain(
+    backbone: str, data: Data, recipe: Recipe, *, device: str, threads: int, seconds: float = SECONDS
+) -> EpochTime:
+    """The time of an epoch of a plain network with this number of threads. Raises UserError."""
+    plain = "/".join([backbone, *("-" for _ in sites(backbone))])
+
+    def network() -> nn.Module:
+        return build(plain, in_channels=data.channels, num_classes=data.num_classes)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return measure(network, data, recipe, device=device, seconds=seconds)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _epoch(training: Training, clock: Callable[[], float]) -> float:

@@ -38,11 +38,40 @@ def check_split(
     for name, (_, y_N) in sets.items():
         if len(y_N) == 0:
             raise UserError(f"no image is left for the {name} set", hint="add images", key="data.path")
-    _check_classes(sets, classes)
+    check_classes({name: y_N for name, (_, y_N) in sets.items()}, classes)
     _check_contrast(sets["train"][0])
     digests = {name: _digests(x) for name, (x, _) in sets.items()}
     twins = _twins(digests, sets, classes, files or {})
-    return (*twins, *_leaks(digests), *_imbalance(sets["train"][1], classes))
+    return (*twins, *_leaks(digests), *imbalance(sets["train"][1], classes))
+
+
+def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> None:
+    """Raises UserError if a class has no training or no validation image. The test set may lack a class."""
+    counts = {name: np.bincount(y_N, minlength=len(classes)) for name, y_N in labels.items()}
+    total = np.sum(list(counts.values()), axis=0)
+    scarce = (counts["train"] == 0) | (counts["validation"] == 0)
+    rare = [f"{classes[k]} ({total[k]})" for k in np.flatnonzero(scarce).tolist()]
+    if rare:
+        more = f" and {len(rare) - NAMED_CLASSES} more" if len(rare) > NAMED_CLASSES else ""
+        raise UserError(
+            f"{len(rare)} of {len(classes)} classes have no image to train or none to validate: "
+            f"{', '.join(rare[:NAMED_CLASSES])}{more} (in brackets: all images of the class)",
+            hint="add images, leave these classes out, or change data.train and data.validation",
+            key="data.path",
+        )
+
+
+def imbalance(y_N: "Labels", classes: Sequence[str]) -> list[str]:
+    """A sentence about the smallest class where the classes differ much in size."""
+    counts = np.bincount(y_N, minlength=len(classes))
+    most = int(counts.argmax())
+    least = int(counts.argmin())
+    if counts[most] < IMBALANCE * counts[least]:
+        return []
+    return [
+        f"class {classes[most]} has {counts[most]} training images, class {classes[least]} has {counts[least]}: "
+        "accuracy hardly sees the small one"
+    ]
 
 
 def _check_labels(name: str, x_NHWC: "Images", y_N: "Labels", classes: Sequence[str]) -> None:
@@ -53,22 +82,6 @@ def _check_labels(name: str, x_NHWC: "Images", y_N: "Labels", classes: Sequence[
         raise UserError(
             f"{len(strange)} labels of the {name} set are outside 0..{len(classes) - 1}, "
             f"the first is {y_N[strange[0]]} at image {strange[0]}",
-            key="data.path",
-        )
-
-
-def _check_classes(sets: "Mapping[str, Labelled]", classes: Sequence[str]) -> None:
-    """Every class must have training and validation images; the test set, which is read only once, may lack a class."""
-    counts = {name: np.bincount(y_N, minlength=len(classes)) for name, (_, y_N) in sets.items()}
-    total = np.sum(list(counts.values()), axis=0)
-    scarce = (counts["train"] == 0) | (counts["validation"] == 0)
-    rare = [f"{classes[k]} ({total[k]})" for k in np.flatnonzero(scarce).tolist()]
-    if rare:
-        more = f" and {len(rare) - NAMED_CLASSES} more" if len(rare) > NAMED_CLASSES else ""
-        raise UserError(
-            f"{len(rare)} of {len(classes)} classes have no image to train or none to validate: "
-            f"{', '.join(rare[:NAMED_CLASSES])}{more} (in brackets: all images of the class)",
-            hint="add images, leave these classes out, or change data.train and data.validation",
             key="data.path",
         )
 
@@ -116,16 +129,3 @@ def _leaks(digests: Mapping[str, Sequence[bytes]]) -> list[str]:
 def _digests(x_NHWC: "Images") -> list[bytes]:
     """A digest of each image, because the images themselves may not fit into memory twice."""
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in x_NHWC]
-
-
-def _imbalance(y_N: "Labels", classes: Sequence[str]) -> list[str]:
-    """A sentence about the smallest class where the classes differ much in size."""
-    counts = np.bincount(y_N, minlength=len(classes))
-    most = int(counts.argmax())
-    least = int(counts.argmin())
-    if counts[most] < IMBALANCE * counts[least]:
-        return []
-    return [
-        f"class {classes[most]} has {counts[most]} training images, class {classes[least]} has {counts[least]}: "
-        "accuracy hardly sees the small one"
-    ]

@@ -135,13 +135,19 @@ def decoded(files: Files, side: int, *, grey: bool, white: float) -> "Iterator[N
             yield np.zeros((side, side, channels), dtype=np.uint8)
         else:
             yield x_HWC
-    if bad:
-        more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
-        raise UserError(
-            f"{len(bad)} of {len(files)} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
-            hint="repair, convert or remove them",
-            key="data.path",
-        )
+    _check_read(bad, len(files))
+
+
+def sizes(entries: Sequence[Entry]) -> list[tuple[int, int]]:
+    """Width and height of each image, from its header alone. Raises UserError that names the images without one."""
+    from senet_nas.data.pixels import reason, size
+
+    def read(entry: Entry) -> tuple[int, int]:
+        return entry.seen.size if isinstance(entry, Stored) and entry.seen else size(opened(entry))
+
+    found = list(_each(read, entries))
+    _check_read([f"{shown(str(e))} ({reason(seen)})" for e, seen in found if isinstance(seen, Exception)], len(entries))
+    return [seen for _, seen in found if not isinstance(seen, Exception)]
 
 
 def side(spec: DataSpec, found: Listing) -> int:
@@ -172,6 +178,17 @@ def opened(entry: Entry) -> "Path | Image.Image | BinaryIO":
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _check_read(bad: Sequence[str], n: int) -> None:
+    """Raises UserError with the first of the ``bad`` images among ``n``, each with the reason."""
+    if bad:
+        more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
+        raise UserError(
+            f"{len(bad)} of {n} images cannot be read: {'; '.join(bad[:NAMED_FAULTS])}{more}",
+            hint="repair, convert or remove them",
+            key="data.path",
+        )
 
 
 def _pages_and_levels(entry: Entry) -> tuple[int, tuple[float, float]]:

@@ -11,8 +11,8 @@ PROGRAMS = ("senet-search", "make", "python")
 # What takes long, or needs a browser or an installation, and the test that runs it. By how a command begins.
 ELSEWHERE = {
     "senet-search run": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
-    "senet-search export config": "tests/search/cli/test_cli.py::test_the_exported_network_runs_without_this_project",
-    "senet-search train config --devices": "tests/search/execute/ray/test_train_group.py"
+    "senet-search export images": "tests/search/cli/test_cli.py::test_the_exported_network_runs_without_this_project",
+    "senet-search train images --devices": "tests/search/execute/ray/test_train_group.py"
     "::test_two_processes_train_as_one_and_their_number_is_remembered",
     "senet-search train": "tests/search/full_training/test_run.py"
     "::test_killed_and_started_again_it_ends_with_the_same_weights",

@@ -395,7 +395,7 @@ def test_init_writes_a_batch_size_that_the_images_fill(tmp_path, typed):
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     (tmp_path / "deep").mkdir()
     assert typed("init", "--data", "images", "deep/config.yaml", "--backbone", "cifar_resnet8").returncode == 0
-    assert "exceed the 77 training images" in (tmp_path / "deep" / "config.yaml").read_text()
+    assert "too many for 77 training images" in (tmp_path / "deep" / "config.yaml").read_text()
     found = typed("check", "deep/config.yaml", "--set", "train.epochs=1", "--set", "data.image_size=8")
     assert found.returncode == 0, found.stderr
     told = typed("check", "deep/config.yaml", "--set", "train.batch_size=128")
@@ -403,7 +403,7 @@ def test_init_writes_a_batch_size_that_the_images_fill(tmp_path, typed):
 
 
 def test_what_comes_next_has_the_settings_of_now(tmp_path, typed):
-    typed("init", "my config.yaml")
+    (tmp_path / "my config.yaml").write_text("data: digits\nmodel: {backbone: cifar_resnet8}\n")
     sets = ["--set", "train.epochs=2", "--set", "train.warmup=2", "--set", "space.squeeze=[avg, max]"]
     found = typed("check", "my config.yaml", *sets, "--set", "model.backbone=cifar_resnet8")
     assert "--set train.epochs=2 --set train.warmup=2 --set 'space.squeeze=[avg, max]'" in found.stdout
@@ -423,9 +423,9 @@ def test_list_and_schema_are_for_machines_too(tmp_path, typed):
 
 @pytest.fixture
 def desk(finished, tmp_path, monkeypatch):
-    """The folder that the pages suppose: runs of the demo (`digits`, `digits-2`, `config`) and images in `images`."""
+    """The folder that the pages suppose: runs of the demo (`digits`, `digits-2`, `images`) and images in `images`."""
     where, _, _ = finished
-    for name in ("digits", "digits-2", "config"):
+    for name in ("digits", "digits-2", "images"):
         shutil.copytree(where / "runs" / "digits", tmp_path / "runs" / name)
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 110, 16, 16, 3), dtype=np.uint8)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.config import FIXED, Experiment, differences, load, schema, template, to_yaml, with_trainings
+from search.config.render import starter
 from spaces.errors import UserError
 
 LEAST = {"data": "digits", "model": {"backbone": "cifar_resnet8"}}
@@ -221,7 +222,31 @@ def test_what_is_no_budget(text):
         with_trainings(Experiment.from_dict(LEAST), text)
 
 
+SET = {"name": ("birds", ""), "train.batch_size": (8, "because")}
+
+
 def test_the_template_sets_a_batch_size_and_says_why(tmp_path):
-    (tmp_path / "config.yaml").write_text(template(data="digits", backbone="resnet18", batch=(8, "because")))
+    (tmp_path / "config.yaml").write_text(template(data="digits", backbone="resnet18", settings=SET))
     assert load(tmp_path / "config.yaml").train.batch_size == 8
     assert re.search(r"^  batch_size: 8 +# because$", (tmp_path / "config.yaml").read_text(), re.MULTILINE)
+
+
+def test_a_short_config_holds_the_settings_alone_with_their_reasons(tmp_path):
+    remark = "word " * 40
+    text = starter(data="./birds", settings={**SET, "model.backbone": ("resnet18", "for images")}, remarks=[remark])
+    (tmp_path / "config.yaml").write_text(text)
+    found = load(tmp_path / "config.yaml")
+    assert found == Experiment.from_dict(
+        {"name": "birds", "data": {"path": "./birds"}, "model": {"backbone": "resnet18"}, "train": {"batch_size": 8}}
+    )
+    assert re.search(r"^  batch_size: 8 +# because$", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 120
+    assert text.count("word") == 40
+    assert len([line for line in text.splitlines() if not line.startswith("#")]) == 8
+
+
+def test_the_template_and_the_short_config_mean_the_same(tmp_path):
+    settings = {**SET, "model.backbone": ("resnet18", "")}
+    (tmp_path / "short.yaml").write_text(starter(data="digits", settings=settings))
+    (tmp_path / "full.yaml").write_text(template(data="digits", backbone="resnet18", settings=SET))
+    assert load(tmp_path / "short.yaml") == load(tmp_path / "full.yaml")

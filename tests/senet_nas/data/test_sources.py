@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from search.cli.init import write_config
+from search.cli.init import as_written
 from search.config import Experiment
+from search.config.render import starter
 from senet_nas.data.datasets import DATASETS, section
 from senet_nas.data.extent import extent
 from senet_nas.data.load import Data, load, with_test_images_of
@@ -296,10 +297,11 @@ def test_every_source_stands_in_the_table():
         ("hf:someone/birds", "hf:someone/birds", None),
     ],
 )
-def test_init_writes_a_config_for_every_source(data, dataset, path, tmp_path, monkeypatch):
+def test_init_names_every_source_as_a_config_does(data, dataset, path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if path:
         Path(path).touch()
-    write_config(data, None, Path("config.yaml"))
+    text = starter(data=as_written(data, Path("config.yaml")), settings={"model.backbone": ("resnet18", "")})
+    Path("config.yaml").write_text(text)
     found = Experiment.load(tmp_path / "config.yaml").data
     assert (found.dataset, found.path) == (dataset, path)
