@@ -9,7 +9,7 @@ statistics are averaged after every epoch, so every image counts in them.
 import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,13 +66,12 @@ class Group:
             value /= self.size
         return value
 
-    def average_statistics(self, model: nn.Module) -> None:
+    def average_statistics(self, norms: Iterable[nn.modules.batchnorm._NormBase]) -> None:
         """Replaces running means and variances of normalisation by their means over all processes."""
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._NormBase):
-                for buffer in (module.running_mean, module.running_var):
-                    if buffer is not None:
-                        self.mean(buffer)
+        for norm in norms:
+            for buffer in (norm.running_mean, norm.running_var):
+                if buffer is not None:
+                    self.mean(buffer)
 
     def from_first(self, value: Value) -> Value:
         """The value of the first process, in each of them."""

@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from spaces.options import STRICT, option
 
 Init = Literal["scratch", "identity", "pretrained"]
+Freeze = Literal["none", "backbone", "norm"]
 
 
 @dataclass(frozen=True, order=True)
@@ -83,7 +84,19 @@ class Recipe:
     __pydantic_config__ = STRICT
     epochs: int = option(10, "passes over the training images", ge=1, le=10_000)
     batch_size: int = option(128, "images per step", ge=2, le=65_536)
-    lr: float = option(0.1, "peak learning rate", gt=0, le=100)
+    lr: float = option(0.1, "peak learning rate; with pretrained weights the default is 0.05", gt=0, le=100)
+    backbone_lr: float | None = option(
+        None,
+        "peak learning rate of the backbone, which is all but SE and the classifier; default: that of train.lr",
+        gt=0,
+        le=100,
+        examples=[0.005],
+    )
+    freeze: Freeze = option(
+        "none",
+        "what keeps its pretrained weights: backbone (only SE and the classifier train; all other layers are in eval "
+        "mode), norm (weights and statistics of BatchNorm in the backbone), or none",
+    )
     momentum: float = option(0.9, "momentum of SGD", ge=0, lt=1)
     nesterov: bool = option(True, "Nesterov's form of momentum")
     weight_decay: float = option(5e-4, "L2 penalty on weights; biases and normalisation are exempt", ge=0, le=1)
@@ -93,7 +106,12 @@ class Recipe:
     milestones: tuple[float, ...] = option(
         (0.5, 0.75), "when schedule `step` divides the learning rate, as shares of all epochs"
     )
-    warmup: float = option(0.0, "epochs over which the learning rate rises from zero", ge=0)
+    warmup: float = option(
+        0.0,
+        "epochs over which the learning rate rises from zero; with pretrained weights and the default of train.lr: a "
+        "tenth of the epochs, at most 1",
+        ge=0,
+    )
     label_smoothing: float = option(0.0, "share of the target that is spread over all classes", ge=0, lt=1)
     flip: bool | None = option(None, "mirror images at random; default: as usual for the dataset")
     crop: int | None = option(
@@ -127,6 +145,18 @@ class Recipe:
         lt=1,
         examples=[0.999],
     )
+
+    @property
+    def text(self) -> str:
+        """What identifies the recipe in a checkpoint.
+
+        Settings of later versions are left out at their default, so that checkpoints of earlier versions continue.
+        """
+        noted = [f for f in fields(self) if f.name not in _LATER or getattr(self, f.name) != f.default]
+        return f"Recipe({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in noted)})"
+
+
+_LATER = ("backbone_lr", "freeze")
 
 
 @dataclass(frozen=True)

@@ -211,15 +211,30 @@ def _silent_cluster(address: str) -> str:
 
 def _measure(prepared: "Prepared") -> "EpochTime":
     """The time of an epoch of the plain network on the real images, on the threads of one slot."""
+    from search.setup.experiment_setup import weight_file
     from senet_nas.costs import epoch_time
+    from senet_nas.recipe import Diverged
     from senet_nas.training.evaluate import images
 
     experiment = prepared.experiment
     data = images(experiment.data, str(experiment.base.resolve()))
-    slots = prepared.slots
-    return epoch_time.of_plain(
-        experiment.model.network, data, experiment.train, device=prepared.device, threads=slots.cpus
-    )
+    model = experiment.model
+    try:
+        return epoch_time.of_plain(
+            model.network,
+            data,
+            experiment.train,
+            device=prepared.device,
+            threads=prepared.slots.cpus,
+            init=model.init,
+            weights=weight_file(experiment),
+        )
+    except Diverged as error:
+        raise UserError(
+            "the loss of plain is not finite, although its weights hardly change in this measurement",
+            hint="its initial weights give values that are too large: see model.backbone, model.weights, train.freeze",
+            key="model.backbone",
+        ) from error
 
 
 def _slowdown(prepared: "Prepared") -> float:

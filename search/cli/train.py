@@ -10,7 +10,7 @@ from search.cli.options import JSON, ONNX, PICK, RUNS, SET, limited, print_answe
 
 
 @click.command()
-@click.argument("what", metavar="RUN|NETWORK|KEY")
+@click.argument("what", metavar="RUN|NETWORK|plain|KEY")
 @click.option(
     "--config",
     "config_path",
@@ -24,7 +24,7 @@ from search.cli.options import JSON, ONNX, PICK, RUNS, SET, limited, print_answe
     type=click.Choice(["scratch", "search"]),
     default="scratch",
     show_default=True,
-    help="Start from new weights, or from the weights that RUN kept.",
+    help="Start as the config says (model.init), or from the weights that RUN kept.",
 )
 @click.option(
     "--seed",
@@ -69,7 +69,7 @@ def train(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Train one architecture in full: of a run, a published network, or a key.
+    """Train one architecture in full: of a run, a published network, plain of a config, or a key.
 
     Type the same command again to continue after a stop.
     """

@@ -216,9 +216,25 @@ def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
     train = tree.get("train")
+    if isinstance(train, dict) and isinstance(tree["model"], dict):
+        yield from _freeze(train, tree["model"])
     if isinstance(train, dict) and train.get("crop") and train.get("crop_area", 1) != 1:
         hint = "remove one of them"
         yield Fault(("train", "crop"), "crop and crop_area exclude each other: both crop the image", hint)
+
+
+def _freeze(train: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Fault]:
+    """Only pretrained weights are worth keeping; a function of the user's may load some itself."""
+    freeze = train.get("freeze", "none")
+    if freeze == "none":
+        return
+    backbone = str(model.get("backbone"))
+    is_random = table.is_timm(backbone) or not table.is_own(backbone)
+    if is_random and model.get("init") != "pretrained":
+        hint = "write `model.init: pretrained`, or name a file: `model.weights: FILE`"
+        yield Fault(("train", "freeze"), "the backbone would keep random weights", hint)
+    if freeze == "backbone" and train.get("backbone_lr") is not None:
+        yield Fault(("train", "backbone_lr"), "has no effect: the backbone is frozen", "remove it, or train.freeze")
 
 
 def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:

@@ -1,20 +1,28 @@
-"""Defaults of ``space`` that fit the ``model`` of a config, so that an omitted setting never causes an error."""
+"""Defaults of ``space`` and ``train`` that fit the ``model`` of a config.
+
+So an omitted setting never causes an error, and a fine-tuning does not lose its pretrained weights.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from senet_nas.network.backbones.table import is_own
+from senet_nas.recipe import Recipe
 
 # A block starts as the identity if its gate is exactly 1 at zero, or if it stands where the layer before is doubled.
 IDENTITY_POSITION = "pre_addition"
 IDENTITY_GATE = "sigmoid2"
+# Of a fine-tuning: peak learning rate, and the share of the epochs over which it rises, at most one epoch.
+FINE_LR = 0.05
+FINE_WARMUP = 0.1
 
 
 def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The tree with those settings of ``space`` whose usual default does not fit; what is written stays.
+    """The tree with those settings of ``space`` and ``train`` whose usual default does not fit; what is written stays.
 
     A file of weights means ``init: pretrained``. The sites of a network of the user's own offer the position ``output``
     alone. SE that begins as the identity needs the position ``pre_addition``, or a gate that can be exactly 1.
+    Pretrained weights get a lower learning rate and a warm-up, unless ``train.lr`` is set.
     """
     model = tree.get("model")
     space = tree.get("space", {})
@@ -30,7 +38,26 @@ def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
         chosen["position"] = [IDENTITY_POSITION]
     if is_identity and "gate" not in space and chosen["position"] != [IDENTITY_POSITION]:
         chosen["gate"] = [IDENTITY_GATE]
-    return {**tree, "model": model, **({"space": chosen} if chosen != space else {})}
+    found = {**tree, "model": model, **({"space": chosen} if chosen != space else {})}
+    return {**found, "train": _fine_tuning(tree.get("train", {}))} if has_fine_rate(tree) else found
+
+
+def has_fine_rate(tree: Any) -> bool:
+    """Whether a config gets the learning rate of a fine-tuning: its weights are pretrained, and it names no rate."""
+    model = tree.get("model") if isinstance(tree, Mapping) else None
+    if not isinstance(model, Mapping):
+        return False
+    train = tree.get("train", {})
+    is_pretrained = model.get("init", "pretrained" if model.get("weights") is not None else "") == "pretrained"
+    return is_pretrained and isinstance(train, Mapping) and "lr" not in train
+
+
+def _fine_tuning(train: Mapping[str, Any]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {"lr": FINE_LR}
+    epochs = train.get("epochs", Recipe.epochs)
+    if isinstance(epochs, int):
+        chosen["warmup"] = min(1.0, FINE_WARMUP * epochs)
+    return {**chosen, **train}
 
 
 def _has_named_sites(model: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from search.config import Experiment
 from search.exporting.exported_choice import ExportedChoice
 from spaces.text import with_interval
 
@@ -46,10 +47,23 @@ def card(choice: ExportedChoice) -> str:
         f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} "
         f"validation {samples}, fingerprint `{data.fingerprint}`.",
         f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
-        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}. These are weights of the search: "
-        "a longer training may give better ones.",
+        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}{_start(experiment)}. "
+        "These are weights of the search: a longer training may give better ones.",
     ]
     return "\n".join(lines)
+
+
+def _start(experiment: Experiment) -> str:
+    """How a fine-tuning begins, and what of it is frozen; nothing for a training from scratch."""
+    recipe = experiment.train
+    parts = []
+    if experiment.model.init == "pretrained":
+        parts.append(f"from {experiment.model.weights or 'published weights'}")
+    if recipe.freeze != "none":
+        parts.append(f"frozen: {recipe.freeze}")
+    elif recipe.backbone_lr is not None:
+        parts.append(f"the backbone at a learning rate of {recipe.backbone_lr:g}")
+    return "".join(f", {part}" for part in parts)
 
 
 def _rows(choice: ExportedChoice) -> list[tuple[str, str]]:

@@ -21,6 +21,8 @@ from spaces.errors import UserError
 from spaces.placements import label
 
 Start = Literal["scratch", "search"]
+# The name of the network of a config without SE, where a published network or a key may stand.
+PLAIN = "plain"
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,21 @@ class Plan:
         return {
             "architecture": self.architecture,
             "seed": str(self.seed),
-            "start": str(self.start or "scratch"),
+            "start": self._start(prepared),
             "devices": self.devices,
             "data": prepared.images.fingerprint,
             "image_size": prepared.images.image_size,
             "recipe": json.loads(json.dumps(asdict(self.experiment.train))),
         }
+
+    def _start(self, prepared: Prepared) -> str:
+        """Where the initial weights come from."""
+        model = self.experiment.model
+        if self.start is not None:
+            return str(self.start)
+        if prepared.weights is not None:
+            return f"{model.weights} (SHA-256 {prepared.weights.sha256})"
+        return "pretrained" if model.init == "pretrained" else "scratch"
 
 
 def plan(
@@ -63,7 +74,7 @@ def plan(
     runs: Path,
     limits: Mapping[str, float] | None = None,
 ) -> tuple[Plan, Path]:
-    """The training of an architecture of a run, of a published network or of a key, and its usual folder.
+    """The training of an architecture of a run, of a published network, of plain or of a key, and its usual folder.
 
     ``pick`` and ``limits`` (percent by overhead column) choose among the architectures of a run. The recipe and the
     data are those of ``config_path``; a run has its own. Raises UserError.
@@ -99,7 +110,7 @@ def _run(what: str, runs: Path) -> RunFolder | None:
     if "/" in what and not Path(what).exists():
         return None
     names = published.names()
-    if what in names and what not in run_folder.names(runs):
+    if what in (*names, PLAIN) and what not in run_folder.names(runs):
         return None
     if what in table.names() and what not in run_folder.names(runs) and not Path(what).exists():
         plain = Architecture.plain(what, len(build.sites(what)))
@@ -117,9 +128,14 @@ def _plan_of_key(
         raise UserError(f"`{what}` is not a run, so the data and the recipe are not known", hint="add --config FILE")
     if start == "search":
         raise UserError("only an architecture of a run has weights of a search", hint="leave --start out")
-    is_published = what in published.names()
-    architecture = published.find(what, "none", {}) if is_published else Architecture.parse(what)
     experiment = load(config_path, overrides)
+    if what == PLAIN:
+        network = experiment.model.network
+        architecture = Architecture.plain(network, len(build.sites(network)))
+    elif what in published.names():
+        architecture = published.find(what, "none", {})
+    else:
+        architecture = Architecture.parse(what)
     _check_backbone(architecture.key, experiment)
     name = label(architecture, build.sites(architecture.backbone))
     return Plan(architecture.key, name, experiment, None, seed, runs), Path(f"{config_path.stem}-trained")

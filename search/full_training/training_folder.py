@@ -3,9 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from senet_nas.recipe import Recipe
 from spaces import durable
 from spaces.errors import UserError
 
@@ -41,7 +43,7 @@ def opened(to: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     record = durable.unseal(path.read_bytes())
     if record is None:
         raise UserError(f"{path} is damaged", hint="train into another folder with --to DIR")
-    lines = "\n".join(_differences(record["request"], request))
+    lines = "\n".join(_differences(_as_now(record["request"]), request))
     if lines:
         raise UserError(f"{to} holds another training:\n{lines}", hint="choose another folder with --to DIR")
     return record
@@ -73,6 +75,11 @@ def read_curve(to: Path) -> list[dict[str, float]]:
     """The epochs of the curve, each with its figures by name."""
     rows = csv.DictReader((to / CURVE).read_text().splitlines())
     return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def _as_now(noted: Mapping[str, Any]) -> dict[str, Any]:
+    """A request as this version notes it: settings that an earlier version did not have, at their default."""
+    return {**noted, "recipe": {**asdict(Recipe()), **noted.get("recipe", {})}}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], section: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ from search.results.objectives import Objective
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
+from senet_nas.network.backbones.table import is_timm
 from spaces.space import Space
 from spaces.text import plural
 
@@ -23,6 +24,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         *(f"caution   {note}" for note in _cautions(prepared.data)),
         f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE{_published(space)}",
         *_weights(prepared),
+        *_fine_tuning(prepared),
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
@@ -47,12 +49,33 @@ def _published(space: Space) -> str:
 
 
 def _weights(prepared: Prepared) -> list[str]:
-    """The file of weights, and which layers it does not fit."""
-    if prepared.weights is None:
+    """Where pretrained weights come from, which layers they do not fit, and what of them is left out."""
+    tuning = prepared.fine_tuning
+    model = prepared.experiment.model
+    if tuning is None or model.init != "pretrained":
         return []
-    drawn = prepared.weights.drawn
-    fresh = f"; random weights, for other classes: {', '.join(drawn)}" if drawn else ""
-    return [f"weights   {prepared.experiment.model.weights}{fresh}"]
+    source = model.weights or ("timm" if is_timm(model.backbone) else "torchvision")
+    fresh = f"; random weights, for other classes: {', '.join(tuning.drawn)}" if tuning.drawn else ""
+    lines = [f"weights   {source}{fresh}"]
+    if tuning.unused:
+        count = plural(len(tuning.unused), "tensor")
+        lines.append(f"caution   {count} of these weights, such as {tuning.unused[0]}, are not in plain and not used")
+    return lines
+
+
+def _fine_tuning(prepared: Prepared) -> list[str]:
+    """What trains, at which peak learning rates."""
+    tuning = prepared.fine_tuning
+    if tuning is None:
+        return []
+    recipe = prepared.experiment.train
+    head = f" {tuning.classifier}" if tuning.classifier else ""
+    new = f"SE and the classifier{head} at a learning rate of {recipe.lr:g}"
+    if recipe.freeze == "backbone":
+        return [f"training  {new}; the backbone is frozen, in eval mode"]
+    backbone = recipe.lr if recipe.backbone_lr is None else recipe.backbone_lr
+    norm = ", its BatchNorm frozen" if recipe.freeze == "norm" else ""
+    return [f"training  {new}; the backbone at {backbone:g}{norm}"]
 
 
 def _images(data: DataFact | None) -> str:

@@ -19,6 +19,7 @@ from search.planning.priced_space import Price, PricedSpace
 from search.planning.training_lengths import ShortTrainings
 from search.results.objectives import counted_columns
 from search.setup import fit_positions, gpu_sharing, own_code
+from search.setup.fine_tuning_checks import FineTuning, fine_tuning
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
@@ -46,6 +47,7 @@ class Prepared:
     data: DataFact | None = None
     code: Facts = field(default_factory=Facts)
     weights: WeightsFact | None = None
+    fine_tuning: FineTuning | None = None
     # What was measured about the slots, as a sentence.
     sharing: str = ""
 
@@ -165,13 +167,15 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     evaluate.check_space(space.backbone, len(space.sites))
     memory_check.check_data(experiment)
     data = _load(experiment)
-    drawn: tuple[str, ...] = ()
+    tuning: FineTuning | None = None
     own_code.check_network(experiment, space, data)
     check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)
         check_sizes(experiment, data.image_size)
-        drawn = warm_start.check(space, experiment.model.init, data.shape, data.num_classes, weight_file(experiment))
+        init = experiment.model.init
+        loaded = warm_start.check(space, init, tuple(data.shape), data.num_classes, weight_file(experiment))
+        tuning = fine_tuning(experiment, data, loaded.drawn, loaded.unused)
     prices = overhead.price_list(
         experiment.model.network,
         in_channels=data.channels,
@@ -185,8 +189,8 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
         evaluate = evaluate.with_slots(slots.cpus, slots.gpus)
         memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
-    weights = _weights_fact(experiment, drawn)
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights, said)
+    weights = _weights_fact(experiment, tuning)
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights, tuning, said)
 
 
 def weight_file(experiment: Experiment) -> str | None:
@@ -195,11 +199,11 @@ def weight_file(experiment: Experiment) -> str | None:
     return None if named is None else str((experiment.base / named).resolve())
 
 
-def _weights_fact(experiment: Experiment, drawn: tuple[str, ...]) -> WeightsFact | None:
+def _weights_fact(experiment: Experiment, tuning: FineTuning | None) -> WeightsFact | None:
     file = weight_file(experiment)
-    if file is None or experiment.evaluate != "train":
+    if file is None or tuning is None:
         return None
-    return WeightsFact(durable.sha256(Path(file)), drawn)
+    return WeightsFact(durable.sha256(Path(file)), tuning.drawn)
 
 
 def _evaluator(experiment: Experiment) -> Evaluator:

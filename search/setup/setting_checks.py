@@ -69,4 +69,13 @@ def _milestones(recipe: Recipe) -> list[str]:
     return ["train.milestones repeat or do not rise, so the learning rate falls faster than it reads; sort them"]
 
 
-_CHECKS: tuple[Callable[[Recipe], list[str]], ...] = (_large, _warmup, _milestones)
+def _backbone_lr(recipe: Recipe) -> list[str]:
+    if recipe.backbone_lr is None or recipe.backbone_lr <= recipe.lr:
+        return []
+    return [
+        f"train.backbone_lr is {recipe.backbone_lr:g}, more than train.lr ({recipe.lr:g}): the backbone changes faster "
+        "than SE and the classifier; usual is a tenth of train.lr"
+    ]
+
+
+_CHECKS: tuple[Callable[[Recipe], list[str]], ...] = (_large, _warmup, _milestones, _backbone_lr)

@@ -83,6 +83,7 @@ def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
         "sampler": experiment.search.sampler,
         "trainings": experiment.budget.trainings,
         "epochs": experiment.train.epochs,
+        **_fine_tuning(experiment),
         "seed": experiment.search.seed,
         "space": facts.space.size if facts.space else "",
         "device": facts.device,
@@ -92,6 +93,15 @@ def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
         "tags": git_tags(facts.git or GitFact()),
         "input": dataset(experiment, data),
     }
+
+
+def _fine_tuning(experiment: Experiment) -> dict[str, Any]:
+    """What a fine-tuning begins with and what it changes; empty for trainings from scratch."""
+    if experiment.model.init != "pretrained":
+        return {}
+    recipe = experiment.train
+    rates = {"lr": recipe.lr, "backbone_lr": recipe.lr if recipe.backbone_lr is None else recipe.backbone_lr}
+    return {"init": "pretrained", "weights": experiment.model.weights or "published", "freeze": recipe.freeze, **rates}
 
 
 def git_tags(state: GitFact) -> dict[str, str]:

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from senet_nas.data.load import Data
+from senet_nas.network import warm_start
 from senet_nas.network.build import build, sites
 from senet_nas.recipe import Recipe, Seed
 from senet_nas.training.train import Training
+from spaces.architecture import Architecture
 
 # Enough batches for a steady rate, and the seconds after which the last measurement counts.
 BATCHES = 12
@@ -51,7 +53,7 @@ def measure(
     began = clock()
     while True:
         part = data.share(n_images / len(data.y_train))
-        few = replace(recipe, epochs=2, batch_size=min(recipe.batch_size, n_images), lr=HARMLESS)
+        few = replace(recipe, epochs=2, batch_size=min(recipe.batch_size, n_images), lr=HARMLESS, backbone_lr=None)
         taken = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
         next_takes = 2 * GROWTH * taken
         if n_images == most or clock() - began + next_takes > seconds:
@@ -60,13 +62,26 @@ def measure(
 
 
 def of_plain(
-    backbone: str, data: Data, recipe: Recipe, *, device: str, threads: int, seconds: float = SECONDS
+    backbone: str,
+    data: Data,
+    recipe: Recipe,
+    *,
+    device: str,
+    threads: int,
+    seconds: float = SECONDS,
+    init: str = "scratch",
+    weights: str | None = None,
 ) -> EpochTime:
-    """The time of an epoch of a plain network with this number of threads. Raises UserError."""
-    plain = "/".join([backbone, *("-" for _ in sites(backbone))])
+    """The time of an epoch of a plain network with this number of threads, and with the weights of its trainings.
+
+    Raises UserError; Diverged if these weights give no finite loss.
+    """
+    plain = Architecture.plain(backbone, len(sites(backbone)))
 
     def network() -> nn.Module:
-        return build(plain, in_channels=data.channels, num_classes=data.num_classes)
+        made = build(plain, in_channels=data.channels, num_classes=data.num_classes)
+        warm_start.apply(made, plain, init, tuple(data.shape), weights)
+        return made
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -6,6 +6,8 @@ docs/reliability.md has the figures. On a CPU the estimate is never below the me
 times for signals).
 """
 
+import copy
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,14 +62,20 @@ def footprint(network: "nn.Module", shape: tuple[int, ...], recipe: Recipe, n_va
     """The footprint of a training of ``network`` on samples of ``shape`` (C, *spatial) in fp32.
 
     Counted are weights, gradients, momentum and moving average; the larger one of a training step and of a batch of
-    validation, with the copies of its images.
+    validation, with the copies of its images. What is frozen has neither gradients nor momentum.
     """
     from senet_nas.costs import memory
+    from senet_nas.training.fine_tuning import freeze, set_to_train
 
+    if recipe.freeze != "none":
+        network = copy.deepcopy(network).to("meta")
+        freeze(network, recipe.freeze, shape)
     weights = _weights(network)
-    kept = 2 * weights + (weights if recipe.momentum else 0) + (weights if recipe.ema else 0)
+    trained = FLOAT * sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+    kept = weights + trained + (trained if recipe.momentum else 0) + (weights if recipe.ema else 0)
     images = COPIES * recipe.batch_size * FLOAT * math.prod(shape)
-    step = memory.training(network, shape, recipe.batch_size) - weights + images
+    mode = functools.partial(set_to_train, what=recipe.freeze)
+    step = memory.training(network, shape, recipe.batch_size, mode) - weights + images
     live = max(step, _evaluation(network, shape, n_validation))
     return Footprint(PROCESS, kept, round(_workspace(shape) * live) + BASE, recipe.batch_size)
 

@@ -27,12 +27,16 @@ def inference(model: nn.Module, shape: Shape, batch: int = 1) -> int:
         return _peak(shadow, lambda: shadow(torch.empty(batch, *shape, device="meta")))
 
 
-def training(model: nn.Module, shape: Shape, batch: int) -> int:
+def training(
+    model: nn.Module, shape: Shape, batch: int, set_to_train: Callable[[nn.Module], object] = nn.Module.train
+) -> int:
     """Bytes at the peak of one forward and backward pass of ``batch`` samples of ``shape`` (C, *spatial) in fp32.
 
     BatchNorm needs two samples, so there are at least two. Gradients count; the optimizer's state does not.
+    ``set_to_train`` puts the layers into the mode of the training.
     """
-    shadow = copy.deepcopy(model).to("meta").train()
+    shadow = copy.deepcopy(model).to("meta")
+    set_to_train(shadow)
 
     def step() -> None:
         shadow(torch.empty(max(2, batch), *shape, device="meta")).sum().backward()

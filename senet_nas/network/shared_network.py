@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas.network import warm_start
-from senet_nas.network.backbones.table import pretrained
 from senet_nas.network.build import build, initialise, units
 from senet_nas.network.operators import GATES
+from senet_nas.network.parts import Image
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation, slot_name
 from senet_nas.recipe import stable_hash
 from spaces import SE, Architecture
@@ -99,12 +99,15 @@ def build_shared(
     num_classes: int = 1000,
     block_seed: int = 0,
     init: str = "scratch",
+    weights: str | None = None,
+    image: Image = (),
 ) -> SharedNetwork:
     """The shared network of architectures of one backbone, on the CPU.
 
     Each path starts with the weights of its own network from this block. For ``init`` see
     :mod:`senet_nas.network.warm_start`; where a network of its own doubles the layer before an SE, the output of the SE
-    is doubled here, because other paths share that layer. Raises UserError.
+    is doubled here, because other paths share that layer. Pretrained weights need the shape of an ``image``; they come
+    from the file ``weights`` if it is given. Raises UserError.
     """
     plain = Architecture.plain(architectures[0].backbone, len(architectures[0].blocks))
     network = build(plain, in_channels=in_channels, num_classes=num_classes, block_seed=block_seed)
@@ -113,7 +116,7 @@ def build_shared(
     for name, path, _ in shared.placed():
         initialise(shared.blocks[name].to_empty(device="cpu"), block_seed, path)
     if init == "pretrained":
-        warm_start.load(network, pretrained(plain.backbone))
+        warm_start.load(network, warm_start.pretrained_weights(plain.backbone, weights), image)
     if init != "scratch":
         _start_as_identity(shared)
     return shared

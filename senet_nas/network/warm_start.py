@@ -7,11 +7,10 @@ before them and are refused. The block seed draws everything else: the backbone 
 each excitation and a classifier of another size.
 """
 
-import copy
 import functools
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,48 +19,61 @@ from torch import Tensor, nn
 from senet_nas.network import weight_file
 from senet_nas.network.backbones import timm_networks
 from senet_nas.network.backbones.table import is_timm, pretrained
-from senet_nas.network.build import build
+from senet_nas.network.build import build, sites, skeleton
+from senet_nas.network.build import fill as fill_slots
 from senet_nas.network.operators import EXCITATIONS, GATES
+from senet_nas.network.parts import Image, classifier
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from senet_nas.network.surgery import meta_run
 from spaces import SE, Architecture, Site, Space, UserError
 from spaces.placements import PAPER, baselines
 from spaces.spec import fill
 
-Image = tuple[int, ...]  # channels and sides of one image
 DOUBLED = "pre_addition"
+# A counter of BatchNorm that nothing reads unless its momentum is None; files of torch before 0.4.1 lack it.
+UNUSED = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What pretrained weights left open.
+
+    ``drawn``: layers of the network that they do not fit; these get random weights. ``unused``: names in the weights
+    that the plain network does not have.
+    """
+
+    drawn: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 def apply(
     network: nn.Module, architecture: Architecture, init: str, image: Image, weights: str | None = None
-) -> tuple[str, ...]:
-    """Start a built network as ``model.init`` says, in place. Returns the layers that pretrained weights do not fit.
+) -> Loaded:
+    """Start a built network as ``model.init`` says, in place.
 
     ``weights`` is a file, by default torchvision's or timm's weights are taken. Raises UserError.
     """
-    drawn: tuple[str, ...] = ()
+    loaded = Loaded()
     if init == "pretrained":
-        drawn = load(network, _published(architecture.backbone) if weights is None else _from_file(weights))
+        loaded = load(network, pretrained_weights(architecture.backbone, weights), image)
     if init != "scratch":
         identity(network, image)
-    return drawn
+    return loaded
 
 
-def check(space: Space, init: str, image: Image, num_classes: int, weights: str | None = None) -> tuple[str, ...]:
-    """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError.
-
-    Returns the layers that pretrained weights do not fit; these get random weights.
-    """
+def check(space: Space, init: str, image: Image, num_classes: int, weights: str | None = None) -> Loaded:
+    """Whether every network of a space can start so, tried on plain and SE everywhere. Raises UserError."""
     if init == "scratch":
-        return ()
+        return Loaded()
     spec = space.spec
     for excitation, gate, position in itertools.product(spec.excitation, spec.gate, spec.position):
         values = {**PAPER, "reduction": "1", "position": position, "excitation": excitation, "gate": gate}
         check_block(fill(Site("any", 1, {position: 1}), values))
-    drawn: tuple[str, ...] = ()
+    found = []
     for architecture in baselines(space)[:2]:
         network = build(architecture, in_channels=image[0], num_classes=num_classes)
-        drawn = apply(network, architecture, init, image, weights)
-    return drawn
+        found.append(apply(network, architecture, init, image, weights))
+    return found[0]
 
 
 def startable(sites: Sequence[Site], init: str) -> tuple[Site, ...]:
@@ -75,6 +87,27 @@ def startable(sites: Sequence[Site], init: str) -> tuple[Site, ...]:
     except UserError:
         return tuple(replace(site, published=None) for site in sites)
     return tuple(sites)
+
+
+def can_double(backbone: str) -> bool:
+    """Whether a layer that can be doubled stands directly before SE at ``pre_addition`` in every unit that offers it.
+
+    If it does, the gate sigmoid starts as the identity there. Tried without memory. Raises UserError.
+    """
+    found = sites(backbone)
+    network = skeleton(backbone, in_channels=3, num_classes=1000).eval()
+    block = SE.parse(f"avg:fc1:sigmoid@{DOUBLED}")
+    fill_slots(network, Architecture(backbone, tuple(block if DOUBLED in s.channels else None for s in found)))
+    blocks = [path for path, module in network.named_modules() if isinstance(module, SqueezeExcitation)]
+    runs = (shape for shape in meta_run.shapes(network, 3) if meta_run.error(network, shape) is None)
+    shape = next(runs, None)
+    if shape is None:
+        return True
+    try:
+        _before(network, blocks, shape[1:])
+    except UserError:
+        return False
+    return True
 
 
 def check_block(se: SE) -> None:
@@ -117,17 +150,18 @@ def silence(block: SqueezeExcitation) -> None:
             parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
 
 
-def load(network: nn.Module, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Load pretrained weights into a network with SE; a last linear layer for other classes stays as drawn.
+def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image) -> Loaded:
+    """Load pretrained weights into a network with SE; a classifier for other classes stays as drawn.
 
-    Returns the path of that layer, if it stays. Raises UserError if the weights do not fit.
+    Raises UserError if the weights do not fit.
     """
     own = network.state_dict()
     blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
-    linear = [path for path, module in network.named_modules() if isinstance(module, nn.Linear)]
-    head = [path for path in linear if not path.startswith(blocks)][-1]
+    head = classifier(network, image)
     fresh = {name for name in own if name.startswith((*blocks, f"{head}."))}
     for name in own.keys() - fresh:
+        if name.endswith(UNUSED) and name not in weights:
+            continue
         if name not in weights or weights[name].shape != own[name].shape:
             theirs = tuple(weights[name].shape) if name in weights else "missing"
             raise UserError(
@@ -137,11 +171,17 @@ def load(network: nn.Module, weights: Mapping[str, Tensor]) -> tuple[str, ...]:
             )
     fits = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
     network.load_state_dict(fits, strict=False)
-    return () if {name for name in own if name.startswith(f"{head}.")} <= fits.keys() else (head,)
+    fits_head = {name for name in own if name.startswith(f"{head}.")} <= fits.keys()
+    return Loaded(
+        () if fits_head else (head,),
+        tuple(sorted(name for name in weights if name not in own and not name.endswith(UNUSED))),
+    )
 
 
-def _published(backbone: str) -> Mapping[str, Tensor]:
-    """timm's or torchvision's weights. Raises UserError."""
+def pretrained_weights(backbone: str, file: str | None = None) -> Mapping[str, Tensor]:
+    """The weights of a file, by default timm's or torchvision's of a backbone. Raises UserError."""
+    if file is not None:
+        return _from_file(file)
     return timm_networks.pretrained(backbone) if is_timm(backbone) else pretrained(backbone)
 
 
@@ -158,7 +198,7 @@ def _read(path: str, _changed: int) -> Mapping[str, Tensor]:
 
 def _before(network: nn.Module, blocks: list[str], image: Image) -> dict[str, str]:
     """Path of the layer whose output each block gates, found by running a copy without memory. Raises UserError."""
-    shadow = copy.deepcopy(network).to("meta").eval()
+    shadow = meta_run.shadow_of(network)
     makers: dict[int, str] = {}
     kept: list[Tensor] = []  # a tensor that lives keeps its id
     found: dict[str, str] = {}

@@ -64,7 +64,7 @@ def evaluate(
         model.load_state_dict(load_file(start))
     group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))
     training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group, gpu_share=task.gpu_share)
-    owner = {"architecture": architecture, "seed": str(seed), "recipe": str(task.recipe), "start": str(start or "")}
+    owner = {"architecture": architecture, "seed": str(seed), "recipe": task.recipe.text, "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
     done = keeper.resume(training)
     if done == until:  # it was interrupted between its checkpoint and its report

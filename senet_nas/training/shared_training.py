@@ -22,8 +22,9 @@ from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE
 from senet_nas.network.shared_network import SharedNetwork, build_shared, path_seed
-from senet_nas.recipe import Report, Seed, Task, stable_hash
+from senet_nas.recipe import Freeze, Report, Seed, Task, stable_hash
 from senet_nas.training.evaluate import CheckpointKeeper, prepare
+from senet_nas.training.fine_tuning import set_to_train
 from senet_nas.training.passes import CURVE_IMAGES
 from senet_nas.training.shared_plan import FIGURES, SharedPlan, shared_recipe
 from senet_nas.training.train import Training
@@ -58,10 +59,12 @@ def train_shared(
         num_classes=data.num_classes,
         block_seed=seed.block,
         init=task.init,
+        weights=task.weights,
+        image=tuple(data.shape),
     )
     recipe = shared_recipe(task.recipe, plan.epochs)
     training = Training(network, data, recipe, seed=seed, device=task.device, gpu_share=task.gpu_share)
-    owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": str(task.recipe), "init": task.init}
+    owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": task.recipe.text, "init": task.init}
     keeper = CheckpointKeeper(checkpoint, owner, clock, ALONE)
     for epoch in range(1 + keeper.resume(training), plan.epochs + 1):
         network.seed_paths(path_seed(seed, epoch))
@@ -73,21 +76,24 @@ def train_shared(
     for i in range(len(keeper.curve) - plan.epochs, len(architectures)):
         number = plan.epochs + i + 1
         is_last = i == len(architectures) - 1
-        found = figures(judged, architectures[i], data, plan.images, device=task.device)
+        found = figures(judged, architectures[i], data, plan.images, task.recipe.freeze, device=task.device)
         if not is_last:  # an interrupted call has something left to report
             keeper.keep(training, {"epoch": number, **found})
         yield Report(number, found, done=is_last)
 
 
-def figures(shared: nn.Module, path: Architecture, data: Data, images: int, *, device: str = "cpu") -> dict[str, float]:
+def figures(
+    shared: nn.Module, path: Architecture, data: Data, images: int, freeze: Freeze = "none", *, device: str = "cpu"
+) -> dict[str, float]:
     """The FIGURES of an architecture with shared weights on so many images; those that are not finite are left out.
 
     Accuracy in percent. The training loss is measured while the BatchNorm statistics are computed, with those of each
-    batch. The statistics of ``shared`` are then those of this architecture.
+    batch. The statistics of ``shared`` are then those of this architecture; frozen ones stay as they are.
     """
     assert isinstance(shared, SharedNetwork)
     shared.path = path
-    train_loss = _recompute_statistics(shared, data.x_train[:images], data.y_train[:images], data, device)
+    norms = _norms(shared, freeze)
+    train_loss = _recompute_statistics(shared, norms, data.x_train[:images], data.y_train[:images], data, device)
     found = validate(shared, data.x_val[:images], data.y_val[:images], data, device=device)
     values = (found.accuracy, train_loss, found.log_loss)
     return {name: value for name, value in zip(FIGURES, values, strict=True) if math.isfinite(value)}
@@ -96,9 +102,10 @@ def figures(shared: nn.Module, path: Architecture, data: Data, images: int, *, d
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _recompute_statistics(network: nn.Module, x: Tensor, y: Tensor, data: Data, device: str) -> float:
-    """Computes the running statistics of every BatchNorm on these images again; returns their mean loss."""
-    norms = _norms(network)
+def _recompute_statistics(
+    network: nn.Module, norms: list[_BatchNorm], x: Tensor, y: Tensor, data: Data, device: str
+) -> float:
+    """Computes the running statistics of ``norms`` on these images again; returns their mean loss."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
@@ -118,12 +125,12 @@ def _recompute_statistics(network: nn.Module, x: Tensor, y: Tensor, data: Data, 
     return float(loss) / len(y)
 
 
-def _norms(network: nn.Module) -> list[_BatchNorm]:
+def _norms(network: nn.Module, freeze: Freeze) -> list[_BatchNorm]:
     """Every BatchNorm that trains its statistics; the network is in eval mode afterwards.
 
     A network of the user's may keep some of them as they are, by its own ``train()``.
     """
-    network.train()
+    set_to_train(network, freeze)
     found = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     network.eval()
     return found

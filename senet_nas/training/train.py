@@ -18,6 +18,7 @@ from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.training import precision
+from senet_nas.training.fine_tuning import freeze, moving_norms, parameter_groups, set_to_train
 from senet_nas.training.moving_average import moving_average
 from senet_nas.training.passes import CURVE_IMAGES
 from senet_nas.training.validate import validate
@@ -50,6 +51,7 @@ class Training:
         gpu_share: float = 1.0,
     ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
+        freeze(self.model, recipe.freeze, tuple(data.shape))
         self._called = group.wrapped(self.model)
         self._data = data
         self._recipe = recipe
@@ -58,7 +60,8 @@ class Training:
         self._group = group
         self._x, self._y = residence.training_images(data, device, gpu_share)
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
-        self._optimizer = sgd(self.model, recipe)
+        self._optimizer = sgd(self.model, recipe, tuple(data.shape))
+        self._shares = [group["lr"] / recipe.lr for group in self._optimizer.param_groups]
         self._average = moving_average(self.model, recipe)
         dtype = precision.chosen(recipe, device)
         self._autocast = torch.autocast(torch.device(device).type, dtype or torch.bfloat16, enabled=dtype is not None)
@@ -131,21 +134,22 @@ class Training:
 
     def _train(self) -> tuple[float, float]:
         """The mean training loss and gradient norm of one epoch."""
-        self.model.train()
+        set_to_train(self.model, self._recipe.freeze)
         # What a network draws itself (dropout) follows from seed and epoch, so a resumed training draws the same.
         torch.manual_seed(stable_hash(self._seed, "dropout", self._done, self._group.rank))
         loss_sum = torch.zeros((), device=self._device)
         norm_sum = torch.zeros((), device=self._device)
         found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device, group=self._group)
         for step, (x_NCHW, y_N) in enumerate(found):
-            for group in self._optimizer.param_groups:
-                group["lr"] = learning_rate(self._recipe, self._done + step / self._steps)
+            rate = learning_rate(self._recipe, self._done + step / self._steps)
+            for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+                group["lr"] = rate * share
             loss_sum += self._step(x_NCHW, y_N)
             if self._first_weight.grad is not None:  # a network of the user's may leave layers out at random
                 norm_sum += self._finite(self._first_weight.grad.norm())
-        self._group.average_statistics(self.model)
+        self._group.average_statistics(moving_norms(self.model, self._recipe.freeze))
         if self._average is not None:
-            self._group.average_statistics(self._average.network)
+            self._group.average_statistics(moving_norms(self._average.network, self._recipe.freeze))
         return float(self._group.mean(loss_sum)) / self._steps, float(norm_sum) / self._steps
 
     def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
@@ -188,14 +192,13 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
     return recipe.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, (done - start) / max(1e-9, 1 - start))))
 
 
-def sgd(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """The optimizer of a recipe: weights decay, biases and normalisation do not."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
+def sgd(model: nn.Module, recipe: Recipe, image: tuple[int, ...]) -> torch.optim.SGD:
+    """The optimizer of a recipe for images of shape ``image``: weights decay, biases and normalisation do not."""
     nesterov = recipe.nesterov and recipe.momentum > 0
     # One kernel for all parameters: 4 times as fast as one after the other, also on a CPU.
-    optimizer = torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+    optimizer = torch.optim.SGD(
+        parameter_groups(model, recipe, image), lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=True
+    )
     if recipe.momentum:
         # torch begins a momentum with the first gradient, but fails if a layer has its first one later than others.
         for parameter in (p for p in model.parameters() if p.requires_grad):

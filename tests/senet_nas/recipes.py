@@ -9,6 +9,8 @@ STEADY = {
     "epochs",
     "batch_size",
     "lr",
+    "backbone_lr",
+    "freeze",
     "momentum",
     "nesterov",
     "weight_decay",

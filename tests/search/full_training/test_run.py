@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from search.config import Experiment
 from search.full_training.plan import Plan, plan
 from search.full_training.run import train
-from search.full_training.training_folder import RECORD
+from search.full_training.training_folder import RECORD, note, opened
 from senet_nas.export.bundle import load
 from senet_nas.recipe import Seed
 from spaces import UserError
@@ -263,3 +263,37 @@ def test_a_place_that_can_be_no_folder_is_told(planned, tmp_path):
             train(planned, where)
         assert caught.value.code == code
         assert "--to DIR" in caught.value.hint
+
+
+def test_plain_of_a_config_needs_no_key_and_its_weights_begin_a_fine_tuning(config, tmp_path):
+    def planned(*overrides):
+        settings = ["train.epochs=1", "tracking.uri=http://127.0.0.1:9", *overrides]
+        return plan("plain", config_path=config, overrides=settings, pick="", start="scratch", seed="0", runs=tmp_path)[
+            0
+        ]
+
+    first = train(planned(), tmp_path / "first", onnx=False)
+    assert first.architecture == "cifar_resnet8/-/-/-"
+    tuned = ["model.weights=first/weights.safetensors", "train.freeze=backbone", "train.ema=0"]
+    train(planned(*tuned), tmp_path / "second", onnx=False)
+    record = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert record["request"]["start"].startswith("first/weights.safetensors (SHA-256 ")
+    card = (tmp_path / "second" / "network" / "README.md").read_text()
+    assert "seed 0.0, from first/weights.safetensors (SHA-256 " in card
+    assert '"freeze": "backbone"' in card
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("first", "second"))
+    assert {name for name in one if not (one[name] == other[name]).all()} == {"fc.weight", "fc.bias"}
+    with pytest.raises(UserError, match=r"recipe\.freeze: was backbone, is none"):
+        train(planned(tuned[0], tuned[2], "train.lr=0.1"), tmp_path / "second", onnx=False)
+
+
+def test_a_folder_of_an_earlier_version_lacks_later_settings(planned, tmp_path):
+    request = {"recipe": json.loads(json.dumps(asdict(planned.experiment.train)))}
+    earlier = {
+        "recipe": {name: value for name, value in request["recipe"].items() if name not in ("freeze", "backbone_lr")}
+    }
+    note(tmp_path, {"request": earlier})
+    assert opened(tmp_path, request)["request"] == earlier
+    request["recipe"]["freeze"] = "norm"
+    with pytest.raises(UserError, match=r"recipe\.freeze: was none, is norm"):
+        opened(tmp_path, request)

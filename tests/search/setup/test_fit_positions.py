@@ -44,7 +44,7 @@ def test_a_position_that_all_units_offer_is_the_default(offering, name):
 
 @pytest.mark.parametrize(
     ("model", "space"),
-    [({}, {"position": ["pre_unit"]}), ({"sites": ["a.*"]}, {}), ({"backbone": "resnet18"}, {})],
+    [({}, {"position": ["pre_unit"]}), ({"sites": ["a.*"]}, {})],
 )
 def test_what_is_written_or_known_beforehand_stays(offering, model, space):
     offering([LAST])

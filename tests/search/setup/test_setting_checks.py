@@ -24,6 +24,7 @@ DIGITS = "data: {dataset: digits, train: 200}\nmodel: {backbone: cifar_resnet8}\
         ({"warmup": 10.0}, "never reaches train.lr"),
         ({"schedule": "step", "milestones": (0.75, 0.5)}, "repeat or do not rise"),
         ({"milestones": (0.3, 0.6)}, "no effect with `train.schedule: cosine`"),
+        ({"backbone_lr": 0.2}, "train.backbone_lr is 0.2, more than train.lr (0.1)"),
     ],
 )
 def test_an_odd_setting_is_a_caution(changed, says) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.training_memory import Case, compared
-from senet_nas.costs.footprint import PROCESS, footprint, of_shared_blocks
+from senet_nas.costs.footprint import BASE, PROCESS, footprint, of_shared_blocks
 from senet_nas.network import build
 from senet_nas.network.build import sites
 from senet_nas.network.shared_network import build_shared
@@ -58,3 +58,19 @@ def test_all_blocks_of_a_shared_network_count_with_their_copies(momentum: float,
     own = sum(parameter.numel() for parameter in shared.blocks.parameters())
     recipe = Recipe(momentum=momentum, nesterov=False, ema=ema)
     assert of_shared_blocks(architectures, sites("cifar_resnet8"), recipe) == 4 * own * copies
+
+
+@pytest.mark.parametrize("freeze", ["backbone", "norm"])
+def test_what_is_frozen_has_neither_gradients_nor_momentum(network, freeze) -> None:
+    recipe = replace(RECIPE, freeze=freeze)
+    whole = footprint(network, (3, 32, 32), RECIPE, 10)
+    frozen = footprint(network, (3, 32, 32), recipe, 10)
+    n_bytes = 4 * sum(parameter.numel() for parameter in network.parameters())
+    n_head = 4 * sum(parameter.numel() for parameter in network.fc.parameters())
+    if freeze == "backbone":
+        assert frozen.weights == n_bytes + 2 * n_head
+        assert frozen.activations - BASE < 0.6 * (whole.activations - BASE)
+    else:
+        n_norm = 4 * sum(p.numel() for name, p in network.named_parameters() if "bn" in name)
+        assert frozen.weights == 3 * n_bytes - 2 * n_norm
+    assert all(parameter.requires_grad for parameter in network.parameters())

@@ -100,11 +100,16 @@ number = 3
 """
 
 
+def shown(file):
+    """A file as the page shows it: its first line is a comment with its name."""
+    (text,) = re.findall(rf"```\w+\n(# {re.escape(file)}\n.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    return text
+
+
 @pytest.fixture(autouse=True)
 def mine(tmp_path, monkeypatch):
     """The example of docs/own-network.md as a module beside the config, and some more."""
-    code = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[0]
-    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "mine.py").write_text(shown("mine.py"))
     (tmp_path / "more.py").write_text(MORE)
     (tmp_path / "broken.py").write_text("def small(:\n")
     (tmp_path / "burnt.py").write_text("import math\nx = 1 / 0\n")
@@ -230,8 +235,7 @@ def test_the_recipe_for_timm_puts_se_before_the_addition_and_needs_nothing_else(
     from search import config
     from search.setup.experiment_setup import prepare
 
-    (text,) = re.findall(r"```yaml\n# timm.yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
-    (mine / "timm.yaml").write_text(text)
+    (mine / "timm.yaml").write_text(shown("timm.yaml"))
     prepared = prepare(config.load(mine / "timm.yaml", ["data.train=200", "budget.trainings=6"]))
     assert [site.stage for site in prepared.space.sites] == [1, 1, 2, 2, 3, 3, 4, 4]
     assert prepared.experiment.space.position == ("pre_addition", "post_addition")
@@ -281,8 +285,7 @@ def test_the_page_holds_a_config_that_trains_and_exports(mine):
     from senet_nas.recipe import Recipe, Seed, Task
     from senet_nas.training.evaluate import evaluate
 
-    text = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)[0]
-    (mine / "config.yaml").write_text(text)
+    (mine / "config.yaml").write_text(shown("config.yaml"))
     prepared = prepare(config.load(mine / "config.yaml", ["data.train=200", "train.epochs=1"]))
     assert prepared.space.backbone == NAME
     assert prepared.space.size > 3

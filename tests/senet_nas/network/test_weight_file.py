@@ -88,7 +88,7 @@ def test_a_network_begins_with_the_weights_of_a_file_and_says_which_layer_is_dra
     full = Architecture.parse("cifar_resnet8/" + "/".join(["avg:fc4:sigmoid@pre_addition"] * 3))
     network = build(full, num_classes=num_classes)
     file = str(tmp_path / "w.safetensors")
-    assert warm_start.apply(network, full, "pretrained", (3, 8, 8), file) == drawn
+    assert warm_start.apply(network, full, "pretrained", (3, 8, 8), file).drawn == drawn
     if not drawn:
         x_NCHW = torch.randn(2, 3, 8, 8)
         with torch.no_grad():

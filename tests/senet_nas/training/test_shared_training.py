@@ -1,11 +1,13 @@
 """The training of a shared network: resumed bit for bit, with BatchNorm statistics of each path's own."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from senet_nas.network.build import build
@@ -138,3 +140,37 @@ def test_a_figure_that_is_not_finite_is_left_out():
     with torch.no_grad():
         shared.network.get_submodule("fc").weight.fill_(float("inf"))
     assert set(figures(shared, Architecture.parse(SE), data, 2000)) == {"val_accuracy"}
+
+
+@pytest.mark.parametrize("freeze", ["none", "norm", "backbone"])
+def test_it_begins_with_the_weights_of_a_file_and_keeps_what_is_frozen(tmp_path, freeze):
+    theirs = build(PLAIN, in_channels=1, num_classes=10, block_seed=8)
+    save_file(theirs.state_dict(), tmp_path / "w.safetensors")
+    task = replace(TASK, init="pretrained", weights=str(tmp_path / "w.safetensors"))
+    task = replace(task, recipe=replace(task.recipe, freeze=freeze))
+    plan = SharedPlan((PLAIN, SE), 1)
+    (tmp_path / "c").mkdir()
+    reports = list(train_shared(plan, Seed(0), task, checkpoint=tmp_path / "c", clock=slow()))
+    assert len(reports) == 3
+    trained, _ = checkpoint.load(tmp_path / "c", owner=checkpoint_owner(tmp_path / "c"))
+    kept = {n for n, v in theirs.state_dict().items() if torch.equal(v, trained["model"][f"network.{n}"])}
+    norms = {name for name in theirs.state_dict() if "bn" in name}
+    head = {"fc.weight", "fc.bias"}
+    assert kept == {"none": set(), "norm": norms, "backbone": theirs.state_dict().keys() - head}[freeze]
+    assert any(v.any() for n, v in trained["model"].items() if n.startswith("blocks.") and ".fc2." in n)
+
+
+def checkpoint_owner(folder):
+    return json.loads((folder / checkpoint.RECORD).read_text())["owner"]
+
+
+@pytest.mark.parametrize("freeze", ["norm", "backbone"])
+def test_figures_of_frozen_networks_leave_their_statistics_as_they_are(freeze):
+    data = prepare(TASK)
+    path = Architecture.parse(SE)
+    shared = build_shared([path], in_channels=1, num_classes=10)
+    before = {name: value.clone() for name, value in shared.state_dict().items()}
+    figures(shared, path, data, 100, freeze)
+    assert all(torch.equal(value, before[name]) for name, value in shared.state_dict().items())
+    figures(shared, path, data, 100)
+    assert not torch.equal(shared.network.bn1.running_mean, before["network.bn1.running_mean"])
