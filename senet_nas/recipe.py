@@ -137,6 +137,10 @@ class Recipe:
         "number format of the forward and backward pass; auto: on a GPU bfloat16, or float16 (with a scaler) where "
         "the GPU has no bfloat16 of its own; else float32",
     )
+    cudagraph: Literal["auto", "off"] = option(
+        "auto",
+        "on a GPU, replay the steps of a training as one CUDA graph; auto: unless the network is of your own code",
+    )
     cutout: int = option(0, "side in pixels of a square that is blanked at random; 0 turns it off", ge=0, le=512)
     ema: float = option(
         0.0,
@@ -156,7 +160,7 @@ class Recipe:
         return f"Recipe({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in noted)})"
 
 
-_LATER = ("backbone_lr", "freeze")
+_LATER = ("backbone_lr", "freeze", "cudagraph")
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ OPEN = (
     "search.stop",
     "search.short",
     "data.streaming",
+    "train.cudagraph",
 )
 
 

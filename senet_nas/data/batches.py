@@ -1,6 +1,7 @@
 """The batches of an epoch, augmented and normalised on the device that trains."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,6 +18,14 @@ from senet_nas.recipe import Recipe
 # fast, but those of 96 x 96 pixels only 0.8 times as fast.
 LARGE = 5_000_000
 CACHED = 400_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is random in an epoch: which images in which order, where these lie, and what is drawn for each of them."""
+
+    order: Tensor
+    draws: Draws
 
 
 def policy(data: Data, recipe: Recipe) -> Policy:
@@ -54,14 +63,39 @@ def batches(
     """
     where = torch.device(device) if device else x.device
     how = policy(data, recipe)
-    steps = max(1, len(y_N) // recipe.batch_size)
-    order_N = ORDERS[recipe.sampling](y_N.cpu(), generator)[: steps * recipe.batch_size]
-    draws = _to(draw(how, len(order_N), tuple(x.shape[2:]), generator), where)
+    plan = planned(x, y_N, data, recipe, generator, where)
     mean, std = scale(data.mean, data.std, where, x.ndim)
-    begins = range(0, len(order_N), recipe.batch_size)
+    begins = range(0, len(plan.order), recipe.batch_size)
     parts = [group.part(slice(begin, begin + recipe.batch_size)) for begin in begins]
-    for part, x_part, y_part in _fed(x, y_N, order_N.to(x.device), parts, where, is_mapped=data.folder is not None):
-        yield augment(x_part, how, _of_part(draws, part), mean, std), y_part
+    for part, x_part, y_part in fed(x, y_N, plan, parts, where, is_mapped=data.folder is not None):
+        yield augment(x_part, how, _of_part(plan.draws, part), mean, std), y_part
+
+
+def planned(
+    x: Tensor, y_N: Tensor, data: Data, recipe: Recipe, generator: torch.Generator, where: torch.device
+) -> Plan:
+    """All that is random in the next epoch. Whole batches only, unless there is but one."""
+    how = policy(data, recipe)
+    order_N = ORDERS[recipe.sampling](y_N.cpu(), generator)[: steps(len(y_N), recipe) * recipe.batch_size]
+    draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
+    return Plan(order_N.to(x.device), {name: values.to(where) for name, values in draws.items()})
+
+
+def steps(n_images: int, recipe: Recipe) -> int:
+    """The number of steps of an epoch."""
+    return max(1, n_images // recipe.batch_size)
+
+
+def fed(
+    x: Tensor, y_N: Tensor, plan: Plan, parts: Sequence[slice], where: torch.device, *, is_mapped: bool
+) -> Iterator[prefetch.Batch]:
+    """The samples of each part of an epoch and their labels, on the device that trains."""
+    is_pinned = x.device.type == "cpu" and where.type == "cuda"
+    rows = ((part, plan.order[part]) for part in parts)
+    found = ((part, prefetch.gather(x, row_N, pinned=is_pinned), y_N[row_N]) for part, row_N in rows)
+    if is_pinned:
+        return prefetch.prefetched(found, where)
+    return memory_map.ahead(found) if is_mapped else found
 
 
 def augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
@@ -101,17 +135,6 @@ def scale(mean: Sequence[float], std: Sequence[float], device: torch.device, ndi
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _fed(
-    x: Tensor, y_N: Tensor, order_N: Tensor, parts: Sequence[slice], where: torch.device, *, is_mapped: bool
-) -> Iterator[prefetch.Batch]:
-    """The samples of each part of an epoch and their labels, on the device that trains."""
-    is_pinned = x.device.type == "cpu" and where.type == "cuda"
-    found = ((part, prefetch.gather(x, order_N[part], pinned=is_pinned), y_N[order_N[part]]) for part in parts)
-    if is_pinned:
-        return prefetch.prefetched(found, where)
-    return memory_map.ahead(found) if is_mapped else found
-
-
 def _augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) -> Tensor:
     size = how.size(tuple(x.shape[2:]))
     if how.flip:
@@ -129,10 +152,6 @@ def _augment(x: Tensor, how: Policy, draws: Draws, mean: Tensor, std: Tensor) ->
     if how.cutout:
         x = cut(x, how.cutout, draws["hole"])
     return _channels_last(x)
-
-
-def _to(draws: Draws, device: torch.device) -> Draws:
-    return {name: values.to(device) for name, values in draws.items()}
 
 
 def _of_part(draws: Draws, part: slice) -> Draws:

@@ -62,8 +62,12 @@ def evaluate(
         warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape, task.weights)
     if start is not None:
         model.load_state_dict(load_file(start))
-    group = replace(group, skips=is_own(Architecture.parse(architecture).backbone))
-    training = Training(model, data, task.recipe, seed=seed, device=task.device, group=group, gpu_share=task.gpu_share)
+    is_fixed = not is_own(Architecture.parse(architecture).backbone)  # that of a user's may leave layers out at random
+    group = replace(group, skips=not is_fixed)
+    share = task.gpu_share
+    training = Training(
+        model, data, task.recipe, seed=seed, device=task.device, group=group, gpu_share=share, is_fixed=is_fixed
+    )
     owner = {"architecture": architecture, "seed": str(seed), "recipe": task.recipe.text, "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
     done = keeper.resume(training)

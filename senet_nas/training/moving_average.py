@@ -32,23 +32,13 @@ class MovingAverage:
         network: nn.Module = self._averaged.module
         return network
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether a step was averaged. The first one is copied, so it is another computation than those after it."""
-        return self._updates > 0
-
-    def update(self) -> None:
-        """Takes in the weights after a step."""
-        self.count(1)
-        self.average()
-
     def count(self, steps: int) -> None:
-        """Counts steps whose weights were taken in."""
+        """Counts steps, on the host, before their weights are taken in."""
         self._updates += steps
 
     @torch.no_grad()
     def average(self) -> None:
-        """What :meth:`update` computes, without counting it."""
+        """Takes in the weights after a step that was counted."""
         for own, new in self._kinds:
             if self._updates > 1:
                 self._average_of(own, new, None)

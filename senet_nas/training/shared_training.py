@@ -63,7 +63,7 @@ def train_shared(
         image=tuple(data.shape),
     )
     recipe = shared_recipe(task.recipe, plan.epochs)
-    training = Training(network, data, recipe, seed=seed, device=task.device, gpu_share=task.gpu_share)
+    training = Training(network, data, recipe, seed=seed, device=task.device, gpu_share=task.gpu_share, is_fixed=False)
     owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": task.recipe.text, "init": task.init}
     keeper = CheckpointKeeper(checkpoint, owner, clock, ALONE)
     for epoch in range(1 + keeper.resume(training), plan.epochs + 1):

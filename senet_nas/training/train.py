@@ -3,6 +3,7 @@
 Weights decay; biases and normalisation do not. Within an epoch nothing is copied from the device: sums stay there.
 """
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -13,11 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from senet_nas.data import residence
-from senet_nas.data.batches import batches
+from senet_nas.data.batches import batches, fed, planned, policy, scale, steps
 from senet_nas.data.load import Data
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.training import precision
+from senet_nas.training.captured_steps import CapturedSteps, obstacle
 from senet_nas.training.fine_tuning import freeze, moving_norms, parameter_groups, set_to_train
 from senet_nas.training.moving_average import moving_average
 from senet_nas.training.passes import CURVE_IMAGES
@@ -36,7 +38,8 @@ class Training:
 
     ``correct_N`` says which validation images were classified correctly in the last validation; None before the first.
     In a ``group`` each process trains on its part of every batch; after an epoch all of them are in the same state.
-    ``gpu_share``: the part of its GPU that the training has.
+    ``gpu_share``: the part of its GPU that the training has. ``is_fixed``: every step of the network launches the same
+    kernels, so that a GPU may replay one step for all.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Training:
         device: str = "cpu",
         group: Group = ALONE,
         gpu_share: float = 1.0,
+        is_fixed: bool = True,
     ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         freeze(self.model, recipe.freeze, tuple(data.shape))
@@ -67,7 +71,8 @@ class Training:
         self._autocast = torch.autocast(torch.device(device).type, dtype or torch.bfloat16, enabled=dtype is not None)
         self._scaler = precision.scaler(dtype, device)
         self._first_weight = _first_weight(self.model)
-        self._steps = max(1, len(self._y) // recipe.batch_size)
+        self._steps = steps(len(self._y), recipe)
+        self._captured = self._capturing(is_fixed)
         self._done = 0
         self.correct_N: Tensor | None = None
 
@@ -127,6 +132,8 @@ class Training:
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     values[name] = torch.empty_like(parameter).copy_(value)
+        if self._captured is not None:
+            self._captured.forget()
         if self._scaler is not None and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         self._generator.set_state(state["generator"])
@@ -137,22 +144,61 @@ class Training:
         set_to_train(self.model, self._recipe.freeze)
         # What a network draws itself (dropout) follows from seed and epoch, so a resumed training draws the same.
         torch.manual_seed(stable_hash(self._seed, "dropout", self._done, self._group.rank))
-        loss_sum = torch.zeros((), device=self._device)
-        norm_sum = torch.zeros((), device=self._device)
-        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device, group=self._group)
-        for step, (x_NCHW, y_N) in enumerate(found):
-            rate = learning_rate(self._recipe, self._done + step / self._steps)
-            for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
-                group["lr"] = rate * share
-            loss_sum += self._step(x_NCHW, y_N)
-            if self._first_weight.grad is not None:  # a network of the user's may leave layers out at random
-                norm_sum += self._finite(self._first_weight.grad.norm())
+        rates = [learning_rate(self._recipe, self._done + step / self._steps) for step in range(self._steps)]
+        loss_sum, norm_sum = self._replayed(rates) if self._captured is not None else self._launched(rates)
+        self._set_rate(rates[-1])
         self._group.average_statistics(moving_norms(self.model, self._recipe.freeze))
         if self._average is not None:
             self._group.average_statistics(moving_norms(self._average.network, self._recipe.freeze))
         return float(self._group.mean(loss_sum)) / self._steps, float(norm_sum) / self._steps
 
-    def _step(self, x_NCHW: Tensor, y_N: Tensor) -> Tensor:
+    def _launched(self, rates: list[float]) -> tuple[Tensor, Tensor]:
+        """The sums of losses and gradient norms of an epoch whose steps are launched one kernel after the other."""
+        loss_sum = torch.zeros((), device=self._device)
+        norm_sum = torch.zeros((), device=self._device)
+        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device, group=self._group)
+        for rate, (x_NCHW, y_N) in zip(rates, found, strict=True):
+            self._count_step()
+            loss, norm = self._step(x_NCHW, y_N, rate)
+            loss_sum += loss
+            norm_sum += norm
+        return loss_sum, norm_sum
+
+    def _replayed(self, rates: list[float]) -> tuple[Tensor, Tensor]:
+        """The same for an epoch whose steps are replays of one CUDA graph."""
+        assert self._captured is not None
+        where = torch.device(self._device)
+        plan = planned(self._x, self._y, self._data, self._recipe, self._generator, where)
+        size = len(plan.order) // self._steps
+        parts = [slice(begin, begin + size) for begin in range(0, len(plan.order), size)]
+        # Lazy: nothing of it is read where the images lie on the GPU.
+        found = fed(self._x, self._y, plan, parts, where, is_mapped=False)
+        loss_sum, norm_sum = self._captured.epoch(plan, rates, found, self._count_step)
+        return loss_sum, norm_sum
+
+    def _capturing(self, is_fixed: bool) -> CapturedSteps | None:
+        """The steps as one CUDA graph; None where they cannot be, which on a GPU is said in the log."""
+        where = torch.device(self._device)
+        reason = obstacle(self._recipe, self._device, is_fixed=is_fixed, processes=self._group.size)
+        if reason:
+            if where.type == "cuda":
+                logging.getLogger(__name__).info("the steps are launched one kernel at a time: %s", reason)
+            return None
+        how = policy(self._data, self._recipe)
+        moments = scale(self._data.mean, self._data.std, where, self._x.ndim)
+        return CapturedSteps(self._step, self._x, self._y, how, moments)
+
+    def _count_step(self) -> None:
+        if self._average is not None:
+            self._average.count(1)
+
+    def _set_rate(self, rate: float | Tensor) -> None:
+        for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
+            group["lr"] = rate * share
+
+    def _step(self, x_NCHW: Tensor, y_N: Tensor, rate: float | Tensor) -> tuple[Tensor, Tensor]:
+        """Trains on a batch. Returns its loss, and the norm of the gradient of the first convolution that trains."""
+        self._set_rate(rate)
         with self._autocast:
             loss = F.cross_entropy(self._called(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
         self._optimizer.zero_grad(set_to_none=True)
@@ -165,8 +211,9 @@ class Training:
             self._scaler.step(self._optimizer)
             self._scaler.update()
         if self._average is not None:
-            self._average.update()
-        return loss.detach()
+            self._average.average()
+        grad = self._first_weight.grad  # a network of the user's may leave layers out at random
+        return loss.detach(), torch.zeros_like(loss) if grad is None else self._finite(grad.norm())
 
     def _finite(self, norm: Tensor) -> Tensor:
         """The norm of a gradient; 0 of one that overflowed in float16, whose step the scaler leaves out."""

@@ -43,7 +43,7 @@ OTHER = {
               "momentum": 0.5, "nesterov": False, "weight_decay": 0,
               "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0,
               "jitter": 0.1, "cutout": 2, "crop_area": 0.1, "crop_ratio": 2, "rotation": 5, "shift": 9,
-              "sampling": "balanced", "precision": "bfloat16", "ema": 0.9},
+              "sampling": "balanced", "precision": "bfloat16", "ema": 0.9, "cudagraph": "off"},
     "evaluate": "python:mine:train",
     "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile",
                 "seconds": 1.0, "samples": 9},
@@ -193,6 +193,7 @@ def test_what_may_change_while_a_run_goes_on():
         "search.worthwhile",
         "tracking.experiment",
         "tracking.uri",
+        "train.cudagraph",
     ]
 
 

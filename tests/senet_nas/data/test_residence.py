@@ -118,10 +118,11 @@ def test_images_of_the_host_give_the_same_batches(seen, monkeypatch):
         return [x for x, _ in batches(known.x_train, known.y_train, known, recipe, generator)]
 
     plain = epoch()
-    monkeypatch.setattr("senet_nas.data.batches._fed", lambda *given, **more: _as_for_a_gpu(*given[:4]))
+    monkeypatch.setattr("senet_nas.data.batches.fed", lambda *given, **more: _as_for_a_gpu(*given[:4]))
     assert all(torch.equal(one, two) for one, two in zip(plain, epoch(), strict=True))
 
 
-def _as_for_a_gpu(x, y, order, parts):
-    found = ((part, prefetch.gather(x, order[part], pinned=True), y[order[part]]) for part in parts)
+def _as_for_a_gpu(x, y, plan, parts):
+    rows = ((part, plan.order[part]) for part in parts)
+    found = ((part, prefetch.gather(x, row, pinned=True), y[row]) for part, row in rows)
     return prefetch.prefetched(found, torch.device("cpu"))

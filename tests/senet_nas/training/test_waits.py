@@ -1,5 +1,7 @@
 """No step of a training waits for the GPU, whatever the recipe and the SE: seen on a GPU that is not there."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from senet_nas import gpus
 from senet_nas.data.load import Data
 from senet_nas.network.build import build
 from senet_nas.recipe import Recipe, Seed
+from senet_nas.training import captured_steps
 from senet_nas.training.train import Training
 from tests.senet_nas.fake_gpu import moved, on_fake_gpu, zero_gradients
 
@@ -22,9 +25,9 @@ CASES = {
 }
 
 
-def _waits(se: str, more: dict, steps: int, monkeypatch) -> list[str]:
+def _waits(se: str, more: dict, steps: int, monkeypatch, cudagraph: str = "off") -> list[str]:
     """What an epoch of so many steps waits for, after one that was not counted."""
-    recipe = Recipe(epochs=9, batch_size=4, precision="float32", **more)
+    recipe = Recipe(epochs=9, batch_size=4, precision="float32", cudagraph=cudagraph, **more)
     model = build(f"cifar_resnet8/-/-/{se}", num_classes=10)
     with on_fake_gpu() as (mode, waits):
         model = moved(model, mode)
@@ -51,10 +54,19 @@ def a_large_gpu(monkeypatch):
     monkeypatch.setattr(gpus, "total_memory", lambda device: 10**10)
 
 
+@pytest.fixture
+def graphs(monkeypatch):
+    """In place of CUDA's graphs: what is captured runs again at every replay."""
+    monkeypatch.setattr(captured_steps, "side_stream", lambda device: None)
+    monkeypatch.setattr(captured_steps, "on_side_stream", lambda side, compute: compute())
+    monkeypatch.setattr(captured_steps, "captured", lambda compute, side: SimpleNamespace(replay=compute))
+
+
+@pytest.mark.parametrize("cudagraph", ["off", "auto"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_step_waits_for_nothing(name, monkeypatch):
+def test_a_step_waits_for_nothing(name, cudagraph, graphs, monkeypatch):
     se, more = CASES[name]
-    few, many = (_waits(se, more, steps, monkeypatch) for steps in (2, 5))
+    few, many = (_waits(se, more, steps, monkeypatch, cudagraph) for steps in (2, 5))
     assert few  # an epoch copies its order to the GPU
     assert len(many) == len(few), many
 
@@ -63,9 +75,9 @@ def test_waits_are_seen(monkeypatch):
     """With what AveragedModel does at each step, a step waits: the count above can fail."""
     from senet_nas.training import moving_average
 
-    def update(self) -> None:
+    def average(self) -> None:
         torch.tensor(1).to("cuda")
 
-    monkeypatch.setattr(moving_average.MovingAverage, "update", update)
+    monkeypatch.setattr(moving_average.MovingAverage, "average", average)
     few, many = (_waits(SE, {"ema": 0.9}, steps, monkeypatch) for steps in (2, 5))
     assert len(many) == len(few) + 3
