@@ -71,9 +71,9 @@ class Exported:
             f"Checked against the trained network, largest difference: {checked}",
             self._accuracy_line(),
             *(f"caution: without {name}: {why}" for name, why in self.left_out.items()),
-            f"Time over the same form of plain, on this CPU: {timed}",
+            *([f"Time over the same form of plain, on this CPU: {timed}"] if timed else []),
             *self._registered_lines(),
-            f"Wrote {where}. Try: python {where}/predict.py FILE",
+            f"Wrote {where}. Try: python {where}/predict.py PATH",
         ]
 
     def _accuracy_line(self) -> str:

@@ -30,7 +30,7 @@ def undo(fault: int, wrong: str, changes: list[tuple[str, str, str]], *tests: st
 
 
 PIXELS = "senet_nas/data/pixels.py"
-COMPANIONS = "senet_nas/export/companions.py"
+COMPANIONS = "senet_nas/export/predict_program.py"
 PROOF = "senet_nas/export/file_proof.py"
 WALK = "senet_nas/data/folder_walk.py"
 STAGES = "senet_nas/network/stages.py"

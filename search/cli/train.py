@@ -47,6 +47,7 @@ from search.cli.options import JSON, ONNX, PICK, RUNS, SET, limited, print_answe
     type=click.IntRange(min=8, max=1024),
     help="Also test at this image size, e.g. 320 after a training at 224.",
 )
+@click.option("--extend", is_flag=True, help="Go on with a training that has finished, up to the new train.epochs.")
 @click.option("--to", "target", type=click.Path(path_type=Path), help="Folder to write. [default: RUN/train/ID]")
 @ONNX
 @SET
@@ -62,6 +63,7 @@ def train(
     seed: str,
     devices: int,
     sizes: tuple[int, ...],
+    extend: bool,
     target: Path | None,
     onnx: bool | None,
     overrides: tuple[str, ...],
@@ -87,7 +89,11 @@ def train(
         runs=runs,
     )
     trained = run.train(
-        replace(planned, devices=devices), target or usual, sizes=sizes, onnx=onnx, say=_silent if quiet else _say
+        replace(planned, devices=devices, extend=extend),
+        target or usual,
+        sizes=sizes,
+        onnx=onnx,
+        say=_silent if quiet else _say,
     )
     print_answer("train", what, trained, as_json=as_json)
 

@@ -30,7 +30,7 @@ class Plan:
     """One full training: of which architecture, on what, and from which weights (None: from scratch).
 
     ``name`` is the architecture for people. ``runs`` is the folder of MLflow's own store. With several ``devices``,
-    each takes its part of every batch.
+    each takes its part of every batch. ``extend``: a training that has finished with fewer epochs goes on.
     """
 
     architecture: str
@@ -40,6 +40,7 @@ class Plan:
     seed: Seed
     runs: Path
     devices: int = 1
+    extend: bool = False
 
     def request(self, prepared: Prepared) -> dict[str, Any]:
         """What distinguishes this training from others: noted when it begins, compared when it continues."""

@@ -13,6 +13,7 @@ from search.execute.ray.driver import train_together
 from search.execute.ray.resources import Job, Slots
 from search.execute.ray.runtime import running
 from search.execute.signals import Signals
+from search.full_training.extension import Begun, begun, extended, meaning
 from search.full_training.plan import Plan
 from search.full_training.publish import exported, track
 from search.full_training.training_folder import (
@@ -92,17 +93,20 @@ def train(
     with signals.taken() as taken, run_folder.writable(to), own_code.blamed(plan.experiment):
         prepared = prepare(plan.experiment, is_search=False)
         slots = together(plan.experiment, prepared.device, plan.devices)
-        if not is_finished(to):
+        if plan.extend or not is_finished(to):
             _check_memory(plan, prepared, sizes)
         request = plan.request(prepared)
         run_folder.make(to, hint=ELSEWHERE)
         with RunFolder(to).lock():
+            if plan.extend:
+                request = extended(to, request)
             record = opened(to, request)
             if "trained" in record:
                 say("this training is finished: here is its result (train another with --to DIR)")
             else:
-                record = _trained(plan, prepared, slots, to, taken, say)
-                record["request"] = request
+                before = begun(to, record)
+                done = _trained(plan, prepared, slots, to, taken, say, before)
+                record = {**record, **done}
                 record["test"] = _tested(plan, prepared, to / WEIGHTS, sizes)
                 record["files"] = exported(plan, prepared, to, record, onnx)
                 record["trained"] = True
@@ -138,17 +142,27 @@ def _result(plan: Plan, to: Path, record: Mapping[str, Any]) -> Trained:
 
 
 def _trained(
-    plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals, say: Callable[[str], None]
+    plan: Plan,
+    prepared: Prepared,
+    slots: Slots,
+    to: Path,
+    taken: Signals,
+    say: Callable[[str], None],
+    before: Begun,
 ) -> dict[str, Any]:
     """The record of the training, once its last epoch has ended. Raises UserError if it diverges."""
     from senet_nas.training import checkpoint
 
-    curve = checkpoint.curve(to)
+    done = checkpoint.curve(to)
+    earlier = before.curve(to)
+    curve = [*earlier, *done]
     say(_beginning(plan, prepared, len(curve)))
+    if before.epochs:
+        say(f"  {meaning(plan.experiment.train, before.epochs)}")
     began = time.monotonic()
     report = None
     try:
-        with closing(_reports(plan, prepared, slots, to.resolve(), taken)) as reports:
+        with closing(_reports(plan, prepared, slots, to.resolve(), taken, before)) as reports:
             for report in reports:
                 curve.append({"epoch": report.epoch, **report.metrics})
                 write_curve(to, curve)
@@ -161,19 +175,24 @@ def _trained(
     return {"seconds": seconds, "metrics": dict(report.metrics), "versions": versions()}
 
 
-def _reports(plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals) -> Generator[Report]:
+def _reports(
+    plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals, before: Begun
+) -> Generator[Report]:
     """A report after each epoch, from a training in this process or in one process for each device."""
     from senet_nas.training.evaluate import evaluate
 
     weights = to / WEIGHTS
+    start = before.weights or plan.start
     if plan.devices == 1:
         task = prepared.evaluate.training_task
-        yield from evaluate(plan.architecture, plan.seed, task, weights=weights, checkpoint=to, start=plan.start)
+        yield from evaluate(
+            plan.architecture, plan.seed, task, weights=weights, checkpoint=to, start=start, begun=before.epochs
+        )
         return
     with running(slots, taken) as scratch:
         task = replace(prepared.evaluate.shared(scratch).training_task, threads=slots.cpus)
-        start = plan.start and plan.start.resolve()
-        yield from train_together(Job(plan.architecture, plan.seed, task, weights, to, start), slots, scratch)
+        job = Job(plan.architecture, plan.seed, task, weights, to, start and start.resolve(), before.epochs)
+        yield from train_together(job, slots, scratch)
 
 
 def _beginning(plan: Plan, prepared: Prepared, done: int) -> str:

@@ -34,18 +34,30 @@ def opened(to: Path, request: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises UserError if it is damaged, or of another training than the requested one.
     """
-    path = to / RECORD
-    if not path.exists():
+    record = read_record(to)
+    if record is None:
         check_free(to)
         begun = {"request": dict(request)}
         note(to, begun)
         return begun
+    lines = list(differences(as_now(record["request"]), request))
+    if lines:
+        is_longer = [line.split(":")[0].strip() for line in lines] == ["recipe.epochs"] and "trained" in record
+        more = ", or add --extend to go on with the training that is there" if is_longer else ""
+        raise UserError(
+            "\n".join([f"{to} holds another training:", *lines]), hint=f"choose another folder with --to DIR{more}"
+        )
+    return record
+
+
+def read_record(to: Path) -> dict[str, Any] | None:
+    """The record of a folder; None if there is none. Raises UserError if it is damaged."""
+    path = to / RECORD
+    if not path.exists():
+        return None
     record = durable.unseal(path.read_bytes())
     if record is None:
         raise UserError(f"{path} is damaged", hint="train into another folder with --to DIR")
-    lines = "\n".join(_differences(_as_now(record["request"]), request))
-    if lines:
-        raise UserError(f"{to} holds another training:\n{lines}", hint="choose another folder with --to DIR")
     return record
 
 
@@ -77,15 +89,15 @@ def read_curve(to: Path) -> list[dict[str, float]]:
     return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
-def _as_now(noted: Mapping[str, Any]) -> dict[str, Any]:
+def as_now(noted: Mapping[str, Any]) -> dict[str, Any]:
     """A request as this version notes it: settings that an earlier version did not have, at their default."""
     return {**noted, "recipe": {**asdict(Recipe()), **noted.get("recipe", {})}}
 
 
-def _differences(old: Mapping[str, Any], new: Mapping[str, Any], section: str = "") -> Iterator[str]:
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], section: str = "") -> Iterator[str]:
     """A line for each key of a request that changed."""
     for name, value in new.items():
         if isinstance(value, Mapping):
-            yield from _differences(old.get(name, {}), value, f"{name}.")
+            yield from differences(old.get(name, {}), value, f"{name}.")
         elif old.get(name) != value:
             yield f"  {section}{name}: was {old.get(name)}, is {value}"

@@ -12,6 +12,7 @@ from torch import nn
 from senet_nas.costs.timing import Comparison
 from senet_nas.export import companions, file_proof, manifest, plugins, proof, record, target, timm_call
 from senet_nas.export.forms import FORMS, check_installed, tolerance
+from senet_nas.export.predict_program import predict
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
 from senet_nas.export.record import Record
 from senet_nas.network.backbones.table import KEY, is_own, is_timm
@@ -30,7 +31,7 @@ ABOUT = {
     record.NAME: "which network it is, and how its inputs are prepared",
     WEIGHTS: "its weights",
     **{name: form.about for name, form in FORMS.items()},
-    _PREDICT: "classes of {kind}: python predict.py FILE ...",
+    _PREDICT: "classes of {kind}: python predict.py PATH ...",
     timm_call.NAME: "the call of timm that builds the same network, for these weights",
     plugins.NAME: "the `plugins` of a ResNet of OpenMMLab, for these weights",
     manifest.NAME: "the SHA-256 of every file",
@@ -79,7 +80,7 @@ def export(
     ``extra``: any JSON for the record. ``card``: markdown about what was measured.
     ``labelled``: uint8 images (N, C, H, W) with classes (N,), on which every form is tried as well.
     ``files``: the image files of the first of these images, which ``predict.py`` must read as the training did.
-    ``timing``: times each form beside the same form of the plain network.
+    ``timing``: times each form beside the same form of the plain network, unless the network is plain.
     ``force``: replaces an earlier export.
     ``resize``: side in pixels to which image files are resized before the centre crop; by default that of the input.
     ``white``: the level of image files with more than one byte per value that becomes 255.
@@ -184,9 +185,9 @@ def _write(
     if forms and not differences:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise UserError(f"this network cannot be exported ({reasons})", key=KEY)
-    (work / _PREDICT).write_text(companions.predict(record.shape(about)), encoding="utf-8")
-    timed_on = proof.timed_on(timing) if timing else {}
+    (work / _PREDICT).write_text(predict(record.shape(about)), encoding="utf-8")
     times = _times(work, about, list(differences), timing)
+    timed_on = proof.timed_on(timing) if timing and times else {}
     return Measured(differences, accuracy, times, timed_on, left_out)
 
 
@@ -232,7 +233,8 @@ def _read(folder: Path) -> nn.Module:
 
 
 def _times(work: Path, about: Record, forms: Sequence[str], spec: LatencySpec | None) -> dict[str, Comparison]:
-    if spec is None:
+    """The time of each form beside plain; empty for plain, which would be compared with itself."""
+    if spec is None or Architecture.parse(about["architecture"]).is_plain:
         return {}
     beside = work.parent / "plain"
     beside.mkdir()

@@ -119,16 +119,13 @@ def normalised(x: Tensor, record: Record) -> Tensor:
 def timed(folder: Path, beside: Path, record: Record, forms: Sequence[str], spec: LatencySpec) -> dict[str, Comparison]:
     """The time of each form in ``folder``, in turns with the same form of the plain network.
 
-    The plain network is written into the folder ``beside``, unless the network is plain itself. On the CPU in fp32;
+    The plain network is written into the folder ``beside``. On the CPU in fp32;
     ``spec`` gives batch, threads and the longest time for each form.
     """
     architecture = Architecture.parse(record["architecture"])
     plain = Architecture.plain(architecture.backbone, len(architecture.blocks))
-    if architecture.is_plain:
-        beside = folder
-    else:
-        network = build(plain, in_channels=record["preprocessing"]["channels"], num_classes=len(record["classes"]))
-        put(frozen(network), {**record, "architecture": plain.key}, beside, forms)
+    network = build(plain, in_channels=record["preprocessing"]["channels"], num_classes=len(record["classes"]))
+    put(frozen(network), {**record, "architecture": plain.key}, beside, forms)
     x = torch.randn(spec.batch, *shape(record), generator=torch.Generator().manual_seed(0))
     with threads(spec.threads):
         return {

@@ -38,6 +38,7 @@ def evaluate(
     checkpoint: Path | None = None,
     until: int | None = None,
     start: Path | None = None,
+    begun: int = 0,
     clock: Callable[[], float] = time.monotonic,
     group: Group = ALONE,
 ) -> Iterator[Report]:
@@ -50,7 +51,8 @@ def evaluate(
     it. An interrupted training with the same arguments resumes from it, and does not report the earlier epochs again.
     ``until``: an epoch before the last one, after which the training pauses: its state is in the checkpoint, and its
     last report is that of this epoch. The same call with a later ``until``, or without, continues it.
-    ``start``: a safetensors file of weights to start from, in place of the seed's.
+    ``start``: a safetensors file of weights to start from, in place of the seed's; they have ``begun`` epochs behind
+    them, and the training does the rest of its epochs.
     ``group``: the processes that train together. Each of them reports; only the first reads and writes files.
 
     The same arguments give the same numbers on a CPU with one thread, interrupted and paused or not. Raises Diverged,
@@ -70,7 +72,7 @@ def evaluate(
     )
     owner = {"architecture": architecture, "seed": str(seed), "recipe": task.recipe.text, "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
-    done = keeper.resume(training)
+    done = keeper.resume(training, begun)
     if done == until:  # it was interrupted between its checkpoint and its report
         yield Report(done, keeper.last)
         return
@@ -149,12 +151,17 @@ class CheckpointKeeper:
         self.curve: list[dict[str, float]] = []
         self._saved = clock()
 
-    def resume(self, training: Training) -> int:
-        """Loads the checkpoint into ``training``. Returns the number of epochs that are done."""
+    def resume(self, training: Training, begun: int = 0) -> int:
+        """Loads the checkpoint into ``training``; without one, it begins after ``begun`` epochs.
+
+        Returns the number of epochs that are done.
+        """
         kept = checkpoints.load(self._folder, owner=self._owner) if self._folder is not None else None
         found = self._group.from_first(kept)
         if found is None:
-            return 0
+            if begun:
+                training.skip(begun)
+            return begun
         state, self.curve = found
         training.load_state(state)
         return int(state["epoch"])

@@ -139,6 +139,12 @@ class Training:
         self._generator.set_state(state["generator"])
         self._done = state["epoch"]
 
+    def skip(self, epochs: int) -> None:
+        """Begins after this many epochs, which an earlier training has done: with the learning rate of the epochs that
+        follow, another order of the images, and no momentum."""
+        self._done = epochs
+        self._generator.manual_seed(stable_hash(self._seed.block, self._seed.replicate, "data", epochs))
+
     def _train(self) -> tuple[float, float]:
         """The mean training loss and gradient norm of one epoch."""
         set_to_train(self.model, self._recipe.freeze)

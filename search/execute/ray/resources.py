@@ -55,6 +55,7 @@ class Job:
     weights: Path
     checkpoint: Path
     start: Path | None
+    begun: int = 0
     folder: Path = field(default_factory=Path.cwd)
 
 

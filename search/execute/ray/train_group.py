@@ -83,6 +83,7 @@ def _work(config: dict[str, Any]) -> None:
                 weights=job.weights,
                 checkpoint=job.checkpoint,
                 start=job.start,
+                begun=job.begun,
                 group=group,
             ):
                 if group.is_first:

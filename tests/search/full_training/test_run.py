@@ -110,8 +110,9 @@ def test_the_same_again_returns_what_is_there_and_another_training_is_refused(pl
     assert second.to_dict() == first.to_dict()
     assert (tmp_path / "t" / "weights.safetensors").stat().st_mtime_ns == before
     longer = replace(planned.experiment.train, epochs=2)
-    with pytest.raises(UserError, match=r"recipe\.epochs: was 1, is 2"):
+    with pytest.raises(UserError, match=r"recipe\.epochs: was 1, is 2") as caught:
         train(replace(planned, experiment=replace(planned.experiment, train=longer)), tmp_path / "t")
+    assert "--extend" in caught.value.hint
 
 
 LATE = """

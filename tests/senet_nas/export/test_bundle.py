@@ -17,7 +17,7 @@ from torch import nn
 from senet_nas.data import pictures
 from senet_nas.data.augment import centre
 from senet_nas.data.batches import standardise
-from senet_nas.export import companions, forms, manifest, record
+from senet_nas.export import forms, manifest, predict_program, record
 from senet_nas.export.bundle import Exported, export, load
 from senet_nas.export.forms import FORMS
 from senet_nas.network.build import build
@@ -316,7 +316,8 @@ def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp
     picture, broken = tmp_path / "picture.png", tmp_path / "broken.png"
     Image.fromarray(labelled(1)[0][0, 0].numpy()).save(picture)
     broken.write_bytes(b"\x89PNG\r\n\x1a\nnot")
-    names = [str(tmp_path / "gone.png"), str(broken), str(tmp_path), str(picture)]
+    (tmp_path / "empty").mkdir()
+    names = [str(tmp_path / "gone.png"), str(broken), str(tmp_path / "empty"), str(picture)]
     done = subprocess.run(
         [sys.executable, str(folder / "predict.py"), *names], check=False, capture_output=True, text=True
     )
@@ -326,6 +327,47 @@ def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp
     assert [line.partition(": ")[0] for line in lines] == names[:3]
     assert allowed.startswith("Allowed are image files")
     assert "No such file or directory" in done.stderr
+    assert "holds no file that ends in .bmp, .gif" in done.stderr
+
+
+@pytest.mark.parametrize("batch", ["1", "2", "64"])
+def test_predict_takes_folders_and_batches_and_prints_json(folder: Path, tmp_path: Path, batch: str) -> None:
+    images = labelled(5)[0]
+    for name, image in zip(("a/1.png", "a/2.PNG", "b/c/3.png", "4.png", ".hidden/5.png"), images, strict=True):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(tmp_path / "images" / name, format="PNG")
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    (tmp_path / "images" / "z.png").write_bytes(b"no image")
+    command = [sys.executable, str(folder / "predict.py"), str(tmp_path / "images"), "--json", "--batch", batch]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line.partition(": ")[0] for line in done.stderr.splitlines()[:-1]] == [str(tmp_path / "images" / "z.png")]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [str(Path(row["file"]).relative_to(tmp_path / "images")) for row in found]
+    assert names == ["4.png", "a/1.png", "a/2.PNG", "b/c/3.png"]
+    with torch.inference_mode():
+        chances = trained().eval()((images[[3, 0, 1, 2]] / 255 - 0.3) / 0.2).softmax(1)
+    for row, expected in zip(found, chances, strict=True):
+        assert list(row["probabilities"]) == list(DATA["classes"])
+        assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
+        assert row["class"] == DATA["classes"][int(expected.argmax())]
+
+
+def test_predict_refuses_a_batch_of_nothing(folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, str(folder / "predict.py"), "x.png", "--batch", "0"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, "--batch needs a number from 1 on" in done.stderr) == (2, True)
+
+
+def test_plain_is_not_timed_beside_itself(tmp_path: Path) -> None:
+    plain = Architecture.plain("cifar_resnet8", 3)
+    network = build(plain.key, in_channels=1, num_classes=3)
+    done = export(network, plain.key, tmp_path / "plain", **DATA, **CODE, timing=LatencySpec(seconds=0.05))
+    assert done.latency == {}
+    assert json.loads((done.directory / "manifest.json").read_text())["measured"]["timed_on"] == {}
+    card = (done.directory / "README.md").read_text()
+    assert "time" not in card.split("## Files")[0]
+    assert "| `model.py` | 0 | - |\n" in card
 
 
 def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_path: Path) -> None:
@@ -344,7 +386,7 @@ def test_predict_cuts_what_the_network_was_tested_on_out_of_larger_images(tmp_pa
 
 
 def test_predict_reads_arrays_where_inputs_are_no_images(tmp_path: Path) -> None:
-    text = companions.predict((1, 500))
+    text = predict_program.predict((1, 500))
     compile(text, "predict.py", "exec")
     assert "np.load(path, allow_pickle=False)" in text
 

@@ -17,7 +17,7 @@ from senet_nas.data import pixels
 from senet_nas.data.augment import centre
 from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data, load, validation_files
-from senet_nas.export import companions
+from senet_nas.export import bundle, predict_program
 from senet_nas.export.bundle import Exported, export
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec
@@ -161,7 +161,7 @@ ARRAYS = {
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_predict_reads_arrays_of_the_shape_of_the_training_only(name: str, tmp_path: Path) -> None:
-    text = companions.predict((2, 5))
+    text = predict_program.predict((2, 5))
     head = (
         "import sys\nfrom types import SimpleNamespace\nsys.modules['model'] = SimpleNamespace(load=0, normalise=0)\n"
     )
@@ -211,17 +211,17 @@ def test_the_metadata_of_onnx_suffice_to_prepare_a_deep_image(resize: int | None
 
 def test_another_reading_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What predict.py did at first: convert("L") clips 16 bits at 255."""
-    text = companions.predict((1, 16, 16))
+    text = predict_program.predict((1, 16, 16))
     clipped = text.replace("_eight_bits(image, white) if image.mode in DEEP else image", "image.convert('L')")
     assert clipped != text
-    monkeypatch.setattr(companions, "predict", lambda shape: clipped)
+    monkeypatch.setattr(bundle, "predict", lambda shape: clipped)
     with pytest.raises(RuntimeError, match="reads files otherwise than the training"):
         exported("deep", tmp_path)
     assert not (tmp_path / "out").exists()
 
 
 def test_predict_holds_the_text_of_the_one_reading() -> None:
-    text = companions.predict((3, 8, 8))
+    text = predict_program.predict((3, 8, 8))
     compile(text, "predict.py", "exec")
     source = Path(pixels.__file__).read_text()
     assert source[source.index("# Modes of one byte") :].strip() in text
