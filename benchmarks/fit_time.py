@@ -94,7 +94,7 @@ def _proposal(problem: Synthetic, drawn: list[tuple[Architecture, Seed]], curves
 
     def tell(number: int, architecture: Architecture, seed: Seed) -> None:
         accuracy, losses = problem.accuracy(architecture, seed), problem.losses(architecture, seed)
-        proposer.tell(number, accuracy, architecture, block=seed.block, losses=losses)
+        proposer.tell(number, {"accuracy": accuracy}, architecture, block=seed.block, losses=losses)
 
     for number, (architecture, seed) in enumerate(drawn):
         tell(number, architecture, seed)

@@ -65,7 +65,7 @@ def measured(space: Space, price: Price, sampler: str, trainings: int) -> dict[s
     plain = Architecture.plain(space.backbone, len(space.sites))
     for number in range(trainings):
         architecture = plain if number % size < math.sqrt(size) else space.sample(rng)
-        proposer.tell(number, accuracy(architecture, number, size), architecture, block=number // size)
+        proposer.tell(number, {"accuracy": accuracy(architecture, number, size)}, architecture, block=number // size)
     wall = []
     cpu = []
     for number in range(trainings, trainings + ASKED + 1):
@@ -74,7 +74,7 @@ def measured(space: Space, price: Price, sampler: str, trainings: int) -> dict[s
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - began_cpu)
         assert found is not None
-        proposer.tell(number, accuracy(found[0], number, size), found[0])
+        proposer.tell(number, {"accuracy": accuracy(found[0], number, size)}, found[0])
     return {
         "median": round(statistics.median(wall[1:]), 4),
         "max": round(max(wall[1:]), 4),

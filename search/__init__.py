@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.config import Experiment
-    from search.results.result import Front, Point
+    from search.results.point import Point
+    from search.results.result import Front
     from search.session import result, run
 
 _HOME = {

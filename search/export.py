@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from search.exporting.choice_card import about, card
 from search.exporting.exported_choice import ExportedChoice, median_training
 from search.results import selection
-from search.results.result import Point
+from search.results.point import Point
 from search.setup import own_code
 from search.setup.code_identity import check_run
 from search.setup.opened_run import open_run

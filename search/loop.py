@@ -20,6 +20,7 @@ from search.planning.shared_assignment import SharedAssignment
 from search.planning.time_budget import Patience, TimeBudget
 from search.planning.training_lengths import ShortTrainings
 from search.results.evidence import losses_of
+from search.results.objectives import qualities, scores_of
 from search.results.result import Rules
 from search.state import failures
 from search.state.facts import Facts
@@ -66,6 +67,7 @@ class Loop:
         self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock, search_share=1 - budget.confirm)
         self._patience = Patience(patience)
         self._early_stopping = EarlyStopping(early_stopping, rules.objectives)
+        self._qualities = qualities(rules.objectives)
         self._retries = Retries()
         self._breaker = CircuitBreaker()
         self._shared = SharedAssignment(ledger, tuple(placements), self._retries, proposer.learn, watch_shared)
@@ -136,7 +138,7 @@ class Loop:
             self._pause(uid, outcome)
             return
         self._early_stopping.forget(uid)
-        reason = outcome.failure or failures.unusable(outcome.metrics)
+        reason = outcome.failure or failures.unusable(outcome.metrics, self._qualities)
         if reason and self._retries.start_again(uid, reason):
             self._notify(self._ledger.wait(uid, reason=reason, detail=outcome.detail))
             return
@@ -247,7 +249,7 @@ class Loop:
     def _pause(self, uid: str, outcome: Outcome) -> None:
         """Takes in that a training has paused. At a rung of early stopping it may end there instead."""
         training = self._ledger.get(uid)
-        progress = Progress(outcome.paused, outcome.curve[-1].get("val_accuracy"))
+        progress = Progress(outcome.paused, outcome.curve[-1])
         stop = self._early_stopping.decide(training, progress, self._price(training), curve=outcome.curve)
         if stop is not None:
             self._stop_early(uid, stop)
@@ -286,14 +288,12 @@ class Loop:
         if training.state == "paused":
             self._proposer.pause(training.number, losses_of(training))
             return
-        architecture = self._ledger.entries[training.architecture].architecture
-        accuracy = training.metrics["val_accuracy"] if training.state == "finished" else None
-        is_stopped = training.state == "stopped"
+        scores = scores_of(training.metrics, self._qualities) if training.state == "finished" else None
         self._proposer.tell(
             training.number,
-            accuracy,
-            architecture,
-            stopped=is_stopped,
+            scores,
+            self._ledger.entries[training.architecture].architecture,
+            stopped=training.state == "stopped",
             block=training.seed.block,
             losses=losses_of(training),
         )

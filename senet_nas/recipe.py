@@ -129,8 +129,13 @@ class Recipe:
     rotation: float = option(0.0, "largest random rotation in degrees, in either direction", ge=0, le=180)
     jitter: float = option(0.0, "largest random change of brightness, contrast and saturation, as a share", ge=0, lt=1)
     shift: int = option(0, "largest random shift of each channel, in levels of 256, in either direction", ge=0, le=255)
+    balance: Literal["none", "sampling", "weights"] = option(
+        "none",
+        "for classes of different size: sampling shows every class equally often; weights multiplies the loss of an "
+        "image by N / (K n), for N images, K classes and n images of its class",
+    )
     sampling: Literal["shuffle", "balanced"] = option(
-        "shuffle", "images of an epoch: shuffle takes each image once, balanced takes every class equally often"
+        "shuffle", "`balanced` is the older way to write `balance: sampling`; shuffle leaves it to `balance`"
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = option(
         "auto",
@@ -151,6 +156,11 @@ class Recipe:
     )
 
     @property
+    def is_class_aware(self) -> bool:
+        """Whether an epoch shows every class equally often."""
+        return self.balance == "sampling" or self.sampling == "balanced"
+
+    @property
     def text(self) -> str:
         """What identifies the recipe in a checkpoint.
 
@@ -160,7 +170,7 @@ class Recipe:
         return f"Recipe({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in noted)})"
 
 
-_LATER = ("backbone_lr", "freeze", "cudagraph")
+_LATER = ("backbone_lr", "freeze", "cudagraph", "balance")
 
 
 @dataclass(frozen=True)
@@ -194,6 +204,7 @@ class Task:
     ``weights`` is the file that pretrained weights are read from, by default torchvision's or timm's.
     ``node`` is a name under which the first worker of a machine reads the images for the others.
     ``gpu_share`` is the part of a GPU that each training has.
+    ``metrics`` names what each validation measures beside accuracy and log-loss.
     """
 
     data: DataSpec
@@ -206,6 +217,7 @@ class Task:
     images: str | None = None
     node: str | None = None
     gpu_share: float = 1.0
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

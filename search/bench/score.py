@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from search.bench.problems import Problem
 from search.results.front_value import shares_followed
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from senet_nas.costs.measures import USUAL
 from spaces import Architecture
 

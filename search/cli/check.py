@@ -15,8 +15,8 @@ from spaces.text import plural, rough
 
 if TYPE_CHECKING:
     from search.config import Experiment
-    from search.results.recipe_noise import RecipeNoise
     from search.setup.experiment_setup import Prepared
+    from search.setup.pilot import Pilot
     from senet_nas.costs.epoch_time import EpochTime
 
 
@@ -54,7 +54,7 @@ class Checked:
 
     ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
-    why the Ray cluster does not answer, which may be started later. ``noise`` is what a pilot found. ``slowdown`` is
+    why the Ray cluster does not answer, which may be started later. ``pilot`` is what a pilot found. ``slowdown`` is
     how many times as long a training takes beside the others of its GPU as alone.
     """
 
@@ -63,7 +63,7 @@ class Checked:
     free_bytes: int
     store_error: UserError | None = None
     silent_cluster: str = ""
-    noise: "RecipeNoise | None" = None
+    pilot: "Pilot | None" = None
     slowdown: float = 1.0
 
     @property
@@ -92,7 +92,7 @@ class Checked:
             "free_bytes": self.free_bytes,
             "silent_store": self.store_error.message if self.store_error else "",
             "silent_cluster": self.silent_cluster,
-            **({"pilot": asdict(self.noise)} if self.noise else {}),
+            **({"pilot": self.pilot.to_dict()} if self.pilot else {}),
         }
 
     def check_store(self) -> None:
@@ -109,7 +109,7 @@ class Checked:
             *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
-            *(f"noise     {line}" for line in (self.noise.lines if self.noise else ())),
+            *self._pilot(),
             *(f"caution   {text}" for text in self._cautions()),
         ]
 
@@ -140,6 +140,19 @@ class Checked:
         return (
             f"{size} do not fit onto the GPU: they stay in the memory of this machine and are copied a batch ahead",
         )
+
+    def _pilot(self) -> list[str]:
+        """What a pilot says of the noise, and of each class."""
+        from search.results.objectives import qualities
+
+        if self.pilot is None:
+            return []
+        metric = qualities(self.prepared.experiment.objectives)[0]
+        found = [f"noise     {line}" for line in self.pilot.noise.lines(metric)]
+        if self.pilot.classes is None:
+            return found
+        caution = self.pilot.classes.words(metric)
+        return [*found, f"recall    {self.pilot.classes.listed}", *([f"caution   {caution}"] if caution else [])]
 
     def _time(self) -> str:
         if self.epoch is None or self.seconds_per_training is None or self.seconds is None:
@@ -197,7 +210,7 @@ def with_pilot(found: Checked) -> Checked:
     from search.setup.pilot import pilot
 
     with at_its_line(found.prepared.experiment):
-        return replace(found, noise=pilot(found.prepared, lambda text: click.echo(text, err=True)))
+        return replace(found, pilot=pilot(found.prepared, lambda text: click.echo(text, err=True)))
 
 
 def _silent_cluster(address: str) -> str:

@@ -7,17 +7,16 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from search.config import metric_checks
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
-from search.results.objectives import ACCURACY
-from senet_nas.costs.measures import MEASURES, USUAL
 from senet_nas.data.datasets import DATASETS, known, named
 from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.recipe import Recipe
+from senet_nas.training import quality_metrics
 from spaces.errors import UserError, nearest, unknown
 
-METRICS = (ACCURACY, *MEASURES)
 FOLDER = "image_folder"
 # Schemes that pyarrow has a file system for.
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
@@ -27,7 +26,8 @@ NAMES: Mapping[str, Iterable[str]] = {
     "data.dataset": DATASETS,
     "space.squeeze.*": SQUEEZES,
     "space.gate.*": GATES,
-    "objectives.*.metric": METRICS,
+    "objectives.*.metric": metric_checks.METRICS,
+    "record.*": quality_metrics.listed(),
     "search.sampler": SAMPLERS,
 }
 
@@ -136,6 +136,8 @@ def _storage(uri: str | None) -> None:
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
     "data.dataset": named,
+    "record.*": metric_checks.recorded,
+    "objectives.*.metric": lambda _: None,  # which names are allowed depends on `evaluate`
     "data.path": _path,
     "space.reduction.*": _ratio,
     "space.stages.*": _stage,
@@ -221,6 +223,9 @@ def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
     if isinstance(train, dict) and train.get("crop") and train.get("crop_area", 1) != 1:
         hint = "remove one of them"
         yield Fault(("train", "crop"), "crop and crop_area exclude each other: both crop the image", hint)
+    if isinstance(train, dict) and train.get("sampling") == "balanced" and train.get("balance") == "weights":
+        hint = "remove train.sampling"
+        yield Fault(("train", "sampling"), "a small class would count twice: balanced shows it more often, too", hint)
 
 
 def _freeze(train: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Fault]:
@@ -235,35 +240,6 @@ def _freeze(train: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Faul
         yield Fault(("train", "freeze"), "the backbone would keep random weights", hint)
     if freeze == "backbone" and train.get("backbone_lr") is not None:
         yield Fault(("train", "backbone_lr"), "has no effect: the backbone is frozen", "remove it, or train.freeze")
-
-
-def _objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    objectives = tree.get("objectives")
-    if objectives is None:
-        return
-    metrics = [objective.get("metric") for objective in objectives]
-    for index, objective in enumerate(objectives):
-        yield from _objective(("objectives", index), objective, metrics[:index])
-    if not set(metrics) <= set(METRICS):
-        return
-    if ACCURACY not in metrics:
-        yield Fault(("objectives",), "accuracy is missing", "add {metric: accuracy}")
-    if set(metrics) == {ACCURACY}:
-        yield Fault(("objectives",), "a cost is missing", f"add {{metric: {USUAL.name}}}")
-
-
-def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str]) -> Iterator[Fault]:
-    metric = objective.get("metric")
-    goal = objective.get("goal")
-    wanted = "maximize" if metric == ACCURACY else "minimize"
-    if metric is None:
-        yield Fault((*path, "metric"), f"missing; one of {', '.join(METRICS)}", at_key=True)
-    elif metric in earlier:
-        yield Fault((*path, "metric"), f"`{metric}` is an objective twice", "keep one of them")
-    elif goal not in (None, wanted):
-        yield Fault((*path, "goal"), f"`{metric}` can only be {wanted}d, got `{goal}`", "remove the goal")
-    if metric == ACCURACY and objective.get("limit") is not None:
-        yield Fault((*path, "limit"), "accuracy has no overhead to limit", "set the limit on a cost")
 
 
 def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
@@ -305,5 +281,5 @@ _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "model": lambda tree: (*_backbone(tree), *_weights(tree)),
     "data": lambda tree: (*_data(tree), *_resize(tree)),
     "train": _train,
-    "objectives": _objectives,
+    "objectives": metric_checks.objectives,
 }

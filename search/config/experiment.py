@@ -18,6 +18,7 @@ from search.config import checks
 from search.config.config_error import ConfigError, Fault, Problem, parts
 from search.config.explain import explain
 from search.config.fitting_defaults import fitted
+from search.config.sections import BudgetSpec, ResourcesSpec, TrackingSpec
 from search.config.sources import from_mapping, override, read_file
 from search.config.yaml_reader import Document
 from search.results.objectives import DEFAULT, Objective
@@ -73,8 +74,19 @@ class SearchSpec:
         "knowledge_gradient",
     )
     seed: int = option(0, "seed of the proposals and of the initial weights", ge=0, le=2**32 - 1)
-    tolerance: float = option(0.1, "points of accuracy that you would give up for a cheaper network", ge=0, le=100)
-    min_gain: float = option(0.05, "gain over plain in points of accuracy that a proof must exceed", ge=0, le=100)
+    tolerance: float = option(
+        0.1,
+        "quality that you would give up for a cheaper network, in points of accuracy or of another percentage, or in "
+        "the unit of the first quality of `objectives`; default: half of what is usually worthwhile there",
+        ge=0,
+        le=1e9,
+    )
+    min_gain: float = option(
+        0.05,
+        "gain over plain that a proof must exceed, in the same unit; default: a quarter of what is usually worthwhile",
+        ge=0,
+        le=1e9,
+    )
     halving: int | None = option(
         None,
         "successive halving: at epochs/n, epochs/n^2, ..., continue only the best 1/n of the trainings; default: off",
@@ -89,12 +101,16 @@ class SearchSpec:
     )
     level: float = option(0.9, "probability that an interval contains the true gain", gt=0.5, lt=1)
     worthwhile: float = option(
-        0.2, "gain over plain in points of accuracy below which you would not want SE", gt=0, le=100
+        0.2,
+        "gain over plain below which you would not want SE, in the same unit; default for log_loss: 0.005 nats; a "
+        "metric of your own without the unit % needs it",
+        gt=0,
+        le=1e9,
     )
     model: Literal["auto", "accuracy", "curves"] = option(
         "auto",
-        "what the model takes of a training: accuracy, or curves (the losses of its epochs beside the accuracy, as far "
-        "as they tell something about it in this run); auto: accuracy",
+        "what the model takes of a training: accuracy (its result alone), or curves (the losses of its epochs, too, as "
+        "far as they tell something about it in this run); auto: accuracy",
     )
     confirm: Literal["auto"] | Annotated[float, Field(ge=0.25, le=0.6)] = option(
         "auto", "share of the trainings, or of the time, that the confirmation may take; auto: half"
@@ -107,64 +123,8 @@ class SearchSpec:
     short: Literal["auto", "on", "off"] = option(
         "auto",
         "trainings that pause after a few epochs and may continue later: on (once the run knows what loss curves tell "
-        "of the accuracy; needs `evaluate: train`, since a table or a function cannot pause), off; auto: off",
+        "of the results; needs `evaluate: train`, since a table or a function cannot pause), off; auto: off",
     )
-
-
-@dataclass(frozen=True)
-class BudgetSpec:
-    """The ``budget`` section of a config: when the search stops."""
-
-    __pydantic_config__ = STRICT
-    trainings: int = option(
-        64, "most trainings that may finish, including baselines and confirmation", ge=4, le=1_000_000
-    )
-    time: str | None = option(None, "stop after this time; default: no limit", examples=["90s", "1h30m"])
-
-
-@dataclass(frozen=True)
-class ResourcesSpec:
-    """The ``resources`` section of a config: where trainings run, and how many at the same time."""
-
-    __pydantic_config__ = STRICT
-    slots: Literal["auto"] | Annotated[int, Field(ge=1)] = option(
-        "auto", "trainings that run at the same time; auto: as many as the machine holds"
-    )
-    cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of each training")
-    gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option(
-        "auto", "share of a GPU for each training, from 0 to 1"
-    )
-    device: Literal["auto", "cpu", "cuda"] = option(
-        "auto", "device of the trainings; auto: cuda if there is a GPU, else cpu"
-    )
-    ray: str = option(
-        "local",
-        "where to train: local (this machine), auto (the Ray cluster of this machine), or host:port of a Ray cluster",
-    )
-    storage: str | None = option(
-        None,
-        "URI (for pyarrow) where the nodes of a cluster keep checkpoints, weights and results if they share no folder",
-        examples=["s3://bucket/folder"],
-    )
-    insecure: bool = option(
-        False, "join a Ray cluster without a token; anyone who can reach its port can run code on it"
-    )
-    patience: str | None = option(
-        None,
-        "give up a training that finishes no epoch for this time; default: 20 times the slowest epoch",
-        examples=["30m"],
-    )
-
-
-@dataclass(frozen=True)
-class TrackingSpec:
-    """The ``tracking`` section of a config: where MLflow keeps its runs."""
-
-    __pydantic_config__ = STRICT
-    uri: str | None = option(
-        None, "tracking URI of MLflow; default: MLFLOW_TRACKING_URI, else a store beside the runs", min_length=1
-    )
-    experiment: str | None = option(None, "experiment of MLflow; default: the name of the run", min_length=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +141,16 @@ class Config:
     data: DataSpec = option(MISSING, "the images: name of a dataset, path of an image folder, or a section")
     model: ModelSpec = option(MISSING, "a section that names the backbone, which is the plain network")
     space: SpaceSpec = option(SpaceSpec(), "the placements that are compared")
-    objectives: tuple[Objective, ...] = option(DEFAULT, "what is traded off: accuracy and costs, with limits")
+    objectives: tuple[Objective, ...] = option(
+        DEFAULT, "what is traded off: qualities and costs, with limits; the first quality decides what is proven"
+    )
+    record: tuple[str, ...] = option((), "further qualities that each training measures, and that decide nothing")
     search: SearchSpec = option(SearchSpec(), "how architectures are proposed and judged")
     budget: BudgetSpec = option(BudgetSpec(), "when the search stops")
     train: Recipe = option(Recipe(), "how every network is trained")
     evaluate: str = option(
         "train",
-        "what gives accuracies: train (training each network), table:FILE, or python:package.module:function",
+        "what gives results: train (training each network), table:FILE, or python:package.module:function",
     )
     resources: ResourcesSpec = option(ResourcesSpec(), "where trainings run, and how many at the same time")
     latency: LatencySpec = option(LatencySpec(), "how a forward pass is timed, if latency is an objective")
@@ -254,13 +217,13 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
     if found or document.problems or config is None:
         raise ConfigError([*document.problems, *found], draft=_draft(document, base))
     settings = {key: getattr(config, key) for key in _KEYS}
-    settings["objectives"] = _accuracy_first(config.objectives)
+    settings["objectives"] = _quality_first(config.objectives)
     return Experiment(**settings, base=base, document=document)
 
 
-def _accuracy_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
-    """The objectives with accuracy first, as samplers expect; a config may name it anywhere."""
-    return tuple(sorted(objectives, key=lambda objective: not objective.is_accuracy))
+def _quality_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    """The objectives with the qualities first, as samplers expect; a config may name them anywhere."""
+    return tuple(sorted(objectives, key=lambda objective: not objective.is_quality))
 
 
 def _draft(document: Document, base: Path) -> Experiment | None:
@@ -289,6 +252,8 @@ def _complete(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Objective):
+        return value.to_dict()
     if dataclasses.is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -6,8 +6,10 @@ So an omitted setting never causes an error, and a fine-tuning does not lose its
 from collections.abc import Mapping
 from typing import Any
 
+from senet_nas.costs.measures import MEASURES
 from senet_nas.network.backbones.table import is_own
 from senet_nas.recipe import Recipe
+from senet_nas.training.quality_metrics import metric_of
 
 # A block starts as the identity if its gate is exactly 1 at zero, or if it stands where the layer before is doubled.
 IDENTITY_POSITION = "pre_addition"
@@ -15,6 +17,8 @@ IDENTITY_GATE = "sigmoid2"
 # Of a fine-tuning: peak learning rate, and the share of the epochs over which it rises, at most one epoch.
 FINE_LR = 0.05
 FINE_WARMUP = 0.1
+# The gain that is usually worthwhile, in points of accuracy.
+WORTHWHILE = 0.2
 
 
 def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +27,9 @@ def fitted(tree: Mapping[str, Any]) -> dict[str, Any]:
     A file of weights means ``init: pretrained``. The sites of a network of the user's own offer the position ``output``
     alone. SE that begins as the identity needs the position ``pre_addition``, or a gate that can be exactly 1.
     Pretrained weights get a lower learning rate and a warm-up, unless ``train.lr`` is set.
+    Thresholds of gains follow the first quality of the objectives.
     """
+    tree = {**tree, **_thresholds(tree)}
     model = tree.get("model")
     space = tree.get("space", {})
     if not isinstance(model, Mapping) or not isinstance(space, Mapping):
@@ -58,6 +64,25 @@ def _fine_tuning(train: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(epochs, int):
         chosen["warmup"] = min(1.0, FINE_WARMUP * epochs)
     return {**chosen, **train}
+
+
+def _thresholds(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The section ``search`` with thresholds in the unit of the first quality, if that is no percentage."""
+    objectives, search = tree.get("objectives"), tree.get("search", {})
+    named = objectives if isinstance(objectives, list) else []
+    first = next((o for o in named if isinstance(o, Mapping) and o.get("metric") not in MEASURES), None)
+    if first is None or not isinstance(search, Mapping) or not isinstance(first.get("metric"), str):
+        return {}
+    metric = metric_of(first["metric"], unit=first.get("unit"))
+    worthwhile = search.get("worthwhile")
+    if metric.is_percent:
+        return {}
+    if worthwhile is None and metric.step is not None:
+        worthwhile = WORTHWHILE * metric.step
+    if not isinstance(worthwhile, int | float) or isinstance(worthwhile, bool):
+        return {}
+    usual = {"worthwhile": worthwhile, "tolerance": worthwhile / 2, "min_gain": worthwhile / 4}
+    return {"search": {**usual, **search}}
 
 
 def _has_named_sites(model: Mapping[str, Any]) -> bool:

@@ -8,9 +8,11 @@ from typing import Any, get_type_hints
 
 from search.config.checks import FOLDER, NAMES
 from search.config.config_error import redacted
-from search.config.experiment import BudgetSpec, Config, Experiment, adapter
+from search.config.experiment import Config, Experiment, adapter
+from search.config.sections import BudgetSpec
 from search.config.yaml_reader import dump
 from senet_nas.data.datasets import DATASETS, known, section
+from senet_nas.training.quality_metrics import OWN_NAME, RECALL_PATTERN
 from spaces.errors import UserError
 
 # A value to set in a new config, and the reason for it.
@@ -78,9 +80,14 @@ def schema() -> dict[str, Any]:
         if pattern == "data.dataset":
             forms = [{"pattern": f"^{row.form}$"} for row in DATASETS.values() if row.form]
             place["anyOf"] = [{"enum": list(names)}, *forms]
+        elif pattern in ("objectives.*.metric", "record.*"):
+            patterns = [RECALL_PATTERN, *([OWN_NAME.pattern] if pattern != "record.*" else [])]
+            place["anyOf"] = [{"enum": list(names)}, *({"pattern": text} for text in patterns)]
         else:
             place["enum"] = list(names)
     properties = found["properties"]
+    objective = properties["objectives"]["items"]
+    properties["objectives"]["items"] = {"anyOf": [objective, {"type": "string"}]}
     for name, section in properties.items():
         if "$ref" in section:
             properties[name] = _section_or_short(name, section)

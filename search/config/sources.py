@@ -77,7 +77,7 @@ def _has(section: Any, part: str | int) -> bool:
 
 
 def _settle(document: Document) -> None:
-    """Removes empty sections, and replaces ``data: TEXT`` by the section that it stands for."""
+    """Removes empty sections, and replaces ``data: TEXT`` and ``objectives: [TEXT]`` by what they stand for."""
     if not isinstance(document.tree, dict):
         return
     for key in [key for key, value in document.tree.items() if value is None]:
@@ -86,6 +86,11 @@ def _settle(document: Document) -> None:
         document.tree["data"] = section(document.tree["data"])
         for key in document.tree["data"]:
             document.values[("data", key)] = document.spot(("data",))
+    objectives = document.tree.get("objectives")
+    for index, objective in enumerate(objectives if isinstance(objectives, list) else ()):
+        if isinstance(objective, str):
+            document.tree["objectives"][index] = {"metric": objective}
+            document.values[("objectives", index, "metric")] = document.spot(("objectives", index))
 
 
 def _text(path: Path) -> str:

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from search.results.objectives import Objective, objective_values
-from search.results.result import Point
+from search.results.point import Point
 from search.setup.opened_run import OpenedRun
 from search.state.records import Training
 from spaces import durable
@@ -14,7 +14,6 @@ from spaces.architecture import Architecture
 from spaces.space import Space
 
 GAIN = "gain"
-VAL_ACCURACY = "val_accuracy"
 # Optuna's names for the states of a training. One that waits is not shown.
 STATES = {"finished": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL", "running": "RUNNING", "paused": "RUNNING"}
 
@@ -65,7 +64,7 @@ _PLACEMENTS = """{verdict}
 
 {rule}
 
-Each trial is a placement. `gain` is its estimated gain over plain in points, with the interval `gain_low` to
+Each trial is a placement. `gain` is its estimated gain over plain{unit}, with the interval `gain_low` to
 `gain_high` among its user attributes; overheads are in percent of plain. These are the numbers of the report: noisy
 gains are pulled towards zero, so one lucky training cannot win."""
 
@@ -82,19 +81,27 @@ class _Studies:
     def placements(self) -> ShownStudy:
         """One trial for each row of the report's table."""
         front = self.run.front
-        note = _PLACEMENTS.format(verdict=front.verdict, rule=front.rule)
-        return self._study("placements", GAIN, [self._placement(point) for point in front.points], note)
+        metric = front.quality
+        unit = (f" in {metric.gain_unit}" if metric.gain_unit else "") + metric.named + metric.direction_note
+        note = _PLACEMENTS.format(verdict=front.verdict, rule=front.rule, unit=unit)
+        gains = {q.name: (GAIN if q == metric else f"{GAIN}_{q.name}", "maximize") for q in front.rules.qualities}
+        return self._study("placements", gains, [self._placement(point) for point in front.points], note)
 
     def trainings(self) -> ShownStudy:
         """One trial for each training that has begun."""
         begun = [self._training(training) for training in self.run.ledger.trainings if training.state in STATES]
-        return self._study("trainings", VAL_ACCURACY, begun, _TRAININGS)
+        values = {metric.name: (metric.column, metric.goal) for metric in self.run.rules.qualities}
+        return self._study("trainings", values, begun, _TRAININGS)
 
-    def _study(self, what: str, accuracy: str, trials: Sequence[ShownTrial], note: str) -> ShownStudy:
+    def _study(
+        self, what: str, qualities: Mapping[str, tuple[str, str]], trials: Sequence[ShownTrial], note: str
+    ) -> ShownStudy:
+        """``qualities`` says under which name, and in which direction, the study shows each of them."""
+        shown = [qualities.get(o.metric, (o.column, o.direction)) for o in self._objectives]
         return ShownStudy(
             name=f"{self.run.name}: {what}",
-            metrics=tuple(accuracy if o.is_accuracy else o.column for o in self._objectives),
-            directions=tuple(o.direction for o in self._objectives),
+            metrics=tuple(name for name, _ in shown),
+            directions=tuple(direction for _, direction in shown),
             choices={} if self._space is None else self._space.parameters,
             trials=tuple(trials),
             note=note,
@@ -104,7 +111,7 @@ class _Studies:
         done = [t for t in self.run.ledger.trainings if t.architecture == point.number and t.state == "finished"]
         return ShownTrial(
             state=STATES["finished"],
-            values=objective_values(self._objectives, point.gain, point.costs),
+            values=objective_values(self._objectives, self._gains(point), point.costs),
             parameters=self._parameters(Architecture.parse(point.architecture)),
             attributes={**self._attributes(point), "role": point.role},
             began=min(t.started or t.created for t in done),
@@ -130,8 +137,13 @@ class _Studies:
         )
         if training.state != "finished" or point is None:
             return shown
-        values = objective_values(self._objectives, training.metrics[VAL_ACCURACY], point.costs)
+        seen = {metric.name: training.metrics[metric.column] for metric in self.run.rules.qualities}
+        values = objective_values(self._objectives, seen, point.costs)
         return replace(shown, values=values, constraints=self._constraints(point))
+
+    def _gains(self, point: Point) -> dict[str, float]:
+        first, *others = self.run.rules.qualities
+        return {first.name: point.gain, **{metric.name: point.further[metric.column].gain for metric in others}}
 
     def _attributes(self, point: Point) -> dict[str, Any]:
         """What a person wants to read of a placement; all but the architecture itself is in the report's table, too."""

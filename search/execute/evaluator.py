@@ -12,6 +12,7 @@ from search.execute.percent_check import PercentCheck
 from search.loop import Listener
 from search.planning.priced_space import Seeds
 from senet_nas.recipe import Report, Seed, Task
+from senet_nas.training.quality_metrics import ACCURACY, metric_of
 from senet_nas.training.shared_plan import SharedPlan
 from spaces.architecture import Architecture
 from spaces.errors import UserError
@@ -30,7 +31,7 @@ class Evaluation(Protocol):
         checkpoint: Path | None = None,
         until: int | None = None,
     ) -> Iterator[Report]:
-        """Yields a report after each epoch, the last one with ``done``. Accuracy is in percent.
+        """Yields a report after each epoch, the last one with ``done``. Accuracy is in percent, as all shares are.
 
         ``weights`` is the file to write the weights to, if they are wanted. ``checkpoint`` is the folder from which an
         interrupted training continues; it does not report its earlier epochs again. ``until`` is the epoch after which
@@ -47,6 +48,8 @@ class Evaluator:
     trains_networks = False
     # Whether its trainings can pause after an epoch and continue later.
     can_pause = False
+    # What the results are judged by, by name.
+    metrics: tuple[str, ...] = (ACCURACY.name,)
 
     def __call__(
         self,
@@ -118,10 +121,10 @@ class Evaluator:
 
     def listeners(self, say: Callable[[str], None]) -> Sequence[Listener]:
         """Listeners of the loop that check its results; they ``say`` what looks wrong."""
-        return [PercentCheck(say)]
+        return [PercentCheck(say, metric_of(self.metrics[0]))]
 
     def test_accuracy(self, architecture: str, weights: Path) -> Mapping[str, Any]:
-        """Test accuracy in percent and further figures of a network with its weights, if it ``trains_networks``."""
+        """Test accuracy in percent and further metrics of a network with its weights, if it ``trains_networks``."""
         raise NotImplementedError
 
     @property

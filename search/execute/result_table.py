@@ -13,6 +13,7 @@ from search.execute.table_description import beside, read_about, sites_of
 from search.planning.priced_space import Seeds
 from senet_nas.costs.measures import USUAL, counted, overheads
 from senet_nas.recipe import Report, Seed
+from senet_nas.training.quality_metrics import ACCURACY, metric_of
 from spaces.architecture import Architecture
 from spaces.errors import LISTED, UserError, nearest
 from spaces.spec import Site
@@ -26,12 +27,13 @@ class Table(Evaluator):
     """A CSV or CSV.gz file with unique (architecture, seed, epoch); the last epoch of a training is the final one.
 
     ``FILE.json`` beside it may hold backbone, sites and provenance. Costs come from the columns of the counted measures
-    if the table has them; those in ``needed`` are objectives, and a table without them has no costs. Methods raise
-    UserError if a file is missing or malformed.
+    if the table has them; those in ``needed`` are objectives, and a table without them has no costs. Every row has the
+    ``metrics`` by which results are judged. Methods raise UserError if a file is missing or malformed.
     """
 
     path: Path
     needed: tuple[str, ...] = (USUAL.column,)
+    metrics: tuple[str, ...] = (ACCURACY.name,)
 
     def __call__(
         self,
@@ -72,9 +74,10 @@ class Table(Evaluator):
         architectures: dict[str, Architecture] = {}
         first: dict[str, int] = {}
         rows: dict[int, table_cells.Result] = {}
-        for line, row in table_text.rows(self.path, table_cells.NEEDED, "evaluate"):
+        judged = [metric_of(name) for name in self.metrics]
+        for line, row in table_text.rows(self.path, table_cells.needed(judged), "evaluate"):
             try:
-                found = table_cells.result(row)
+                found = table_cells.result(row, judged)
                 if found.key not in architectures:
                     architectures[found.key] = table_cells.architecture(found.key)
             except CellError as error:
@@ -87,7 +90,7 @@ class Table(Evaluator):
             epochs[found.epoch] = found.metrics
             rows[line] = replace(found, key=key)
         try:
-            table_agreement.check_rows(rows)
+            table_agreement.check_rows(rows, judged)
         except table_agreement.RowsDisagree as error:
             raise self._in_cell(error.line, error.cell) from error
         return {k: {s: sorted(e.items()) for s, e in seeds.items()} for k, seeds in table.items()}, first

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from search.execute.table_cells import ACCURACY, CellError, Result, is_like_thousands
+from search.execute.table_cells import CellError, Result, is_like_thousands
 from senet_nas.costs.measures import counted
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 # Rows by their line in the file.
 Rows = Mapping[int, Result]
@@ -18,14 +19,16 @@ class RowsDisagree(Exception):
         self.cell = cell
 
 
-def check_rows(rows: Rows) -> None:
-    """Raises RowsDisagree for the first row whose accuracy is a share of 1, or whose cost is another than before.
+def check_rows(rows: Rows, judged: Sequence[Metric] = (ACCURACY,)) -> None:
+    """Raises RowsDisagree for the first row whose percentage is a share of 1, or whose cost is another than before.
 
-    Also for the first cost whose point may separate thousands.
+    Results are ``judged`` by these metrics. Also for the first cost whose point may separate thousands.
     """
     _check_points(rows)
     _check_costs(rows)
-    _check_percent(rows)
+    for metric in judged:
+        if metric.is_percent:
+            _check_percent(rows, metric)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -65,22 +68,23 @@ def _check_costs(rows: Rows) -> None:
                 )
 
 
-def _check_percent(rows: Rows) -> None:
-    found = {line: row.metrics[ACCURACY] for line, row in rows.items()}
+def _check_percent(rows: Rows, metric: Metric) -> None:
+    column = metric.column
+    found = {line: row.metrics[column] for line, row in rows.items()}
     largest = max(found.values(), default=0.0)
     if largest == 0:
         return
     if largest <= 1:
-        line = next(line for line, accuracy in found.items() if accuracy > 0)
-        what = f"{found[line]:g} looks like a share: no accuracy of the table exceeds 1"
+        line = next(line for line, value in found.items() if value > 0)
+        what = f"{found[line]:g} looks like a share: no {metric.title} of the table exceeds 1"
         hint = f"write percent: {100 * found[line]:.6g}"
-        raise RowsDisagree(line, CellError(ACCURACY, what, hint))
+        raise RowsDisagree(line, CellError(column, what, hint))
     last = _last_lines(rows)
     for line in last:
         if 0 < found[line] <= 1 and _fits(100 * found[line], [found[each] for each in last if found[each] > 1]):
             what = f"{found[line]:g} looks like a share among percent"
             hint = f"write percent: {100 * found[line]:.6g}; or leave the training out if it failed"
-            raise RowsDisagree(line, CellError(ACCURACY, what, hint))
+            raise RowsDisagree(line, CellError(column, what, hint))
 
 
 def _last_lines(rows: Rows) -> Sequence[int]:
@@ -94,5 +98,5 @@ def _last_lines(rows: Rows) -> Sequence[int]:
 
 
 def _fits(percent: float, others: Sequence[float]) -> bool:
-    """Whether an accuracy is like the others: a network that never learns, with 1 % of 100 classes, is no share."""
+    """Whether a percentage is like the others: a network that never learns, with 1 % of 100 classes, is no share."""
     return bool(others) and min(others) / 2 <= percent <= (max(others) + 100) / 2

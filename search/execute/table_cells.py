@@ -2,20 +2,18 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from senet_nas.costs.measures import counted
 from senet_nas.network.operators import GATES, SQUEEZES
 from senet_nas.recipe import Seed
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
 from spaces.errors import UserError, unknown
 from spaces.spec import Position
 
-ACCURACY = "val_accuracy"
-# Columns without which a row says nothing.
-NEEDED = ("architecture", "seed", ACCURACY)
 _KEYS = ("architecture", "seed", "epoch")
 _SEED = re.compile(r"[0-9]+(\.[0-9]*)?")
 _WHOLE = re.compile(r"[0-9]+(\.0*)?")
@@ -47,11 +45,20 @@ class Result:
     costs: Mapping[str, str]
 
 
-def result(row: Mapping[str, str]) -> Result:
+def needed(judged: Sequence[Metric]) -> tuple[str, ...]:
+    """Columns without which a row says nothing; results are ``judged`` by these metrics."""
+    return ("architecture", "seed", *(metric.column for metric in judged))
+
+
+def result(row: Mapping[str, str], judged: Sequence[Metric] = (ACCURACY,)) -> Result:
     """What a row says. Raises CellError for its first fault."""
-    metrics = {name: _number(name, text) for name, text in row.items() if name not in _KEYS and text}
-    if ACCURACY not in metrics:
-        raise CellError(ACCURACY, "is empty", "leave out trainings without a result")
+    by_column = {metric.column: metric for metric in judged}
+    metrics = {
+        name: _number(name, text, by_column.get(name)) for name, text in row.items() if name not in _KEYS and text
+    }
+    for column in by_column:
+        if column not in metrics:
+            raise CellError(column, "is empty", "leave out trainings without a result")
     costs = {measure.column: row[measure.column] for measure in counted() if measure.column in metrics}
     return Result(row["architecture"], _seed(row["seed"]), _epoch(row.get("epoch", "")), metrics, costs)
 
@@ -81,25 +88,27 @@ def is_like_thousands(cost: str) -> bool:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _number(column: str, text: str) -> float:
+def _number(column: str, text: str, judged: Metric | None) -> float:
+    """The number in a cell; ``judged`` is the metric that the column holds, if results are judged by it."""
     try:
         value = float(text)
     except ValueError:
-        raise CellError(column, f"`{text}` is not a number", _as_number(column, text)) from None
+        raise CellError(column, f"`{text}` is not a number", _as_number(column, text, judged)) from None
     costs = [measure.column for measure in counted()]
-    if column in (ACCURACY, *costs) and not math.isfinite(value):
+    if (judged or column in costs) and not math.isfinite(value):
         raise CellError(column, f"`{text}` is not a finite number", "leave out trainings without a result")
-    if column == ACCURACY and not 0 <= value <= 100:
-        raise CellError(column, f"`{text}` is no percentage from 0 to 100", "write the accuracy in percent")
+    if judged and judged.is_percent and not 0 <= value <= 100:
+        hint = f"write the {judged.title} in percent"
+        raise CellError(column, f"`{text}` is no percentage from 0 to 100", hint)
     if column in costs and value <= 0:
         raise CellError(column, f"`{text}` is not more than 0", "write the number of the whole network")
     return value
 
 
-def _as_number(column: str, text: str) -> str:
+def _as_number(column: str, text: str, judged: Metric | None) -> str:
     """How to write what was meant as a number. Costs are counts, so their commas separate thousands."""
     bare = text.removesuffix("%").strip()
-    if column != ACCURACY and _THOUSANDS.fullmatch(bare):
+    if judged is None and _THOUSANDS.fullmatch(bare):
         whole = "".join(character for character in bare if character.isdigit())
         if column in (measure.column for measure in counted()) or not _DECIMAL_COMMA.fullmatch(bare):
             return f"write {whole}"

@@ -21,6 +21,11 @@ _MARKS = {
 # What people call a column, by our name for it.
 _OTHER_NAMES = {
     "val_accuracy": ("acc", "accuracy", "val_acc", "valid_acc", "validation_accuracy", "top1", "top-1", "acc1"),
+    "val_log_loss": ("log_loss", "logloss", "nll"),
+    "val_balanced_accuracy": ("balanced_accuracy", "bacc", "mean_class_accuracy"),
+    "val_macro_f1": ("macro_f1", "f1", "f1_macro"),
+    "val_auroc": ("auroc", "auc", "roc_auc"),
+    "val_top5": ("top5", "top-5", "acc5"),
     "architecture": ("arch", "model", "network", "key"),
     "seed": ("run", "replicate", "trial"),
 }

@@ -1,4 +1,4 @@
-"""The evaluator that calls a function of the user's, and a check that its accuracies are in percent."""
+"""The evaluator that calls a function of the user's."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 from search.execute.evaluator import Evaluator
 from senet_nas import user_code
 from senet_nas.recipe import Report, Seed
+from senet_nas.training.quality_metrics import ACCURACY, metric_of
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -16,12 +17,14 @@ from spaces.errors import UserError
 class UserFunction(Evaluator):
     """A callable of the user's, named ``package.module:function``: ``function(architecture, seed)``.
 
-    It returns the accuracy in percent, or a mapping with ``val_accuracy``, or yields such a mapping after each epoch.
-    ``base`` is the folder from which it may be imported.
+    It returns the result of the first of ``metrics``, such as the accuracy in percent, or a mapping that has each of
+    them by its name or as ``val_NAME``, or yields such a mapping after each epoch. ``base`` is the folder from which it
+    may be imported.
     """
 
     target: str
     base: str
+    metrics: tuple[str, ...] = (ACCURACY.name,)
 
     def __call__(
         self,
@@ -38,14 +41,22 @@ class UserFunction(Evaluator):
         for epoch, metrics in enumerate(epochs, start=1):
             if last is not None:
                 yield last
-            last = Report(epoch, metrics if isinstance(metrics, Mapping) else {"val_accuracy": metrics})
+            last = Report(epoch, self._by_column(metrics))
         if last is None:
             raise UserError(
                 f"{self.target} yielded nothing",
-                hint="yield val_accuracy at least once",
+                hint=f"yield {metric_of(self.metrics[0]).column} at least once",
                 key="evaluate",
             )
         yield Report(last.epoch, last.metrics, done=True)
+
+    def _by_column(self, answer: Any) -> Mapping[str, Any]:
+        """The metrics of an answer by their columns."""
+        columns = {name: metric_of(name).column for name in self.metrics}
+        if not isinstance(answer, Mapping):
+            return {columns[self.metrics[0]]: answer}
+        named = {column: answer[name] for name, column in columns.items() if name in answer and column not in answer}
+        return {**answer, **named}
 
     def prepare(self) -> None:
         _ = self.function

@@ -111,7 +111,7 @@ def _train(
                 remote.keep(at_once=is_pause)
         if is_pause:
             return Outcome(curve=[*_earlier(folder, curve), *curve], paused=report.epoch)
-        yield Progress(report.epoch, curve[-1].get("val_accuracy"))
+        yield Progress(report.epoch, {name: value for name, value in curve[-1].items() if name != "epoch"})
     detail = "the evaluation ended without a last report"
     return Outcome(failure="no result", detail=detail, curve=[*_earlier(folder, curve), *curve])
 

@@ -4,13 +4,13 @@ from typing import Any
 
 from search.config import Experiment
 from search.exporting.exported_choice import ExportedChoice
-from spaces.text import with_interval
 
 
 def about(choice: ExportedChoice) -> dict[str, Any]:
     """The facts about an exported network, by name."""
     point = choice.point
     training = choice.training
+    metric = choice.run.front.quality
     counted = [measure.overhead for measure in choice.run.front.measures if measure.is_counted]
     return {
         "run": choice.run.name,
@@ -18,8 +18,8 @@ def about(choice: ExportedChoice) -> dict[str, Any]:
         "seed": str(training.seed),
         "words": point.label,
         "verdict": point.verdict,
-        "val_accuracy_of_this_seed": training.metrics["val_accuracy"],
-        "val_accuracy": point.val_accuracy,
+        f"{metric.column}_of_this_seed": training.metrics[metric.column],
+        metric.column: point.value,
         "gain": point.gain,
         "gain_low": point.gain_low,
         "gain_high": point.gain_high,
@@ -68,9 +68,10 @@ def _start(experiment: Experiment) -> str:
 
 def _rows(choice: ExportedChoice) -> list[tuple[str, str]]:
     point = choice.point
-    accuracy = choice.training.metrics["val_accuracy"]
+    metric = choice.run.front.quality
+    value = metric.shown(choice.training.metrics[metric.column])
     level = f"{100 * choice.run.front.rules.level:.0f} %"
-    gain = "-" if point.is_plain else with_interval(point.gain, point.gain_low, point.gain_high, "points")
+    gain = "-" if point.is_plain else metric.gain(point.gain, point.gain_low, point.gain_high)
     costs = [
         (f"{m.title} ({m.description})", f"{m.shown(point.costs[m.column])} ({point.costs[m.overhead]:+.3g} %)")
         for m in choice.run.front.measures
@@ -79,12 +80,12 @@ def _rows(choice: ExportedChoice) -> list[tuple[str, str]]:
     tested = choice.run.facts.test
     tests = tested.results.get(point.id, ()) if tested else ()
     return [
-        ("validation accuracy, estimated", f"{point.val_accuracy:.2f} %"),
-        ("validation accuracy of this seed", f"{accuracy:.2f} % (seed {choice.training.seed})"),
+        (f"validation {metric.title}, estimated", metric.shown(point.value)),
+        (f"validation {metric.title} of this seed", f"{value} (seed {choice.training.seed})"),
         *(
-            ("test accuracy of this seed", f"{found['accuracy']:.2f} %")
+            (f"test {metric.title} of this seed", metric.shown(found[metric.name]))
             for found in tests
-            if found["seed"] == str(choice.training.seed)
+            if found["seed"] == str(choice.training.seed) and metric.name in found
         ),
         (f"gain over plain [{level} interval]", gain),
         ("verdict", point.verdict),

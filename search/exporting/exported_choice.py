@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from search.config import Experiment
 from search.results.paired_test import smallest_budget
-from search.results.result import Point
+from search.results.point import Point
 from search.setup.opened_run import OpenedRun
 from search.state import result_files, run_folder
 from search.state.facts import DataFact
@@ -40,14 +40,14 @@ class ExportedChoice:
 
 
 def median_training(point: Point, run: OpenedRun) -> Training:
-    """The training with the median validation accuracy, among those of a point that kept their weights.
+    """The training with the median validation result, among those of a point that kept their weights.
 
     Raises UserError (code NOTHING_USABLE) if none did.
     """
     kept = [t for t in run.ledger.trainings if t.state == "finished" and _has_weights(t, run)]
     own = [t for t in kept if t.architecture == point.number]
     if own:
-        return projection.median(own)
+        return projection.median(own, run.rules.quality)
     names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
     others = f"there are those of {names}" if kept else "none of them has finished"
     raise UserError(

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from search.config import Experiment
 from search.exporting.exported_choice import median_training
 from search.results import selection
+from search.results.objectives import qualities
 from search.setup.code_identity import check_run
 from search.setup.experiment_setup import Prepared, load
 from search.setup.opened_run import open_folder
@@ -16,6 +17,7 @@ from search.state import result_files, run_folder
 from search.state.run_folder import RunFolder
 from senet_nas.data import data_path
 from senet_nas.recipe import Seed
+from senet_nas.training.quality_metrics import Metric
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 from spaces.placements import label
@@ -41,6 +43,11 @@ class Plan:
     runs: Path
     devices: int = 1
     extend: bool = False
+
+    @property
+    def metric(self) -> Metric:
+        """What the search is judged by."""
+        return qualities(self.experiment.objectives)[0]
 
     def request(self, prepared: Prepared) -> dict[str, Any]:
         """What distinguishes this training from others: noted when it begins, compared when it continues."""

@@ -71,7 +71,8 @@ def _mlflow_run(plan: Plan, to: Path, record: Mapping[str, Any]) -> Any:
 
     request = record["request"]
     settings = {name: value for name, value in request.items() if name != "recipe"} | request["recipe"]
-    tests = {f"test_accuracy_{size}": found["accuracy"] for size, found in record["test"].items()}
+    measured = dict.fromkeys(["accuracy", plan.metric.name])
+    tests = {f"test_{name}_{size}": found[name] for size, found in record["test"].items() for name in measured}
     return single.Single(
         uid=durable.digest(request),
         name=f"full training of {plan.name}",
@@ -84,12 +85,14 @@ def _mlflow_run(plan: Plan, to: Path, record: Mapping[str, Any]) -> Any:
 
 def _card(plan: Plan, data: DataFact, record: Mapping[str, Any]) -> str:
     """What was measured, in markdown, for the model card."""
-    tested = "; ".join(f"{found['accuracy']:.2f} % at {size} pixels" for size, found in record["test"].items())
+    metric = plan.metric
+    tested = "; ".join(f"{metric.shown(found[metric.name])} at {size} pixels" for size, found in record["test"].items())
+    validated = metric.shown(record["metrics"][metric.column])
     recipe = {name: value for name, value in record["request"]["recipe"].items() if value is not None}
     return f"""## What was measured
 
 One training of {plan.name}, seed {plan.seed}, from {record["request"]["start"]}. \
-Validation accuracy {record["metrics"]["val_accuracy"]:.2f} %, test accuracy {tested}. \
+Validation {metric.title} {validated}, test {metric.title} {tested}. \
 One training says what these weights do, not what the architecture gains over plain: \
 that is in the report of the search.
 

@@ -1,9 +1,10 @@
 """Trains one architecture in full, in a folder of its own: begins or continues, tests once, exports, and tracks."""
 
+import math
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from search.setup.machine import together
 from search.state import run_folder
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Diverged, Report
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.text import plural
 
@@ -41,8 +43,8 @@ from spaces.text import plural
 class Trained:
     """The result of a full training.
 
-    Accuracies are in percent. ``test`` holds accuracy and number of images by the image size in pixels at which the
-    network was tested. ``files`` says what each file of the network is.
+    ``metric`` is what the search is judged by. ``test`` holds it, the accuracy in percent and the number of images by
+    the image size in pixels at which the network was tested. ``files`` says what each file of the network is.
     """
 
     architecture: str
@@ -54,17 +56,21 @@ class Trained:
     metrics: Mapping[str, float]
     test: Mapping[str, Mapping[str, float]]
     files: Mapping[str, str]
+    metric: Metric = ACCURACY
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "folder": str(self.folder)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
+        return {**values, "folder": str(self.folder)}
 
     def lines(self) -> list[str]:
         """What the command prints."""
-        tested = ", ".join(f"{found['accuracy']:.2f} % at {size} pixels" for size, found in self.test.items())
+        metric = self.metric
+        tested = ", ".join(f"{metric.shown(found[metric.name])} at {size} pixels" for size, found in self.test.items())
+        name = "" if metric.is_default else f"{metric.title} "
         n_images = next(iter(self.test.values()))["n"]
         return [
             f"{self.words}: {plural(self.epochs, 'epoch')}, seed {self.seed}",
-            f"Validation: {self.metrics['val_accuracy']:.2f} %   Test ({n_images:,.0f} images): {tested}",
+            f"Validation: {name}{metric.shown(self.metrics[metric.column])}   Test ({n_images:,.0f} images): {tested}",
             f"Every epoch: {self.folder / CURVE}",
             f"Network: {self.folder / NETWORK}",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
@@ -166,7 +172,7 @@ def _trained(
             for report in reports:
                 curve.append({"epoch": report.epoch, **report.metrics})
                 write_curve(to, curve)
-                say(_progress(report, plan.experiment.train.epochs, time.monotonic() - began, len(curve)))
+                say(_progress(plan.metric, report, plan.experiment.train.epochs, time.monotonic() - began, len(curve)))
     except Diverged as error:
         raise UserError(str(error), hint="train.warmup helps too", key="train.lr", code=NOTHING_USABLE) from error
     assert report is not None
@@ -202,12 +208,14 @@ def _beginning(plan: Plan, prepared: Prepared, done: int) -> str:
     return f"{plan.name}: {plural(epochs, 'epoch')} on {where}{resumed}"
 
 
-def _progress(report: Report, epochs: int, seconds: float, done: int) -> str:
+def _progress(metric: Metric, report: Report, epochs: int, seconds: float, done: int) -> str:
     """A line about an epoch. ``seconds`` since the training began here, ``done`` epochs in all."""
+    name = "" if metric.is_default else f"{metric.title} "
+    value = metric.shown(report.metrics.get(metric.column, math.nan))
     left = report.metrics.get("seconds", seconds / done) * (epochs - report.epoch)
     return (
         f"epoch {report.epoch:>{len(str(epochs))}}/{epochs}   loss {report.metrics['train_loss']:.4f}   "
-        f"validation {report.metrics['val_accuracy']:.2f} %   lr {report.metrics['lr']:.3g}   about {left:,.0f} s left"
+        f"validation {name}{value}   lr {report.metrics['lr']:.3g}   about {left:,.0f} s left"
     )
 
 

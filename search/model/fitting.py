@@ -46,12 +46,14 @@ def fit(
     grid: HyperparameterGrid | None = None,
     seed: int = 0,
     draws: int = DRAWS,
+    in_percent: bool = True,
 ) -> Posterior:
     """The posterior given all finished trainings; needs at least one.
 
     ``features`` has a row for every architecture number, plain's (number 0) first and all zeros; without it
     architectures have nothing in common. ``resolution`` is what one validation image is worth, in points: no noise
-    smaller than half of it is believed. ``grid`` is what the posterior is averaged over, unless given
+    smaller than half of it is believed. Of results that are not ``in_percent`` the spread says how large noise may be.
+    ``grid`` is what the posterior is averaged over, unless given
     :meth:`HyperparameterGrid.default` of the data. Loss curves are taken into account if every training has one and no
     ``grid`` is given (:mod:`search.model.joint_fitting`).
     """
@@ -66,6 +68,7 @@ def fit(
             resolution=resolution,
             structured=bool(features.columns),
             covariates=bool(features.is_covariate.any()),
+            in_percent=in_percent,
         )
     model = _Model(whole, features, grid)
     first = model.weights_from(model.residual_from_blocks())

@@ -54,16 +54,24 @@ class HyperparameterGrid:
 
     @classmethod
     def default(
-        cls, spread: float, *, resolution: float = 0.0, structured: bool = True, covariates: bool = False
+        cls,
+        spread: float,
+        *,
+        resolution: float = 0.0,
+        structured: bool = True,
+        covariates: bool = False,
+        in_percent: bool = True,
     ) -> "HyperparameterGrid":
-        """The grid for accuracies with the standard deviation ``spread``, in points.
+        """The grid for results with the standard deviation ``spread``, in points.
 
+        Of results that are not ``in_percent`` nobody knows how large they are, so their spread counts as one point.
         ``resolution`` is what one validation image is worth, in points: no sigma is smaller than half of it. Without
         ``structured`` effects each architecture's gain is entirely its own. With ``covariates`` the grid contains that
         they tell nothing, and that they explain much.
         """
-        low = max(SIGMA_LOW, resolution / 2)
-        high = max(SIGMA_HIGH, 4 * low, 2 * spread)
+        point = 1.0 if in_percent or spread == 0 else spread
+        low = max(SIGMA_LOW * point, resolution / 2)
+        high = max(SIGMA_HIGH * point, 4 * low, 2 * spread)
         sigmas = tuple(np.geomspace(low, high, SIGMA_STEPS).tolist())
         return cls(sigmas, _settings(OWN_SHARES if structured else (1.0,), COVARIATE_SHARES if covariates else (0.0,)))
 

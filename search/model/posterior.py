@@ -25,9 +25,9 @@ class Posterior:
     """Joint draws of gains over plain, in points, and of the hyperparameters. The first n draws are a fair sample.
 
     ``gains`` (draws, architectures) are those of the trained ``architectures``; plain's are 0. ``levels`` (draws,
-    blocks) are the accuracies of plain in each block, in percent. ``sigmas`` and ``taus`` (draws,) are in points,
-    ``shares`` (draws,) is the share of tau^2 that belongs to single architectures. ``trust`` says what loss curves
-    told; None if the model took accuracies alone. Architectures without a whole training stand in ``short``.
+    blocks) are the scores of plain in each block, such as accuracies in percent. ``sigmas`` and ``taus`` (draws,) are
+    in points, ``shares`` (draws,) is the share of tau^2 that belongs to single architectures. ``trust`` says what loss
+    curves told; None if the model took scores alone. Architectures without a whole training stand in ``short``.
     """
 
     architectures: tuple[int, ...]
@@ -63,8 +63,8 @@ class Posterior:
         return float(self.taus.mean())
 
     @property
-    def plain_accuracy(self) -> float:
-        """Accuracy of plain in percent, averaged over blocks: the posterior mean."""
+    def plain_score(self) -> float:
+        """The score of plain, averaged over blocks: the posterior mean."""
         return float(self.levels.mean())
 
     def of(self, architecture: int) -> Array:

@@ -182,5 +182,5 @@ def _level(posterior: Posterior, block: int, rng: np.random.Generator) -> Array:
     """Draws of the level of a block: (draws,). A block without trainings is expected within about a point of plain."""
     if block in posterior.blocks:
         return posterior.levels[:DRAWS, posterior.blocks.index(block)]
-    unseen: Array = posterior.plain_accuracy + rng.standard_normal(DRAWS)
+    unseen: Array = posterior.plain_score + rng.standard_normal(DRAWS)
     return unseen

@@ -128,7 +128,7 @@ class ConfirmationPlan:
     def _seen(self) -> list[float | None]:
         """The gains of the pairs of the latest confirmation, up to the first pair that has not ended."""
         number = len(self._split.rounds) + len(self._split.plans)
-        return differences(trainings_of(self._ledger.trainings, number))
+        return differences(trainings_of(self._ledger.trainings, number), self._rules.quality)
 
     def _possible(self, number: int, pairs: int) -> int:
         """How many pairs an architecture can have: a table holds so many trainings and no more."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from search.results import pareto
-from search.results.objectives import Objective, losses
+from search.results.objectives import Objective, Scores, losses, qualities, scores_of
 from search.results.pareto import Vector
 from search.state.records import Progress, Training
 
@@ -85,6 +85,7 @@ class EarlyStopping:
     def __init__(self, rule: SuccessiveHalving | None, objectives: Sequence[Objective]) -> None:
         self._rule = rule
         self._objectives = objectives
+        self._qualities = qualities(objectives)
         self._curves: defaultdict[str, Curve] = defaultdict(list)
 
     @property
@@ -104,11 +105,12 @@ class EarlyStopping:
 
         Baselines and fresh trainings always continue: others are compared with them.
         """
-        accuracy = progress.accuracy
-        if self._rule is None or accuracy is None or not math.isfinite(accuracy):
+        scores = self._scores(progress.metrics)
+        if self._rule is None or scores is None:
             return None
-        self._curves[training.uid].append({"epoch": progress.epoch, "val_accuracy": accuracy})
-        self._enter(self._rule, training, progress.epoch, accuracy, price)
+        seen = {metric.column: progress.metrics[metric.column] for metric in self._qualities}
+        self._curves[training.uid].append({"epoch": progress.epoch, **seen})
+        self._enter(self._rule, training, progress.epoch, scores, price)
         if training.role != "search" or self._rule.keeps(training.uid, training.seed.block, progress.epoch):
             return None
         found = Stop(
@@ -124,18 +126,24 @@ class EarlyStopping:
         if self._rule is None or training.state == "failed":
             return
         for epoch in training.curve:
-            accuracy = epoch.get("val_accuracy", math.nan)
-            if math.isfinite(accuracy):
-                self._enter(self._rule, training, int(epoch["epoch"]), accuracy, price)
+            scores = self._scores(epoch)
+            if scores is not None:
+                self._enter(self._rule, training, int(epoch["epoch"]), scores, price)
 
     def forget(self, uid: str) -> None:
         """Drops the curve of a training that ended or starts again."""
         self._curves.pop(uid, None)
 
     def _enter(
-        self, rule: SuccessiveHalving, training: Training, epoch: int, accuracy: float, price: Mapping[str, float]
+        self, rule: SuccessiveHalving, training: Training, epoch: int, scores: Scores, price: Mapping[str, float]
     ) -> None:
-        rule.enter(training.uid, training.seed.block, epoch, losses(self._objectives, accuracy, price))
+        rule.enter(training.uid, training.seed.block, epoch, losses(self._objectives, scores, price))
+
+    def _scores(self, metrics: Mapping[str, float]) -> Scores | None:
+        """The scores of an epoch; None if it did not measure all qualities."""
+        found = scores_of(metrics, self._qualities)
+        is_whole = len(found) == len(self._qualities) and all(map(math.isfinite, found.values()))
+        return found if is_whole else None
 
 
 def _whole(training: Training, curve: Sequence[Mapping[str, float]]) -> Curve:

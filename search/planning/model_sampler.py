@@ -40,16 +40,17 @@ Rule = Callable[[AcquisitionInputs, np.random.Generator], int]
 class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     """Fits the model to all finished trials and chooses by ``rule``; running trials count as if they ended as expected.
 
-    The first value of the study is the accuracy in percent, and its trials have :attr:`Space.parameters`. ``price``
+    The first value of the study is the score that decides, and its trials have :attr:`Space.parameters`. ``price``
     gives overheads in percent, ``columns`` names those that the report is judged by. ``avoid`` says what must not be
     proposed.
 
     A ``memory`` that all samplers of a study share saves time: each trial is decoded once. Proposals do not depend on
     it. ``losses`` has the loss of each epoch by the number of a trial: the model takes curves if all finished trials
     have one. Of many finished trials the last hundredth counts as running, with or without a memory. ``grid`` replaces
-    the default hyperparameter grid of the model. ``wants_proof`` looks for the largest gain instead of the best front.
+    the default hyperparameter grid of the model, which depends on whether scores are ``in_percent``. ``wants_proof``
+    looks for the largest gain instead of the best front.
     ``figures`` is what placements showed in a shared network; ``listed`` members have them already.
-    ``paused`` are the numbers of running trials whose accuracy nobody waits for. ``epochs`` is the length of the
+    ``paused`` are the numbers of running trials whose result nobody waits for. ``epochs`` is the length of the
     training that was proposed last: the first of ``lengths``, given how much curves are trusted; None for a whole one.
     """
 
@@ -67,6 +68,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         memory: Memory | None = None,
         losses: Mapping[int, Sequence[float]] | None = None,
         grid: HyperparameterGrid | None = None,
+        in_percent: bool = True,
         wants_proof: bool = False,
         figures: SharedFigures | None = None,
         paused: Set[int] = frozenset(),
@@ -83,6 +85,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._memory = memory or Memory()
         self._losses = losses or {}
         self._grid = grid
+        self._in_percent = in_percent
         self._wants_proof = wants_proof
         self._figures = figures
         self._paused = paused
@@ -127,7 +130,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
     def _fitted(self, done: Sequence[FrozenTrial], short: Sequence[FrozenTrial], listed: Candidates) -> Posterior:
         """The posterior of these trials. Its draws depend on nothing else, so the remembered one is the same.
 
-        ``short`` ones have paused, so they show losses and no accuracy.
+        ``short`` ones have paused, so they show losses and no score.
         """
         numbers = tuple(t.number for t in (*done, *short))
         remembered = self._memory.fitted
@@ -136,7 +139,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         rows: list[Row] = [(*self._place(t, listed), t.values[0]) for t in done]
         rows += [(*self._place(t, listed), math.nan) for t in short]
         seen = Observations.of_rows(rows, [self._losses.get(number, ()) for number in numbers])
-        posterior = fit(seen, listed.features, grid=self._grid, seed=len(done), draws=DRAWS)
+        how = {"seed": len(done), "draws": DRAWS}
+        posterior = fit(seen, listed.features, grid=self._grid, in_percent=self._in_percent, **how)
         self._memory.fitted = (numbers, posterior)
         return posterior
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from search.planning.priced_space import Price
 from search.planning.sampler_context import BLOCK, Avoid, Lengths, Memory, SamplerContext, only_whole
 from search.planning.samplers import SAMPLERS, chosen
-from search.results.objectives import Objective, objective_values
+from search.results.objectives import Objective, Scores, objective_values, qualities
 from search.state.confirmation_facts import CONFIRM_SHARE
 from senet_nas.recipe import stable_hash
 from spaces.architecture import Architecture
@@ -41,7 +41,7 @@ DRAWS = 64
 LARGE_DRAWS = 1000
 
 Record = list[dict[str, Any]]
-Known = Callable[[Architecture], float | None]
+Known = Callable[[Architecture], Scores | None]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Proposer:
 
     ``price`` gives the overheads of an architecture. ``budget``, the trainings of the whole run, and the share of them
     that may ``confirm`` matter only to the sampler ``auto``. ``curves``: whether the model takes loss curves beside
-    accuracies. ``grid`` replaces the default hyperparameter grid of the model.
+    scores. ``grid`` replaces the default hyperparameter grid of the model.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Proposer:
         """A proposal for the training of this number in a block.
 
         ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
-        accuracy of an architecture that was trained: a sampler that repeats itself gets that value and is asked again.
+        scores of an architecture that was trained: a sampler that repeats itself gets these values and is asked again.
         ``wants_proof`` says that a confirmation is ahead. ``lengths`` says which lengths the training may have.
         """
         context = self._context(block, avoid, wants_proof, lengths)
@@ -146,14 +146,14 @@ class Proposer:
     def tell(
         self,
         training: int,
-        accuracy: float | None,
+        scores: Scores | None,
         architecture: Architecture,
         *,
         stopped: bool = False,
         block: int = 0,
         losses: Sequence[float] = (),
     ) -> None:
-        """Tells Optuna how a training ended: finished with an accuracy, stopped early (PRUNED), or failed (FAIL).
+        """Tells Optuna how a training ended: finished with scores, stopped early (PRUNED), or failed (FAIL).
 
         A training that no sampler asked for (a baseline, a replicate) is added to the study if it finished. ``losses``
         are those of its epochs; they are no part of the study.
@@ -162,12 +162,12 @@ class Proposer:
 
         number = self._trial_of.get(training)
         if number is None:
-            number = self._add_finished(architecture, accuracy, block)
-        elif accuracy is None:
+            number = self._add_finished(architecture, scores, block)
+        elif scores is None:
             self._study.tell(number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
         else:
-            self._study.tell(number, self._values(architecture, accuracy))
-        if self._takes_curves and number is not None and accuracy is not None:
+            self._study.tell(number, self._values(architecture, scores))
+        if self._takes_curves and number is not None and scores is not None:
             self._losses[number] = losses
 
     def withdraw(self, training: int) -> None:
@@ -177,7 +177,7 @@ class Proposer:
         self._study.tell(self._trial_of.pop(training), state=TrialState.FAIL)
 
     def pause(self, training: int, losses: Sequence[float] = ()) -> None:
-        """Notes that a training has paused, with the losses of its epochs: samplers do not wait for its accuracy."""
+        """Notes that a training has paused, with the losses of its epochs: samplers do not wait for its result."""
         self._paused.add(self._trial_of[training])
         if self._takes_curves:
             self._losses[self._trial_of[training]] = losses
@@ -206,6 +206,7 @@ class Proposer:
             memory=self._memory,
             losses=self._losses,
             grid=self.grid,
+            in_percent=qualities(self._objectives)[0].is_percent,
             wants_proof=wants_proof,
             figures=self._figures,
             lengths=lengths,
@@ -222,7 +223,7 @@ class Proposer:
 
     @property
     def _columns(self) -> list[str]:
-        return [o.column for o in self._objectives if not o.is_accuracy]
+        return [o.column for o in self._objectives if not o.is_quality]
 
     @cached_property
     def _listed(self) -> Candidates | None:
@@ -245,11 +246,11 @@ class Proposer:
         """
         from optuna.trial import TrialState
 
-        accuracy = known(architecture)
-        if accuracy is None:
+        scores = known(architecture)
+        if scores is None:
             self._study.tell(trial, state=TrialState.FAIL)
         else:
-            self._study.tell(trial, self._values(architecture, accuracy))
+            self._study.tell(trial, self._values(architecture, scores))
 
     def _pick(self, rng: random.Random, avoid: Avoid) -> Architecture | None:
         """A random architecture that need not be avoided; None if none was found."""
@@ -264,25 +265,25 @@ class Proposer:
         rest = [architecture for architecture in self._space if not avoid(architecture)]
         return rng.choice(rest) if rest else None
 
-    def _add_finished(self, architecture: Architecture, accuracy: float | None, block: int) -> int | None:
+    def _add_finished(self, architecture: Architecture, scores: Scores | None, block: int) -> int | None:
         """The number of the trial that was added; None if there was nothing to add."""
         from search.planning import study_trials
 
-        if accuracy is None or architecture not in self._space:
+        if scores is None or architecture not in self._space:
             return None
         trial = study_trials.finished(
             self._space.encode(architecture),
             self._distributions,
-            values=self._values(architecture, accuracy),
+            values=self._values(architecture, scores),
             constraints=self._constraints(architecture),
             user_attrs={BLOCK: block},
         )
         self._study.add_trial(trial)
         return len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _values(self, architecture: Architecture, accuracy: float) -> list[float]:
+    def _values(self, architecture: Architecture, scores: Scores) -> list[float]:
         """The value of each objective, as the study optimises it."""
-        return list(objective_values(self._objectives, accuracy, self._price(architecture)))
+        return list(objective_values(self._objectives, scores, self._price(architecture)))
 
     def _constraints(self, architecture: Architecture) -> dict[str, float]:
         """By how much each limit is exceeded; Optuna takes 0 or less as feasible."""

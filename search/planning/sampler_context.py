@@ -53,6 +53,7 @@ class SamplerContext:
     ``losses`` holds the loss of each epoch by the number of a trial, of trials whose curve the model takes; of a paused
     one as far as it came.
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
+    ``in_percent``: whether the score that decides is a percentage.
     ``wants_proof`` says that a confirmation is ahead, which needs the largest gain. ``figures`` is what placements
     showed in a shared network, if there was one. ``lengths`` gives the epochs after which the training may pause, and
     ``paused`` the numbers of the running trials whose trainings have paused. A sampler that chooses a length has it as
@@ -68,6 +69,7 @@ class SamplerContext:
     memory: Memory = field(default_factory=Memory)
     losses: Mapping[int, Sequence[float]] = field(default_factory=dict)
     grid: HyperparameterGrid | None = None
+    in_percent: bool = True
     wants_proof: bool = False
     figures: SharedFigures | None = None
     lengths: Lengths = only_whole

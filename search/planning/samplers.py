@@ -123,6 +123,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         memory=context.memory,
         losses=context.losses,
         grid=context.grid,
+        in_percent=context.in_percent,
         wants_proof=context.wants_proof,
         figures=context.figures,
         paused=context.paused,

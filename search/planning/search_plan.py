@@ -7,7 +7,7 @@ from search.planning.priced_space import PricedSpace
 from search.planning.sampler_context import only_whole
 from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
-from search.results.objectives import Objective, excess
+from search.results.objectives import Objective, Scores, excess, qualities
 from search.state.ledger import Ledger
 from search.state.records import Pause, Training
 from spaces.architecture import Architecture
@@ -31,6 +31,7 @@ class SearchPlan:
         self._proposer = proposer
         self._rows = rows
         self._objectives = objectives
+        self._qualities = qualities(objectives)
         self._short = short
         self._has_limits = any(objective.limit is not None for objective in objectives)
 
@@ -43,7 +44,7 @@ class SearchPlan:
         number = len(self._ledger.trainings)
         lengths = self._short.lengths(self._ledger, target) if self._short else only_whole
         avoid = self._avoid(block)
-        found = self._proposer.ask(number, avoid, self._mean_accuracy, block, wants_proof=wants_proof, lengths=lengths)
+        found = self._proposer.ask(number, avoid, self._mean_scores, block, wants_proof=wants_proof, lengths=lengths)
         if found is None:
             return self._plan_replicate(block)
         failpoint("after_ask")
@@ -127,7 +128,11 @@ class SearchPlan:
     def _is_allowed(self, architecture: Architecture) -> bool:
         return not self._has_limits or excess(self._objectives, self._space.price(architecture)) <= 0
 
-    def _mean_accuracy(self, architecture: Architecture) -> float | None:
-        """Mean validation accuracy of the finished trainings of an architecture, in percent."""
+    def _mean_scores(self, architecture: Architecture) -> Scores | None:
+        """The mean scores of the finished trainings of an architecture; None without one."""
         done = [t for t in self._rows.trainings_of(architecture) if t.state == "finished"]
-        return sum(t.metrics["val_accuracy"] for t in done) / len(done) if done else None
+        if not done:
+            return None
+        return {
+            metric.name: sum(map(metric.score, (t.metrics for t in done))) / len(done) for metric in self._qualities
+        }

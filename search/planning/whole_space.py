@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observations
 from search.planning import candidates
@@ -46,7 +45,7 @@ class WholeSpace:
         With ``forecast`` also how many more trainings would decide an undecided run, of which a ``share`` confirm at
         ``level``.
         """
-        evidence = Evidence.of(ledger)
+        evidence = Evidence.of(ledger, self._rules.quality)
         if 0 not in evidence.by_architecture:
             return None
         gains, sigmas = self._draws(evidence)
@@ -77,8 +76,7 @@ class WholeSpace:
         index = [place[entry.key] for entry in evidence.entries]
         observed = evidence.observations(curves=self._rules.curves)
         seen = Observations.of([replace(o, architecture=index[o.architecture]) for o in observed])
-        features = listed.candidates.features
-        posterior = fit(seen, features, resolution=evidence.resolution, grid=self._grid, draws=DRAWS)
+        posterior = evidence.posterior_of(seen, features=listed.candidates.features, grid=self._grid, draws=DRAWS)
         count = int(min(DRAWS, max(200, CELLS // max(len(listed.allowed), 1))))
         gains = posterior.everywhere(count, listed.allowed).astype(np.float64)
         return gains, posterior.sigmas[:count]

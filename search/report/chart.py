@@ -11,10 +11,12 @@ from search.report.name_placement import Name, place_names
 from search.report.scale import Frame, Scale, padded
 from search.report.seed_gains import seed_gains
 from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle
-from search.report.wording import joined, percent, signed, tick
-from search.results.result import Front, Point
+from search.report.wording import percent, signed, tick
+from search.results.point import Point
+from search.results.result import Front
 from senet_nas.costs.measures import of_overhead
-from spaces.text import plural, with_interval
+from senet_nas.training.quality_metrics import Metric
+from spaces.text import plural
 
 FRAME = Frame(width=860, height=430, left=58, right=16, top=16, bottom=44)
 # A chart of more points than this shows only those that matter.
@@ -176,30 +178,30 @@ def _chart_point(front: Front, point: Point, column: str, title: str, gains: Map
         low=point.gain_low,
         high=point.gain_high,
         seeds=tuple(gains.values()),
-        text=_text(point, column, title),
+        text=_text(front.quality, point, column, title),
         is_on_front=point.on_front,
         is_retrained=point.role == "finalist",
         is_recommended=point.id == front.recommended,
     )
 
 
-def _text(point: Point, column: str, title: str) -> str:
+def _text(metric: Metric, point: Point, column: str, title: str) -> str:
     if point.is_plain:
-        return f"{point.id}, plain: {point.val_accuracy:.2f} %, {plural(point.n_seeds, 'training')}"
-    gain = with_interval(point.gain, point.gain_low, point.gain_high, "points")
+        return f"{point.id}, plain: {metric.shown(point.value)}, {plural(point.n_seeds, 'training')}"
+    gain = metric.gain(point.gain, point.gain_low, point.gain_high)
     over = signed(point.costs[column])
     return (
         f"{point.id}, {point.label} ({point.verdict})\n"
         f"{gain}, {title} {over} %\n"
-        f"seeds: {joined(point.seeds.values())} %"
+        f"seeds: {metric.joined(list(point.seeds.values()))} {metric.unit}".rstrip()
     )
 
 
 def _band(front: Front) -> Band:
     if front.confirmed and math.isfinite(front.provable):
         small = "usually too small for this confirmation to prove"
-        return Band(front.provable, f"within {front.provable:.2f} points: {small}")
-    return Band(front.sigma, f"within {front.sigma:.2f} points: seed noise of a single training")
+        return Band(front.provable, f"within {front.quality.size(front.provable)}: {small}")
+    return Band(front.sigma, f"within {front.quality.size(front.sigma)}: seed noise of a single training")
 
 
 def _cost_axis(title: str, costs: Sequence[float]) -> Axis:
@@ -209,7 +211,9 @@ def _cost_axis(title: str, costs: Sequence[float]) -> Axis:
 
 def _gain_axis(front: Front, band: Band) -> Axis:
     ends = [end for p in front.points for end in (p.gain_low, p.gain_high, p.gain)]
-    label = f"gain over plain, points ({100 * front.rules.level:.0f} % intervals)"
+    metric = front.quality
+    what = metric.gain_heading if metric.is_default else f"{metric.title}: {metric.gain_heading}"
+    label = f"{what} ({100 * front.rules.level:.0f} % intervals)"
     return gain_axis(label, [*ends, -band.height, band.height])
 
 
@@ -236,5 +240,8 @@ def _legend(front: Front, band: Band) -> list[LegendEntry]:
 
 
 def _description(front: Front, column: str, title: str) -> str:
-    members = [f"{p.label}: {signed(p.gain)} points at {percent(p.costs[column])}" for p in front.members]
-    return f"Gain over plain against {title}. On the front: {'; '.join(members)}"
+    unit = front.quality.gain_unit
+    members = [
+        f"{p.label}: {front.quality.difference(p.gain)} {unit} at {percent(p.costs[column])}" for p in front.members
+    ]
+    return f"Gain over plain{front.quality.named} against {title}. On the front: {'; '.join(members)}"

@@ -61,6 +61,7 @@ def compare_runs(names: Sequence[str], runs: Path, to: Path) -> FrontComparison:
         twice = f"; {names[0]} is named twice" if len(names) > 1 else ""
         raise UserError(f"a comparison needs two different runs or more{twice}", hint="senet-search compare RUN OTHER")
     compared = tuple(_compared(name, runs) for name in dict.fromkeys(names))
+    _check_metrics(compared)
     try:
         run_folder.write(to, fronts_png([run.front for run in compared]), option="--to")
     except UserError as error:
@@ -69,6 +70,17 @@ def compare_runs(names: Sequence[str], runs: Path, to: Path) -> FrontComparison:
         unwritten = f"{error.message}; {error.hint}"
         return FrontComparison(compared, (*_cautions(compared), unwritten), None)
     return FrontComparison(compared, _cautions(compared), to)
+
+
+def _check_metrics(compared: Sequence[ComparedRun]) -> None:
+    """Raises UserError if gains of the runs are differences of different metrics."""
+    by_metric = {run.front.quality.name: run.front.run for run in compared}
+    if len(by_metric) > 1:
+        found = ", ".join(f"{run} by {metric}" for metric, run in by_metric.items())
+        raise UserError(
+            f"the runs are judged by different metrics ({found}), so their gains cannot be compared",
+            hint="compare runs whose objectives begin with the same quality",
+        )
 
 
 def _compared(name: str, runs: Path) -> ComparedRun:
@@ -89,9 +101,10 @@ def _compared(name: str, runs: Path) -> ComparedRun:
 
 
 def _cautions(compared: Sequence[ComparedRun]) -> tuple[str, ...]:
-    """Every gain is over plain of the same run, so gains can be compared; accuracies need the same images as well."""
+    """Every gain is over plain of the same run, so gains can be compared; values need the same images as well."""
+    values = "accuracies" if compared[0].front.quality.is_default else "the values of plain"
     texts = {
-        "data_fingerprint": "the runs do not share their images: compare gains, not accuracies",
+        "data_fingerprint": f"the runs do not share their images: compare gains, not {values}",
         "epochs": "the runs train for different numbers of epochs",
     }
     return tuple(text for name, text in texts.items() if len({run.conditions[name] for run in compared}) > 1)
@@ -103,7 +116,7 @@ def _summary(front: Front) -> dict[str, Any]:
         "verdict": front.verdict,
         "recommended": best.id,
         "words": best.label,
-        "plain_accuracy": front.plain.val_accuracy,
+        f"plain_{front.quality.name}": front.plain.value,
         "gain": best.gain,
         "gain_low": best.gain_low,
         "gain_high": best.gain_high,
@@ -119,6 +132,6 @@ def _line(run: ComparedRun) -> str:
     likely = f" (likely: {front[front.likely].label})" if front.likely else ""
     name = f"{best.id} {best.label}{likely}"
     return (
-        f"{front.run:<20} {run.conditions['backbone']:<20} {front.plain.val_accuracy:>7.2f}  {name:<44} "
-        f"{gain_text(best):>22}  {percent(best.costs.get(USUAL.overhead, 0.0)):>10}"
+        f"{front.run:<20} {run.conditions['backbone']:<20} {front.quality.number(front.plain.value):>7}  {name:<44} "
+        f"{gain_text(front.quality, best):>22}  {percent(best.costs.get(USUAL.overhead, 0.0)):>10}"
     )

@@ -1,4 +1,4 @@
-"""The section on loss curves: how far losses go with accuracy, among all placements and among some of them."""
+"""The section on loss curves: how far losses go with the quality of placements, among all and among some of them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,14 +7,15 @@ from search.report.content import Column, Row, Section, Table
 from search.results.curve_trust import Agreement, agreement
 from search.results.evidence import observations_of
 from search.results.objectives import leading_cost
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from search.state.records import Entry, Training
 from spaces.spec import Site
 
 COLUMNS = (
     Column("placements"),
     Column("trainings", "number"),
-    Column("correlation of losses with accuracy", "number"),
+    Column("correlation of losses with {}", "number"),
     Column("interval", "number"),
     Column("probability that it is 0", "number"),
 )
@@ -26,13 +27,14 @@ def curves_section(
     """The correlation in thirds of the overhead and among the better half; None if the model took no curves."""
     if front.insights is None or front.insights.curves is None:
         return None
+    metric = front.quality
     architectures = [entry.architecture for entry in entries]
     features = describe(architectures, sites) if sites else Features.none(len(entries))
     found = []
     for name, members in _groups(front):
         numbers = {point.number for point in members}
-        seen = observations_of([t for t in trainings if t.architecture in numbers], curves=True)
-        told = agreement(name, seen, features, front.rules.level)
+        seen = observations_of([t for t in trainings if t.architecture in numbers], metric, curves=True)
+        told = agreement(name, seen, features, front.rules.level, in_percent=metric.is_percent)
         if told is not None:
             found.append(told)
     if not found:
@@ -40,12 +42,13 @@ def curves_section(
     curves = front.insights.curves
     likeliest = max(curves.traits, key=lambda name: curves.traits[name])
     note = (
-        f"{curves.words} The model takes of each curve what accuracy goes with most, here probably: {likeliest}. Each "
-        "correlation is across placements, without the noise of trainings, learned from the trainings of its row "
-        "alone. A negative one means that lower losses go with higher accuracy. Where a row differs from the first, a "
-        "likely gain rests on a wrong correlation. Proofs use accuracies alone."
+        f"{curves.words(metric)} The model takes of each curve what {metric.title} goes with most, here probably: "
+        f"{likeliest}. Each correlation is across placements, without the noise of trainings, learned from the "
+        f"trainings of its row alone. A negative one means that lower losses go with {metric.better}. Where a row "
+        "differs from the first, a likely gain rests on a wrong correlation. Proofs use no losses."
     )
-    return Section("What losses tell", note, Table("Correlation by group", COLUMNS, tuple(map(_row, found))))
+    columns = tuple(Column(column.title.format(metric.title), column.kind) for column in COLUMNS)
+    return Section("What losses tell", note, Table("Correlation by group", columns, tuple(map(_row, found))))
 
 
 def _groups(front: Front) -> Iterator[tuple[str, Sequence[Point]]]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from search.report.chart import FRAME, Axis, gain_axis, staircase
 from search.report.scale import padded
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from senet_nas.costs.measures import USUAL, of_overhead
+from senet_nas.training.quality_metrics import Metric
 
 # Marker and dash of the first run, the second, ...: they differ as well as the colour, so that grey suffices.
 MARKERS = "osv^D*"
@@ -50,9 +52,14 @@ def fronts_chart(fronts: Sequence[Front]) -> FrontsChart:
     return FrontsChart(
         title="Fronts with their intervals; pale: not on the front",
         x=Axis(f"{of_overhead(column).title} over plain, percent", x, tuple((v, f"{v:g}") for v in x.ticks())),
-        y=gain_axis("gain over the plain network of the same run, points", [0.0, *ends, *(p.gain for p in points)]),
+        y=gain_axis(_gain_label(fronts[0].quality), [0.0, *ends, *(p.gain for p in points)]),
         lines=tuple(_line(front, column, number) for number, front in enumerate(fronts)),
     )
+
+
+def _gain_label(metric: Metric) -> str:
+    what = "gain over the plain network of the same run"
+    return ", ".join(filter(None, (what if metric.is_default else f"{metric.title}: {what}", metric.gain_unit)))
 
 
 def _knows(front: Front, column: str) -> bool:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from search.report.chart import Axis
 from search.report.scale import Frame, padded
-from search.report.wording import signed, tick
+from search.report.wording import tick
 from search.results.result import Front
 from search.state.facts import HistoryStep
-from spaces.text import plural, with_interval
+from senet_nas.training.quality_metrics import Metric
+from spaces.text import plural
 
 FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
 _FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."
@@ -53,22 +54,23 @@ def growth(front: Front, steps: Sequence[HistoryStep]) -> Growth | None:
     sentence = _sentence(front, steps[-1])
     if not any(step.low or step.high for step in steps):
         return Growth(sentence, _FLAT, None)
-    return Growth(sentence, _CURVE, _curve(steps))
+    return Growth(sentence, _CURVE, _curve(front.quality, steps))
 
 
 def _sentence(front: Front, last: HistoryStep) -> str:
-    value = with_interval(last.hypervolume, last.low, last.high, "points")
+    value = front.quality.gain(last.hypervolume, last.low, last.high)
     now = f"After {plural(last.trainings, 'training')}: {value}."
-    return now if front.insights is None else f"{now} {front.insights.progress.words}"
+    return now if front.insights is None else f"{now} {front.insights.progress.words(front.quality)}"
 
 
-def _curve(steps: Sequence[HistoryStep]) -> GrowthCurve:
+def _curve(metric: Metric, steps: Sequence[HistoryStep]) -> GrowthCurve:
+    last = steps[-1].hypervolume
     ends = [0.0, *(value for step in steps for value in (step.low, step.high))]
     x = FRAME.x_scale(steps[0].trainings, steps[-1].trainings)
     y = FRAME.y_scale(*padded(ends, empty=0.1))
     return GrowthCurve(
-        description=f"Expected gain by number of trainings; {signed(steps[-1].hypervolume)} points at the end",
+        description=f"Expected gain by number of trainings; {metric.difference(last)} {metric.gain_unit} at the end",
         x=Axis("trainings", x, tuple((value, f"{value:g}") for value in x.ticks())),
-        y=Axis("points over plain", y, tuple((value, tick(value)) for value in y.ticks())),
+        y=Axis(metric.axis, y, tuple((value, tick(value)) for value in y.ticks())),
         steps=tuple((step.trainings, step.hypervolume, step.low, step.high) for step in steps),
     )

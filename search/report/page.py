@@ -17,6 +17,7 @@ from search.report.heat_map import HeatMap, heat_map
 from search.report.next_steps import take_home
 from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import (
+    classes_section,
     effects_section,
     gradients_section,
     latency_section,
@@ -25,7 +26,8 @@ from search.report.tables import (
     test_section,
 )
 from search.report.training_tables import cost_section, trainings_table
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from search.state.facts import Facts
 from search.state.records import Entry, Training
 
@@ -38,6 +40,7 @@ class Page:
     """What the templates draw; a part that is None or empty is left out. ``progress`` is empty for a finished run."""
 
     front: Front
+    heading: str
     best: Point
     likely: Point | None
     take_home: str
@@ -54,6 +57,7 @@ class Page:
     gradients: Section | None
     logged: Section | None
     curves: Section | None
+    classes: Section | None
     cost: Section
     trainings: Table
     n_trainings: int
@@ -98,6 +102,7 @@ def _file(name: str) -> str:
 def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts, progress: str) -> Page:
     return Page(
         front=front,
+        heading=front.quality.title[:1].upper() + front.quality.title[1:],
         best=front[front.recommended],
         likely=_likely(front),
         take_home=take_home(front),
@@ -114,8 +119,9 @@ def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry],
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
         curves=curves_section(front, trainings, entries, facts.sites or ()),
+        classes=classes_section(front),
         cost=cost_section(trainings),
-        trainings=trainings_table(trainings, entries),
+        trainings=trainings_table(front.quality, trainings, entries),
         n_trainings=len(trainings),
         origin=_origin(front, facts),
         config=facts.config or "",
@@ -135,6 +141,7 @@ def _origin(front: Front, facts: Facts) -> dict[str, str]:
     space = facts.space
     versions = facts.versions or {}
     sizes = f"{data.train} train, {data.validation} validation, {data.test} test" if data else "results of a table"
+    sigma = f"{front.quality.size(front.sigma)}{front.quality.named}"
     items = {
         "Command": "senet-search run config.yaml (the file below)",
         "Versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
@@ -143,7 +150,7 @@ def _origin(front: Front, facts: Facts) -> dict[str, str]:
         "Caution": "; ".join(data.notes) if data else "",
         "Space": f"{space.size} different placements ({space.nominal} with duplicates)" if space else "?",
         "Time": f"{facts.seconds or 0:.0f} s of searching in all sessions",
-        "Noise": f"sigma {front.sigma:.2f} points between trainings of one architecture with the same initial weights",
+        "Noise": f"sigma {sigma} between trainings of one architecture with the same initial weights",
         "Written": time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime()),
     }
     return {name: text for name, text in items.items() if text or name != "Caution"}

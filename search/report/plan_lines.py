@@ -1,7 +1,7 @@
 """What a run is going to do, in a few lines: data, network, space, budget and machine."""
 
 from search.execute.ray.resources import Slots
-from search.results.objectives import Objective
+from search.results.objectives import Objective, qualities
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
@@ -21,7 +21,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
     space = prepared.space
     return [
         f"data      {experiment.data.dataset}: {_images(prepared.data)}",
-        *(f"caution   {note}" for note in _cautions(prepared.data)),
+        *(f"caution   {note}" for note in _cautions(prepared)),
         f"network   {experiment.model.network}, {plural(len(space.sites), 'unit')} that can take SE{_published(space)}",
         *_weights(prepared),
         *_fine_tuning(prepared),
@@ -87,10 +87,12 @@ def _images(data: DataFact | None) -> str:
     return f"{sizes}; {len(data.classes)} classes{deep}{signals}"
 
 
-def _cautions(data: DataFact | None) -> list[str]:
+def _cautions(prepared: Prepared) -> list[str]:
+    data = prepared.data
     if data is None:
         return []
-    return [*few_images(data.validation), *data.notes]
+    is_percent = qualities(prepared.experiment.objectives)[0].is_percent
+    return [*(few_images(data.validation) if is_percent else ()), *data.notes]
 
 
 def _space(size: int, spellings: int) -> str:
@@ -101,7 +103,8 @@ def _space(size: int, spellings: int) -> str:
 
 def _goal(objective: Objective) -> str:
     limit = "" if objective.limit is None else f" (at most +{objective.limit:g} %)"
-    return f"{objective.metric} {objective.direction}d{limit}"
+    goal = objective.quality.goal if objective.is_quality else "minimize"
+    return f"{objective.metric} {goal}d{limit}"
 
 
 def _budget(prepared: Prepared) -> str:

@@ -4,14 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.report.next_steps import next_commands
-from search.report.tables import gain_text, verdict_text
+from search.report.tables import gain_text, tested, verdict_text
 from search.report.verdict_styles import VERDICT_STYLES
-from search.report.wording import joined, percent
-from search.results.result import Front, Point
+from search.report.wording import percent
+from search.results.point import Point
+from search.results.result import Front
 from search.setup.opened_run import open_folder
 from search.state.run_folder import RunFolder, shown
 from senet_nas.costs.measures import Measure
-from spaces.text import plural, with_interval
+from spaces.text import plural
 
 PLACEMENT = "SE placement"
 LEFT = ("id", PLACEMENT, "verdict")
@@ -69,7 +70,7 @@ def front_line(front: Front) -> str:
     members = f"front: {', '.join(names)}"
     if best.is_plain:
         return f"{members}; none likely better than plain yet"
-    gain = with_interval(best.gain, best.gain_low, best.gain_high)
+    gain = front.quality.gain(best.gain, best.gain_low, best.gain_high, unit=False)
     return f"{members}; {best.verdict}: {best.id} {best.label} {gain}"
 
 
@@ -84,16 +85,33 @@ def shown_costs(front: Front) -> list[Measure]:
 def result_table(front: Front, width: int) -> ResultTable:
     """The table of a front for a terminal of ``width`` columns."""
     costs = [measure.short for measure in shown_costs(front)]
-    heads = ["id", PLACEMENT, "accuracy", f"gain [{100 * front.rules.level:.0f} %]", "seeds", *costs, "verdict"]
+    heads = [
+        "id",
+        PLACEMENT,
+        front.quality.title,
+        f"gain [{100 * front.rules.level:.0f} %]",
+        "seeds",
+        *costs,
+        "verdict",
+    ]
     columns = _columns(width, len(heads))
     points = _points(front)
     left_out = len(front.points) - len(points)
     return ResultTable(
-        title="estimated validation accuracy in percent, gain over plain in points, costs over plain",
+        title=_title(front),
         heads=[heads[i] for i in columns],
         rows=[_row(point, front, columns) for point in points],
         caption=f"{left_out} more in front.csv" if left_out else None,
     )
+
+
+def _title(front: Front) -> str:
+    metric = front.quality
+    unit = "percent" if metric.is_percent else metric.unit
+    quality = f"estimated validation {metric.title}" + (f" in {unit}" if unit else "")
+    gain = "gain over plain" + (f" in {metric.gain_unit}" if metric.gain_unit else "") + metric.direction_note
+    others = ", ".join(further.title for further in front.rules.qualities[1:])
+    return f"{quality}, {gain}, costs over plain" + (f"; in front.csv: {others}" if others else "")
 
 
 def _columns(width: int, count: int) -> list[int]:
@@ -126,8 +144,8 @@ def _cells(point: Point, front: Front) -> list[str]:
     return [
         f"{mark} {point.id}",
         point.label,
-        f"{point.val_accuracy:.2f}",
-        gain_text(point),
+        front.quality.number(point.value),
+        gain_text(front.quality, point),
         str(point.n_seeds),
         *(_cost_cell(point, measure) for measure in shown_costs(front)),
         verdict_text(point),
@@ -149,13 +167,12 @@ def _trouble(place: RunFolder) -> list[str]:
 
 
 def _test_lines(front: Front) -> list[str]:
-    if not front.test:
-        return []
-    found = []
-    for name, results in front.test["results"].items():
-        values = [result["accuracy"] for result in results]
-        found.append(f"{name} {sum(values) / len(values):.2f} % ({joined(values)})")
-    return [f"Test accuracy, measured once: {'; '.join(found)}."] if found else []
+    metric = front.quality
+    found = [
+        f"{name} {metric.shown(sum(values) / len(values))} ({metric.joined(values)})"
+        for name, values in tested(front).items()
+    ]
+    return [f"Test {metric.title}, measured once: {'; '.join(found)}."] if found else []
 
 
 def _counts(front: Front) -> str:

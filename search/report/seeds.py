@@ -7,9 +7,11 @@ from statistics import NormalDist
 from search.report.chart import Axis
 from search.report.scale import Frame, padded
 from search.report.seed_gains import seed_gains
-from search.report.wording import signed, tick
-from search.results.result import Front, Point
+from search.report.wording import tick
+from search.results.point import Point
+from search.results.result import Front
 from search.state.records import Training, architecture_name
+from senet_nas.training.quality_metrics import Metric
 
 # Pixels: where the drawing begins right of the words, and the height of a row and of the axis.
 LEFT = 330
@@ -62,8 +64,10 @@ def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | Non
     return SeedFigure(
         luck=_luck(front, gains, fresh),
         note=_note(front),
-        x=_axis(frame, shown, gains),
-        rows=tuple(_row(point, gains[point.id], fresh, ROW * i + ROW / 2) for i, point in enumerate(shown)),
+        x=_axis(front.quality, frame, shown, gains),
+        rows=tuple(
+            _row(front.quality, point, gains[point.id], fresh, ROW * i + ROW / 2) for i, point in enumerate(shown)
+        ),
         frame=frame,
     )
 
@@ -88,9 +92,10 @@ def _luck(front: Front, gains: Gains, fresh: Fresh) -> str:
     if n < 2:
         return "The search has too few trainings to say what luck alone would do."
     luck = front.sigma * NormalDist().inv_cdf((n - 0.375) / (n + 0.25))
+    best = f"{front.quality.difference(max(tried))} {front.quality.gain_unit}".rstrip() + front.quality.named
     return (
-        f"The best of the search's {n} trainings with SE is {signed(max(tried))} points over plain. If SE had no "
-        f"effect at all, luck alone would put it at about {signed(luck)}. Estimates are therefore pulled towards zero, "
+        f"The best of the search's {n} trainings with SE is {best} over plain. If SE had no effect at all, luck alone "
+        f"would put it at about {front.quality.difference(luck)}. Estimates are therefore pulled towards zero, "
         "and the most promising placement is trained again with fresh seeds."
     )
 
@@ -104,20 +109,20 @@ def _note(front: Front) -> str:
     )
 
 
-def _axis(frame: Frame, shown: Sequence[Point], gains: Gains) -> Axis:
+def _axis(metric: Metric, frame: Frame, shown: Sequence[Point], gains: Gains) -> Axis:
     intervals = [end for point in shown for end in (point.gain_low, point.gain_high)]
     single = [gain for point in shown for gain in gains[point.id].values()]
     scale = frame.x_scale(*padded([0.0, *intervals, *single], empty=0.1))
-    return Axis("points over plain", scale, tuple((value, tick(value)) for value in scale.ticks()))
+    return Axis(metric.axis, scale, tuple((value, tick(value)) for value in scale.ticks()))
 
 
-def _row(point: Point, gains: Mapping[str, float], fresh: Fresh, y: float) -> SeedRow:
+def _row(metric: Metric, point: Point, gains: Mapping[str, float], fresh: Fresh, y: float) -> SeedRow:
     name = point.label
     if len(name) > LETTERS:
         name = name[: LETTERS - 3] + "..."
     return SeedRow(
         label=f"{point.id} {name}",
-        text=f"{point.id}, {point.label}: {', '.join(signed(gain) for gain in gains.values())}",
+        text=f"{point.id}, {point.label}: {', '.join(map(metric.difference, gains.values()))}",
         y=y,
         gain=point.gain,
         low=point.gain_low,

@@ -181,7 +181,7 @@ def _curves(run: OpenedRun) -> str:
     """What loss curves tell; empty before plain has finished, and if the model takes none."""
     if not run.has_plain or run.front.insights is None or run.front.insights.curves is None:
         return ""
-    return run.front.insights.curves.words
+    return run.front.insights.curves.words(run.front.quality)
 
 
 def _seconds(facts: Facts, is_live: bool) -> float:

@@ -1,19 +1,21 @@
 """The tables of architectures: their results, what explains them, and what their trainings logged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
-from search.report.wording import joined, signed
+from search.report.wording import signed
 from search.results.effects import Contrast
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from search.state.facts import LatencyModelFact
 from search.state.records import Entry
 from senet_nas.costs.measures import MEASURES, Measure
+from senet_nas.training.quality_metrics import Metric
 from spaces.architecture import Architecture
-from spaces.text import interval, with_interval
+from spaces.text import interval, plural
 
 LATENCY = MEASURES["latency"]
-# What a training logs besides its accuracy, by the title of its column.
+# What a training logs besides what it is judged by, by the title of its column.
 LOGGED = {
     "gradient norm at the first convolution": "grad_norm",
     "mean gate": "gate_mean",
@@ -30,9 +32,9 @@ def ordered(front: Front) -> list[Point]:
     return [front.plain, *(p for p in front.members if not p.is_plain), *rest]
 
 
-def gain_text(point: Point) -> str:
+def gain_text(metric: Metric, point: Point) -> str:
     """The gain of a point with its interval; a dash for plain."""
-    return "-" if point.is_plain else with_interval(point.gain, point.gain_low, point.gain_high)
+    return "-" if point.is_plain else metric.gain(point.gain, point.gain_low, point.gain_high, unit=False)
 
 
 def verdict_text(point: Point) -> str:
@@ -48,12 +50,13 @@ def points_table(front: Front) -> Table:
     columns = (
         Column("id"),
         Column("SE placement"),
-        Column("validation accuracy, %", "number"),
-        Column(f"gain over plain, points [{_level(front)}]", "number"),
+        Column(f"validation {front.quality.heading}", "number"),
+        Column(f"{front.quality.gain_heading} [{_level(front)}]", "number"),
+        *further_columns(front),
         Column("seeds", "number"),
         *(Column(f"{measure.title} over plain, %", "number") for measure in counted_costs(front)),
         Column("verdict"),
-        Column("each seed, %"),
+        Column(", ".join(filter(None, ("each seed", front.quality.unit)))),
     )
     costs = counted_costs(front)
     caption = "Architectures of the run, the front first"
@@ -65,14 +68,33 @@ def _point_row(point: Point, front: Front, costs: Sequence[Measure]) -> Row:
     cells = (
         point.id + mark,
         point.label,
-        f"{point.val_accuracy:.2f}",
-        gain_text(point).replace(" ", "\u00a0"),  # an interval stays on one line
+        front.quality.number(point.value),
+        gain_text(front.quality, point).replace(" ", "\u00a0"),  # an interval stays on one line
+        *further_cells(front, point),
         str(point.n_seeds),
         *(signed(point.costs[measure.overhead]) for measure in costs),
         verdict_text(point),
-        joined(point.seeds.values()),
+        front.quality.joined(list(point.seeds.values())),
     )
     return Row(cells, is_front=point.on_front)
+
+
+def further_columns(front: Front) -> list[Column]:
+    """Two columns for each further quality: its value and its gain."""
+    found = []
+    for metric in front.rules.qualities[1:]:
+        found.append(Column(f"validation {metric.heading}", "number"))
+        found.append(Column(f"{metric.title}: {metric.gain_heading} [{_level(front)}]", "number"))
+    return found
+
+
+def further_cells(front: Front, point: Point) -> list[str]:
+    found = []
+    for metric in front.rules.qualities[1:]:
+        own = point.further[metric.column]
+        gain = "-" if point.is_plain else metric.gain(own.gain, own.low, own.high, unit=False)
+        found += [metric.number(own.value), gain.replace(" ", "\u00a0")]
+    return found
 
 
 def counted_costs(front: Front) -> list[Measure]:
@@ -116,26 +138,50 @@ def _latency_interval(point: Point) -> str:
 
 
 def test_section(front: Front) -> Section | None:
-    """The accuracies on the test set; None where it was not read."""
-    if not front.test:
+    """The results on the test set; None where it was not read."""
+    metric = front.quality
+    results = tested(front)
+    if not front.test or not results:
         return None
     columns = (
         Column("id"),
         Column("SE placement"),
-        Column("test accuracy, %", "number"),
-        Column("each fresh seed, %"),
+        Column(f"test {metric.heading}", "number"),
+        Column(", ".join(filter(None, ("each fresh seed", metric.unit)))),
     )
     note = f"The test set was read once, after the search, on {front.test['read']}."
-    caption = "Test accuracy of the recommended and the plain network"
-    accuracies = {name: [result["accuracy"] for result in found] for name, found in front.test["results"].items()}
+    caption = f"Test {metric.title} of the recommended and the plain network"
     return Section(
-        "Test set", note, table(caption, columns, list(accuracies.items()), lambda item: _test_row(front, *item))
+        "Test set", note, table(caption, columns, list(results.items()), lambda item: _test_row(front, *item))
     )
 
 
-def _test_row(front: Front, name: str, accuracies: Sequence[float]) -> Row:
-    mean = sum(accuracies) / len(accuracies)
-    return Row((name, front[name].label, f"{mean:.2f}", joined(accuracies)))
+def tested(front: Front) -> dict[str, list[float]]:
+    """By architecture what its trainings reached on the test set, in the metric that decides; empty if not read."""
+    by_name = front.test["results"] if front.test else {}
+    name = front.quality.name
+    found = {key: [result[name] for result in results if name in result] for key, results in by_name.items()}
+    return {key: values for key, values in found.items() if values}
+
+
+def _test_row(front: Front, name: str, values: Sequence[float]) -> Row:
+    mean = sum(values) / len(values)
+    return Row((name, front[name].label, front.quality.number(mean), front.quality.joined(values)))
+
+
+def classes_section(front: Front) -> Section | None:
+    """How well plain recognises each class; None unless the classes differ much in size."""
+    found = front.insights.classes if front.insights else None
+    if found is None:
+        return None
+    columns = (Column("class"), Column("validation images", "number"), Column("recall of plain, %", "number"))
+    note = (
+        "The share of the images of a class that plain gets right, averaged over "
+        f"{plural(found.trainings, 'training')}. Of all images it is {found.overall:.2f} %. "
+    )
+    note = (note + found.words(front.quality)).rstrip()
+    rows = tuple(Row((name, f"{images:,}", f"{recall:.1f}")) for name, images, recall in found.ordered)
+    return Section("Classes", note, Table("Recall of plain by class, the lowest first", columns, rows))
 
 
 # -- what explains it -------------------------------------------------------------------------------------------------
@@ -146,16 +192,17 @@ def effects_section(front: Front) -> Section | None:
     if front.insights is None or not front.insights.contrasts:
         return None
     effects = front.insights.contrasts
+    metric = front.quality
     reach = max(abs(end) for effect in effects for end in (effect.low, effect.high)) or 1.0
 
     def row(effect: Contrast) -> Row:
-        return _effect_row(effect, reach, front.rules.level)
+        return _effect_row(metric, effect, reach, front.rules.level)
 
     columns = (
         Column("what"),
-        Column("gain, points", "number"),
+        Column(", ".join(filter(None, (f"gain{metric.named}", metric.gain_unit))), "number"),
         Column(f"[{_level(front)}]", "number"),
-        Column(f"from -{reach:.2f} to +{reach:.2f}", "bar"),
+        Column(f"from {metric.difference(-reach)} to {metric.difference(reach)}", "bar"),
         Column("chance that it gains, %", "number"),
         Column("likely"),
     )
@@ -166,11 +213,11 @@ def effects_section(front: Front) -> Section | None:
     return Section("What pays", note, table("Effects of single choices", columns, effects, row))
 
 
-def _effect_row(effect: Contrast, reach: float, level: float) -> Row:
+def _effect_row(metric: Metric, effect: Contrast, reach: float, level: float) -> Row:
     cells = (
         f"{effect.factor} {effect.level}",
-        signed(effect.gain),
-        interval(effect.low, effect.high),
+        metric.difference(effect.gain),
+        metric.gain_interval(effect.low, effect.high),
         _bar(effect.low, effect.gain, effect.high, reach),
         f"{100 * effect.p_gain:.0f}",
         effect.verdict(level),
@@ -226,19 +273,23 @@ def _positions(architecture: Architecture) -> str:
 
 
 def logged_section(front: Front) -> Section | None:
-    """The means of what the trainings logged besides accuracy; None where they logged nothing."""
+    """The means of what the trainings logged besides what they are judged by; None where they logged nothing."""
     shown = [point for point in ordered(front) if point.logged]
     if not shown:
         return None
-    columns = (Column("id"), Column("SE placement"), *(Column(title, "number") for title in LOGGED))
+    recorded = {f"validation {metric.heading}": metric.column for metric in front.rules.recorded}
+    names = {**recorded, **LOGGED}
+    columns = (Column("id"), Column("SE placement"), *(Column(title, "number") for title in names))
     note = "Means over seeds at the last epoch. A gate is saturated below 0.05 and above 0.95."
     return Section(
-        "What the trainings logged", note, table("Logged values by architecture", columns, shown, _logged_row)
+        "What the trainings logged",
+        note,
+        table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names.values())),
     )
 
 
-def _logged_row(point: Point) -> Row:
-    return Row((point.id, point.label, *(_logged(point, name) for name in LOGGED.values())))
+def _logged_row(point: Point, names: Iterable[str]) -> Row:
+    return Row((point.id, point.label, *(_logged(point, name) for name in names)))
 
 
 def _logged(point: Point, name: str) -> str:

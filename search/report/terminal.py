@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from search.report.plan_lines import plan_lines
 from search.report.result_lines import LEFT, PLACEMENT, front_line, next_lines, result_table, sentences
 from search.report.wording import clock, state_text
+from search.results.objectives import qualities
 from search.results.result import Front
 from search.setup import shared_setup
 from search.state.failures import kind
 from search.state.records import OPEN, SHARE
 from search.state.run_folder import shown
+from senet_nas.training.quality_metrics import ACCURACY
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,6 +85,7 @@ class Terminal:
         self._last = ""
         self._front = ""
         self._began = time.monotonic()
+        self._metric = ACCURACY
 
     def begin(self, name: str, where: Path) -> None:
         self._console.print(f"senet-search {version('senet-search')}   run {name}   in {shown(where)}")
@@ -97,6 +100,7 @@ class Terminal:
 
     def plan(self, prepared: Prepared, done: int) -> None:
         """Prints what the run is going to do; ``done`` trainings of earlier sessions count as finished."""
+        self._metric = qualities(prepared.experiment.objectives)[0]
         for line in plan_lines(prepared):
             self._say(f"  {line}")
         self._finished = done
@@ -134,13 +138,16 @@ class Terminal:
         self._shares.pop(training.uid, None)
         if training.state in ("stopped", "paused"):
             self._shares[training.uid] = training.metrics[SHARE]
-        accuracy = f" {training.metrics['val_accuracy']:.2f} %" if training.state == "finished" else ""
-        self._last = f"{training.name} {entry.name}{accuracy}"
+        value = f" {self._value(training)}" if training.state == "finished" else ""
+        self._last = f"{training.name} {entry.name}{value}"
         if not self._total:
             return  # a result of an earlier session: the plan, which follows, counts all of them
         if self._progress is None or training.state != "finished":
             count = f"{self._finished:>{len(str(self._total))}}/{self._total}"
-            self._console.print(f"{count}  {_training_line(training, entry)}{self._left(', {} left')}", markup=False)
+            self._console.print(
+                f"{count}  {_training_line(training, entry, self._value(training))}{self._left(', {} left')}",
+                markup=False,
+            )
             self._advise(training)
 
     def _refresh(self) -> None:
@@ -161,6 +168,11 @@ class Terminal:
             return ""
         return form.format(clock((time.monotonic() - self._began) / done * rest))
 
+    def _value(self, training: Training) -> str:
+        """What a training reached, with its unit; empty if it is not known."""
+        value = training.metrics.get(self._metric.column)
+        return "" if value is None else self._metric.shown(value)
+
     def _advise(self, training: Training) -> None:
         """Says what helps against a reason of failure, once for each reason."""
         if training.state == "failed" and training.reason not in self._advised:
@@ -168,7 +180,7 @@ class Terminal:
             self._console.print(f"  hint: {kind(training.reason).remedy}", markup=False)
 
 
-def _training_line(training: Training, entry: Entry) -> str:
+def _training_line(training: Training, entry: Entry, value: str) -> str:
     """One ended training, for a log."""
     head = f"{training.name:<5}{entry.name:<5}{entry.label[:52]:<54}"
     if training.state == "failed":
@@ -178,7 +190,7 @@ def _training_line(training: Training, entry: Entry) -> str:
     if training.state == "waiting":
         return f"{head}starts again: {training.reason}"
     seconds = training.metrics.get("train_seconds", 0.0)
-    return f"{head}{training.metrics['val_accuracy']:6.2f} %  {seconds:6.1f} s  {training.role}"
+    return f"{head}{value:>8}  {seconds:6.1f} s  {training.role}"
 
 
 def _progress(where: Console) -> Progress:

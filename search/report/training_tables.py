@@ -7,6 +7,7 @@ from search.report.content import Column, Row, Section, Table, table
 from search.report.wording import state_text
 from search.state import failures
 from search.state.records import Entry, Training
+from senet_nas.training.quality_metrics import Metric
 from spaces.text import plural
 
 
@@ -36,7 +37,7 @@ def _cost_row(role: str, trainings: Sequence[Training]) -> Row:
     return Row((role, str(len(own)), str(len(seconds)), f"{sum(seconds):.0f}", mean))
 
 
-def trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) -> Table:
+def trainings_table(metric: Metric, trainings: Sequence[Training], entries: Sequence[Entry]) -> Table:
     """Every training in the order of the ledger."""
     columns = (
         Column("training"),
@@ -45,19 +46,21 @@ def trainings_table(trainings: Sequence[Training], entries: Sequence[Entry]) -> 
         Column("seed", "number"),
         Column("role"),
         Column("state"),
-        Column("validation accuracy, %", "number"),
+        Column(f"validation {metric.heading}", "number"),
         Column("seconds", "number"),
     )
-    return table("All trainings, in order", columns, trainings, lambda training: _training_row(training, entries))
+    return table(
+        "All trainings, in order", columns, trainings, lambda training: _training_row(metric, training, entries)
+    )
 
 
-def _training_row(training: Training, entries: Sequence[Entry]) -> Row:
+def _training_row(metric: Metric, training: Training, entries: Sequence[Entry]) -> Row:
     entry = entries[training.architecture]
-    accuracy = _metric(training, "val_accuracy", ".2f")
+    value = _metric(training, metric.column, metric.form)
     seconds = _metric(training, "train_seconds", ".1f")
     seed = str(training.seed)
     state = state_text(training)
-    return Row((training.name, entry.name, entry.label, seed, training.role, state, accuracy, seconds))
+    return Row((training.name, entry.name, entry.label, seed, training.role, state, value, seconds))
 
 
 def _metric(training: Training, name: str, spec: str) -> str:

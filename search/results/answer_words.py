@@ -3,6 +3,7 @@
 from search.results import paired_test
 from search.results.answer import ENOUGH, EXTENSIONS, NO, Answer, Kind
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 # Why a run stopped before its budget was used, and what continues it.
 _ENDINGS = {
@@ -11,26 +12,32 @@ _ENDINGS = {
     EXHAUSTED: "because nothing is left that can be trained",
 }
 _INTERRUPTED = {TIME: "The time was over", USED: "The budget was used"}
-SEEDS_ALIKE = (
-    "All trainings of a placement gave the same accuracy, whatever their seeds. A proof compares a gain with the noise "
-    "between seeds, so nothing can be proven: check that the seed is used."
-)
 
 
-def worth_it(label: str, gain: str, cost: str, *, estimate: float, worthwhile: float) -> str:
+def seeds_alike(metric: Metric) -> str:
+    """Why nothing can be proven if the seed changes nothing."""
+    return (
+        f"All trainings of a placement gave the same {metric.title}, whatever their seeds. A proof compares a gain "
+        "with the noise between seeds, so nothing can be proven: check that the seed is used."
+    )
+
+
+def worth_it(label: str, gain: str, cost: str, *, estimate: float, worthwhile: float, metric: Metric = ACCURACY) -> str:
     """A proof; with a caution if the ``estimate`` of the gain is below what was called worthwhile."""
-    proof = f"Worth it: {label} gains {gain} over plain for {cost}, proven on fresh seeds."
+    proof = f"Worth it: {label} gains {gain}{_of(metric)} over plain for {cost}, proven on fresh seeds."
     if estimate >= worthwhile:
         return proof
-    return f"{proof} The estimate is below the {_points(worthwhile)} of search.worthwhile: judge whether it pays."
+    return (
+        f"{proof} The estimate is below the {metric.threshold(worthwhile)} of search.worthwhile: judge whether it pays."
+    )
 
 
-def not_worth_it(answer: Answer, within: str) -> str:
+def not_worth_it(answer: Answer, within: str, metric: Metric = ACCURACY) -> str:
     """Never certain: draws that are all on one side do not make a probability of 100 %."""
     chance = f"{min(99.9, 100 * (answer.probability or 0.0)):.3g} %"
     return (
         f"Likely not worth it: with a probability of {chance}, no placement{within} gains more than "
-        f"{_points(answer.worthwhile)} over plain."
+        f"{metric.threshold(answer.worthwhile)}{_of(metric)} over plain."
     )
 
 
@@ -84,5 +91,6 @@ def under_way(settled: Settled | None, finished: int) -> str:
     )
 
 
-def _points(gain: float) -> str:
-    return "1 point" if gain == 1 else f"{gain:g} points"
+def _of(metric: Metric) -> str:
+    """What a gain is one of, if it is not accuracy."""
+    return metric.named if metric.goal == "maximize" else f" (lower {metric.title})"

@@ -7,12 +7,11 @@ that a gain is *proven*.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior
 from search.results import insights, pareto
@@ -21,15 +20,17 @@ from search.results.confirmations import confirmations
 from search.results.earlier_rounds import Comparison
 from search.results.evidence import Evidence
 from search.results.objectives import excess, losses
-from search.results.result import Front, Point, Rules
+from search.results.point import Estimate, Point
+from search.results.result import Front, Rules
 from search.state.facts import encode
 from search.state.ledger import Ledger
 from search.state.records import Training
 from senet_nas.costs.measures import cost_columns
+from senet_nas.training.quality_metrics import Metric
 from spaces.errors import NOTHING_USABLE, UserError
 
 Array = NDArray[np.float64]
-# What every training logs at its last epoch, beside its accuracy.
+# What every training logs at its last epoch, beside what it is judged by.
 _LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
@@ -38,15 +39,14 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
 
     Raises UserError (NOTHING_USABLE) before plain has a finished training.
     """
-    evidence = Evidence.of(ledger)
+    evidence = Evidence.of(ledger, rules.quality)
     if 0 not in evidence.by_architecture:
         raise UserError(
             "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
         )
-    seen = evidence.observations(curves=rules.curves)
-    posterior = fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)
-    confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain)
-    judged = _judge(posterior, confirmed.comparisons, rules)
+    posterior = evidence.posterior(rules.curves, grid=grid)
+    confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain, rules.quality)
+    judged = _judge(posterior, confirmed.comparisons, rules, _further(evidence, rules, grid))
     points = _points(evidence, judged, confirmed.comparisons, rules)
     recommended, likely = _choose(points, judged, rules)
     return Front(
@@ -78,33 +78,73 @@ class _Judged:
 
     posterior: Posterior
     index: Mapping[int, int]
-    accuracy: Array
+    score: Array
     gain: Array
     low: Array
     high: Array
     p_gain: Array
     verdicts: Sequence[str]
+    further: Mapping[Metric, "_Estimates"]
+
+    def scores(self, i: int) -> dict[str, float]:
+        """The estimated score of an architecture in each further quality, by its name."""
+        return {metric.name: float(found.score[i]) for metric, found in self.further.items()}
 
     def draws(self, point: Point) -> Array:
-        """Draws of the gain of an architecture, in points."""
+        """Draws of the gain of an architecture."""
         return self.posterior.gains[:, self.index[point.number]]
 
 
-def _judge(posterior: Posterior, comparisons: Mapping[int, Comparison], rules: Rules) -> _Judged:
+@dataclass(frozen=True)
+class _Estimates:
+    """What the trainings say of one quality of every trained architecture, as arrays in the same order."""
+
+    score: Array
+    gain: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, posterior: Posterior, metric: Metric, level: float) -> "_Estimates":
+        gain, low, high = posterior.intervals(level)
+        score = np.array([metric.possible(score) for score in (posterior.plain_score + gain).tolist()])
+        return cls(score, gain, low, high)
+
+    def of_point(self, i: int, metric: Metric) -> Estimate:
+        value = metric.value(float(self.score[i]))
+        return Estimate(value, float(self.gain[i]), float(self.low[i]), float(self.high[i]))
+
+
+def _further(evidence: Evidence, rules: Rules, grid: HyperparameterGrid | None) -> dict[Metric, _Estimates]:
+    """The estimates of all qualities but the first, each from its own posterior."""
+    found = {}
+    for metric in rules.qualities[1:]:
+        posterior = replace(evidence, metric=metric).posterior(rules.curves, grid=grid)
+        found[metric] = _Estimates.of(posterior, metric, rules.level)
+    return found
+
+
+def _judge(
+    posterior: Posterior,
+    comparisons: Mapping[int, Comparison],
+    rules: Rules,
+    further: Mapping[Metric, _Estimates],
+) -> _Judged:
     numbers = posterior.architectures
-    gain, low, high = posterior.intervals(rules.level)
+    own = _Estimates.of(posterior, rules.quality, rules.level)
     p_gain = posterior.probabilities(rules.min_gain)
     p_loss = 1 - posterior.probabilities(-rules.min_gain)
     chances = zip(numbers, p_gain.tolist(), p_loss.tolist(), strict=True)
     return _Judged(
         posterior=posterior,
         index={number: i for i, number in enumerate(numbers)},
-        accuracy=np.minimum(100.0, posterior.plain_accuracy + gain),
-        gain=gain,
-        low=low,
-        high=high,
+        score=own.score,
+        gain=own.gain,
+        low=own.low,
+        high=own.high,
         p_gain=p_gain,
         verdicts=[_verdict(n, chance, loss, comparisons.get(n), rules.level) for n, chance, loss in chances],
+        further=further,
     )
 
 
@@ -141,7 +181,7 @@ def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Compa
                 label=entry.label,
                 role=_role(number, done),
                 on_front=i in members,
-                val_accuracy=float(judged.accuracy[i]),
+                value=rules.quality.value(float(judged.score[i])),
                 gain=float(judged.gain[i]),
                 gain_low=float(judged.low[i]),
                 gain_high=float(judged.high[i]),
@@ -149,12 +189,14 @@ def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Compa
                 n_seeds=len(done),
                 costs={column: prices[i][column] for column in columns if column in prices[i]},
                 verdict=judged.verdicts[i],
-                seeds={str(t.seed): t.metrics["val_accuracy"] for t in done},
+                seeds={str(t.seed): t.metrics[rules.quality.column] for t in done},
                 allowed=allowed[i],
                 p_value=fresh.p_value if fresh else None,
                 fresh_gain=fresh.gain if fresh else None,
-                logged=_logged(done),
+                logged=_logged(done, rules),
                 alike=None if same is None else evidence.entries[numbers[same]].name,
+                column=rules.quality.column,
+                further={metric.column: found.of_point(i, metric) for metric, found in judged.further.items()},
             )
         )
     return points
@@ -169,10 +211,10 @@ def _role(number: int, done: Sequence[Training]) -> str:
     return "baseline" if "baseline" in roles else "candidate"
 
 
-def _logged(done: Sequence[Training]) -> dict[str, float]:
-    """The mean over seeds of each metric of _LOGGED that was logged."""
+def _logged(done: Sequence[Training], rules: Rules) -> dict[str, float]:
+    """The mean over seeds of each metric of _LOGGED that was logged, and of each that the config asks to record."""
     means = {}
-    for name in _LOGGED:
+    for name in dict.fromkeys([*_LOGGED, *(metric.column for metric in rules.recorded)]):
         values = [t.metrics[name] for t in done if name in t.metrics]
         if values:
             means[name] = sum(values) / len(values)
@@ -182,9 +224,12 @@ def _logged(done: Sequence[Training]) -> dict[str, float]:
 def _members(
     judged: _Judged, prices: Sequence[Mapping[str, float]], allowed: Sequence[bool], rules: Rules
 ) -> list[int]:
-    """The indices of the front: estimated accuracy against overheads, within the limits. Plain is always allowed."""
+    """The indices of the front: estimated qualities against overheads, within the limits. Plain is always allowed."""
     competing = [i for i, within in enumerate(allowed) if within or i == 0]
-    values = [losses(rules.objectives, float(judged.accuracy[i]), prices[i]) for i in competing]
+    first = rules.quality.name
+    values = [
+        losses(rules.objectives, {first: float(judged.score[i]), **judged.scores(i)}, prices[i]) for i in competing
+    ]
     return [competing[i] for i in pareto.front(values)]
 
 
@@ -230,7 +275,7 @@ def _cheapest_of_the_best(proven: Sequence[Point], judged: _Judged, rules: Rules
 
 def _cost_column(rules: Rules) -> str:
     """The column of the first cost among the objectives."""
-    return next(o.column for o in rules.objectives if not o.is_accuracy)
+    return next(o.column for o in rules.objectives if not o.is_quality)
 
 
 def _counts(trainings: Sequence[Training]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from search.results.paired_test import Look
 from search.state.confirmation_facts import FUTILE, UNPROVEN, PairPlan, Sizes
 from search.state.facts import Facts
 from search.state.records import OPEN, Training, architecture_name
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 PROOF = "proven"
 # How a confirmation without a proof ended, in words.
@@ -23,6 +24,7 @@ class PairedConfirmation:
     plan: PairPlan
     looks: tuple[Look, ...]
     lost: int = 0
+    metric: Metric = ACCURACY
 
     @property
     def is_under_way(self) -> bool:
@@ -39,7 +41,8 @@ class PairedConfirmation:
             return f"Confirmation of {name}, {planned}: {how}."
         look = self.looks[-1]
         test = f"p = {look.p_value:.2g} (limit {look.limit:.2g})" if look.has_noise else "the same in each pair"
-        seen = f"in {look.pairs} of {planned}: {look.gain:+.2f} points, {test}"
+        gain = f"{self.metric.difference(look.gain)} {self.metric.gain_unit}".rstrip()
+        seen = f"in {look.pairs} of {planned}: {gain}, {test}"
         return f"Confirmation of {name} {seen}: {PROOF if look.is_proof else ENDED.get(self.plan.ended, 'under way')}."
 
     @property
@@ -71,7 +74,7 @@ class Confirmations:
         return earlier_rounds.smallest_provable(sigma, latest, min_gain, len(self.rounds) - 1)
 
 
-def differences(trainings: Sequence[Training]) -> list[float | None]:
+def differences(trainings: Sequence[Training], metric: Metric = ACCURACY) -> list[float | None]:
     """The gain of each pair that has ended, in the order in which pairs were planned, up to the first that has not.
 
     ``trainings`` are those of one confirmation, candidate and plain in turns. None for a pair that lost a training.
@@ -81,7 +84,7 @@ def differences(trainings: Sequence[Training]) -> list[float | None]:
         if candidate.state in OPEN or plain.state in OPEN:
             break
         whole = candidate.state == plain.state == "finished"
-        found.append(candidate.metrics["val_accuracy"] - plain.metrics["val_accuracy"] if whole else None)
+        found.append(metric.score(candidate.metrics) - metric.score(plain.metrics) if whole else None)
     return found
 
 
@@ -95,7 +98,9 @@ def origin(number: int) -> str:
     return f"confirmation {number}"
 
 
-def confirmations(facts: Facts, trainings: Sequence[Training], min_gain: float) -> Confirmations:
+def confirmations(
+    facts: Facts, trainings: Sequence[Training], min_gain: float, metric: Metric = ACCURACY
+) -> Confirmations:
     """Everything that was confirmed, tested on fresh trainings alone.
 
     A candidate that was confirmed twice counts as proven if it was once; else the latest comparison stands.
@@ -105,9 +110,9 @@ def confirmations(facts: Facts, trainings: Sequence[Training], min_gain: float) 
     in_pairs = []
     for number, plan in enumerate(facts.pair_plans or (), start=before + 1):
         if plan.candidates:
-            seen = differences(trainings_of(trainings, number))
+            seen = differences(trainings_of(trainings, number), metric)
             taken = paired_test.looks(seen, plan.looks, plan.level, min_gain)
-            in_pairs.append(PairedConfirmation(plan, taken, seen.count(None)))
+            in_pairs.append(PairedConfirmation(plan, taken, seen.count(None), metric))
     comparisons = dict(earlier)
     for confirmed in in_pairs:
         found = confirmed.comparison

@@ -1,4 +1,4 @@
-"""What loss curves tell about accuracy in a run, and how far the run trusts them."""
+"""What loss curves tell about the quality of placements in a run, and how far the run trusts them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from search.model.fitting import fit
 from search.model.observations import Observation
 from search.model.posterior import Posterior
 from search.results.shared_evidence import TELLS, TELLS_NOTHING
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 # Enough draws for a mean and a wide interval.
 DRAWS = 1000
@@ -24,7 +25,7 @@ class CurveTrust:
 
     ``p_nothing`` is the probability that they tell nothing. They explain the share ``explained`` of the variance of
     gains, from ``low`` to ``high``. ``times``: without curves, the search would need so many times as many trainings.
-    ``traits`` has the probability of each trait of a curve that accuracy goes with.
+    ``traits`` has the probability of each trait of a curve that quality goes with.
     """
 
     p_nothing: float
@@ -34,15 +35,16 @@ class CurveTrust:
     times: float
     traits: Mapping[str, float]
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
         """A sentence for people."""
         nothing = f"{100 * self.p_nothing:.0f} %"
         if self.p_nothing >= TELLS_NOTHING:
-            return f"Training losses probably tell nothing about the accuracy of placements (probability {nothing})."
+            return (
+                f"Training losses probably tell nothing about the {metric.title} of placements (probability {nothing})."
+            )
         if self.p_nothing > TELLS:
             return (
-                "It is not known yet whether training losses tell anything about the accuracy of placements "
+                f"It is not known yet whether training losses tell anything about the {metric.title} of placements "
                 f"(probability that they tell nothing: {nothing})."
             )
         return (
@@ -84,7 +86,7 @@ def _times(posterior: Posterior, trainings: float) -> float:
 
 @dataclass(frozen=True)
 class Agreement:
-    """The correlation of losses with accuracy across the placements of a ``group``: mean and interval.
+    """The correlation of losses with quality across the placements of a ``group``: mean and interval.
 
     It is without the noise of ``trainings``; ``p_nothing`` is the probability that it is 0.
     """
@@ -97,11 +99,13 @@ class Agreement:
     p_nothing: float
 
 
-def agreement(group: str, seen: Sequence[Observation], features: Features, level: float) -> Agreement | None:
+def agreement(
+    group: str, seen: Sequence[Observation], features: Features, level: float, *, in_percent: bool = True
+) -> Agreement | None:
     """The correlation within a group, learned from its trainings alone; None if they are too few, or lack curves."""
     if len(seen) < FEWEST:
         return None
-    trust = fit(seen, features, draws=DRAWS).trust
+    trust = fit(seen, features, draws=DRAWS, in_percent=in_percent).trust
     if trust is None:
         return None
     low, high = np.quantile(trust.genetic, [(1 - level) / 2, (1 + level) / 2])

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from search.model.features import Column, sums_over_sites
 from search.model.posterior import Posterior
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import SE, Architecture
 from spaces.placements import width
 from spaces.spec import Site
-from spaces.text import with_interval
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Contrast:
-    """What one level of a factor gains, in points, other things equal.
+    """What one level of a factor gains, other things equal.
 
     SE in a stage is compared with a stage without SE, any other level with the average of its rivals. ``p_gain`` is the
     posterior probability that the gain is above 0.
@@ -33,10 +33,9 @@ class Contrast:
     high: float
     p_gain: float
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
         what = f"SE in stage {self.level}" if self.factor == "stage" else f"{self.factor} {self.level}"
-        return f"{what}: {with_interval(self.gain, self.low, self.high, 'points')}"
+        return f"{what}: {metric.gain(self.gain, self.low, self.high)}"
 
     def verdict(self, level: float) -> str:
         """``pays``, ``costs`` or ``open``. The first two are likely, never proven."""

@@ -4,13 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from search.model.features import Features
-from search.model.observations import Observation
+from search.model.fitting import DRAWS, fit
+from search.model.hyperparameters import HyperparameterGrid
+from search.model.observations import Observation, Observations
+from search.model.posterior import Posterior
 from search.results.covariates import described
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
+from search.state.run_folder import RunFolder
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
 from spaces.spec import Site
 
@@ -20,21 +26,26 @@ REPEATS = 6
 
 @dataclass(frozen=True)
 class Evidence:
-    """The finished trainings of a run and what is known about its architectures, as they are at one moment."""
+    """The finished trainings of a run and what is known about its architectures, as they are at one moment.
+
+    ``metric`` is what trainings are judged by; ``trainings`` is the folder that holds their files.
+    """
 
     entries: Sequence[Entry]
     finished: Sequence[Training]
     facts: Facts
     paused: Sequence[Training] = ()
+    metric: Metric = ACCURACY
+    trainings: Path | None = None
 
     @classmethod
-    def of(cls, ledger: Ledger) -> "Evidence":
+    def of(cls, ledger: Ledger, metric: Metric = ACCURACY) -> "Evidence":
         finished, paused = ([t for t in ledger.trainings if t.state == state] for state in ("finished", "paused"))
-        return cls(ledger.entries, finished, ledger.facts, paused)
+        return cls(ledger.entries, finished, ledger.facts, paused, metric, RunFolder(ledger.folder).trainings)
 
     def observations(self, *, curves: bool) -> list[Observation]:
         """What the model takes of all trainings; paused ones show their losses alone."""
-        return observations_of([*self.finished, *self.paused], curves=curves)
+        return observations_of([*self.finished, *self.paused], self.metric, curves=curves)
 
     @cached_property
     def by_architecture(self) -> Mapping[int, Sequence[Training]]:
@@ -46,11 +57,11 @@ class Evidence:
 
     @property
     def seeds_alike(self) -> bool:
-        """Whether trainings of an architecture always gave the same accuracy, in REPEATS comparisons or more."""
-        accuracies = [[t.metrics["val_accuracy"] for t in trainings] for trainings in self.by_architecture.values()]
-        if sum(len(values) - 1 for values in accuracies) < REPEATS:
+        """Whether trainings of an architecture always gave the same result, in REPEATS comparisons or more."""
+        scores = [[self.metric.score(t.metrics) for t in trainings] for trainings in self.by_architecture.values()]
+        if sum(len(values) - 1 for values in scores) < REPEATS:
             return False
-        return all(max(values) == min(values) for values in accuracies)
+        return all(max(values) == min(values) for values in scores)
 
     @cached_property
     def sites(self) -> Sequence[Site]:
@@ -86,8 +97,30 @@ class Evidence:
 
     @property
     def resolution(self) -> float:
-        """What one validation image is worth, in points; 0 if their number is not known."""
-        return 100 / self.images if self.images else 0.0
+        """What one validation image is worth, in points; 0 if that is not known."""
+        return 100 / self.images if self.images and self.metric.is_percent else 0.0
+
+    def posterior(self, curves: bool, *, grid: HyperparameterGrid | None = None, draws: int = DRAWS) -> Posterior:
+        """What all trainings say about every architecture; ``curves``: losses count, too."""
+        return self.posterior_of(self.observations(curves=curves), grid=grid, draws=draws)
+
+    def posterior_of(
+        self,
+        seen: Sequence[Observation] | Observations,
+        *,
+        features: Features | None = None,
+        grid: HyperparameterGrid | None = None,
+        draws: int = DRAWS,
+    ) -> Posterior:
+        """What these observations say, with the features of the run, or others."""
+        return fit(
+            seen,
+            self.features if features is None else features,
+            resolution=self.resolution,
+            grid=grid,
+            draws=draws,
+            in_percent=self.metric.is_percent,
+        )
 
     def price(self, number: int) -> dict[str, float]:
         """What an architecture costs. A cost that was measured at the end replaces the predicted one."""
@@ -103,17 +136,19 @@ class Evidence:
         return self.facts.latency or {}
 
 
-def observations_of(trainings: Sequence[Training], *, curves: bool = False) -> list[Observation]:
-    """What the model takes of ``trainings``: the accuracies of finished ones, and with ``curves`` losses, too.
+def observations_of(
+    trainings: Sequence[Training], metric: Metric = ACCURACY, *, curves: bool = False
+) -> list[Observation]:
+    """What the model takes of ``trainings``: the scores of finished ones, and with ``curves`` losses, too.
 
-    Those of a paused training are an observation without an accuracy. One that was continued counts once, as a whole.
+    Those of a paused training are an observation without a score. One that was continued counts once, as a whole.
     """
     found = []
     for training in trainings:
         losses = losses_of(training) if curves else ()
-        accuracy = training.metrics["val_accuracy"] if training.state == "finished" else math.nan
+        score = metric.score(training.metrics) if training.state == "finished" else math.nan
         if training.state == "finished" or (training.state == "paused" and losses):
-            found.append(Observation(training.architecture, training.seed.block, accuracy, losses))
+            found.append(Observation(training.architecture, training.seed.block, score, losses))
     return found
 
 

@@ -4,18 +4,18 @@ The worth of a front is what following it earns (:mod:`search.results.front_valu
 interval: a hypervolume of observed maxima only grows, by luck too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.fitting import fit
 from search.model.observations import Observations
 from search.model.posterior import Posterior
 from search.results import pareto
 from search.results.evidence import Evidence, observations_of
 from search.results.front_value import shares_followed
-from search.results.objectives import excess, losses
+from search.results.objectives import excess, losses, qualities
 from search.results.result import Rules
 from search.results.search_progress import progress_of
 from search.state.facts import HistoryStep
@@ -30,14 +30,13 @@ DRAWS = 1000
 
 def steps(ledger: Ledger, rules: Rules) -> list[HistoryStep]:
     """At most POINTS evenly spaced steps; the last one has all finished trainings. Empty before plain has finished."""
-    evidence = Evidence.of(ledger)
+    evidence = Evidence.of(ledger, rules.quality)
     done = sorted(evidence.finished, key=lambda t: (t.ended or 0.0, t.number))
     counts = _counts(done)
     if not counts:
         return []
-    seen = Observations.of(observations_of(done, curves=rules.curves))
     costs = _Costs(evidence, rules)
-    return [_step(evidence, costs, seen.first(n), done[n - 1].ended or 0.0, rules) for n in counts]
+    return [_step(evidence, costs, done[:n], rules) for n in counts]
 
 
 def hypervolume(posterior: Posterior, costs: Sequence[float] | Array) -> Array:
@@ -58,32 +57,45 @@ class _Costs:
 
     def __init__(self, evidence: Evidence, rules: Rules) -> None:
         n = len(evidence.entries)
-        column = next(o.column for o in rules.objectives if not o.is_accuracy)
+        column = next(o.column for o in rules.objectives if not o.is_quality)
         self._objectives = rules.objectives
         self.overhead = np.zeros(n)
         self._allowed = np.zeros(n, dtype=bool)
         self._losses = np.zeros((n, len(rules.objectives)))
+        unknown = {metric.name: 0.0 for metric in qualities(rules.objectives)}
         for number in {0, *evidence.by_architecture}:
             price = evidence.price(number)
             self.overhead[number] = price.get(column, 0.0)
             self._allowed[number] = number == 0 or excess(rules.objectives, price) <= 0
-            self._losses[number] = losses(rules.objectives, 0.0, price)
+            self._losses[number] = losses(rules.objectives, unknown, price)
 
-    def members(self, posterior: Posterior, means: Array) -> int:
-        """How many architectures nothing dominates, within the limits; plain is always allowed."""
-        numbers = np.array(posterior.architectures)
+    def members(self, posteriors: Mapping[str, Posterior]) -> int:
+        """How many architectures nothing dominates, within the limits; plain is always allowed.
+
+        ``posteriors`` are those of the qualities by name.
+        """
+        numbers = np.array(next(iter(posteriors.values())).architectures)
         values = self._losses[numbers]
         for i, objective in enumerate(self._objectives):
-            if objective.is_accuracy:
-                values[:, i] = objective.loss(1.0) * (posterior.plain_accuracy + means)
+            if objective.is_quality:
+                posterior = posteriors[objective.metric]
+                values[:, i] = objective.loss(1.0) * (posterior.plain_score + posterior.gains.mean(axis=0))
         return len(pareto.front(values[self._allowed[numbers]]))
 
 
-def _step(evidence: Evidence, costs: _Costs, seen: Observations, at: float, rules: Rules) -> HistoryStep:
-    posterior = fit(seen, evidence.features, resolution=evidence.resolution, draws=DRAWS)
+def _step(evidence: Evidence, costs: _Costs, done: Sequence[Training], rules: Rules) -> HistoryStep:
+    """The step after these trainings have finished."""
+    first, *others = qualities(rules.objectives)
+    seen = Observations.of(observations_of(done, first, curves=rules.curves))
+    posterior = evidence.posterior_of(seen, draws=DRAWS)
+    posteriors = {first.name: posterior}
+    for metric in others:
+        further = replace(evidence, metric=metric)
+        posteriors[metric.name] = further.posterior_of(observations_of(done, metric), draws=DRAWS)
     worth = hypervolume(posterior, costs.overhead[list(posterior.architectures)])
     low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
-    n = len(seen.accuracy)
+    n = len(done)
+    at = done[-1].ended or 0.0
     progress = progress_of(posterior, n, rules.level, evidence.space_size)
-    members = costs.members(posterior, posterior.gains.mean(axis=0))
+    members = costs.members(posteriors)
     return HistoryStep(n, at, float(worth.mean()), float(low), float(high), progress.score, members)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.model.posterior import Posterior
+from search.results.class_recall import ClassRecall, class_recall
 from search.results.curve_trust import CurveTrust, curve_trust
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
@@ -12,6 +13,7 @@ from search.results.run_noise import RunNoise, run_noise
 from search.results.search_progress import Progress, progress_of
 from search.results.shared_evidence import SharedEvidence, shared_evidence
 from search.results.validation_noise import Learned, Validation, learned, validation_of
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Insights:
     shared: SharedEvidence | None = None
     noise: RunNoise | None = None
     curves: CurveTrust | None = None
+    metric: Metric = ACCURACY
+    classes: ClassRecall | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """Sentences for people. Contrasts come first: they become sure long before single architectures do.
@@ -32,11 +36,14 @@ class Insights:
         How much of a gain was found is said only if one is expected.
         A warning that placements cannot differ comes before them.
         """
-        if self.learned and self.learned.everything:
-            return [self.learned.words]
+        if self.learned and self.learned.has_everything(self.metric):
+            return [self.learned.words(self.metric)]
         found = []
+        hidden = self.classes.words(self.metric) if self.classes else ""
+        if hidden:
+            found.append(hidden)
         for verdict in ("pays", "costs"):
-            words = [contrast.words for contrast in self.contrasts if contrast.verdict(level) == verdict]
+            words = [contrast.words(self.metric) for contrast in self.contrasts if contrast.verdict(level) == verdict]
             if words:
                 found.append(f"Likely {verdict}: {'; '.join(words)}.")
         if self.contrasts and not found:
@@ -44,13 +51,14 @@ class Insights:
         if self.shared:
             found.append(self.shared.words)
         if self.curves:
-            found.append(self.curves.words)
-        found.append(self.progress.words if expects_gain else self.progress.spread)
-        if self.learned and self.learned.words:
+            found.append(self.curves.words(self.metric))
+        found.append(self.progress.words(self.metric) if expects_gain else self.progress.spread(self.metric))
+        learned = self.learned.words(self.metric) if self.learned else ""
+        if learned:
             # The noise of networks that still guess says nothing about recipe or validation images.
-            return [self.learned.words, *found]
+            return [learned, *found]
         if self.noise:
-            found.append(self.noise.words)
+            found.append(self.noise.words(self.metric))
         if self.validation:
             found.append(self.validation.words)
         return found
@@ -63,9 +71,10 @@ class Insights:
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
             "progress": progress,
             "validation": validation,
-            "learned": asdict(self.learned) if self.learned else None,
+            "learned": self.learned.to_dict(self.metric) if self.learned else None,
             **({"shared": asdict(self.shared)} if self.shared else {}),
             **({"curves": asdict(self.curves)} if self.curves else {}),
+            **({"classes": asdict(self.classes)} if self.classes else {}),
         }
 
 
@@ -83,4 +92,6 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
         shared_evidence(evidence, posterior, level),
         run_noise(evidence, posterior, level),
         curve_trust(posterior, len(evidence.finished), level, evidence.space_size),
+        evidence.metric,
+        class_recall(evidence),
     )

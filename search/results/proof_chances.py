@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.fitting import fit
 from search.model.hyperparameters import HyperparameterGrid
-from search.model.posterior import Posterior
 from search.results import paired_test
 from search.results.confirmations import confirmations
 from search.results.evidence import Evidence
@@ -44,11 +42,11 @@ def likeliest(
     results do not depend on the seed: a test has no noise then to compare a gain with. None if nothing has finished:
     the time for the search may be over before its first training.
     """
-    evidence = Evidence.of(ledger)
+    evidence = Evidence.of(ledger, rules.quality)
     if evidence.seeds_alike or not evidence.finished:
         return None
-    posterior = _posterior(evidence, rules, grid)
-    before = confirmations(evidence.facts, ledger.trainings, rules.min_gain).comparisons
+    posterior = evidence.posterior(rules.curves, grid=grid)
+    before = confirmations(evidence.facts, ledger.trainings, rules.min_gain, rules.quality).comparisons
     proven = {number for number, comparison in before.items() if comparison.proven}
     found = []
     for number in posterior.architectures:
@@ -74,18 +72,13 @@ def remaining_chance(
     never what is proven.
     """
     whole = [gain for gain in seen if gain is not None]
-    evidence = Evidence.of(ledger)
+    evidence = Evidence.of(ledger, rules.quality)
     if evidence.seeds_alike:
         return 0.0
-    posterior = _posterior(evidence, rules, grid)
+    posterior = evidence.posterior(rules.curves, grid=grid)
     limit = paired_test.final_limit(plan.looks, plan.level)
     gains = posterior.of(plan.candidate)
     pairs = len(plan.candidates) - (len(seen) - len(whole))
     if pairs < 2:
         return 0.0
     return float(paired_test.chance(gains, posterior.sigmas, pairs, limit, rules.min_gain, whole).mean())
-
-
-def _posterior(evidence: Evidence, rules: Rules, grid: HyperparameterGrid | None) -> Posterior:
-    seen = evidence.observations(curves=rules.curves)
-    return fit(seen, evidence.features, resolution=evidence.resolution, grid=grid)

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.results.validation_noise import validation
+from senet_nas.training import image_noise
+from senet_nas.training.predictions import Predictions
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.text import plural
 
 Array = NDArray[np.float64]
@@ -21,7 +24,8 @@ Array = NDArray[np.float64]
 # (standard deviations 0.56, 0.19, 0.15 points: Jordan, ICLR 2024).
 EXPONENT = 0.8
 EXPONENT_SPREAD = 0.8
-# The grid of the standard deviation of training noise in points, and of b.
+# The grid of the standard deviation of training noise in points, and of b. Of a metric that is not in percent, the
+# spread of its values counts as a point.
 NOISES = np.geomspace(0.005, 20.0, 160)
 EXPONENTS = np.linspace(-0.8, 2.6, 69)
 DRAWS = 4000
@@ -29,28 +33,46 @@ DRAWS = 4000
 
 @dataclass(frozen=True)
 class Repeated:
-    """Whole trainings of one network from the same initial weights: ``epochs``, and the accuracies in percent.
+    """Whole trainings of one network from the same initial weights: ``epochs``, and their values.
 
-    ``from_images`` is the noise in points that comes from having ``images`` validation images.
+    ``from_images`` is the noise that comes from having ``images`` validation images, in the unit of the values. It is
+    known from so many ``changes``: images on which trainings differ; None if the accuracy says how many.
     """
 
     epochs: int
-    accuracies: tuple[float, ...]
+    values: tuple[float, ...]
     from_images: float
     images: int
+    changes: float | None = None
 
     @classmethod
-    def of(cls, epochs: int, accuracies: Sequence[float], correct: Sequence[bytes], images: int) -> "Repeated":
-        """``correct`` has the packed bits of each training: which of the validation ``images`` were right."""
-        found = validation([correct], images, float(np.std(accuracies)))
-        return cls(epochs, tuple(accuracies), found.from_images if found else 0.0, images)
+    def of(
+        cls,
+        epochs: int,
+        values: Sequence[float],
+        correct: Sequence[bytes],
+        images: int,
+        predicted: Sequence[Predictions] = (),
+        metric: Metric = ACCURACY,
+    ) -> "Repeated":
+        """``correct`` has the packed bits of each training: which of the validation ``images`` were right.
+
+        ``predicted`` has the predictions of each, for another metric than accuracy.
+        """
+        by_bits = validation([correct], images, float(np.std(values)))
+        from_bits = by_bits.from_images if by_bits else 0.0
+        if metric == ACCURACY:
+            return cls(epochs, tuple(values), from_bits, images)
+        changes = changes_of(from_bits, images, len(values) - 1)
+        return cls(epochs, tuple(values), image_noise.noise([predicted], metric) or 0.0, images, changes)
 
     @property
     def freedom(self) -> int:
-        return len(self.accuracies) - 1
+        return len(self.values) - 1
 
     def draws_from_images(self, rng: np.random.Generator) -> Array:
-        return draws_from_images(self.from_images, self.images, self.freedom, DRAWS, rng)
+        own = changes_of(self.from_images, self.images, self.freedom)
+        return draws_from_images(self.from_images, own if self.changes is None else self.changes, DRAWS, rng)
 
 
 @dataclass(frozen=True)
@@ -66,13 +88,13 @@ class Figure:
         low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
         return cls(float(np.median(draws)), float(low), float(high))
 
-    def words(self, digits: int = 2) -> str:
-        return f"{self.value:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+    def words(self, form: str = ".2f") -> str:
+        return f"{self.value:{form}} ({self.low:{form}} to {self.high:{form}})"
 
 
 @dataclass(frozen=True)
 class LengthNoise:
-    """The noise of a training of ``epochs`` in points: all of it, and the part of training itself.
+    """The noise of a training of ``epochs``, in the unit of a gain: all of it, and the part of training itself.
 
     ``from_images`` is the part of the validation images. ``cost`` is in trainings of the recipe; ``worth`` is how many
     times as much the same compute tells. ``count`` trainings were measured; none for a forecast.
@@ -86,11 +108,11 @@ class LengthNoise:
     worth: Figure
     count: int
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
         """What is known of a number of epochs that is not the recipe's."""
         what = "had" if self.count else "would have"
-        head = f"{plural(self.epochs, 'epoch')} {what} sigma {self.sigma.words()} at {self.cost:.2g} times the cost"
+        sigma = self.sigma.words(metric.form)
+        head = f"{plural(self.epochs, 'epoch')} {what} sigma {sigma} at {self.cost:.2g} times the cost"
         worth = f"for equal compute worth {self.worth.words()} times as many trainings"
         return f"{head}: {worth}, {self._verdict}."
 
@@ -111,16 +133,17 @@ class RecipeNoise:
     others: tuple[LengthNoise, ...]
     images: int
 
-    @property
-    def lines(self) -> list[str]:
+    def lines(self, metric: Metric = ACCURACY) -> list[str]:
         one = self.recipe
+        form = metric.form
+        unit = f" {metric.gain_unit}".rstrip() + metric.named
         first = (
-            f"{plural(one.epochs, 'epoch')}: sigma {one.sigma.words()} points between trainings of plain. Training "
-            f"itself makes {one.sigma_train.words()} of it, the {self.images:,} validation images "
-            f"{one.from_images.words()}."
+            f"{plural(one.epochs, 'epoch')}: sigma {one.sigma.words(form)}{unit} between trainings of plain. Training "
+            f"itself makes {one.sigma_train.words(form)} of it, the {self.images:,} validation images "
+            f"{one.from_images.words(form)}."
         )
         rest = "How much placements differ may change with the epochs, too; that is not in these figures."
-        return [first, *(other.words for other in self.others), rest]
+        return [first, *(other.words(metric) for other in self.others), rest]
 
 
 def recipe_noise(
@@ -130,6 +153,7 @@ def recipe_noise(
     *,
     level: float = 0.9,
     seed: int = 0,
+    metric: Metric = ACCURACY,
 ) -> RecipeNoise:
     """The noise of a recipe of ``epochs`` from repeated trainings of several lengths, averaged over v and b.
 
@@ -137,7 +161,8 @@ def recipe_noise(
     twice as many are a forecast, with the validation noise of the recipe.
     """
     rng = np.random.default_rng(seed)
-    noises, exponents = _draws(samples, epochs, rng)
+    point = 1.0 if metric.is_percent else max(float(np.std(sample.values)) for sample in samples) or 1.0
+    noises, exponents = _draws(samples, epochs, NOISES * point, rng)
     by_length = {sample.epochs: sample for sample in samples}
     validation_noise = {length: sample.draws_from_images(rng) for length, sample in by_length.items()}
 
@@ -151,7 +176,7 @@ def recipe_noise(
         train, from_images = variances(length)
         relative = cost(length) / cost(epochs)
         worth = own / ((train + from_images) * relative)
-        count = len(by_length[length].accuracies) if length in by_length else 0
+        count = len(by_length[length].values) if length in by_length else 0
         return LengthNoise(
             length,
             Figure.of(np.sqrt(train + from_images), level),
@@ -166,13 +191,16 @@ def recipe_noise(
     return RecipeNoise(length_noise(epochs), tuple(length_noise(length) for length in others), samples[0].images)
 
 
-def draws_from_images(from_images: float, images: int, freedom: int, count: int, rng: np.random.Generator) -> Array:
-    """Draws of the noise from the number of validation images, in points.
+def changes_of(from_images: float, images: int, freedom: int) -> float:
+    """How many images changed sides between trainings, from the noise in points that they cause in the accuracy.
 
-    It is counted on the images that change sides between trainings; ``freedom`` is the number of trainings less that of
-    the groups in which they are compared.
+    ``freedom`` is the number of trainings less that of the groups in which they are compared.
     """
-    changes = (from_images / 100 * images) ** 2 * freedom
+    return (from_images / 100 * images) ** 2 * freedom
+
+
+def draws_from_images(from_images: float, changes: float, count: int, rng: np.random.Generator) -> Array:
+    """Draws of the noise from the number of validation images, known from so many ``changes`` of images."""
     if changes == 0:
         return np.zeros(count)
     found: Array = from_images * np.sqrt(rng.gamma(changes, size=count) / changes)
@@ -182,16 +210,19 @@ def draws_from_images(from_images: float, images: int, freedom: int, count: int,
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _draws(samples: Sequence[Repeated], epochs: int, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Draws of the standard deviation of training noise at ``epochs`` and of its exponent, from their posterior."""
-    noises = NOISES[:, None]
+def _draws(samples: Sequence[Repeated], epochs: int, grid: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draws of the standard deviation of training noise at ``epochs`` and of its exponent, from their posterior.
+
+    ``grid`` holds the deviations that are possible.
+    """
+    noises = grid[:, None]
     exponents = EXPONENTS[None, :]
     log = -0.5 * ((exponents - EXPONENT) / EXPONENT_SPREAD) ** 2 + 0 * noises
     for sample in samples:
-        squares = float(np.var(sample.accuracies)) * len(sample.accuracies)
+        squares = float(np.var(sample.values)) * len(sample.values)
         variance = noises**2 * (epochs / sample.epochs) ** exponents + sample.from_images**2
         log = log - 0.5 * sample.freedom * np.log(variance) - 0.5 * squares / variance
     weights = np.exp(log - log.max()).ravel()
     picked = rng.choice(weights.size, DRAWS, p=weights / weights.sum())
     row, column = np.divmod(picked, len(EXPONENTS))
-    return NOISES[row], EXPONENTS[column]
+    return grid[row], EXPONENTS[column]

@@ -7,37 +7,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from search.results import answer_words
 from search.results.answer import NO, Answer
 from search.results.insights import Insights
-from search.results.objectives import Objective, leading_cost
+from search.results.objectives import Objective, leading_cost, qualities
+from search.results.point import Point, columns
 from search.state.confirmation_facts import CONFIRM_SHARE, Settled
-from search.state.records import architecture_name
-from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, timed
+from senet_nas.costs.measures import MEASURES, Measure
+from senet_nas.training.quality_metrics import Metric, metric_of
 from spaces.errors import UserError, nearest
-from spaces.text import with_interval
-
-_HEAD = (
-    "id",
-    "architecture",
-    "words",
-    "role",
-    "on_front",
-    "val_accuracy",
-    "gain",
-    "gain_low",
-    "gain_high",
-    "p_gain",
-    "n_seeds",
-)
-# Of front.csv. The interval of a measured cost is in front.json alone.
-COLUMNS = (
-    *_HEAD,
-    *(column for measure in MEASURES.values() for column in (measure.column, measure.overhead)),
-    "verdict",
-)
 
 
 @dataclass(frozen=True)
@@ -51,65 +31,23 @@ class Rules:
     worthwhile: float = 0.2
     confirm: float = CONFIRM_SHARE
     curves: bool = True
-
-
-@dataclass(frozen=True)
-class Point:
-    """One architecture. Accuracy in percent, gain over plain in points, overhead in percent.
-
-    ``costs`` maps the columns of :data:`~senet_nas.costs.measures.MEASURES` to values, without those that the run does
-    not know. Only a measured cost has an interval. Each cost is an attribute, too: ``point.params``.
-    """
-
-    number: int
-    architecture: str
-    label: str
-    role: str
-    on_front: bool
-    val_accuracy: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    p_gain: float
-    n_seeds: int
-    costs: Mapping[str, float]
-    verdict: str
-    seeds: Mapping[str, float] = field(default_factory=dict)
-    allowed: bool = True
-    p_value: float | None = None
-    fresh_gain: float | None = None
-    logged: Mapping[str, float] = field(default_factory=dict)
-    # For a member of the front: the cheapest member that it does not likely beat, if that costs less.
-    alike: str | None = None
-
-    if not TYPE_CHECKING:  # for users: our own code reads `costs`, so that mypy finds a name that does not exist
-
-        def __getattr__(self, name: str) -> float | None:
-            """A cost by its column; None if the run does not know it. Raises AttributeError for any other name."""
-            if name not in cost_columns():
-                raise AttributeError(f"a point has no attribute `{name}`")
-            return self.costs.get(name)
+    record: tuple[str, ...] = ()
 
     @property
-    def id(self) -> str:
-        """How people name it: ``a0``, ``a1``, ..."""
-        return architecture_name(self.number)
+    def recorded(self) -> tuple[Metric, ...]:
+        """The metrics that trainings measure, and that decide nothing."""
+        judged = {metric.name for metric in self.qualities}
+        return tuple(metric_of(name) for name in self.record if name not in judged)
 
     @property
-    def is_plain(self) -> bool:
-        return self.role == "plain"
+    def qualities(self) -> tuple[Metric, ...]:
+        """The metrics of the objectives that are no costs, in the order of the config."""
+        return qualities(self.objectives)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Every column by name, in the order that front.json has always had; None for costs that are not known."""
-        own = {"id": self.id, **asdict(self)}
-        own["words"] = own.pop("label")
-        del own["number"]
-        costs = own.pop("costs")
-        alike = own.pop("alike")
-        head = {name: own.pop(name) for name in _HEAD}
-        exact = {column: costs.get(column) for measure in counted() for column in measure.columns}
-        measured = {column: costs.get(column) for measure in timed() for column in measure.columns}
-        return {**head, **exact, **own, **measured, "alike": alike}
+    @property
+    def quality(self) -> Metric:
+        """The metric that decides what is proven: the first one."""
+        return self.qualities[0]
 
 
 @dataclass(frozen=True)
@@ -158,7 +96,12 @@ class Front:
 
     @property
     def costs(self) -> tuple[str, ...]:
-        return tuple(o.column for o in self.rules.objectives if not o.is_accuracy)
+        return tuple(o.column for o in self.rules.objectives if not o.is_quality)
+
+    @property
+    def quality(self) -> Metric:
+        """The metric that decides what is proven, and that gains are differences of."""
+        return self.rules.quality
 
     @property
     def leading_cost(self) -> Measure:
@@ -178,13 +121,14 @@ class Front:
             cost = self.leading_cost
             return answer_words.worth_it(
                 best.label,
-                with_interval(best.gain, best.gain_low, best.gain_high, "points"),
+                self.quality.gain(best.gain, best.gain_low, best.gain_high),
                 f"{best.costs[cost.overhead]:+.2f} % {cost.title}",
                 estimate=best.gain,
                 worthwhile=self.rules.worthwhile,
+                metric=self.quality,
             )
         if self.answer.kind == NO:
-            return answer_words.not_worth_it(self.answer, self._within)
+            return answer_words.not_worth_it(self.answer, self._within, self.quality)
         return answer_words.undecided(self._over_limit, self._likely_words, self.answer)
 
     @property
@@ -201,7 +145,7 @@ class Front:
         if self.likely is None:
             return ""
         likely = self[self.likely]
-        return f"{likely.label} ({with_interval(likely.gain, likely.gain_low, likely.gain_high, 'points')})"
+        return f"{likely.label} ({self.quality.gain(likely.gain, likely.gain_low, likely.gain_high)})"
 
     @property
     def ending(self) -> str:
@@ -219,19 +163,30 @@ class Front:
         chance = f"{100 * (1 - self.rules.level):.0f} %"
         return (
             f"Recommended: {self.recommended}, the cheapest proven placement whose chance of being more than "
-            f"{self.rules.tolerance:g} points worse than the best is below {chance}."
+            f"{self.tolerance} worse than the best is below {chance}."
         )
+
+    @property
+    def tolerance(self) -> str:
+        """How much worse than the best a recommendation may be, with its unit."""
+        return f"{self.rules.tolerance:g} {self.quality.gain_unit}".rstrip()
+
+    @property
+    def worthwhile(self) -> str:
+        """The gain below which SE is not wanted, with its unit."""
+        return f"{self.rules.worthwhile:g} {self.quality.gain_unit}".rstrip()
 
     @property
     def power(self) -> str:
         """What could be found at all with these trainings."""
         if self.seeds_alike:
-            return answer_words.SEEDS_ALIKE
+            return answer_words.seeds_alike(self.quality)
         if self.under_way:
             return answer_words.under_way(self.settled, self.counts.get("finished", 0))
         if not self.confirmed:
             return answer_words.not_confirmed(self.settled, self.answer.kind, self.rules.confirm)
-        return f"With this much seed noise, only gains above about {self.provable:.2f} points could usually be proven."
+        least = self.quality.size(self.provable)
+        return f"With this much seed noise, only gains above about {least} could usually be proven."
 
     @property
     def expected_score(self) -> float:
@@ -270,7 +225,7 @@ class Front:
             "test": self.test,
             "findings": self.findings,
             "insights": self.insights.to_dict() if self.insights else None,
-            "objectives": [asdict(o) for o in self.rules.objectives],
+            "objectives": [o.to_dict() for o in self.rules.objectives],
             "points": [point.to_dict() for point in self.points],
         }
 
@@ -280,7 +235,7 @@ class Front:
 
     def to_csv(self) -> str:
         out = io.StringIO()
-        writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(out, columns(self.rules.qualities), extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in point.to_dict().items()} for point in self.points)
         return out.getvalue()

@@ -6,13 +6,14 @@ import numpy as np
 
 from search.model.posterior import Posterior
 from search.results.evidence import Evidence
-from search.results.recipe_noise import Figure, draws_from_images
-from search.results.validation_noise import repeated_bits, validation
+from search.results.recipe_noise import Figure, changes_of, draws_from_images
+from search.results.validation_noise import repeated_bits, validation, validation_of
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 
 @dataclass(frozen=True)
 class RunNoise:
-    """The noise of a training of ``epochs`` in points: all of it, that of training itself, that of the images."""
+    """The noise of a training of ``epochs``, as a gain is: all of it, that of training itself, that of the images."""
 
     epochs: int
     images: int
@@ -20,11 +21,13 @@ class RunNoise:
     sigma_train: Figure
     from_images: Figure
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
+        form = metric.form
+        unit = f" {metric.gain_unit}".rstrip() + metric.named
         return (
-            f"At {self.epochs} epochs, trainings scatter by {self.sigma.words()} points. Training itself makes "
-            f"{self.sigma_train.words()} of it, the {self.images:,} validation images {self.from_images.words()}. "
+            f"At {self.epochs} epochs, trainings scatter by {self.sigma.words(form)}{unit}. Training itself makes "
+            f"{self.sigma_train.words(form)} of it, the {self.images:,} validation images "
+            f"{self.from_images.words(form)}. "
             "`senet-search check CONFIG --pilot` measures whether other epochs pay."
         )
 
@@ -33,12 +36,14 @@ def run_noise(evidence: Evidence, posterior: Posterior, level: float) -> RunNois
     """None if no network was trained twice in a block, or the results are not of our own training."""
     plain = evidence.by_architecture.get(0, ())
     groups = [group for group in repeated_bits(evidence) if len(group) > 1]
-    found = validation(groups, evidence.images, posterior.sigma) if evidence.images else None
-    if found is None or not plain or not plain[0].curve:
+    by_bits = validation(groups, evidence.images, posterior.sigma) if evidence.images else None
+    found = validation_of(evidence, posterior.sigma)
+    if by_bits is None or found is None or not plain or not plain[0].curve:
         return None
     freedom = sum(len(group) - 1 for group in groups)
     count = len(posterior.sigmas)
-    images = draws_from_images(found.from_images, found.images, freedom, count, np.random.default_rng(0))
+    changes = changes_of(by_bits.from_images, by_bits.images, freedom)
+    images = draws_from_images(found.from_images, changes, count, np.random.default_rng(0))
     train = np.sqrt(np.maximum(posterior.sigmas**2 - images**2, 0.0))
     figures = [Figure.of(draws, level) for draws in (posterior.sigmas, train, images)]
     return RunNoise(int(plain[0].curve[-1]["epoch"]), found.images, *figures)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.posterior import Posterior
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 Array = NDArray[np.float64]
 # The share of the possible gain that a search should find. Beyond it, more trainings hardly pay.
@@ -21,7 +22,7 @@ class Progress:
 
     S = x / (x + p) with x = N (tau / sigma)^2, for N trainings and p effective degrees of freedom (``freedom``), times
     the part of the gain that lies in the architectures that were tried (docs/architecture.md). ``tau`` and ``sigma``
-    are in points. ``trainings`` is the N at which S reaches ENOUGH; inf if placements do not differ.
+    are in the unit of a gain. ``trainings`` is the N at which S reaches ENOUGH; inf if placements do not differ.
     """
 
     score: float
@@ -32,18 +33,21 @@ class Progress:
     freedom: float
     trainings: float
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
+        """What was found of what there is to gain."""
         enough = f"about {self.trainings:,.0f} trainings" if self.trainings < 1e5 else "no number of trainings"
         return (
             f"We estimate that this search has found {100 * self.score:.0f} % ({100 * self.low:.0f} to "
-            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. {self.spread}"
+            f"{100 * self.high:.0f} %) of the reachable gain; {enough} would reach {100 * ENOUGH:.0f} %. "
+            f"{self.spread(metric)}"
         )
 
-    @property
-    def spread(self) -> str:
+    def spread(self, metric: Metric = ACCURACY) -> str:
         """What there is to find, beside the noise."""
-        return f"Placements differ by {self.tau:.2f} points, trainings of one placement by {self.sigma:.2f}."
+        return (
+            f"Placements differ by {metric.size(self.tau)}{metric.named}, trainings of one placement by "
+            f"{metric.number(self.sigma)}."
+        )
 
 
 def progress_of(posterior: Posterior, trainings: int, level: float, size: int) -> Progress:

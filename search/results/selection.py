@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from search.results.result import Front, Point
+from search.results.point import Point
+from search.results.result import Front
 from spaces.errors import NOTHING_USABLE, UserError, unknown
 
 # Chooses among points that are within the limits; plain is always one of them.
@@ -53,12 +54,12 @@ def cheapest_proven(front: Front, allowed: Sequence[Point]) -> Point:
 
 
 def accurate(front: Front, allowed: Sequence[Point]) -> Point:
-    """The member of the front with the highest estimated accuracy, whatever its verdict."""
-    return max(_members(front, allowed), key=lambda point: point.val_accuracy)
+    """The member of the front with the best estimated quality, whatever its verdict."""
+    return max(_members(front, allowed), key=lambda point: _score(front, point))
 
 
 def knee(front: Front, allowed: Sequence[Point]) -> Point:
-    """The member of the front that is farthest above the line from its cheapest to its most accurate member.
+    """The member of the front that is farthest above the line from its cheapest to its best member.
 
     Both axes scaled to 0..1 (Das, Structural Optimization 18, 1999; Branke et al., PPSN 2004).
     """
@@ -66,11 +67,11 @@ def knee(front: Front, allowed: Sequence[Point]) -> Point:
     first = members[0]
     last = accurate(front, allowed)
     width = max(_cost(front, last) - _cost(front, first), 1e-12)
-    height = max(last.val_accuracy - first.val_accuracy, 1e-12)
+    height = max(_score(front, last) - _score(front, first), 1e-12)
 
     def above(point: Point) -> float:
         along = (_cost(front, point) - _cost(front, first)) / width
-        return (point.val_accuracy - first.val_accuracy) / height - along
+        return (_score(front, point) - _score(front, first)) / height - along
 
     return max(members, key=above)
 
@@ -82,6 +83,10 @@ def _proven(points: Sequence[Point]) -> list[Point]:
 def _members(front: Front, allowed: Sequence[Point]) -> list[Point]:
     """Members of the front within the limits; plain if there are none."""
     return [point for point in allowed if point.on_front] or [front.plain]
+
+
+def _score(front: Front, point: Point) -> float:
+    return front.quality.score_of(point.value)
 
 
 def _cost(front: Front, point: Point) -> float:

@@ -1,19 +1,27 @@
 """What the validation images can show: the noise that their number causes, and whether plain leaves room to gain."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from search.results.evidence import Evidence
+from senet_nas.training import image_noise, predictions
+from senet_nas.training.quality_metrics import ACCURACY, PREDICTIONS, Metric, metric_of
+
+# From this percentage on, plain is right on all images that can be told apart.
+EVERYTHING = 99.95
 
 
 @dataclass(frozen=True)
 class Validation:
     """How much of the noise of a training comes from the number of validation images: sigma^2 = sigma_train^2 + c / n.
 
-    Noise is in points. ``images`` is n, and ``from_images`` is the root of c / n; c is half the share of the images on
-    which two trainings of the same network disagree.
+    Noise is in the unit of a gain. ``images`` is n, ``from_images`` the root of c / n; c is half the share of images on
+    which two trainings of the same network disagree. That holds for accuracy; for other metrics, c / n is the
+    variance over draws of images (:mod:`senet_nas.training.image_noise`).
     """
 
     images: int
@@ -58,42 +66,49 @@ def validation(groups: Sequence[Sequence[bytes]], images: int, sigma: float) -> 
 
 @dataclass(frozen=True)
 class Learned:
-    """How much plain has learned: its mean ``accuracy`` and that of ``guessing``, in percent.
+    """How much plain has learned: the mean ``value`` of its metric, and that of ``guessing``.
 
     If it has learned nothing or everything, placements cannot differ.
     """
 
-    accuracy: float
+    value: float
     guessing: float
 
-    @property
-    def everything(self) -> bool:
-        return self.accuracy > 99.95
+    def has_everything(self, metric: Metric = ACCURACY) -> bool:
+        return metric.is_percent and self.value > EVERYTHING
 
-    @property
-    def words(self) -> str:
+    def words(self, metric: Metric = ACCURACY) -> str:
         """A sentence if placements cannot differ, else an empty text."""
-        if self.everything:
+        if self.has_everything(metric):
+            return f"{self._plain(metric)}, so no placement can gain anything: use harder images to compare placements."
+        if metric.score_of(self.value) < metric.score_of(metric.learned_from * self.guessing):
+            guessed = f"on {self.guessing:.2f} %" if metric == ACCURACY else f"has {metric.shown(self.guessing)}"
             return (
-                f"Plain is right on {self.accuracy:.2f} % of the validation images, so no placement can gain anything: "
-                "use harder images to compare placements."
-            )
-        if self.accuracy < 1.5 * self.guessing:
-            return (
-                f"Plain is right on {self.accuracy:.2f} % of the validation images, and guessing on "
-                f"{self.guessing:.2f} %: the networks were trained too briefly to differ. "
+                f"{self._plain(metric)}, and guessing {guessed}: the networks were trained too briefly to differ. "
                 "Set train.epochs higher and start a new run (--new)."
             )
         return ""
 
+    def to_dict(self, metric: Metric) -> dict[str, float]:
+        return {metric.name: self.value, "guessing": self.guessing}
+
+    def _plain(self, metric: Metric) -> str:
+        if metric == ACCURACY:
+            return f"Plain is right on {self.value:.2f} % of the validation images"
+        return f"Plain reaches {metric.shown(self.value)} of {metric.title} on the validation images"
+
 
 def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
-    """The decomposition for a run; None if it is not known. ``sigma`` is the noise of a training, in points.
+    """The decomposition for a run; None if it is not known. ``sigma`` is the noise of a training.
 
-    Trainings of one block share their initial weights, so they are compared within their block.
+    Trainings of one block share their initial weights, so they are compared within their block. Which images were right
+    is known of all trainings, and suffices for accuracy. Other metrics need predictions; plain and finalists keep them.
     """
     if not evidence.images:
         return None
+    if evidence.metric != ACCURACY:
+        from_images = _from_predictions(evidence)
+        return None if from_images is None else Validation(evidence.images, sigma, from_images)
     return validation(repeated_bits(evidence), evidence.images, sigma)
 
 
@@ -107,6 +122,32 @@ def repeated_bits(evidence: Evidence) -> list[list[bytes]]:
 
 
 def learned(evidence: Evidence) -> Learned | None:
-    """None if the number of classes is not known, or plain has no result."""
-    seen = [training.metrics["val_accuracy"] for training in evidence.by_architecture.get(0, ())]
-    return Learned(sum(seen) / len(seen), 100 / evidence.classes) if evidence.classes and seen else None
+    """None if the number of classes is not known, what guessing gives is not, or plain has no result."""
+    metric = evidence.metric
+    seen = [training.metrics[metric.column] for training in evidence.by_architecture.get(0, ())]
+    if not evidence.classes or not seen or metric.guessing is None:
+        return None
+    return Learned(sum(seen) / len(seen), metric.guessing(evidence.classes))
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _from_predictions(evidence: Evidence) -> float | None:
+    """The noise from images of a metric that needs predictions; None if too few trainings have kept them."""
+    if evidence.metric.of is None or evidence.trainings is None:
+        return None
+    groups: dict[tuple[int, int], list[Path]] = {}
+    for training in evidence.finished:
+        path = evidence.trainings / training.uid / PREDICTIONS
+        if training.weights and path.exists():
+            groups.setdefault((training.architecture, training.seed.block), []).append(path)
+    repeated = tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)
+    return _noise(repeated, evidence.metric.name)
+
+
+@functools.lru_cache(maxsize=8)
+def _noise(groups: tuple[tuple[Path, ...], ...], metric: str) -> float | None:
+    """The noise of the predictions in these files, which never change once they are written."""
+    read = [[predictions.read(path) for path in group] for group in groups]
+    return image_noise.noise([[one for one in group if one is not None] for group in read], metric_of(metric))

@@ -88,6 +88,7 @@ def run_facts(prepared: Prepared) -> Facts:
         network_code=prepared.code.network_code,
         evaluator_code=prepared.code.evaluator_code,
         weights=prepared.weights,
+        labels=prepared.labels,
     )
 
 

@@ -17,15 +17,17 @@ from search.execute.user_function import UserFunction
 from search.planning.early_stopping import SuccessiveHalving
 from search.planning.priced_space import Price, PricedSpace
 from search.planning.training_lengths import ShortTrainings
-from search.results.objectives import counted_columns
+from search.results.class_recall import HIDING
+from search.results.objectives import counted_columns, qualities
 from search.setup import fit_positions, gpu_sharing, own_code
 from search.setup.fine_tuning_checks import FineTuning, fine_tuning
-from search.setup.fit_checks import check_augmentation, check_batch, check_limits
+from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_metrics
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
 from search.setup.setting_checks import check_sizes
 from search.setup.tracking_address import check_tracking
 from search.state.facts import DataFact, Facts, WeightsFact
+from search.state.labels_fact import LabelsFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Task
@@ -50,6 +52,7 @@ class Prepared:
     fine_tuning: FineTuning | None = None
     # What was measured about the slots, as a sentence.
     sharing: str = ""
+    labels: LabelsFact | None = None
 
     @property
     def images(self) -> DataFact:
@@ -173,6 +176,7 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)
         check_sizes(experiment, data.image_size)
+        check_metrics(experiment, data.classes, data.y_val.bincount(minlength=len(data.classes)).tolist())
         init = experiment.model.init
         loaded = warm_start.check(space, init, tuple(data.shape), data.num_classes, weight_file(experiment))
         tuning = fine_tuning(experiment, data, loaded.drawn, loaded.unused)
@@ -190,7 +194,8 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
         memory_check.check_trainings(experiment, space, data, device, slots)
     code = own_code.facts(experiment, space, data, evaluate)
     weights = _weights_fact(experiment, tuning)
-    return Prepared(experiment, space, prices.of, evaluate, slots, device, _about(data), code, weights, tuning, said)
+    about, labels = about_data(experiment, data)
+    return Prepared(experiment, space, prices.of, evaluate, slots, device, about, code, weights, tuning, said, labels)
 
 
 def weight_file(experiment: Experiment) -> str | None:
@@ -209,9 +214,9 @@ def _weights_fact(experiment: Experiment, tuning: FineTuning | None) -> WeightsF
 def _evaluator(experiment: Experiment) -> Evaluator:
     kind, _, rest = experiment.evaluate.partition(":")
     if kind == "table":
-        return Table(experiment.base / rest, tuple(counted_columns(experiment.objectives)))
+        return Table(experiment.base / rest, tuple(counted_columns(experiment.objectives)), judged_by(experiment))
     if kind == "python":
-        return UserFunction(rest, str(experiment.base.resolve()))
+        return UserFunction(rest, str(experiment.base.resolve()), judged_by(experiment))
     device, slots = machine(experiment)
     base = {"base": str(experiment.base.resolve())}
     return Trainer(
@@ -223,8 +228,14 @@ def _evaluator(experiment: Experiment) -> Evaluator:
             source=base,
             init=experiment.model.init,
             weights=weight_file(experiment),
+            metrics=tuple(dict.fromkeys([*judged_by(experiment), *experiment.record])),
         )
     )
+
+
+def judged_by(experiment: Experiment) -> tuple[str, ...]:
+    """The names of the qualities among the objectives; the first one decides what is proven."""
+    return tuple(metric.name for metric in qualities(experiment.objectives))
 
 
 def _load(experiment: Experiment) -> Any:
@@ -233,7 +244,18 @@ def _load(experiment: Experiment) -> Any:
     return images(experiment.data, str(experiment.base.resolve()))
 
 
-def _about(data: Any) -> DataFact:
+def about_data(experiment: Experiment, data: Any) -> tuple[DataFact, LabelsFact | None]:
+    """What a run notes of its data: the labels of the validation images only if the classes differ in size."""
+    from senet_nas.data.data_checks import UNEQUAL, imbalance, ratio_of_classes
+
+    metric = qualities(experiment.objectives)[0]
+    note = imbalance(data.y_train.numpy(), data.classes, hiding=metric.title if metric in HIDING else "")
+    differs = ratio_of_classes(data.y_train.numpy(), data.classes) >= UNEQUAL
+    notes = (*data.notes, note) if note else tuple(data.notes)
+    return _about(data, notes), LabelsFact.of(data.y_val.tolist()) if differs else None
+
+
+def _about(data: Any, notes: tuple[str, ...]) -> DataFact:
     return DataFact(
         train=len(data.y_train),
         validation=len(data.y_val),
@@ -245,6 +267,6 @@ def _about(data: Any) -> DataFact:
         fingerprint=data.fingerprint,
         mean=tuple(data.mean),
         std=tuple(data.std),
-        notes=tuple(data.notes),
+        notes=notes,
         white=data.white,
     )

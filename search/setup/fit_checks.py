@@ -1,10 +1,14 @@
 """Does an experiment fit its data and its space? What the config alone cannot show."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 from search.config import Experiment
 from search.planning.priced_space import PricedSpace
 from search.results.objectives import excess
 from senet_nas.costs.measures import counted
 from senet_nas.recipe import Recipe
+from senet_nas.training.quality_metrics import check_classes
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -35,7 +39,7 @@ def check_limits(experiment: Experiment, priced: PricedSpace) -> None:
     prices = [priced.price(architecture) for architecture in space if not architecture.is_plain]
     if not any(excess(objectives, price) <= 0 for price in prices):
         strict = next(objective for objective in objectives if objective.limit is not None)
-        # Accuracy was put first, so the file may number them in another way.
+        # Qualities were put first, so the file may number them in another way.
         written = experiment.document.tree["objectives"]
         index = next(i for i, objective in enumerate(written) if objective["metric"] == strict.metric)
         least = min(price[strict.column] for price in prices)
@@ -54,6 +58,26 @@ def check_batch(experiment: Experiment, n_train: int) -> None:
             hint=f"write `train.batch_size: {fitting}`: {plural(n_train // fitting, 'step')} an epoch",
             key="train.batch_size",
         )
+
+
+def check_metrics(experiment: Experiment, classes: Sequence[str], counts: Sequence[int]) -> None:
+    """Raises UserError if a metric cannot be measured; ``counts`` are the validation images of each of the classes."""
+    written = experiment.document.tree.get("objectives", [])
+    for index, objective in enumerate(written):
+        with _at(f"objectives.{index}.metric"):
+            check_classes(objective["metric"], classes, counts)
+    for index, name in enumerate(experiment.record):
+        with _at(f"record.{index}"):
+            check_classes(name, classes, counts)
+
+
+@contextmanager
+def _at(key: str) -> Iterator[None]:
+    """Gives an error the key that it is about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(error.message, hint=error.hint, key=key) from error
 
 
 def check_augmentation(experiment: Experiment, dimensions: int) -> None:

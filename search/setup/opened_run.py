@@ -83,6 +83,7 @@ def rules(experiment: Experiment) -> Rules:
         worthwhile=search.worthwhile,
         confirm=confirm_share(experiment),
         curves=search.model == "curves",
+        record=experiment.record,
     )
 
 

@@ -1,13 +1,23 @@
 """A pilot: a few trainings of plain at the epochs of the recipe and below, to know its noise before a search."""
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from search.execute.trainer import Trainer
+from search.results.class_recall import ClassRecall, recalls_of
+from search.results.objectives import qualities
 from search.results.recipe_noise import RecipeNoise, Repeated, recipe_noise
 from search.setup.experiment_setup import Prepared
+from search.state.result_files import WEIGHTS
 from senet_nas.recipe import Diverged, Seed
+from senet_nas.training import predictions
 from senet_nas.training.passes import passes
+from senet_nas.training.quality_metrics import PREDICTIONS
 from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.text import plural
@@ -25,7 +35,18 @@ def lengths(epochs: int) -> dict[int, int]:
     return found
 
 
-def pilot(prepared: Prepared, say: Callable[[str], None]) -> RecipeNoise:
+@dataclass(frozen=True)
+class Pilot:
+    """What a pilot found: the noise of the recipe, and the recall of each class, if classes differ in size."""
+
+    noise: RecipeNoise
+    classes: ClassRecall | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self.noise), **({"classes": asdict(self.classes)} if self.classes else {})}
+
+
+def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
     """Trains plain on this machine, one training after the other, and keeps nothing of it; ``say`` hears what it does.
 
     Raises UserError if results do not come from our own training, or if plain diverges.
@@ -35,33 +56,50 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> RecipeNoise:
         raise UserError("a pilot trains plain, which needs our own training", hint="leave `evaluate` out, or --pilot")
     epochs = prepared.experiment.train.epochs
     samples = []
+    bits: list[bytes] = []
     for length, count in lengths(epochs).items():
         say(f"pilot: {plural(count, 'training')} of plain with {plural(length, 'epoch')}")
-        samples.append(_repeated(prepared, evaluator, length, count))
+        sample, correct = _repeated(prepared, evaluator, length, count)
+        samples.append(sample)
+        bits = bits or correct  # those of the longest trainings, which come first
     data = prepared.images
     recipe = prepared.experiment.train
 
     def cost(length: int) -> float:
         return float(passes(replace(recipe, epochs=length), data.train, data.validation))
 
-    return recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level)
+    metric = qualities(prepared.experiment.objectives)[0]
+    noise = recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level, metric=metric)
+    if prepared.labels is None:
+        return Pilot(noise, None)
+    return Pilot(noise, recalls_of(bits, np.array(prepared.labels.classes), data.classes))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -> Repeated:
-    """Trainings from the same initial weights: they differ in what they draw afterwards, as within a seed block."""
+def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -> tuple[Repeated, list[bytes]]:
+    """Trainings from the same initial weights: they differ in what they draw afterwards, as within a seed block.
+
+    Also which validation images each of them got right.
+    """
     task = evaluator.task
     shorter = Trainer(replace(task, recipe=replace(task.recipe, epochs=epochs)))
     plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites)).key
-    accuracies = []
+    metric = qualities(prepared.experiment.objectives)[0]
+    values = []
     correct = []
+    predicted = []
     for replicate in range(count):
         try:
-            *_, last = shorter(plain, Seed(0, replicate))
+            with tempfile.TemporaryDirectory(prefix="senet-pilot-") as folder:
+                # Another metric than accuracy needs predictions, which are kept beside weights.
+                weights = None if metric.is_default else Path(folder) / WEIGHTS
+                *_, last = shorter(plain, Seed(0, replicate), weights=weights)
+                found = predictions.read(Path(folder) / PREDICTIONS)
         except Diverged as error:
             raise UserError(f"plain diverged in the pilot: {error}", key="train.lr", code=NOTHING_USABLE) from error
-        accuracies.append(last.metrics["val_accuracy"])
+        values.append(last.metrics[metric.column])
         correct.append(last.correct or b"")
-    return Repeated.of(epochs, accuracies, correct, prepared.images.validation)
+        predicted += [found] if found is not None else []
+    return Repeated.of(epochs, values, correct, prepared.images.validation, predicted, metric), correct

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from search.state.code_fact import CodeFact
 from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
+from search.state.labels_fact import LabelsFact
 from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces.ratios import Ratios
 from spaces.spec import Site
@@ -150,7 +151,8 @@ class Facts:
     ``tracking_trouble`` says why MLflow lacks something of the run, and is empty if it has all.
     ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
-    by architecture, and ``latency_on`` the machine that they were measured on.
+    by architecture, and ``latency_on`` the machine that they were measured on. ``labels`` are those of the validation
+    images, of a run whose classes differ in size.
     """
 
     uid: str | None = None
@@ -178,6 +180,7 @@ class Facts:
     network_code: CodeFact | None = None
     evaluator_code: CodeFact | None = None
     weights: WeightsFact | None = None
+    labels: LabelsFact | None = None
     latency_model: LatencyModelFact | None = None
     latency: Mapping[str, Mapping[str, float]] | None = None
     latency_on: Mapping[str, Any] | None = None

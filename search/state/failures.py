@@ -1,8 +1,10 @@
 """Why trainings fail: how often each is tried again, and what most often helps."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ NOT_STARTED = "worker did not start"
 HANG = "hang"
 LOST = "lost"
 GPU_FAILED = "GPU failed"
+NOT_MEASURED = "no metric"
 KINDS = {
     "diverged": Kind("start another run (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
@@ -44,6 +47,7 @@ KINDS = {
     # The process whose GPU failed has ended, and the training starts in a new one. A GPU that keeps failing is barred.
     GPU_FAILED: Kind("see the system log (dmesg) for Xid messages of the GPU; restart it or its machine", attempts=3),
     "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
+    NOT_MEASURED: Kind("the evaluation must give each metric of the objectives, as a number"),
     "no result": Kind("the evaluation must end with a last report"),
 }
 _OTHER = Kind("mend the cause and type the same command again")
@@ -51,15 +55,19 @@ _OTHER = Kind("mend the cause and type the same command again")
 
 def kind(reason: str) -> Kind:
     """What is known about a reason; the same for every name of an exception."""
-    return KINDS.get(reason, _OTHER)
+    return KINDS.get(NOT_MEASURED if reason.startswith(NOT_MEASURED) else reason, _OTHER)
 
 
-def unusable(metrics: Mapping[str, float]) -> str:
-    """Why metrics cannot be a result, or an empty string. NaN and infinity must never reach an average."""
-    accuracy = metrics.get("val_accuracy")
-    if accuracy is None or isinstance(accuracy, bool) or not isinstance(accuracy, int | float):
-        return "no accuracy"
-    if not 0 <= accuracy <= 100 and math.isfinite(accuracy):
-        return f"accuracy {accuracy:g} is no percentage from 0 to 100"
+def unusable(metrics: Mapping[str, float], needed: Sequence[Metric] = (ACCURACY,)) -> str:
+    """Why metrics cannot be a result, or an empty string. NaN and infinity must never reach an average.
+
+    ``needed`` are the metrics of the objectives.
+    """
+    for metric in needed:
+        value = metrics.get(metric.column)
+        if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+            return "no accuracy" if metric == ACCURACY else f"{NOT_MEASURED}: {metric.column}"
+        if metric.is_percent and not 0 <= value <= 100 and math.isfinite(value):
+            return f"{metric.title} {value:g} is no percentage from 0 to 100"
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     return f"not a number: {', '.join(bad)}" if bad else ""

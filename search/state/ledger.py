@@ -57,6 +57,11 @@ class Ledger:
             self.counts.add(training)
         self._progress_saved: dict[str, float] = {}
 
+    @property
+    def folder(self) -> Path:
+        """The folder in which the file of the ledger is."""
+        return Path(self._path).parent
+
     def close(self) -> None:
         self._db.close()
 

@@ -114,10 +114,10 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Progress:
-    """A training has ended an epoch that is not its last. ``accuracy`` is in percent; None if it is not known."""
+    """A training has ended an epoch that is not its last, with these metrics."""
 
     epoch: int
-    accuracy: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

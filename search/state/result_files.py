@@ -11,13 +11,14 @@ from typing import Any
 
 from search.state.records import Outcome, Training
 from senet_nas.training import checkpoint
+from senet_nas.training.quality_metrics import PREDICTIONS
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 RESULT = "result.json"
 WEIGHTS = "model.safetensors"
-# What a training leaves. The result is written last: where it is, the weights are.
-KEPT = (WEIGHTS, RESULT)
+# What a training leaves. The result is written last: where it is, weights and predictions are.
+KEPT = (WEIGHTS, PREDICTIONS, RESULT)
 # The traceback of each thread of a training that was ended because it hung.
 HANG = "hang.txt"
 # Characters of that file that are read.

@@ -9,11 +9,14 @@ from typing import Any
 
 from search.config import Experiment
 from search.report.markdown import markdown
+from search.results.point import Estimate
 from search.results.result import Front
 from search.state.facts import DataFact, Facts, GitFact, HistoryStep
 from search.state.records import Entry, Training
+from search.track.metric_names import judged_by, mlflow_name, recorded
 from search.track.views import REPRESENTATIVE
 from senet_nas.costs.measures import MEASURES, timed
+from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
 from spaces.placements import label
 from spaces.spec import Site
@@ -21,18 +24,6 @@ from spaces.spec import Site
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 # With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
 _FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
-_TABLE = (
-    "id",
-    "words",
-    "verdict",
-    "gain",
-    "gain_low",
-    "gain_high",
-    "n_seeds",
-    "val_accuracy",
-    *(measure.overhead for measure in MEASURES.values()),
-    "architecture",
-)
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 # Facts that say in what a run was trained.
 _ENVIRONMENT = ("versions", "machine", "device", "git", "slots")
@@ -90,7 +81,8 @@ def describe(experiment: Experiment, facts: Facts) -> dict[str, Any]:
         "config": facts.config,
         "data_fingerprint": data.fingerprint,
         "environment": {name: stored[name] for name in _ENVIRONMENT if name in stored},
-        "tags": git_tags(facts.git or GitFact()),
+        "tags": git_tags(facts.git or GitFact()) | judged_by(experiment),
+        "qualities": recorded(experiment),
         "input": dataset(experiment, data),
     }
 
@@ -146,9 +138,10 @@ def stages(whole: Architecture, sites: Sequence[Site]) -> dict[str, str]:
     return found
 
 
-def figures(training: Training, entry: Entry) -> dict[str, float]:
-    """The last metrics of a training and what its architecture costs."""
-    found = {name: training.metrics[name] for name in _FIGURES if name in training.metrics}
+def figures(training: Training, entry: Entry, qualities: Sequence[str] = ()) -> dict[str, float]:
+    """The last metrics of a training and what its architecture costs; ``qualities`` are further columns."""
+    names = dict.fromkeys([*_FIGURES, *qualities])
+    found = {mlflow_name(name): training.metrics[name] for name in names if name in training.metrics}
     return found | {column: entry.price[column] for column in _cost_columns() if column in entry.price}
 
 
@@ -162,21 +155,24 @@ def _cost_columns() -> list[str]:
     ]
 
 
-def curve(training: Training, after: int = 0) -> list[tuple[int, str, float]]:
+def curve(training: Training, after: int = 0, qualities: Sequence[str] = ()) -> list[tuple[int, str, float]]:
     """(epoch, name, value) of each metric that MLflow draws over the epochs; of those ``after`` an epoch."""
-    return curve_rows([epoch for epoch in training.curve if epoch["epoch"] > after])
+    return curve_rows([epoch for epoch in training.curve if epoch["epoch"] > after], qualities)
 
 
-def curve_rows(epochs: Sequence[Mapping[str, float]]) -> list[tuple[int, str, float]]:
+def curve_rows(epochs: Sequence[Mapping[str, float]], qualities: Sequence[str] = ()) -> list[tuple[int, str, float]]:
     """(epoch, name, value) of each metric of these epochs that MLflow draws."""
-    return [(int(e["epoch"]), name, e[name]) for e in epochs for name in _CURVES if name in e]
+    names = dict.fromkeys([*_CURVES, *qualities])
+    return [(int(e["epoch"]), mlflow_name(name), e[name]) for e in epochs for name in names if name in e]
 
 
 def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Training, dict[str, str], dict[str, float]]]:
     """Each training with the tags and numbers of its architecture; one of them represents it in charts."""
     for point in front.points:
         # Rounded to fit the columns of MLflow's table; front.json has every digit.
-        numbers = {name: round(float(getattr(point, name)), 4) for name in _JUDGED}
+        judged = point.to_dict()
+        names = (*_JUDGED, *(name for column in point.further for name in Estimate.columns(column)[1:]))
+        numbers = {mlflow_name(name): round(float(judged[name]), front.rules.quality.digits) for name in names}
         mine = [t for t in trainings if t.architecture == point.number]
         shown = next((t for t in mine if t.state == "finished"), None)
         for training in mine:
@@ -203,7 +199,24 @@ def table(front: Front) -> dict[str, list[Any]]:
     """The front's members, cheapest first, as the columns and rows of a table of MLflow."""
     members = sorted(front.members, key=lambda point: point.costs[front.leading_cost.column])
     rows = [point.to_dict() for point in members]
-    return {"columns": list(_TABLE), "data": [[row[name] for name in _TABLE] for row in rows]}
+    names = _table_columns(front)
+    return {"columns": list(names), "data": [[row[name] for name in names] for row in rows]}
+
+
+def _table_columns(front: Front) -> tuple[str, ...]:
+    return (
+        "id",
+        "words",
+        "verdict",
+        "gain",
+        "gain_low",
+        "gain_high",
+        "n_seeds",
+        front.quality.column,
+        *front.plain.further,
+        *(measure.overhead for measure in MEASURES.values()),
+        "architecture",
+    )
 
 
 def worth(step: HistoryStep) -> dict[str, float]:
@@ -227,12 +240,12 @@ def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:
     for training in trainings:
         if training.state == "finished" and training.weights and training.architecture in members:
             found[training.architecture].append(training)
-    return [median(mine) for _, mine in sorted(found.items())]
+    return [median(mine, front.quality) for _, mine in sorted(found.items())]
 
 
-def median(trainings: Sequence[Training]) -> Training:
-    """The training of median validation accuracy (the lower of two): neither the lucky nor the unlucky one."""
-    return sorted(trainings, key=lambda t: t.metrics["val_accuracy"])[(len(trainings) - 1) // 2]
+def median(trainings: Sequence[Training], metric: Metric = ACCURACY) -> Training:
+    """The training of the median result (the worse of two): neither the lucky nor the unlucky one."""
+    return sorted(trainings, key=lambda t: metric.score(t.metrics))[(len(trainings) - 1) // 2]
 
 
 def charted_cost(front: Front) -> str:

@@ -24,7 +24,7 @@ from search.track.client import child_of, connect, describe, experiment_id, iden
 from search.track.projection import ENDED, STATUS, Child
 from search.track.shared_child import SharedChild
 from search.track.store import alone, artifact_root
-from search.track.views import PARENT, PAUSED_AFTER, UID, note, view, view_key
+from search.track.views import JUDGED_BY, PARENT, PAUSED_AFTER, UID, note, view, view_key
 from spaces.spec import Site
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Sender:
         self._run = run
         self._runs = runs
         self._describe = describe
+        self._qualities: Sequence[str] = describe.get("qualities", ())
         self._identity = identity(run, uid)
         self._sites = sites
         self._began = began
@@ -127,7 +128,9 @@ class Sender:
         """What its searches found, for the head of its page."""
         found = self._api.search_runs([self.experiment_id], "tags.`senet.kind` = 'search'", max_results=10)
         named = [(run.data.tags["senet.run"], run.data.tags.get("senet.verdict", "no result yet")) for run in found]
-        self._api.set_experiment_tag(self.experiment_id, "mlflow.note.content", note(dict(named)))
+        metrics = [run.data.tags.get(JUDGED_BY, "") for run in found]
+        text = note(dict(named), [metric for metric in metrics if metric])
+        self._api.set_experiment_tag(self.experiment_id, "mlflow.note.content", text)
 
     def _tags(self, kind: str) -> dict[str, str]:
         ours = {"senet.kind": kind, "senet.run": self._run, **self._identity}
@@ -155,14 +158,14 @@ class Sender:
         at = _ms(training.ended)
         is_last = training.state in records.ENDED
         tags = {"senet.state": training.state, "senet.reason": training.reason if is_last else ""}
-        curve = projection.curve(training, after=self._epochs.get(training.uid, 0))
+        curve = projection.curve(training, after=self._epochs.get(training.uid, 0), qualities=self._qualities)
         if training.state == "paused":
             tags[PAUSED_AFTER] = str(training.epoch)
             self._log(child, tags, {}, curve=curve)
             self._api.update_run(child, status=status)
             self._epochs[training.uid] = training.epoch
         elif is_last:
-            self._log(child, tags, projection.figures(training, entry), curve=curve, at=at)
+            self._log(child, tags, projection.figures(training, entry, self._qualities), curve=curve, at=at)
             self._api.set_terminated(child, status, end_time=at)
             self._ended[training.uid] = status
             self._count[status] += 1
@@ -210,7 +213,7 @@ class Sender:
             self._log(self._parent, {}, projection.worth(step), step=step.trainings, at=_ms(step.at))
         self._send_table(front)
         with alone(self._uri, self._runs):
-            self._show(view(self._parent, projection.charted_cost(front)))
+            self._show(view(self._parent, projection.charted_cost(front), front.quality))
             self._describe_experiment()
 
     def _send_table(self, front: Front) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.track.client import connect, experiment_id
+from search.track.metric_names import mlflow_name
 from search.track.store import alone, artifact_root
 from search.track.views import UID
 
@@ -48,12 +49,12 @@ def send(single: Single, uri: str, runs: Path, *, experiment: str) -> str:
         }
         run = str(client.create_run(where, run_name=single.name[:250], tags=tags).info.run_id)
     rows = [
-        (f"curve/{name}", value, int(epoch["epoch"]))
+        (f"curve/{mlflow_name(name)}", value, int(epoch["epoch"]))
         for epoch in single.curve
         for name, value in epoch.items()
         if name != "epoch"
     ]
-    rows += [(name, value, 0) for name, value in single.metrics.items()]
+    rows += [(mlflow_name(name), value, 0) for name, value in single.metrics.items()]
     metrics = [Metric(name, float(value), 0, step) for name, value, step in rows if math.isfinite(value)]
     client.log_batch(run, params=[Param(name, value[:500]) for name, value in single.params.items()])
     for begin in range(0, len(metrics), 1000):  # more are refused in one message

@@ -5,11 +5,12 @@ Nothing here imports mlflow; the server is a process of its own.
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from senet_nas.costs.measures import USUAL, counted, of_overhead
+from senet_nas.training.quality_metrics import ACCURACY, RECALL, Metric
 
 UID = "senet.training_uid"
 # How many epochs of its curve a training had when it paused last; they are in MLflow.
@@ -29,22 +30,27 @@ QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
+# The tag that names the metric of a run, with its unit, if that is not accuracy.
+JUDGED_BY = "senet.metric"
 _NOTE = """
-One parent run for each search, one child for each training. `gain` is in points of validation accuracy over the plain
+One parent run for each search, one child for each training. `gain` is {unit} over the plain
 network, with its interval `gain_low .. gain_high`; overheads are in percent. Sort by `gain_low`: the first row is the
 safest gain. Tag `senet.verdict` says *proven* only of what was trained again with fresh seeds. The parent's description
 has the table, its artifacts `report.html`. `senet-search ui RUN` opens the prepared chart."""
 
 
-def note(verdicts: Mapping[str, str]) -> str:
+def note(verdicts: Mapping[str, str], metrics: Sequence[str] = ()) -> str:
     """The description of an experiment: what each of its searches found, the latest first, and how to read it.
 
-    Its first line is all that MLflow's page shows before somebody unfolds it.
+    Its first line is all that MLflow's page shows before somebody unfolds it. ``metrics`` are those of searches that
+    are not judged by accuracy.
     """
+    unit = "in points of validation accuracy"
+    if metrics:
+        unit = f"in the metric of the search (tag `{JUDGED_BY}`: {'; '.join(dict.fromkeys(metrics))})"
+    about = _NOTE.strip().format(unit=unit)
     found = [f"**{run}**: {verdict}" for run, verdict in verdicts.items()]
-    return "\n\n".join(
-        ["Where SE goes, and whether it is worth it (senet-search). " + "\n\n".join(found), _NOTE.strip()]
-    )
+    return "\n\n".join(["Where SE goes, and whether it is worth it (senet-search). " + "\n\n".join(found), about])
 
 
 def view_key(run: str) -> str:
@@ -53,7 +59,7 @@ def view_key(run: str) -> str:
 
 
 def link(server: str, experiment: str, run: str) -> str:
-    """The address that opens on the accuracy-versus-overhead chart of a run."""
+    """The address that opens on the quality-versus-overhead chart of a run."""
     opened = f"viewStateShareKey={view_key(run)}&compareRunsMode=CHART&workflowType=machine_learning"
     return f"{server}/#/experiments/{experiment}/runs?{opened}"
 
@@ -74,15 +80,17 @@ def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, st
     return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
 
 
-def view(parent: str, cost: str = USUAL.overhead) -> dict[str, Any]:
+def view(parent: str, cost: str = USUAL.overhead, metric: Metric = ACCURACY) -> dict[str, Any]:
     """What MLflow's own page reads from a shared view: a scatter of gain against ``cost``, the safest gain first.
 
     An undocumented format of its front end; where a version does not know it, the plain page opens.
     """
     title = of_overhead(cost).title
+    unit = f" ({metric.gain_unit})" if metric.gain_unit else ""
+    gain = f"Gain{metric.named}"
     section = {
         "uuid": "senet",
-        "name": f"Gain (points) against {title} (%)",
+        "name": f"{gain}{unit} against {title} (%)",
         "display": True,
         "isReordered": False,
         "deleted": False,
@@ -96,13 +104,14 @@ def view(parent: str, cost: str = USUAL.overhead) -> dict[str, Any]:
         "metricSectionId": "senet",
         "deleted": False,
         "isGenerated": False,
-        "displayName": f"Gain over plain (points) against {title} (percent)",
+        "displayName": f"{gain} over plain{unit} against {title} (percent)",
         "runsCountToCompare": 100,
         "xaxis": {"key": cost, "type": "METRIC"},
         "yaxis": {"key": "gain", "type": "METRIC"},
     }
     costs = dict.fromkeys([cost, *(measure.overhead for measure in counted())])
-    shown = ["gain", "gain_low", "gain_high", *costs, "val_accuracy", "n_seeds"]
+    column = metric.column.replace(RECALL, "recall/")
+    shown = ["gain", "gain_low", "gain_high", *costs, column, "n_seeds"]
     return {
         "searchFilter": f"tags.`{PARENT}` = '{parent}' and tags.`{REPRESENTATIVE}` = '1'",
         "orderByKey": "metrics.`gain_low`",

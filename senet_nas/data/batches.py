@@ -9,7 +9,7 @@ from torch import Tensor
 from senet_nas.data import memory_map, prefetch
 from senet_nas.data.augment import Draws, Policy, centre, crop, cut, draw, flip, jitter, shift, warp
 from senet_nas.data.load import Data
-from senet_nas.data.sampling import ORDERS
+from senet_nas.data.sampling import balanced, shuffled
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Recipe
 
@@ -76,7 +76,8 @@ def planned(
 ) -> Plan:
     """All that is random in the next epoch. Whole batches only, unless there is but one."""
     how = policy(data, recipe)
-    order_N = ORDERS[recipe.sampling](y_N.cpu(), generator)[: steps(len(y_N), recipe) * recipe.batch_size]
+    order = balanced if recipe.is_class_aware else shuffled
+    order_N = order(y_N.cpu(), generator)[: steps(len(y_N), recipe) * recipe.batch_size]
     draws = draw(how, len(order_N), tuple(x.shape[2:]), generator)
     return Plan(order_N.to(x.device), {name: values.to(where) for name, values in draws.items()})
 

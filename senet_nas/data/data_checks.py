@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # From this ratio of the largest to the smallest class on, accuracy says little about the smallest.
 IMBALANCE = 10
+# From this ratio on, a run keeps the labels of its validation images, to say how well each class is recognised.
+UNEQUAL = 3
 NAMED_CLASSES = 5
 
 
@@ -42,7 +45,7 @@ def check_split(
     _check_contrast(sets["train"][0])
     digests = {name: _digests(x) for name, (x, _) in sets.items()}
     twins = _twins(digests, sets, classes, files or {})
-    return (*twins, *_leaks(digests), *imbalance(sets["train"][1], classes))
+    return (*twins, *_leaks(digests))
 
 
 def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> None:
@@ -61,17 +64,26 @@ def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> Non
         )
 
 
-def imbalance(y_N: "Labels", classes: Sequence[str]) -> list[str]:
-    """A sentence about the smallest class where the classes differ much in size."""
+def ratio_of_classes(y_N: "Labels", classes: Sequence[str]) -> float:
+    """How many times as many labels the largest class has as the smallest one; inf if that has none."""
+    counts = np.bincount(y_N, minlength=len(classes))
+    return float(counts.max() / counts.min()) if counts.min() else math.inf
+
+
+def imbalance(y_N: "Labels", classes: Sequence[str], hiding: str = "") -> str:
+    """A sentence about the largest and the smallest class, if they differ much in size; else an empty text.
+
+    ``hiding`` is the title of a metric that hardly moves with a small class.
+    """
     counts = np.bincount(y_N, minlength=len(classes))
     most = int(counts.argmax())
     least = int(counts.argmin())
     if counts[most] < IMBALANCE * counts[least]:
-        return []
-    return [
-        f"class {classes[most]} has {counts[most]} training images, class {classes[least]} has {counts[least]}: "
-        "accuracy hardly sees the small one"
-    ]
+        return ""
+    sizes = f"class {classes[most]} has {counts[most]} training images, class {classes[least]} has {counts[least]}"
+    if not hiding:
+        return sizes
+    return f"{sizes}: {hiding} hardly sees the small one; balanced_accuracy counts each class the same"
 
 
 def _check_labels(name: str, x_NHWC: "Images", y_N: "Labels", classes: Sequence[str]) -> None:

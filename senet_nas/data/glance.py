@@ -121,5 +121,5 @@ def _glance(
         shape=shape,
         sides=(min(sides), max(sides)),
         looked_at=len(sides),
-        notes=tuple(data_checks.imbalance(sets["train"], classes)),
+        notes=tuple(filter(None, [data_checks.imbalance(sets["train"], classes, hiding="accuracy")])),
     )

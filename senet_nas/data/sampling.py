@@ -1,7 +1,5 @@
 """The order of the images in an epoch, and how often each of them occurs."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -34,5 +32,11 @@ def _repeated(members: Tensor, n: int, generator: torch.Generator) -> Tensor:
     return members[torch.cat(orders)[:n]]
 
 
-# Add an order here, and its name to `train.sampling`.
-ORDERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"shuffle": shuffled, "balanced": balanced}
+def class_weights(y_N: Tensor, classes: int) -> Tensor:
+    """The weight of each class (K,): N / (K n) for the n of N labels; their mean over the labels is 1.
+
+    What scikit-learn calls ``class_weight="balanced"``. A class without a label has the weight 0.
+    """
+    counts_K = torch.bincount(y_N.cpu(), minlength=classes).float()
+    present = int((counts_K > 0).sum())
+    return torch.where(counts_K > 0, len(y_N) / (present * counts_K.clamp(min=1)), 0.0)

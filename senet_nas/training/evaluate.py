@@ -24,6 +24,8 @@ from senet_nas.network.build import build
 from senet_nas.network.weights import separate
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
+from senet_nas.training import image_noise, predictions
+from senet_nas.training.quality_metrics import ACCURACY, PREDICTIONS, metric_of
 from senet_nas.training.train import Training
 from senet_nas.training.validate import validate
 from spaces import Architecture, durable
@@ -46,7 +48,8 @@ def evaluate(
 
     The last report also carries the counted ``params``, and which validation images were classified correctly.
 
-    ``weights``: a safetensors file for the trained weights, durable before the last report.
+    ``weights``: a safetensors file for the trained weights, durable before the last report. If the task has metrics,
+    the predictions for the validation images are written beside it.
     ``checkpoint``: a folder in which the state is saved every CHECKPOINT_SECONDS of ``clock``, until the caller removes
     it. An interrupted training with the same arguments resumes from it, and does not report the earlier epochs again.
     ``until``: an epoch before the last one, after which the training pauses: its state is in the checkpoint, and its
@@ -58,18 +61,7 @@ def evaluate(
     The same arguments give the same numbers on a CPU with one thread, interrupted and paused or not. Raises Diverged,
     UserError; OSError if a pause cannot be saved.
     """
-    data = prepare(task)
-    model = _network(architecture, data, seed.block)
-    if task.init != "scratch":
-        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape, task.weights)
-    if start is not None:
-        model.load_state_dict(load_file(start))
-    is_fixed = not is_own(Architecture.parse(architecture).backbone)  # that of a user's may leave layers out at random
-    group = replace(group, skips=not is_fixed)
-    share = task.gpu_share
-    training = Training(
-        model, data, task.recipe, seed=seed, device=task.device, group=group, gpu_share=share, is_fixed=is_fixed
-    )
+    training = _training(architecture, seed, task, start, group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": task.recipe.text, "start": str(start or "")}
     keeper = CheckpointKeeper(checkpoint, owner, clock, group)
     done = keeper.resume(training, begun)
@@ -84,10 +76,15 @@ def evaluate(
             return
     last = training.epoch()
     if weights is not None and group.is_first:
-        save(training.result, weights)
-    params = float(sum(p.numel() for p in model.parameters()))
+        _keep(training, weights)
+    params = float(sum(p.numel() for p in training.model.parameters()))
     assert training.correct_N is not None
     yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
+
+
+def further_metrics(task: Task) -> tuple[str, ...]:
+    """The metrics of a task that need predictions: all but accuracy, which every validation has."""
+    return tuple(name for name in task.metrics if name != ACCURACY.name)
 
 
 def prepare(task: Task) -> Data:
@@ -121,7 +118,10 @@ def test_accuracy(
     *,
     size: int | None = None,  # noqa: PT028 - this is not a test of pytest
 ) -> dict[str, float]:
-    """Accuracy (percent), log-loss and size ``n`` of the test set; ``size`` reads the test images at another size.
+    """Accuracy (percent), log-loss, metrics of the task and size ``n`` of the test set.
+
+    ``size`` reads the test images at another size. A metric NAME that is no mean over images has an interval of 90 %
+    from NAME_low to NAME_high, too: a bootstrap over the test images.
 
     The search never calls this: the test set is used once, at the end.
     """
@@ -131,8 +131,10 @@ def test_accuracy(
     model.to(task.device).to(memory_format=torch.channels_last)
     if size is not None:
         data = with_test_images_of(size, data, task.data, base=str(task.source.get("base", ".")))
-    found = validate(model, data.x_test, data.y_test, data, device=task.device)
-    return {"accuracy": found.accuracy, "log_loss": found.log_loss, "n": float(len(data.y_test))}
+    further = [metric_of(name) for name in further_metrics(task)]
+    found = validate(model, data.x_test, data.y_test, data, device=task.device, keeps=bool(further))
+    own = {} if found.predictions is None else image_noise.with_intervals(found.predictions, further)
+    return {"accuracy": found.accuracy, "log_loss": found.log_loss, **own, "n": float(len(data.y_test))}
 
 
 def save(model: nn.Module, path: Path) -> None:
@@ -206,6 +208,35 @@ def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) 
     if file is not None:
         return shared.read(Path(file))
     return load(spec, base=base)
+
+
+def _training(architecture: str, seed: Seed, task: Task, start: Path | None, group: Group) -> Training:
+    """The training before its first epoch."""
+    data = prepare(task)
+    model = _network(architecture, data, seed.block)
+    if task.init != "scratch":
+        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape, task.weights)
+    if start is not None:
+        model.load_state_dict(load_file(start))
+    is_fixed = not is_own(Architecture.parse(architecture).backbone)  # that of a user's may leave layers out at random
+    return Training(
+        model,
+        data,
+        task.recipe,
+        seed=seed,
+        device=task.device,
+        group=replace(group, skips=not is_fixed),
+        gpu_share=task.gpu_share,
+        is_fixed=is_fixed,
+        metrics=further_metrics(task),
+    )
+
+
+def _keep(training: Training, weights: Path) -> None:
+    """Writes the weights, and beside them the predictions if there are any. Raises OSError."""
+    save(training.result, weights)
+    if training.predictions is not None:
+        predictions.save(training.predictions, weights.with_name(PREDICTIONS))
 
 
 def _network(architecture: str, data: Data, block_seed: int) -> nn.Module:

@@ -6,7 +6,7 @@ Weights decay; biases and normalisation do not. Within an epoch nothing is copie
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from senet_nas.data import residence
 from senet_nas.data.batches import batches, fed, planned, policy, scale, steps
 from senet_nas.data.load import Data
+from senet_nas.data.sampling import class_weights
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.training import precision
@@ -23,7 +24,9 @@ from senet_nas.training.captured_steps import CapturedSteps, obstacle
 from senet_nas.training.fine_tuning import freeze, moving_norms, parameter_groups, set_to_train
 from senet_nas.training.moving_average import moving_average
 from senet_nas.training.passes import CURVE_IMAGES
-from senet_nas.training.validate import validate
+from senet_nas.training.predictions import Predictions, measured
+from senet_nas.training.quality_metrics import metric_of
+from senet_nas.training.validate import Validation, validate
 
 
 def fit(model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> Iterator[dict[str, float]]:
@@ -37,6 +40,7 @@ class Training:
     """One training between two epochs; :meth:`state` is all that it needs to resume, as tensors and plain values.
 
     ``correct_N`` says which validation images were classified correctly in the last validation; None before the first.
+    ``metrics`` names what a validation measures beside accuracy and log-loss; with some, ``predictions`` are kept, too.
     In a ``group`` each process trains on its part of every batch; after an epoch all of them are in the same state.
     ``gpu_share``: the part of its GPU that the training has. ``is_fixed``: every step of the network launches the same
     kernels, so that a GPU may replay one step for all.
@@ -53,6 +57,7 @@ class Training:
         group: Group = ALONE,
         gpu_share: float = 1.0,
         is_fixed: bool = True,
+        metrics: Sequence[str] = (),
     ) -> None:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         freeze(self.model, recipe.freeze, tuple(data.shape))
@@ -63,6 +68,8 @@ class Training:
         self._seed = seed
         self._group = group
         self._x, self._y = residence.training_images(data, device, gpu_share)
+        weighted = recipe.balance == "weights"
+        self._weights_K = class_weights(data.y_train, data.num_classes).to(device) if weighted else None
         self._generator = torch.Generator().manual_seed(stable_hash(seed.block, seed.replicate, "data"))
         self._optimizer = sgd(self.model, recipe, tuple(data.shape))
         self._shares = [group["lr"] / recipe.lr for group in self._optimizer.param_groups]
@@ -74,7 +81,11 @@ class Training:
         self._steps = steps(len(self._y), recipe)
         self._captured = self._capturing(is_fixed)
         self._done = 0
+        self._keeps = bool(metrics)
+        # The log-loss of a validation comes from logits, which is more precise than from probabilities.
+        self._metrics = [metric_of(name) for name in metrics if name != "log_loss"]
         self.correct_N: Tensor | None = None
+        self.predictions: Predictions | None = None
 
     def epoch(self) -> dict[str, float]:
         """Trains for one epoch, then validates; returns the metrics of the epoch.
@@ -88,17 +99,18 @@ class Training:
         self._done += 1
         if not math.isfinite(loss):
             raise Diverged(f"the training loss is {loss} in epoch {self._done}; try a lower train.lr")
-        part = slice(None) if self._done == self._recipe.epochs else slice(CURVE_IMAGES)
-        found = validate(self.result, self._data.x_val[part], self._data.y_val[part], self._data, device=self._device)
+        found = self._validate(slice(None) if self._done == self._recipe.epochs else slice(CURVE_IMAGES))
         if not math.isfinite(found.log_loss):
             raise Diverged(f"the validation loss is {found.log_loss} after epoch {self._done}; try a lower train.lr")
         self.correct_N = found.correct
+        self.predictions = found.predictions
         return {
             "lr": self._optimizer.param_groups[0]["lr"],
             "train_loss": loss,
             "val_accuracy": found.accuracy,
             "val_log_loss": found.log_loss,
             "val_brier": found.brier,
+            **(measured(found.predictions, self._metrics) if found.predictions else {}),
             "grad_norm": grad_norm,
             **found.gates,
             "seconds": time.perf_counter() - began,
@@ -144,6 +156,11 @@ class Training:
         follow, another order of the images, and no momentum."""
         self._done = epochs
         self._generator.manual_seed(stable_hash(self._seed.block, self._seed.replicate, "data", epochs))
+
+    def _validate(self, part: slice) -> Validation:
+        """The validation on a part of the validation images."""
+        x, y = self._data.x_val[part], self._data.y_val[part]
+        return validate(self.result, x, y, self._data, device=self._device, keeps=self._keeps)
 
     def _train(self) -> tuple[float, float]:
         """The mean training loss and gradient norm of one epoch."""
@@ -202,11 +219,19 @@ class Training:
         for group, share in zip(self._optimizer.param_groups, self._shares, strict=True):
             group["lr"] = rate * share
 
+    def _loss(self, logits_NK: Tensor, y_N: Tensor) -> Tensor:
+        """The mean cross-entropy of a batch; with weights, of each image times the weight of its class."""
+        smoothing = self._recipe.label_smoothing
+        if self._weights_K is None:
+            return F.cross_entropy(logits_NK, y_N, label_smoothing=smoothing)
+        weights = self._weights_K.to(logits_NK.dtype)
+        return F.cross_entropy(logits_NK, y_N, weights, label_smoothing=smoothing, reduction="none").mean()
+
     def _step(self, x_NCHW: Tensor, y_N: Tensor, rate: float | Tensor) -> tuple[Tensor, Tensor]:
         """Trains on a batch. Returns its loss, and the norm of the gradient of the first convolution that trains."""
         self._set_rate(rate)
         with self._autocast:
-            loss = F.cross_entropy(self._called(x_NCHW), y_N, label_smoothing=self._recipe.label_smoothing)
+            loss = self._loss(self._called(x_NCHW), y_N)
         self._optimizer.zero_grad(set_to_none=True)
         if self._scaler is None:
             torch.autograd.backward(loss)

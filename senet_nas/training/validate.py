@@ -1,4 +1,4 @@
-"""Accuracy and losses of a network on labelled images, and how far its SE gates are open."""
+"""Metrics and losses of a network on labelled images, and how far its SE gates are open."""
 
 import math
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from senet_nas.training import precision
+from senet_nas.training.predictions import Predictions
 
 # A batch has at most this many images and this many numbers: for 332 images of 224 x 224 pixels, the largest feature
 # map of a ResNet-50 takes 1.1 GB.
@@ -29,6 +31,7 @@ class Validation:
 
     The Brier score is the mean over images of sum_k (p_k - [k is the label])^2, from 0 to 2 (Brier 1950). ``gates``
     holds ``gate_mean`` and ``gate_saturation``, the share of saturated gates; it is empty for a network without SE.
+    ``predictions`` are there if they were asked for.
     """
 
     accuracy: float
@@ -36,6 +39,7 @@ class Validation:
     brier: float
     correct: Tensor
     gates: dict[str, float]
+    predictions: Predictions | None = None
 
 
 def batch_size(shape: tuple[int, ...]) -> int:
@@ -43,15 +47,18 @@ def batch_size(shape: tuple[int, ...]) -> int:
     return max(1, min(EVALUATION_BATCH, EVALUATION_SIZE // math.prod(shape)))
 
 
-def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu") -> Validation:
+def validate(
+    model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str = "cpu", keeps: bool = False
+) -> Validation:
     """The validation of ``model`` on images x (N, C, *spatial) with labels y (N,), in float32 without TF32.
 
-    The model is in eval mode afterwards.
+    The model is in eval mode afterwards. ``keeps``: with the predictions.
     """
     model.eval()
     hits: list[Tensor] = []
     losses: list[Tensor] = []
     squares: list[Tensor] = []
+    probabilities: list[Tensor] = []
     n = batch_size(data.shape)
     with torch.inference_mode(), precision.exact(), _watched_gates(model) as gates:
         for begin in range(0, len(y), n):
@@ -60,7 +67,10 @@ def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str 
             logits_NK = model(normalise(x[part].to(device), data))
             hits.append(logits_NK.argmax(1) == labels_N)
             losses.append(F.cross_entropy(logits_NK, labels_N, reduction="sum"))
-            errors_NK = logits_NK.float().softmax(1) - F.one_hot(labels_N, logits_NK.shape[1])
+            probabilities_NK = logits_NK.float().softmax(1)
+            if keeps:
+                probabilities.append(probabilities_NK.cpu())
+            errors_NK = probabilities_NK - F.one_hot(labels_N, logits_NK.shape[1])
             squares.append(errors_NK.square().sum())
     correct_N = torch.cat(hits).cpu()
     return Validation(
@@ -69,10 +79,16 @@ def validate(model: nn.Module, x: Tensor, y: Tensor, data: Data, *, device: str 
         brier=float(sum(squares)) / len(y),
         correct=correct_N,
         gates=_gate_summary(gates),
+        predictions=_predictions(probabilities, y, data) if keeps else None,
     )
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _predictions(probabilities: list[Tensor], y: Tensor, data: Data) -> Predictions:
+    labels_N = y.cpu().numpy().astype(np.int64)
+    return Predictions(torch.cat(probabilities).numpy(), labels_N, tuple(data.classes))
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def reporting(loop, assignment, ledger):
     first = len(ledger.get(assignment.uid).curve) + 1
     curve = epochs(assignment, first)
     for epoch in curve[:-1]:
-        if not loop.report(assignment.uid, Progress(epoch["epoch"], epoch["val_accuracy"])):
+        if not loop.report(assignment.uid, Progress(epoch["epoch"], epoch)):
             return
     loop.finish(assignment.uid, outcome(assignment))
 

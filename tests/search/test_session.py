@@ -8,7 +8,7 @@ import pytest
 
 from search import Experiment
 from search.config import to_yaml
-from search.config.experiment import BudgetSpec
+from search.config.sections import BudgetSpec
 from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
 from search.exporting.exported_choice import median_training

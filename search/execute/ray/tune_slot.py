@@ -105,7 +105,7 @@ class Slot(tune.Trainable):  # type: ignore[misc]
             outcome = result_files.encode(self._uid, item)
             files = self._files(has_paused=bool(item.paused))
             return {"outcome": outcome, "gpu": self._gpu, **files, tune.result.DONE: True}
-        return {"epoch": item.epoch, "accuracy": item.accuracy, tune.result.DONE: False}
+        return {"epoch": item.epoch, "metrics": [*item.metrics.items()], tune.result.DONE: False}
 
     def _next_item(self) -> Progress | Outcome:
         """The outcome, or the last of the epochs that end within REPORT_SECONDS.

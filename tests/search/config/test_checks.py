@@ -1,11 +1,13 @@
 import pytest
 
 from search.config import ConfigError, Experiment, seconds
-from search.config.checks import METRICS, NAMES
+from search.config.checks import NAMES
 from search.planning.optuna_study import SAMPLERS
+from senet_nas.costs.measures import MEASURES
 from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones.table import names
 from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.training.quality_metrics import METRICS
 from spaces.errors import UserError
 
 LEAST = {"data": "digits", "model": {"backbone": "cifar_resnet8"}}
@@ -44,12 +46,72 @@ def test_every_backbone_can_be_named(backbone):
     assert Experiment.from_dict({**LEAST, "model": {"backbone": backbone}}).model.backbone == backbone
 
 
-@pytest.mark.parametrize("metric", METRICS[1:])
+@pytest.mark.parametrize("metric", MEASURES)
 def test_every_measure_can_be_an_objective(metric):
     objectives = [{"metric": "accuracy"}, {"metric": metric, "limit": 5}]
     found = Experiment.from_dict({**LEAST, "objectives": objectives}).objectives
     assert [o.metric for o in found] == ["accuracy", metric]
     assert [(o.direction, o.limit) for o in found] == [("maximize", None), ("minimize", 5)]
+
+
+@pytest.mark.parametrize("metric", [*METRICS, "recall@cat"])
+def test_every_metric_can_decide(metric):
+    found = Experiment.from_dict({**LEAST, "objectives": ["params", metric], "record": [metric]})
+    assert [o.metric for o in found.objectives] == [metric, "params"]  # the quality comes first
+    assert found.objectives[0].quality.name == metric
+    assert found.record == (metric,)
+    step = found.objectives[0].quality.step
+    thresholds = (found.search.worthwhile, found.search.tolerance, found.search.min_gain)
+    assert thresholds == pytest.approx((0.2 * step, 0.1 * step, 0.05 * step))
+
+
+OWN = {**LEAST, "evaluate": "python:mine:train"}
+
+
+def test_a_metric_of_ones_own_says_what_is_better_and_in_which_unit():
+    mine = {"metric": "mean_iou", "goal": "maximize", "unit": "%", "format": ".1f"}
+    found = Experiment.from_dict({**OWN, "objectives": [mine, "params"]})
+    metric = found.objectives[0].quality
+    assert (metric.column, metric.title, metric.shown(61.26), metric.gain_unit) == (
+        "val_mean_iou",
+        "mean iou",
+        "61.3 %",
+        "points",
+    )
+    assert found.search.worthwhile == 0.2
+    error = {"metric": "val_error", "goal": "minimize", "unit": "mm"}
+    found = Experiment.from_dict({**OWN, "objectives": [error, "params"], "search": {"worthwhile": 0.4}})
+    assert (found.objectives[0].quality.column, found.search.min_gain, found.search.tolerance) == (
+        "val_error",
+        0.1,
+        0.2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"objectives": ["balanced_acuracy", "params"]}, "did you mean `balanced_accuracy`?"),
+        ({"objectives": ["zzz", "params"]}, "a metric of your own needs `evaluate: python:...`"),
+        ({"objectives": ["recall@", "params"]}, "unknown metric `recall@`"),
+        ({"objectives": [{"metric": "auroc", "goal": "minimize"}, "params"]}, "`auroc` can only be maximized"),
+        ({"objectives": [{"metric": "auroc", "unit": "%"}, "params"]}, "`auroc` has its own unit"),
+        ({"objectives": [{"metric": "auroc", "limit": 3}, "params"]}, "auroc has no overhead to limit"),
+        ({"objectives": ["auroc", "auroc", "params"]}, "`auroc` is an objective twice"),
+        ({"objectives": ["auroc"]}, "a cost is missing"),
+        ({"objectives": ["params"]}, "a quality such as accuracy is missing"),
+        ({"record": ["acc"]}, "unknown metric `acc`"),
+        ({**OWN, "objectives": ["mean_iou", "params"]}, "missing; `mean_iou` is a metric of your own"),
+        (
+            {**OWN, "objectives": [{"metric": "mean_iou", "goal": "maximize"}, "params"]},
+            "search.worthwhile: missing; it is in the unit of mean_iou",
+        ),
+    ],
+)
+def test_mistakes_about_metrics_are_named(change, said):
+    with pytest.raises(ConfigError) as caught:
+        Experiment.from_dict({**LEAST, **change})
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("pattern", NAMES)

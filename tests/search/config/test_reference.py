@@ -19,4 +19,4 @@ def test_every_setting_has_a_row():
         for field in dataclasses.fields(section) if dataclasses.is_dataclass(section) else ():
             assert part.count(f"| `{field.name}`") == 1
             assert field.metadata["description"].replace("|", "/") in part
-    assert "| `metric` | (required) | `accuracy`, `params`, `macs`, `latency`" in text
+    assert "| `metric` | (required) | `accuracy`, `top5`, `balanced_accuracy`" in text

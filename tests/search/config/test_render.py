@@ -19,6 +19,7 @@ FULL = {
     "model": {"backbone": "resnet18"},
     "space": {"sites": ["3.0", "1.10"], "tie": ["gate"], "granularity": "block"},
     "objectives": [{"metric": "accuracy", "goal": "maximize"}, {"metric": "macs", "limit": 2.5}],
+    "record": ["macro_f1"],
     "train": {"weight_decay": 1e-7, "milestones": [0.1, 0.2]},
     "tracking": {"uri": "http://me:secret@host:5000", "experiment": "yes"},
 }
@@ -43,7 +44,9 @@ OTHER = {
               "momentum": 0.5, "nesterov": False, "weight_decay": 0,
               "schedule": "step", "milestones": [], "warmup": 1, "label_smoothing": 0.1, "flip": True, "crop": 0,
               "jitter": 0.1, "cutout": 2, "crop_area": 0.1, "crop_ratio": 2, "rotation": 5, "shift": 9,
-              "sampling": "balanced", "precision": "bfloat16", "ema": 0.9, "cudagraph": "off"},
+              "balance": "sampling", "sampling": "balanced", "precision": "bfloat16", "ema": 0.9,
+              "cudagraph": "off"},
+    "record": ["macro_f1"],
     "evaluate": "python:mine:train",
     "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile",
                 "seconds": 1.0, "samples": 9},
@@ -144,7 +147,7 @@ def test_the_schema_accepts_what_loads(validator, text):
         {"resources": {"slots": 0}},
         {"model": {}},
         {"data": 5},
-        {"objectives": [{"metric": "acc"}]},
+        {"objectives": [{"metric": "1acc"}]},
         {"name": "a/b"},
     ],
 )

@@ -40,7 +40,7 @@ def outcome_of(evaluate, tmp_path):
 
 def test_epochs_are_counted_and_the_outcome_comes_last(tmp_path):
     epochs, outcome = outcome_of(good, tmp_path)
-    assert epochs == [Progress(1, 90.0)]
+    assert epochs == [Progress(1, {"val_accuracy": 90.0, "train_loss": 0.5})]
     assert outcome.failure == ""
     assert outcome.metrics["val_accuracy"] == 91.0
     assert outcome.metrics["train_seconds"] >= 0
@@ -50,7 +50,7 @@ def test_epochs_are_counted_and_the_outcome_comes_last(tmp_path):
 
 def test_the_result_is_on_disk_before_it_is_reported(tmp_path):
     items = work(ASSIGNMENT, good, tmp_path)
-    assert next(items) == Progress(1, 90.0)
+    assert next(items) == Progress(1, {"val_accuracy": 90.0, "train_loss": 0.5})
     assert adopt(tmp_path, "abc") is None
     outcome = next(items)
     assert adopt(tmp_path, "abc") == outcome

@@ -241,7 +241,7 @@ def test_the_recipe_of_imagenet_trains_a_folder_of_images(tmp_path):
         "model.backbone=cifar_resnet8",
     )
     experiment = Experiment.load(ROOT / "configs" / "imagenet.yaml", [f"data.path={tmp_path / 'images'}", *small])
-    assert experiment.train.sampling == "balanced"
+    assert experiment.train.balance == "sampling"
     made = Plan(KEY, "stage 2", experiment, None, Seed(0), tmp_path / "runs")
     trained = train(made, tmp_path / "t", sizes=(28,), onnx=False)
     assert {size: found["n"] for size, found in trained.test.items()} == {"14": 9, "28": 9}

@@ -60,7 +60,7 @@ def test_the_level_of_a_block_is_no_gain():
     observed += [Observation(1, 1, 95.2), Observation(2, 0, 90.2)]
     posterior = fit(observed)
     assert abs(posterior.interval(1, 0.9)[0]) < 0.3
-    assert posterior.plain_accuracy == pytest.approx(92.7, abs=0.2)
+    assert posterior.plain_score == pytest.approx(92.7, abs=0.2)
 
 
 def test_plain_has_no_gain_and_may_stand_alone():

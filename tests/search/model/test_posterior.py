@@ -18,7 +18,7 @@ def test_intervals_and_probabilities_are_those_of_the_draws():
     means, low, high = found.intervals(0.9)
     assert (means[1], low[1], high[1]) == pytest.approx((0.0, -0.9, 0.9))
     assert found.probabilities(0.5) == pytest.approx([0, 25 / 101])
-    assert (found.plain_accuracy, found.sigma, found.tau) == pytest.approx((91, 0.2, 0.3))
+    assert (found.plain_score, found.sigma, found.tau) == pytest.approx((91, 0.2, 0.3))
 
 
 @pytest.mark.parametrize(("own", "size"), [(0.5, 50), (0.5, 1), (0.2, 7)])

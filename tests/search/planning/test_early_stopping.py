@@ -33,6 +33,11 @@ RANKS = {
 }
 
 
+def seen(accuracy):
+    """The metrics of an epoch; nothing if its accuracy is not known."""
+    return {} if accuracy is None else {"val_accuracy": accuracy}
+
+
 def arrivals(dimensions):
     return st.lists(st.tuples(*[st.integers(0, 6)] * dimensions), min_size=1, max_size=12)
 
@@ -143,7 +148,7 @@ class Search:
             accuracy = last - 10 / epoch + 10 / EPOCHS
             curve.append({"epoch": epoch, "val_accuracy": accuracy})
             if epoch < EPOCHS:
-                yield None if self.loop.report(assignment.uid, Progress(epoch, accuracy)) else False
+                yield None if self.loop.report(assignment.uid, Progress(epoch, {"val_accuracy": accuracy})) else False
         yield Outcome({"val_accuracy": last}, curve)
 
     def states(self):
@@ -214,7 +219,7 @@ def test_without_an_accuracy_or_with_one_that_is_no_number_a_training_goes_on(sp
     for _ in range(12):
         assignment = search.loop.next()
         for accuracy in (None, float("nan"), float("inf")):
-            assert search.loop.report(assignment.uid, Progress(1, accuracy))
+            assert search.loop.report(assignment.uid, Progress(1, seen(accuracy)))
         search.loop.finish(assignment.uid, Outcome({"val_accuracy": final(assignment)}))
 
 
@@ -258,14 +263,14 @@ def test_a_poor_training_is_stopped_at_a_rung_with_its_curve_and_its_share():
     (poor,) = running(ledger, 1)
     for training in good:
         for epoch in (1, 2, 3):
-            assert early.decide(training, Progress(epoch, 90.0), PRICE) is None
+            assert early.decide(training, Progress(epoch, {"val_accuracy": 90.0}), PRICE) is None
     (poor_again,) = running(ledger, 1)
-    assert early.decide(poor, Progress(2, 50.0), PRICE) is None  # no rung
-    found = early.decide(poor, Progress(3, 55.0), PRICE)
+    assert early.decide(poor, Progress(2, {"val_accuracy": 50.0}), PRICE) is None  # no rung
+    found = early.decide(poor, Progress(3, {"val_accuracy": 55.0}), PRICE)
     assert found.reason == "not among the best 1/3 at epoch 3"
     assert found.curve == [{"epoch": 2, "val_accuracy": 50.0}, {"epoch": 3, "val_accuracy": 55.0}]
     assert found.share == pytest.approx(3 / 9)
-    stopped = early.decide(poor_again, Progress(1, 10.0), PRICE)
+    stopped = early.decide(poor_again, Progress(1, {"val_accuracy": 10.0}), PRICE)
     assert stopped.curve == [{"epoch": 1, "val_accuracy": 10.0}]
 
 
@@ -275,10 +280,11 @@ def test_baselines_and_fresh_trainings_always_continue_but_are_compared_with(rol
     ledger = Ledger(":memory:")
     fixed = running(ledger, 3, role=role)
     assert all(
-        early.decide(t, Progress(3, accuracy), PRICE) is None for t, accuracy in zip(fixed, (90, 91, 10), strict=True)
+        early.decide(t, Progress(3, {"val_accuracy": accuracy}), PRICE) is None
+        for t, accuracy in zip(fixed, (90, 91, 10), strict=True)
     )
     (poor,) = running(ledger, 1)
-    assert early.decide(poor, Progress(3, 50.0), PRICE) is not None
+    assert early.decide(poor, Progress(3, {"val_accuracy": 50.0}), PRICE) is not None
 
 
 @pytest.mark.parametrize("accuracy", [None, math.nan, math.inf])
@@ -286,8 +292,8 @@ def test_without_an_accuracy_nobody_is_stopped(accuracy):
     early = stopping()
     trainings = running(Ledger(":memory:"), 5)
     for training in trainings[:4]:
-        early.decide(training, Progress(3, 90.0), PRICE)
-    assert early.decide(trainings[4], Progress(3, accuracy), PRICE) is None
+        early.decide(training, Progress(3, {"val_accuracy": 90.0}), PRICE)
+    assert early.decide(trainings[4], Progress(3, seen(accuracy)), PRICE) is None
 
 
 def test_without_a_rule_nobody_is_stopped_and_there_are_no_rungs():
@@ -295,19 +301,19 @@ def test_without_a_rule_nobody_is_stopped_and_there_are_no_rungs():
     assert early.rungs == ()
     assert stopping().rungs == (1, 3)
     for training in running(Ledger(":memory:"), 5):
-        assert early.decide(training, Progress(3, 10.0 - training.number), PRICE) is None
+        assert early.decide(training, Progress(3, {"val_accuracy": 10.0 - training.number}), PRICE) is None
         early.remember(training, PRICE)
 
 
 def test_a_training_that_starts_again_has_a_new_curve():
     early = stopping()
     *good, poor = running(Ledger(":memory:"), 5)
-    early.decide(poor, Progress(2, 40.0), PRICE)
+    early.decide(poor, Progress(2, {"val_accuracy": 40.0}), PRICE)
     early.forget(poor.uid)
     early.forget("unknown")
     for training in good:
-        early.decide(training, Progress(3, 90.0), PRICE)
-    assert early.decide(poor, Progress(3, 50.0), PRICE).curve == [{"epoch": 3, "val_accuracy": 50.0}]
+        early.decide(training, Progress(3, {"val_accuracy": 90.0}), PRICE)
+    assert early.decide(poor, Progress(3, {"val_accuracy": 50.0}), PRICE).curve == [{"epoch": 3, "val_accuracy": 50.0}]
 
 
 def test_trainings_of_an_earlier_session_are_compared_with_unless_they_failed():
@@ -319,12 +325,12 @@ def test_trainings_of_an_earlier_session_are_compared_with_unless_they_failed():
         for training in good:
             early.remember(replace(training, state="failed" if outcome.failure else "finished", curve=curve), PRICE)
         (poor,) = running(ledger, 1)
-        assert (early.decide(poor, Progress(3, 50.0), PRICE) is not None) == stops
+        assert (early.decide(poor, Progress(3, {"val_accuracy": 50.0}), PRICE) is not None) == stops
 
 
 def test_a_cheaper_training_is_never_behind_dearer_ones_alone():
     early = stopping()
     *dear, cheap = running(Ledger(":memory:"), 5)
     for training in dear:
-        early.decide(training, Progress(3, 90.0), ledgers.price(9.0))
-    assert early.decide(cheap, Progress(3, 50.0), ledgers.price(1.0)) is None
+        early.decide(training, Progress(3, {"val_accuracy": 90.0}), ledgers.price(9.0))
+    assert early.decide(cheap, Progress(3, {"val_accuracy": 50.0}), ledgers.price(1.0)) is None

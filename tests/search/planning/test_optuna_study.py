@@ -21,6 +21,10 @@ def price(architecture):
     return {"params": 1000.0 + weights, "params_overhead": weights / 10}
 
 
+def scores(architecture, number):
+    return {"accuracy": accuracy(architecture, number)}
+
+
 def accuracy(architecture, number):
     if number % 7 == 3:
         return None  # a training that failed
@@ -51,7 +55,7 @@ class Search:
 
     def tell(self, number):
         architecture = self.records[number][0]
-        result = self.records[number][2] = self.known[architecture] = accuracy(architecture, number)
+        result = self.records[number][2] = self.known[architecture] = scores(architecture, number)
         self.proposer.tell(number, result, architecture, losses=losses(architecture, number))
 
     def run(self, trainings):
@@ -140,7 +144,7 @@ def test_failed_and_finished_trainings_are_told_as_what_they_are(space, sampler)
 
 def test_every_complete_trial_carries_its_constraint(space, sampler):
     search = Search(space, sampler)
-    search.proposer.tell(-1, 91.0, space[0])  # a baseline that nobody asked for
+    search.proposer.tell(-1, {"accuracy": 91.0}, space[0])  # a baseline that nobody asked for
     search.run(12)
     from optuna.trial import TrialState
 
@@ -170,7 +174,7 @@ def test_a_trial_that_is_added_shares_its_distributions_and_optuna_stays_as_it_i
     from optuna.trial import FrozenTrial
 
     search = Search(space, "random")
-    search.proposer.tell(-1, 91.0, space[0])  # a baseline
+    search.proposer.tell(-1, {"accuracy": 91.0}, space[0])  # a baseline
     search.run(1)
     (record,) = search.records
     resumed = Search(space, "random").resume([record])
@@ -190,7 +194,7 @@ def test_an_open_training_of_an_older_version_gets_its_constraints(space):
         record["system_attrs"] = {}  # constraints were noted when a training ended
     resumed = Search(space, "tpe")
     resumed.proposer.restore(0, proposal)
-    resumed.proposer.tell(0, 91.0, architecture)
+    resumed.proposer.tell(0, {"accuracy": 91.0}, architecture)
     (trial,) = resumed.proposer.study.trials
     assert trial.constraints == {"params_overhead": pytest.approx(trial.values[1] - LIMIT)}
 
@@ -217,7 +221,7 @@ def test_what_must_be_avoided_is_told_as_known_or_failed_and_asked_again(space):
     search.known.clear()
     again = Search(space, "random")
     again.avoid = lambda architecture: architecture == first
-    again.known[first] = 91.5
+    again.known[first] = {"accuracy": 91.5}
     found = again.proposer.ask(0, again.avoid, again.known.get, block=3)
     proposal = found.record
     assert found.architecture != first
@@ -247,18 +251,18 @@ def test_values_are_those_of_the_objectives_and_baselines_join_the_study(space):
     from optuna.trial import TrialState
 
     search = Search(space, "random")
-    search.proposer.tell(-1, 91.0, space[3], block=2)
+    search.proposer.tell(-1, {"accuracy": 91.0}, space[3], block=2)
     search.proposer.tell(-2, None, space[4])
     (trial,) = search.proposer.study.trials
     assert (trial.state, trial.values) == (TrialState.COMPLETE, [91.0, price(space[3])["params_overhead"]])
     assert trial.user_attrs == {"block": 2}
     assert trial.params == space.encode(space[3])
-    search.proposer.tell(-3, 92.0, space[5])
+    search.proposer.tell(-3, {"accuracy": 92.0}, space[5])
     assert search.proposer.study.trials[1].user_attrs == {"block": 0}
 
 
 def test_an_architecture_of_another_space_does_not_join_the_study(space, make_space):
     search = Search(space, "random")
     other = next(a for a in make_space(blocks=1, reduction=(2,), squeeze=("avg",)) if a not in space)
-    search.proposer.tell(-1, 91.0, other)
+    search.proposer.tell(-1, {"accuracy": 91.0}, other)
     assert search.proposer.study.trials == []

@@ -86,7 +86,7 @@ def test_a_proposal_becomes_a_waiting_training_with_its_record(space, ledger):
     number, known, block = proposer.asked
     assert (number, block) == (5, 3)
     assert not proposer.wants_proof
-    assert [known(space[i]) for i in range(5)] == [90.5, 92.0, None, None, None]
+    assert [known(space[i]) for i in range(5)] == [{"accuracy": 90.5}, {"accuracy": 92.0}, None, None, None]
 
 
 def test_what_was_trained_is_not_proposed_again_unless_the_sampler_replicates(space, ledger):

@@ -57,10 +57,10 @@ def test_the_correlation_is_shown_among_all_in_thirds_of_the_overhead_and_in_the
         ("better half by estimated gain", "40"),
     ]
     assert float(section.table.rows[0].cells[2]) < -0.8
-    assert front.insights.curves.words in section.note
+    assert front.insights.curves.words() in section.note
     page = html(front, ledger.trainings, ledger.entries, Facts())
     assert section.title in page
-    assert front.insights.curves.words in front.findings
+    assert front.insights.curves.words() in front.findings
     assert front.to_dict()["insights"]["curves"]["p_nothing"] == front.insights.curves.p_nothing
 
 

@@ -35,7 +35,7 @@ def test_fewer_than_two_steps_are_not_drawn(found, steps):
 def test_the_drawing_says_what_the_last_step_is_worth(found, steps):
     drawn = growth(found, steps)
     assert f"After 10 trainings: {steps[-1].hypervolume:+.2f} points" in drawn.sentence
-    assert found.insights.progress.words in drawn.sentence
+    assert found.insights.progress.words() in drawn.sentence
     assert drawn.curve.steps[-1] == (steps[-1].trainings, steps[-1].hypervolume, steps[-1].low, steps[-1].high)
     assert len(drawn.curve.band) == 2 * len(steps)
 

@@ -12,6 +12,7 @@ from search.results import compute, result
 from search.results.earlier_rounds import compare, smallest_provable
 from search.results.evidence import observations_of
 from search.results.objectives import Objective
+from search.results.point import columns
 from search.results.result import Rules
 from search.state.confirmation_facts import ConfirmationFact, Sizes
 from search.state.facts import DataFact, Facts, HeldOutFact
@@ -99,7 +100,7 @@ def test_csv_has_the_columns_of_the_design_and_no_formulas():
     ledger = make_ledger([spread(95), [95.2]])
     ledgers.enter(ledger, [0.0])
     rows = list(csv.DictReader(io.StringIO(compute.compute("run", ledger, RULES).to_csv())))
-    assert set(result.COLUMNS) == set(rows[0])
+    assert set(columns(RULES.qualities)) == set(rows[0])
     assert rows[0]["id"] == "a0"
     assert result._cell("=cmd()") == "'=cmd()"
 
@@ -188,7 +189,7 @@ def test_points_are_read_off_the_posterior(judged):
         draws = posterior.of(point.number)
         mean, low, high = posterior.interval(point.number, 0.9)
         assert (point.gain, point.gain_low, point.gain_high) == pytest.approx((mean, low, high))
-        assert point.val_accuracy == pytest.approx(min(100, posterior.plain_accuracy + mean))
+        assert point.val_accuracy == pytest.approx(min(100, posterior.plain_score + mean))
         assert point.p_gain == pytest.approx((draws > 0.05).mean())
         mine = [t for t in ledger.trainings if t.architecture == point.number]
         assert point.n_seeds == len(mine)

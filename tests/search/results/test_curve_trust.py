@@ -102,7 +102,7 @@ NOTHING = "Training losses probably tell nothing about the accuracy of placement
     ],
 )
 def test_it_is_said_how_far_losses_are_trusted(p_nothing, words):
-    assert CurveTrust(p_nothing, 0.6, 0.4, 0.75, 2.31, {}).words == words
+    assert CurveTrust(p_nothing, 0.6, 0.4, 0.75, 2.31, {}).words() == words
 
 
 # -- among some placements --------------------------------------------------------------------------------------------

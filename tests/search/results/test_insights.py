@@ -29,25 +29,25 @@ NOISE = Validation(1000, 2.0, 1.5)
 def test_what_pays_stands_before_what_costs_and_progress_and_noise_follow():
     lines = Insights((OPEN, COSTS, PAYS, PAYS_TOO), PROGRESS, NOISE).lines(0.9)
     assert lines == [
-        f"Likely pays: {PAYS.words}; {PAYS_TOO.words}.",
-        f"Likely costs: {COSTS.words}.",
-        PROGRESS.words,
+        f"Likely pays: {PAYS.words()}; {PAYS_TOO.words()}.",
+        f"Likely costs: {COSTS.words()}.",
+        PROGRESS.words(),
         NOISE.words,
     ]
-    assert Insights((), PROGRESS, None).lines(0.9) == [PROGRESS.words]
+    assert Insights((), PROGRESS, None).lines(0.9) == [PROGRESS.words()]
 
 
 def test_where_no_contrast_is_sure_one_sentence_says_so():
     first, *rest = Insights((OPEN,), PROGRESS, None).lines(0.9)
     assert first == "No single stage, position, width, squeeze or gate is likely to help or to hurt."
-    assert rest == [PROGRESS.words]
+    assert rest == [PROGRESS.words()]
 
 
 def test_where_placements_cannot_differ_that_comes_first_or_alone():
     everything, nothing, usual = Learned(99.99, 10.0), Learned(11.0, 10.0), Learned(80.0, 10.0)
-    assert Insights((PAYS,), PROGRESS, NOISE, everything).lines(0.9) == [everything.words]
+    assert Insights((PAYS,), PROGRESS, NOISE, everything).lines(0.9) == [everything.words()]
     lines = Insights((PAYS,), PROGRESS, None, nothing).lines(0.9)
-    assert lines == [nothing.words, f"Likely pays: {PAYS.words}.", PROGRESS.words]
+    assert lines == [nothing.words(), f"Likely pays: {PAYS.words()}.", PROGRESS.words()]
     assert Insights((PAYS,), PROGRESS, None, usual).lines(0.9) == lines[1:]
 
 

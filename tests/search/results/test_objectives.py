@@ -9,7 +9,7 @@ PRICE = {"params_overhead": 5.0, "macs_overhead": 0.1}
 
 
 def test_accuracy_is_maximised_and_overhead_minimised():
-    assert losses(DEFAULT, 90.0, PRICE) == (-90.0, 5.0)
+    assert losses(DEFAULT, {"accuracy": 90.0}, PRICE) == (-90.0, 5.0)
     assert [o.direction for o in DEFAULT] == ["maximize", "minimize"]
 
 
@@ -20,16 +20,18 @@ def test_excess_is_measured_against_the_limit(limit, over):
 
 def test_a_goal_of_ones_own_turns_the_sign():
     assert Objective(metric="params", goal="maximize").loss(5.0) == -5.0
-    assert Objective(metric="accuracy", goal="minimize").loss(90.0) == 90.0
+    own = Objective(metric="error", goal="minimize")
+    assert own.quality.score({"val_error": 3.0}) == -3.0  # a score turns the sign, and its loss turns it back
+    assert own.loss(own.quality.score({"val_error": 3.0})) == 3.0
     assert Objective(metric="macs").loss(5.0) == 5.0
 
 
 def test_values_are_taken_by_the_column_of_each_objective():
     objectives = (Objective(metric="macs"), Objective(metric="accuracy"), Objective(metric="params"))
     assert [o.column for o in objectives] == ["macs_overhead", "accuracy", "params_overhead"]
-    assert objective_values(objectives, 90.0, PRICE) == (0.1, 90.0, 5.0)
+    assert objective_values(objectives, {"accuracy": 90.0}, PRICE) == (0.1, 90.0, 5.0)
     with pytest.raises(KeyError):
-        objective_values((Objective(metric="latency"),), 90.0, PRICE)
+        objective_values((Objective(metric="latency"),), {"accuracy": 90.0}, PRICE)
 
 
 def test_of_several_limits_the_most_exceeded_counts():

@@ -48,8 +48,8 @@ def test_half_of_the_epochs_are_measured_and_twice_as_many_are_a_forecast():
     assert (half.epochs, half.count, half.cost) == (4, 8, 0.5)
     assert (twice.epochs, twice.count, twice.cost) == (16, 0, 2.0)
     assert found.recipe.worth.low == found.recipe.worth.high == found.recipe.cost == 1.0
-    assert half.words.startswith("4 epochs had sigma")
-    assert twice.words.startswith("16 epochs would have sigma")
+    assert half.words().startswith("4 epochs had sigma")
+    assert twice.words().startswith("16 epochs would have sigma")
 
 
 def test_more_trainings_make_it_surer():
@@ -69,7 +69,7 @@ def test_more_trainings_make_it_surer():
 def test_advice_is_given_only_where_it_is_sure(worth, says):
     sigma = Figure(0.3, 0.24, 0.41)
     noise = LengthNoise(16, sigma, sigma, sigma, 2.0, worth, 0)
-    assert noise.words == (
+    assert noise.words() == (
         f"16 epochs would have sigma 0.30 (0.24 to 0.41) at 2 times the cost: for equal compute worth {worth.words()} "
         f"times as many trainings, {says}"
     )
@@ -77,7 +77,7 @@ def test_advice_is_given_only_where_it_is_sure(worth, says):
 
 def test_the_lines_split_the_noise_with_an_interval_for_each_part():
     found = noise_of(samples(np.random.default_rng(0), 0.35, 0.8))
-    first, *others, last = found.lines
+    first, *others, last = found.lines()
     assert first.startswith("8 epochs: sigma ")
     assert first.count(" to ") == 3
     assert "the 10,000 validation images" in first
@@ -89,7 +89,7 @@ def test_a_recipe_of_one_epoch_has_no_shorter_one():
     one = Repeated(1, (80.0, 81.0, 80.5, 79.0), FROM_IMAGES, IMAGES)
     found = recipe_noise([one], 1, float)
     assert [other.epochs for other in found.others] == [2]
-    assert found.lines[0].startswith("1 epoch: sigma")
+    assert found.lines()[0].startswith("1 epoch: sigma")
 
 
 def test_images_that_change_sides_give_the_noise_of_their_number():
@@ -105,7 +105,7 @@ def test_images_that_change_sides_give_the_noise_of_their_number():
 
 
 def test_without_a_change_the_images_make_no_noise():
-    assert not draws_from_images(0.0, 400, 3, 5, np.random.default_rng(0)).any()
+    assert not draws_from_images(0.0, 0.0, 5, np.random.default_rng(0)).any()
     same = Repeated.of(8, [90.0, 90.0], [b"\xff" * 50] * 2, 400)
     found = recipe_noise([same, replace(same, epochs=4)], 8, float)
     assert found.recipe.from_images == Figure(0.0, 0.0, 0.0)

@@ -8,7 +8,8 @@ import pytest
 from search.results.answer import Answer
 from search.results.insights import Insights
 from search.results.objectives import DEFAULT, Objective
-from search.results.result import COLUMNS, Front, Point, Rules
+from search.results.point import Point, head
+from search.results.result import Front, Rules
 from search.results.search_progress import Progress
 from search.state.confirmation_facts import Settled
 from senet_nas.costs.measures import MEASURES
@@ -26,7 +27,7 @@ def point(number, **more):
         "on_front": number == 0,
         "role": "plain" if number == 0 else "candidate",
         "verdict": "plain" if number == 0 else "open",
-        "val_accuracy": 90.0,
+        "value": 90.0,
         "gain": 0.0,
         "gain_low": -0.5,
         "gain_high": 0.5,
@@ -245,7 +246,7 @@ def test_front_json_keeps_its_keys_and_their_order():
     assert body["answer"] == answer
     assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
     keys = list(body["points"][1])
-    assert keys[:11] == list(COLUMNS[:11])
+    assert keys[:11] == list(head("val_accuracy"))
     assert keys[11:15] == ["params", "params_overhead", "macs", "macs_overhead"]
     assert keys[-1] == "alike"
     assert "number" not in keys

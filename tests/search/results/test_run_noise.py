@@ -46,24 +46,24 @@ def test_the_parts_add_up_and_have_intervals():
         assert figure.low < figure.value < figure.high
     whole = found.sigma_train.value**2 + found.from_images.value**2
     assert whole == pytest.approx(found.sigma.value**2, rel=0.1)
-    assert found.words.startswith("At 8 epochs, trainings scatter by ")
-    assert found.words.count(" to ") == 3
+    assert found.words().startswith("At 8 epochs, trainings scatter by ")
+    assert found.words().count(" to ") == 3
 
 
 def test_it_stands_before_the_advice_about_images():
     evidence, posterior = searched()
     insights = gather(evidence, posterior, 0.9)
     lines = insights.lines(0.9)
-    assert lines.index(insights.noise.words) == lines.index(insights.validation.words) - 1
+    assert lines.index(insights.noise.words()) == lines.index(insights.validation.words) - 1
 
 
 def test_networks_that_still_guess_give_no_advice_about_images():
     evidence, posterior = searched()
     insights = gather(evidence, posterior, 0.9)
-    guessing = replace(insights, learned=Learned(accuracy=60.0, guessing=50.0))
+    guessing = replace(insights, learned=Learned(value=60.0, guessing=50.0))
     lines = guessing.lines(0.9)
-    assert lines[0] == guessing.learned.words
-    assert set(insights.lines(0.9)) - set(lines) == {insights.noise.words, insights.validation.words}
+    assert lines[0] == guessing.learned.words()
+    assert set(insights.lines(0.9)) - set(lines) == {insights.noise.words(), insights.validation.words}
 
 
 @pytest.mark.parametrize("lacking", [{"trainings": 1}, {"images": 0}, {"curve": ()}, {"bits": False}])

@@ -41,7 +41,7 @@ def test_where_plain_alone_was_trained_of_a_small_space_the_score_is_a_number(si
 
 
 def test_without_an_effect_no_number_of_trainings_is_promised():
-    words = Progress(0.0, 0.0, 0.0, 0.0, 0.3, 1.0, float("inf")).words
+    words = Progress(0.0, 0.0, 0.0, 0.0, 0.3, 1.0, float("inf")).words()
     assert "no number of trainings" in words
 
 
@@ -100,9 +100,9 @@ def test_draws_without_an_effect_count_for_nothing():
 
 
 def test_words_give_the_share_its_interval_and_what_more_would_find():
-    words = Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 178.3).words
+    words = Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 178.3).words()
     assert words.startswith("We estimate that this search has found 57 % (12 to 86 %) of the reachable gain")
     assert "about 178 trainings would reach 90 %" in words
     assert "by 0.25 points, trainings of one placement by 0.30" in words
-    assert "no number of trainings" in Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 1e5).words
-    assert "about 99,999 trainings" in Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 99_999.0).words
+    assert "no number of trainings" in Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 1e5).words()
+    assert "about 99,999 trainings" in Progress(0.57, 0.12, 0.86, 0.25, 0.3, 9.0, 99_999.0).words()

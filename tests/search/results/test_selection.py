@@ -122,7 +122,7 @@ def test_the_knee_is_the_farthest_above_the_line_of_both_axes_scaled(found):
         replace(
             p,
             on_front=p.id in heights,
-            val_accuracy=90 + heights.get(p.id, (0, 0))[0],
+            value=90 + heights.get(p.id, (0, 0))[0],
             costs={**p.costs, "params_overhead": heights.get(p.id, (0, 99.0))[1]},
         )
         for p in found.points

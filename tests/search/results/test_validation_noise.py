@@ -133,5 +133,5 @@ def test_without_a_result_of_plain_nothing_is_known():
 def test_there_must_be_room_on_both_sides(accuracy, everything, words):
     """Guessing is right on 20 %: less than half more than that is next to nothing."""
     found = Learned(accuracy, 20.0)
-    assert found.everything is everything
-    assert (words in found.words) if words else (found.words == "")
+    assert found.has_everything() is everything
+    assert (words in found.words()) if words else (found.words() == "")

@@ -39,8 +39,8 @@ def test_plain_is_trained_as_often_as_it_says_and_the_same_again(monkeypatch, tm
     assert first == again
     assert said == ["pilot: 4 trainings of plain with 2 epochs", "pilot: 8 trainings of plain with 1 epoch"]
     whole, short = seen[0]
-    assert (whole.epochs, len(whole.accuracies), short.epochs, len(short.accuracies)) == (2, 4, 1, 8)
-    assert len(set(whole.accuracies)) > 1
+    assert (whole.epochs, len(whole.values), short.epochs, len(short.values)) == (2, 4, 1, 8)
+    assert len(set(whole.values)) > 1
     assert whole.from_images > 0
     assert not list(tmp_path.iterdir())
 
@@ -53,7 +53,7 @@ def test_results_from_elsewhere_have_no_pilot(tmp_path):
 
 
 def test_where_plain_diverges_the_learning_rate_is_named(monkeypatch):
-    def diverging(*_):
+    def diverging(*_, **__):
         raise Diverged("the training loss is nan in epoch 1")
 
     monkeypatch.setattr(Trainer, "__call__", diverging)

@@ -28,6 +28,7 @@ from search.state.facts import (
     decode,
     encode,
 )
+from search.state.labels_fact import LabelsFact
 from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces import Site
 from spaces.ratios import Ratios
@@ -86,6 +87,7 @@ STORED = {
             "signature": "(a, s)",
         },
     ),
+    "labels": (LabelsFact((0, 2, 70_000)), "eNpjYGBgYALiAkFGBgACEQCF"),
     "weights": (WeightsFact("5a", ("fc",)), {"sha256": "5a", "drawn": ["fc"]}),
     "latency_model": (
         LatencyModelFact((1,), {"avg": 1.0}, 9.0, 0.1, 0.9, 64, {"name": "cpu"}),

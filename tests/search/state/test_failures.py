@@ -174,6 +174,7 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
         "lost": (10, False, False),
         "GPU failed": (3, False, False),
         "no accuracy": (1, False, False),
+        "no metric": (1, False, False),
         "no result": (1, False, False),
     }
     assert failures.kind("KeyError") == failures.kind("ValueError")

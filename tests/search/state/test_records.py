@@ -30,7 +30,7 @@ def test_a_new_training_has_nothing_yet():
     assert (training.state, training.attempts, training.epoch, training.seed) == ("waiting", 0, 0, Seed(1, 2))
     assert (training.started, training.ended, training.reason, training.detail) == (None, None, "", "")
     assert (dict(training.metrics), list(training.curve), training.correct, training.weights) == ({}, [], None, "")
-    assert (Outcome().failure, Outcome().correct, Progress(1).accuracy) == ("", None, None)
+    assert (Outcome().failure, Outcome().correct, Progress(1).metrics) == ("", None, {})
 
 
 def test_what_is_long_is_not_shown_by_repr():

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
-from senet_nas.data.sampling import ORDERS, balanced
+from senet_nas.data.sampling import balanced, class_weights, shuffled
+
+ORDERS = {"shuffle": shuffled, "balanced": balanced}
 
 
 def labels(*counts):
@@ -47,3 +49,15 @@ def test_classes_take_turns_in_no_fixed_order():
     y = labels(300, 300, 300)
     turns = y[order("balanced", y)].view(-1, 3)
     assert len(turns.unique(dim=0)) == 6
+
+
+@pytest.mark.parametrize("counts", [(40, 10, 3), (5, 5), (7, 0, 20)])
+def test_class_weights_are_those_of_scikit_learn_and_their_mean_is_one(counts):
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = labels(*counts)
+    found = class_weights(y, len(counts))
+    present = y.unique().numpy()
+    assert found[present].numpy() == pytest.approx(compute_class_weight("balanced", classes=present, y=y.numpy()))
+    assert float(found[y].mean()) == pytest.approx(1)
+    assert [bool(weight) for weight in found] == [bool(count) for count in counts]

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from senet_nas import gpus
@@ -11,6 +12,7 @@ from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Seed
 from senet_nas.training import precision
 from senet_nas.training.moving_average import MovingAverage
+from senet_nas.training.quality_metrics import metric_of
 from senet_nas.training.train import Training, fit, learning_rate
 from senet_nas.training.validate import validate
 from tests.senet_nas.recipes import OPTIONS
@@ -100,6 +102,32 @@ def test_dropout_is_the_same_after_a_stop(data):
     whole.epoch()
     for a, b in zip(whole.model.state_dict().values(), again.model.state_dict().values(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_weights_make_each_class_count_the_same_in_the_loss(data):
+    rare = data.y_train == data.y_train[0]
+    rare[rare.nonzero().flatten()[:3]] = False
+    few = replace(data, x_train=data.x_train[~rare], y_train=data.y_train[~rare])
+    recipe = Recipe(epochs=1, batch_size=len(few.y_train), balance="weights", label_smoothing=0.1)
+    training = Training(network(), few, recipe, seed=Seed(0))
+    logits_NK = torch.randn(len(few.y_train), 10, generator=torch.Generator().manual_seed(0))
+    each = [F.cross_entropy(logits_NK[few.y_train == k], few.y_train[few.y_train == k]).item() for k in range(10)]
+    plain = Training(network(), few, replace(recipe, label_smoothing=0.0), seed=Seed(0))
+    assert plain._loss(logits_NK, few.y_train).item() == pytest.approx(sum(each) / 10, rel=1e-5)
+    assert training.epoch()["train_loss"] > 0
+
+
+def test_further_metrics_are_measured_and_their_predictions_kept(data):
+    training = Training(network(), data, RECIPE, seed=Seed(0), metrics=("macro_f1", "log_loss"))
+    found = training.epoch()
+    bare = Training(network(), data, RECIPE, seed=Seed(0))
+    same = bare.epoch()
+    assert {name: value for name, value in found.items() if name not in ("val_macro_f1", "seconds")} == {
+        name: value for name, value in same.items() if name != "seconds"
+    }
+    assert found["val_macro_f1"] == training.predictions.value(metric_of("macro_f1"))
+    assert found["val_log_loss"] == pytest.approx(training.predictions.value(metric_of("log_loss")), abs=1e-5)
+    assert bare.predictions is None
 
 
 def test_divergence_is_an_exception_not_a_number(data):

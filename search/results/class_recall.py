@@ -1,0 +1,88 @@
+"""How well plain recognises each class, and whether the metric that decides hides one of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.results.evidence import Evidence
+from senet_nas.training.quality_metrics import METRICS, RECALL, Metric
+from spaces.text import plural
+
+# A class is hidden if plain finds less of it than this share of what it finds of all images.
+HIDDEN = 0.7
+# Classes in one line.
+LISTED = 12
+# Metrics that a small class hardly moves, because they are means over images.
+HIDING = (METRICS["accuracy"], METRICS["top5"], METRICS["log_loss"])
+
+
+@dataclass(frozen=True)
+class ClassRecall:
+    """The recall of plain in percent for each class with its validation images, averaged over ``trainings``.
+
+    ``overall`` is the share of all images that are right, in percent.
+    """
+
+    names: tuple[str, ...]
+    images: tuple[int, ...]
+    recalls: tuple[float, ...]
+    overall: float
+    trainings: int
+
+    @property
+    def worst(self) -> int:
+        """The place of the class that is recognised least."""
+        return int(np.argmin(self.recalls))
+
+    @property
+    def ordered(self) -> list[tuple[str, int, float]]:
+        """Class, validation images and recall, from the class that is recognised least on."""
+        rows = zip(self.names, self.images, self.recalls, strict=True)
+        return sorted(rows, key=lambda row: row[2])
+
+    @property
+    def listed(self) -> str:
+        """The recall of each class in a line; of many classes, of the worst."""
+        shown = [f"{name} {recall:.0f} % of {images:,}" for name, images, recall in self.ordered[:LISTED]]
+        more = f", and {len(self.names) - LISTED} classes above" if len(self.names) > LISTED else ""
+        return f"of plain by class: {', '.join(shown)}{more}"
+
+    def words(self, metric: Metric) -> str:
+        """A caution if ``metric`` hides a class, else an empty text."""
+        name, recall, images = self.names[self.worst], self.recalls[self.worst], self.images[self.worst]
+        if metric not in HIDING or recall > HIDDEN * self.overall:
+            return ""
+        return (
+            f"{metric.title[:1].upper()}{metric.title[1:]} hides the class {name}: plain is right on {recall:.0f} % of "
+            f"its {plural(images, 'validation image')}, and on {self.overall:.0f} % of all. If this class matters, set "
+            f"`objectives: [balanced_accuracy, params]`, or `{RECALL}{name}` in its place, and start a new run (--new)."
+        )
+
+
+def class_recall(evidence: Evidence) -> ClassRecall | None:
+    """The recall of plain by the bits that its trainings stored; None if the run does not know its labels."""
+    known = evidence.facts.labels
+    if known is None or evidence.facts.data is None:
+        return None
+    bits = [training.correct for training in evidence.by_architecture.get(0, ()) if training.correct]
+    return recalls_of(bits, np.array(known.classes), evidence.facts.data.classes)
+
+
+def recalls_of(bits: Sequence[bytes], labels: NDArray[np.int64], names: Sequence[str]) -> ClassRecall | None:
+    """``bits``: for each training of plain which images were right, as numpy.packbits packs them; None without any."""
+    whole = [found for found in bits if len(found) == (len(labels) + 7) // 8]
+    if not whole:
+        return None
+    right = np.array([np.unpackbits(np.frombuffer(found, np.uint8), count=len(labels)) for found in whole]).mean(axis=0)
+    counts = np.bincount(labels, minlength=len(names))
+    hits = np.bincount(labels, right, minlength=len(names))
+    present = np.flatnonzero(counts)
+    return ClassRecall(
+        tuple(names[k] for k in present.tolist()),
+        tuple(counts[present].tolist()),
+        tuple((100 * hits[present] / counts[present]).tolist()),
+        100 * float(right.mean()),
+        len(whole),
+    )
