@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # A search on the nodes of a SLURM job:  sbatch configs/cluster/slurm.sh config.yaml
 # The job may be ended and submitted again: the same command goes on. RUNS must lie on storage that all nodes see.
+# Four nodes with four GPUs and 32 cores each: sixteen trainings at a time, or more that share GPUs (gpus_per_slot).
 #SBATCH --job-name=senet-search
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=1
-#SBATCH --cpus-per-task=8
-#SBATCH --gpus-per-task=1
+#SBATCH --cpus-per-task=32
+#SBATCH --gpus-per-task=4
 #SBATCH --time=12:00:00
 #SBATCH --signal=B:TERM@120
 set -euo pipefail

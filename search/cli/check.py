@@ -163,7 +163,7 @@ class Checked:
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
-        from search.setup import gpu_sharing
+        from search.setup import gpu_sharing, latency_setup
         from search.setup.machine import idle_gpus
         from search.setup.setting_checks import odd_settings
 
@@ -174,7 +174,8 @@ class Checked:
             found += odd_settings(experiment.train)
         if self.silent_cluster:
             found.append(self.silent_cluster)
-        found += [text for text in (idle_gpus(experiment, slots), gpu_sharing.without_mps(slots)) if text]
+        texts = (idle_gpus(experiment, slots), gpu_sharing.without_mps(slots), latency_setup.launches(experiment))
+        found += [text for text in texts if text]
         return found
 
 

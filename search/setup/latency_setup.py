@@ -25,10 +25,27 @@ if TYPE_CHECKING:
 
 # What is reported is worth more time than what only guides the search.
 PATIENCE = 5
+# On a GPU, smaller batches are bound by launches.
+LARGE_BATCH = 32
 
 
 def is_wanted(experiment: Experiment) -> bool:
     return any(objective.metric == LATENCY.name for objective in experiment.objectives)
+
+
+def launches(experiment: Experiment) -> str:
+    """A caution about a latency that is that of launches: of small batches on a GPU, one kernel after the other."""
+    spec = experiment.latency
+    if not is_wanted(experiment) or spec.runtime != "eager" or spec.batch >= LARGE_BATCH:
+        return ""
+    from senet_nas.costs import runtimes
+
+    if runtimes.device_of(spec).type != "cuda":
+        return ""
+    return (
+        f"latency.runtime is eager: on a GPU, a batch of {spec.batch} takes as long as the host needs to launch its "
+        "kernels, whatever they compute; use `latency.runtime: cudagraph`, or a larger latency.batch"
+    )
 
 
 def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) -> Prepared:

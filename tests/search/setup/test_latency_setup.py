@@ -167,3 +167,20 @@ def test_what_cannot_be_trusted_is_said(prepared, ledger, monkeypatch):
     said = []
     latency_setup.predicted(prepared, ledger, said.append)
     assert any("not predicted within 2 %" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("device", "latency", "is_caution"),
+    [
+        ("cuda", {}, True),
+        ("cuda", {"runtime": "cudagraph"}, False),
+        ("cuda", {"batch": 64}, False),
+        ("cpu", {}, False),
+    ],
+)
+def test_a_latency_of_launches_is_a_caution(device, latency, is_caution, monkeypatch):
+    monkeypatch.setattr(runtimes, "device_of", lambda spec: torch.device(device))
+    experiment = Experiment.from_dict({**CONFIG, "latency": latency})
+    assert bool(latency_setup.launches(experiment)) == is_caution
+    other = {**CONFIG, "objectives": [{"metric": "accuracy"}, {"metric": "macs"}]}
+    assert latency_setup.launches(Experiment.from_dict(other)) == ""

@@ -35,6 +35,9 @@ def test_the_job_of_kuberay_is_whole():
         (container,) = pod["containers"]
         assert {"name": "RAY_AUTH_MODE", "value": "token"} in container["env"]
         assert {m["name"] for m in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    (workers,) = cluster["workerGroupSpecs"]
+    (container,) = workers["template"]["spec"]["containers"]
+    assert int(container["resources"]["limits"]["nvidia.com/gpu"]) > 1
     words = job["spec"]["entrypoint"].split()
     assert words[:2] == ["senet-search", "run"]
     assert words[-1] == "resources.ray=auto"
@@ -43,6 +46,7 @@ def test_the_job_of_kuberay_is_whole():
 def test_the_job_of_slurm_is_a_script_that_bash_reads():
     subprocess.run(["bash", "-n", str(FILES / "slurm.sh")], check=True)
     lines = (FILES / "slurm.sh").read_text().splitlines()
+    assert "#SBATCH --gpus-per-task=4" in lines
     assert all(line.startswith("#") for line in lines[: max(i for i, x in enumerate(lines) if x.startswith("#SBATCH"))])
 
 
