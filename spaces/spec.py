@@ -12,6 +12,15 @@ from spaces.options import STRICT, option
 FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
 Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
 Position = Literal["pre_addition", "post_addition", "pre_unit", "identity", "mid", "output"]
+# What each position means, for a residual unit y = relu(P(x) + F(x)) with the shortcut P.
+POSITIONS: dict[str, str] = {
+    "pre_addition": "y = relu(P(x) + SE(F(x))): the paper's SE",
+    "post_addition": "y = SE(relu(P(x) + F(x))): the paper's SE-POST",
+    "pre_unit": "y = relu(P(x) + F(SE(x))): the paper's SE-PRE; the shortcut sees x without SE",
+    "identity": "y = relu(SE(P(x)) + F(x)): the paper's SE-Identity",
+    "mid": "inside F, after its middle convolution, on that one's width: the paper's SE_3x3",
+    "output": "on the output of a unit without an addition",
+}
 Excitation = Literal["fc", "fcnb", "eca", "eca3", "eca5", "eca7", "eca9", "diag"]
 # Every excitation that a config may name: its form, and its kernel where the name gives it.
 EXCITATIONS: dict[str, tuple[Form, int | None]] = {

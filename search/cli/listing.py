@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 @RUNS
 @JSON
 def list_(what: str | None, timm_pattern: str | None, runs: Path, as_json: bool) -> None:
-    """List the names that a config may hold, and the runs."""
+    """List the names that a config may hold, and the runs. With one kind, each name has its meaning beside it."""
     found = listing(what, runs) if timm_pattern is None else timm_listing(what, timm_pattern)
     if as_json:
         print_json("list", None, found)
     else:
-        click.echo("\n".join(lines(found)))
+        click.echo("\n".join(lines(found, runs)))
 
 
 def listing(what: str | None, runs: Path) -> dict[str, list[str]]:
@@ -80,12 +80,16 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     }
 
 
-def lines(found: dict[str, list[str]]) -> list[str]:
-    """A line for each name of a single kind, or for each of several kinds."""
+def lines(found: dict[str, list[str]], runs: Path) -> list[str]:
+    """A line for each name of a single kind, with its meaning, or for each of several kinds."""
+    from search.report.meanings import meanings
+
     if list(found) == ["networks"]:
         return _networks()
     if len(found) == 1:
-        return next(iter(found.values()))
+        ((kind, names),) = found.items()
+        width = max(map(len, names), default=0)
+        return [f"{name:<{width}}  {text}".rstrip() for name, text in meanings(kind, names, runs).items()]
     return [f"{kind:<11} {', '.join(names) or '-'}" for kind, names in found.items()]
 
 

@@ -22,10 +22,11 @@ class Sampler:
     """How an Optuna sampler is made from a seed.
 
     ``replicates``: it may propose again what was trained already. ``covering``: the name of the sampler that replaces
-    it if the budget covers the whole space.
+    it if the budget covers the whole space. ``meaning``: what it proposes, in a line.
     """
 
     make: Callable[[int, SamplerContext], BaseSampler]
+    meaning: str = ""
     replicates: bool = False
     covering: str = ""
 
@@ -133,11 +134,24 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
 
 # Add a sampler here.
 SAMPLERS: dict[str, Sampler] = {
-    "random": Sampler(_random),
-    "grid": Sampler(_grid),
-    "nsga2": Sampler(_nsga2),
-    "tpe": Sampler(_tpe),
-    "thompson": Sampler(_thompson, replicates=True),
-    "knowledge_gradient": Sampler(_knowledge_gradient, replicates=True),
-    "auto": Sampler(_knowledge_gradient, replicates=True, covering="grid"),
+    "random": Sampler(_random, "any architecture of the space, all with the same chance"),
+    "grid": Sampler(_grid, "every architecture once, spread evenly over the space"),
+    "nsga2": Sampler(_nsga2, "Optuna's NSGA-II: crosses and mutates the best of the last generation"),
+    "tpe": Sampler(_tpe, "Optuna's TPE: settings that good trainings had more often than bad ones"),
+    "thompson": Sampler(
+        _thompson,
+        "what is best in one draw of the model, which knows seed noise and repeats trainings",
+        replicates=True,
+    ),
+    "knowledge_gradient": Sampler(
+        _knowledge_gradient,
+        "the training that improves the expected front most; the model knows seed noise and repeats trainings",
+        replicates=True,
+    ),
+    "auto": Sampler(
+        _knowledge_gradient,
+        "knowledge_gradient, or grid if the budget covers the whole space",
+        replicates=True,
+        covering="grid",
+    ),
 }
