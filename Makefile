@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
-.PHONY: demo test test-slow soak check benchmarks clean
+.PHONY: demo docs test test-slow soak check benchmarks clean
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/senet-search run configs/demo.yaml
@@ -26,6 +26,10 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site: open build/site/index.html.
+docs: $(VENV)/dev.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 benchmarks: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.startup

@@ -21,6 +21,7 @@ ELSEWHERE = {
     "senet-search dashboard": "tests/search/dashboard/test_dashboard.py"
     "::test_optunas_own_page_shows_front_importances_and_placements_and_asks_nobody_else",
     "make demo": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
+    "make docs": "tests/test_docs_site.py::test_every_link_leads_somewhere",
     "make test": ".ci/run::make test",
     "make check": ".ci/run::make check",
 }
