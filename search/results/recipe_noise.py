@@ -36,7 +36,7 @@ class Repeated:
     """Whole trainings of one network from the same initial weights: ``epochs``, and their values.
 
     ``from_images`` is the noise that comes from having ``images`` validation images, in the unit of the values. It is
-    known from so many ``changes``: images on which trainings differ; None if the accuracy says how many.
+    known from so many ``changes``: images on which trainings differ; None if the noise says how many.
     """
 
     epochs: int
@@ -63,8 +63,7 @@ class Repeated:
         from_bits = by_bits.from_images if by_bits else 0.0
         if metric == ACCURACY:
             return cls(epochs, tuple(values), from_bits, images)
-        changes = changes_of(from_bits, images, len(values) - 1)
-        return cls(epochs, tuple(values), image_noise.noise([predicted], metric) or 0.0, images, changes)
+        return cls(epochs, tuple(values), image_noise.noise([predicted], metric) or 0.0, images, (len(values) - 1) / 2)
 
     @property
     def freedom(self) -> int:
@@ -200,7 +199,10 @@ def changes_of(from_images: float, images: int, freedom: int) -> float:
 
 
 def draws_from_images(from_images: float, changes: float, count: int, rng: np.random.Generator) -> Array:
-    """Draws of the noise from the number of validation images, known from so many ``changes`` of images."""
+    """Draws of the noise from the number of validation images, known from so many ``changes`` of images.
+
+    Half of the degrees of freedom take their place where the noise is a variance between trainings.
+    """
     if changes == 0:
         return np.zeros(count)
     found: Array = from_images * np.sqrt(rng.gamma(changes, size=count) / changes)

@@ -42,7 +42,8 @@ def run_noise(evidence: Evidence, posterior: Posterior, level: float) -> RunNois
         return None
     freedom = sum(len(group) - 1 for group in groups)
     count = len(posterior.sigmas)
-    changes = changes_of(by_bits.from_images, by_bits.images, freedom)
+    is_accuracy = evidence.metric == ACCURACY
+    changes = changes_of(by_bits.from_images, by_bits.images, freedom) if is_accuracy else freedom / 2
     images = draws_from_images(found.from_images, changes, count, np.random.default_rng(0))
     train = np.sqrt(np.maximum(posterior.sigmas**2 - images**2, 0.0))
     figures = [Figure.of(draws, level) for draws in (posterior.sigmas, train, images)]

@@ -253,3 +253,27 @@ def test_our_own_training_needs_its_data_alone(tmp_path):
 def test_what_a_table_lacks_has_an_infinite_price(table):
     price = table().listed_price(Architecture.parse("net/max:fc2:sigmoid@identity"))
     assert set(price.values()) == {float("inf")}
+
+
+def test_a_function_returns_its_metrics_by_their_names_or_columns(base, tmp_path):
+    (tmp_path / "of_ones_own.py").write_text(
+        "def named(architecture, seed):\n    return {'mean_iou': 61.0, 'other': 2}\n\n"
+        "def column(architecture, seed):\n    return {'val_mean_iou': 61.0}\n\n"
+        "def number(architecture, seed):\n    return 61.0\n"
+    )
+    for name in ("named", "column", "number"):
+        (report,) = UserFunction(f"of_ones_own:{name}", str(tmp_path), ("mean_iou", "psnr"))("net/-", Seed(0))
+        assert report.metrics["val_mean_iou"] == 61.0
+        assert "val_accuracy" not in report.metrics
+
+
+def test_a_table_is_judged_by_the_columns_that_are_asked_for(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("architecture,seed,val_log_loss\nnet/-,0.0,0.31\nnet/-,0.1,1.7\n")
+    found = Table(path, metrics=("log_loss",))
+    assert [found.results["net/-"][seed][0][1]["val_log_loss"] for seed in found.results["net/-"]] == [0.31, 1.7]
+    with pytest.raises(UserError, match="the column val_accuracy is missing"):
+        _ = Table(path).results
+    path.write_text("architecture,seed,val_auroc\nnet/-,0.0,0.91\nnet/-,0.1,0.93\n")
+    with pytest.raises(UserError, match="no AUROC of the table exceeds 1"):
+        _ = Table(path, metrics=("auroc",)).results

@@ -1,0 +1,53 @@
+"""The bootstrap over images: intervals that hold the truth, and the part of the noise that the images cause."""
+
+import numpy as np
+import pytest
+
+from search.results.validation_noise import validation
+from senet_nas.training import image_noise
+from senet_nas.training.predictions import Predictions
+from senet_nas.training.quality_metrics import METRICS
+
+CLASSES = ("a", "b", "c")
+
+
+def drawn(rng, images, shared=None):
+    """Predictions of one training; ``shared`` is what all trainings see of the same images."""
+    labels = np.arange(images) % 3
+    logits = rng.normal(size=(images, 3)) + (0 if shared is None else shared)
+    logits[np.arange(images), labels] += 1.0
+    chances = np.exp(logits)
+    return Predictions(chances / chances.sum(1, keepdims=True), labels, CLASSES)
+
+
+@pytest.mark.parametrize("name", ["macro_f1", "auroc", "log_loss"])
+def test_an_interval_holds_the_truth_about_as_often_as_it_says(name):
+    rng = np.random.default_rng(1)
+    metric = METRICS[name]
+    truth = np.mean([drawn(rng, 30_000).value(metric) for _ in range(3)])
+    intervals = [image_noise.interval(drawn(rng, 150), metric, seed=i) for i in range(80)]
+    held = np.mean([low <= truth <= high for low, high in intervals])
+    assert 0.82 <= held <= 0.98
+
+
+def test_of_accuracy_it_is_the_noise_that_the_bits_say():
+    rng = np.random.default_rng(2)
+    shared = 2 * rng.normal(size=(400, 3))
+    group = [drawn(rng, 400, shared) for _ in range(4)]
+    bits = [np.packbits(seen.probabilities.argmax(1) == seen.labels).tobytes() for seen in group]
+    found = image_noise.noise([group], METRICS["accuracy"])
+    assert found == pytest.approx(validation([bits], 400, 1.0).from_images, rel=0.15)
+
+
+def test_what_trainings_have_in_common_is_no_noise():
+    rng = np.random.default_rng(3)
+    one = drawn(rng, 200)
+    assert image_noise.noise([[one, one, one]], METRICS["macro_f1"]) == pytest.approx(0, abs=1e-9)
+    assert image_noise.noise([[one]], METRICS["macro_f1"]) is None
+
+
+def test_each_metric_has_its_interval_beside_it():
+    seen = drawn(np.random.default_rng(4), 60)
+    found = image_noise.with_intervals(seen, [METRICS["macro_f1"], METRICS["log_loss"]])
+    assert set(found) == {f"{name}{end}" for name in ("macro_f1", "log_loss") for end in ("", "_low", "_high")}
+    assert found["macro_f1_low"] < found["macro_f1"] < found["macro_f1_high"]
