@@ -37,6 +37,7 @@ STAGES = "senet_nas/network/stages.py"
 SOURCE = "senet_nas/export/source.py"
 OUTPUT = "senet_nas/network/backbones/own_output.py"
 DEFAULTS = "search/config/fitting_defaults.py"
+POSITIONS = "search/setup/fit_positions.py"
 RUNTIME = "search/execute/ray/runtime.py"
 PATHS = "search/execute/ray/worker_paths.py"
 CLIENT = "search/track/client.py"
@@ -228,6 +229,18 @@ MENDS = (
         "the default space ignores model.init",
         [(DEFAULTS, 'model.get("init") in ("identity", "pretrained")', "False")],
         "test_fitting_defaults.py::test_the_default_space_passes_the_check_of_a_warm_start",
+    ),
+    undo(
+        10,
+        "the default gate is one that cannot start as the identity behind layer scale",
+        [(POSITIONS, "if not warm_start.can_double(experiment.model.network):", "if False:")],
+        "test_fine_tuning_checks.py::test_a_pretrained_network_needs_no_space",
+    ),
+    undo(
+        10,
+        "the default position is none that VGG offers",
+        [(POSITIONS, 'return not experiment.evaluate.startswith("table:")', "return False")],
+        "test_fine_tuning_checks.py::test_every_backbone_has_a_default_space",
     ),
     undo(
         11,

@@ -34,6 +34,11 @@ class EpochTime:
     images: int
 
 
+def harmless(recipe: Recipe, epochs: int) -> Recipe:
+    """A recipe that takes as long, for a measurement of so many epochs, with a learning rate that cannot diverge."""
+    return replace(recipe, epochs=epochs, lr=HARMLESS, backbone_lr=None)
+
+
 def measure(
     make: Callable[[], nn.Module],
     data: Data,
@@ -53,7 +58,7 @@ def measure(
     began = clock()
     while True:
         part = data.share(n_images / len(data.y_train))
-        few = replace(recipe, epochs=2, batch_size=min(recipe.batch_size, n_images), lr=HARMLESS, backbone_lr=None)
+        few = replace(harmless(recipe, 2), batch_size=min(recipe.batch_size, n_images))
         taken = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
         next_takes = 2 * GROWTH * taken
         if n_images == most or clock() - began + next_takes > seconds:

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 
 from senet_nas import user_code
+from senet_nas.costs.epoch_time import harmless
 from senet_nas.data.load import Data
-from senet_nas.network.build import build
 from senet_nas.recipe import Seed, Task
+from senet_nas.training.evaluate import starting_network
 from senet_nas.training.train import Training
 
 # Batches of an epoch that is measured, and epochs before it: in these, torch and its libraries make their choices, and
@@ -86,8 +87,8 @@ def few_images(data: Data, batch: int) -> Data:
 def measured(job: UseJob) -> GpuUse:
     """What a training takes of the GPU of this process, which should end afterwards."""
     user_code.look_in(job.base)
-    model = build(job.plain, in_channels=job.data.channels, num_classes=job.data.num_classes, block_seed=0)
-    recipe = replace(job.task.recipe, epochs=WARM_UP + 2)
+    model = starting_network(job.plain, job.data, job.task)
+    recipe = harmless(job.task.recipe, WARM_UP + 2)
     training = Training(model, job.data, recipe, seed=Seed(0), device=job.task.device)
     for _ in range(WARM_UP):
         training.epoch()
@@ -109,8 +110,8 @@ def batch_seconds(job: UseJob, ready: Callable[[], object] = lambda: None) -> fl
     """Seconds of a batch in this process; ``ready`` is called, and may wait, before the epoch that is measured."""
     user_code.look_in(job.base)
     torch.set_num_threads(job.task.threads)
-    model = build(job.plain, in_channels=job.data.channels, num_classes=job.data.num_classes, block_seed=0)
-    recipe = replace(job.task.recipe, epochs=WARM_UP + 2)
+    model = starting_network(job.plain, job.data, job.task)
+    recipe = harmless(job.task.recipe, WARM_UP + 2)
     training = Training(model, job.data, recipe, seed=Seed(0), device=job.task.device)
     for _ in range(WARM_UP):
         training.epoch()

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise, takewhile
 
 from senet_nas.costs import runtimes
+from senet_nas.costs.epoch_time import harmless
 from senet_nas.data.load import Data
-from senet_nas.network.build import build
 from senet_nas.recipe import Seed, Task
+from senet_nas.training.evaluate import starting_network
 from senet_nas.training.train import Training
 
 # Length of a short epoch in batches, and how many of them are timed; the first one pays for start-up.
@@ -39,8 +39,8 @@ def candidates(most: int) -> list[int]:
 
 def _seconds(architecture: str, data: Data, task: Task, clock: Callable[[], float]) -> float:
     """Seconds of the fastest of some short epochs."""
-    model = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
-    training = Training(model, data, replace(task.recipe, epochs=REPEATS), seed=Seed(0), device=task.device)
+    model = starting_network(architecture, data, task)
+    training = Training(model, data, harmless(task.recipe, REPEATS), seed=Seed(0), device=task.device)
     marks = [clock()]
     for _ in range(REPEATS):
         training.epoch()

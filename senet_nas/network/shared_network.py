@@ -116,7 +116,9 @@ def build_shared(
     for name, path, _ in shared.placed():
         initialise(shared.blocks[name].to_empty(device="cpu"), block_seed, path)
     if init == "pretrained":
-        warm_start.load(network, warm_start.pretrained_weights(plain.backbone, weights), image)
+        warm_start.load(
+            network, warm_start.pretrained_weights(plain.backbone, weights), image, is_file=weights is not None
+        )
     if init != "scratch":
         _start_as_identity(shared)
     return shared

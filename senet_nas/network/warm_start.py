@@ -55,7 +55,7 @@ def apply(
     """
     loaded = Loaded()
     if init == "pretrained":
-        loaded = load(network, pretrained_weights(architecture.backbone, weights), image)
+        loaded = load(network, pretrained_weights(architecture.backbone, weights), image, is_file=weights is not None)
     if init != "scratch":
         identity(network, image)
     return loaded
@@ -150,25 +150,31 @@ def silence(block: SqueezeExcitation) -> None:
             parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
 
 
-def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image) -> Loaded:
+def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_file: bool = False) -> Loaded:
     """Load pretrained weights into a network with SE; a classifier for other classes stays as drawn.
 
-    Raises UserError if the weights do not fit.
+    ``is_file``: the config names their file. Raises UserError if the weights do not fit, or hold values that are not
+    finite.
     """
+    key = weight_file.KEY if is_file else "model.init"
     own = network.state_dict()
     blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
     head = classifier(network, image)
     fresh = {name for name in own if name.startswith((*blocks, f"{head}."))}
-    for name in own.keys() - fresh:
+    for name in (name for name in own if name not in fresh):
         if name.endswith(UNUSED) and name not in weights:
             continue
         if name not in weights or weights[name].shape != own[name].shape:
             theirs = tuple(weights[name].shape) if name in weights else "missing"
             raise UserError(
                 f"the pretrained weights do not fit: {name} is {theirs} there and {tuple(own[name].shape)} here",
-                hint="take weights of this network, or model.init: identity; those for colour need data.color: rgb",
-                key="model.init",
+                hint="take weights of this network, or none with model.init: identity; those for colour need "
+                "data.color: rgb",
+                key=key,
             )
+        if not weights[name].isfinite().all():
+            hint = "take the weights of an earlier epoch"
+            raise UserError(f"the pretrained weights hold values that are not finite: {name}", hint=hint, key=key)
     fits = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
     network.load_state_dict(fits, strict=False)
     fits_head = {name for name in own if name.startswith(f"{head}.")} <= fits.keys()

@@ -29,7 +29,7 @@ def read(path: Path) -> dict[str, Tensor]:
         raise UserError(f"cannot read {path}: {error.strerror}", hint=hint, key=KEY, code=ENVIRONMENT) from error
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         hint = "save a state dict: torch.save(network.state_dict(), file), or safetensors"
-        raise UserError(f"{path} holds no weights: {_first_line(error)}", hint=hint, key=KEY) from error
+        raise UserError(f"{path} holds no weights: {_problem(error)}", hint=hint, key=KEY) from error
     return _unwrapped(_weights(content, path))
 
 
@@ -64,5 +64,8 @@ def _unwrapped(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-def _first_line(error: Exception) -> str:
+def _problem(error: Exception) -> str:
+    """What is wrong with a file, in one line. torch's own advice on objects, to unpickle them all, is not passed on."""
+    if type(error).__name__ == "UnpicklingError":
+        return "Python objects are not read, because that may run code"
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")

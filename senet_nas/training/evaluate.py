@@ -87,6 +87,13 @@ def further_metrics(task: Task) -> tuple[str, ...]:
     return tuple(name for name in task.metrics if name != ACCURACY.name)
 
 
+def starting_network(architecture: str, data: Data, task: Task, block_seed: int = 0) -> nn.Module:
+    """The network of an architecture as its training begins: with random or pretrained weights. Raises UserError."""
+    model = _network(architecture, data, block_seed)
+    warm_start.apply(model, Architecture.parse(architecture), task.init, tuple(data.shape), task.weights)
+    return model
+
+
 def prepare(task: Task) -> Data:
     """The data of a worker, read once in a process and kept.
 
@@ -213,9 +220,7 @@ def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) 
 def _training(architecture: str, seed: Seed, task: Task, start: Path | None, group: Group) -> Training:
     """The training before its first epoch."""
     data = prepare(task)
-    model = _network(architecture, data, seed.block)
-    if task.init != "scratch":
-        warm_start.apply(model, Architecture.parse(architecture), task.init, data.shape, task.weights)
+    model = starting_network(architecture, data, task, seed.block)
     if start is not None:
         model.load_state_dict(load_file(start))
     is_fixed = not is_own(Architecture.parse(architecture).backbone)  # that of a user's may leave layers out at random

@@ -11,15 +11,13 @@ PROGRAMS = ("senet-search", "make", "python")
 # What takes long, or needs a browser or an installation, and the test that runs it. By how a command begins.
 ELSEWHERE = {
     "senet-search run": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
-    "senet-search export images": "tests/search/cli/test_cli.py::test_the_exported_network_runs_without_this_project",
-    "senet-search train images --devices": "tests/search/execute/ray/test_train_group.py"
+    "senet-search export config": "tests/search/cli/test_cli.py::test_the_exported_network_runs_without_this_project",
+    "senet-search train config --devices": "tests/search/execute/ray/test_train_group.py"
     "::test_two_processes_train_as_one_and_their_number_is_remembered",
     "senet-search train": "tests/search/full_training/test_run.py"
     "::test_killed_and_started_again_it_ends_with_the_same_weights",
     "senet-search ui": "tests/search/track/test_views.py"
     "::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
-    "senet-search dashboard": "tests/search/dashboard/test_dashboard.py"
-    "::test_optunas_own_page_shows_front_importances_and_placements_and_asks_nobody_else",
     "make demo": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "make docs": "tests/test_docs_site.py::test_every_link_leads_somewhere",
     "make test": ".ci/run::make test",
@@ -28,7 +26,7 @@ ELSEWHERE = {
 # Pages whose code and commands another test runs from the first line to the last.
 WHOLE = {
     "python.md": "tests/search/cli/test_cli.py::test_the_page_on_python_runs",
-    "own-network.md": "tests/senet_nas/network/test_own.py::test_the_page_holds_a_config_that_trains_and_exports",
+    "own-network.md": "tests/search/cli/test_fine_tuning.py::test_its_commands_are_those_of_a_fine_tuning",
 }
 # Between backticks in a sentence these are run too; of others it is checked that command and options exist.
 QUICK = ("senet-search list", "senet-search schema", "senet-search show ", "senet-search profile ")

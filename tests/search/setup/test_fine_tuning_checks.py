@@ -5,16 +5,20 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from search import config
 from search.config import ConfigError, Experiment
 from search.config.fitting_defaults import FINE_LR
 from search.report.plan_lines import plan_lines
 from search.setup import fit_positions
+from search.setup.code_identity import check_same
 from search.setup.experiment_setup import prepare
+from senet_nas.export.bundle import export
 from senet_nas.network import warm_start
 from senet_nas.network.build import build, sites
+from senet_nas.recipe import Seed
+from senet_nas.training.evaluate import evaluate
 from spaces import Architecture, UserError
 
 DATA = "data: {dataset: digits, train: 60, validation: 40}\nbudget: {trainings: 8}\nresources: {device: cpu}\n"
@@ -304,3 +308,44 @@ def test_a_classifier_for_other_classes_trains_although_the_rest_is_frozen(folde
     weights_of("tuned_nets:Net", folder, num_classes=3)
     found = prepared(folder, "tuned_nets:Net", "freeze: backbone, lr: 0.2")
     assert "weights   start.safetensors; random weights, for other classes: head" in plan_lines(found)
+
+
+# -- faults that users met with networks of their own (docs/reliability.md), for pretrained ones ----------------------
+
+
+def test_changed_code_is_not_mixed_into_the_front_of_a_pretrained_network(folder):
+    """Fault 5."""
+    weights_of("tuned_nets:Net", folder)
+    before = prepared(folder, "tuned_nets:Net").code
+    (folder / "tuned_nets.py").write_text(NETS.replace("nn.ReLU()", "nn.SiLU()"))
+    sys.modules.pop("tuned_nets")
+    sites.cache_clear()
+    after = prepared(folder, "tuned_nets:Net").code
+    with pytest.raises(UserError, match="another output"):
+        check_same(before, after, has_results=True, say=pytest.fail)
+
+
+def test_se_behind_a_frozen_norm_trains_and_exports(folder):
+    """Fault 7."""
+    weights_of("tuned_nets:Net", folder)
+    found = prepared(folder, "tuned_nets:Net", "freeze: norm, epochs: 1", sites="['stages.*.norm']")
+    full = next(a for a in found.space if all(a.blocks))
+    list(evaluate(full.key, Seed(0), found.evaluate.task, weights=folder / "trained.safetensors"))
+    network = build(full, in_channels=1, num_classes=10)
+    network.load_state_dict(load_file(folder / "trained.safetensors"))
+    theirs = load_file(folder / "start.safetensors")
+    kept = [name for name in theirs if ".norm." in name]
+    own = network.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in kept)
+    assert not torch.equal(own["stem.weight"], theirs["stem.weight"])
+    taken = {"input_shape": (1, 8, 8), "mean": [0.5], "std": [0.5], "classes": list("0123456789")}
+    assert export(network, full, folder / "out", forms=["model.py"], **taken).differences == {"model.py": 0}
+
+
+def test_the_output_of_a_pretrained_network_is_looked_at(folder):
+    """Fault 8."""
+    (folder / "tuned_nets.py").write_text(NETS + "\n\ndef five():\n    return Net(1, 5)\n")
+    weights_of("tuned_nets:five", folder, num_classes=5)
+    with pytest.raises(UserError, match=r"returns \(N, 5\), the data have 10 classes") as caught:
+        prepared(folder, "tuned_nets:five")
+    assert caught.value.problems[0].key == "model.backbone"

@@ -47,3 +47,8 @@ def test_real_trainings_are_timed_after_their_first_epoch():
     ticks = iter([0.0, 100.0, 101.0, 103.0])
     found = threads._seconds("cifar_resnet8/-/-/-", load(TASK.data), TASK, ticks.__next__)
     assert found == 1.0
+
+
+def test_a_learning_rate_that_diverges_is_no_failure_of_the_measurement():
+    task = replace(TASK, recipe=replace(TASK.recipe, lr=100.0, backbone_lr=100.0))
+    assert threads._seconds("cifar_resnet8/-/-/-", load(TASK.data), task, iter(range(4)).__next__) == 1

@@ -60,8 +60,8 @@ def spoiled(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("whole.pth", "holds no weights: UnpicklingError"),
-        ("evil.pth", "holds no weights: UnpicklingError"),
+        ("whole.pth", "holds no weights: Python objects are not read"),
+        ("evil.pth", "holds no weights: Python objects are not read"),
         ("numbers.pt", "holds no weights by name"),
         ("cut.pth", "holds no weights"),
         ("cut.safetensors", "holds no weights: SafetensorError"),
@@ -93,3 +93,13 @@ def test_a_network_begins_with_the_weights_of_a_file_and_says_which_layer_is_dra
         x_NCHW = torch.randn(2, 3, 8, 8)
         with torch.no_grad():
             assert torch.equal(network.eval()(x_NCHW), theirs.eval()(x_NCHW))
+
+
+def test_values_that_are_not_finite_are_refused(tmp_path):
+    plain = Architecture.plain("cifar_resnet8", 3)
+    weights = build(plain, num_classes=10).state_dict()
+    weights["layer1.0.bn1.running_var"][2] = float("nan")
+    save_file(weights, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=r"not finite: layer1\.0\.bn1\.running_var") as caught:
+        warm_start.apply(build(plain, num_classes=10), plain, "pretrained", (3, 8, 8), str(tmp_path / "w.safetensors"))
+    assert caught.value.key == "model.weights"
