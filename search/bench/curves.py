@@ -51,7 +51,8 @@ class Curve:
     ``is_noise_shared``: whether noise of losses goes with that of accuracy, as measured. The rest are ways to mislead a
     model: ``stops_at_median``: losses tell the worse half apart, and nothing of the better half;
     ``is_first_stage_reversed``: what the first stage gains, losses show as a loss; ``is_by_block``: in half of the
-    blocks losses tell nothing.
+    blocks losses tell nothing. With ``late`` the late losses of an architecture are lower by so many of their noise
+    deviations for each deviation of gains: what looks like the luck of its trainings is its gain.
     """
 
     genetic: float
@@ -59,6 +60,7 @@ class Curve:
     stops_at_median: bool = False
     is_first_stage_reversed: bool = False
     is_by_block: bool = False
+    late: float = 0.0
 
     def follows(self, gains: Array, reversed_gains: Array) -> Array:
         """What losses follow: gains, or something like them; (architectures,), plain first."""
@@ -80,6 +82,7 @@ CURVES = {
     "not-at-the-top": Curve(-0.9, stops_at_median=True),
     "reversed-stage": Curve(-0.9, is_first_stage_reversed=True),
     "by-block": Curve(-0.9, is_by_block=True),
+    "learns-late": Curve(0.0, late=-0.5),
 }
 
 
@@ -102,11 +105,12 @@ def standard(values: Array) -> Array:
 
 
 def losses(
-    curve: Curve, shown: float, accuracy_noise: float, rng: random.Random, block: random.Random
+    curve: Curve, shown: float, gain: float, accuracy_noise: float, rng: random.Random, block: random.Random
 ) -> Sequence[float]:
-    """The training loss of each epoch of an architecture whose losses show ``shown``."""
+    """The training loss of each epoch of an architecture whose losses show ``shown``; ``gain`` is standardised."""
     shared = LATE if curve.is_noise_shared else 0.0
     late = shared * accuracy_noise + math.sqrt(1 - shared**2) * rng.gauss(0, 1)
+    late += curve.late * gain
     level = block.gauss(0, 1)
     found = []
     for epoch in EPOCHS:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from search.bench.curves import CURVES, Array, losses, trait
+from search.bench.curves import CURVES, Array, losses, standard, trait
 from search.model.hyperparameters import HyperparameterGrid
 from search.state.facts import Facts
 from senet_nas.costs.measures import overheads
@@ -82,11 +82,12 @@ class Synthetic:
         if not self._kind.curve:
             return ()
         curve = CURVES[self._kind.curve]
-        followed, apart, mean = self._shown
+        followed, apart, mean, gains = self._shown
         genetic = curve.genetic_in(self._rng("block curve", seed.block))
-        shown = 0.0 if architecture.is_plain else mean + trait(genetic, followed, apart)[self._index[architecture.key]]
+        place = self._index[architecture.key]
+        shown = 0.0 if architecture.is_plain else mean + trait(genetic, followed, apart)[place]
         rng, block = self._rng("losses", architecture.key, seed), self._rng("block loss", seed.block)
-        return losses(curve, shown, self._noise(architecture, seed), rng, block)
+        return losses(curve, shown, float(gains[place]), self._noise(architecture, seed), rng, block)
 
     def _noise(self, architecture: Architecture, seed: Seed) -> float:
         """The noise of the accuracy of a training, with variance 1."""
@@ -98,11 +99,12 @@ class Synthetic:
         return noise
 
     @cached_property
-    def _shown(self) -> tuple[Array, Array, float]:
-        """What losses may follow, what they show apart from it, and their mean over architectures with SE."""
+    def _shown(self) -> tuple[Array, Array, float, Array]:
+        """What losses may follow, what they show apart from it, their mean with SE, and gains, standardised."""
         curve = CURVES[self._kind.curve]
-        followed = curve.follows(self._mixed("", 1), self._mixed("", -1))
-        return followed, self._mixed("loss", 1), self._rng("mean loss").gauss(0, 1)
+        gains = self._mixed("", 1)
+        followed = curve.follows(gains, self._mixed("", -1))
+        return followed, self._mixed("loss", 1), self._rng("mean loss").gauss(0, 1), standard(gains)
 
     @cached_property
     def _index(self) -> dict[str, int]:

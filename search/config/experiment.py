@@ -110,7 +110,7 @@ class SearchSpec:
     model: Literal["auto", "accuracy", "curves"] = option(
         "auto",
         "what the model takes of a training: accuracy (its result alone), or curves (the losses of its epochs, too, as "
-        "far as they tell something about it in this run); auto: accuracy",
+        "far as they tell something about it in this run); auto: curves, where trainings have any",
     )
     confirm: Literal["auto"] | Annotated[float, Field(ge=0.25, le=0.6)] = option(
         "auto", "share of the trainings, or of the time, that the confirmation may take; auto: half"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.model.curve_traits import traits_of
+from search.model.curve_traits import luck_of, traits_of
 from search.model.design import Design
 from search.model.features import Features
 from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
@@ -102,7 +102,8 @@ def _joint(
         return None
     w = np.ones(len(is_whole))
     w[is_whole] = weights
-    return joint_posterior(design, seen.accuracy, traits, w, sigmas, draws=draws, seed=seed)
+    luck = luck_of(seen.losses, traits, design.block)
+    return joint_posterior(design, seen.accuracy, traits, w, sigmas, draws=draws, seed=seed, luck=luck)
 
 
 @dataclass(frozen=True)

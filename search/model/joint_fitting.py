@@ -1,4 +1,4 @@
-"""The joint posterior of accuracy and a trait of the loss curve, averaged over the grid of their covariances.
+"""The joint posterior of accuracy and traits of the loss curve, averaged over the grid of their covariances.
 
     accuracy = block + gain(architecture) + (block x stage) + noise
     trait    = block + gain(architecture) + (block x stage) + noise       with values of its own
@@ -6,7 +6,8 @@
 Between the two, gains and noise are correlated as the cells of :mod:`search.model.joint_grid` say; "the curve tells
 nothing" is one of these. The mean gains of SE in the two have independent priors, so a shift of all losses by SE says
 nothing about accuracy. Of several traits, each explains the accuracies in its own way. They are averaged, too, weighted
-by the evidence of the accuracies *given* the trait: p(accuracy, trait) / p(trait).
+by the evidence of the accuracies *given* the trait: p(accuracy, trait) / p(trait). What the late losses show beyond
+such a trait is the luck of a training, mostly; it is a second trait beside it (:mod:`search.model.joint_luck`).
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from search.model.design import Design
 from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries, Solved, entries, weigh
 from search.model.joint_grid import JointGrid, Shares, joint_grid
+from search.model.joint_luck import choices, with_luck
 from search.model.joint_missing import CELLS, Missing, resampled
 from search.model.linear_model import Array, Integers, explained, solve_lower, solve_upper, summed, sums
 from search.model.posterior import Posterior, ShortGains
@@ -36,22 +38,28 @@ def joint_posterior(
     *,
     draws: int,
     seed: int,
+    luck: Array | None = None,
     grid: JointGrid | None = None,
 ) -> Posterior:
     """The posterior of gains in accuracy, given accuracies (trainings,) and traits (trainings, traits).
 
-    An accuracy is nan where a training shows the trait alone; there must be one trait then. ``w`` (trainings,) are
-    weights of trainings; ``sigmas`` are the noise deviations of accuracy to average over, and ``grid`` are the other
-    hyperparameters, unless given :func:`joint_grid`.
+    An accuracy is nan where a training shows the trait alone; there must be one trait then. ``luck`` (trainings,
+    traits) is what late losses show beyond each trait, if it is known. ``w`` (trainings,) are weights of trainings;
+    ``sigmas`` are the noise deviations of accuracy to average over, and ``grid`` are the other hyperparameters, unless
+    given :func:`joint_grid` or, with luck, what :mod:`search.model.joint_luck` makes of it.
     """
     is_whole = np.isfinite(accuracy)
     level = float(np.median(accuracy[is_whole]))
-    sides = np.column_stack([accuracy - level, design.x[:, design.n_blocks], traits])
+    lucks = traits[:, :0] if luck is None else luck
+    sides = np.column_stack([accuracy - level, design.x[:, design.n_blocks], traits, lucks])
     has_covariates = bool(design.features.is_covariate.any())
-    grid = grid or joint_grid(structured=bool(design.n_features), covariates=has_covariates)
     rng = np.random.default_rng(seed)
-    solutions = Solutions(design.of_trainings(is_whole), sides[is_whole], w[is_whole], grid)
-    kept, weights = weigh(entries(solutions.left, grid), sigmas)
+    pair = grid or joint_grid(structured=bool(design.n_features), covariates=has_covariates)
+    solutions = Solutions(design.of_trainings(is_whole), sides[is_whole], w[is_whole], pair)
+    if grid is None and luck is not None:
+        grid = with_luck(solutions.left, sigmas, pair, traits.shape[1])
+    grid = grid or pair
+    kept, weights = weigh(entries(solutions.left, grid, choices(grid.n_traits, traits.shape[1])), sigmas)
     drawn = _all_whole if is_whole.all() else _some_short(Missing(design, sides, w, is_whole))
     chosen, coefficients, gains = drawn(solutions, kept, weights, _Settings(grid, sigmas, draws, rng))
     cell = chosen.entries.cell
@@ -72,7 +80,7 @@ def joint_posterior(
         _effects=np.column_stack([mean, coefficients[:, first : first + design.n_features]]),
         _seed=seed,
         short=None if is_trained.all() else ShortGains(tuple(numbers[~is_trained].tolist()), gains[:, ~is_trained]),
-        trust=Trust(grid.tau_ratio[cell], grid.genetic[cell], grid.residual[cell], chosen.entries.trait),
+        trust=Trust(grid.tau_ratio[cell], grid.genetic[cell], grid.residual[cell], chosen.entries.traits[:, 0]),
     )
 
 
@@ -126,8 +134,8 @@ class _Chosen:
     """What is drawn before the coefficients, as arrays over draws.
 
     ``sides`` (draws, canonical, sides) are the weights of the sides in each canonical trait, ``back`` (draws,
-    canonical) those of the canonical traits in accuracy, in points. ``means`` (draws, 2) are the mean gains of SE in
-    accuracy and trait, in multiples of the noise deviations; ``scales`` are 1 / these deviations.
+    canonical) those of the canonical traits in accuracy, in points. ``means`` (draws, traits) are the mean gains of SE
+    in accuracy and traits, in multiples of the noise deviations; ``scales`` are 1 / these deviations.
     """
 
     entries: Entries
@@ -141,20 +149,20 @@ class _Chosen:
 
     @classmethod
     def of(cls, drawn: Entries, sigma: Array, grid: JointGrid, rng: np.random.Generator) -> "_Chosen":
-        scale = 1 / sigma
-        likeliest = drawn.trait_scale(scale)
-        curvature = drawn.freedoms[1] + drawn.power[:, 1, 1] * likeliest**2
-        trait_scale = likeliest * np.exp(rng.standard_normal(len(sigma)) / np.sqrt(curvature))
-        scales = np.column_stack([scale, trait_scale])
-        noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((len(sigma), 2, 1))
+        likeliest = drawn.scales(1 / sigma)
+        scales: Array = np.column_stack(likeliest)
+        n, n_traits = scales.shape
+        covariance = np.linalg.inv(drawn.curvature(likeliest)).astype(np.float64, copy=False)
+        spread = np.linalg.cholesky(covariance)
+        scales[:, 1:] *= np.exp((spread @ rng.standard_normal((n, n_traits - 1, 1)))[:, :, 0])
+        noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((n, n_traits, 1))
         means = (drawn.mean_of @ scales[:, :, None] + noise)[:, :, 0]
         turn = grid.to_canonical[drawn.cell]
-        n_sides = FIRST_TRAIT + int(drawn.trait.max()) + 1
-        sides = np.zeros((len(sigma), 2, n_sides))
-        sides[:, :, ACCURACY] = turn[:, :, 0] * scale[:, None]
+        sides = np.zeros((n, n_traits, FIRST_TRAIT + int(drawn.traits.max()) + 1))
+        sides[:, :, ACCURACY] = turn[:, :, 0] * scales[:, :1]
         sides[:, :, HAS_SE] = -(turn @ means[:, :, None])[:, :, 0]
-        rows = np.arange(len(sigma))
-        sides[rows, :, FIRST_TRAIT + drawn.trait] = turn[:, :, 1] * trait_scale[:, None]
+        for i, trait in enumerate(drawn.traits.T, start=1):
+            sides[np.arange(n), :, FIRST_TRAIT + trait] = turn[:, :, i] * scales[:, i, None]
         back = grid.back[drawn.cell][:, 0, :] * sigma[:, None]
         return cls(drawn, sigma, means, scales, grid.share[drawn.cell], grid.ratio[drawn.cell], sides, back)
 
@@ -216,7 +224,7 @@ class Solutions:
         n, n_ratios = len(chosen.sigma), len(self._grid.ratios)
         coefficients = np.zeros((n, self._direct.shape[1]))
         gains = np.zeros((n, len(self._direct)))
-        for canonical in range(2):
+        for canonical in range(chosen.ratio.shape[1]):
             kind = chosen.share * n_ratios + chosen.ratio[:, canonical]
             for one in np.unique(kind):
                 mine = np.flatnonzero(kind == one)

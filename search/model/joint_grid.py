@@ -28,6 +28,9 @@ GENETIC = {-0.97: 0.14, -0.8: 0.14, -0.5: 0.14, 0.0: 0.5, 0.5: 0.08}
 RESIDUAL = {-0.85: 0.2, -0.6: 0.2, -0.3: 0.2, 0.0: 0.2, 0.3: 0.2}
 RESIDUAL_OF_NOTHING = {-0.85: 0.1, -0.6: 0.1, -0.3: 0.1, 0.0: 0.6, 0.3: 0.1}
 
+# Of accuracy: tau / sigma, with prior weights.
+OF_ACCURACY = ((0.0, NO_DIFFERENCE), *((ratio, 1.0) for ratio in TAU_RATIOS))
+
 # Share of tau^2 that belongs to single architectures, and share of the rest that covariates explain.
 Shares = tuple[float, float]
 # Place of the shares, tau / sigma of accuracy and of the trait, correlation of gains, that of the noise, prior weight.
@@ -35,17 +38,42 @@ Row = tuple[int, float, float, float, float, float]
 
 
 @dataclass(frozen=True)
-class JointGrid:
-    """All cells as arrays over cells. ``ratios`` are those of canonical traits, ``trait_ratios`` those of the trait.
+class Cells:
+    """Cells before they are rounded, as arrays over cells.
 
-    ``share`` (cells,) are places in ``shares``, ``ratio`` (cells, 2) in ``ratios``. ``to_canonical`` (cells,
-    2, 2) is T, ``back`` its inverse; accuracy is the first trait. ``tau_ratio`` (cells, 2) is tau / sigma of accuracy
-    and trait; ``genetic`` and ``residual`` (cells,) are the correlations across architectures and of the noise.
+    ``share`` are places in a list of shares. ``tau_ratio`` (cells, traits) is tau / sigma, accuracy first; ``genetic``
+    and ``residual`` (cells, traits, traits) are correlations across architectures and of the noise.
+    """
+
+    share: Integers
+    tau_ratio: Array
+    genetic: Array
+    residual: Array
+    log_prior: Array
+
+    def of(self, chosen: Integers) -> "Cells":
+        return Cells(
+            self.share[chosen],
+            self.tau_ratio[chosen],
+            self.genetic[chosen],
+            self.residual[chosen],
+            self.log_prior[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class JointGrid:
+    """All cells as arrays over cells. ``ratios`` are those of canonical traits, ``trait_ratios`` those of each trait.
+
+    ``share`` (cells,) are places in ``shares``, ``ratio`` (cells, canonical) in ``ratios``. ``to_canonical`` (cells,
+    canonical, traits) is T, ``back`` its inverse; accuracy is the first trait. ``tau_ratio`` (cells, traits) is
+    tau / sigma; ``genetic`` and ``residual`` (cells, traits, traits) are the correlations across architectures and of
+    the noise.
     """
 
     shares: Sequence[Shares]
     ratios: Sequence[float]
-    trait_ratios: Sequence[float]
+    trait_ratios: Sequence[Sequence[float]]
     share: Integers
     ratio: Integers
     to_canonical: Array
@@ -55,14 +83,32 @@ class JointGrid:
     residual: Array
     log_prior: Array
 
+    @property
+    def n_traits(self) -> int:
+        """The number of traits, accuracy included."""
+        return int(self.tau_ratio.shape[1])
+
     @classmethod
     def known(
         cls, tau_ratio: float, own_share: float, trait_ratio: float, genetic: float, residual: float
     ) -> "JointGrid":
         """The grid of one cell, with nothing rounded."""
-        rows = np.array([(0, tau_ratio, trait_ratio, genetic, residual, 1.0)])
-        wanted = _canonical(rows)[0][0]
-        return _grid(rows, [(own_share, 0.0)], sorted({*wanted.tolist(), trait_ratio}), (trait_ratio,))
+        return cls.of_one(own_share, (tau_ratio, trait_ratio), pairs([genetic]), pairs([residual]))
+
+    @classmethod
+    def of_one(cls, own_share: float, tau_ratios: Sequence[float], genetic: Array, residual: Array) -> "JointGrid":
+        """The grid of one cell with any number of traits, with nothing rounded. Correlations: (1, traits, traits)."""
+        cells = Cells(np.zeros(1, dtype=np.int64), np.array([tau_ratios]), genetic, residual, np.zeros(1))
+        wanted = _canonical(cells)[0][0]
+        ratios = sorted({*wanted.tolist(), *tau_ratios[1:]})
+        return rounded(cells, [(own_share, 0.0)], ratios, [(ratio,) for ratio in tau_ratios[1:]])
+
+
+def pairs(correlations: Sequence[float] | Array) -> Array:
+    """Correlation matrices (cells, 2, 2) of two traits."""
+    found = np.ones((len(correlations), 2, 2))
+    found[:, 0, 1] = found[:, 1, 0] = correlations
+    return found
 
 
 @lru_cache(maxsize=4)
@@ -71,19 +117,38 @@ def joint_grid(*, structured: bool, covariates: bool = False) -> JointGrid:
 
     With ``covariates`` it contains that they tell nothing, and that they explain much.
     """
-    own_shares = OWN_SHARES if structured else (1.0,)
-    shares = list(itertools.product(own_shares, COVARIATE_SHARES if covariates else (0.0,)))
+    shares = shares_of(structured=structured, covariates=covariates)
+    return rounded(curve_cells(len(shares)), shares, RATIOS, [CURVE_RATIOS])
+
+
+@lru_cache(maxsize=4)
+def curve_cells(n_shares: int) -> Cells:
+    """Cells of accuracy and a trait of the curve."""
     rows: list[Row] = []
-    accuracy = [(0.0, NO_DIFFERENCE), *((ratio, 1.0) for ratio in TAU_RATIOS)]
-    for share, (ratio, prior), trait_ratio in itertools.product(range(len(shares)), accuracy, CURVE_RATIOS):
+    for share, (ratio, prior), trait_ratio in itertools.product(range(n_shares), OF_ACCURACY, CURVE_RATIOS):
         for genetic, of_genetic in (GENETIC if ratio else {0.0: 1.0}).items():
             for residual, of_residual in (RESIDUAL if genetic else RESIDUAL_OF_NOTHING).items():
                 rows.append((share, ratio, trait_ratio, genetic, residual, prior * of_genetic * of_residual))
-    return _grid(np.array(rows), shares, RATIOS, CURVE_RATIOS)
+    return of_pairs(rows)
 
 
-def _grid(rows: Array, shares: Sequence[Shares], ratios: Sequence[float], trait_ratios: Sequence[float]) -> JointGrid:
-    wanted, to_canonical, back = _canonical(rows)
+def shares_of(*, structured: bool, covariates: bool) -> list[Shares]:
+    own_shares = OWN_SHARES if structured else (1.0,)
+    return list(itertools.product(own_shares, COVARIATE_SHARES if covariates else (0.0,)))
+
+
+def of_pairs(rows: Sequence[Row]) -> Cells:
+    """Cells of accuracy and one trait."""
+    share, of_accuracy, of_trait, genetic, residual, prior = np.array(rows).T
+    ratios = np.column_stack([of_accuracy, of_trait])
+    return Cells(share.astype(np.int64), ratios, pairs(genetic), pairs(residual), np.log(prior))
+
+
+def rounded(
+    cells: Cells, shares: Sequence[Shares], ratios: Sequence[float], trait_ratios: Sequence[Sequence[float]]
+) -> JointGrid:
+    """The grid of these cells, with the ratios of canonical traits rounded to ``ratios``."""
+    wanted, to_canonical, back = _canonical(cells)
     known = np.array(ratios)
     # Ratios are compared by their logarithm; those far below the others are as good as 0.
     least = known[known > 0].min() / 2
@@ -91,33 +156,29 @@ def _grid(rows: Array, shares: Sequence[Shares], ratios: Sequence[float], trait_
     places = np.abs(distance).argmin(axis=2)
     between = back * (known[places] ** 2)[:, None, :] @ back.transpose(0, 2, 1)
     spread = np.sqrt(np.maximum(np.diagonal(between, axis1=1, axis2=2), 0.0))
-    spread[rows[:, 1] == 0, 0] = 0.0
-    product = spread.prod(axis=1)
-    correlation = np.clip(between[:, 0, 1] / np.where(product > 0, product, np.inf), -1.0, 1.0)
+    spread[cells.tau_ratio == 0] = 0.0
+    product = spread[:, :, None] * spread[:, None, :]
+    correlation = np.clip(between / np.where(product > 0, product, np.inf), -1.0, 1.0)
     return JointGrid(
         shares=shares,
         ratios=ratios,
         trait_ratios=trait_ratios,
-        share=rows[:, 0].astype(np.int64),
+        share=cells.share,
         ratio=places,
         to_canonical=to_canonical,
         back=back,
         tau_ratio=spread,
         # Rounding may move a correlation of 0 a little. It still means "nothing".
-        genetic=np.where(rows[:, 3] == 0, 0.0, correlation),
-        residual=rows[:, 4],
-        log_prior=np.log(rows[:, 5]),
+        genetic=np.where(cells.genetic == 0, 0.0, correlation),
+        residual=cells.residual,
+        log_prior=cells.log_prior,
     )
 
 
-def _canonical(rows: Array) -> tuple[Array, Array, Array]:
-    """Of each row: tau / sigma of the canonical traits (cells, 2), T and its inverse, both (cells, 2, 2)."""
-    within = np.ones((len(rows), 2, 2))
-    within[:, 0, 1] = within[:, 1, 0] = rows[:, 4]
-    between = rows[:, 1:3, None] * rows[:, None, 1:3]
-    between[:, 0, 1] *= rows[:, 3]
-    between[:, 1, 0] *= rows[:, 3]
-    lower = np.linalg.cholesky(within)
+def _canonical(cells: Cells) -> tuple[Array, Array, Array]:
+    """Of each cell: tau / sigma of the canonical traits (cells, traits), T and its inverse (cells, traits, traits)."""
+    between = cells.genetic * cells.tau_ratio[:, :, None] * cells.tau_ratio[:, None, :]
+    lower = np.linalg.cholesky(cells.residual)
     inverse = np.linalg.inv(lower)
     squares, rotation = np.linalg.eigh(inverse @ between @ inverse.transpose(0, 2, 1))
     return np.sqrt(np.maximum(squares, 0.0)), rotation.transpose(0, 2, 1) @ inverse, lower @ rotation

@@ -98,7 +98,7 @@ class Missing:
         towards = solved.power[2:, :2]
         mean_of = covariance @ towards
         log = grid.log_prior[cell] - 0.5 * solved.log_det
-        log -= 0.5 * self._freedom[0] * np.log1p(-(grid.residual[cell] ** 2))
+        log -= 0.5 * self._freedom[0] * np.log(np.linalg.det(grid.residual[cell]))
         log += 0.5 * (np.log(prior).sum() - np.log(np.linalg.det(precision)))
         return solved.power[:2, :2] - towards.T @ mean_of, mean_of, covariance, float(log)
 

@@ -9,17 +9,22 @@ from search.model.linear_model import Array, Integers
 
 @dataclass(frozen=True)
 class Trust:
-    """Draws of what curves tell.
+    """Draws of what curves tell. Accuracy is the first trait, then one of the curve, then perhaps the luck.
 
-    ``tau_ratios`` (draws, 2): tau / sigma of accuracy and of the trait of the curve. ``genetic`` (draws,) is the
-    correlation of the two across architectures, without the noise of trainings; ``residual`` that of the noise.
-    ``traits`` (draws,) are places in :data:`~search.model.curve_traits.TRAITS`.
+    ``tau_ratios`` (draws, traits): tau / sigma. ``correlations`` (draws, traits, traits) are those across
+    architectures, without the noise of trainings; ``of_noise`` those of the noise. ``traits`` (draws,) are places in
+    :data:`~search.model.curve_traits.TRAITS`.
     """
 
     tau_ratios: Array
-    genetic: Array
-    residual: Array
+    correlations: Array
+    of_noise: Array
     traits: Integers
+
+    @property
+    def genetic(self) -> Array:
+        """Draws of the correlation of accuracy and curve across architectures."""
+        return self.correlations[:, 0, 1]
 
     @property
     def p_nothing(self) -> float:
@@ -28,14 +33,12 @@ class Trust:
 
     def reliability(self, trainings: float) -> Array:
         """Draws of the share of the variance of gains that is known after so many ``trainings`` of each placement."""
-        accuracy, trait = self.tau_ratios.T
-        known = accuracy > 0
-        between = self.genetic * accuracy * trait
-        first, second = accuracy**2 + 1 / trainings, trait**2 + 1 / trainings
-        both = between + self.residual / trainings
-        towards = accuracy**4 * second - 2 * accuracy**2 * between * both + between**2 * first
-        share: Array = np.zeros(len(accuracy))
-        np.divide(towards, (first * second - both**2) * accuracy**2, out=share, where=known)
+        between = self.correlations * self.tau_ratios[:, :, None] * self.tau_ratios[:, None, :]
+        followed = np.linalg.solve(between + self.of_noise / trainings, between[:, :, :1])[:, :, 0]
+        explained = (between[:, 0] * followed).sum(axis=1)
+        variance = between[:, 0, 0]
+        share: Array = np.zeros(len(variance))
+        np.divide(explained, variance, out=share, where=variance > 0)
         return share
 
     @property
@@ -51,6 +54,7 @@ class Trust:
 
     def explained(self, level: float) -> tuple[float, float, float]:
         """The share of the differences in accuracy that curves explain: mean and central interval, from 0 to 1."""
-        share = self.genetic**2
+        # Traits beside accuracy are independent of each other across architectures.
+        share = (self.correlations[:, 0, 1:] ** 2).sum(axis=1)
         low, high = np.quantile(share, [(1 - level) / 2, (1 + level) / 2])
         return float(share.mean()), float(low), float(high)

@@ -17,6 +17,8 @@ from senet_nas.training.quality_metrics import ACCURACY, Metric
 DRAWS = 1000
 # With fewer trainings a group of placements says nothing of its own.
 FEWEST = 16
+# So many times as many trainings are worth a sentence where losses do not tell placements apart.
+WORTH_SAYING = 1.2
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,26 @@ class CurveTrust:
     def words(self, metric: Metric = ACCURACY) -> str:
         """A sentence for people."""
         nothing = f"{100 * self.p_nothing:.0f} %"
+        luck = f"; but they show how lucky a training was, and without them this search {self._needs}"
+        end = luck if self.times >= WORTH_SAYING else "."
         if self.p_nothing >= TELLS_NOTHING:
             return (
-                f"Training losses probably tell nothing about the {metric.title} of placements (probability {nothing})."
+                f"Training losses probably tell nothing about the {metric.title} of placements "
+                f"(probability {nothing}){end}"
             )
         if self.p_nothing > TELLS:
             return (
                 f"It is not known yet whether training losses tell anything about the {metric.title} of placements "
-                f"(probability that they tell nothing: {nothing})."
+                f"(probability that they tell nothing: {nothing}){end}"
             )
         return (
             f"Training losses explain about {100 * self.explained:.0f} % ({100 * self.low:.0f} to "
-            f"{100 * self.high:.0f} %) of the differences between placements. Without them, this search would need "
-            f"{self.times:.1f} times as many trainings."
+            f"{100 * self.high:.0f} %) of the differences between placements. Without them, this search {self._needs}"
         )
+
+    @property
+    def _needs(self) -> str:
+        return f"would need {self.times:.1f} times as many trainings."
 
 
 def curve_trust(posterior: Posterior, trainings: int, level: float, size: int) -> CurveTrust | None:

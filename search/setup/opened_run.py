@@ -82,7 +82,7 @@ def rules(experiment: Experiment) -> Rules:
         min_gain=search.min_gain,
         worthwhile=search.worthwhile,
         confirm=confirm_share(experiment),
-        curves=search.model == "curves",
+        curves=search.model != "accuracy",
         record=experiment.record,
     )
 

@@ -245,6 +245,17 @@ def test_in_the_reversed_stage_losses_rise_with_gains():
     assert np.corrcoef(gains, shown)[0, 1] > np.corrcoef(gains, straight)[0, 1] + 0.5
 
 
+def test_what_learns_late_shows_its_gain_in_late_losses_alone():
+    problem = named("synthetic:113:0.4::learns-late")(3)
+    members = list(problem.space)
+    gains = [problem.truth(a) for a in members]
+    late = [statistics.fmean(math.log(problem.losses(a, Seed(0, r))[-1]) for r in range(16)) for a in members]
+    early = first_losses(problem, replicates=16)
+    left = np.array(late) - np.polyval(np.polyfit(early, late, 1), early)
+    assert np.corrcoef(gains[1:], left[1:])[0, 1] < -0.7
+    assert abs(correlation_of(problem)) < 0.3
+
+
 @pytest.mark.parametrize(("curve", "expected"), [("strong", -0.85), ("unrelated", 0.0)])
 def test_noise_of_late_losses_goes_with_that_of_accuracy(curve, expected):
     problem = named(f"synthetic:113:0.4::{curve}")(0)

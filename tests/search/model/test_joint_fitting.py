@@ -19,6 +19,14 @@ STRUCTURE = Features(
 TAU_RATIO, SHARE, TRAIT_RATIO, GENETIC_HERE, RESIDUAL_HERE = 0.8, 0.3, 2.0, -0.7, -0.4
 
 
+LUCK_RATIO, LUCK_GENETIC, LUCK_SHARED = 0.6, 0.5, -0.8
+
+
+def three(with_trait, with_luck):
+    """Correlations of accuracy, trait and luck; the last two are independent."""
+    return np.array([[1, with_trait, with_luck], [with_trait, 1, 0], [with_luck, 0, 1]])
+
+
 def trainings(n_blocks, seed=0):
     """Six architectures, the last never trained; plain twice in each block. Accuracy and a trait of each training."""
     rng = np.random.default_rng(seed)
@@ -32,14 +40,18 @@ def trainings(n_blocks, seed=0):
 
 
 class Dense:
-    """The Gaussian of accuracy and trait together, with noise deviations ``sigma`` and ``sigma_trait``."""
+    """The Gaussian of accuracy and traits together, with noise deviations ``sigma`` and ``sigma_trait``.
 
-    def __init__(self, design, w, sigma, sigma_trait, genetic=GENETIC_HERE, residual=RESIDUAL_HERE):
-        deviations = np.array([sigma, sigma_trait])
-        ratios = np.array([TAU_RATIO, TRAIT_RATIO])
-        correlation = np.array([[1, genetic], [genetic, 1]])
+    With ``sigma_luck`` there is a second trait: its gains and noise go with those of accuracy as LUCK says.
+    """
+
+    def __init__(self, design, w, sigma, sigma_trait, genetic=GENETIC_HERE, residual=RESIDUAL_HERE, sigma_luck=None):
+        size = 2 if sigma_luck is None else 3
+        deviations = np.array([sigma, sigma_trait, sigma_luck or 0.0][:size])
+        ratios = np.array([TAU_RATIO, TRAIT_RATIO, LUCK_RATIO][:size])
+        correlation = three(genetic, LUCK_GENETIC)[:size, :size]
         self.between = np.outer(ratios, ratios) * correlation * np.outer(deviations, deviations)
-        within = np.array([[1, residual], [residual, 1]]) * np.outer(deviations, deviations)
+        within = three(residual, LUCK_SHARED)[:size, :size] * np.outer(deviations, deviations)
         n = design.n_blocks
         x = np.delete(design.x, n, axis=1)
         scale = np.concatenate(
@@ -105,6 +117,39 @@ def test_gains_are_those_of_one_large_gaussian(n_blocks):
 
 
 @pytest.mark.parametrize("n_blocks", [1, 3])
+def test_with_luck_gains_are_those_of_one_large_gaussian(n_blocks):
+    """Three traits. The deviations of two of them are averaged over, in the reference on a grid."""
+    seen, trait, w = trainings(n_blocks)
+    luck = -0.7 * (seen.accuracy - 90 - seen.block) + np.random.default_rng(5).normal(0, 0.3, len(trait))
+    design = Design.of(seen, STRUCTURE)
+    sigma = 0.4
+    grid = JointGrid.of_one(
+        SHARE,
+        (TAU_RATIO, TRAIT_RATIO, LUCK_RATIO),
+        three(GENETIC_HERE, LUCK_GENETIC)[None],
+        three(RESIDUAL_HERE, LUCK_SHARED)[None],
+    )
+    found = joint_posterior(
+        design,
+        seen.accuracy,
+        trait[:, None],
+        w,
+        np.array([sigma]),
+        draws=40_000,
+        seed=1,
+        luck=luck[:, None],
+        grid=grid,
+    )
+    everything = np.concatenate([seen.accuracy - np.median(seen.accuracy), trait, luck])
+    pairs = [(one, other) for one in np.geomspace(0.1, 1.5, 24) for other in np.geomspace(0.1, 1.5, 24)]
+    references = [Dense(design, w, sigma, one, sigma_luck=other) for one, other in pairs]
+    mean, spread = averaged(references, [one * other for one, other in pairs], everything, n_blocks)
+    everywhere = found.everywhere(40_000)
+    assert everywhere.mean(axis=0) == pytest.approx(mean, abs=0.02)
+    assert everywhere.std(axis=0) == pytest.approx(spread, rel=0.05)
+
+
+@pytest.mark.parametrize("n_blocks", [1, 3])
 def test_cells_count_by_their_evidence(n_blocks):
     """The difference of two cells is that of two large Gaussians, the deviation of the trait integrated out."""
     seen, trait, w = trainings(n_blocks, seed=3)
@@ -116,7 +161,7 @@ def test_cells_count_by_their_evidence(n_blocks):
     logs, references = [], []
     for genetic, residual in ((-0.7, -0.4), (0.0, 0.0), (0.5, -0.85)):
         grid = JointGrid.known(TAU_RATIO, SHARE, TRAIT_RATIO, genetic, residual)
-        entries = joint_evidence.entries(left_by(design, sides, w, grid), grid)
+        entries = joint_evidence.entries(left_by(design, sides, w, grid), grid, [(0,)])
         logs.append(float(entries.evidence(np.array([1 / sigma]))[0]))
         both = np.concatenate([accuracy, trait])
         log = [
@@ -133,7 +178,7 @@ def test_the_trait_alone_is_no_evidence():
     other = np.random.default_rng(9).normal(0, 1, len(trait))
     sides = np.column_stack([seen.accuracy - 90, design.x[:, 2], trait, other])
     grid = JointGrid.known(TAU_RATIO, SHARE, TRAIT_RATIO, 0.0, 0.0)
-    entries = joint_evidence.entries(left_by(design, sides, w, grid), grid)
+    entries = joint_evidence.entries(left_by(design, sides, w, grid), grid, [(0,), (1,)])
     one, another = entries.evidence(np.full(2, 2.5))
     assert one == pytest.approx(another, abs=0.01)
 
@@ -187,7 +232,9 @@ def test_with_missing_accuracies_cells_count_by_their_evidence():
     logs, references = [], []
     for genetic, residual in ((-0.7, -0.4), (0.0, 0.0), (0.5, -0.85)):
         grid = JointGrid.known(TAU_RATIO, SHARE, TRAIT_RATIO, genetic, residual)
-        whole = joint_evidence.entries(left_by(design.of_trainings(is_whole), sides[is_whole], w[is_whole], grid), grid)
+        whole = joint_evidence.entries(
+            left_by(design.of_trainings(is_whole), sides[is_whole], w[is_whole], grid), grid, [(0,)]
+        )
         found, _ = Missing(design, sides, w, is_whole).entries(whole, grid)
         logs.append(float(found.evidence(np.array([2.5]))[0]))
         log = [
@@ -207,12 +254,12 @@ def test_cells_are_what_they_are_called_up_to_rounding():
     between = grid.back * (np.array(grid.ratios)[grid.ratio] ** 2)[:, None] @ grid.back.transpose(0, 2, 1)
     assert within[:, 0, 0] == pytest.approx(1)
     assert within[:, 1, 1] == pytest.approx(1)
-    assert within[:, 0, 1] == pytest.approx(grid.residual)
+    assert within[:, 0, 1] == pytest.approx(grid.residual[:, 0, 1])
     assert np.sqrt(between[:, 1, 1]) == pytest.approx(grid.tau_ratio[:, 1])
     nearest = np.abs(grid.tau_ratio[:, 1:] / np.array(CURVE_RATIOS) - 1).min(axis=1)
     assert nearest.max() < 0.4
-    assert np.abs(grid.genetic[:, None] - list(GENETIC)).min(axis=1).max() < 0.3
-    nothing = (grid.genetic == 0) & (grid.tau_ratio[:, 0] > 0)
+    assert np.abs(grid.genetic[:, 0, 1, None] - list(GENETIC)).min(axis=1).max() < 0.3
+    nothing = (grid.genetic[:, 0, 1] == 0) & (grid.tau_ratio[:, 0] > 0)
     moved = np.abs(between[nothing, 0, 1] / grid.tau_ratio[nothing].prod(axis=1))
     prior = np.exp(grid.log_prior[nothing])
     assert prior[moved > 0.1].sum() < 0.05 * prior.sum()
@@ -222,7 +269,7 @@ def test_the_grid_has_the_priors_that_are_written_down():
     grid = joint_grid(structured=True)
     prior = np.exp(grid.log_prior)
     differ = grid.tau_ratio[:, 0] > 0
-    nothing = grid.genetic == 0
+    nothing = grid.genetic[:, 0, 1] == 0
     assert prior[differ & nothing].sum() / prior[differ].sum() == pytest.approx(GENETIC[0.0])
     assert prior[~differ].sum() / prior.sum() == pytest.approx(0.5 / 6.5)
 

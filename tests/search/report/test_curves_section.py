@@ -79,7 +79,7 @@ def test_groups_with_few_trainings_have_no_row(ledger):
     assert curves_section(front, few[:8], ledger.entries, ()) is None
 
 
-@pytest.mark.parametrize(("model", "is_said"), [("auto", False), ("curves", True), ("accuracy", False)])
+@pytest.mark.parametrize(("model", "is_said"), [("auto", True), ("curves", True), ("accuracy", False)])
 def test_the_status_says_how_far_losses_are_trusted(tmp_path, model, is_said):
     place = RunFolder(tmp_path / "run")
     place.create()

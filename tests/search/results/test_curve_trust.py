@@ -15,10 +15,18 @@ from search.results.search_progress import progress_of
 from tests.search.model.posteriors import drawn
 
 
-def trust(genetic, tau=0.5, trait=3.0, residual=0.0, n=40):
-    """Draws that are all alike."""
-    same = np.ones(n)
-    return Trust(np.column_stack([tau * same, trait * same]), genetic * same, residual * same, np.zeros(n, dtype=int))
+def trust(genetic, tau=0.5, trait=3.0, residual=0.0, n=40, luck=None):
+    """Draws that are all alike. ``luck``: the correlation of its noise with that of accuracy; it has no differences."""
+    size = 2 if luck is None else 3
+    across, of_noise = np.eye(size), np.eye(size)
+    across[0, 1] = across[1, 0] = genetic
+    of_noise[0, 1] = of_noise[1, 0] = residual
+    if luck is not None:
+        of_noise[0, 2] = of_noise[2, 0] = luck
+    every = [
+        np.tile(part, (n, *[1] * np.ndim(part))) for part in (np.array([tau, trait, 0.0][:size]), across, of_noise)
+    ]
+    return Trust(*every, np.zeros(n, dtype=int))
 
 
 def posterior(told, size=20):
@@ -54,6 +62,17 @@ def test_curves_that_tell_nothing_save_nothing():
     assert (found.p_nothing, found.explained) == (1, 0)
 
 
+def test_luck_that_is_seen_saves_trainings_even_if_losses_tell_nothing_of_placements():
+    """A correlation of -0.8 leaves 0.36 of the noise, so 36 trainings show as much as 100."""
+    told = trust(0.0, luck=-0.8)
+    assert told.reliability(36) == pytest.approx(trust(0.0).reliability(100))
+    assert told.noise == pytest.approx(0.36)
+    found = curve_trust(posterior(told), 64, 0.9, 20)
+    assert found.times == pytest.approx(1 / 0.36, rel=0.02)
+    assert found.p_nothing == 1
+    assert "lucky" in found.words()
+
+
 def test_where_nothing_differs_nothing_is_known():
     told = trust(0.0, tau=0.0)
     assert (told.reliability(6) == 0).all()
@@ -73,13 +92,15 @@ def test_as_many_trainings_without_curves_show_as_much():
 def test_the_share_and_the_traits_are_those_of_the_draws():
     told = trust(-0.9)
     genetic = np.where(np.arange(40) < 10, 0.0, -0.9)
-    traits = np.arange(40) % 4 // 2 * 2
-    mixed = dataclasses.replace(told, genetic=genetic, traits=traits)
+    traits = np.arange(40) % 4 // 2
+    correlations = told.correlations.copy()
+    correlations[:, 0, 1] = correlations[:, 1, 0] = genetic
+    mixed = dataclasses.replace(told, correlations=correlations, traits=traits)
     found = curve_trust(posterior(mixed), 64, 0.9, 20)
     assert found.p_nothing == pytest.approx(0.25)
     assert found.explained == pytest.approx(0.75 * 0.81)
     assert (found.low, found.high) == pytest.approx((0, 0.81))
-    assert found.traits == pytest.approx({TRAITS[0]: 0.5, TRAITS[1]: 0, TRAITS[2]: 0.5})
+    assert found.traits == pytest.approx({TRAITS[0]: 0.5, TRAITS[1]: 0.5})
 
 
 def test_without_curves_there_is_nothing_to_trust():
@@ -90,19 +111,22 @@ SURE = (
     "Training losses explain about 60 % (40 to 75 %) of the differences between placements. Without them, this search "
 )
 OPEN = "It is not known yet whether training losses tell anything about the accuracy of placements (probability that "
-NOTHING = "Training losses probably tell nothing about the accuracy of placements (probability 90 %)."
+NOTHING = "Training losses probably tell nothing about the accuracy of placements (probability 90 %)"
+LUCK = "; but they show how lucky a training was, and without them this search would need 2.3 times as many trainings."
 
 
 @pytest.mark.parametrize(
-    ("p_nothing", "words"),
+    ("p_nothing", "times", "words"),
     [
-        (0.05, f"{SURE}would need 2.3 times as many trainings."),
-        (0.5, f"{OPEN}they tell nothing: 50 %)."),
-        (0.9, NOTHING),
+        (0.05, 2.31, f"{SURE}would need 2.3 times as many trainings."),
+        (0.5, 1.1, f"{OPEN}they tell nothing: 50 %)."),
+        (0.5, 2.31, f"{OPEN}they tell nothing: 50 %){LUCK}"),
+        (0.9, 1.1, f"{NOTHING}."),
+        (0.9, 2.31, f"{NOTHING}{LUCK}"),
     ],
 )
-def test_it_is_said_how_far_losses_are_trusted(p_nothing, words):
-    assert CurveTrust(p_nothing, 0.6, 0.4, 0.75, 2.31, {}).words() == words
+def test_it_is_said_how_far_losses_are_trusted(p_nothing, times, words):
+    assert CurveTrust(p_nothing, 0.6, 0.4, 0.75, times, {}).words() == words
 
 
 # -- among some placements --------------------------------------------------------------------------------------------

@@ -1,0 +1,135 @@
+"""What late losses show of the luck of a training, and the grid that has it beside the curve."""
+
+import numpy as np
+import pytest
+
+from search.model import joint_luck
+from search.model.curve_traits import luck_of, traits_of
+from search.model.design import Design
+from search.model.features import Features
+from search.model.fitting import fit
+from search.model.joint_evidence import entries, weigh
+from search.model.joint_fitting import Solutions
+from search.model.joint_grid import CURVE_RATIOS, RATIOS, curve_cells, joint_grid, rounded
+from search.model.observations import Observation, Observations
+
+EPOCHS = 8
+
+
+def searched(seed, *, genetic=0.0, shared=-0.85, late=0.0, architectures=40, n=96, tau=0.15, sigma=0.3):
+    """Gains, and trainings: the first loss shows gains with the correlation ``genetic``, the late ones luck.
+
+    ``shared`` is the correlation of luck with the noise of accuracy. The late losses also show gains: ``late`` points
+    of luck for a gain of tau.
+    """
+    rng = np.random.default_rng(seed)
+    gains = np.append(0.0, tau * rng.standard_normal(architectures))
+    shown = genetic * gains / tau + np.sqrt(1 - genetic**2) * rng.standard_normal(len(gains))
+    which = np.append(np.zeros(n // 6, dtype=int), rng.integers(1, architectures + 1, n - n // 6))
+    found = []
+    for a in which:
+        noise = rng.standard_normal()
+        luck = shared * noise + np.sqrt(1 - shared**2) * rng.standard_normal() + late * gains[a] / tau
+        first = 0.05 * (shown[a] + 0.3 * rng.standard_normal())
+        losses = [first - 0.1 * e + 0.04 * luck * min(e, 4) / 4 for e in range(EPOCHS)]
+        found.append(Observation(int(a), 0, 90 + gains[a] + sigma * noise, tuple(np.exp(losses))))
+    return gains, found
+
+
+def error(posterior, gains):
+    """The mean squared error of the gains of trained architectures."""
+    places = list(posterior.architectures)
+    return float(np.mean((posterior.gains.mean(axis=0) - gains[places]) ** 2))
+
+
+def without_curves(seen):
+    return [Observation(o.architecture, o.block, o.accuracy) for o in seen]
+
+
+def test_luck_goes_with_no_trait_and_with_no_block():
+    rng = np.random.default_rng(0)
+    block = np.repeat([0, 1, 2], 20)
+    losses = np.exp(rng.normal(0, 0.1, (60, EPOCHS)).cumsum(axis=1) + block[:, None])
+    traits = traits_of(losses, block)
+    lucks = luck_of(losses, traits, block)
+    assert lucks.shape == traits.shape
+    for trait, luck in zip(traits.T, lucks.T, strict=True):
+        apart = [trait[block == b] - trait[block == b].mean() for b in range(3)]
+        assert np.concatenate(apart) @ luck == pytest.approx(0, abs=1e-6)
+        assert luck.std() == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("losses", [np.ones((6, 1)), np.where(np.arange(12).reshape(6, 2) == 11, np.nan, 1.0)])
+def test_of_one_epoch_or_of_short_trainings_there_is_no_luck(losses):
+    losses = losses * np.exp(np.random.default_rng(0).normal(0, 0.1, losses.shape))
+    block = np.zeros(6, dtype=int)
+    assert luck_of(losses, traits_of(losses, block), block) is None
+
+
+def test_luck_that_is_seen_lowers_the_error_even_if_losses_tell_nothing_of_architectures():
+    worlds = [searched(seed) for seed in range(8)]
+    with_luck = np.mean([error(fit(seen), gains) for gains, seen in worlds])
+    alone = np.mean([error(fit(without_curves(seen)), gains) for gains, seen in worlds])
+    assert with_luck < 0.75 * alone
+
+
+def test_losses_that_have_nothing_to_do_with_accuracy_do_little_harm():
+    worlds = [searched(seed, shared=0.0) for seed in range(8)]
+    with_luck = np.mean([error(fit(seen), gains) for gains, seen in worlds])
+    alone = np.mean([error(fit(without_curves(seen)), gains) for gains, seen in worlds])
+    assert with_luck < 1.08 * alone
+
+
+def test_intervals_hold_also_where_late_losses_show_gains_and_not_luck_alone():
+    """A placement that learns better late has both: more accuracy and less late loss."""
+    held = []
+    for late in (0.0, -0.5):
+        for seed in range(8):
+            gains, seen = searched(seed, late=late)
+            posterior = fit(seen)
+            for a in posterior.architectures[1:]:
+                _, low, high = posterior.interval(a, 0.9)
+                held.append(low <= gains[a] <= high)
+    assert 0.8 <= np.mean(held) <= 0.97
+
+
+def test_the_cells_left_out_would_not_change_the_result():
+    """All combinations of curve and luck, against those that are kept."""
+    _, seen = searched(3, genetic=-0.8)
+    seen = Observations.of(seen)
+    design = Design.of(seen, Features.none(41))
+    traits = traits_of(seen.losses, design.block)[:, :1]
+    luck = luck_of(seen.losses, traits, design.block)
+    sides = np.column_stack([seen.accuracy - 90, design.x[:, design.n_blocks], traits, luck])
+    pair = joint_grid(structured=False)
+    left = Solutions(design, sides, np.ones(len(sides)), pair).left
+    sigmas = np.geomspace(0.1, 0.8, 12)
+    curve, lucks = curve_cells(1), joint_luck._luck_cells(1)
+    same = joint_luck._same(curve, lucks) & joint_luck._possible(curve, lucks)
+    every = rounded(
+        joint_luck._three(curve, lucks, *np.nonzero(same)), pair.shares, RATIOS, [CURVE_RATIOS, joint_luck.LUCK_RATIOS]
+    )
+    few = joint_luck.with_luck(left, sigmas, pair, 1)
+    assert len(few.share) < 0.1 * len(every.share)
+    told = []
+    for grid in (few, every):
+        kept, weights = weigh(entries(left, grid, [(0, 1)]), sigmas)
+        by_entry = weights.sum(axis=1)
+        told.append(
+            [
+                by_entry @ grid.tau_ratio[kept.cell, 0],
+                by_entry @ grid.genetic[kept.cell, 0, 1],
+                by_entry @ grid.residual[kept.cell, 0, 2],
+                weights.sum(axis=0) @ sigmas,
+            ]
+        )
+    assert told[0] == pytest.approx(told[1], abs=0.03)
+
+
+def test_the_prior_of_accuracy_and_curve_is_the_same_with_luck():
+    """What correlations with the luck make impossible is left to other luck, not to other curves."""
+    curve, lucks = curve_cells(1), joint_luck._luck_cells(1)
+    possible = joint_luck._same(curve, lucks) & joint_luck._possible(curve, lucks)
+    cells = joint_luck._three(curve, lucks, *np.nonzero(possible))
+    prior = np.bincount(np.nonzero(possible)[0], np.exp(cells.log_prior))
+    assert prior == pytest.approx(np.exp(curve.log_prior))
