@@ -115,11 +115,13 @@ def _title(front: Front) -> str:
 
 
 def _columns(width: int, count: int) -> list[int]:
-    """The columns of ``count`` that fit: id, placement, gain and verdict always do; the rest is in front.csv."""
+    """The columns of ``count`` that fit: id, placement, gain, the first cost and verdict always do; the rest is in
+    front.csv.
+    """
     verdict = count - 1
     if width >= 110:
         return list(range(count))
-    return [0, 1, 2, 3, 5, verdict] if width >= 95 else [0, 1, 3, verdict]
+    return [0, 1, 2, 3, 5, verdict] if width >= 95 else [0, 1, 3, 5, verdict]
 
 
 def _points(front: Front) -> list[Point]:

@@ -14,7 +14,7 @@ from search.report import markdown, result_lines
 from search.setup.opened_run import open_run
 from search.state import result_files
 from search.track import views
-from search.track.projection import JUDGED_BY
+from search.track.views import JUDGED_BY
 from senet_nas.training import predictions
 from senet_nas.training.quality_metrics import METRICS, metric_of
 from tests.search.cli.test_cli import senet

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from search.config import Experiment
+from search.report import terminal
 from search.report.terminal import Terminal
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
@@ -94,3 +95,27 @@ def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_lin
     terminal.plan(prepared, 1)
     terminal.changed(ledger.finish(second.uid, metrics={"val_accuracy": 97.5}, curve=[], correct=None), entry)
     assert [line.split()[:2] for line in out.getvalue().splitlines() if "/20" in line] == [["2/20", "t1"]]
+
+
+@pytest.mark.parametrize("width", [80, 95, 140])
+def test_no_width_loses_a_column_that_decides(width, tmp_path):
+    """At 80 columns the placement is wrapped; gain, cost and verdict are whole."""
+    ledger = Ledger(":memory:")
+    long = "blocks 1.0, 2.1, 3.2: avg r=16 pre_addition; blocks 1.1, 2.0: std r=4 post_addition"
+    plain, other = ledgers.enter(ledger, [0.0, 12.34], names=["plain", long])
+    ledgers.train(ledger, plain, [90.0, 90.4, 90.2], role="baseline", origin="baseline")
+    ledgers.train(ledger, other, [91.0, 91.3])
+    front = compute("run", ledger, Rules(DEFAULT))
+    out = io.StringIO()
+    console = Console(file=out, width=width, no_color=True)
+    console.print(terminal._table(front, width))
+    text = out.getvalue()
+    point = front["a1"]
+    for shown_whole in (
+        "+12.34 %",
+        point.verdict,
+        f"{point.gain:+.2f} [{point.gain_low:+.2f}, {point.gain_high:+.2f}]",
+    ):
+        assert shown_whole in text
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
