@@ -8,25 +8,19 @@ ratios that round to the same width build the same network, so they must be the 
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, cast
 
+from spaces import spelling
 from spaces.errors import UserError
 
-Form = Literal["fc", "fcnb", "eca", "diag"]
-
-# How the key spells each form of excitation, given its size.
-_SPELLING: dict[str, str] = {"fc": "fc{}", "fcnb": "fc{}nb", "eca": "eca{}", "diag": "diag"}
-# The forms with a hidden width: only for these does a reduction ratio mean something.
-REDUCING: tuple[Form, ...] = ("fc", "fcnb")
 _FIELD = re.compile(r"(?P<squeeze>\w+):(?P<excitation>\w+):(?P<gate>\w+)@(?P<position>\w+)")
-_EXCITATION = re.compile(r"(?P<form>fc|eca|diag)(?P<size>[1-9]\d*)?(?P<bias>nb)?")
 
 
 @dataclass(frozen=True, slots=True)
 class SE:
     """A Squeeze-and-Excitation block (Hu et al., arXiv 1709.01507): its operators, its size and its position in a unit.
 
-    ``size`` is the hidden width of ``fc`` and ``fcnb`` (C / r of the paper), the kernel of ``eca``, and 0 for ``diag``.
+    ``size`` is the hidden width of forms such as ``fc`` (C / r of the paper), the kernel of forms such as ``eca``, else
+    0; :mod:`spaces.spelling` lists the forms.
     ``ratio`` is the reduction ratio that was asked for, None if it is unknown. It is a name for people and for the
     model; the network does not depend on it, so it takes no part in equality, hash or text.
 
@@ -34,25 +28,25 @@ class SE:
     """
 
     squeeze: str
-    form: Form
+    form: str
     size: int
     gate: str
     position: str
     ratio: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if not _has_size(self.form, self.size):
+        if not spelling.exists(self.form, self.size):
             raise _not_an_excitation(f"{self.form}{self.size or ''}")
 
     @property
     def hidden(self) -> int:
         """Hidden width of the bottleneck, C / r of the paper; 0 for a form without one."""
-        return self.size if self.form in REDUCING else 0
+        return self.size if spelling.has_hidden_width(self.form) else 0
 
     @property
     def excitation(self) -> str:
         """Form and size as the key spells them: ``fc16``, ``fc16nb``, ``eca3`` or ``diag``."""
-        return _SPELLING[self.form].format(self.size)
+        return spelling.spelt(self.form, self.size)
 
     @classmethod
     def parse(cls, text: str) -> "SE":
@@ -63,8 +57,10 @@ class SE:
                 f"`{text}` is not an SE block; write `squeeze:excitation:gate@position`",
                 hint="for example `avg:fc16:sigmoid@pre_addition`, or `-` for a unit without SE",
             )
-        form, size = _read_excitation(match["excitation"])
-        return cls(match["squeeze"], form, size, match["gate"], match["position"])
+        excitation = spelling.read(match["excitation"])
+        if excitation is None:
+            raise _not_an_excitation(match["excitation"])
+        return cls(match["squeeze"], *excitation, match["gate"], match["position"])
 
     def __str__(self) -> str:
         return f"{self.squeeze}:{self.excitation}:{self.gate}@{self.position}"
@@ -105,26 +101,8 @@ class Architecture:
         return self.key
 
 
-def _read_excitation(text: str) -> tuple[Form, int]:
-    """Form and size of ``fc16``, ``fc16nb``, ``eca3`` or ``diag``. Raises UserError."""
-    match = _EXCITATION.fullmatch(text)
-    form = match["form"] + (match["bias"] or "") if match else ""
-    size = int(match["size"] or 0) if match else 0
-    if not _has_size(form, size):
-        raise _not_an_excitation(text)
-    return cast(Form, form), size
-
-
-def _has_size(form: str, size: int) -> bool:
-    """Whether an excitation of this form and size exists."""
-    if form in REDUCING:
-        return size >= 1
-    if form == "eca":
-        return size >= 1 and size % 2 == 1
-    return form == "diag" and size == 0
-
-
 def _not_an_excitation(text: str) -> UserError:
-    return UserError(
-        f"`{text}` is not an excitation; write `fc16` (without bias `fc16nb`), `eca3` (an odd number) or `diag`"
-    )
+    sized = {"hidden width": "16", "kernel": "3", "none": ""}
+    names = [form.spelling.format(sized[form.size]) for form in spelling.FORMS.values()]
+    listed = ", ".join(f"`{name}`" for name in names)
+    return UserError(f"`{text}` is not an excitation; write {listed}", hint="a kernel, as in `eca3`, is odd")

@@ -8,10 +8,18 @@ from spaces.architecture import SE, Architecture
 from spaces.errors import UserError, unknown
 from spaces.space import Space
 from spaces.spec import FACTORS, Site, fill
+from spaces.spelling import OPERATORS
 from spaces.text import plural
 
 # The SE of the paper: Hu et al., arXiv 1709.01507, section 3, and its released models (biases in both layers).
-PAPER = {"reduction": "16", "position": "pre_addition", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
+PAPER = {
+    "reduction": "16",
+    "position": "pre_addition",
+    "squeeze": "avg",
+    "excitation": "fc",
+    "gate": "sigmoid",
+    "operators": "se",
+}
 PUBLISHED = "published"
 FORMS = (
     "none",
@@ -100,8 +108,16 @@ def width(se: SE, site: Site) -> str:
     return f"r={ratio(se, site)}" if se.hidden else se.excitation
 
 
+def wording(se: SE, site: Site) -> str:
+    """Squeeze and excitation in words: ``avg r=16``, ``coord r=32``, ``avg eca3``, or ``simam``, which has no layer."""
+    whole = any(
+        found is not None and (found.squeeze, found.form) == (se.squeeze, "none") for found in OPERATORS.values()
+    )
+    return se.squeeze if whole else f"{se.squeeze} {width(se, site)}"
+
+
 def _kind(se: SE, site: Site) -> str:
-    kind = f"{se.squeeze} {width(se, site)} {se.position}"
+    kind = f"{wording(se, site)} {se.position}"
     if se.gate != "sigmoid":
         kind += f" {se.gate}"
     if se.form == "fcnb":

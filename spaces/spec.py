@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spaces.architecture import REDUCING, SE, Form
+from spaces.architecture import SE
 from spaces.errors import UserError, unknown
 from spaces.options import STRICT, option
+from spaces.spelling import EXCITATIONS, OPERATORS, SE_OPERATOR, Choice, has_hidden_width
 
-FACTORS = ("reduction", "position", "squeeze", "excitation", "gate")
-Factor = Literal["reduction", "position", "squeeze", "excitation", "gate"]
+FACTORS = ("reduction", "position", "squeeze", "excitation", "gate", "operators")
+Factor = Literal["reduction", "position", "squeeze", "excitation", "gate", "operators"]
 Position = Literal["pre_addition", "post_addition", "pre_unit", "identity", "mid", "output"]
 # What each position means, for a residual unit y = relu(P(x) + F(x)) with the shortcut P.
 POSITIONS: dict[str, str] = {
@@ -20,18 +21,6 @@ POSITIONS: dict[str, str] = {
     "identity": "y = relu(SE(P(x)) + F(x)): the paper's SE-Identity",
     "mid": "inside F, after its middle convolution, on that one's width: the paper's SE_3x3",
     "output": "on the output of a unit without an addition",
-}
-Excitation = Literal["fc", "fcnb", "eca", "eca3", "eca5", "eca7", "eca9", "diag"]
-# Every excitation that a config may name: its form, and its kernel where the name gives it.
-EXCITATIONS: dict[str, tuple[Form, int | None]] = {
-    "fc": ("fc", None),
-    "fcnb": ("fcnb", None),
-    "eca": ("eca", None),
-    "eca3": ("eca", 3),
-    "eca5": ("eca", 5),
-    "eca7": ("eca", 7),
-    "eca9": ("eca", 9),
-    "diag": ("diag", None),
 }
 
 
@@ -73,14 +62,20 @@ class SpaceSpec:
     squeeze: tuple[str, ...] = option(
         ("avg", "max"), "how a channel becomes one number; avg as in the paper", min_length=1
     )
-    excitation: tuple[Excitation, ...] = option(
+    excitation: tuple[str, ...] = option(
         ("fc",),
-        "network between squeeze and gate: fc is the bottleneck of the paper, fcnb is fc without biases; "
-        "eca, eca3 to eca9 and diag have no reduction",
+        "network between squeeze and gate: fc is the bottleneck of the paper, fcnb is fc without biases, fcbn with a "
+        "BatchNorm; eca, eca3 to eca9, diag, ese and none have no reduction",
         min_length=1,
     )
     gate: tuple[str, ...] = option(
         ("sigmoid",), "function that turns excitations into scale factors; sigmoid as in the paper", min_length=1
+    )
+    operators: tuple[str, ...] = option(
+        (SE_OPERATOR,),
+        "attention that is compared: se is what squeeze and excitation say; ese, coord, spatial and simam are whole "
+        "operators of other papers, which take position and gate, and coord a reduction",
+        min_length=1,
     )
     min_hidden: int | None = option(None, "smallest hidden width; without it, channels // r = 0 is an error", ge=1)
 
@@ -100,24 +95,35 @@ def fill(site: Site, values: Mapping[str, str], min_hidden: int | None = None) -
     An excitation without a hidden width has no ratio: all values of ``reduction`` are then the same SE.
     """
     position = values["position"]
-    excitation = values["excitation"]
     if position not in site.channels:
         raise UserError(
             f"site {site.name} offers no position `{position}`; it offers {', '.join(site.channels)}",
             hint=_position_hint(site),
             key="space.position",
         )
-    if excitation not in EXCITATIONS:
-        raise unknown("excitation", excitation, EXCITATIONS, key="space.excitation")
-    form, kernel = EXCITATIONS[excitation]
-    ratio = int(values["reduction"]) if form in REDUCING else None
+    chosen = _choice(values)
+    channels = site.channels[position]
+    ratio = int(values["reduction"]) if has_hidden_width(chosen.form) else None
     if ratio is not None:
         size = _checked_width(site, position, ratio, min_hidden)
-    elif form == "eca":
-        size = kernel or eca_kernel(site.channels[position])
+    elif chosen.form == "eca":
+        size = chosen.kernel or eca_kernel(channels)
     else:
-        size = 0
-    return SE(values["squeeze"], form, size, values["gate"], position, ratio)
+        size = chosen.kernel or 0
+    return SE(chosen.squeeze or values["squeeze"], chosen.form, size, values["gate"], position, ratio)
+
+
+def _choice(values: Mapping[str, str]) -> Choice:
+    """The operator of factor values, or, if it is SE, their excitation. Raises UserError for an unknown name."""
+    operator = values.get("operators", SE_OPERATOR)
+    if operator not in OPERATORS:
+        raise unknown("operator", operator, OPERATORS, key="space.operators")
+    if (whole := OPERATORS[operator]) is not None:
+        return whole
+    excitation = values["excitation"]
+    if excitation not in EXCITATIONS:
+        raise unknown("excitation", excitation, EXCITATIONS, key="space.excitation")
+    return EXCITATIONS[excitation]
 
 
 def hidden_width(channels: int, ratio: int, min_hidden: int | None) -> int:

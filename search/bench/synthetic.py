@@ -25,6 +25,7 @@ BLOCK = 0.24  # points: noise between blocks
 UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
 PLAIN_ACCURACY = 90.0
 PLAIN_COSTS = {"params": 75_000, "macs": 2_000_000}
+SIDES = (8, 8)
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,7 @@ def _standard(values: Sequence[float]) -> list[float]:
 
 def _price(architecture: Architecture, sites: Sequence[Site]) -> dict[str, float]:
     costs = [
-        se_cost(site.channels[se.position], 64, se)
+        se_cost(site.channels[se.position], SIDES, se)
         for site, se in zip(sites, architecture.blocks, strict=True)
         if se is not None
     ]

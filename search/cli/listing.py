@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument(
     "what",
     required=False,
-    metavar="[backbones|networks|datasets|squeezes|excitations|gates|positions|samplers|measures|runs]",
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|measures|runs]",
 )
 @click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS
@@ -62,17 +62,20 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     from senet_nas.costs.measures import MEASURES
     from senet_nas.data import datasets
     from senet_nas.network.backbones import table
-    from senet_nas.network.operators import GATES, SQUEEZES
+    from senet_nas.network.operators import GATES
     from senet_nas.network.published import NETWORKS
-    from spaces.spec import EXCITATIONS, Position
+    from senet_nas.network.squeezes import CHANNELS, SQUEEZES
+    from spaces.spec import Position
+    from spaces.spelling import EXCITATIONS, OPERATORS
 
     return {
         "backbones": list(table.names()),
         "networks": list(NETWORKS),
         "datasets": datasets.names(),
-        "squeezes": list(SQUEEZES),
+        "squeezes": [name for name, row in SQUEEZES.items() if row.leaves == CHANNELS],
         "excitations": list(EXCITATIONS),
         "gates": list(GATES),
+        "operators": list(OPERATORS),
         "positions": list(get_args(Position)),
         "samplers": list(SAMPLERS),
         "measures": list(MEASURES),

@@ -76,6 +76,13 @@ _PLACEMENT = (
     ),
     click.option("--squeeze", default="avg", show_default=True, help="How a channel becomes one number."),
     click.option("--excitation", default="fc", show_default=True, help="Network between squeeze and gate."),
+    click.option(
+        "--operator",
+        "operators",
+        default="se",
+        show_default=True,
+        help="se (of squeeze and excitation), or a whole operator: ese | coord | spatial | simam.",
+    ),
     click.option("--gate", default="sigmoid", show_default=True, help="Function that makes the scale factors."),
     click.option(
         "--min-hidden", default=None, type=click.IntRange(1, 65_536), help="Smallest hidden width that is allowed."

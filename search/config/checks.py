@@ -12,10 +12,12 @@ from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from senet_nas.data.datasets import DATASETS, known, named
 from senet_nas.network.backbones import table
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
+from senet_nas.network.squeezes import CHANNELS, SQUEEZES
 from senet_nas.recipe import Recipe
 from senet_nas.training import quality_metrics
 from spaces.errors import UserError, nearest, unknown
+from spaces.spelling import EXCITATIONS, OPERATORS
 
 FOLDER = "image_folder"
 # Schemes that pyarrow has a file system for.
@@ -24,7 +26,9 @@ STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 # The table with the allowed names of a key; `*` stands for any item of a list.
 NAMES: Mapping[str, Iterable[str]] = {
     "data.dataset": DATASETS,
-    "space.squeeze.*": SQUEEZES,
+    "space.squeeze.*": [name for name, row in SQUEEZES.items() if row.leaves == CHANNELS],
+    "space.excitation.*": EXCITATIONS,
+    "space.operators.*": OPERATORS,
     "space.gate.*": GATES,
     "objectives.*.metric": metric_checks.METRICS,
     "record.*": quality_metrics.listed(),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from senet_nas.costs.measures import counted
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES, check_pair
+from senet_nas.network.squeezes import SQUEEZES
 from senet_nas.recipe import Seed
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
@@ -75,6 +76,7 @@ def architecture(key: str) -> Architecture:
             ):
                 if name not in allowed:
                     raise unknown(what, name, allowed)
+            check_pair(se)
     except UserError as error:
         raise CellError("architecture", error.message, error.hint) from error
     return found

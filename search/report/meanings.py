@@ -10,8 +10,10 @@ from search.report.status import read_status
 from senet_nas.costs.measures import MEASURES
 from senet_nas.data import datasets
 from senet_nas.network.backbones import table
-from senet_nas.network.operators import EXCITATIONS, GATES, SQUEEZES
-from spaces import spec
+from senet_nas.network.excitations import EXCITATIONS
+from senet_nas.network.operators import GATES
+from senet_nas.network.squeezes import SQUEEZES
+from spaces import spec, spelling
 from spaces.text import plural
 
 
@@ -37,11 +39,18 @@ def _backbone(name: str) -> str:
 
 
 def _excitation(name: str) -> str:
-    form, kernel = spec.EXCITATIONS[name]
-    text = _first_line(EXCITATIONS[form].function)
+    chosen = spelling.EXCITATIONS[name]
+    text = _first_line(EXCITATIONS[chosen.form].function)
     if name == "fcnb":
         return f"as fc, without biases: {text}"
-    return text if kernel is None else f"as eca, with k = {kernel}"
+    return text if chosen.kernel is None else f"as eca, with k = {chosen.kernel}"
+
+
+def _operator(name: str) -> str:
+    chosen = spelling.OPERATORS[name]
+    if chosen is None:
+        return "of the squeezes and excitations of the config"
+    return f"{_first_line(SQUEEZES[chosen.squeeze].function)} {_first_line(EXCITATIONS[chosen.form].function)}"
 
 
 def _dataset(name: str) -> str:
@@ -54,6 +63,7 @@ _OF: dict[str, Callable[[str], str]] = {
     "datasets": _dataset,
     "squeezes": lambda name: _first_line(SQUEEZES[name].function),
     "excitations": _excitation,
+    "operators": _operator,
     "gates": lambda name: _first_line(GATES[name].function),
     "positions": lambda name: spec.POSITIONS[name],
     "samplers": lambda name: SAMPLERS[name].meaning,

@@ -62,7 +62,7 @@ def check_trainings(experiment: Experiment, space: Space, data: Any, device: str
     need = Need(experiment.train, network, data, slots.count)
     if experiment.search.shared == "on":
         members = evaluated(space, MOST, experiment.search.seed)
-        need.blocks = footprint.of_shared_blocks(members, space.sites, experiment.train)
+        need.blocks = footprint.of_shared_blocks(members, space.sites, experiment.train, len(data.shape) - 1)
     if device == "cuda":
         check_gpu(need, experiment.train.batch_size, slots, _free_on_gpu())
         return

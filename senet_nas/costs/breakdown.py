@@ -1,6 +1,7 @@
 """A network stage by stage: where SE acts, and what it costs there."""
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from senet_nas.costs.measures import USUAL, Measure, counted
 from senet_nas.costs.overhead import PriceList, se_cost
 from senet_nas.costs.priced import Priced
 from spaces.architecture import SE, Architecture
-from spaces.placements import ratio, width
+from spaces.placements import ratio, wording
 from spaces.spec import Site
 from spaces.text import plural
 
@@ -164,15 +165,14 @@ def show(found: Priced) -> Shown:
 
 
 def _units(architecture: Architecture, prices: PriceList) -> tuple[Unit, ...]:
-    placed = zip(prices.sites, prices.places, architecture.blocks, strict=True)
-    return tuple(_unit(site, places, se) for site, places, se in placed)
+    placed = zip(prices.sites, prices.sides, architecture.blocks, strict=True)
+    return tuple(_unit(site, sides, se) for site, sides, se in placed)
 
 
-def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
+def _unit(site: Site, sides: Mapping[str, tuple[int, ...]], se: SE | None) -> Unit:
     at = se.position if se else next(iter(site.channels))
     channels = site.channels[at]
-    size = places[at]
-    cost = se_cost(channels, size, se) if se else {}
+    cost = se_cost(channels, sides[at], se) if se else {}
     return Unit(
         name=site.name,
         stage=site.stage,
@@ -181,11 +181,11 @@ def _unit(site: Site, places: Mapping[str, int], se: SE | None) -> Unit:
         ratio=ratio(se, site) if se else None,
         kind=_kind(se, site) if se else "",
         channels=channels,
-        places=size,
+        places=math.prod(sides[at]),
         costs={measure.column: cost.get(measure.column, 0) for measure in counted()},
     )
 
 
 def _kind(se: SE, site: Site) -> str:
-    kind = f"{se.squeeze} {width(se, site)}"
+    kind = wording(se, site)
     return f"{kind} nb" if se.form == "fcnb" else kind

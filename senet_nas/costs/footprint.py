@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from senet_nas.network.operators import EXCITATIONS, SQUEEZES
+from senet_nas.network import operators
 from senet_nas.recipe import Recipe
 from senet_nas.training.validate import batch_size
 from spaces.architecture import Architecture
@@ -85,16 +85,19 @@ def testing(network: "nn.Module", shape: tuple[int, ...], n_images: int) -> int:
     return _weights(network) + round(_workspace(shape) * _evaluation(network, shape, n_images)) + BASE
 
 
-def of_shared_blocks(architectures: Sequence[Architecture], sites: Sequence[Site], recipe: Recipe) -> int:
+def of_shared_blocks(
+    architectures: Sequence[Architecture], sites: Sequence[Site], recipe: Recipe, n_axes: int = 2
+) -> int:
     """Bytes that the SE blocks of a shared network take beside those of one path: it holds all of them at once.
 
     Counted are weights, momentum and moving average, and the copy that is evaluated. Only a path has gradients.
+    ``n_axes`` is the number of spatial dimensions.
     """
     params = 0
     for site, blocks in zip(sites, zip(*(a.blocks for a in architectures), strict=True), strict=True):
         for se in {se for se in blocks if se is not None}:
             channels = site.channels[se.position]
-            params += EXCITATIONS[se.form].params(channels, se.size) + SQUEEZES[se.squeeze].params(channels)
+            params += operators.params(channels, n_axes, se)
     return FLOAT * params * (2 + bool(recipe.momentum) + bool(recipe.ema))
 
 

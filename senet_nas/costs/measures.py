@@ -3,11 +3,11 @@
 Imports no torch, so that a config is checked and help is printed without it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from senet_nas.network.operators import EXCITATIONS, SQUEEZES
+from senet_nas.network import operators
 from spaces import SE
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ class WalkedNetwork:
 class Count:
     """How an exact cost is counted. Costs add up: the plain network's, and that of every SE unit.
 
-    ``network`` counts a whole network; ``se`` takes channels, places (H * W) and the SE record of a unit.
+    ``network`` counts a whole network; ``se`` takes channels, the sides of the map (H, W) and the SE record of a unit.
     """
 
     network: Callable[[WalkedNetwork], int]
-    se: Callable[[int, int, SE], int]
+    se: Callable[[int, Sequence[int], SE], int]
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,8 @@ def _network_params(seen: WalkedNetwork) -> int:
     return sum(parameter.numel() for parameter in seen.network.parameters())
 
 
-def _se_params(channels: int, places: int, se: SE) -> int:
-    return SQUEEZES[se.squeeze].params(channels) + EXCITATIONS[se.form].params(channels, se.size)
-
-
-def _se_macs(channels: int, places: int, se: SE) -> int:
-    return SQUEEZES[se.squeeze].macs(channels, places) + EXCITATIONS[se.form].macs(channels, se.size)
+def _se_params(channels: int, sides: Sequence[int], se: SE) -> int:
+    return operators.params(channels, len(sides), se)
 
 
 # Add a cost here.
@@ -110,7 +106,7 @@ _ROWS = (
         limit_help="For a rule of --pick: take at most PERCENT more multiply-adds than plain needs.",
         column="macs",
         format=",.0f",
-        count=Count(network=lambda seen: seen.macs, se=_se_macs),
+        count=Count(network=lambda seen: seen.macs, se=operators.macs),
     ),
     Measure(
         name="latency",

@@ -6,7 +6,8 @@ Hu et al. (arXiv 1709.01507) do: it adds one operation for each element that SE 
 
 import copy
 import functools
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,34 +27,39 @@ Counts = dict[str, int]
 class PriceList:
     """The costs of the backbone and of every SE unit at every site; any architecture is priced without building it.
 
-    ``places[i]`` maps each position of site i to the number of places (H * W) of the feature map there.
+    ``sides[i]`` maps each position of site i to the sides (H, W) of the feature map there.
     """
 
     backbone: str
     sites: tuple[Site, ...]
-    places: tuple[Mapping[str, int], ...]
+    sides: tuple[Mapping[str, tuple[int, ...]], ...]
     plain: Mapping[str, int]
 
     def of(self, architecture: Architecture) -> dict[str, float]:
         """The costs of an architecture by column: params, macs, macs_paper, and overheads in percent over plain.
 
-        Raises UserError for an architecture of another backbone, or with an SE that its sites do not allow.
+        Raises UserError for an architecture of another backbone, or with an SE that its sites do not allow, or that
+        cannot act on maps with so few dimensions.
         """
         if architecture.backbone != self.backbone:
             raise UserError(f"`{architecture}` is not an architecture of {self.backbone}")
         operators.check(architecture, self.sites)
         total = dict(self.plain)
-        for site, places, se in zip(self.sites, self.places, architecture.blocks, strict=True):
+        for site, sides, se in zip(self.sites, self.sides, architecture.blocks, strict=True):
             if se is not None:
-                for name, cost in se_cost(site.channels[se.position], places[se.position], se).items():
+                for name, cost in se_cost(site.channels[se.position], sides[se.position], se).items():
                     total[name] += cost
         return {**total, **overheads(total, self.plain)}
 
 
-def se_cost(channels: int, places: int, se: SE) -> Counts:
-    """The counted costs of an SE unit on C channels and L places; macs_paper adds 2 C L for pooling and scaling."""
-    costs = {column: count.se(channels, places, se) for column, count in counts().items()}
-    return {**costs, "macs_paper": costs["macs"] + 2 * channels * places}
+def se_cost(channels: int, sides: Sequence[int], se: SE) -> Counts:
+    """The counted costs of an SE unit on a map (C, *sides); macs_paper adds 2 C L for pooling and scaling L places.
+
+    Raises UserError if it cannot act on maps with so few dimensions.
+    """
+    operators.check_axes(se, len(sides))
+    costs = {column: count.se(channels, sides, se) for column, count in counts().items()}
+    return {**costs, "macs_paper": costs["macs"] + 2 * channels * math.prod(sides)}
 
 
 def price_list(
@@ -74,11 +80,11 @@ def price_list(
     network = skeleton(backbone, in_channels, num_classes)
     dimensions = dimensions or made_for(network)
     _check_dimensions(backbone, network, dimensions)
-    macs, places = _walk(network, (in_channels, *[image_size] * dimensions))
+    macs, sides = _walk(network, (in_channels, *[image_size] * dimensions))
     paths = {module: path for path, module in network.named_modules()}
     listed = sites(backbone)
     found = tuple(
-        {position: places[f"{paths[unit]}.{slot_name(unit, position)}"] for position in site.channels}
+        {position: sides[f"{paths[unit]}.{slot_name(unit, position)}"] for position in site.channels}
         for site, (_, _, unit) in zip(listed, units(network), strict=True)
     )
     plain = _costs(WalkedNetwork(network, macs))
@@ -117,9 +123,9 @@ def count(module: "nn.Module", image_shape: tuple[int, ...]) -> Counts:
     """
     from senet_nas.network.squeeze_excitation import SqueezeExcitation
 
-    macs, places = _walk(module, image_shape)
+    macs, sides = _walk(module, image_shape)
     se_blocks = {path: child for path, child in module.named_modules() if isinstance(child, SqueezeExcitation)}
-    moved = sum(2 * block.channels * places[path] for path, block in se_blocks.items())
+    moved = sum(2 * block.channels * math.prod(sides[path]) for path, block in se_blocks.items())
     return {**_costs(WalkedNetwork(module, macs)), "macs_paper": macs + moved}
 
 
@@ -127,18 +133,18 @@ def _costs(seen: WalkedNetwork) -> Counts:
     return {column: count.network(seen) for column, count in counts().items()}
 
 
-def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, int]]:
-    """MACs of one image, and the places (H * W) at each slot and SE block by path; counted on the meta device."""
+def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[str, tuple[int, ...]]]:
+    """MACs of one image, and the sides (H, W) at each slot and SE block by path; counted on the meta device."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 
     shadow = copy.deepcopy(module).to("meta").eval()
-    places: dict[str, int] = {}
+    sides: dict[str, tuple[int, ...]] = {}
 
     def note(path: str, _: "nn.Module", inputs: tuple[torch.Tensor, ...]) -> None:
-        places[path] = inputs[0][0, 0].numel()
+        sides[path] = tuple(inputs[0].shape[2:])
 
     for path, child in shadow.named_modules():
         if isinstance(child, Slot | SqueezeExcitation):
@@ -148,7 +154,7 @@ def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[
             shadow(torch.empty(1, *image_shape, device="meta"))
         except Exception as error:  # the user's network may raise anything
             raise _refused(shadow, image_shape, error) from error
-    return counter.get_total_flops() // 2, places
+    return counter.get_total_flops() // 2, sides
 
 
 def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception) -> UserError:

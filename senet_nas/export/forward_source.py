@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from senet_nas.network.operators import SQUEEZES
 from senet_nas.network.squeeze_excitation import Slot, Squeeze
+from senet_nas.network.squeezes import SQUEEZES
 
 _SYMBOLS = {
     operator.add: "+",

@@ -18,10 +18,13 @@ def call_of(se: SE | None) -> str | None:
     if se.gate not in _GATES:
         return None
     gate = "" if se.gate == "sigmoid" else f", gate_layer={se.gate!r}"
+    if se.form == "ese" and se.squeeze in _MAXIMUM:
+        maximum = ", add_maxpool=True" if _MAXIMUM[se.squeeze] else ""
+        return f"layers.EffectiveSEModule(channels{maximum}, gate_layer={se.gate!r})"
     if se.form == "eca" and se.squeeze == "avg":
         return f"layers.EcaModule(channels=None, kernel_size={se.size}{gate})"
     if se.hidden and se.squeeze in _MAXIMUM:
-        bias = ", bias=False" if se.form == "fcnb" else ""
+        bias = {"fcnb": ", bias=False", "fcbn": ", norm_layer=nn.BatchNorm2d"}.get(se.form, "")
         maximum = ", add_maxpool=True" if _MAXIMUM[se.squeeze] else ""
         return f"layers.SEModule(channels, rd_channels={se.size}{bias}{maximum}{gate})"
     return None

@@ -11,7 +11,9 @@ from torch.nn.modules.conv import _ConvNd
 from senet_nas.network import operators
 from senet_nas.network.backbones import table
 from senet_nas.network.squeeze_excitation import Slot, Squeeze, SqueezeExcitation, position_of, slot_name
+from senet_nas.network.squeezes import SQUEEZES
 from senet_nas.network.stages import stages_of
+from senet_nas.network.surgery import meta_run
 from senet_nas.network.surgery.as_published import published_of
 from senet_nas.recipe import stable_hash
 from spaces import Architecture, Site
@@ -105,11 +107,16 @@ def initialise(network: nn.Module, block_seed: int, prefix: str = "") -> None:
 
 
 def fill(network: nn.Module, architecture: Architecture) -> None:
-    """Puts the SE blocks of an architecture into the slots of a network, on the meta device: shapes without memory."""
+    """Puts the SE blocks of an architecture into the slots of a network, on the meta device: shapes without memory.
+
+    Raises UserError if a block cannot act on maps with as many dimensions as the network has.
+    """
+    n_axes = meta_run.dimensions(network)
     for (_, _, unit), se in zip(units(network), architecture.blocks, strict=True):
         if se is not None:
             with torch.device("meta"):
-                unit.add_module(slot_name(unit, se.position), SqueezeExcitation(_widths(unit)[se.position], se))
+                block = SqueezeExcitation(_widths(unit)[se.position], se, n_axes)
+            unit.add_module(slot_name(unit, se.position), block)
 
 
 def _widths(unit: nn.Module) -> dict[str, int]:
@@ -126,7 +133,7 @@ def _convolution(conv: _ConvNd, draw: Draw) -> None:
     _bias(conv, draw)
 
 
-def _linear(linear: nn.Linear | nn.Conv1d, draw: Draw) -> None:
+def _linear(linear: nn.Linear | _ConvNd, draw: Draw) -> None:
     nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=draw("weight"))
     _bias(linear, draw)
 
@@ -138,7 +145,7 @@ def _bias(layer: _ConvNd | nn.Linear, draw: Draw) -> None:
 
 
 def _squeeze(squeeze: Squeeze, _: Draw) -> None:
-    nn.init.constant_(squeeze.weight, operators.SQUEEZES[squeeze.name].start)
+    nn.init.constant_(squeeze.weight, SQUEEZES[squeeze.name].start)
 
 
 def _reset(module: nn.Module, _: Draw) -> None:
@@ -152,4 +159,4 @@ START: dict[type[nn.Module], Callable[..., None]] = {
     nn.Linear: _linear,
 }
 # How the children of an SE block start: all layers as torch's do.
-START_SE: dict[type[nn.Module], Callable[..., None]] = {nn.Linear: _linear, nn.Conv1d: _linear, Squeeze: _squeeze}
+START_SE: dict[type[nn.Module], Callable[..., None]] = {nn.Linear: _linear, _ConvNd: _linear, Squeeze: _squeeze}

@@ -17,6 +17,7 @@ from senet_nas.network.build import build, initialise, units
 from senet_nas.network.operators import GATES
 from senet_nas.network.parts import Image
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation, slot_name
+from senet_nas.network.surgery import meta_run
 from senet_nas.recipe import stable_hash
 from spaces import SE, Architecture
 
@@ -41,7 +42,7 @@ class SharedNetwork(nn.Module):
                 assert se is not None
                 slot = unit.get_submodule(slot_name(unit, se.position))
                 assert isinstance(slot, Slot)
-                self.blocks[_name(site, se)] = SqueezeExcitation(slot.channels, se)
+                self.blocks[_name(site, se)] = SqueezeExcitation(slot.channels, se, meta_run.dimensions(network))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
@@ -143,4 +144,4 @@ def _start_as_identity(shared: SharedNetwork) -> None:
         assert isinstance(block, SqueezeExcitation)
         warm_start.silence(block)
         if GATES[se.gate].one is None:
-            shared.blocks[name] = Scaled(block, 1 / GATES[se.gate].at_zero)
+            shared.blocks[name] = Scaled(block, 1 / warm_start.at_rest(block))

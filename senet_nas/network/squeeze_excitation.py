@@ -1,12 +1,14 @@
 """The SE block, the slots that wait for one, and the units that own them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from senet_nas.network.operators import EXCITATIONS, GATES, SQUEEZES
+from senet_nas.network.excitations import EXCITATIONS
+from senet_nas.network.operators import GATES, check_axes
+from senet_nas.network.squeezes import AXES, CHANNELS, SQUEEZES
 from spaces import SE
 
 Forward = Callable[[Tensor], Tensor]
@@ -27,7 +29,7 @@ class Slot(nn.Module):
 
 
 class Squeeze(nn.Module):
-    """z_NC = SQUEEZES[name](x), with the one tensor that some of them learn as ``weight``."""
+    """z = SQUEEZES[name](x), with the one tensor that some of them learn as ``weight``."""
 
     def __init__(self, name: str, channels: int) -> None:
         super().__init__()
@@ -37,7 +39,7 @@ class Squeeze(nn.Module):
         if row.weight is not None:
             self.weight = nn.Parameter(torch.full(row.weight(channels), row.start))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor | list[Tensor]:
         return self._function(x, *(getattr(self, name) for name in self._parameters))
 
     def extra_repr(self) -> str:
@@ -45,7 +47,7 @@ class Squeeze(nn.Module):
 
 
 class Gate(nn.Module):
-    """GATES[name](s_NC): a module of its own, so that a forward hook sees the factors."""
+    """GATES[name](s): a module of its own, so that a forward hook sees the factors."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -64,27 +66,56 @@ class SqueezeExcitation(nn.Module):
 
     Hu et al., arXiv 1709.01507, equations 2 to 4. ``channels`` is C; ``se`` names the three operators. Field embeddings
     (N, F, E) are F channels of E places. The excitation's layers are children: ``fc1`` and ``fc2``, or ``conv``.
+    Operators that keep places have a factor for each place, each element, or each row and column instead of each
+    channel; some have layers for maps with ``n_axes`` spatial dimensions only. Raises UserError if there is none.
     """
 
-    def __init__(self, channels: int, se: SE) -> None:
+    def __init__(self, channels: int, se: SE, n_axes: int = 2) -> None:
         super().__init__()
+        check_axes(se, n_axes)
         self.channels = channels
         self.se = se
         self.squeeze = Squeeze(se.squeeze, channels)
         row = EXCITATIONS[se.form]
-        layers = row.layers(channels, se.size)
+        layers = row.layers(channels, se.size, n_axes)
         self._excite = row.function
         self._layers = tuple(layers)
+        self._scale = _SCALES.get(SQUEEZES[se.squeeze].leaves, _by_element)
         for name, layer in layers.items():
             self.add_module(name, layer)
         self.gate = Gate(se.gate)
 
     def forward(self, x: Tensor) -> Tensor:
-        s_NC: Tensor = self.gate(self._excite(self.squeeze(x), *(getattr(self, name) for name in self._layers)))
-        return (x.flatten(2) * s_NC.unsqueeze(2)).reshape_as(x)  # flattened is a view, of channels_last tensors too
+        s = self._excite(self.squeeze(x), *(getattr(self, name) for name in self._layers))
+        return self._scale(x, s, self.gate)
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}"
+
+
+def _by_channel(x: Tensor, s_NC: Tensor, gate: Forward) -> Tensor:
+    factors_NC = gate(s_NC)
+    return (x.flatten(2) * factors_NC.unsqueeze(2)).reshape_as(x)  # flattened is a view, of channels_last tensors too
+
+
+def _by_element(x: Tensor, s: Tensor, gate: Forward) -> Tensor:
+    """``s``: (N, C, *spatial), or (N, 1, *spatial) for all channels alike."""
+    return x * gate(s)
+
+
+def _by_axis(x: Tensor, s: Sequence[Tensor], gate: Forward) -> Tensor:
+    """``s``: (N, C, S_a) of each axis a."""
+    for axis, s_NCS in enumerate(s):
+        factors = gate(s_NCS)
+        for other in range(len(s)):
+            if other != axis:
+                factors = factors.unsqueeze(2 + other)
+        x = x * factors
+    return x
+
+
+# How factors are applied, by what the squeeze leaves.
+_SCALES: dict[str, Callable[..., Tensor]] = {CHANNELS: _by_channel, AXES: _by_axis}
 
 
 class ResidualUnit:

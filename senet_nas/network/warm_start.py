@@ -21,7 +21,8 @@ from senet_nas.network.backbones import timm_networks
 from senet_nas.network.backbones.table import is_timm, pretrained
 from senet_nas.network.build import build, sites, skeleton
 from senet_nas.network.build import fill as fill_slots
-from senet_nas.network.operators import EXCITATIONS, GATES
+from senet_nas.network.excitations import EXCITATIONS
+from senet_nas.network.operators import GATES
 from senet_nas.network.parts import Image, classifier
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from senet_nas.network.surgery import meta_run
@@ -66,8 +67,10 @@ def check(space: Space, init: str, image: Image, num_classes: int, weights: str 
     if init == "scratch":
         return Loaded()
     spec = space.spec
-    for excitation, gate, position in itertools.product(spec.excitation, spec.gate, spec.position):
-        values = {**PAPER, "reduction": "1", "position": position, "excitation": excitation, "gate": gate}
+    choices = itertools.product(spec.operators, spec.excitation, spec.gate, spec.position)
+    for operator, excitation, gate, position in choices:
+        chosen = {"operators": operator, "excitation": excitation, "gate": gate, "position": position}
+        values = {**PAPER, "reduction": "1", **chosen}
         check_block(fill(Site("any", 1, {position: 1}), values))
     found = []
     for architecture in baselines(space)[:2]:
@@ -113,6 +116,12 @@ def can_double(backbone: str) -> bool:
 def check_block(se: SE) -> None:
     """Whether the block can start as the identity. Raises UserError with what to write instead."""
     free = [name for name, row in GATES.items() if row.one == 0]
+    if not EXCITATIONS[se.form].last:
+        raise UserError(
+            f"{se.squeeze}:{se.form} cannot start as the identity: it has no layer that could be zero",
+            hint="leave out what learns nothing (`none`, `simam`), or use model.init: scratch",
+            key="space.operators",
+        )
     if GATES[se.gate].one is None and se.position != DOUBLED:
         raise UserError(
             f"gate {se.gate} at {se.position} cannot start as the identity: no factor of it is exactly 1",
@@ -137,17 +146,22 @@ def identity(network: nn.Module, image: Image) -> None:
         if path in before:
             with torch.no_grad():
                 for parameter in network.get_submodule(before[path]).parameters():
-                    parameter.div_(GATES[block.se.gate].at_zero)
+                    parameter.div_(at_rest(block))
 
 
 def silence(block: SqueezeExcitation) -> None:
     """Makes every factor of a block the same, in place: 1, or what its gate gives at zero. Raises UserError."""
     check_block(block.se)
     gate = GATES[block.se.gate]
-    last = block.get_submodule(EXCITATIONS[block.se.form].last)
     with torch.no_grad():
-        for name, parameter in last.named_parameters():
-            parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
+        for layer in _last_layers(block):
+            for name, parameter in layer.named_parameters():
+                parameter.fill_(gate.one if name == "bias" and gate.one else 0.0)
+
+
+def at_rest(block: SqueezeExcitation) -> float:
+    """The factor of every element in a block that was silenced: a gate at zero for each of its last layers."""
+    return GATES[block.se.gate].at_zero ** len(_last_layers(block))
 
 
 def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_file: bool = False) -> Loaded:
@@ -182,6 +196,12 @@ def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_
         () if fits_head else (head,),
         tuple(sorted(name for name in weights if name not in own and not name.endswith(UNUSED))),
     )
+
+
+def _last_layers(block: SqueezeExcitation) -> list[nn.Module]:
+    """The layers that s comes out of."""
+    last = EXCITATIONS[block.se.form].last
+    return [layer for name, layer in block.named_children() if name.startswith(last)]
 
 
 def pretrained_weights(backbone: str, file: str | None = None) -> Mapping[str, Tensor]:

@@ -4,10 +4,16 @@ import itertools
 from collections.abc import Sequence
 
 from senet_nas.network.build import sites
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.excitations import EXCITATIONS as FORMS
+from senet_nas.network.operators import GATES
+from senet_nas.network.squeezes import CHANNELS, SQUEEZES
 from spaces import SE, Architecture
 
-EXCITATIONS = ("fc4", "fc3nb", "eca3", "diag")
+EXCITATIONS = ("fc4", "fc3nb", "eca3", "diag", "ese", "none", "fc4bn")
+# Excitations that take something else than one number for each channel.
+OTHERS = ("conv3", "axes4")
+# Squeezes that leave one number for each channel, which take all excitations but the OTHERS.
+OF_CHANNELS = [name for name, row in SQUEEZES.items() if row.leaves == CHANNELS]
 
 
 def pairwise(*factors: Sequence[str]) -> list[tuple[str, ...]]:
@@ -42,9 +48,29 @@ def positions(backbone: str) -> tuple[str, ...]:
 
 def covering(backbone: str) -> list[Architecture]:
     """As few networks as hold every pair of squeeze, excitation, gate and position that the backbone offers."""
-    return packed(
-        backbone, [spelt(*row) for row in pairwise(list(SQUEEZES), EXCITATIONS, list(GATES), positions(backbone))]
-    )
+    return packed(backbone, [spelt(*row) for row in blocks(*positions(backbone))])
+
+
+def operators(n_axes: int = 2) -> list[tuple[str, str]]:
+    """Squeezes with the excitations that they take, but for those of channels, on maps with this number of axes."""
+    pairs = [(squeeze, text) for squeeze in SQUEEZES if squeeze not in OF_CHANNELS for text in (*EXCITATIONS, *OTHERS)]
+    return [
+        (squeeze, text)
+        for squeeze, text in pairs
+        if SQUEEZES[squeeze].leaves in FORMS[form_of(text)].takes and FORMS[form_of(text)].least_axes <= n_axes
+    ]
+
+
+def form_of(text: str) -> str:
+    return spelt("avg", text, "sigmoid", "mid").form
+
+
+def blocks(*positions: str, n_axes: int = 2) -> list[tuple[str, ...]]:
+    """Rows of squeeze, excitation, gate and, if there are some, position: every two that can be built are in one."""
+    rest = [list(GATES), *([positions] if positions else [])]
+    turns = list(zip(*(itertools.islice(itertools.cycle(values), max(map(len, rest))) for values in rest), strict=True))
+    whole = [(*pair, *turn) for pair in operators(n_axes) for turn in turns]
+    return [*pairwise(OF_CHANNELS, EXCITATIONS, *rest), *whole]
 
 
 def packed(backbone: str, blocks: Sequence[SE]) -> list[Architecture]:

@@ -12,9 +12,9 @@ from senet_nas.data import prefetch, residence
 from senet_nas.data.batches import batches
 from senet_nas.data.load import load
 from senet_nas.network.build import build
-from senet_nas.network.operators import SQUEEZES
 from senet_nas.recipe import DataSpec, LatencySpec, Recipe, Seed, Task
 from senet_nas.training.train import Training
+from tests.senet_nas.covering import OF_CHANNELS, operators
 from tests.senet_nas.recipes import OPTIONS
 
 pytestmark = pytest.mark.gpu
@@ -49,10 +49,10 @@ def test_a_graph_trains_as_the_steps_do(data, more):
     assert launched._captured is None
 
 
-@pytest.mark.parametrize("squeeze", SQUEEZES)
-def test_every_squeeze_is_captured_and_no_replay_waits(data, squeeze):
+@pytest.mark.parametrize(("squeeze", "excitation"), [*((name, "fc4") for name in OF_CHANNELS), *operators()])
+def test_every_squeeze_is_captured_and_no_replay_waits(data, squeeze, excitation):
     training = started(
-        data, replace(RECIPE, ema=0.9, rotation=9.0), f"cifar_resnet8/-/-/{squeeze}:fc4:sigmoid@pre_addition"
+        data, replace(RECIPE, ema=0.9, rotation=9.0), f"cifar_resnet8/-/-/{squeeze}:{excitation}:sigmoid@pre_addition"
     )
     training.epoch()
     captured = training._captured

@@ -51,11 +51,27 @@ def test_the_text_gives_form_and_size_and_back(excitation, form, size, hidden):
 
 
 @pytest.mark.parametrize(
-    "excitation", ["eca", "eca2", "eca0", "eca03", "eca3nb", "fc", "fc0", "fcnb", "diag2", "diagnb", "fc4nbx"]
+    "excitation",
+    ["eca", "eca2", "eca0", "eca03", "eca3nb", "fc", "fc0", "fcnb", "diag2", "diagnb", "fc4nbx", "fcnb4"],
 )
 def test_a_wrong_excitation_is_refused_with_the_right_ones(excitation):
     with pytest.raises(UserError, match=f"`{excitation}` is not an excitation; write `fc16`"):
         SE.parse(f"avg:{excitation}:sigmoid@identity")
+
+
+@pytest.mark.parametrize(
+    ("excitation", "form", "size", "hidden"),
+    [("ese", "ese", 0, 0), ("none", "none", 0, 0), ("axes8", "axes", 8, 8), ("conv7", "conv", 7, 0)],
+)
+def test_those_of_other_operators_too(excitation, form, size, hidden):
+    test_the_text_gives_form_and_size_and_back(excitation, form, size, hidden)
+
+
+@pytest.mark.parametrize(
+    "excitation", ["ese3", "none1", "axes", "axes0", "conv", "conv4", "conv07", "axes4nb", "Conv7"]
+)
+def test_a_wrong_one_of_theirs_is_refused(excitation):
+    test_a_wrong_excitation_is_refused_with_the_right_ones(excitation)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def test_the_default_space_is_that_of_the_documentation():
         "squeeze": ("avg", "max"),
         "excitation": ("fc",),
         "gate": ("sigmoid",),
+        "operators": ("se",),
     }
     assert (spec.granularity, spec.tie, spec.stages, spec.sites, spec.min_hidden) == ("stage", "all", None, None, None)
 
@@ -51,6 +52,28 @@ def test_values_mean_an_se_at_a_site(excitation, expected):
     found = fill(SITE, {**VALUES, "excitation": excitation})
     assert found == expected
     assert found.ratio == expected.ratio
+
+
+@pytest.mark.parametrize(
+    ("operator", "expected"),
+    [
+        ("se", SE("avg", "fc", 16, "sigmoid", "pre_addition", 4)),
+        ("ese", SE("avg", "ese", 0, "sigmoid", "pre_addition")),
+        ("coord", SE("coord", "axes", 16, "sigmoid", "pre_addition", 4)),
+        ("spatial", SE("spatial", "conv", 7, "sigmoid", "pre_addition")),
+        ("simam", SE("simam", "none", 0, "sigmoid", "pre_addition")),
+    ],
+)
+def test_a_whole_operator_has_a_squeeze_and_an_excitation_of_its_own(operator, expected):
+    found = fill(SITE, {**VALUES, "squeeze": "avg", "operators": operator})
+    assert found == expected
+    assert found.ratio == expected.ratio
+
+
+def test_an_unknown_operator_is_refused_with_the_nearest():
+    with pytest.raises(UserError, match="unknown operator `simm`") as caught:
+        fill(SITE, {**VALUES, "operators": "simm"})
+    assert (caught.value.key, caught.value.hint) == ("space.operators", "did you mean `simam`?")
 
 
 def test_the_width_and_the_kernel_follow_from_the_channels_at_the_position():

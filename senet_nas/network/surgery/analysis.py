@@ -9,7 +9,7 @@ from torch import fx, nn
 from senet_nas.network.squeeze_excitation import OUTPUT, add_output
 from senet_nas.network.stages import Stages
 from senet_nas.network.surgery import meta_run
-from senet_nas.network.surgery.as_published import Published, Taken, notes, taken
+from senet_nas.network.surgery.as_published import Published, Taken, notes, taken, taken_behind
 from senet_nas.network.surgery.attention import Marker, attention_of
 from senet_nas.network.surgery.calls import constants
 from senet_nas.network.surgery.joins import activation_units, joining_units, sibling_units
@@ -49,13 +49,13 @@ def analyse(made: nn.Module, in_channels: int) -> Analysis:
     """Finds the units of a network, which is not changed. Raises UserError if it cannot be run."""
     shadow = meta_run.shadow_of(made)
     attention = attention_of(made, meta_run.dimensions(made))
-    for path in attention:
-        shadow.set_submodule(path, Marker())
+    for path, known in attention.items():
+        shadow.set_submodule(path, Marker(known.se is not None))
     layers = Layers(constants(shadow, filter(has_own_forward, shadow.modules()), in_channels))
     plans, skipped = _planned(layers, shadow)
     graphs = {path: layers.graph(shadow.get_submodule(path), found[0].opened) for path, found in plans.items()}
     plans, measured, faults = _measured(made, plans, graphs, in_channels)
-    out = taken(shadow, plans, graphs, attention)
+    out = [*taken(shadow, plans, graphs, attention), *taken_behind(layers, shadow, plans, attention)]
     units = sorted(_units(made, plans, measured), key=lambda unit: unit.passed.order)
     missed = _without_units(skipped | faults, {unit.path for unit in units})
     remarks = (*notes(attention, out), *(f"no unit in `{path}`: {why}" for path, why in missed.items()))

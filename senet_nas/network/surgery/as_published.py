@@ -7,7 +7,7 @@ from torch import fx, nn
 
 from senet_nas.network.squeeze_excitation import OUTPUT
 from senet_nas.network.surgery.attention import Attention
-from senet_nas.network.surgery.layer_kinds import is_drop_node
+from senet_nas.network.surgery.layer_kinds import Layers, before_drops
 from senet_nas.network.surgery.plans import BEHIND_ALL, Plan, Plans
 from spaces import SE
 
@@ -64,6 +64,21 @@ def taken(
     return found
 
 
+def taken_behind(layers: Layers, shadow: nn.Module, plans: Plans, attention: Mapping[str, Attention]) -> list[Taken]:
+    """The attention that follows a unit which is a single layer: it stands at the output of the unit."""
+    found: list[Taken] = []
+    for path in (path for path, plan_list in plans.items() if plan_list == [BEHIND_ALL]):
+        above, _, name = path.rpartition(".")
+        parent = shadow.get_submodule(above)
+        for node in layers.graph(parent).nodes:
+            known = attention.get(f"{above}.{node.target}".strip(".")) if node.op == "call_module" else None
+            is_behind = known is not None and str(before_drops(parent, node).target) == name
+            if known is not None and known.se is not None and is_behind:
+                where = f"{above}.{node.target}".strip(".")
+                found.append(Taken(where, path, 0, replace(known.se, position=OUTPUT), known.note))
+    return found
+
+
 def notes(attention: Mapping[str, Attention], out: Iterable[Taken]) -> tuple[str, ...]:
     """A sentence for each kind of attention: how it differs from our block, or why it stays."""
     gone = {one.path: one for one in out}
@@ -79,32 +94,23 @@ def notes(attention: Mapping[str, Attention], out: Iterable[Taken]) -> tuple[str
     )
 
 
-def _shown(paths: list[str]) -> str:
-    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else paths[0]
-
-
 def _first(
     module: nn.Module, graph: fx.Graph, plan: Plan, path: str, unit: int, inside: Mapping[str, Attention]
 ) -> list[Taken]:
     """The first attention of a unit that has a block and a position; empty without one."""
     nodes = {node.name: node for node in graph.nodes}
     ends = {
-        position: _base(module, nodes[plan.edits[position].behind]) for position in _ORDER if position in plan.edits
+        position: before_drops(module, nodes[plan.edits[position].behind])
+        for position in _ORDER
+        if position in plan.edits
     }
     for node in graph.nodes:
         name = f"{path}.{node.target}".strip(".")
         known = inside.get(name) if node.op == "call_module" else None
         if known is None or known.se is None:
             continue
-        before = _base(module, node)
+        before = before_drops(module, node)
         for position, end in ends.items():
             if before is end:
                 return [Taken(name, path, unit, replace(known.se, position=position), known.note)]
     return []
-
-
-def _base(module: nn.Module, node: fx.Node) -> fx.Node:
-    """The node before all that only drops, or that stands for an attention."""
-    while is_drop_node(module, node) and len(node.all_input_nodes) == 1:
-        (node,) = node.all_input_nodes
-    return node

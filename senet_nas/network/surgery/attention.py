@@ -14,16 +14,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.excitations import EXCITATIONS
+from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
-from senet_nas.network.surgery.layer_kinds import has_own_forward, is_weight
+from senet_nas.network.squeezes import SQUEEZES
+from senet_nas.network.surgery.layer_kinds import has_own_forward, is_norm, is_weight
 from spaces import SE
-from spaces.architecture import Form
 
 _TOLERANCE = 1e-4
 _MOST_LAYERS = 3
 _ANY_CHANNELS = 12
 _PLACES = 5
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # Where it stands is not known yet.
 _NOWHERE = "output"
 # Activations of the hidden layer that ours lacks; the paper's is ReLU (arXiv 1709.01507, equation 3).
@@ -48,7 +50,11 @@ class Attention:
 
 
 class Marker(nn.Identity):
-    """Stands for an attention while units are looked for."""
+    """Stands for an attention while units are looked for; ``has_block``: a block of ours can stand for it."""
+
+    def __init__(self, has_block: bool) -> None:
+        super().__init__()
+        self.has_block = has_block
 
 
 def attention_of(network: nn.Module, dimensions: int) -> dict[str, Attention]:
@@ -130,17 +136,18 @@ def _same_block(module: nn.Module, channels: int, dimensions: int) -> Attention:
     """The block of ours that computes the same as an attention with these weights."""
     kind = type(module).__name__
     layers = _layers(module)
-    forms = list(_forms(layers, channels))
+    norms = [part for part in module.modules() if is_norm(part)]
+    forms = list(_forms(layers, norms, channels))
     if not forms:
         return Attention(kind, None, "its layers are not those of an excitation of ours")
     x = torch.randn(2, channels, *range(_PLACES, _PLACES + dimensions))
     expected = module(x)
     for (form, size), squeeze, gate in itertools.product(forms, SQUEEZES, GATES):
-        if SQUEEZES[squeeze].weight is not None:
+        if SQUEEZES[squeeze].weight is not None or SQUEEZES[squeeze].leaves not in EXCITATIONS[form].takes:
             continue
         se = SE(squeeze, form, size, gate, _NOWHERE)
-        block = SqueezeExcitation(channels, se).eval()
-        _take(block, layers)
+        block = SqueezeExcitation(channels, se, dimensions).eval()
+        _take(block, module)
         if torch.allclose(block(x), expected, atol=_TOLERANCE):
             return Attention(kind, se)
         for name in _OTHER_HIDDEN if se.hidden else ():
@@ -149,30 +156,41 @@ def _same_block(module: nn.Module, channels: int, dimensions: int) -> Attention:
     return Attention(kind, None, "no squeeze and gate of ours compute the same")
 
 
-def _forms(layers: Sequence[nn.Module], channels: int) -> Iterator[tuple[Form, int]]:
-    """The form and the size of an excitation with such layers."""
+def _forms(layers: Sequence[nn.Module], norms: Sequence[nn.Module], channels: int) -> Iterator[tuple[str, int]]:
+    """The form and the size of an excitation with such layers and norms."""
     shapes = [tuple(_weight(layer).shape) for layer in layers]
     biases = [getattr(layer, "bias", None) is not None for layer in layers]
     if len(shapes) == 2 and shapes[0][:2] == shapes[1][1::-1] and shapes[1][0] == channels and len(set(biases)) == 1:
-        yield ("fc" if biases[0] else "fcnb"), shapes[0][0]
+        form = "fc" if biases[0] else "fcnb"
+        if not norms:
+            yield form, shapes[0][0]
+        elif biases[0] and [isinstance(norm, _BATCH_NORMS) for norm in norms] == [True]:
+            yield "fcbn", shapes[0][0]
     elif len(shapes) == 1 and shapes[0][:2] == (1, 1) and len(shapes[0]) == 3 and not biases[0] and shapes[0][2] % 2:
         yield "eca", shapes[0][2]
+    elif (
+        len(shapes) == 1 and shapes[0][:2] == (channels, channels) and math.prod(shapes[0]) == channels**2 and biases[0]
+    ):
+        yield "ese", 0
     elif len(shapes) == 1 and shapes[0][:2] == (channels, 1) and math.prod(shapes[0]) == channels and not biases[0]:
         yield "diag", 0
 
 
-def _take(block: SqueezeExcitation, layers: Sequence[nn.Module]) -> None:
-    """Copies the weights of layers into those of a block, in order."""
-    own = [part for part in block.modules() if is_weight(part)]
-    for mine, theirs in zip(own, layers, strict=True):
-        for name, parameter in mine.named_parameters():
-            parameter.copy_(getattr(theirs, name).reshape(parameter.shape))
+def _take(block: SqueezeExcitation, module: nn.Module) -> None:
+    """Copies the weights and the statistics of the layers of a module into those of a block, in order."""
+    own, others = ([part for part in one.modules() if is_weight(part) or is_norm(part)] for one in (block, module))
+    for mine, theirs in zip(own, others, strict=True):
+        given = theirs.state_dict()
+        for name, value in mine.state_dict().items():
+            value.copy_(given[name].reshape(value.shape))
 
 
 def _with_hidden(block: SqueezeExcitation, active: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """What a block computes with another activation of its hidden layer."""
-    hidden = active(block.get_submodule("fc1")(block.squeeze(x)))
-    factor_NC: Tensor = block.gate(block.get_submodule("fc2")(hidden))
+    hidden = block.get_submodule("fc1")(block.squeeze(x))
+    if block.se.form == "fcbn":
+        hidden = block.get_submodule("norm")(hidden)
+    factor_NC: Tensor = block.gate(block.get_submodule("fc2")(active(hidden)))
     return (x.flatten(2) * factor_NC.unsqueeze(2)).reshape_as(x)
 
 

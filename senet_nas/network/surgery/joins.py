@@ -2,7 +2,8 @@
 
 * A module that stands where others of the network have residual units, or is of their class: its shortcut is missing
   because it strides or changes the width, as in MobileNet-v2 (arXiv 1801.04381).
-* A module that joins branches by a concatenation (Inception, DenseNet, VoVNet) or by a linear sum (RepVGG).
+* A module that joins branches by a concatenation (Inception, DenseNet) or by a linear sum (RepVGG), or that ends in
+  attention of its own (VoVNet).
 * In a network without any of these, the activation behind each convolution (VGG, arXiv 1409.1556).
 """
 
@@ -16,6 +17,7 @@ from senet_nas.network.surgery import layer_kinds as kinds
 from senet_nas.network.surgery.flow import Flow, is_addition, name_of
 from senet_nas.network.surgery.layer_kinds import Layers, has_own_forward
 from senet_nas.network.surgery.middle import middle
+from senet_nas.network.surgery.own_places import ends_in_attention, own_place
 from senet_nas.network.surgery.plans import BEHIND_ALL, Edit, Plan, Plans
 from senet_nas.network.surgery.tracing import Untraceable
 
@@ -35,13 +37,29 @@ def sibling_units(layers: Layers, shadow: nn.Module, residual: Plans) -> Plans:
 
 def joining_units(layers: Layers, shadow: nn.Module, others: Plans) -> Plans:
     """The innermost modules that join branches, outside of all other units."""
+    ending = _ending(layers, shadow)
     joining = [path for path, module in shadow.named_modules() if has_own_forward(module) and _joins(layers, module)]
+    wanted = [*ending, *(path for path in joining if not any(_is_inside(path, outer) for outer in ending))]
     found: Plans = {}
-    for path in joining:
-        is_innermost = not any(other != path and _is_inside(other, path) for other in joining)
+    for path in wanted:
+        is_innermost = not any(other != path and _is_inside(other, path) for other in wanted)
         if is_innermost and not _overlaps(path, others) and (plan := _unit(layers, shadow.get_submodule(path))):
             found[path] = [Plan(plan.opened, {OUTPUT: plan.edits[OUTPUT]})]
     return found
+
+
+def _ending(layers: Layers, shadow: nn.Module) -> list[str]:
+    """The modules in the network that end in attention of their own, and those of their classes, joining or not."""
+    modules = {path: module for path, module in shadow.named_modules() if path and has_own_forward(module)}
+    kinds_found = {type(module) for module in modules.values() if _is_ending(layers, module)}
+    return [path for path, module in modules.items() if type(module) in kinds_found]
+
+
+def _is_ending(layers: Layers, module: nn.Module) -> bool:
+    try:
+        return ends_in_attention(module, layers.graph(module))
+    except Untraceable:
+        return False
 
 
 def activation_units(layers: Layers, shadow: nn.Module) -> Plans:
@@ -87,6 +105,9 @@ def _unit(layers: Layers, module: nn.Module) -> Plan | None:
     except Untraceable:
         return None
     edits = {} if found.node is None else {"mid": Edit(found.node.name)}
+    places = [end, *([found.node] if found.node is not None else [])]
+    own = own_place(layers, module, flow, None, end, places)
+    edits |= {position: edit for position, edit in own.items() if position == "mid"}
     return Plan(tuple(sorted(opened)), {**edits, OUTPUT: Edit(end.name)})
 
 

@@ -138,6 +138,14 @@ def is_drop_node(module: nn.Module, node: fx.Node) -> bool:
     return name_of(node) == "dropout" or (layer is not None and is_drop(layer))
 
 
+def before_drops(module: nn.Module, node: fx.Node, steps: int | None = None) -> fx.Node:
+    """The node before all that only drops, or that stands for an attention; at most ``steps`` back."""
+    while steps != 0 and is_drop_node(module, node) and len(node.all_input_nodes) == 1:
+        (node,) = node.all_input_nodes
+        steps = None if steps is None else steps - 1
+    return node
+
+
 def is_active_node(layers: Layers, module: nn.Module, node: fx.Node) -> bool:
     """Whether a node activates and does nothing else."""
     layer = called(module, node)

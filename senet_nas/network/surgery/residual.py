@@ -14,6 +14,7 @@ from torch import fx, nn
 from senet_nas.network.surgery.flow import Flow, is_addition, is_part
 from senet_nas.network.surgery.layer_kinds import Layers, is_active_node, is_drop_node
 from senet_nas.network.surgery.middle import Middle, middle
+from senet_nas.network.surgery.own_places import own_place
 from senet_nas.network.surgery.plans import Edit, Plan
 from senet_nas.network.surgery.tracing import Untraceable
 
@@ -101,6 +102,8 @@ def _plan(
     edits["identity"] = Edit(unit.shortcut.name, (unit.addition.name,))
     if place is not None:
         edits["mid"] = Edit(place.name)
+    places = [last, *([place] if place is not None else [])]
+    edits |= own_place(layers, module, flow, unit.fork, unit.branch, places)
     children = (str(node.target).partition(".")[0] for node in inside if node.op == "call_module")
     return Plan(tuple(sorted(opened)), edits, tuple(dict.fromkeys(children)))
 

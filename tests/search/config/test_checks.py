@@ -6,9 +6,11 @@ from search.planning.optuna_study import SAMPLERS
 from senet_nas.costs.measures import MEASURES
 from senet_nas.data.datasets import DATASETS
 from senet_nas.network.backbones.table import names
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
+from senet_nas.network.squeezes import CHANNELS, SQUEEZES
 from senet_nas.training.quality_metrics import METRICS
 from spaces.errors import UserError
+from spaces.spelling import EXCITATIONS, OPERATORS
 
 LEAST = {"data": "digits", "model": {"backbone": "cifar_resnet8"}}
 
@@ -20,9 +22,19 @@ def nested(pattern: str, value: object) -> dict:
     return value
 
 
-@pytest.mark.parametrize("squeeze", SQUEEZES)
+@pytest.mark.parametrize("squeeze", [name for name, row in SQUEEZES.items() if row.leaves == CHANNELS])
 def test_every_squeeze_can_be_named(squeeze):
     assert Experiment.from_dict({**LEAST, "space": {"squeeze": [squeeze]}}).space.squeeze == (squeeze,)
+
+
+@pytest.mark.parametrize("excitation", EXCITATIONS)
+def test_every_excitation_can_be_named(excitation):
+    assert Experiment.from_dict({**LEAST, "space": {"excitation": [excitation]}}).space.excitation == (excitation,)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_every_operator_can_be_named(operator):
+    assert Experiment.from_dict({**LEAST, "space": {"operators": [operator]}}).space.operators == (operator,)
 
 
 @pytest.mark.parametrize("gate", GATES)

@@ -33,7 +33,7 @@ OTHER = {
     "model": {"backbone": "mine:net", "sites": ["layer*.*"], "init": "pretrained", "weights": "w.pth"},
     "space": {"granularity": "block", "tie": "none", "stages": [1], "sites": ["1.0"], "reduction": [2],
               "position": ["identity"], "squeeze": ["std"], "excitation": ["fcnb"], "gate": ["hard_sigmoid"],
-              "min_hidden": 1},
+              "operators": ["ese"], "min_hidden": 1},
     "objectives": [{"metric": "accuracy"}, {"metric": "macs"}],
     "search": {
         **{"sampler": "grid", "seed": 1, "tolerance": 1, "min_gain": 1, "level": 0.8},

@@ -15,9 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from senet_nas.costs.overhead import made_for, price_list
 from senet_nas.network.backbones.table import names
 from senet_nas.network.build import fill, sites, skeleton
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
 from spaces import Architecture
-from tests.senet_nas.covering import EXCITATIONS, spelt
+from tests.senet_nas.covering import EXCITATIONS, OF_CHANNELS, operators, spelt
 
 SIDE, CLASSES = 96, 7
 CHEAP = {
@@ -43,7 +43,9 @@ NAMES = [name if name in CHEAP else pytest.param(name, marks=pytest.mark.slow) f
 
 def everywhere(backbone: str) -> Architecture:
     """SE at every site, with each operator in turn."""
-    rows = zip(itertools.cycle(SQUEEZES), itertools.cycle(EXCITATIONS), itertools.cycle(GATES), strict=False)
+    n_axes = made_for(skeleton(backbone, 3, CLASSES))
+    pairs = [*zip(OF_CHANNELS, itertools.cycle(EXCITATIONS), strict=False), *operators(n_axes)]
+    rows = ((*pair, gate) for pair, gate in zip(itertools.cycle(pairs), itertools.cycle(GATES), strict=False))
     places = [list(site.channels) for site in sites(backbone)]
     blocks = [spelt(*row, found[i % len(found)]) for i, (found, row) in enumerate(zip(places, rows, strict=False))]
     return Architecture(backbone, tuple(blocks))

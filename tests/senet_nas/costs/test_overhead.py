@@ -67,11 +67,19 @@ def test_every_measure_is_priced_and_plain_is_free() -> None:
 
 
 def test_cost_of_one_block() -> None:
-    assert se_cost(10, 25, spelt("avg", "fc2", "sigmoid", "identity")) == {"params": 52, "macs": 40, "macs_paper": 540}
-    assert se_cost(10, 25, spelt("avg", "fc2nb", "sigmoid", "identity"))["params"] == 40
-    assert se_cost(10, 25, spelt("std", "eca3", "tanh", "mid")) == {"params": 3, "macs": 30, "macs_paper": 530}
-    assert se_cost(10, 25, spelt("gem", "diag", "relu", "mid")) == {"params": 11, "macs": 10, "macs_paper": 510}
-    assert se_cost(10, 25, spelt("attention", "diag", "relu", "mid")) == {"params": 20, "macs": 260, "macs_paper": 760}
+    assert se_cost(10, (5, 5), spelt("avg", "fc2", "sigmoid", "identity")) == {
+        "params": 52,
+        "macs": 40,
+        "macs_paper": 540,
+    }
+    assert se_cost(10, (5, 5), spelt("avg", "fc2nb", "sigmoid", "identity"))["params"] == 40
+    assert se_cost(10, (5, 5), spelt("std", "eca3", "tanh", "mid")) == {"params": 3, "macs": 30, "macs_paper": 530}
+    assert se_cost(10, (5, 5), spelt("gem", "diag", "relu", "mid")) == {"params": 11, "macs": 10, "macs_paper": 510}
+    assert se_cost(10, (5, 5), spelt("attention", "diag", "relu", "mid")) == {
+        "params": 20,
+        "macs": 260,
+        "macs_paper": 760,
+    }
 
 
 def test_counting_leaves_the_network_as_it_is() -> None:

@@ -20,6 +20,12 @@ EXPRESSED = {
     "all": ("resnet10t", "all", {}, "block_args=dict(attn_layer=attention)"),
     "two stages": ("resnet10t", "stages:2-3", OTHERWISE, "block_args=dict(attn_layer=attention)"),
     "one unit": ("resnet10t", "blocks:3.0", {"excitation": "eca"}, "block_args=dict(attn_layer=attention)"),
+    "effective SE": (
+        "resnet10t",
+        "stages:3",
+        {"operators": "ese"},
+        "EffectiveSEModule(channels, gate_layer='sigmoid')",
+    ),
     "plain of a network with SE": ("seresnet18", "none", {}, "block_args=dict(attn_layer=attention)"),
     "some of EfficientNet": ("tinynet_e", "stages:2-3", MID, "se_layer=attention"),
     "an inner place": ("resnext26ts", "stages:2", MID, "attn_layer=attention"),

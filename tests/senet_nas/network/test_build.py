@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -7,11 +8,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from senet_nas.network.build import build, sites, units
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 from spaces import Architecture, UserError
 from spaces.placements import place
-from tests.senet_nas.covering import covering, spelt
+from tests.senet_nas.covering import OF_CHANNELS, covering, operators, spelt
 
 POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
 SMALL = "cifar_resnet8"
@@ -126,10 +127,10 @@ def test_what_cannot_be_built_says_why(text: str, message: str) -> None:
         build(text)
 
 
+PAIRS = [*itertools.product(OF_CHANNELS, ["fc2", "fc3", "fc3nb", "eca3", "diag", "ese", "none"]), *operators()]
 FIELDS = st.none() | st.builds(
-    spelt,
-    st.sampled_from(list(SQUEEZES)),
-    st.sampled_from(["fc2", "fc3", "fc3nb", "eca3", "diag"]),
+    lambda pair, gate, position: spelt(*pair, gate, position),
+    st.sampled_from(PAIRS),
     st.sampled_from(list(GATES)),
     st.sampled_from(POSITIONS),
 )

@@ -13,11 +13,23 @@ from torch import nn
 from senet_nas.costs.overhead import count, price_list
 from senet_nas.network.backbones.table import names
 from senet_nas.network.build import build
-from senet_nas.network.operators import EXCITATIONS as FORMS
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.excitations import EXCITATIONS as FORMS
+from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
-from spaces import Architecture
-from tests.senet_nas.covering import EXCITATIONS, covering, packed, pairwise, positions, spelt
+from senet_nas.network.squeezes import SQUEEZES
+from spaces import Architecture, UserError
+from spaces.spelling import FORMS as SPELT
+from tests.senet_nas.covering import (
+    EXCITATIONS,
+    OF_CHANNELS,
+    OTHERS,
+    blocks,
+    covering,
+    operators,
+    packed,
+    positions,
+    spelt,
+)
 
 # One backbone of each kind of unit.
 BACKBONES = ("cifar_resnet8", "cifar_preact_resnet20", "resnet18", "resnet50", "mobilenet_v1")
@@ -28,8 +40,9 @@ slow = pytest.mark.slow
 
 def every(backbone: str) -> list[Architecture]:
     """Networks that hold the full product."""
-    product = itertools.product(SQUEEZES, EXCITATIONS, GATES, positions(backbone))
-    return packed(backbone, [spelt(*row) for row in product])
+    pairs = [*itertools.product(OF_CHANNELS, EXCITATIONS), *operators()]
+    product = itertools.product(pairs, GATES, positions(backbone))
+    return packed(backbone, [spelt(*pair, *row) for pair, *row in product])
 
 
 SAMPLE = {name: covering(name) for name in BACKBONES}
@@ -38,7 +51,7 @@ NETWORKS = [
     for backbone, architectures in SAMPLE.items()
     for number, architecture in enumerate(architectures)
 ]
-ROWS = pairwise(list(SQUEEZES), EXCITATIONS, list(GATES))
+ROWS = blocks()
 
 
 @functools.cache
@@ -46,19 +59,26 @@ def prices(backbone: str):
     return price_list(backbone, in_channels=1, num_classes=7, image_size=33)
 
 
+def fitting(squeeze: str, excitation: str) -> bool:
+    """Whether an excitation takes what a squeeze leaves."""
+    return SQUEEZES[squeeze].leaves in FORMS[spelt(squeeze, excitation, "sigmoid", "mid").form].takes
+
+
 def images(number: int, memory: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
     return torch.randn(number, 3, 32, 32, generator=torch.Generator().manual_seed(0)).to(memory_format=memory)
 
 
 def test_every_operator_has_a_place_in_the_design() -> None:
-    assert {spelt("avg", name, "sigmoid", "mid").form for name in EXCITATIONS} == set(FORMS)
+    assert {spelt("avg", name, "sigmoid", "mid").form for name in (*EXCITATIONS, *OTHERS)} == set(FORMS) == set(SPELT)
     for networks in SAMPLE.values():
-        blocks = [se for network in networks for se in network.blocks if se]
+        found = [se for network in networks for se in network.blocks if se]
         for one, two in itertools.combinations(("squeeze", "excitation", "gate", "position"), 2):
-            met = {(getattr(se, one), getattr(se, two)) for se in blocks}
-            assert len(met) == len({a for a, _ in met}) * len({b for _, b in met})
-        assert {se.squeeze for se in blocks} == set(SQUEEZES)
-        assert {se.gate for se in blocks} == set(GATES)
+            met = {(getattr(se, one), getattr(se, two)) for se in found}
+            both = itertools.product({a for a, _ in met}, {b for _, b in met})
+            fits = [(a, b) for a, b in both if (one, two) != ("squeeze", "excitation") or fitting(a, b)]
+            assert met == set(fits)
+        assert {se.squeeze for se in found} == set(SQUEEZES)
+        assert {se.gate for se in found} == set(GATES)
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
@@ -87,7 +107,11 @@ def test_a_block_is_the_same_in_every_layout_precision_and_number_of_dimensions(
     row: tuple[str, str, str], spatial: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
-    block, x = SqueezeExcitation(12, spelt(*row, "mid")), torch.randn(2, 12, *spatial)
+    if len(spatial) < FORMS[spelt(*row, "mid").form].least_axes:
+        with pytest.raises(UserError, match="needs at least 2 spatial dimensions"):
+            SqueezeExcitation(12, spelt(*row, "mid"), len(spatial))
+        return
+    block, x = SqueezeExcitation(12, spelt(*row, "mid"), len(spatial)).eval(), torch.randn(2, 12, *spatial)
     y = block(x)
     assert y.shape == x.shape
     if len(spatial) == 2:

@@ -67,12 +67,12 @@ def test_parameters_of_se_without_biases(backbone: str, position: str, plain: in
     assert prices.of(everywhere(backbone, position, bias=False))["params"] == with_se
 
 
-def theirs(name: str) -> nn.Module:
+def theirs(name: str, **arguments: object) -> nn.Module:
     """timm's network, its weights at random, those of BatchNorm and its statistics too."""
     import timm
 
     torch.manual_seed(0)
-    network = timm.create_model(name, pretrained=False, num_classes=10).eval()
+    network = timm.create_model(name, pretrained=False, num_classes=10, **arguments).eval()
     for norm in (module for module in network.modules() if isinstance(module, nn.BatchNorm2d)):
         for value in (norm.weight.data, norm.running_var):
             value.uniform_(0.5, 1.5)

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from senet_nas.costs.overhead import price_list
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.costs.overhead import price_list, se_cost
+from senet_nas.network.operators import GATES
+from spaces.architecture import SE
 from spaces.placements import place
-from spaces.spec import EXCITATIONS
+from spaces.spelling import EXCITATIONS, OPERATORS
+from tests.senet_nas.covering import OF_CHANNELS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "space.md").read_text()
 ROW = re.compile(r"\| \d* ?\| `--(\w+) ([\w:]+)` \| [\d.]+ \| ([\d.]*) ?\| ([\d,]+) \| \+([\d.]+) % \|")
@@ -30,5 +32,21 @@ def test_parameters_are_those_of_the_paper(option: str, value: str, paper: str, 
 
 
 def test_every_name_is_explained() -> None:
-    assert all(f"`{name}`" in PAGE for name in (*SQUEEZES, *GATES))
+    assert all(f"`{name}`" in PAGE for name in (*OF_CHANNELS, *GATES, *OPERATORS))
     assert all(f"`{name}`" in PAGE or f"`{name[:-1]}3` .. `{name[:-1]}9`" in PAGE for name in EXCITATIONS)
+
+
+@pytest.mark.parametrize("operator", [name for name in OPERATORS if name != "se"])
+def test_the_costs_of_operators_are_those_of_the_page(operator: str) -> None:
+    """The formulas of the table, with numbers for its letters."""
+    (row,) = re.findall(rf"^\| `{operator}` \|.*$", PAGE, re.MULTILINE)[-1:]
+    params, macs = row.split("|")[4:6]
+    width = {"coord": "axes4", "spatial": "conv7", "simam": "none", "ese": "ese"}[operator]
+    squeeze = "avg" if operator == "ese" else operator
+    cost = se_cost(12, (3, 5), SE.parse(f"{squeeze}:{width}:sigmoid@mid"))
+    assert (value(params), value(macs)) == (cost["params"], cost["macs"])
+
+
+def value(formula: str) -> int:
+    text = re.sub(r"(?<=[\w)])(?=[A-Za-z(])|·", "*", formula.strip().replace("²", "**2"))
+    return int(eval(text, {"C": 12, "h": 4, "H": 3, "W": 5, "L": 15}))

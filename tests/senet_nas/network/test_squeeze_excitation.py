@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation, add_output
-from tests.senet_nas.covering import spelt
+from tests.senet_nas.covering import OF_CHANNELS, spelt
 
 POSITION = "pre_addition"
 
@@ -19,7 +19,7 @@ def block(channels: int = 6, squeeze: str = "avg", excitation: str = "fc2", gate
 
 @pytest.mark.parametrize("spatial", [(7,), (4, 5), (2, 3, 4), (1, 1)])
 @pytest.mark.parametrize("gate", GATES)
-@pytest.mark.parametrize("squeeze", SQUEEZES)
+@pytest.mark.parametrize("squeeze", OF_CHANNELS)
 def test_scales_each_channel_of_any_number_of_dimensions(squeeze: str, gate: str, spatial: tuple[int, ...]) -> None:
     se, x = block(squeeze=squeeze, gate=gate), torch.randn(2, 6, *spatial)
     x.requires_grad_()

@@ -15,14 +15,15 @@ timm = pytest.importorskip("timm")
 
 
 @pytest.mark.parametrize(
-    ("plain", "with_se", "child", "position"),
+    ("plain", "with_se", "arguments", "child", "position"),
     [
-        ("resnet50", "seresnet50", "se", "pre_addition"),
-        ("resnext26ts", "seresnext26ts", "attn", "mid"),
+        ("resnet50", "seresnet50", {}, "se", "pre_addition"),
+        ("resnext26ts", "seresnext26ts", {}, "attn", "mid"),
+        ("regnetx_002", "regnetx_002", {"se_ratio": 0.25}, "se", "mid"),  # RegNet-Y is RegNet-X with SE
     ],
 )
-def test_se_put_into_a_network_of_timm_equals_timms_own_network_with_se(plain, with_se, child, position):
-    network = theirs(with_se)
+def test_se_put_into_a_network_of_timm_equals_timms_own_network_with_se(plain, with_se, arguments, child, position):
+    network = theirs(with_se, **arguments)
     widths = [module.fc1.out_channels for path, module in network.named_modules() if path.endswith(f".{child}")]
     blocks = tuple(SE("avg", "fc", width, "sigmoid", position) for width in widths)
     ours = build(Architecture(f"timm:{plain}", blocks), num_classes=10)

@@ -7,10 +7,10 @@ from torch import nn
 from senet_nas.network import warm_start
 from senet_nas.network.backbones import table
 from senet_nas.network.build import build, sites
-from senet_nas.network.operators import GATES, SQUEEZES
+from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from spaces import SE, Architecture, Space, SpaceSpec, UserError
-from tests.senet_nas.covering import EXCITATIONS, positions, spelt
+from tests.senet_nas.covering import EXCITATIONS, OF_CHANNELS, operators, positions, spelt
 
 SMALL = "cifar_resnet8"
 IMAGE = (3, 16, 16)
@@ -44,16 +44,18 @@ def same(one: nn.Module, other: nn.Module, *, training: bool) -> bool:
         return bool(y_NK.isfinite().all() and torch.equal(y_NK, other.train(training)(x_NCHW)))
 
 
-COMBINATIONS = list(
-    itertools.product(EXCITATIONS, GATES, ("pre_addition", "post_addition", "pre_unit", "identity", "mid"))
-)
+PAIRS = [("avg", excitation) for excitation in EXCITATIONS] + operators()
+COMBINATIONS = [
+    spelt(*pair, gate, position)
+    for pair, gate, position in itertools.product(
+        PAIRS, GATES, ("pre_addition", "post_addition", "pre_unit", "identity", "mid")
+    )
+]
 
 
-@pytest.mark.parametrize(("excitation", "gate", "position"), [c for c in COMBINATIONS if allowed(spelt("avg", *c))])
-def test_outputs_are_bit_identical_at_every_position_with_every_gate_that_allows_it(
-    excitation: str, gate: str, position: str
-) -> None:
-    architecture = with_se(SMALL, spelt("avg", excitation, gate, position))
+@pytest.mark.parametrize("se", [se for se in COMBINATIONS if allowed(se)], ids=str)
+def test_outputs_are_bit_identical_at_every_position_with_every_gate_that_allows_it(se: SE) -> None:
+    architecture = with_se(SMALL, se)
     plain, network = drawn(build(Architecture.plain(SMALL, 3), num_classes=5)), build(architecture, num_classes=5)
     network.load_state_dict(plain.state_dict(), strict=False)
     warm_start.apply(network, architecture, "identity", IMAGE)
@@ -61,7 +63,7 @@ def test_outputs_are_bit_identical_at_every_position_with_every_gate_that_allows
     assert same(network, plain, training=True)
 
 
-@pytest.mark.parametrize("squeeze", SQUEEZES)
+@pytest.mark.parametrize("squeeze", OF_CHANNELS)
 @pytest.mark.parametrize("gate", ["sigmoid", "sigmoid2", "relu"])
 def test_no_squeeze_disturbs_it(squeeze: str, gate: str) -> None:
     architecture = with_se(SMALL, spelt(squeeze, "fc4", gate, "pre_addition"))
