@@ -20,7 +20,7 @@ from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.results.compute import compute
 from search.setup.experiment_setup import prepare
-from search.setup.opened_run import budget, rules
+from search.setup.opened_run import budget, confirm_share, rules
 from search.state.ledger import Ledger
 from search.state.records import Outcome
 from senet_nas.recipe import Seed
@@ -46,22 +46,29 @@ def main() -> None:
 
 
 def searched(seed: int) -> dict[str, Any]:
-    """One demo: its answer, the number of its trainings, and their seconds on one core."""
+    """One demo: its answer, the number of its trainings, and their seconds of one core, whatever else it does."""
     experiment = Experiment.load(CONFIG, [f"search.seed={seed}"])
     prepared = prepare(experiment)
     evaluator = prepared.evaluate
     evaluator.prepare()
     proposer = Proposer(
-        prepared.space, experiment.objectives, prepared.price, sampler=experiment.search.sampler, seed=seed
+        prepared.space,
+        experiment.objectives,
+        prepared.price,
+        sampler=experiment.search.sampler,
+        seed=seed,
+        budget=experiment.budget.trainings,
+        confirm=confirm_share(experiment),
+        curves=rules(experiment).curves,
     )
     ledger = Ledger(":memory:")
     loop = Loop(ledger, prepared.priced_space, proposer, budget=budget(experiment), rules=rules(experiment))
-    began = time.perf_counter()
+    began = time.process_time()
     while (assignment := loop.next()) is not None:
         apart = Seed(assignment.seed.block + APART * seed, assignment.seed.replicate)
         *_, last = evaluator(assignment.architecture, apart)
         loop.finish(assignment.uid, Outcome(last.metrics))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     front = compute("demo", ledger, rules(experiment))
     trainings = sum(training.state == "finished" for training in ledger.trainings)
     return {
