@@ -66,8 +66,9 @@ def searched(seed: int) -> dict[str, Any]:
     began = time.process_time()
     while (assignment := loop.next()) is not None:
         apart = Seed(assignment.seed.block + APART * seed, assignment.seed.replicate)
-        *_, last = evaluator(assignment.architecture, apart)
-        loop.finish(assignment.uid, Outcome(last.metrics))
+        reports = list(evaluator(assignment.architecture, apart))
+        curve = [{"epoch": report.epoch, **report.metrics} for report in reports]
+        loop.finish(assignment.uid, Outcome(reports[-1].metrics, curve))
     seconds = time.process_time() - began
     front = compute("demo", ledger, rules(experiment))
     trainings = sum(training.state == "finished" for training in ledger.trainings)
