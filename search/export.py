@@ -15,6 +15,7 @@ from search.setup.opened_run import open_run
 from search.setup.validation_images import ValidationImages, validation_images
 from search.state import result_files, run_folder
 from search.track.store import store_to_read
+from senet_nas.user_code import evaluating
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
@@ -166,7 +167,7 @@ def _network(choice: ExportedChoice) -> Any:
     data = choice.data
     model = build(choice.point.architecture, in_channels=data.channels, num_classes=len(data.classes))
     model.load_state_dict(load_file(result_files.weights(choice.run.folder.trainings, choice.training)))
-    return model.eval()
+    return evaluating(model)
 
 
 def _register(choice: ExportedChoice, images: ValidationImages, folder: Path, name: str, alias: str) -> "Registered":

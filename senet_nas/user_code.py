@@ -10,9 +10,14 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from spaces.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Network = TypeVar("Network", bound="nn.Module")
 
 # The folder in which the packages of this project lie.
 _HERE = Path(__file__).parents[1]
@@ -194,3 +199,15 @@ def _place(error: BaseException, files: Iterable[str | None]) -> str:
     given = set(files)
     found = own or [frame for frame in frames if frame.filename in given]
     return f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
+
+
+def evaluating(network: Network) -> Network:
+    """The network itself, in evaluation mode. A ``train`` of the user's, which `eval` calls, may return nothing."""
+    network.eval()
+    return network
+
+
+def in_training(network: Network) -> Network:
+    """The network itself, in training mode."""
+    network.train()
+    return network

@@ -12,6 +12,7 @@ from search.setup.validation_images import validation_images
 from search.state.facts import DataFact
 from search.track.client import error_line
 from search.track.store import store_address
+from senet_nas.user_code import evaluating
 from spaces import durable
 
 
@@ -30,7 +31,7 @@ def exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any]
     network.load_state_dict(load_file(to / WEIGHTS))
     images = validation_images(plan.experiment, data)
     return bundle.export(
-        network.eval(),
+        evaluating(network),
         plan.architecture,
         to / NETWORK,
         input_shape=tuple(data.shape),

@@ -10,7 +10,7 @@ from torch import nn
 from senet_nas.data.load import Data
 from senet_nas.network import warm_start
 from senet_nas.network.build import build, sites
-from senet_nas.recipe import Recipe, Seed
+from senet_nas.recipe import Diverged, Recipe, Seed
 from senet_nas.training.train import Training
 from spaces.architecture import Architecture
 
@@ -51,7 +51,7 @@ def measure(
     """The time of an epoch of ``recipe`` on ``data``; ``make`` builds the network.
 
     Few images come first, in a small batch. More follow, up to BATCHES batches, while the next measurement ends within
-    ``seconds``: a batch of large images may take half a minute.
+    ``seconds``: a batch of large images may take half a minute. Raises Diverged if a full batch gives no finite loss.
     """
     most = min(len(data.y_train), BATCHES * recipe.batch_size)
     n_images = min(FEWEST, most)
@@ -59,10 +59,15 @@ def measure(
     while True:
         part = data.share(n_images / len(data.y_train))
         few = replace(harmless(recipe, 2), batch_size=min(recipe.batch_size, n_images))
-        taken = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
-        next_takes = 2 * GROWTH * taken
-        if n_images == most or clock() - began + next_takes > seconds:
-            return EpochTime(taken / n_images * len(data.y_train), n_images)
+        try:
+            taken = _epoch(Training(make(), part, few, seed=Seed(0), device=device), clock)
+        except Diverged:  # BatchNorm over two images with maps of one place is no fault of the network
+            if few.batch_size == min(recipe.batch_size, most):
+                raise
+        else:
+            next_takes = 2 * GROWTH * taken
+            if n_images == most or clock() - began + next_takes > seconds:
+                return EpochTime(taken / n_images * len(data.y_train), n_images)
         n_images = min(most, GROWTH * n_images)
 
 

@@ -17,12 +17,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from senet_nas.user_code import evaluating
+
 Shape = tuple[int, ...]
 
 
 def inference(model: nn.Module, shape: Shape, batch: int = 1) -> int:
     """Bytes at the peak of one forward pass of ``batch`` samples of ``shape`` (C, *spatial) in fp32."""
-    shadow = copy.deepcopy(model).to("meta").eval()
+    shadow = evaluating(copy.deepcopy(model).to("meta"))
     with torch.no_grad():
         return _peak(shadow, lambda: shadow(torch.empty(batch, *shape, device="meta")))
 

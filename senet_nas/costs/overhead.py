@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from senet_nas import user_code
 from senet_nas.costs.measures import WalkedNetwork, counts, overheads
 from senet_nas.network import operators
+from senet_nas.user_code import evaluating
 from spaces import SE, Architecture, Site, UserError
 from spaces.text import plural
 
@@ -84,7 +85,7 @@ def price_list(
     paths = {module: path for path, module in network.named_modules()}
     listed = sites(backbone)
     found = tuple(
-        {position: sides[f"{paths[unit]}.{slot_name(unit, position)}"] for position in site.channels}
+        {position: sides[f"{paths[unit]}.{slot_name(unit, position)}".strip(".")] for position in site.channels}
         for site, (_, _, unit) in zip(listed, units(network), strict=True)
     )
     plain = _costs(WalkedNetwork(network, macs))
@@ -140,7 +141,7 @@ def _walk(module: "nn.Module", image_shape: tuple[int, ...]) -> tuple[int, dict[
 
     from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 
-    shadow = copy.deepcopy(module).to("meta").eval()
+    shadow = evaluating(copy.deepcopy(module).to("meta"))
     sides: dict[str, tuple[int, ...]] = {}
 
     def note(path: str, _: "nn.Module", inputs: tuple[torch.Tensor, ...]) -> None:

@@ -17,6 +17,7 @@ from senet_nas.costs import onnx_runtime
 from senet_nas.costs.timing import Call
 from senet_nas.recipe import LatencySpec, Recipe
 from senet_nas.training import precision
+from senet_nas.user_code import evaluating, in_training
 from spaces.errors import ENVIRONMENT, UserError
 
 Shape = tuple[int, ...]
@@ -40,7 +41,7 @@ def threads(n: int) -> Iterator[None]:
 def forward(model: nn.Module, shape: Shape, spec: LatencySpec) -> Call:
     """A call that makes one forward pass of ``spec.batch`` samples of ``shape`` (C, *spatial). Raises UserError."""
     device = device_of(spec)
-    model = model.eval().to(device, getattr(torch, spec.dtype))
+    model = evaluating(model).to(device, getattr(torch, spec.dtype))
     x = _images(shape, spec, device)
     with torch.inference_mode():
         return RUNTIMES[spec.runtime](_channels_last(model, x), x)
@@ -54,7 +55,7 @@ def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpe
     device = device_of(spec)
     x = _images(shape, replace(spec, batch=max(2, spec.batch), dtype="float32"), device)
     y_N = torch.arange(len(x), device=device) % classes
-    model = _channels_last(model.train().to(device), x)
+    model = _channels_last(in_training(model).to(device), x)
 
     short = precision.chosen(Recipe(), device.type)
 

@@ -18,7 +18,7 @@ from senet_nas.export.record import Record
 from senet_nas.network.backbones.table import KEY, is_own, is_timm
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
-from senet_nas.user_code import placed
+from senet_nas.user_code import evaluating, placed
 from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint
@@ -229,7 +229,7 @@ def _read(folder: Path) -> nn.Module:
     channels = about["preprocessing"]["channels"]
     network = build(about["architecture"], in_channels=channels, num_classes=len(about["classes"]))
     network.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    return network.eval()
+    return evaluating(network)
 
 
 def _times(work: Path, about: Record, forms: Sequence[str], spec: LatencySpec | None) -> dict[str, Comparison]:

@@ -42,7 +42,8 @@ def load(directory=Path(__file__).parent):
     """The trained network, in eval mode, on the CPU."""
     network = Network()
     network.load_state_dict(load_file(Path(directory) / "model.safetensors"))
-    return network.eval()
+    network.eval()
+    return network
 '''
 
 

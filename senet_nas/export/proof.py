@@ -18,6 +18,7 @@ from senet_nas.export.record import Record, shape
 from senet_nas.network.build import build
 from senet_nas.network.weights import separate
 from senet_nas.recipe import LatencySpec
+from senet_nas.user_code import evaluating
 from spaces import Architecture
 
 Labelled = tuple[Tensor, Tensor]
@@ -56,7 +57,7 @@ class Measured:
 
 def frozen(model: nn.Module) -> nn.Module:
     """A copy for inference: fp32 on the CPU, every tensor contiguous."""
-    return copy.deepcopy(model).cpu().float().to(memory_format=torch.contiguous_format).eval()
+    return evaluating(copy.deepcopy(model).cpu().float().to(memory_format=torch.contiguous_format))
 
 
 def put(network: nn.Module, record: Record, folder: Path, forms: Sequence[str]) -> None:

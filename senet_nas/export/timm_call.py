@@ -49,7 +49,8 @@ def load(folder):
     shapes = {{name: value.shape for name, value in network.state_dict().items()}}
     weights = {{names.get(name, name): value for name, value in load_file(f"{{folder}}/model.safetensors").items()}}
     network.load_state_dict({{name: value.reshape(shapes[name]) for name, value in weights.items()}})
-    return network.eval()
+    network.eval()
+    return network
 '''
 _ATTENTION = """# The attention of each block that can have some, in the order in which timm builds them.
 LAYERS = iter([

@@ -26,6 +26,7 @@ from senet_nas.network.operators import GATES
 from senet_nas.network.parts import Image, classifier
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from senet_nas.network.surgery import meta_run
+from senet_nas.user_code import evaluating
 from spaces import SE, Architecture, Site, Space, UserError
 from spaces.placements import PAPER, baselines
 from spaces.spec import fill
@@ -98,7 +99,7 @@ def can_double(backbone: str) -> bool:
     If it does, the gate sigmoid starts as the identity there. Tried without memory. Raises UserError.
     """
     found = sites(backbone)
-    network = skeleton(backbone, in_channels=3, num_classes=1000).eval()
+    network = evaluating(skeleton(backbone, in_channels=3, num_classes=1000))
     block = SE.parse(f"avg:fc1:sigmoid@{DOUBLED}")
     fill_slots(network, Architecture(backbone, tuple(block if DOUBLED in s.channels else None for s in found)))
     blocks = [path for path, module in network.named_modules() if isinstance(module, SqueezeExcitation)]

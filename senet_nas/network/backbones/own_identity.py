@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from senet_nas.network.backbones.own import seeded
+from senet_nas.user_code import evaluating, in_training
 
 # Numbers that are kept of each output.
 _KEPT = 64
@@ -31,15 +32,15 @@ def measure(network: nn.Module, shape: tuple[int, ...]) -> Measured:
     """
     x = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
     with seeded(0), torch.no_grad():
-        trained = network.train()(x)
-        evaluated = network.eval()(x)
+        trained = in_training(network)(x)
+        evaluated = evaluating(network)(x)
     shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     return Measured(shapes, (*_numbers(trained), *_numbers(evaluated)), _trainable(network, x))
 
 
 def _trainable(network: nn.Module, x: Tensor) -> tuple[str, ...]:
     """The parameters that a training changes: neither frozen nor cut off from the output, as by ``detach``."""
-    network.train().zero_grad(set_to_none=True)
+    in_training(network).zero_grad(set_to_none=True)
     with seeded(0):
         logits_NK = network(x)
     if logits_NK.requires_grad:

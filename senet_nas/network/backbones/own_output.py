@@ -11,6 +11,7 @@ from senet_nas import user_code
 from senet_nas.network.backbones.table import KEY
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
 from senet_nas.network.surgery.meta_run import META_HINT
+from senet_nas.user_code import evaluating, in_training
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -28,9 +29,9 @@ def check(network: nn.Module, target: str, shape: tuple[int, ...], num_classes: 
     x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        _check_evaluation(tried.eval(), target, x, num_classes)
-        _check_training(tried.train(), target, x[:2], num_classes)
-    _check_counting(tried.to("meta").eval(), target, shape)
+        _check_evaluation(evaluating(tried), target, x, num_classes)
+        _check_training(in_training(tried), target, x[:2], num_classes)
+    _check_counting(evaluating(tried.to("meta")), target, shape)
 
 
 def _check_evaluation(network: nn.Module, target: str, x: Tensor, num_classes: int) -> None:

@@ -19,6 +19,7 @@ from senet_nas.network.surgery.plans import BEHIND_ALL, Plan, Plans
 from senet_nas.network.surgery.residual import residual_units
 from senet_nas.network.surgery.rewire import rewire, unit_paths
 from senet_nas.network.surgery.tracing import Untraceable
+from spaces.text import plural
 
 Graphs = dict[str, fx.Graph]
 
@@ -57,8 +58,8 @@ def analyse(made: nn.Module, in_channels: int) -> Analysis:
     plans, measured, faults = _measured(made, plans, graphs, in_channels)
     out = [*taken(shadow, plans, graphs, attention), *taken_behind(layers, shadow, plans, attention)]
     units = sorted(_units(made, plans, measured), key=lambda unit: unit.passed.order)
-    missed = _without_units(skipped | faults, {unit.path for unit in units})
-    remarks = (*notes(attention, out), *(f"no unit in `{path}`: {why}" for path, why in missed.items()))
+    missed = _without_units(skipped | faults, plans, {unit.path for unit in units})
+    remarks = (*notes(attention, out), *_why(missed))
     return Analysis(
         plans,
         graphs,
@@ -95,10 +96,22 @@ def _planned(layers: Layers, shadow: nn.Module) -> tuple[Plans, dict[str, str]]:
     return plans or activation_units(layers, shadow), skipped
 
 
-def _without_units(skipped: Mapping[str, str], units: set[str]) -> dict[str, str]:
-    """Of the parts for which there is a reason those that hold no unit."""
-    held = {path: any(f".{unit}.".startswith(f".{path}.") or not path for unit in units) for path in skipped}
-    return {path: why for path, why in skipped.items() if not held[path]}
+def _without_units(skipped: Mapping[str, str], plans: Plans, units: set[str]) -> dict[str, str]:
+    """Of the parts for which there is a reason those that hold no unit.
+
+    An activation that stands for units of a chain does not count: it says nothing of the part around it.
+    """
+    counted = {unit for unit in units if plans.get(unit) != [BEHIND_ALL]}
+    held = {path: any(f".{unit}.".startswith(f".{path}.") for unit in counted) for path in skipped if path}
+    return {path: why for path, why in skipped.items() if not (held[path] if path else units)}
+
+
+def _why(missed: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each reason, with the first part that it concerns and the number of others."""
+    for why in dict.fromkeys(missed.values()):
+        first, *others = (path for path, its in missed.items() if its == why)
+        more = f" and {plural(len(others), 'other part')}" if others else ""
+        yield f"no unit in `{first}`{more}: {why}"
 
 
 def _is_group(path: str, plan: Plan, plans: Plans) -> bool:

@@ -19,6 +19,7 @@ from senet_nas.network.operators import GATES
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from senet_nas.network.squeezes import SQUEEZES
 from senet_nas.network.surgery.layer_kinds import has_own_forward, is_norm, is_weight
+from senet_nas.user_code import evaluating
 from spaces import SE
 
 _TOLERANCE = 1e-4
@@ -102,7 +103,7 @@ def _recognised(module: nn.Module, dimensions: int) -> Attention | None:
 def _drawn(module: nn.Module) -> nn.Module | None:
     """A copy with random weights: those of a network that was just made may be zero."""
     try:
-        copied = copy.deepcopy(module).to("cpu").eval()
+        copied = evaluating(copy.deepcopy(module).to("cpu"))
     except Exception:  # a module of the user's may refuse; it is an ordinary one then
         return None
     for parameter in copied.parameters():

@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from senet_nas import user_code
 from senet_nas.network.backbones.table import KEY
+from senet_nas.user_code import evaluating
 from spaces.errors import UserError
 
 META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
@@ -24,7 +25,7 @@ def shadow_of(made: nn.Module) -> nn.Module:
         empty = torch.empty_like(tensor, device="meta")
         is_parameter = isinstance(tensor, nn.Parameter)
         known[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
-    return copy.deepcopy(made, known).to("meta").eval()
+    return evaluating(copy.deepcopy(made, known).to("meta"))
 
 
 def dimensions(network: nn.Module) -> int:
@@ -55,7 +56,7 @@ def explained(made: nn.Module, shadow: nn.Module, tried: Sequence[tuple[int, ...
 
     A message of the meta device may speak of it instead of the mistake, so the network runs once more on the CPU.
     """
-    real = copy.deepcopy(made).eval()
+    real = evaluating(copy.deepcopy(made))
     problems: list[BaseException] = []
     for shape in tried:
         problem = error(real, shape, "cpu")

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from torch import fx, nn
 
 from senet_nas.network.surgery.calls import Constants
-from senet_nas.user_code import named
+from senet_nas.user_code import in_training, named
 
 _CONSTANT = "_tensor_constant"
 
@@ -46,7 +46,7 @@ def traced(module: nn.Module, opened: Collection[str], constants: Constants) -> 
 
 def check_modes(module: nn.Module, opened: Collection[str], constants: Constants, graph: fx.Graph) -> None:
     """Raises Untraceable if a module in evaluation mode computes something else in training than this graph says."""
-    training = traced(module.train(), opened, constants)
+    training = traced(in_training(module), opened, constants)
     module.eval()
     if graph.python_code("self").src != training.python_code("self").src:
         raise Untraceable("its forward is another one in training")

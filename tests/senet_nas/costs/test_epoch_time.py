@@ -9,7 +9,7 @@ from torch import nn
 from senet_nas.costs import epoch_time
 from senet_nas.data.load import load
 from senet_nas.network.build import build
-from senet_nas.recipe import DataSpec, Recipe
+from senet_nas.recipe import DataSpec, Diverged, Recipe
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +70,26 @@ def test_fewer_images_than_a_measurement_has(data):
 
 def test_a_learning_rate_that_is_too_high_for_two_images_is_no_failure_of_the_measurement(data):
     assert measured(data, Clock(2.0), lr=1e9, warmup=0.0).seconds == pytest.approx(1600)
+
+
+class FullBatches(nn.Module):
+    """A network that computes numbers only from batches of a size or more."""
+
+    def __init__(self, fewest):
+        super().__init__()
+        self.fewest = fewest
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, x):
+        y = self.layer(x.flatten(1))
+        return y if len(x) >= self.fewest or not self.training else y * float("nan")
+
+
+def test_a_loss_that_is_not_finite_for_two_images_leads_to_more_images(data):
+    found = epoch_time.measure(lambda: FullBatches(32), data, Recipe(batch_size=32), seconds=60.0)
+    assert found.images >= 32
+
+
+def test_a_loss_that_is_not_finite_for_a_batch_is_an_error(data):
+    with pytest.raises(Diverged):
+        epoch_time.measure(lambda: FullBatches(33), data, Recipe(batch_size=32), seconds=60.0)

@@ -81,6 +81,10 @@ FORMS: dict[str, tuple[str, str, str | None]] = {
     "returns without gradient": (returning("return y.detach()") + NET, "conv", "does not depend on a parameter"),
     "returns a constant": (returning("return torch.zeros(len(x), 4)") + NET, "conv", "does not depend on a parameter"),
     "returns noise": (returning("return y + torch.rand_like(y)") + NET, "conv", "two outputs for the same input"),
+    # -- modes
+    "its train returns nothing": (
+        "class Net(Base):\n    def train(self, mode=True):\n        super().train(mode)\n" + NET, "conv", None,
+    ),
     # -- parameters
     "frozen": (having("self.requires_grad_(False)") + NET, "conv", "are all frozen"),
     "partly frozen": (having("self.conv.requires_grad_(False)") + NET, "bn", None),

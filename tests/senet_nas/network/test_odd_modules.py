@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from senet_nas import user_code
+from senet_nas.costs.overhead import price_list
 from senet_nas.data.load import Data
 from senet_nas.export import bundle
 from senet_nas.export.forms import OWN_TOLERANCE
@@ -19,7 +20,7 @@ from senet_nas.training.evaluate import save
 from senet_nas.training.train import Training
 from spaces import Architecture, UserError
 from spaces.spec import fill
-from tests.senet_nas.network.odd_modules import FORMS, HEAD, MODULE
+from tests.senet_nas.network.odd_modules import FORMS, HEAD, MODULE, NET, having
 
 SHAPE = (1, 8, 8)
 CLASSES = 4
@@ -92,6 +93,19 @@ def test_what_is_refused_is_one_clear_error(backbone, request, tmp_path):
             export(network, architecture, tmp_path / architecture.key.replace("/", "_")[-20:])
     assert part in caught.value.message
     assert caught.value.key in ("model.backbone", "model.sites")
+
+
+def test_one_unit_in_the_forward_of_the_network_itself_has_a_price(tmp_path, monkeypatch):
+    source = having(
+        "self.more = nn.Conv2d(8, 8, 1)",
+        forward="y = self.body(x)\n        return self.head((y + F.relu(self.more(y))).mean((2, 3)))",
+    )
+    (tmp_path / "oddroot.py").write_text(HEAD + source + NET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    user_code.look_in(tmp_path)
+    prices = price_list("oddroot:net", in_channels=1, num_classes=CLASSES, image_size=8)
+    assert prices.sides == (dict.fromkeys(("pre_addition", "post_addition", "pre_unit", "identity"), (8, 8)),)
 
 
 def test_there_are_sixty_forms():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from senet_nas.network.backbones.table import names
 from senet_nas.network.build import build, fill, initialise, sites, units
 from senet_nas.network.squeeze_excitation import Slot, SqueezeExcitation
+from senet_nas.network.surgery.as_published import published_of
 from senet_nas.network.surgery.find import offer_units
 from spaces import Architecture, Site
 from spaces.placements import place
@@ -206,6 +207,17 @@ class Asking(nn.Module):
         return x + self.branch(x) if x.shape[2] > 2 else x
 
 
+class Wrapped(nn.Module):
+    """A residual unit whose forward torch.fx cannot trace, with an activation that stands for a unit."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 1))
+
+    def forward(self, x, **words):
+        return x + self.branch(x, **words)
+
+
 class Drop(nn.Module):
     """Stochastic depth of the user's own, which torch.fx cannot trace."""
 
@@ -328,6 +340,19 @@ def test_what_is_no_unit_is_named_with_the_reason(name):
     found = offer_units(network, 3)
     assert found.n_units == 1
     assert found.skipped[path].startswith(why)
+
+
+def test_activations_in_a_part_that_cannot_be_traced_do_not_hide_the_reason():
+    found = offer_units(Net(*(Wrapped() for _ in range(3))), 3)
+    assert found.n_units == 4  # that of the stem too
+    assert set(found.skipped) == {"body.0", "body.1", "body.2"}
+
+
+def test_parts_with_one_reason_are_named_in_one_remark():
+    network = Net(*(Wrapped() for _ in range(3)))
+    offer_units(network, 3)
+    (remark,) = published_of(network).notes
+    assert remark.startswith("no unit in `body.0` and 2 other parts: its forward cannot be traced")
 
 
 def draw_se(network: nn.Module) -> int:
