@@ -18,6 +18,8 @@ ELSEWHERE = {
     "::test_killed_and_started_again_it_ends_with_the_same_weights",
     "senet-search ui": "tests/search/track/test_views.py"
     "::test_the_printed_address_opens_the_prepared_chart_beside_the_runs",
+    "senet-search dashboard": "tests/search/dashboard/test_dashboard.py"
+    "::test_the_command_writes_the_file_and_opens_the_first_study",
     "make demo": "tests/search/cli/test_cli.py::test_it_ends_with_a_verdict_and_prints_nothing_of_others",
     "make docs": "tests/test_docs_site.py::test_every_link_leads_somewhere",
     "make test": ".ci/run::make test",
