@@ -206,7 +206,7 @@ def _computes(network: nn.Module, made: _Made, record: Record, folder: Path) -> 
 def _why_not(model: str, blocks: Sequence[SE | None], listed: Sequence[Site], probes: Sequence[Published]) -> str:
     unknown = next((se for se in blocks if call_of(se) is None), None)
     if unknown is not None:
-        return f"timm has no layer that computes `{unknown}`"
+        return f"none of timm's layers that are tried computes `{unknown}`"
     if not probes:
         return f"timm's {model} does not take the attention of its blocks as an argument"
     offered = probes[0].blocks

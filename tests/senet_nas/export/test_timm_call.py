@@ -38,8 +38,16 @@ REFUSED = {
         {"position": "post_addition"},
         "timm's resnet10t takes attention at pre_addition in unit 1.0, not at post_addition",
     ),
-    "squeeze": ("resnet10t", {"squeeze": "dct"}, "timm has no layer that computes `dct:fc4:sigmoid@pre_addition`"),
-    "gate": ("resnet10t", {"gate": "tanh"}, "timm has no layer that computes `avg:fc4:tanh@pre_addition`"),
+    "squeeze": (
+        "resnet10t",
+        {"squeeze": "dct"},
+        "none of timm's layers that are tried computes `dct:fc4:sigmoid@pre_addition`",
+    ),
+    "gate": (
+        "resnet10t",
+        {"gate": "tanh"},
+        "none of timm's layers that are tried computes `avg:fc4:tanh@pre_addition`",
+    ),
     "family": ("convnext_atto", {}, "timm's convnext_atto does not take the attention of its blocks as an argument"),
     "patterns": (
         "resnet10t@layer1.*.bn2",
