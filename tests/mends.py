@@ -478,7 +478,7 @@ MENDS = (
         "the basis of dct comes from the host",
         [
             (
-                "senet_nas/network/operators.py",
+                "senet_nas/network/squeezes.py",
                 "turns_KS = basis_KL.new_zeros(len(numbers), size)\n",
                 "turns_KS = basis_KL.new_tensor(numbers).unsqueeze(1) * centres_S\n",
             )

@@ -152,6 +152,7 @@ def describe(client: MlflowClient, run: str, about: Mapping[str, Any]) -> None:
     facts = dict(about)
     client.log_text(run, facts.pop("config"), "config.yaml")
     client.log_dict(run, facts.pop("environment", {}), "environment.json")
+    facts.pop("qualities", None)  # for trainings: names of their metrics
     for name, value in facts.pop("tags", {}).items():
         client.set_tag(run, name, value)
     if data := facts.pop("input", {}):

@@ -46,9 +46,12 @@ def positions(backbone: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(position for site in sites(backbone) for position in site.channels))
 
 
-def covering(backbone: str) -> list[Architecture]:
-    """As few networks as hold every pair of squeeze, excitation, gate and position that the backbone offers."""
-    return packed(backbone, [spelt(*row) for row in blocks(*positions(backbone))])
+def covering(backbone: str, n_axes: int = 2) -> list[Architecture]:
+    """As few networks as hold every pair of squeeze, excitation, gate and position that the backbone offers.
+
+    ``n_axes`` is the number of axes of its maps: 1 for signals.
+    """
+    return packed(backbone, [spelt(*row) for row in blocks(*positions(backbone), n_axes=n_axes)])
 
 
 def operators(n_axes: int = 2) -> list[tuple[str, str]]:

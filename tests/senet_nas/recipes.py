@@ -20,6 +20,7 @@ STEADY = {
     "label_smoothing",
     "precision",
     "ema",
+    "cudagraph",
 }
 OPTIONS = {
     "none": {"flip": False, "crop": 0},
@@ -31,6 +32,7 @@ OPTIONS = {
     "shift": {"shift": 20},
     "cutout": {"cutout": 3},
     "balanced": {"sampling": "balanced"},
+    "balance": {"balance": "sampling"},
     "random size, turned": {"crop_area": 0.3, "rotation": 15.0},
     "all": {
         "flip": True,

@@ -46,8 +46,8 @@ def test_plain_is_trained_as_often_as_it_says_and_the_same_again(monkeypatch, tm
 
 
 def test_results_from_elsewhere_have_no_pilot(tmp_path):
-    (tmp_path / "mine.py").write_text("def score(architecture, seed):\n    return 90.0\n")
-    prepared = prepare(Experiment.from_dict({**CONFIG, "evaluate": "python:mine:score"}, base=tmp_path))
+    (tmp_path / "scored_elsewhere.py").write_text("def score(architecture, seed):\n    return 90.0\n")
+    prepared = prepare(Experiment.from_dict({**CONFIG, "evaluate": "python:scored_elsewhere:score"}, base=tmp_path))
     with pytest.raises(UserError, match="a pilot trains plain"):
         pilot(prepared, print)
 

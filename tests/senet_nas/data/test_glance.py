@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from senet_nas.data.data_checks import imbalance
 from senet_nas.data.glance import LOOKED_AT, glance
 from senet_nas.data.load import load
 from senet_nas.recipe import DataSpec
@@ -50,9 +51,11 @@ def test_a_large_folder_is_not_opened_as_a_whole(tmp_path):
     assert seen.lines()[1:] == ["250 in each class", f"shorter side 8 pixels (of {seen.looked_at} images)"]
 
 
-def test_unequal_classes_are_said_as_a_load_says_them(tmp_path):
+def test_unequal_classes_are_said_with_the_images_that_a_load_trains(tmp_path):
     spec = write(tmp_path / "images", cat=[(8, 8)] * 100, dog=[(8, 8)] * 8)
-    assert glance(spec, tmp_path).notes == load(spec, base=tmp_path).notes != ()
+    data = load(spec, base=tmp_path)
+    assert glance(spec, tmp_path).notes == (imbalance(data.y_train.numpy(), data.classes, hiding="accuracy"),)
+    assert "balanced_accuracy" in glance(spec, tmp_path).notes[0]
 
 
 @pytest.mark.parametrize("classes", [{}, {"cat": [(8, 8)] * 40, "dog": [(8, 8)] * 2}, {"cat": [(8, 8)]}])

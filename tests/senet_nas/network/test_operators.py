@@ -168,7 +168,11 @@ def test_a_gate_says_what_it_is_at_rest_and_where_it_is_one(gate: str) -> None:
         ("-/avg:fc4:sigmoyd@pre_addition", "unknown gate `sigmoyd`", "did you mean `sigmoid`?"),
         ("-/avg:fc4:sigmoid@pre_units", "unknown position at site 1.1 `pre_units`", "did you mean `pre_unit`?"),
         ("-/coord:fc4:sigmoid@pre_unit", "fc does not take what coord leaves", "after coord, write axes"),
-        ("-/max:conv7:sigmoid@pre_unit", "conv does not take what max leaves", "after max, write fc or fcnb or eca"),
+        (
+            "-/max:conv7:sigmoid@pre_unit",
+            "conv does not take what max leaves",
+            "after max, write fc or fcnb or fcbn or eca",
+        ),
         ("-/simam:ese:tanh@pre_unit", "ese does not take what simam leaves", "after simam, write none"),
     ],
 )

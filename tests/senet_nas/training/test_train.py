@@ -265,15 +265,15 @@ def test_the_average_is_the_one_that_torch_computes(data):
     assert all(torch.equal(expected[name], value) for name, value in ours.state_dict().items())
 
 
-def test_validation_is_in_float32_on_a_gpu_too(data):
+def test_validation_is_in_float32_on_a_gpu_too(data, monkeypatch):
     """By default a GPU rounds the factors of convolutions to TF32."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
     seen = []
     model = network()
     model.register_forward_hook(lambda *given: seen.append(torch.backends.cudnn.allow_tf32))
-    before = torch.backends.cudnn.allow_tf32
     validate(model, data.x_val, data.y_val, data)
     assert seen == [False]
-    assert torch.backends.cudnn.allow_tf32 is before is True
+    assert torch.backends.cudnn.allow_tf32 is True
 
 
 def test_on_a_cpu_float32_is_the_rule(data):
