@@ -80,7 +80,7 @@ def test_what_is_accepted_trains_exports_and_reloads_with_equal_outputs(backbone
         again.load_state_dict(load_file(tmp_path / "w.safetensors"))
         x = torch.randn(2, *SHAPE)
         with torch.no_grad():
-            assert torch.equal(network.eval()(x), again.eval()(x))
+            assert torch.equal(user_code.evaluating(network)(x), user_code.evaluating(again)(x))
         assert export(again, architecture, tmp_path / str(number)).differences["model.py"] <= tolerance
 
 
