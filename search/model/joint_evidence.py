@@ -32,10 +32,6 @@ class Solved:
     log_det: Array
     freedom: int
 
-    @property
-    def n_traits(self) -> int:
-        return int(self.power.shape[-1]) - FIRST_TRAIT
-
 
 @dataclass(frozen=True)
 class Entries:
@@ -168,7 +164,7 @@ def best_evidence(found: Entries, sigmas: Array) -> Array:
 
 
 class _Cells:
-    """What does not depend on the curve traits, computed once: the place of each cell among the solved problems, ..."""
+    """What does not depend on the curve traits, computed once for all choices of them."""
 
     def __init__(self, solved: Solved, grid: JointGrid) -> None:
         self._solved = solved
