@@ -58,13 +58,16 @@ def choices(n_traits: int, n_curve: int) -> list[tuple[int, ...]]:
 def with_luck(solved: Solved, sigmas: Array, pair: JointGrid, n_curve: int) -> JointGrid:
     """The grid of accuracy, curve and luck, from what pairs of them make likely.
 
-    ``pair`` is the grid of accuracy and curve; ``solved`` has ``n_curve`` curve traits, then the luck beside each.
+    ``pair`` is the grid of accuracy and curve; ``solved`` has ``n_curve`` curve traits, then the luck beside each. It
+    is ``pair`` itself if no correlations with curve and luck that are likely can both be true.
     """
     n_shares = len(pair.shares)
     of_curve = _likely(solved, pair, range(n_curve), sigmas)
     luck = _luck_grid(tuple(pair.shares))
     of_luck = _likely(solved, luck, range(n_curve, 2 * n_curve), sigmas)
     curve_of, luck_of = _likeliest(curve_cells(n_shares), of_curve, _luck_cells(n_shares), of_luck)
+    if not len(curve_of):
+        return pair
     cells = _three(curve_cells(n_shares), _luck_cells(n_shares), curve_of, luck_of)
     return rounded(cells, pair.shares, RATIOS, [CURVE_RATIOS, LUCK_RATIOS])
 

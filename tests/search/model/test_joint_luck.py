@@ -133,3 +133,14 @@ def test_the_prior_of_accuracy_and_curve_is_the_same_with_luck():
     cells = joint_luck._three(curve, lucks, *np.nonzero(possible))
     prior = np.bincount(np.nonzero(possible)[0], np.exp(cells.log_prior))
     assert prior == pytest.approx(np.exp(curve.log_prior))
+
+
+def test_where_no_luck_can_stand_beside_the_curve_the_curve_is_taken_alone(monkeypatch):
+    _, seen = searched(1)
+    monkeypatch.setattr(
+        joint_luck, "_possible", lambda curve, luck: np.zeros((len(curve.share), len(luck.share)), bool)
+    )
+    without_luck = fit(seen)
+    assert without_luck.trust.tau_ratios.shape[1] == 2
+    monkeypatch.setattr("search.model.fitting.luck_of", lambda *_: None)
+    assert np.array_equal(fit(seen).gains, without_luck.gains)
