@@ -94,14 +94,16 @@ def by_torchmetrics(name, seen):
     return float(each[np.unique(seen.labels)].mean())
 
 
+# Of equal probabilities each library takes others for the first five, and two classes have no first five.
+UNDEFINED = {("equal probabilities", "top5"), ("two classes", "top5")}
+COMPARED = [(case, name) for case in CASES for name in (*METRICS, "recall@ant") if (case, name) not in UNDEFINED]
+
+
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [*METRICS, "recall@ant"])
-@pytest.mark.parametrize("case", CASES)
-def test_a_metric_is_that_of_the_libraries(name, case):
+@pytest.mark.parametrize(("case", "name"), COMPARED)
+def test_a_metric_is_that_of_the_libraries(case, name):
     seen = CASES[case]
     metric = metric_of(name)
-    if name == "top5" and (len(seen.classes) < 6 or "equal" in case):
-        pytest.skip("of equal probabilities, each library takes others for the first five")
     if name == "recall@ant" and not (seen.labels == 0).any():
         assert math.isnan(seen.value(metric))
         return
