@@ -84,6 +84,10 @@ class Checked:
             "data": encode(self.prepared.data) if self.prepared.data else {},
             "space": {"size": space.size, "nominal": space.nominal_size},
             "sites": [site.name for site in space.sites],
+            "positions": {site.name: dict(site.channels) for site in space.sites},
+            "training": self._fine_tuning(),
+            "notes": list(self._remarks()),
+            "cautions": [line[10:] for line in self.lines() if line.startswith("caution")],
             "slots": asdict(self.prepared.slots),
             "device": self.prepared.device,
             "trainings": self.prepared.experiment.budget.trainings,
@@ -95,17 +99,28 @@ class Checked:
             **({"pilot": self.pilot.to_dict()} if self.pilot else {}),
         }
 
+    def _fine_tuning(self) -> dict[str, Any] | None:
+        """What trains at which peak learning rates, and what the weights left open; None from scratch."""
+        tuning = self.prepared.fine_tuning
+        if tuning is None:
+            return None
+        recipe = self.prepared.experiment.train
+        backbone = recipe.lr if recipe.backbone_lr is None else recipe.backbone_lr
+        rates = {"lr": recipe.lr, "backbone_lr": 0.0 if recipe.freeze == "backbone" else backbone}
+        return {**rates, "freeze": recipe.freeze, **asdict(tuning)}
+
     def check_store(self) -> None:
         """Raises UserError if nothing can be tracked."""
         if self.store_error is not None:
             raise self.store_error
 
     def lines(self) -> list[str]:
-        from search.report.plan_lines import plan_lines
+        from search.report.plan_lines import plan_lines, positions_line
 
         return [
             "ok        config, data, network, machine",
             *plan_lines(self.prepared),
+            positions_line(self.prepared.space),
             *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",

@@ -11,6 +11,8 @@ from spaces.text import plural
 
 # One validation image may be worth this many points before a caution says so.
 COARSE = 0.5
+# So many units are named, others counted.
+FEW_UNITS = 8
 # White of images of one byte per value: nothing that a plan needs to mention.
 BYTE = 255.0
 
@@ -34,12 +36,29 @@ def plan_lines(prepared: Prepared) -> list[str]:
     ]
 
 
+def positions_line(space: Space) -> str:
+    """Which positions the units offer, and which of them are searched."""
+    offering: dict[tuple[str, ...], list[str]] = {}
+    for site in space.sites:
+        offering.setdefault(tuple(site.channels), []).append(site.name)
+    found = [f"{', '.join(positions)} in {_units(names, len(space.sites))}" for positions, names in offering.items()]
+    return f"positions {'; '.join(found)} (searched: {', '.join(space.spec.position)})"
+
+
 def few_images(validation: int) -> list[str]:
     """A caution if there are so few validation images that one of them is worth more than placements differ by."""
     if 100 / validation <= COARSE:
         return []
     worth = f"each is worth {100 / validation:.1f} points, so smaller gains cannot be seen"
     return [f"only {validation:,} validation images: {worth}"]
+
+
+def _units(names: list[str], all_of: int) -> str:
+    """Some of the units of a network, by name if there are few."""
+    if len(names) == all_of:
+        return "all units" if all_of > 1 else "the unit"
+    more = f" and {len(names) - FEW_UNITS} more" if len(names) > FEW_UNITS else ""
+    return f"{', '.join(names[:FEW_UNITS])}{more}"
 
 
 def _published(space: Space) -> str:
@@ -56,7 +75,8 @@ def _weights(prepared: Prepared) -> list[str]:
         return []
     source = model.weights or ("timm" if is_timm(model.backbone) else "torchvision")
     fresh = f"; random weights, for other classes: {', '.join(tuning.drawn)}" if tuning.drawn else ""
-    lines = [f"weights   {source}{fresh}"]
+    section = f", of its sections `{tuning.section}`" if tuning.section else ""
+    lines = [f"weights   {source}{section}{fresh}"]
     if tuning.unused:
         count = plural(len(tuning.unused), "tensor")
         lines.append(f"caution   {count} of these weights, such as {tuning.unused[0]}, are not in plain and not used")

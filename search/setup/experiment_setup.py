@@ -179,7 +179,7 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
         check_metrics(experiment, data.classes, data.y_val.bincount(minlength=len(data.classes)).tolist())
         init = experiment.model.init
         loaded = warm_start.check(space, init, tuple(data.shape), data.num_classes, weight_file(experiment))
-        tuning = fine_tuning(experiment, data, loaded.drawn, loaded.unused)
+        tuning = fine_tuning(experiment, data, loaded.drawn, loaded.unused, loaded.section)
     prices = overhead.price_list(
         experiment.model.network,
         in_channels=data.channels,

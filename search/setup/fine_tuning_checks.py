@@ -14,16 +14,18 @@ class FineTuning:
     """What a fine-tuning begins with.
 
     ``classifier``: path of the layer that gives the logits. ``drawn``: layers that get random weights, because the
-    pretrained ones are for other classes. ``unused``: names in the weights that plain does not have.
+    pretrained ones are for other classes. ``unused``: names in the weights that plain does not have. ``section``: what
+    was taken of a file with several sections of weights.
     """
 
     classifier: str
     drawn: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    section: str = ""
 
 
 def fine_tuning(
-    experiment: Experiment, data: Any, drawn: tuple[str, ...] = (), unused: tuple[str, ...] = ()
+    experiment: Experiment, data: Any, drawn: tuple[str, ...] = (), unused: tuple[str, ...] = (), section: str = ""
 ) -> FineTuning | None:
     """The fine-tuning of an experiment; None if it trains from scratch. Raises UserError for what cannot be frozen."""
     recipe = experiment.train
@@ -42,7 +44,7 @@ def fine_tuning(
         )
     if recipe.freeze == "backbone":
         _check_head(plain, head, data.num_classes)
-    return FineTuning(head, drawn, unused)
+    return FineTuning(head, drawn, unused, section)
 
 
 def _check_loaded(experiment: Experiment, data: Any, head: str) -> None:

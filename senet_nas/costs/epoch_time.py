@@ -20,8 +20,6 @@ SECONDS = 10.0
 # The first measurement has this many images, each further one more by this factor: all earlier ones take a third of it.
 FEWEST = 2
 GROWTH = 4
-# An epoch that takes this long, in seconds, hides what a first epoch costs in addition.
-STEADY = 1.0
 # A learning rate that is right for the batches of a recipe may diverge with two images. The time does not depend on it.
 HARMLESS = 1e-6
 
@@ -102,11 +100,8 @@ def of_plain(
 
 
 def _epoch(training: Training, clock: Callable[[], float]) -> float:
-    """Seconds of the second epoch, or of the first one if it takes long."""
-    for _ in range(2):
-        began = clock()
-        training.epoch()
-        seconds = clock() - began
-        if seconds > STEADY:
-            break
-    return seconds
+    """Seconds of the second epoch: the first one may spend seconds on starting up, which later ones do not."""
+    training.epoch()
+    began = clock()
+    training.epoch()
+    return clock() - began

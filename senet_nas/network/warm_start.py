@@ -9,7 +9,7 @@ each excitation and a classifier of another size.
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from senet_nas.network.operators import GATES
 from senet_nas.network.parts import Image, classifier
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
 from senet_nas.network.surgery import meta_run
+from senet_nas.network.weight_file import Stored
 from senet_nas.user_code import evaluating
 from spaces import SE, Architecture, Site, Space, UserError
 from spaces.placements import PAPER, baselines
@@ -41,11 +42,12 @@ class Loaded:
     """What pretrained weights left open.
 
     ``drawn``: layers of the network that they do not fit; these get random weights. ``unused``: names in the weights
-    that the plain network does not have.
+    that the plain network does not have. ``section`` is the one that was taken of a file with several.
     """
 
     drawn: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
+    section: str = ""
 
 
 def apply(
@@ -165,7 +167,7 @@ def at_rest(block: SqueezeExcitation) -> float:
     return GATES[block.se.gate].at_zero ** len(_last_layers(block))
 
 
-def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_file: bool = False) -> Loaded:
+def load(network: nn.Module, stored: Stored, image: Image, *, is_file: bool = False) -> Loaded:
     """Load pretrained weights into a network with SE; a classifier for other classes stays as drawn.
 
     ``is_file``: the config names their file. Raises UserError if the weights do not fit, or hold values that are not
@@ -173,6 +175,7 @@ def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_
     """
     key = weight_file.KEY if is_file else "model.init"
     own = network.state_dict()
+    weights = stored.named_as(own)
     blocks = tuple(f"{path}." for path, module in network.named_modules() if isinstance(module, SqueezeExcitation))
     head = classifier(network, image)
     fresh = {name for name in own if name.startswith((*blocks, f"{head}."))}
@@ -196,6 +199,7 @@ def load(network: nn.Module, weights: Mapping[str, Tensor], image: Image, *, is_
     return Loaded(
         () if fits_head else (head,),
         tuple(sorted(name for name in weights if name not in own and not name.endswith(UNUSED))),
+        stored.section,
     )
 
 
@@ -205,21 +209,21 @@ def _last_layers(block: SqueezeExcitation) -> list[nn.Module]:
     return [layer for name, layer in block.named_children() if name.startswith(last)]
 
 
-def pretrained_weights(backbone: str, file: str | None = None) -> Mapping[str, Tensor]:
+def pretrained_weights(backbone: str, file: str | None = None) -> Stored:
     """The weights of a file, by default timm's or torchvision's of a backbone. Raises UserError."""
     if file is not None:
         return _from_file(file)
-    return timm_networks.pretrained(backbone) if is_timm(backbone) else pretrained(backbone)
+    return Stored(timm_networks.pretrained(backbone) if is_timm(backbone) else pretrained(backbone))
 
 
-def _from_file(path: str) -> Mapping[str, Tensor]:
+def _from_file(path: str) -> Stored:
     """The weights of a file; read once for the trainings of a process, unless it changes. Raises UserError."""
     changed = Path(path).stat().st_mtime_ns if Path(path).exists() else 0
     return _read(path, changed)
 
 
 @functools.lru_cache(maxsize=1)
-def _read(path: str, _changed: int) -> Mapping[str, Tensor]:
+def _read(path: str, _changed: int) -> Stored:
     return weight_file.read(Path(path))
 
 

@@ -1,6 +1,6 @@
 from search.config import Experiment
 from search.execute.ray.resources import Slots
-from search.report.plan_lines import plan_lines
+from search.report.plan_lines import plan_lines, positions_line
 from search.setup.experiment_setup import Prepared
 from spaces import Site, Space, SpaceSpec
 
@@ -17,3 +17,13 @@ def test_one_is_singular():
     assert ", 1 unit that can take SE" in planned(1)
     assert ", 2 units that can take SE" in planned(2)
     assert "1 training at a time, each on 1 CPU core" in planned(1)
+
+
+def test_positions_are_named_with_the_units_that_offer_them():
+    residual = dict.fromkeys(("pre_addition", "mid"), 16)
+    sites = [Site(f"1.{n}", 1, residual if n else {"output": 16}) for n in range(11)]
+    spec = SpaceSpec(reduction=(4,), position=("mid",), sites=("1.1",))
+    few = positions_line(Space("net", sites[:3], spec))
+    assert few == "positions output in 1.0; pre_addition, mid in 1.1, 1.2 (searched: mid)"
+    assert "mid in 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8 and 2 more (" in positions_line(Space("net", sites, spec))
+    assert "positions pre_addition, mid in all units (" in positions_line(Space("net", sites[1:], spec))

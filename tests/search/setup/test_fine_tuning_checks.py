@@ -1,5 +1,6 @@
 """Fine-tuning from a file: the space fits, what trains is said, and what cannot be meant is named with its line."""
 
+import json
 import re
 import sys
 
@@ -8,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from search import config
+from search.cli.check import Checked
 from search.config import ConfigError, Experiment
 from search.config.fitting_defaults import FINE_LR
 from search.report.plan_lines import plan_lines
@@ -95,11 +97,11 @@ def weights_of(backbone, folder, num_classes=10):
     return network
 
 
-def prepared(folder, backbone, train="", space="", **model):
+def prepared(folder, backbone, train="", space="", weights="start.safetensors", **model):
     written = "".join(f", {key}: {value}" for key, value in model.items())
     written_train = ", ".join(text for text in ("batch_size: 16", train) if text)
     sections = f"train: {{{written_train}}}\n" + (f"space: {{{space}}}\n" if space else "")
-    text = f"{DATA}model: {{backbone: '{backbone}', weights: start.safetensors{written}}}\n{sections}"
+    text = f"{DATA}model: {{backbone: '{backbone}', weights: {weights}{written}}}\n{sections}"
     (folder / "config.yaml").write_text(text)
     return prepare(config.load(folder / "config.yaml"))
 
@@ -256,6 +258,24 @@ def test_a_function_of_the_users_may_load_weights_itself():
 def test_check_says_what_trains(folder, train, line):
     weights_of("cifar_resnet8", folder)
     assert line in plan_lines(prepared(folder, "cifar_resnet8", train))
+
+
+def test_check_says_it_in_json_too(folder):
+    weights_of("cifar_resnet8", folder)
+    found = Checked(prepared(folder, "cifar_resnet8", "lr: 0.2, freeze: backbone"), None, 0).to_dict()
+    assert json.loads(json.dumps(found["training"])) == {
+        **{"lr": 0.2, "backbone_lr": 0.0, "freeze": "backbone", "classifier": "fc"},
+        **{"drawn": [], "unused": [], "section": ""},
+    }
+    assert found["positions"]["1.0"]["pre_addition"] == 16
+    assert found["cautions"][0].startswith("only 40 validation images")
+
+
+def test_of_several_sections_of_a_file_the_averaged_weights_are_taken(folder):
+    weights = weights_of("cifar_resnet8", folder).state_dict()
+    torch.save({"state_dict": weights, "state_dict_ema": weights}, folder / "start.pth")
+    lines = plan_lines(prepared(folder, "cifar_resnet8", weights="start.pth"))
+    assert "weights   start.pth, of its sections `state_dict_ema`" in lines
 
 
 def test_weights_that_are_left_out_are_named(folder):

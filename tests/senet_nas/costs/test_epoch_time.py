@@ -18,12 +18,13 @@ def data():
 
 
 class Clock:
-    """Time passes only while images are seen in training: so many seconds for each."""
+    """Time passes only while images are seen in training: so many seconds for each, and once for starting up."""
 
-    def __init__(self, per_image):
+    def __init__(self, per_image, starting_up=0.0):
         self.now = 0.0
         self.seen = []
         self._per_image = per_image
+        self._starting_up = starting_up
 
     def __call__(self):
         return self.now
@@ -32,7 +33,8 @@ class Clock:
         def look(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
             if module.training:
                 self.seen.append(len(inputs[0]))
-                self.now += self._per_image * len(inputs[0])
+                self.now += self._per_image * len(inputs[0]) + self._starting_up
+                self._starting_up = 0.0
 
         network.register_forward_pre_hook(look)
         return network
@@ -53,6 +55,11 @@ def test_the_time_is_that_of_all_images_and_is_found_within_seconds(data, per_im
     assert clock.now <= max(epoch_time.SECONDS, 2 * per_image * epoch_time.FEWEST)
 
 
+@pytest.mark.parametrize("starting_up", [0.5, 1.5, 30.0])
+def test_what_the_first_epoch_spends_on_starting_up_does_not_count(data, starting_up):
+    assert measured(data, Clock(0.001, starting_up)).seconds == pytest.approx(0.8)
+
+
 def test_fast_trainings_are_measured_on_twelve_batches(data):
     assert measured(data, Clock(0.0001)).images == 12 * 32
 
@@ -60,7 +67,7 @@ def test_fast_trainings_are_measured_on_twelve_batches(data):
 def test_slow_trainings_never_see_a_whole_batch(data):
     clock = Clock(3.0)
     assert measured(data, clock, batch_size=256).images == 2
-    assert clock.seen == [2]
+    assert clock.seen == [2, 2]
 
 
 def test_fewer_images_than_a_measurement_has(data):

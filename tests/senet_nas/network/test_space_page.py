@@ -47,6 +47,13 @@ def test_the_costs_of_operators_are_those_of_the_page(operator: str) -> None:
     assert (value(params), value(macs)) == (cost["params"], cost["macs"])
 
 
+@pytest.mark.parametrize(("data", "sides"), [("signals", (15,)), ("images", (3, 5)), ("volumes", (5, 3, 1))])
+def test_the_costs_of_spatial_are_those_of_the_page_for_all_dimensions(data: str, sides: tuple[int, ...]) -> None:
+    ((params, macs),) = re.findall(rf"^\| {data} \| [7x]+ \| (.*) \| (.*) \|$", PAGE, re.MULTILINE)
+    cost = se_cost(12, sides, SE.parse("spatial:conv7:sigmoid@mid"))
+    assert (value(params), value(macs)) == (cost["params"], cost["macs"])
+
+
 def value(formula: str) -> int:
     text = re.sub(r"(?<=[\w)])(?=[A-Za-z(])|·", "*", formula.strip().replace("²", "**2"))
     return int(eval(text, {"C": 12, "h": 4, "H": 3, "W": 5, "L": 15}))

@@ -19,6 +19,11 @@ HELD = {
     "DataParallel": {f"module.{name}": value for name, value in WEIGHTS.items()},
     "compiled, in DataParallel": {f"module._orig_mod.{name}": value for name, value in WEIGHTS.items()},
     "Lightning's": {"state_dict": {f"model.{name}": value for name, value in WEIGHTS.items()}},
+    "averaged": {"state_dict": {name: value + 1 for name, value in WEIGHTS.items()}, "state_dict_ema": WEIGHTS},
+    "OpenMMLab's": {
+        "meta": {"epoch": 3},
+        "state_dict": {"backbone.conv.weight": WEIGHTS["conv.weight"], "head.fc.bias": WEIGHTS["fc.bias"]},
+    },
 }
 
 
@@ -26,14 +31,27 @@ HELD = {
 @pytest.mark.parametrize("ending", [".pth", ".pt"])
 def test_weights_are_found_in_what_torch_saved(tmp_path, kind, ending):
     torch.save(HELD[kind], tmp_path / f"w{ending}")
-    found = weight_file.read(tmp_path / f"w{ending}")
+    found = weight_file.read(tmp_path / f"w{ending}").named_as(WEIGHTS)
     assert found.keys() == WEIGHTS.keys()
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
 
 
 def test_safetensors_are_read(tmp_path):
     save_file(WEIGHTS, tmp_path / "w.safetensors")
-    assert weight_file.read(tmp_path / "w.safetensors").keys() == WEIGHTS.keys()
+    assert weight_file.read(tmp_path / "w.safetensors").tensors.keys() == WEIGHTS.keys()
+
+
+@pytest.mark.parametrize("prefix", ["model.", "backbone.", "module.head."])
+def test_a_network_whose_own_names_begin_like_those_of_wrappers_keeps_them(tmp_path, prefix):
+    named = {f"{prefix}{name}": value for name, value in WEIGHTS.items()}
+    torch.save(named, tmp_path / "w.pth")
+    assert weight_file.read(tmp_path / "w.pth").named_as(named).keys() == named.keys()
+
+
+@pytest.mark.parametrize(("kind", "section"), [("averaged", "state_dict_ema"), ("a checkpoint", "")])
+def test_a_section_is_named_where_there_are_several(tmp_path, kind, section):
+    torch.save(HELD[kind], tmp_path / "w.pth")
+    assert weight_file.read(tmp_path / "w.pth").section == section
 
 
 class Evil:
@@ -52,6 +70,14 @@ def spoiled(path: Path) -> Path:
         torch.save({"accuracy": 3.0}, path)
     elif path.stem == "cut":
         path.write_bytes(b"PK\x03\x04")
+    elif path.stem == "random":
+        path.write_bytes(bytes(range(200, 255)))
+    elif path.stem == "spoilt":
+        path.write_bytes(b"\x80\x02\xcd\xcd")
+    elif path.stem == "pointer":
+        path.write_text("version https://git-lfs.github.com/spec/v1\n")
+    elif path.stem == "empty":
+        path.touch()
     elif path.stem == "other":
         path.write_text("weights")
     return path
@@ -64,6 +90,10 @@ def spoiled(path: Path) -> Path:
         ("evil.pth", "holds no weights: Python objects are not read"),
         ("numbers.pt", "holds no weights by name"),
         ("cut.pth", "holds no weights"),
+        ("random.pth", "was not written by torch.save: it begins with b'\\xc8"),
+        ("pointer.pth", "was not written by torch.save: it begins with b'version https://git-lfs"),
+        ("empty.pth", "was not written by torch.save: it begins with b''"),
+        ("spoilt.pth", "holds no weights: it is damaged"),
         ("cut.safetensors", "holds no weights: SafetensorError"),
         ("other.h5", "has the ending `.h5`; weights are in .safetensors or .pth"),
         ("missing.pth", "No such file or directory"),
