@@ -1,10 +1,12 @@
-"""Is "about N more trainings would decide it with a chance of 80 %" right? Undecided searches are extended and counted.
+"""Is "about N more trainings would decide it" right? Undecided searches are extended until they are decided.
 
-    python -m benchmarks.decision_forecast [--searches 100] [--jobs 2]
+    python -m benchmarks.decision_forecast [--searches 40] [--jobs 2]
 
-Each undecided search is extended by N trainings, by half of them and by twice as many, each time from the same start.
-The forecast is right within a factor of two if fewer than 80 % are decided by half of N and 80 % or more by twice N.
-The problems start at number FIRST, which nobody looked at when the forecast was written.
+An undecided search may name two numbers: ``even`` would decide it as likely as not, ``enough`` with a chance of 80 %.
+It is extended by each of STEPS, every time from the same start; the first that decides it is what it needed. For each
+of the two numbers there is a count of the searches that named it, of those that needed at most so many, and of those
+that needed between half and twice as many. The problems start at number FIRST, which nobody looked at when the forecast
+was written.
 """
 
 import argparse
@@ -18,19 +20,18 @@ from benchmarks import environment
 from search.bench import problems
 from search.bench.searches import search
 from search.planning.planner import Budget
-from search.results.answer import UNDECIDED
+from search.results.answer import EXTENSIONS, UNDECIDED
 
-FIRST = 3000
+FIRST = 7000
 TRAININGS = 64
 TABLES = ("synthetic:113:1", "synthetic:113:0.4", "synthetic:113:0:null")
-FACTORS = (0.5, 1.0, 2.0)
-# Longer extensions take too long to be simulated; how many searches name one is counted.
-LONGEST = 512
+# Longer extensions take too long to be simulated.
+STEPS = tuple(step for step in EXTENSIONS if step < 800)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--searches", type=int, default=100)
+    parser.add_argument("--searches", type=int, default=40)
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
     cells: list[dict[str, Any]] = environment.read("decision_forecast").get("cells", [])
@@ -48,30 +49,46 @@ def main() -> None:
 
 
 def forecast(table: str, number: int) -> Mapping[str, Any]:
-    """One search: whether it was decided, what it forecast, and by which multiples of that it was decided."""
+    """One search: whether it was decided, what it forecast, and the extension that it needed (None: longer)."""
     problem = problems.named(table)(number)
     answer = search(problem, "knowledge_gradient", [Budget(TRAININGS)], number).front.answer
-    found: dict[str, Any] = {"undecided": answer.kind == UNDECIDED, "more": answer.more}
-    if found["undecided"] and answer.more is not None and answer.more <= LONGEST:
-        for factor in FACTORS:
-            extended = [Budget(TRAININGS), Budget(TRAININGS + round(factor * answer.more))]
-            later = search(problem, "knowledge_gradient", extended, number).front.answer
-            found[str(factor)] = later.kind != UNDECIDED
+    found: dict[str, Any] = {"undecided": answer.kind == UNDECIDED, "even": answer.more_even, "enough": answer.more}
+    if found["undecided"]:
+        found["needed"] = next((step for step in STEPS if _decides(table, number, step)), None)
     return found
 
 
+def _decides(table: str, number: int, extension: int) -> bool:
+    budgets = [Budget(TRAININGS), Budget(TRAININGS + extension)]
+    problem = problems.named(table)(number)
+    return search(problem, "knowledge_gradient", budgets, number).front.answer.kind != UNDECIDED
+
+
 def summed_up(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Counts over all searches of a table; ``decided`` maps each factor to how many of ``extended`` were decided."""
+    """Counts over all searches of a table."""
     undecided = [trial for trial in found if trial["undecided"]]
-    extended = [trial for trial in undecided if str(FACTORS[0]) in trial]
-    forecasts = sorted(trial["more"] for trial in extended)
+    needed = sorted(trial["needed"] or 2 * STEPS[-1] for trial in undecided)
     return {
         "searches": len(found),
         "undecided": len(undecided),
-        "extended": len(extended),
-        "median_forecast": forecasts[len(forecasts) // 2] if forecasts else None,
-        "no_number": sum(trial["more"] is None for trial in undecided),
-        "decided": {str(factor): sum(trial[str(factor)] for trial in extended) for factor in FACTORS},
+        "median_needed": needed[len(needed) // 2] if needed else None,
+        "needed_more_than_tried": sum(trial["needed"] is None for trial in undecided),
+        **{name: judged(undecided, name) for name in ("even", "enough")},
+    }
+
+
+def judged(undecided: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """How often a number was named, how often it was at least what was needed, and within a factor of two of it.
+
+    A search that no step decided counts against either.
+    """
+    named = [(trial[name], trial["needed"]) for trial in undecided if trial[name] is not None]
+    numbers = sorted(number for number, _ in named)
+    return {
+        "named": len(named),
+        "median": numbers[len(numbers) // 2] if numbers else None,
+        "reached": sum(needed is not None and needed <= number for number, needed in named),
+        "within_two": sum(needed is not None and number / 2 <= needed <= 2 * number for number, needed in named),
     }
 
 

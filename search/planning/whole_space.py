@@ -57,9 +57,13 @@ class WholeSpace:
         more = more_trainings(
             gains, sigmas, level=level, share=share, min_gain=self._rules.min_gain, worthwhile=worthwhile
         )
-        if self._space.seeds is not None and (more is None or more > self._left(self._space.seeds, ledger)):
+        if self._space.seeds is None:
+            return replace(found, more=more.enough, more_even=more.even, forecast=True)
+        left = self._left(self._space.seeds, ledger)
+        known = [number for number in (more.even, more.enough) if number is not None and number <= left]
+        if not known:
             return found  # a table has no further trainings to name
-        return replace(found, more=more, forecast=True)
+        return replace(found, more=more.enough if more.enough in known else None, more_even=known[0], forecast=True)
 
     def _left(self, seeds: Seeds, ledger: Ledger) -> int:
         """How many trainings a table with these ``seeds`` still holds."""

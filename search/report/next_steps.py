@@ -60,7 +60,7 @@ def _extension(front: Front, run: OpenedRun) -> list[str]:
     settled = run.facts.settled
     if front.answer.kind != UNDECIDED or (settled is not None and settled.reason == EXHAUSTED):
         return []
-    more = front.answer.more or 0
+    more = front.answer.more or front.answer.more_even or 0
     if front.under_way or not front.confirmed:
         more = max(more, EXTENSION)
     if not more:

@@ -4,6 +4,7 @@
 with a posterior probability of NOT_WORTH or more, no placement within the limits gains ``worthwhile`` points.
 """
 
+import functools
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +24,8 @@ UNDECIDED: Kind = "undecided"
 NOT_WORTH = 0.95
 # A run stops before its budget is used if "likely not worth it" is as likely as this.
 STOP = 0.99
-# How likely the trainings that are named for an undecided run should decide it.
+# How likely the trainings that are named for an undecided run should decide it: as likely as not, and probably.
+EVEN = 0.5
 ENOUGH = 0.8
 
 
@@ -31,8 +33,8 @@ ENOUGH = 0.8
 class Answer:
     """``probability`` that no placement gains ``worthwhile`` points, None before it was asked for.
 
-    ``more`` is how many trainings would decide an undecided run with the chance ENOUGH; None if that is not known, or
-    if no number would, which is ``out_of_reach``.
+    ``more`` is how many trainings would decide an undecided run with the chance ENOUGH, ``more_even`` with the chance
+    EVEN; None if that is not known, or if no number would. ``out_of_reach``: no number has even the chance EVEN.
     """
 
     kind: Kind = UNDECIDED
@@ -40,6 +42,7 @@ class Answer:
     probability: float | None = None
     more: int | None = None
     out_of_reach: bool = False
+    more_even: int | None = None
 
 
 def answer_of(is_proven: bool, noted: AnswerFact | None, worthwhile: float) -> Answer:
@@ -50,8 +53,8 @@ def answer_of(is_proven: bool, noted: AnswerFact | None, worthwhile: float) -> A
         return Answer(UNDECIDED, worthwhile)
     if noted.p_not_worth >= NOT_WORTH:
         return Answer(NO, noted.worthwhile, noted.p_not_worth)
-    out_of_reach = noted.forecast and noted.more is None
-    return Answer(UNDECIDED, noted.worthwhile, noted.p_not_worth, noted.more, out_of_reach)
+    out_of_reach = noted.forecast and noted.more is None and noted.more_even is None
+    return Answer(UNDECIDED, noted.worthwhile, noted.p_not_worth, noted.more, out_of_reach, noted.more_even)
 
 
 # -- what would decide it ---------------------------------------------------------------------------------------------
@@ -68,10 +71,18 @@ _RIVALS = 512
 _PLAIN = 0.2
 
 
+@dataclass(frozen=True)
+class More:
+    """The smallest of EXTENSIONS that decide a run with the chances EVEN and ENOUGH; None where none does."""
+
+    even: int | None
+    enough: int | None
+
+
 def more_trainings(
     gains: Array, sigmas: Array, *, level: float, share: float, min_gain: float, worthwhile: float
-) -> int | None:
-    """The smallest extension that decides a run with the chance ENOUGH; None if none of EXTENSIONS does.
+) -> More:
+    """How many more trainings would decide a run.
 
     Draws of the posterior are taken for the truth, one after the other: the search of the extension and its
     confirmation, a ``share`` of it, are simulated, and the answer is read as the run would read it. ``gains`` (draws,
@@ -80,12 +91,16 @@ def more_trainings(
     """
     chosen = gains[:, _rivals(gains)]
 
-    def is_enough(extension: int) -> bool:
-        return _chance_of_answer(chosen, sigmas, extension, level, share, min_gain, worthwhile) >= ENOUGH
+    @functools.cache
+    def chance(extension: int) -> float:
+        return _chance_of_answer(chosen, sigmas, extension, level, share, min_gain, worthwhile)
 
-    # A longer extension decides more, so bisection finds the first that is enough.
-    first = bisect_left(EXTENSIONS, True, key=is_enough)
-    return EXTENSIONS[first] if first < len(EXTENSIONS) else None
+    def first(wanted: float) -> int | None:
+        # A longer extension decides more, so bisection finds the first that is enough.
+        place = bisect_left(EXTENSIONS, True, key=lambda extension: chance(extension) >= wanted)
+        return EXTENSIONS[place] if place < len(EXTENSIONS) else None
+
+    return More(first(EVEN), first(ENOUGH))
 
 
 def _rivals(gains: Array) -> NDArray[np.int64]:

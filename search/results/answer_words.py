@@ -48,11 +48,7 @@ def undecided(over_limit: str, likely: str, answer: Answer) -> str:
         proof = f"{over_limit} is proven better than plain, but is over a limit since it was measured alone"
     found = f"Likely better than plain: {likely}." if likely else "No placement of SE is likely better than plain."
     sentences = [f"Undecided: {proof}.", found]
-    if answer.more is not None:
-        sentences.append(f"About {answer.more:,} more trainings would decide it with a chance of {100 * ENOUGH:.0f} %.")
-    if answer.out_of_reach:
-        sentences.append(f"Not even {EXTENSIONS[-1]:,} more trainings would probably decide it.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_what_would_decide(answer)])
 
 
 def ending(settled: Settled | None, finished: int) -> str:
@@ -89,6 +85,22 @@ def under_way(settled: Settled | None, finished: int) -> str:
         "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before the pairs "
         "of a look have ended."
     )
+
+
+def _what_would_decide(answer: Answer) -> list[str]:
+    """The sentence on how many more trainings would decide an undecided run, where that is known."""
+    surely = f"with a chance of {100 * ENOUGH:.0f} %"
+    if answer.out_of_reach:
+        return [f"Not even {EXTENSIONS[-1]:,} more trainings would probably decide it."]
+    if answer.more_even is None:
+        return [] if answer.more is None else [f"About {answer.more:,} more trainings would decide it {surely}."]
+    if answer.more is None:
+        return [f"About {answer.more_even:,} more trainings would decide it as likely as not."]
+    if answer.more == answer.more_even:
+        return [f"About {answer.more:,} more trainings would decide it {surely}."]
+    return [
+        f"About {answer.more_even:,} more trainings would decide it as likely as not, about {answer.more:,} {surely}."
+    ]
 
 
 def _of(metric: Metric) -> str:

@@ -69,7 +69,8 @@ class AnswerFact:
     """What the posterior after ``trainings`` finished ones says about the largest gain of the whole space.
 
     ``p_not_worth`` is the probability that none of the ``considered`` placements within the limits gains more than
-    ``worthwhile`` points. ``more`` trainings would probably decide the run; None if that was not asked, or none would.
+    ``worthwhile`` points. ``more`` trainings would probably decide the run, ``more_even`` as likely as not; None if
+    that was not asked, or none would.
     ``forecast``: that was asked, and no reason but the gains and the noise speaks against a decision.
     """
 
@@ -79,6 +80,7 @@ class AnswerFact:
     considered: int
     more: int | None = None
     forecast: bool = False
+    more_even: int | None = None
 
 
 # Why nothing more is planned: the budget or the space is used up, the time is over, or the run has its answer.

@@ -163,7 +163,8 @@ def test_what_is_neither_is_undecided_and_says_how_many_more_trainings_would_dec
     assert found.answer.kind == "undecided"
     assert 0 < found.answer.probability < 0.95
     assert found.answer.more > 40
-    assert f"About {found.answer.more:,} more trainings would decide it with a chance of 80 %." in found.verdict
+    assert 0 < found.answer.more_even < found.answer.more
+    assert f" more trainings would decide it as likely as not, about {found.answer.more:,} with" in found.verdict
     assert finished(ledger) == 40
 
 

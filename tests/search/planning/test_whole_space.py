@@ -98,11 +98,16 @@ def test_a_forecast_is_made_when_it_is_asked_for(space):
 
 def test_a_table_is_not_asked_for_more_trainings_than_it_holds(space):
     ledger = searched(space, lambda member: 0.3)
-    more = asked(space, ledger, forecast=True).more
+    free = asked(space, ledger, forecast=True)
     used = len(ledger.trainings)
-    for held, named in ((used + more, more), (used + more - 1, None)):
-        found = asked(space, ledger, forecast=True, seeds=lambda a, n=held: [Seed(b) for b in range(n * a.is_plain)])
-        assert (found.more, found.forecast) == (named, named is not None)
+    for left, more, even in (
+        (free.more, free.more, free.more_even),
+        (free.more - 1, None, free.more_even),
+        (free.more_even - 1, None, None),
+    ):
+        held = [Seed(b) for b in range(used + left)]
+        found = asked(space, ledger, forecast=True, seeds=lambda a, held=held: held if a.is_plain else [])
+        assert (found.more, found.more_even, found.forecast) == (more, even, even is not None)
 
 
 def test_results_without_noise_have_no_forecast(space):

@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.results.answer import ENOUGH, NOT_WORTH, STOP, Answer, answer_of, more_trainings
+from search.results.answer import ENOUGH, EVEN, NOT_WORTH, STOP, Answer, More, answer_of, more_trainings
 from search.results.paired_test import looks_at, smallest_provable
 from search.state.confirmation_facts import AnswerFact
 
 LEVEL = 0.05 * 2 / 3
 
 
-def noted(p, more=None):
-    return AnswerFact(trainings=40, worthwhile=0.2, p_not_worth=p, considered=56, more=more)
+def noted(p, more=None, even=None):
+    return AnswerFact(trainings=40, worthwhile=0.2, p_not_worth=p, considered=56, more=more, more_even=even)
 
 
 def test_the_limits_are_those_of_the_documentation():
-    assert (NOT_WORTH, STOP, ENOUGH) == (0.95, 0.99, 0.8)
+    assert (NOT_WORTH, STOP, EVEN, ENOUGH) == (0.95, 0.99, 0.5, 0.8)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,8 @@ def test_the_limits_are_those_of_the_documentation():
         (False, noted(0.95, 24), Answer("likely not worth it", 0.2, 0.95)),
         (False, noted(0.3), Answer("undecided", 0.2, 0.3, None)),
         (False, replace(noted(0.3, 24), forecast=True), Answer("undecided", 0.2, 0.3, 24)),
+        (False, replace(noted(0.3, 24, 12), forecast=True), Answer("undecided", 0.2, 0.3, 24, more_even=12)),
+        (False, replace(noted(0.3, None, 12), forecast=True), Answer("undecided", 0.2, 0.3, more_even=12)),
         (False, replace(noted(0.3), forecast=True), Answer("undecided", 0.2, 0.3, None, out_of_reach=True)),
         (False, replace(noted(0.95), forecast=True), Answer("likely not worth it", 0.2, 0.95)),
     ],
@@ -48,8 +50,12 @@ def draws(mean, spread, members=20, count=600):
     return mean + spread * rng.standard_normal((count, members)), np.full(count, 0.3)
 
 
-def asked(gains, sigmas, *, worthwhile=0.2, level=LEVEL, share=0.5):
+def forecast(gains, sigmas, *, worthwhile=0.2, level=LEVEL, share=0.5):
     return more_trainings(gains, sigmas, level=level, share=share, min_gain=0.05, worthwhile=worthwhile)
+
+
+def asked(gains, sigmas, **options):
+    return forecast(gains, sigmas, **options).enough
 
 
 def test_a_large_gain_is_soon_proven_and_a_small_one_later():
@@ -68,7 +74,21 @@ def test_for_a_known_gain_it_is_what_the_paired_test_takes():
 
 def test_nothing_promises_an_answer_where_no_extension_gives_one():
     """All gain what a proof must exceed: none can be proven, and none is below what is worthwhile here."""
-    assert asked(*draws(0.05, 0.0), worthwhile=0.04) is None
+    assert forecast(*draws(0.05, 0.0), worthwhile=0.04) == More(None, None)
+
+
+def test_as_likely_as_not_takes_fewer_trainings_than_probably():
+    found = forecast(*draws(0.3, 0.05))
+    assert found.even < found.enough
+
+
+def test_where_half_of_the_truths_can_be_decided_only_the_even_chance_has_a_number():
+    """Of three truths, two gain 1 point, and one what can be neither proven nor called too little."""
+    gains, sigmas = draws(0.05, 0.0)
+    gains[np.arange(len(gains)) % 3 > 0] = 1.0
+    found = forecast(gains, sigmas, worthwhile=0.04)
+    assert found.even is not None
+    assert found.enough is None
 
 
 def test_the_more_likely_it_is_that_nothing_gains_the_sooner_that_is_said():

@@ -111,6 +111,12 @@ def test_undecided_names_the_likeliest_and_how_many_trainings_would_decide_it():
         "About 1,536 more trainings would decide it with a chance of 80 %."
     )
     assert front().verdict == "Undecided: nothing is proven yet. No placement of SE is likely better than plain."
+    both = front(answer=Answer("undecided", 0.2, 0.3, more=1536, more_even=192)).verdict
+    assert both.endswith(
+        "About 192 more trainings would decide it as likely as not, about 1,536 with a chance of 80 %."
+    )
+    even = front(answer=Answer("undecided", 0.2, 0.3, more_even=1086)).verdict
+    assert even.endswith("About 1,086 more trainings would decide it as likely as not.")
     never = Answer("undecided", 0.2, 0.3, out_of_reach=True)
     assert front(answer=never).verdict.endswith("Not even 8,689 more trainings would probably decide it.")
 
@@ -243,6 +249,7 @@ def test_front_json_keeps_its_keys_and_their_order():
     ]
     assert (body["schema"], body["smallest_provable_gain"], body["test"]) == (1, None, {"a0": 89.0})
     answer = {"kind": "undecided", "worthwhile": 0.2, "probability": None, "more": None, "out_of_reach": False}
+    answer["more_even"] = None
     assert body["answer"] == answer
     assert json.loads(front().to_json())["smallest_provable_gain"] == 0.8
     keys = list(body["points"][1])
