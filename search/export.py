@@ -74,7 +74,7 @@ class Exported:
             *(f"caution: without {name}: {why}" for name, why in self.left_out.items()),
             *([f"Time over the same form of plain, on this CPU: {timed}"] if timed else []),
             *self._registered_lines(),
-            f"Wrote {where}. Try: python {where}/predict.py PATH",
+            f"Wrote {where}. Try: python {where}/predict.py PATH" if "predict.py" in self.files else f"Wrote {where}",
         ]
 
     def _accuracy_line(self) -> str:

@@ -58,6 +58,15 @@ class DataSpec:
     label: str | None = option(
         None, "column of the labels in a table; default: the one with a usual name, such as label", min_length=1
     )
+    channels: int | None = option(
+        None, "with `dataset: none`: channels of an input of the network, which your own function reads", ge=1, le=4096
+    )
+    classes: int | None = option(
+        None,
+        "with `dataset: none`: number of classes; a network of your own gets it as `num_classes`",
+        ge=1,
+        le=65_536,
+    )
     color: Literal["auto", "rgb", "grey"] = option(
         "auto", "channels of the images; auto: grey if all training images are"
     )
@@ -218,6 +227,22 @@ class Task:
     node: str | None = None
     gpu_share: float = 1.0
     metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OwnTask:
+    """What all trainings by a function of the user's share, if it gets the network: sent to the workers once.
+
+    ``shape`` is (C, ...) of an input; all else as in a :class:`Task` and its recipe.
+    """
+
+    epochs: int
+    device: str = "cpu"
+    threads: int = 1
+    init: Init = "scratch"
+    weights: str | None = None
+    shape: tuple[int, ...] = ()
+    num_classes: int = 0
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def _names() -> list[str]:
     """The datasets that need no path of the user's."""
     from senet_nas.data.datasets import DATASETS
 
-    return [name for name, dataset in DATASETS.items() if dataset.listed is None]
+    return [name for name, dataset in DATASETS.items() if dataset.listed is None and not dataset.is_empty]
 
 
 def _place(images: Path, config: Path) -> str:

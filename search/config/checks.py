@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from search.config import metric_checks
+from search.config import metric_checks, source_checks
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
-from senet_nas.data.datasets import DATASETS, known, named
+from senet_nas.data.datasets import DATASETS, named
 from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES
 from senet_nas.network.squeezes import CHANNELS, SQUEEZES
@@ -19,7 +19,6 @@ from senet_nas.training import quality_metrics
 from spaces.errors import UserError, nearest, unknown
 from spaces.spelling import EXCITATIONS, OPERATORS
 
-FOLDER = "image_folder"
 # Schemes that pyarrow has a file system for.
 STORES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs", "file")
 
@@ -192,34 +191,6 @@ def _weights(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("model", "weights"), "applies only to init: pretrained", hint)
 
 
-def _data(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    data = tree["data"]
-    name = data.get("dataset", FOLDER)
-    if name == FOLDER and data.get("path") is None:
-        hint = "write `data: ./images`, or `data: digits` to try it"
-        yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
-    row = known(name) if isinstance(name, str) else None
-    if row is not None and not row.has_columns:
-        for key in ("image", "label"):
-            if data.get(key) is not None:
-                tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)
-                yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
-
-
-def _resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """``resize`` needs the size of the crop, which must not be larger."""
-    data = tree["data"]
-    resized = data.get("resize")
-    cropped = data.get("image_size")
-    if not isinstance(resized, int):
-        return
-    if cropped is None:
-        hint = f"write for example `image_size: {round(resized * 7 / 8)}`"
-        yield Fault(("data", "image_size"), "missing; resize needs it", hint, at_key=True)
-    elif isinstance(cropped, int) and cropped > resized:
-        yield Fault(("data", "resize"), f"must be at least image_size, which is {cropped}; got {resized}")
-
-
 def _train(tree: Mapping[str, Any]) -> Iterator[Fault]:
     train = tree.get("train")
     if isinstance(train, dict) and isinstance(tree["model"], dict):
@@ -253,28 +224,39 @@ def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("search", "shared"), "works only with `evaluate: train`", "remove search.shared")
 
 
+# What a table of results cannot do.
+_OWN_ONLY = "works only with `evaluate: train`, or with a function that takes `network` and `training`"
+
+
+def _is_table(tree: Mapping[str, Any]) -> bool:
+    return str(tree.get("evaluate", "train")).startswith("table:")
+
+
 def _short(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """Only our own trainings can pause, and without a model of their curves nothing would be gained."""
+    """A table cannot pause, and without a model of their curves nothing would be gained.
+
+    Whether a function of the user's can is known once it is imported.
+    """
     path = ("search", "short")
     search = tree.get("search", {})
     if search.get("short") != "on":
         return
-    if tree.get("evaluate", "train") != "train":
-        yield Fault(path, "works only with `evaluate: train`: other results cannot pause", "remove search.short")
+    if _is_table(tree):
+        yield Fault(path, _OWN_ONLY, "remove search.short")
     if search.get("model") == "accuracy":
         yield Fault(path, "needs a model that takes loss curves", "remove search.model, or search.short")
 
 
 def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """Early stopping compares trainings at some epochs, so it needs our own training and enough epochs."""
+    """Early stopping compares trainings at some epochs, so it needs enough epochs, whose number is known."""
     path = ("search", "halving")
     train = tree.get("train", {})
     reduction = tree.get("search", {}).get("halving")
     epochs = train.get("epochs", Recipe.epochs) if isinstance(train, dict) else None
     if not isinstance(reduction, int) or not isinstance(epochs, int):
         return
-    if tree.get("evaluate", "train") != "train":
-        yield Fault(path, "works only with `evaluate: train`", "remove search.halving")
+    if _is_table(tree):
+        yield Fault(path, _OWN_ONLY, "remove search.halving")
     elif epochs < reduction:
         hint = "raise train.epochs, or remove search.halving"
         yield Fault(path, f"needs at least {reduction} epochs, and train.epochs is {epochs}", hint)
@@ -283,7 +265,7 @@ def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "search": _search,
     "model": lambda tree: (*_backbone(tree), *_weights(tree)),
-    "data": lambda tree: (*_data(tree), *_resize(tree)),
+    "data": lambda tree: (*source_checks.columns(tree), *source_checks.described(tree), *source_checks.resize(tree)),
     "train": _train,
     "objectives": metric_checks.objectives,
 }

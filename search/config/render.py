@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, replace
 from typing import Any, get_type_hints
 
-from search.config.checks import FOLDER, NAMES
+from search.config.checks import NAMES
 from search.config.config_error import redacted
 from search.config.experiment import Config, Experiment, adapter
 from search.config.sections import BudgetSpec
+from search.config.source_checks import FOLDER
 from search.config.yaml_reader import dump
 from senet_nas.data.datasets import DATASETS, known, section
 from senet_nas.training.quality_metrics import OWN_NAME, RECALL_PATTERN

@@ -46,8 +46,6 @@ class Evaluator:
 
     # Whether its trainings are ours and train a network on this machine or a cluster.
     trains_networks = False
-    # Whether its trainings can pause after an epoch and continue later.
-    can_pause = False
     # What the results are judged by, by name.
     metrics: tuple[str, ...] = (ACCURACY.name,)
 
@@ -73,6 +71,16 @@ class Evaluator:
         """Raises UserError if it holds no results of this network."""
 
     @property
+    def builds_networks(self) -> bool:
+        """Whether a training gets the network that we build, and so leaves weights that can be exported."""
+        return self.trains_networks
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether its trainings can pause after an epoch and continue later."""
+        return False
+
+    @property
     def sites(self) -> tuple[Site, ...] | None:
         """The sites of the backbone, if the source describes them."""
         return None
@@ -94,6 +102,10 @@ class Evaluator:
     def needed_paths(self, base: Path) -> list[Path]:
         """What every node of a cluster must see; ``base`` is the folder of the config."""
         return [base]
+
+    def with_inputs(self, shape: tuple[int, ...], num_classes: int) -> "Evaluator":
+        """The same for networks with inputs (C, ...) and so many classes, which are known once the data are read."""
+        return self
 
     def shared(self, scratch: Path) -> "Evaluator":
         """The same for workers of this machine, which share data in the folder ``scratch``."""

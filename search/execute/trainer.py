@@ -19,7 +19,6 @@ class Trainer(Evaluator):
     shared_plan: SharedPlan | None = None
 
     trains_networks = True
-    can_pause = True
 
     def __call__(
         self,
@@ -35,6 +34,10 @@ class Trainer(Evaluator):
         if architecture == SHARED_NETWORK:
             return self._train_shared(seed, checkpoint)
         return evaluate(architecture, seed, self.task, weights=weights, checkpoint=checkpoint, until=until)
+
+    @property
+    def can_pause(self) -> bool:
+        return True
 
     def prepare(self) -> None:
         from senet_nas.training.evaluate import prepare

@@ -35,6 +35,18 @@ def card(choice: ExportedChoice) -> str:
     experiment = choice.run.experiment
     recipe = experiment.train
     samples = "images" if len(choice.input_shape) == 3 else "signals"
+    how = [
+        f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} "
+        f"validation {samples}, fingerprint `{data.fingerprint}`.",
+        f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
+        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}{_start(experiment)}. "
+        "These are weights of the search: a longer training may give better ones.",
+    ]
+    if experiment.evaluate != "train":
+        how = [
+            f"Trained and measured by `{experiment.evaluate.partition(':')[2]}`, a function of its owner's: inputs are "
+            "to be prepared as there."
+        ]
     lines = [
         "## What was measured",
         "",
@@ -44,11 +56,7 @@ def card(choice: ExportedChoice) -> str:
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in _rows(choice)),
         "",
-        f"Data: {experiment.data.dataset}, {data.train:,} training and {data.validation:,} "
-        f"validation {samples}, fingerprint `{data.fingerprint}`.",
-        f"Recipe: {recipe.epochs} epochs of SGD, batch {recipe.batch_size}, learning rate {recipe.lr:g} "
-        f"({recipe.schedule}), weight decay {recipe.weight_decay:g}{_start(experiment)}. "
-        "These are weights of the search: a longer training may give better ones.",
+        *how,
     ]
     return "\n".join(lines)
 

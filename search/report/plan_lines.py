@@ -101,6 +101,9 @@ def _fine_tuning(prepared: Prepared) -> list[str]:
 def _images(data: DataFact | None) -> str:
     if data is None:
         return "results of a table"
+    if not data.train:
+        shape = " x ".join(str(side) for side in data.shape)
+        return f"your own function reads them; networks for inputs of {shape} and {len(data.classes)} classes"
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
     deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:,.0f}"
     signals = f"; (C, L) = {data.shape}" if len(data.shape) == 2 else ""
@@ -109,7 +112,7 @@ def _images(data: DataFact | None) -> str:
 
 def _cautions(prepared: Prepared) -> list[str]:
     data = prepared.data
-    if data is None:
+    if data is None or not data.train:
         return []
     is_percent = qualities(prepared.experiment.objectives)[0].is_percent
     return [*(few_images(data.validation) if is_percent else ()), *data.notes]

@@ -21,7 +21,7 @@ from search.results.class_recall import HIDING
 from search.results.objectives import counted_columns, qualities
 from search.setup import fit_positions, gpu_sharing, own_code
 from search.setup.fine_tuning_checks import FineTuning, fine_tuning
-from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_metrics
+from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_metrics, check_pauses
 from search.setup.machine import machine
 from search.setup.opened_run import importable, origin
 from search.setup.setting_checks import check_sizes
@@ -30,7 +30,7 @@ from search.state.facts import DataFact, Facts, WeightsFact
 from search.state.labels_fact import LabelsFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from senet_nas.recipe import Task
+from senet_nas.recipe import OwnTask, Task
 from spaces import durable
 from spaces.errors import UserError
 from spaces.space import Space
@@ -159,6 +159,7 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     if experiment.resources.storage and not slots.is_local:
         remote_store.check(experiment.resources.storage)
     evaluate.check()
+    check_pauses(experiment, can_pause=evaluate.can_pause)
     if evaluate.sites is None:
         experiment = fit_positions.fitted(experiment)
     if evaluate.sites is not None:
@@ -170,8 +171,9 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     evaluate.check_space(space.backbone, len(space.sites))
     memory_check.check_data(experiment)
     data = _load(experiment)
+    evaluate = evaluate.with_inputs(tuple(data.shape), data.num_classes)
     tuning: FineTuning | None = None
-    own_code.check_network(experiment, space, data)
+    own_code.check_network(experiment, space, data, evaluate)
     check_batch(experiment, len(data.y_train))
     if experiment.evaluate == "train":
         check_augmentation(experiment, len(data.shape) - 1)
@@ -180,6 +182,8 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
         init = experiment.model.init
         loaded = warm_start.check(space, init, tuple(data.shape), data.num_classes, weight_file(experiment))
         tuning = fine_tuning(experiment, data, loaded.drawn, loaded.unused, loaded.section)
+    elif evaluate.builds_networks:
+        warm_start.check(space, experiment.model.init, tuple(data.shape), data.num_classes, weight_file(experiment))
     prices = overhead.price_list(
         experiment.model.network,
         in_channels=data.channels,
@@ -215,9 +219,16 @@ def _evaluator(experiment: Experiment) -> Evaluator:
     kind, _, rest = experiment.evaluate.partition(":")
     if kind == "table":
         return Table(experiment.base / rest, tuple(counted_columns(experiment.objectives)), judged_by(experiment))
-    if kind == "python":
-        return UserFunction(rest, str(experiment.base.resolve()), judged_by(experiment))
     device, slots = machine(experiment)
+    if kind == "python":
+        task = OwnTask(
+            experiment.train.epochs,
+            device=device,
+            threads=slots.cpus,
+            init=experiment.model.init,
+            weights=weight_file(experiment),
+        )
+        return UserFunction(rest, str(experiment.base.resolve()), judged_by(experiment), task)
     base = {"base": str(experiment.base.resolve())}
     return Trainer(
         Task(

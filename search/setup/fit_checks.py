@@ -60,6 +60,18 @@ def check_batch(experiment: Experiment, n_train: int) -> None:
         )
 
 
+def check_pauses(experiment: Experiment, *, can_pause: bool) -> None:
+    """Raises UserError if trainings are to pause or to be stopped early, and the function of the user's cannot."""
+    wanted = {"short": experiment.search.short == "on", "halving": experiment.search.halving is not None}
+    for name, is_on in wanted.items():
+        if is_on and not can_pause:
+            raise UserError(
+                "works only with `evaluate: train`, or with a function that takes `network` and `training`",
+                hint=f"remove search.{name}",
+                key=f"search.{name}",
+            )
+
+
 def check_metrics(experiment: Experiment, classes: Sequence[str], counts: Sequence[int]) -> None:
     """Raises UserError if a metric cannot be measured; ``counts`` are the validation images of each of the classes."""
     written = experiment.document.tree.get("objectives", [])

@@ -62,7 +62,7 @@ def _has_free_positions(experiment: Experiment) -> bool:
 
 def _has_free_gate(experiment: Experiment) -> bool:
     """Whether a gate is left to us that must be able to start as the identity."""
-    is_trained = experiment.model.init != "scratch" and experiment.evaluate == "train"
+    is_trained = experiment.model.init != "scratch" and not experiment.evaluate.startswith("table:")
     return is_trained and "gate" not in _written(experiment)
 
 

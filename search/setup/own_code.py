@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
     from spaces.architecture import Architecture
 
 
-def check_network(experiment: Experiment, space: Space, data: Any) -> None:
+def check_network(experiment: Experiment, space: Space, data: Any, evaluate: Evaluator) -> None:
     """Raises UserError if a network of the user's own cannot be trained on the data or exported.
 
-    Tried with plain and with SE everywhere. A network by name needs no check, nor one that the user's code trains.
+    Tried with plain and with SE everywhere. A network by name needs no check. One that the user's code trains may
+    return anything: it only has to run, and to use each place for SE once.
     """
-    if not table.is_own(space.backbone) or experiment.evaluate != "train":
+    if not table.is_own(space.backbone) or not evaluate.builds_networks:
         return
     from senet_nas.network.backbones import own, own_output
     from senet_nas.network.build import build
@@ -35,14 +37,17 @@ def check_network(experiment: Experiment, space: Space, data: Any) -> None:
     own.check_repeats(space.backbone, in_channels=data.channels, num_classes=data.num_classes)
     for architecture in baselines(space)[:2]:
         network = build(architecture, in_channels=data.channels, num_classes=data.num_classes)
-        own_output.check(network, target, data.shape, data.num_classes)
-        _check_export(network, architecture, data)
+        if evaluate.trains_networks:
+            own_output.check(network, target, data.shape, data.num_classes)
+            _check_export(network, architecture, data)
+        else:
+            own_output.check_run(network, target, data.shape)
 
 
 @contextmanager
 def blamed(experiment: Experiment) -> Iterator[None]:
     """Makes a UserError of what a network of the user's own throws, whenever it is run."""
-    if not table.is_own(experiment.model.network) or experiment.evaluate != "train":
+    if not table.is_own(experiment.model.network) or experiment.evaluate.startswith("table:"):
         yield
         return
     with user_code.blamed(experiment.model.backbone, key=table.KEY):
@@ -50,13 +55,14 @@ def blamed(experiment: Experiment) -> Iterator[None]:
 
 
 def facts(experiment: Experiment, space: Space, data: Any, evaluate: Evaluator) -> Facts:
-    """The identity of the user's code in an experiment: of a network that we train, or of the evaluator."""
+    """The identity of the user's code in an experiment: of a network that we build, and of the evaluator."""
+    found = Facts()
     if evaluate.named_function is not None:
-        return Facts(evaluator_code=code_identity.of_function(*evaluate.named_function))
-    if experiment.evaluate != "train":
-        return Facts()
-    found = code_identity.of_network(space.backbone, len(space.sites), data.shape, data.num_classes)
-    return Facts(network_code=found)
+        found = Facts(evaluator_code=code_identity.of_function(*evaluate.named_function))
+    if not evaluate.builds_networks:
+        return found
+    network = code_identity.of_network(space.backbone, len(space.sites), data.shape, data.num_classes)
+    return replace(found, network_code=network)
 
 
 def _check_export(network: "nn.Module", architecture: "Architecture", data: Any) -> None:

@@ -31,8 +31,11 @@ class ValidationImages:
 
 def validation_images(experiment: Experiment, known: DataFact) -> ValidationImages:
     """The validation images of a search whose data were ``known`` like this; its networks can be exported without."""
+    if experiment.evaluate != "train":
+        return ValidationImages(None, caution="a function of yours measured the networks of this search")
     from senet_nas.data.augment import centre
-    from senet_nas.data.load import load, validation_files
+    from senet_nas.data.load import load
+    from senet_nas.data.reread import validation_files
 
     try:
         data = load(experiment.data, base=experiment.base)

@@ -13,8 +13,8 @@ from spaces.errors import UserError
 from spaces.text import plural
 
 if TYPE_CHECKING:
-    from senet_nas.data.datasets import Images, Labelled, Labels
     from senet_nas.data.pictures import Entry
+    from senet_nas.data.raw import Images, Labelled, Labels
 
 # From this ratio of the largest to the smallest class on, accuracy says little about the smallest.
 IMBALANCE = 10

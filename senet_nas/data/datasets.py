@@ -4,8 +4,8 @@ Heavy libraries are imported inside the loaders, so that names can be checked wi
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,47 +15,18 @@ from senet_nas.data import (
     image_folder,
     image_table,
     own_dataset,
-    pictures,
     signal_datasets,
     tar_shards,
     torchvision_sets,
 )
 from senet_nas.data.data_path import place
-from senet_nas.data.pictures import Entry, Listing
+from senet_nas.data.pictures import Listing
+from senet_nas.data.raw import Raw, decoded
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError, nearest, unknown
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Images = NDArray[np.uint8] | NDArray[np.float32]
-    Labels = NDArray[np.int64]
-    Labelled = tuple[Images, Labels]
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Labelled images as they are stored: x_NHWC uint8 (signals: x_NLC float32) and labels y_N int64.
-
-    ``validation`` and ``test`` are None unless the data bring these sets. ``notes`` are sentences about files that were
-    skipped. ``white`` is the level of deep images that became 255. ``files`` are the entries of
-    listed images, by set, in the order of the images.
-    """
-
-    train: "Labelled"
-    classes: tuple[str, ...]
-    validation: "Labelled | None" = None
-    test: "Labelled | None" = None
-    notes: tuple[str, ...] = ()
-    white: float = 255.0
-    files: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
-
-    @property
-    def sets(self) -> "dict[str, Labelled]":
-        """The sets that the data bring, by name: ``train``, and ``validation`` and ``test`` if they are there."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: labelled for name, labelled in found.items() if labelled is not None}
+    from senet_nas.data.raw import Labelled
 
 
 @dataclass(frozen=True)
@@ -67,7 +38,8 @@ class Dataset:
     they are decoded by the routine of :mod:`senet_nas.data.pictures`. ``endings``: ``data: FILE`` with one of these
     endings means this source. ``has_columns``: ``data.image`` and ``data.label`` name columns of it.
     ``form``: a pattern; every name that it matches as a whole is a dataset of this source, if
-    ``names`` do not restrict it. Images of ``unmirrored`` datasets are not mirrored.
+    ``names`` do not restrict it. Images of ``unmirrored`` datasets are not mirrored. ``is_empty``: it holds
+    nothing, and only says what inputs look like.
     """
 
     description: str
@@ -83,6 +55,7 @@ class Dataset:
     form: str = ""
     names: Callable[[], Sequence[str]] | None = None
     unmirrored: frozenset[str] = frozenset()
+    is_empty: bool = False
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -131,29 +104,6 @@ def _arrays(dataset: Any) -> "Labelled":
     return x_NHWC, np.asarray(dataset.targets, dtype=np.int64)
 
 
-def decoded(spec: DataSpec, found: Listing) -> Raw:
-    """The images of a listing, decoded into memory. Raises UserError."""
-    import numpy as np
-
-    depth = pictures.depth(found)
-    side = pictures.side(spec, found)
-    sets: dict[str, Labelled] = {}
-    for name, files in found.files.items():
-        x_NHWC = np.empty((len(files), side, side, found.channels), dtype=np.uint8)
-        for i, x_HWC in enumerate(pictures.decoded(files, side, grey=found.grey, white=depth.white)):
-            x_NHWC[i] = x_HWC
-        sets[name] = x_NHWC, found.labels[name]
-    return Raw(
-        sets["train"],
-        found.classes,
-        sets.get("validation"),
-        sets.get("test"),
-        notes=(*found.notes, *depth.notes),
-        white=depth.white,
-        files={name: [entry for entry, _ in files] for name, files in found.files.items()},
-    )
-
-
 def _of_images(
     description: str,
     listed: Callable[[DataSpec, Path], Listing],
@@ -165,6 +115,10 @@ def _of_images(
         return decoded(spec, listed(spec, base))
 
     return Dataset(description, load, True, 4, backbone="resnet18", listed=listed, **more)
+
+
+def _nothing(spec: DataSpec, base: Path) -> Raw:
+    raise UserError(f"`{NONE}` holds no images", hint="name the data, such as `data: ./images`", key="data.dataset")
 
 
 def _waveforms(spec: DataSpec, base: Path) -> Raw:
@@ -184,6 +138,9 @@ def _with_own_length(spec: DataSpec, raw: Raw) -> Raw:
         raise UserError("signals keep their length", hint="remove data.image_size", key="data.image_size")
     return raw
 
+
+# The row without images.
+NONE = "none"
 
 # Add a dataset here.
 DATASETS = {
@@ -256,6 +213,14 @@ DATASETS = {
         0,
         needs_path=False,
         backbone="signal_resnet20",
+    ),
+    NONE: Dataset(
+        "no images: your own function (evaluate: python:...) reads its data; says channels, image_size and classes",
+        _nothing,
+        False,
+        0,
+        needs_path=False,
+        is_empty=True,
     ),
 }
 

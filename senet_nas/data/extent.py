@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from senet_nas.data import datasets, memory_map, pictures
-from senet_nas.data.load import of_size
+from senet_nas.data.reread import of_size
 from senet_nas.recipe import DataSpec
 
 # While a folder is read: the images as they come, the sets split from them, and those with the channels first.

@@ -1,7 +1,6 @@
 """Images or signals of a config as tensors: three disjoint sets that train, validate and test."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,13 @@ from torch import Tensor
 
 from senet_nas.data import data_checks, datasets, memory_map, pictures
 from senet_nas.data.channel_moments import moments
-from senet_nas.data.datasets import Raw
 from senet_nas.data.pictures import Entry, Listing
+from senet_nas.data.raw import Raw, decoded
 from senet_nas.data.split import split
 from senet_nas.recipe import DataSpec
 
 if TYPE_CHECKING:
-    from senet_nas.data.datasets import Images, Labelled
+    from senet_nas.data.raw import Images, Labelled
 
 # For each of train, validation and test: images x_NCHW (signals: x_NCL) and labels y_N.
 Tensors = Mapping[str, tuple[Tensor, Tensor]]
@@ -95,48 +94,38 @@ def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) ->
     folder, which is removed when this process ends. Raises UserError.
     """
     dataset = datasets.named(spec.dataset)
+    if dataset.is_empty:
+        return _described(spec)
     if dataset.listed is None:
         return _load_into_memory(spec, dataset.load(spec, Path(base)))
     listing = dataset.listed(spec, Path(base))
     if memory_map.is_wanted(spec, listing):
         return _load_into_files(spec, listing, room)
-    return _load_into_memory(spec, datasets.decoded(spec, listing))
+    return _load_into_memory(spec, decoded(spec, listing))
 
 
-def with_test_images_of(size: int, data: Data, spec: DataSpec, *, base: Path | str = ".") -> Data:
-    """The same data with the test images read again at another size.
-
-    Where the spec reads images larger than the network sees them, the new ones are larger by the same factor. They are
-    normalised as the training images were. Of listed images only the test images are decoded. Raises
-    UserError.
-    """
-    larger = of_size(size, spec)
-    dataset = datasets.named(spec.dataset)
-    if dataset.listed is None:
-        found = load(larger, base=base)
-        return replace(data, x_test=found.x_test, y_test=found.y_test, side=found.side)
-    x_test, y_test = _test_images(larger, dataset.listed(larger, Path(base)), data.white)
-    return replace(data, x_test=x_test, y_test=y_test, side=_side(larger))
-
-
-def of_size(size: int, spec: DataSpec) -> DataSpec:
-    """The spec with images of another size; larger ones that it crops are larger by the same factor."""
-    if spec.resize is None:
-        return replace(spec, image_size=size)
-    factor = size / (spec.image_size or size)
-    return replace(spec, image_size=size, resize=round(spec.resize * factor))
-
-
-def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
-    """The file of each validation image, in the order of :func:`load`; empty unless all of them are files."""
-    listed = datasets.named(spec.dataset).listed
-    if listed is None:
-        return []
-    listing = listed(spec, Path(base))
-    origin, index_N = split(listing.labels, spec, len(listing.classes))["validation"]
-    entries = [listing.files[origin][i][0] for i in index_N]
-    files = [entry for entry in entries if isinstance(entry, Path)]
-    return files if len(files) == len(entries) else []
+def _described(spec: DataSpec) -> Data:
+    """Sets without images, for inputs of the size that the spec gives: a function of the user's reads its own data."""
+    assert spec.channels is not None
+    assert spec.image_size is not None
+    assert spec.classes is not None
+    x = torch.empty(0, spec.channels, spec.image_size, spec.image_size, dtype=torch.uint8)
+    y = torch.empty(0, dtype=torch.int64)
+    said = f"none {spec.channels} {spec.image_size} {spec.classes}"
+    return Data(
+        x_train=x,
+        y_train=y,
+        x_val=x,
+        y_val=y,
+        x_test=x,
+        y_test=y,
+        classes=tuple(str(number) for number in range(spec.classes)),
+        mean=(0.0,) * spec.channels,
+        std=(1.0,) * spec.channels,
+        flip=False,
+        crop=0,
+        fingerprint=hashlib.sha256(said.encode()).hexdigest()[:16],
+    )
 
 
 # -- in memory --------------------------------------------------------------------------------------------------------
@@ -155,7 +144,7 @@ def _load_into_memory(spec: DataSpec, raw: Raw) -> Data:
         if raw.files:
             files[name] = [raw.files[origin][i] for i in index_N]
     notes = (*raw.notes, *data_checks.check_split(sets, raw.classes, files))
-    tensors = {name: (_channels_first(x), torch.from_numpy(y_N)) for name, (x, y_N) in sets.items()}
+    tensors = {name: (channels_first(x), torch.from_numpy(y_N)) for name, (x, y_N) in sets.items()}
     return _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes, white=raw.white)
 
 
@@ -228,22 +217,6 @@ def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview]
         yield x_HWC
 
 
-# -- test images of another size --------------------------------------------------------------------------------------
-
-
-def _test_images(spec: DataSpec, listing: Listing, white: float) -> tuple[Tensor, Tensor]:
-    """x_NCHW and y_N of the test set of a listing."""
-    origin, index_N = split(listing.labels, spec, len(listing.classes))["test"]
-    files = [listing.files[origin][i] for i in index_N]
-    y_N = torch.from_numpy(listing.labels[origin][index_N])
-    side = pictures.side(spec, listing)
-    images = pictures.decoded(files, side, grey=listing.grey, white=white)
-    if not memory_map.is_wanted(spec, listing):
-        return _channels_first(np.stack([*images])), y_N
-    shape = (len(files), listing.channels, side, side)
-    return memory_map.write(memory_map.room(math.prod(shape)) / "x_test.npy", images, shape), y_N
-
-
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -276,17 +249,17 @@ def _data(
         crop=habit.crop,
         fingerprint=fingerprint,
         notes=tuple(notes),
-        side=_side(spec),
+        side=visible_side(spec),
         white=white,
         folder=folder,
     )
 
 
-def _side(spec: DataSpec) -> int | None:
+def visible_side(spec: DataSpec) -> int | None:
     """What the network sees of images that the spec reads larger; None where it sees all of them."""
     return spec.image_size if spec.resize else None
 
 
-def _channels_first(x: "Images") -> Tensor:
+def channels_first(x: "Images") -> Tensor:
     """(N, *spatial, C), as files hold it, to (N, C, *spatial)."""
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))

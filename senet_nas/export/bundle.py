@@ -185,7 +185,8 @@ def _write(
     if forms and not differences:
         reasons = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise UserError(f"this network cannot be exported ({reasons})", key=KEY)
-    (work / _PREDICT).write_text(predict(record.shape(about)), encoding="utf-8")
+    if proof.classifies(network, inputs[0]):
+        (work / _PREDICT).write_text(predict(record.shape(about)), encoding="utf-8")
     times = _times(work, about, list(differences), timing)
     timed_on = proof.timed_on(timing) if timing and times else {}
     return Measured(differences, accuracy, times, timed_on, left_out)

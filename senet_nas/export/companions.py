@@ -19,7 +19,11 @@ def kind(input_shape: tuple[int, ...]) -> str:
 
 
 def card(record: Record, body: str, files: Mapping[str, str]) -> str:
-    """The text of ``README.md``. ``body`` is markdown about what was measured; ``files`` describes each file."""
+    """The text of ``README.md``. ``body`` is markdown about what was measured; ``files`` describes each file.
+
+    Without a ``predict.py`` among them the network classifies nothing: its outputs are its own.
+    """
+    classifies = "predict.py" in files
     with_se = [f"{place['site']} `{place['se']}`" for place in record["sites"] if place["se"]]
     title = record["architecture"].split("/")[0]
     parts = [
@@ -27,8 +31,8 @@ def card(record: Record, body: str, files: Mapping[str, str]) -> str:
         f"SE in {len(with_se)} of {plural(len(record['sites']), 'unit')}"
         + (f": {'; '.join(with_se)}." if with_se else "."),
         body,
-        _usage(record),
-        f"{_input(record)}\n{_output(record)}",
+        _usage(record) if classifies else _plain_usage(record),
+        f"{_input(record)}\n{_output(record)}" if classifies else "",
         "## Files",
         "\n".join(f"* `{name}`: {about}" for name, about in files.items()),
         "`manifest.json` lists every file with its SHA-256.",
@@ -73,6 +77,7 @@ def measured(found: "Measured") -> str:
 
 
 def _usage(record: Record) -> str:
+    """How a classifier is used."""
     images = ", ".join(["N", *(str(side) for side in shape(record))])
     dtype = "images: uint8" if len(shape(record)) == 3 else "signals: float32"
     return f"""## Use
@@ -85,6 +90,18 @@ logits = load()(normalise(images))  # {dtype} ({images})
 
 `python predict.py PATH ...` prints the classes of {kind(shape(record))}, also of all in a folder. `--json` prints
 a JSON object a line, `--batch N` sets how many files are in one pass."""
+
+
+def _plain_usage(record: Record) -> str:
+    """How a network is used that classifies nothing; only its owner knows what its inputs mean."""
+    inputs = ", ".join(["N", *(str(side) for side in shape(record))])
+    return f"""## Use
+
+```python
+from model import load
+
+outputs = load()(x)  # x: float32 ({inputs}), prepared as for its training; outputs: what the network itself returns
+```"""
 
 
 def _input(record: Record) -> str:

@@ -4,6 +4,7 @@ import runpy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from senet_nas.costs import onnx_runtime
 from senet_nas.export.model_code import code, program_code
 from senet_nas.export.record import Record, properties, shape
 from senet_nas.network.backbones.table import is_own
+from senet_nas.network.outputs import tensors_of
 from senet_nas.user_code import named
 
 Forward = Callable[[Tensor], Tensor]
@@ -70,7 +72,8 @@ def _code_problem(network: nn.Module, record: Record, path: Path) -> str:
     try:
         path.write_text(code(network, record), encoding="utf-8")
         with torch.inference_mode():
-            same = torch.equal(network(x), _open_code(path.parent)(x))
+            pairs = zip(tensors_of(network(x)), tensors_of(_open_code(path.parent)(x)), strict=True)
+            same = all(torch.equal(ours, theirs) for ours, theirs in pairs)
     except Exception as error:  # torch.fx calls the user's code, which may throw anything
         return named(error)
     return "" if same else "its logits differ from those of the network"
@@ -103,7 +106,12 @@ def _write_onnx(network: nn.Module, record: Record, path: Path) -> None:
 
 def _open_onnx(folder: Path) -> Forward:
     session = onnx_runtime.open_session(folder / "model.onnx")
-    return lambda x: torch.from_numpy(session.run(None, {"images": x.numpy()})[0])
+
+    def forward(x: Tensor) -> Any:
+        found = [torch.from_numpy(value) for value in session.run(None, {"images": x.numpy()})]
+        return found[0] if len(found) == 1 else found
+
+    return forward
 
 
 FORMS: dict[str, Form] = {

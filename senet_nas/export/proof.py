@@ -16,6 +16,7 @@ from senet_nas.data.batches import standardise
 from senet_nas.export.forms import FORMS, Forward
 from senet_nas.export.record import Record, shape
 from senet_nas.network.build import build
+from senet_nas.network.outputs import are_logits, tensors_of
 from senet_nas.network.weights import separate
 from senet_nas.recipe import LatencySpec
 from senet_nas.user_code import evaluating
@@ -84,17 +85,25 @@ def inputs(record: Record, labelled: Labelled | None) -> Iterator[Tensor]:
 def agree(name: str, network: Forward, written: Forward, inputs: Sequence[Tensor], tolerance: float) -> float:
     """The largest difference of two networks' logits. Raises RuntimeError above the tolerance, or for another class.
 
+    A segmenter or detector may return several tensors: all are compared.
+
     The tolerance holds for logits up to 1. Of larger logits (a network that was trained briefly may have thousands), it
     is a share of the largest, because that is how float32 rounds.
     """
     with torch.inference_mode():
-        pairs = [(network(x), written(x)) for x in inputs]
-    difference = torch.cat([(ours - theirs).abs().flatten() for ours, theirs in pairs]).max().item()
-    largest = max(ours.abs().max().item() for ours, _ in pairs)
-    same = all(torch.equal(ours.argmax(1), theirs.argmax(1)) for ours, theirs in pairs)
+        pairs = [pair for x in inputs for pair in zip(tensors_of(network(x)), tensors_of(written(x)), strict=True)]
+    difference = torch.cat([(ours.float() - theirs.float()).abs().flatten() for ours, theirs in pairs]).max().item()
+    largest = max(ours.float().abs().max().item() for ours, _ in pairs)
+    same = all(torch.equal(ours.argmax(1), theirs.argmax(1)) for ours, theirs in pairs if ours.ndim > 1)
     if not difference <= tolerance * max(1.0, largest) or not same:  # "not <=" because a difference may be nan
         raise RuntimeError(f"{name} differs from the trained network by {difference}; nothing was written")
     return difference
+
+
+def classifies(network: nn.Module, x: Tensor) -> bool:
+    """Whether the network returns logits of classes for whole inputs, so that there is something to predict."""
+    with torch.inference_mode():
+        return are_logits(network(x), len(x))
 
 
 def accuracy(written: Forward, record: Record, labelled: Labelled) -> float:

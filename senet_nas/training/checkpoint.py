@@ -32,25 +32,8 @@ def save(folder: Path, state: Mapping[str, Any], curve: Curve, *, owner: Mapping
 
     ``owner`` identifies the training. Raises OSError if the disk does not take it; an earlier checkpoint then stays.
     """
-    from safetensors.torch import save as serialised
-
-    from senet_nas.network.weights import separate
-
     tensors, plain = _split(state)
-    content = serialised(separate(tensors))
-    path = folder / _tensors(state["epoch"])
-    body = {
-        "format": _FORMAT,
-        "owner": dict(owner),
-        "epoch": state["epoch"],
-        "curve": [dict(metrics) for metrics in curve],
-        "optimizer": plain,
-        "scaler": state.get("scaler", {}),
-        "tensors": durable.sha256_of(content),
-    }
-    durable.write(path, content)
-    durable.write(folder / RECORD, durable.seal(body))
-    _remove_tensors(folder, but=path.name)
+    write(folder, state["epoch"], tensors, curve, owner=owner, optimizer=plain, scaler=state.get("scaler", {}))
 
 
 def load(folder: Path, *, owner: Mapping[str, str]) -> tuple[dict[str, Any], list[dict[str, float]]] | None:
@@ -58,6 +41,38 @@ def load(folder: Path, *, owner: Mapping[str, str]) -> tuple[dict[str, Any], lis
 
     None if the folder has no checkpoint, or if it is damaged or another training's: the training then starts over.
     """
+    found = read(folder, owner=owner)
+    if found is None:
+        return None
+    tensors, body = found
+    return _joined(tensors, body), body["curve"]
+
+
+def write(
+    folder: Path, epoch: int, tensors: "Mapping[str, Tensor]", curve: Curve, *, owner: Mapping[str, str], **values: Any
+) -> None:
+    """Writes tensors on the CPU and JSON values durably, as the checkpoint after an epoch. Raises OSError."""
+    from safetensors.torch import save as serialised
+
+    from senet_nas.network.weights import separate
+
+    content = serialised(separate(dict(tensors)))
+    path = folder / _tensors(epoch)
+    body = {
+        "format": _FORMAT,
+        "owner": dict(owner),
+        "epoch": epoch,
+        "curve": [dict(metrics) for metrics in curve],
+        **values,
+        "tensors": durable.sha256_of(content),
+    }
+    durable.write(path, content)
+    durable.write(folder / RECORD, durable.seal(body))
+    _remove_tensors(folder, but=path.name)
+
+
+def read(folder: Path, *, owner: Mapping[str, str]) -> "tuple[dict[str, Tensor], dict[str, Any]] | None":
+    """The tensors and the record that :func:`write` wrote; None as for :func:`load`."""
     body = _record(folder)
     if body is None:
         return None
@@ -67,7 +82,7 @@ def load(folder: Path, *, owner: Mapping[str, str]) -> tuple[dict[str, Any], lis
         return None
     from safetensors.torch import load as deserialised
 
-    return _joined(deserialised(content), body), body["curve"]
+    return deserialised(content), body
 
 
 def curve(folder: Path) -> list[dict[str, float]]:

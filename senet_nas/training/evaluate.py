@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from senet_nas import user_code
 from senet_nas.data import shared
-from senet_nas.data.load import Data, load, with_test_images_of
+from senet_nas.data.load import Data, load
+from senet_nas.data.reread import with_test_images_of
 from senet_nas.distributed import ALONE, Group
 from senet_nas.network import warm_start
 from senet_nas.network.backbones.table import is_own

@@ -28,6 +28,7 @@ ELSEWHERE = {
 # Pages whose code and commands another test runs from the first line to the last.
 WHOLE = {
     "python.md": "tests/search/cli/test_cli.py::test_the_page_on_python_runs",
+    "segmentation.md": "tests/search/test_segmentation.py::test_it_is_searched_by_mean_iou",
     "own-network.md": "tests/search/cli/test_fine_tuning.py::test_its_commands_are_those_of_a_fine_tuning",
 }
 # Between backticks in a sentence these are run too; of others it is checked that command and options exist.
@@ -37,6 +38,14 @@ QUICK = ("senet-search list", "senet-search schema", "senet-search show ", "sene
 def blocks(page: Path) -> Iterator[tuple[str, str]]:
     """Language and text of every fenced block."""
     yield from re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def write_files(page: Path, folder: Path) -> None:
+    """The files that a page shows: the first line of each is a comment with its name."""
+    for _, text in blocks(page):
+        name = re.match(r"# (\S+\.\w+)\n", text)
+        if name:
+            (folder / name[1]).write_text(text)
 
 
 def shown(page: Path) -> list[str]:

@@ -34,6 +34,19 @@ def check(network: nn.Module, target: str, shape: tuple[int, ...], num_classes: 
     _check_counting(evaluating(tried.to("meta")), target, shape)
 
 
+def check_run(network: nn.Module, target: str, shape: tuple[int, ...]) -> None:
+    """Raises UserError if a network that the user's code trains does not run on inputs of this shape (C, ...).
+
+    It may return anything, but uses each place for SE once. The network is not changed.
+    """
+    tried = copy.deepcopy(network)
+    reached = _note_slots(tried)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        _called(evaluating(tried), target, torch.randn(2, *shape))
+    _check_reached(reached, target, 1)
+
+
 def _check_evaluation(network: nn.Module, target: str, x: Tensor, num_classes: int) -> None:
     reached = _note_slots(network)
     with torch.no_grad():
@@ -45,9 +58,14 @@ def _check_evaluation(network: nn.Module, target: str, x: Tensor, num_classes: i
             hint="use self.training, or torch.nn.Dropout, for what is random",
             key=KEY,
         )
+    _check_reached(reached, target, len(found))
+
+
+def _check_reached(reached: Mapping[str, int], target: str, passes: int) -> None:
+    """Raises UserError if a place for SE was not used once in each pass."""
     for path, calls in reached.items():
-        if calls != len(found):
-            used = f"used {plural(calls // len(found), 'time')}" if calls else "not used"
+        if calls != passes:
+            used = f"used {plural(calls // passes, 'time')}" if calls else "not used"
             hint = "give each use a place of its own" if calls else ""
             raise UserError(f"{target}: the place for SE at `{path}` is {used} in a forward pass", hint=hint, key=KEY)
 

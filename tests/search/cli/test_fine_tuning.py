@@ -1,7 +1,6 @@
 """A pretrained network is fine-tuned by a search, as docs/own-network.md and configs/finetune.yaml say."""
 
 import contextlib
-import re
 import shlex
 from contextlib import closing
 
@@ -31,14 +30,6 @@ SHORTER = {
 }
 
 
-def write_files(folder):
-    """The files that the page shows: the first line of each is a comment with its name."""
-    for _, text in documented.blocks(PAGE):
-        name = re.match(r"# (\S+\.\w+)\n", text)
-        if name:
-            (folder / name[1]).write_text(text)
-
-
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
     """The folder in which the commands of the page were typed, and what each of them said.
@@ -46,7 +37,7 @@ def tuned(tmp_path_factory):
     The search starts Ray, in a process of its own; the others would import torch there again.
     """
     folder = tmp_path_factory.mktemp("tuned")
-    write_files(folder)
+    documented.write_files(PAGE, folder)
     with (folder / "net.py").open("a") as code:
         code.write(
             'open("pretrain.yaml").close()  # relative to the folder of the command, in workers too (fault 11)\n'

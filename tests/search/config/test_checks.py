@@ -47,10 +47,31 @@ def test_every_sampler_can_be_named(sampler):
     assert Experiment.from_dict({**LEAST, "search": {"sampler": sampler}}).search.sampler == sampler
 
 
+DESCRIBED = {"dataset": "none", "channels": 3, "image_size": 32, "classes": 2}
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_dataset_can_be_named(dataset):
     data = {"dataset": dataset, "path": "./images"}
-    assert Experiment.from_dict({**LEAST, "data": data}).data.dataset == dataset
+    if DATASETS[dataset].is_empty:
+        data = {**DESCRIBED, "dataset": dataset}
+    found = Experiment.from_dict({**LEAST, "data": data, "evaluate": "python:mine:train"})
+    assert found.data.dataset == dataset
+
+
+@pytest.mark.parametrize(
+    ("tree", "says"),
+    [
+        ({"data": DESCRIBED, "evaluate": "train"}, "`none` has no images to train on"),
+        ({"data": {**DESCRIBED, "classes": None}}, "missing; the networks are built for it"),
+        ({"data": {"dataset": "none", "channels": 3, "classes": 2}}, "missing; the networks are built for it"),
+        ({"data": {"dataset": "digits", "channels": 3}}, "applies only to `dataset: none`"),
+        ({"data": {"dataset": "digits", "classes": 3}}, "applies only to `dataset: none`"),
+    ],
+)
+def test_inputs_are_described_only_for_a_function_that_reads_its_own_data(tree, says):
+    with pytest.raises(ConfigError, match=says):
+        Experiment.from_dict({**LEAST, "evaluate": "python:mine:train", **tree})
 
 
 @pytest.mark.parametrize("backbone", names())

@@ -206,6 +206,9 @@ def test_what_may_not():
     halved = differences(
         Experiment.from_dict(LEAST), Experiment.from_dict({**LEAST, "search": {"halving": 3, "shared": "on"}})
     )
+    described = {"dataset": "none", "channels": 3, "image_size": 16, "classes": 2}
+    own = Experiment.from_dict({**LEAST, "data": described, "evaluate": "python:mine:train"})
+    settings += differences(Experiment.from_dict(LEAST), own)
     assert {key for key, _, _ in [*settings, *halved]} >= FIXED
 
 

@@ -91,7 +91,7 @@ def test_values_without_a_meaning_are_refused_by_name(tmp_path, value, why):
 
 
 def test_test_images_at_another_size_are_read_with_the_same_white(tmp_path):
-    from senet_nas.data.load import with_test_images_of
+    from senet_nas.data.reread import with_test_images_of
 
     spec = DataSpec(path=str(fill(tmp_path / "16", "16")), image_size=8)
     data = load(spec)

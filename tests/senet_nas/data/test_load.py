@@ -5,7 +5,8 @@ import torch
 
 from senet_nas.data.augment import Policy
 from senet_nas.data.batches import batches, normalise, policy
-from senet_nas.data.load import Data, load, with_test_images_of
+from senet_nas.data.load import Data, load
+from senet_nas.data.reread import with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe
 from spaces import UserError
 from tests.senet_nas.recipes import OPTIONS, chance, covered

@@ -14,7 +14,8 @@ from PIL import Image
 from senet_nas import hardware
 from senet_nas.data import image_folder, memory_map, pictures, shared
 from senet_nas.data.batches import batches
-from senet_nas.data.load import Data, load, with_test_images_of
+from senet_nas.data.load import Data, load
+from senet_nas.data.reread import with_test_images_of
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 from senet_nas.training import evaluate
 from spaces import UserError

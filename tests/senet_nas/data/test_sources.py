@@ -12,7 +12,8 @@ from search.config import Experiment
 from search.config.render import starter
 from senet_nas.data.datasets import DATASETS, section
 from senet_nas.data.extent import extent
-from senet_nas.data.load import Data, load, with_test_images_of
+from senet_nas.data.load import Data, load
+from senet_nas.data.reread import with_test_images_of
 from senet_nas.recipe import DataSpec
 from spaces import UserError
 from tests.senet_nas.data.sources import CLASSES, IMAGES, MISSING, SIDE, SOURCES, csv_table, write_images
@@ -233,7 +234,7 @@ def test_parquet_with_paths_and_texts(images):
 
 
 def test_validation_files_are_those_of_the_table(tmp_path):
-    from senet_nas.data.load import validation_files
+    from senet_nas.data.reread import validation_files
 
     spec = DataSpec(**csv_table(tmp_path, IMAGES, split=True))
     files = validation_files(spec)

@@ -71,7 +71,7 @@ def test_damaged_files_are_named(tmp_path):
 
 def test_files_are_read_as_they_lie(tmp_path):
     """Torchvision's own loader would make colour of every image, and would hide where it lies."""
-    from senet_nas.data.load import validation_files
+    from senet_nas.data.reread import validation_files
 
     found = DataSpec(dataset="DTD", path=str(tmp_path), color="auto")
     torchvision(tmp_path, IMAGES[..., 0], split=True)

@@ -16,7 +16,8 @@ from PIL import Image
 from senet_nas.data import pixels
 from senet_nas.data.augment import centre
 from senet_nas.data.batches import normalise
-from senet_nas.data.load import Data, load, validation_files
+from senet_nas.data.load import Data, load
+from senet_nas.data.reread import validation_files
 from senet_nas.export import bundle, predict_program
 from senet_nas.export.bundle import Exported, export
 from senet_nas.network.build import build

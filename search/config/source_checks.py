@@ -1,0 +1,56 @@
+"""Checks of the section ``data`` that types cannot express: keys that must agree with each other and the source."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from search.config.config_error import Fault
+from senet_nas.data.datasets import DATASETS, NONE, known
+
+FOLDER = "image_folder"
+
+
+def columns(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """A folder needs a path, and only a table has columns."""
+    data = tree["data"]
+    name = data.get("dataset", FOLDER)
+    if name == FOLDER and data.get("path") is None:
+        hint = "write `data: ./images`, or `data: digits` to try it"
+        yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
+    row = known(name) if isinstance(name, str) else None
+    if row is not None and not row.has_columns:
+        for key in ("image", "label"):
+            if data.get(key) is not None:
+                tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)
+                yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
+
+
+def described(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """Inputs that are only described are for a function that reads its own data; other data describe themselves."""
+    data = tree["data"]
+    if data.get("dataset", FOLDER) != NONE:
+        for key in ("channels", "classes"):
+            if data.get(key) is not None:
+                yield Fault(("data", key), f"applies only to `dataset: {NONE}`", "remove it", at_key=True)
+        return
+    if tree.get("evaluate", "train") == "train":
+        hint = "write `evaluate: python:package.module:function`, or name data"
+        yield Fault(("data", "dataset"), f"`{NONE}` has no images to train on", hint)
+    for key, example in (("channels", 3), ("image_size", 64), ("classes", 2)):
+        if data.get(key) is None:
+            yield Fault(
+                ("data", key), "missing; the networks are built for it", f"write `{key}: {example}`", at_key=True
+            )
+
+
+def resize(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """``resize`` needs the size of the crop, which must not be larger."""
+    data = tree["data"]
+    resized = data.get("resize")
+    cropped = data.get("image_size")
+    if not isinstance(resized, int):
+        return
+    if cropped is None:
+        hint = f"write for example `image_size: {round(resized * 7 / 8)}`"
+        yield Fault(("data", "image_size"), "missing; resize needs it", hint, at_key=True)
+    elif isinstance(cropped, int) and cropped > resized:
+        yield Fault(("data", "resize"), f"must be at least image_size, which is {cropped}; got {resized}")
