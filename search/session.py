@@ -15,7 +15,7 @@ from search.config import Experiment, to_yaml
 from search.execute import signals, worker
 from search.execute.ray import preconditions
 from search.execute.signals import Interrupted, Signals
-from search.report.next_steps import going_on
+from search.report.next_steps import going_on, page_steps
 from search.report.write import write_report
 from search.results import compute
 from search.results.result import Front
@@ -145,7 +145,8 @@ def _finished(experiment: Experiment, place: RunFolder, ledger: Ledger) -> Front
     """The front of a finished run; its report is written again if it is damaged."""
     front = compute.compute(place.name, ledger, rules(experiment))
     if durable.damaged(place.path):
-        write_report(front, ledger.trainings, ledger.entries, ledger.facts, place.path)
+        steps = page_steps(front, OpenedRun(place, ledger, experiment), is_complete=True)
+        write_report(front, ledger.trainings, ledger.entries, ledger.facts, place.path, steps=steps)
     return front
 
 

@@ -4,13 +4,15 @@ Gains are in points over plain, costs in percent over plain. Pixels are those of
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 
+from search.report.axis_front import axis_front
 from search.report.name_placement import Name, place_names
 from search.report.scale import Frame, Scale, padded
 from search.report.seed_gains import seed_gains
-from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle
+from search.report.side_by_side import Mark, shifts
+from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle, css_class
 from search.report.wording import percent, signed, tick
 from search.results.point import Point
 from search.results.result import Front
@@ -18,10 +20,15 @@ from senet_nas.costs.measures import of_overhead
 from senet_nas.training.quality_metrics import Metric
 from spaces.text import plural
 
-FRAME = Frame(width=860, height=430, left=58, right=16, top=16, bottom=44)
-# A chart of more points than this shows only those that matter.
+FRAME = Frame(width=820, height=410, left=58, right=16, top=12, bottom=44)
+# For a phone, which would show letters of half their size if it shrank the wide drawing.
+NARROW = Frame(width=360, height=340, left=50, right=10, top=12, bottom=44)
+# A chart of more points than this shows only those that matter, and fewer where it is not the first of its page.
 MOST_POINTS = 600
+MOST_BESIDE = 150
 PALE = 0.45
+# Roles that are always drawn.
+DRAWN = ("finalist", "baseline")
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,17 @@ class _Styled:
     def outline(self) -> str:
         return OUTLINES[self.style.marker]
 
+    @property
+    def css_class(self) -> str:
+        return css_class(self.verdict)
+
 
 @dataclass(frozen=True)
 class ChartPoint(_Styled):
     """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words.
 
-    ``is_retrained``: a confirmation trained it again with fresh seeds.
+    ``is_retrained``: a confirmation trained it again with fresh seeds. ``shift`` is how many pixels it stands beside
+    its cost, so that marks of nearly equal cost do not lie on each other.
     """
 
     id: str
@@ -65,6 +77,7 @@ class ChartPoint(_Styled):
     is_on_front: bool
     is_retrained: bool
     is_recommended: bool
+    shift: float = 0.0
 
     @property
     def is_pale(self) -> bool:
@@ -92,9 +105,11 @@ class LegendEntry(_Styled):
 class FrontChart:
     """Gain over plain against one overhead. ``points`` are in drawing order: what matters most is drawn last.
 
-    ``staircase`` holds the corners of the front, a (cost, gain) for each step; ``cost_title`` names the overhead.
+    ``staircase`` holds the corners of the front, a (cost, gain) for each step; ``cost_title`` names the overhead
+    in ``column``.
     """
 
+    column: str
     cost_title: str
     description: str
     x: Axis
@@ -104,50 +119,70 @@ class FrontChart:
     staircase: tuple[tuple[float, float], ...]
     names: tuple[Name, ...]
     legend: tuple[LegendEntry, ...]
+    footnotes: tuple[str, ...] = (
+        "Marks of nearly equal cost stand side by side, so that none hides another; their texts have the exact costs.",
+        "Intervals are drawn for the front and for what was trained again. Point at another placement to see its own.",
+    )
     frame: Frame = FRAME
 
     def pixels(self, point: ChartPoint) -> tuple[float, float, float, float, list[float]]:
         """Where a point is: x, y, the ends of its bar, and the y of those of its seeds that are within the axis."""
         y = self.y.scale
         seeds = [y(gain) for gain in point.seeds if y.contains(gain)]
-        return self.x.scale(point.cost), y(point.gain), y(point.low), y(point.high), seeds
+        x = round(self.x.scale(point.cost) + point.shift, 1)
+        return x, y(point.gain), y(point.low), y(point.high), seeds
+
+    def shown_cost(self, point: ChartPoint) -> float:
+        """The cost at which a point is drawn: its own, or one beside it."""
+        return self.x.scale.value(self.x.scale(point.cost) + point.shift)
 
 
 def front_charts(front: Front) -> list[FrontChart]:
-    """A chart for each overhead that is known of all points; the first is that of the first objective."""
+    """A chart for each overhead that is known of all points; the large first one is that of the first objective."""
     columns = dict.fromkeys([*front.costs, *(measure.overhead for measure in front.measures)])
     known = [column for column in columns if all(column in point.costs for point in front.points)]
-    return [front_chart(front, column) for column in known]
+    small = [front_chart(front, column, NARROW, MOST_BESIDE) for column in known[1:]]
+    return [front_chart(front, known[0]), *small]
 
 
-def front_chart(front: Front, column: str) -> FrontChart:
-    """The chart against the overhead in a column of the front's points."""
+def front_chart(front: Front, column: str, frame: Frame = FRAME, most: int = MOST_POINTS) -> FrontChart:
+    """The chart against the overhead in a column of the front's points, with the front of that overhead.
+
+    Of more points than ``most`` it draws those that matter.
+    """
     title = of_overhead(column).title
     band = _band(front)
-    x = _cost_axis(title, [p.costs[column] for p in front.points])
-    y = _gain_axis(front, band)
-    points = _chart_points(front, column, title)
-    places = {p.id: (x.scale(p.cost), y.scale(p.gain)) for p in points}
+    members = axis_front(front, column)
+    x = _cost_axis(title, [p.costs[column] for p in front.points], frame)
+    y = _gain_axis(front, band, frame)
+    points = _chart_points(front, column, title, {p.id for p in members}, most)
+    moved = _side_by_side(points, x.scale, y.scale, frame)
+    places = {p.id: (x.scale(p.cost) + p.shift, y.scale(p.gain)) for p in moved}
     return FrontChart(
+        column=column,
         cost_title=title,
-        description=_description(front, column, title),
+        description=_description(front, members, column, title),
         x=x,
         y=y,
         band=band,
-        points=tuple(points),
-        staircase=staircase((p.costs[column], p.gain) for p in front.members),
-        names=place_names(_named(front), places, FRAME),
+        points=tuple(reversed(moved)),
+        staircase=staircase((p.costs[column], p.gain) for p in members),
+        names=place_names(_named(moved), places, frame),
         legend=tuple(_legend(front, band)),
+        frame=frame,
     )
 
 
-def drawn(front: Front) -> list[Point]:
-    """The points of a chart: all, or of thousands the front, those confirmed, baselines, and what may gain most."""
-    if len(front.points) <= MOST_POINTS:
+def drawn(front: Front, members: Set[str] = frozenset(), most: int = MOST_POINTS) -> list[Point]:
+    """The points of a chart: all, or of thousands the front, those confirmed, baselines, and what may gain most.
+
+    ``members`` are on the front of the chart, whatever the run's own front is.
+    """
+    if len(front.points) <= most:
         return list(front.points)
-    named = {p.id: p for p in front.points if p.is_plain or p.on_front or p.role in ("finalist", "baseline")}
+    named = {p.id: p for p in front.points if p.is_plain or p.on_front or p.id in members or p.role in DRAWN}
     rest = sorted((p for p in front.points if p.id not in named), key=lambda p: -p.gain_high)
-    return [*named.values(), *rest[: max(0, MOST_POINTS - len(named))]]
+    return [*named.values(), *rest[: max(0, most - len(named))]]
 
 
 def staircase(members: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
@@ -162,14 +197,17 @@ def staircase(members: Iterable[tuple[float, float]]) -> tuple[tuple[float, floa
 # -- the parts --------------------------------------------------------------------------------------------------------
 
 
-def _chart_points(front: Front, column: str, title: str) -> list[ChartPoint]:
-    shown = drawn(front)
+def _chart_points(front: Front, column: str, title: str, members: Set[str], most: int) -> list[ChartPoint]:
+    """What is drawn, the most important first: the recommended, what was trained again, the front, and the rest."""
+    shown = drawn(front, members, most)
     gains = seed_gains(front, shown)
-    points = [_chart_point(front, p, column, title, gains[p.id]) for p in shown]
-    return sorted(points, key=lambda p: (p.is_on_front, p.is_retrained))
+    points = [_chart_point(front, p, column, title, gains[p.id], p.id in members) for p in shown]
+    return sorted(points, key=lambda p: (not p.is_recommended, not p.is_retrained, not p.is_on_front, -p.gain))
 
 
-def _chart_point(front: Front, point: Point, column: str, title: str, gains: Mapping[str, float]) -> ChartPoint:
+def _chart_point(
+    front: Front, point: Point, column: str, title: str, gains: Mapping[str, float], is_member: bool
+) -> ChartPoint:
     return ChartPoint(
         id=point.id,
         verdict=point.verdict,
@@ -179,10 +217,22 @@ def _chart_point(front: Front, point: Point, column: str, title: str, gains: Map
         high=point.gain_high,
         seeds=tuple(gains.values()),
         text=_text(front.quality, point, column, title),
-        is_on_front=point.on_front,
+        is_on_front=is_member,
         is_retrained=point.role == "finalist",
         is_recommended=point.id == front.recommended,
     )
+
+
+def _side_by_side(points: Sequence[ChartPoint], x: Scale, y: Scale, frame: Frame) -> list[ChartPoint]:
+    """The points, in their order, where none lies on another as long as there is room."""
+    marks = [_mark(point, x, y) for point in points]
+    return [replace(point, shift=shift) for point, shift in zip(points, shifts(marks, frame), strict=True)]
+
+
+def _mark(point: ChartPoint, x: Scale, y: Scale) -> Mark:
+    """Intervals of pale points are drawn on demand, and take no room."""
+    place = x(point.cost), y(point.gain)
+    return Mark(*place) if point.is_pale else Mark(*place, low=y(point.low), high=y(point.high))
 
 
 def _text(metric: Metric, point: Point, column: str, title: str) -> str:
@@ -204,28 +254,27 @@ def _band(front: Front) -> Band:
     return Band(front.sigma, f"within {front.quality.size(front.sigma)}: seed noise of a single training")
 
 
-def _cost_axis(title: str, costs: Sequence[float]) -> Axis:
-    scale = FRAME.x_scale(*padded(costs))
+def _cost_axis(title: str, costs: Sequence[float], frame: Frame) -> Axis:
+    scale = frame.x_scale(*padded(costs))
     return Axis(f"{title} over plain, percent", scale, tuple((value, f"{value:g}") for value in scale.ticks()))
 
 
-def _gain_axis(front: Front, band: Band) -> Axis:
+def _gain_axis(front: Front, band: Band, frame: Frame) -> Axis:
     ends = [end for p in front.points for end in (p.gain_low, p.gain_high, p.gain)]
     metric = front.quality
     what = metric.gain_heading if metric.is_default else f"{metric.title}: {metric.gain_heading}"
     label = f"{what} ({100 * front.rules.level:.0f} % intervals)"
-    return gain_axis(label, [*ends, -band.height, band.height])
+    return gain_axis(label, [*ends, -band.height, band.height], frame)
 
 
-def gain_axis(label: str, gains: Sequence[float]) -> Axis:
-    scale = FRAME.y_scale(*padded(gains))
+def gain_axis(label: str, gains: Sequence[float], frame: Frame = FRAME) -> Axis:
+    scale = frame.y_scale(*padded(gains))
     return Axis(label, scale, tuple((value, tick(value)) for value in scale.ticks()))
 
 
-def _named(front: Front) -> list[str]:
+def _named(points: Sequence[ChartPoint]) -> list[str]:
     """Whose names are drawn, the most important first: the recommended, what was trained again, the front."""
-    confirmed = [p.id for p in front.points if p.role == "finalist"]
-    return list(dict.fromkeys([front.recommended, *confirmed, *(p.id for p in front.members)]))
+    return [point.id for point in points if point.is_recommended or not point.is_pale]
 
 
 def _legend(front: Front, band: Band) -> list[LegendEntry]:
@@ -233,15 +282,13 @@ def _legend(front: Front, band: Band) -> list[LegendEntry]:
     return [
         *(LegendEntry(verdict, "verdict", verdict) for verdict in verdicts),
         LegendEntry("recommended", "ring"),
-        LegendEntry("front (pale: not on it)", "line"),
+        LegendEntry("front: nothing is both cheaper and better", "line"),
         LegendEntry(band.text, "band"),
-        LegendEntry("single trainings, over plain with the same initial weights", "seed"),
+        LegendEntry("single trainings of what was trained again", "seed"),
     ]
 
 
-def _description(front: Front, column: str, title: str) -> str:
+def _description(front: Front, members: Sequence[Point], column: str, title: str) -> str:
     unit = front.quality.gain_unit
-    members = [
-        f"{p.label}: {front.quality.difference(p.gain)} {unit} at {percent(p.costs[column])}" for p in front.members
-    ]
-    return f"Gain over plain{front.quality.named} against {title}. On the front: {'; '.join(members)}"
+    named = [f"{p.label}: {front.quality.difference(p.gain)} {unit} at {percent(p.costs[column])}" for p in members]
+    return f"Gain over plain{front.quality.named} against {title}. On the front: {'; '.join(named)}"

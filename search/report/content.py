@@ -54,11 +54,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a title, a sentence or two, and a table."""
+    """A part of the page: a title, one plain sentence, a table, and statistics and conditions as footnotes."""
 
     title: str
     note: str
     table: Table
+    footnotes: tuple[str, ...] = ()
 
 
 # A table with more rows than this shows the first and the last ones: a page of 10,000 rows would have 5 MB.

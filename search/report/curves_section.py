@@ -41,14 +41,15 @@ def curves_section(
         return None
     curves = front.insights.curves
     likeliest = max(curves.traits, key=lambda name: curves.traits[name])
-    note = (
-        f"{curves.words(metric)} The model takes of each curve what {metric.title} goes with most, here probably: "
+    how = (
+        f"The model takes of each curve what {metric.title} goes with most, here probably: "
         f"{likeliest}. Each correlation is across placements, without the noise of trainings, learned from the "
         f"trainings of its row alone. A negative one means that lower losses go with {metric.better}. Where a row "
         "differs from the first, a likely gain rests on a wrong correlation. Proofs use no losses."
     )
     columns = tuple(Column(column.title.format(metric.title), column.kind) for column in COLUMNS)
-    return Section("What losses tell", note, Table("Correlation by group", columns, tuple(map(_row, found))))
+    by_group = Table("Correlation by group", columns, tuple(map(_row, found)))
+    return Section("What losses tell", curves.words(metric), by_group, (how,))
 
 
 def _groups(front: Front) -> Iterator[tuple[str, Sequence[Point]]]:

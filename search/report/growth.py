@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from search.report.chart import Axis
 from search.report.scale import Frame, padded
 from search.report.wording import tick
+from search.results.answer import NO, YES
 from search.results.result import Front
 from search.state.facts import HistoryStep
 from senet_nas.training.quality_metrics import Metric
 from spaces.text import plural
 
-FRAME = Frame(width=860, height=220, left=58, right=16, top=12, bottom=44)
+# Narrow enough for a phone to show its letters in full.
+FRAME = Frame(width=420, height=220, left=54, right=14, top=12, bottom=44)
 _FLAT = "At no time did the estimates put a placement above plain, so there is no curve to draw."
 _CURVE = (
     "The curve shows the expected gain over plain if you pick the best placement for a random cost limit "
@@ -40,8 +42,12 @@ class GrowthCurve:
 
 @dataclass(frozen=True)
 class Growth:
-    """What the last step is worth, in a sentence, and the curve; no curve where no placement was ever above plain."""
+    """What the last step is worth, in a sentence, and the curve; no curve where no placement was ever above plain.
 
+    ``lead`` says in plain words whether more trainings would help.
+    """
+
+    lead: str
     sentence: str
     note: str
     curve: GrowthCurve | None
@@ -52,9 +58,24 @@ def growth(front: Front, steps: Sequence[HistoryStep]) -> Growth | None:
     if len(steps) < 2:
         return None
     sentence = _sentence(front, steps[-1])
+    lead = _lead(front)
     if not any(step.low or step.high for step in steps):
-        return Growth(sentence, _FLAT, None)
-    return Growth(sentence, _CURVE, _curve(front.quality, steps))
+        return Growth(lead, sentence, _FLAT, None)
+    return Growth(lead, sentence, _CURVE, _curve(front.quality, steps))
+
+
+def _lead(front: Front) -> str:
+    """Whether it pays to go on, as the answer of the run has it."""
+    answer = front.answer
+    if answer.kind == YES:
+        return "The run has its answer; more trainings could only find a still better placement."
+    if answer.kind == NO:
+        return "More trainings would probably change nothing: no gain is likely to be worth it."
+    if answer.more is not None:
+        return f"Probably: about {plural(answer.more, 'more training')} would decide it."
+    if answer.out_of_reach:
+        return "Probably not: placements differ too little for this noise."
+    return "It is not known yet how many more trainings would decide it."
 
 
 def _sentence(front: Front, last: HistoryStep) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from search.results.result import Front
 from search.state.records import Entry
 from spaces.architecture import SE
+from spaces.text import plural
 
 LETTERS = {
     "pre_addition": "A",
@@ -14,6 +15,15 @@ LETTERS = {
     "identity": "I",
     "mid": "M",
     "output": "O",
+}
+# Where in a unit each position lies, for people.
+WORDS = {
+    "pre_addition": "before the addition",
+    "post_addition": "after the addition",
+    "pre_unit": "before the unit",
+    "identity": "on the shortcut",
+    "mid": "inside the unit",
+    "output": "at the output",
 }
 
 
@@ -30,13 +40,15 @@ class HeatCell:
 class HeatMap:
     """``sites`` are (name, stage), ``rows`` are (id, cells).
 
-    ``shares`` are the percentages of the members with SE at each site.
+    ``shares`` are the percentages of the members with SE at each site. ``lead`` says where SE is most often.
     """
+
+    lead: str
 
     sites: tuple[tuple[str, int], ...]
     rows: tuple[tuple[str, tuple[HeatCell, ...]], ...]
     shares: tuple[str, ...]
-    letters: tuple[tuple[str, str], ...] = tuple((letter, position) for position, letter in LETTERS.items())
+    letters: tuple[tuple[str, str], ...] = tuple((letter, WORDS[position]) for position, letter in LETTERS.items())
 
 
 def heat_map(front: Front, entries: Sequence[Entry], sites: Sequence[tuple[str, int]]) -> HeatMap | None:
@@ -48,12 +60,26 @@ def heat_map(front: Front, entries: Sequence[Entry], sites: Sequence[tuple[str, 
     found = {point.id: entries[point.number].architecture.blocks for point in members}
     if not members or any(len(units) != len(sites) for units in found.values()):
         return None
-    rows = tuple((name, tuple(_cell(se) for se in units)) for name, units in found.items())
+    rows = tuple((name, tuple(cell_of(se) for se in units)) for name, units in found.items())
     counts = [sum(units[i] is not None for units in found.values()) for i in range(len(sites))]
-    return HeatMap(tuple(sites), rows, tuple(f"{100 * count / len(members):.0f}" for count in counts))
+    return HeatMap(
+        _lead(sites, counts, len(members)),
+        tuple(sites),
+        rows,
+        tuple(f"{100 * count / len(members):.0f}" for count in counts),
+    )
 
 
-def _cell(se: SE | None) -> HeatCell:
+def _lead(sites: Sequence[tuple[str, int]], counts: Sequence[int], members: int) -> str:
+    most = max(range(len(counts)), key=lambda i: counts[i])
+    name, stage = sites[most]
+    return (
+        f"Of {plural(members, 'member')} of the front with SE, {counts[most]} have it in unit {name} of stage {stage}."
+    )
+
+
+def cell_of(se: SE | None) -> HeatCell:
+    """A unit as it is drawn."""
     if se is None:
         return HeatCell()
     return HeatCell(se.position, LETTERS.get(se.position, ""), str(se))

@@ -1,6 +1,7 @@
 """The commands that a person is likely to type after seeing a result."""
 
 import math
+from dataclasses import dataclass
 
 from search.config import seconds
 from search.planning.budget_split import trainings_used
@@ -14,6 +15,37 @@ from search.state.run_folder import RunFolder
 
 # The extension to suggest to a run that confirmed nothing, if no larger one is known to decide it.
 EXTENSION = 24
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """What a person may want to do now, and the command that does it."""
+
+    words: str
+    command: str
+
+
+def page_steps(front: Front, run: OpenedRun, *, is_complete: bool, is_running: bool = False) -> tuple[NextStep, ...]:
+    """What the page suggests, the best first: what settles an open question, then what to take home."""
+    place = run.folder
+    runs = run_folder.option(place.path.parent)
+    if is_running:
+        return (NextStep("See how far it is", f"senet-search status {place.name}{runs}"),)
+    if not is_complete:
+        return (NextStep("Continue the search", run_folder.command(place, run.experiment.name)),)
+    options = _extension(front, run)
+    more = [NextStep("Settle it", run_folder.command(place, run.experiment.name, *options))] if options else []
+    return (*more, *home_steps(front, runs))
+
+
+def home_steps(front: Front, runs: str = "") -> tuple[NextStep, ...]:
+    """What to take home: the recommended network, and beside plain the likely one if its weights were kept."""
+    best = front[front.recommended]
+    first = NextStep("Take plain home" if best.is_plain else "Take it home", take_home(front, runs))
+    if front.likely is None or front[front.likely].role != "finalist":
+        return (first,)
+    picked = f"senet-search export {front.run}{runs} --pick {front.likely} --to DIR"
+    return first, NextStep(f"Take {front.likely} instead, which is likely better", picked)
 
 
 def next_commands(front: Front, place: RunFolder) -> list[str]:

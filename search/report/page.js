@@ -22,9 +22,17 @@ function sort(table, head, column) {
 
 for (const table of document.querySelectorAll("table.sortable")) {
   [...table.tHead.rows[0].cells].forEach((head, column) => {
-    const button = document.createElement("button");
+    // A real button is not painted where a head is repeated on paper.
+    const button = document.createElement("span");
+    button.setAttribute("role", "button");
+    button.tabIndex = 0;
     button.append(...head.childNodes);
     button.addEventListener("click", () => sort(table, head, column));
+    button.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      sort(table, head, column);
+      event.preventDefault();
+    });
     head.append(button);
   });
 }
@@ -46,10 +54,10 @@ for (const row of document.querySelector(".points table").tBodies[0].rows) {
 // One stop for Tab in each drawing; the arrow keys walk from point to point, from the cheapest on.
 for (const drawing of document.querySelectorAll("svg[role=group]")) {
   const points = [...drawing.querySelectorAll(".point")];
-  const at = (point) => parseFloat(point.querySelector(".bar").getAttribute("x1"));
+  const at = (point) => parseFloat(point.querySelector(".bar").getAttribute("d").slice(1));
   points.sort((a, b) => at(a) - at(b));
   const first = points.find((point) => point.querySelector(".ring")) ?? points[0];
-  const said = drawing.parentNode.querySelector(".said");
+  const said = drawing.closest("figure").querySelector(".said");
   points.forEach((point, i) => {
     const go = () => choose(point.dataset.id)?.scrollIntoView({ block: "nearest" });
     const tell = () => said && (said.textContent = point.querySelector("title").textContent);

@@ -1,4 +1,4 @@
-"""The page: one HTML file with the verdict first, then its evidence, then how to repeat it. It needs no network."""
+"""The page: one HTML file with the answer first, then its evidence, then the method. It needs no network."""
 
 import base64
 import hashlib
@@ -9,27 +9,30 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from search.report.chart import FrontChart, drawn, front_charts
+from search.report.answer_card import AnswerCard, answer_card
+from search.report.chart import MOST_BESIDE, NARROW, FrontChart, drawn, front_chart, front_charts
 from search.report.content import Section, Table
 from search.report.curves_section import curves_section
-from search.report.growth import Growth, growth
-from search.report.heat_map import HeatMap, heat_map
-from search.report.next_steps import take_home
-from search.report.seeds import SeedFigure, seed_figure
-from search.report.tables import (
+from search.report.explaining_sections import (
     classes_section,
     effects_section,
     gradients_section,
     latency_section,
     logged_section,
-    points_table,
     test_section,
 )
+from search.report.footnotes import Footnotes
+from search.report.growth import Growth, growth
+from search.report.heat_map import HeatMap, heat_map
+from search.report.next_steps import NextStep, home_steps
+from search.report.seeds import SeedFigure, seed_figure
+from search.report.tables import points_table
 from search.report.training_tables import cost_section, trainings_table
-from search.results.point import Point
+from search.report.verdict_styles import VERDICT_STYLES, VerdictStyle, css_class
 from search.results.result import Front
 from search.state.facts import Facts
 from search.state.records import Entry, Training
+from spaces.text import plural
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,19 +40,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Page:
-    """What the templates draw; a part that is None or empty is left out. ``progress`` is empty for a finished run."""
+    """What the templates draw; a part that is None or empty is left out. ``progress`` is empty for a finished run.
+
+    A drawing with a wide and a narrow form stands on the page twice; a screen shows the one that fits.
+    """
 
     front: Front
+    about: str
     heading: str
-    best: Point
-    likely: Point | None
-    take_home: str
+    card: AnswerCard
     progress: str
     charts: list[FrontChart]
+    narrow: FrontChart
     drawn: int
     points: Table
     effects: Section | None
-    seeds: SeedFigure | None
+    seeds: tuple[SeedFigure, SeedFigure] | None
     test: Section | None
     growth: Growth | None
     heat_map: HeatMap | None
@@ -63,18 +69,29 @@ class Page:
     n_trainings: int
     origin: Mapping[str, str]
     config: str
+    footnotes: Footnotes
+    styles: Mapping[str, VerdictStyle]
 
 
 def html(
-    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts, progress: str = ""
+    front: Front,
+    trainings: Sequence[Training],
+    entries: Sequence[Entry],
+    facts: Facts,
+    progress: str = "",
+    *,
+    steps: Sequence[NextStep] = (),
 ) -> str:
-    """The whole page. Only its own script may run: the security policy names it by its hash."""
+    """The whole page. Only its own script may run: the security policy names it by its hash.
+
+    ``steps`` are what a reader may want to do next; without any, the page says how to take the network home.
+    """
     from markupsafe import Markup
 
     style = _file("page.css")
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page = _page(front, trainings, entries, facts, progress)
+    page = _page(front, trainings, entries, facts, progress, steps or home_steps(front))
     # These two files are part of the program; everything else is escaped.
     own = {"style": Markup(style), "script": Markup(script)}
     return _templates().get_template("page.html").render(page=page, digest=digest, **own)
@@ -99,40 +116,58 @@ def _file(name: str) -> str:
     return resources.files("search.report").joinpath(name).read_text("utf-8")
 
 
-def _page(front: Front, trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts, progress: str) -> Page:
+def _page(
+    front: Front,
+    trainings: Sequence[Training],
+    entries: Sequence[Entry],
+    facts: Facts,
+    progress: str,
+    steps: Sequence[NextStep],
+) -> Page:
+    sites = facts.sites or ()
+    charts = front_charts(front)
     return Page(
         front=front,
+        about=_about(trainings, entries, facts),
         heading=front.quality.title[:1].upper() + front.quality.title[1:],
-        best=front[front.recommended],
-        likely=_likely(front),
-        take_home=take_home(front),
+        card=answer_card(front, entries, sites, steps),
         progress=progress,
-        charts=front_charts(front),
+        charts=charts,
+        narrow=front_chart(front, charts[0].column, NARROW, MOST_BESIDE),
         drawn=len(drawn(front)),
         points=points_table(front),
         effects=effects_section(front),
-        seeds=seed_figure(front, trainings),
+        seeds=_seeds(front, trainings),
         test=test_section(front),
         growth=growth(front, facts.history or ()),
-        heat_map=heat_map(front, entries, [(site.name, site.stage) for site in facts.sites or ()]),
+        heat_map=heat_map(front, entries, [(site.name, site.stage) for site in sites]),
         latency=latency_section(front, facts.latency_model),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
-        curves=curves_section(front, trainings, entries, facts.sites or ()),
+        curves=curves_section(front, trainings, entries, sites),
         classes=classes_section(front),
         cost=cost_section(trainings),
         trainings=trainings_table(front.quality, trainings, entries),
         n_trainings=len(trainings),
         origin=_origin(front, facts),
         config=facts.config or "",
+        footnotes=Footnotes(),
+        styles={css_class(verdict): style for verdict, style in VERDICT_STYLES.items()},
     )
 
 
-def _likely(front: Front) -> Point | None:
-    """The likely one, to be exported beside plain. Weights are kept only of what a confirmation trained again."""
-    if front.likely is None or front[front.likely].role != "finalist":
-        return None
-    return front[front.likely]
+def _about(trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts) -> str:
+    """Which network was searched on what, in a line."""
+    finished = sum(training.state == "finished" for training in trainings)
+    parts = [entries[0].architecture.backbone, plural(finished, "training")]
+    if facts.data and facts.data.validation:
+        parts.append(f"{facts.data.validation:,} validation images")
+    return ", ".join(parts)
+
+
+def _seeds(front: Front, trainings: Sequence[Training]) -> tuple[SeedFigure, SeedFigure] | None:
+    wide, narrow = seed_figure(front, trainings), seed_figure(front, trainings, narrow=True)
+    return None if wide is None or narrow is None else (wide, narrow)
 
 
 def _origin(front: Front, facts: Facts) -> dict[str, str]:

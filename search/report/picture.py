@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from search.report.chart import FRAME, PALE, Axis, ChartPoint, FrontChart, LegendEntry, front_charts
 from search.report.fronts_chart import FrontLine, FrontsChart, fronts_chart
 from search.report.name_placement import Name
-from search.report.scale import Scale
 from search.results.result import Front
 
 if TYPE_CHECKING:
@@ -45,10 +44,10 @@ def figure(front: Front) -> "Figure":
     made, axes = _framed(front.verdict, chart.x, chart.y)
     _draw_band(axes, chart)
     for style, is_pale in dict.fromkeys((point.verdict, point.is_pale) for point in chart.points):
-        _draw_points(axes, [p for p in chart.points if (p.verdict, p.is_pale) == (style, is_pale)])
-    _draw_seeds(axes, [point for point in chart.points if point.is_retrained], chart.y.scale)
+        _draw_points(axes, chart, [p for p in chart.points if (p.verdict, p.is_pale) == (style, is_pale)])
+    _draw_seeds(axes, chart)
     _draw_staircase(axes, chart.staircase, chart.x.scale.high, color=INK, linewidth=1.3)
-    _draw_rings(axes, [(point.cost, point.gain) for point in chart.points if point.is_recommended])
+    _draw_rings(axes, [(chart.shown_cost(point), point.gain) for point in chart.points if point.is_recommended])
     for name in chart.names:
         _draw_name(made, name)
     _draw_legend(made, [(_handle(entry), entry.text) for entry in chart.legend if entry.kind])
@@ -143,14 +142,17 @@ def _draw_band(axes: "Axes", chart: FrontChart) -> None:
     axes.axhspan(-chart.band.height, chart.band.height, color=BAND, zorder=0)
 
 
-def _draw_points(axes: "Axes", points: Sequence[ChartPoint]) -> None:
-    """Points of one verdict, all pale or none."""
+def _draw_points(axes: "Axes", chart: FrontChart, points: Sequence[ChartPoint]) -> None:
+    """Points of one verdict, all pale or none. As on the page, pale ones have no interval until somebody asks."""
     style = points[0].style
+    if points[0].is_pale:
+        _draw_pale(axes, chart, points)
+        return
     # The mean of a skewed posterior may lie outside its interval; a bar never points inwards.
     below = [max(0.0, p.gain - p.low) for p in points]
     above = [max(0.0, p.high - p.gain) for p in points]
     axes.errorbar(
-        [p.cost for p in points],
+        [chart.shown_cost(p) for p in points],
         [p.gain for p in points],
         yerr=[below, above],
         fmt=style.marker,
@@ -159,7 +161,20 @@ def _draw_points(axes: "Axes", points: Sequence[ChartPoint]) -> None:
         markersize=_marker_size(style.marker),
         ecolor="#555555",
         elinewidth=1,
-        alpha=PALE if points[0].is_pale else 1.0,
+        zorder=4,
+    )
+
+
+def _draw_pale(axes: "Axes", chart: FrontChart, points: Sequence[ChartPoint]) -> None:
+    style = points[0].style
+    axes.plot(
+        [chart.shown_cost(p) for p in points],
+        [p.gain for p in points],
+        style.marker,
+        color=style.colour,
+        markerfacecolor=style.filling,
+        markersize=_marker_size(style.marker),
+        alpha=PALE,
         zorder=3,
     )
 
@@ -168,8 +183,10 @@ def _marker_size(marker: str) -> int:
     return 17 if marker == "*" else 11
 
 
-def _draw_seeds(axes: "Axes", points: Sequence[ChartPoint], y: Scale) -> None:
-    seeds = [(point.cost, gain) for point in points for gain in point.seeds if y.contains(gain)]
+def _draw_seeds(axes: "Axes", chart: FrontChart) -> None:
+    y = chart.y.scale
+    retrained = [point for point in chart.points if point.is_retrained]
+    seeds = [(chart.shown_cost(p), gain) for p in retrained for gain in p.seeds if y.contains(gain)]
     axes.scatter([cost for cost, _ in seeds], [gain for _, gain in seeds], s=12, color="#333333", alpha=0.55, zorder=4)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from search.report.next_steps import page_steps
 from search.report.status import status_of
 from search.report.write import write_report
 from search.results import history
@@ -41,5 +42,8 @@ def refresh(run: OpenedRun) -> Front:
     if facts.complete is None:
         facts = replace(facts, history=tuple(history.steps(run.ledger, run.rules)))
         progress = status_of(run).sentence()
-    write_report(run.front, run.ledger.trainings, run.ledger.entries, facts, run.folder.path, progress=progress)
+    is_complete = run.is_complete
+    steps = page_steps(run.front, run, is_complete=is_complete, is_running=run.folder.is_held and not is_complete)
+    trainings, entries = run.ledger.trainings, run.ledger.entries
+    write_report(run.front, trainings, entries, facts, run.folder.path, progress=progress, steps=steps)
     return run.front

@@ -18,6 +18,10 @@ class Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.end - self.start), 1)
 
+    def value(self, pixel: float) -> float:
+        """The value that is drawn at a pixel."""
+        return self.low + (pixel - self.start) / (self.end - self.start) * (self.high - self.low)
+
     def contains(self, value: float) -> bool:
         return self.low <= value <= self.high
 

@@ -17,6 +17,8 @@ from senet_nas.training.quality_metrics import Metric
 LEFT = 330
 ROW = 24
 AXIS = 34
+# On a phone, a row has its words above its dots.
+NARROW_ROW = 44
 MOST_ROWS = 16
 # With fewer confirmed placements and members of the front than this, the most promising others fill up.
 LEAST_ROWS = 6
@@ -43,8 +45,12 @@ class SeedRow:
 
 @dataclass(frozen=True)
 class SeedFigure:
-    """``luck``: how good the best training of the search would look by luck alone."""
+    """``lead`` says in plain words how the fresh pairs ended.
 
+    ``luck`` says how good the best training of the search would look by luck alone. ``note`` explains the drawing.
+    """
+
+    lead: str
     luck: str
     note: str
     x: Axis
@@ -52,24 +58,32 @@ class SeedFigure:
     frame: Frame
 
 
-def seed_figure(front: Front, trainings: Sequence[Training]) -> SeedFigure | None:
+def seed_figure(front: Front, trainings: Sequence[Training], *, narrow: bool = False) -> SeedFigure | None:
     """A row for plain, what was confirmed, the front and other promising ones; None where only plain was trained."""
     shown = _shown(front)
     if len(shown) < 2:
         return None
     gains = seed_gains(front, front.points)
     fresh = {(architecture_name(t.architecture), str(t.seed)) for t in trainings if t.role == "confirm"}
-    height = ROW * len(shown) + AXIS
-    frame = Frame(width=860, height=height, left=LEFT, right=16, top=0, bottom=AXIS)
+    frame = _frame(len(shown), narrow=narrow)
+    row = (frame.height - AXIS) / len(shown)
     return SeedFigure(
+        lead=_lead(front, gains, fresh),
         luck=_luck(front, gains, fresh),
         note=_note(front),
         x=_axis(front.quality, frame, shown, gains),
         rows=tuple(
-            _row(front.quality, point, gains[point.id], fresh, ROW * i + ROW / 2) for i, point in enumerate(shown)
+            _row(front.quality, point, gains[point.id], fresh, row * (i + (0.75 if narrow else 0.5)))
+            for i, point in enumerate(shown)
         ),
         frame=frame,
     )
+
+
+def _frame(rows: int, *, narrow: bool) -> Frame:
+    if narrow:
+        return Frame(width=360, height=NARROW_ROW * rows + AXIS, left=10, right=10, top=0, bottom=AXIS)
+    return Frame(width=860, height=ROW * rows + AXIS, left=LEFT, right=16, top=0, bottom=AXIS)
 
 
 def _shown(front: Front) -> list[Point]:
@@ -78,6 +92,20 @@ def _shown(front: Front) -> list[Point]:
     chosen = list(named.values())[:MOST_ROWS]
     rest = sorted((point for point in front.points if point.id not in named), key=lambda point: -point.gain)
     return chosen + rest[: max(0, LEAST_ROWS - len(chosen))]
+
+
+def _lead(front: Front, gains: Gains, fresh: Fresh) -> str:
+    """How often the placement that the answer is about was ahead of plain in the pairs of its confirmation."""
+    best = front[front.recommended]
+    tested = [best] if not best.is_plain else [p for p in front.points if p.role == "finalist" and not p.is_plain]
+    for point in sorted(tested, key=lambda point: -point.gain):
+        pairs = [gain for seed, gain in gains[point.id].items() if (point.id, seed) in fresh]
+        if pairs:
+            ahead = sum(gain > 0 for gain in pairs)
+            return (
+                f"Trained again with fresh seeds beside plain, {point.id} was ahead in {ahead} of {len(pairs)} pairs."
+            )
+    return "No placement was trained again with fresh seeds, so every gain rests on the search alone."
 
 
 def _luck(front: Front, gains: Gains, fresh: Fresh) -> str:

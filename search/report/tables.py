@@ -1,29 +1,13 @@
-"""The tables of architectures: their results, what explains them, and what their trainings logged."""
+"""The table of architectures, and how the figures of a point are written in every table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from search.report.content import Column, IntervalBar, Row, Section, Table, table
+from search.report.content import Column, Row, Table, table
 from search.report.wording import signed
-from search.results.effects import Contrast
 from search.results.point import Point
 from search.results.result import Front
-from search.state.facts import LatencyModelFact
-from search.state.records import Entry
-from senet_nas.costs.measures import MEASURES, Measure
+from senet_nas.costs.measures import Measure
 from senet_nas.training.quality_metrics import Metric
-from spaces.architecture import Architecture
-from spaces.text import interval, plural
-
-LATENCY = MEASURES["latency"]
-# What a training logs besides what it is judged by, by the title of its column.
-LOGGED = {
-    "gradient norm at the first convolution": "grad_norm",
-    "mean gate": "gate_mean",
-    "saturated gates, share": "gate_saturation",
-    "validation log-loss": "val_log_loss",
-    "training loss": "train_loss",
-    "seconds": "train_seconds",
-}
 
 
 def ordered(front: Front) -> list[Point]:
@@ -51,7 +35,7 @@ def points_table(front: Front) -> Table:
         Column("id"),
         Column("SE placement"),
         Column(f"validation {front.quality.heading}", "number"),
-        Column(f"{front.quality.gain_heading} [{_level(front)}]", "number"),
+        Column(f"{front.quality.gain_heading} [{level_text(front)}]", "number"),
         *further_columns(front),
         Column("seeds", "number"),
         *(Column(f"{measure.title} over plain, %", "number") for measure in counted_costs(front)),
@@ -84,7 +68,7 @@ def further_columns(front: Front) -> list[Column]:
     found = []
     for metric in front.rules.qualities[1:]:
         found.append(Column(f"validation {metric.heading}", "number"))
-        found.append(Column(f"{metric.title}: {metric.gain_heading} [{_level(front)}]", "number"))
+        found.append(Column(f"{metric.title}: {metric.gain_heading} [{level_text(front)}]", "number"))
     return found
 
 
@@ -102,60 +86,6 @@ def counted_costs(front: Front) -> list[Measure]:
     return [measure for measure in front.measures if measure.is_counted]
 
 
-def latency_section(front: Front, model: LatencyModelFact | None) -> Section | None:
-    """Time over plain where it was an objective: measured for what is reported, predicted for all others."""
-    if model is None:
-        return None
-    device = ", ".join(f"{key} {value}" for key, value in model.measured_on.items())
-    note = (
-        f"Measured on {device}. A value without an interval is predicted; on {model.n} architectures that were "
-        f"left out, predictions are off by {model.error:.2f} % on average (rank correlation {model.tau:.2f}). "
-        "A value with an interval was measured after the search, with nothing else running: plain and the placement "
-        "take turns, each built again for every round, and the value is the median ratio of the rounds."
-    )
-    columns = (
-        Column("id"),
-        Column("SE placement"),
-        Column("ms", "number"),
-        Column("over plain, %", "number"),
-        Column("[95 %]", "number"),
-    )
-    timed = [point for point in ordered(front) if LATENCY.overhead in point.costs]
-    return Section("Latency", note, table("Time of a forward pass", columns, timed, _latency_row))
-
-
-def _latency_row(point: Point) -> Row:
-    over = "-" if point.is_plain else signed(point.costs[LATENCY.overhead])
-    ms = LATENCY.shown(point.costs[LATENCY.column])
-    return Row((point.id, point.label, ms, over, _latency_interval(point)), is_front=point.on_front)
-
-
-def _latency_interval(point: Point) -> str:
-    if point.is_plain:
-        return ""
-    low, high = LATENCY.interval
-    return interval(point.costs[low], point.costs[high]) if low in point.costs else "predicted"
-
-
-def test_section(front: Front) -> Section | None:
-    """The results on the test set; None where it was not read."""
-    metric = front.quality
-    results = tested(front)
-    if not front.test or not results:
-        return None
-    columns = (
-        Column("id"),
-        Column("SE placement"),
-        Column(f"test {metric.heading}", "number"),
-        Column(", ".join(filter(None, ("each fresh seed", metric.unit)))),
-    )
-    note = f"The test set was read once, after the search, on {front.test['read']}."
-    caption = f"Test {metric.title} of the recommended and the plain network"
-    return Section(
-        "Test set", note, table(caption, columns, list(results.items()), lambda item: _test_row(front, *item))
-    )
-
-
 def tested(front: Front) -> dict[str, list[float]]:
     """By architecture what its trainings reached on the test set, in the metric that decides; empty if not read."""
     by_name = front.test["results"] if front.test else {}
@@ -164,137 +94,6 @@ def tested(front: Front) -> dict[str, list[float]]:
     return {key: values for key, values in found.items() if values}
 
 
-def _test_row(front: Front, name: str, values: Sequence[float]) -> Row:
-    mean = sum(values) / len(values)
-    return Row((name, front[name].label, front.quality.number(mean), front.quality.joined(values)))
-
-
-def classes_section(front: Front) -> Section | None:
-    """How well plain recognises each class; None unless the classes differ much in size."""
-    found = front.insights.classes if front.insights else None
-    if found is None:
-        return None
-    columns = (Column("class"), Column("validation images", "number"), Column("recall of plain, %", "number"))
-    note = (
-        "The share of the images of a class that plain gets right, averaged over "
-        f"{plural(found.trainings, 'training')}. Of all images it is {found.overall:.2f} %. "
-    )
-    note = (note + found.words(front.quality)).rstrip()
-    rows = tuple(Row((name, f"{images:,}", f"{recall:.1f}")) for name, images, recall in found.ordered)
-    return Section("Classes", note, Table("Recall of plain by class, the lowest first", columns, rows))
-
-
-# -- what explains it -------------------------------------------------------------------------------------------------
-
-
-def effects_section(front: Front) -> Section | None:
-    """Which stage, position, width, squeeze or gate pays: often clear long before single architectures are."""
-    if front.insights is None or not front.insights.contrasts:
-        return None
-    effects = front.insights.contrasts
-    metric = front.quality
-    reach = max(abs(end) for effect in effects for end in (effect.low, effect.high)) or 1.0
-
-    def row(effect: Contrast) -> Row:
-        return _effect_row(metric, effect, reach, front.rules.level)
-
-    columns = (
-        Column("what"),
-        Column(", ".join(filter(None, (f"gain{metric.named}", metric.gain_unit))), "number"),
-        Column(f"[{_level(front)}]", "number"),
-        Column(f"from {metric.difference(-reach)} to {metric.difference(reach)}", "bar"),
-        Column("chance that it gains, %", "number"),
-        Column("likely"),
-    )
-    note = (
-        "The effect of one choice, all else being equal. A stage with SE is compared with the same stage without it, "
-        "any other choice with the average of its alternatives. These effects are likely, not proven."
-    )
-    return Section("What pays", note, table("Effects of single choices", columns, effects, row))
-
-
-def _effect_row(metric: Metric, effect: Contrast, reach: float, level: float) -> Row:
-    cells = (
-        f"{effect.factor} {effect.level}",
-        metric.difference(effect.gain),
-        metric.gain_interval(effect.low, effect.high),
-        _bar(effect.low, effect.gain, effect.high, reach),
-        f"{100 * effect.p_gain:.0f}",
-        effect.verdict(level),
-    )
-    return Row(cells)
-
-
-def _bar(low: float, value: float, high: float, reach: float) -> IntervalBar:
-    def pixel(gain: float) -> float:
-        return round(80 + 75 * gain / reach, 1)
-
-    return IntervalBar(pixel(low), pixel(value), pixel(high))
-
-
-def gradients_section(front: Front, entries: Sequence[Entry]) -> Section | None:
-    """Gradient norms at the first convolution by position of SE; None where none were logged.
-
-    ``entries`` are in order of number.
-    """
-    plain = front.plain.logged.get("grad_norm")
-    groups: dict[str, list[float]] = {}
-    for point in front.points:
-        if plain and not point.is_plain and "grad_norm" in point.logged:
-            positions = _positions(entries[point.number].architecture)
-            groups.setdefault(positions, []).append(point.logged["grad_norm"] / plain)
-    if not groups:
-        return None
-    columns = (
-        Column("position of SE"),
-        Column("architectures", "number"),
-        Column("mean ratio to plain", "number"),
-        Column("from, to"),
-    )
-    note = (
-        "The L2 norm of the gradient at the first convolution in the last epoch, as a multiple of plain's. SE after "
-        "the addition scales the trunk itself; a ratio far below 1 means that the first layers hardly learn."
-    )
-    return Section(
-        "Gradient at the first layer",
-        note,
-        table("Gradient norm by position", columns, sorted(groups.items()), _gradient_row),
-    )
-
-
-def _gradient_row(group: tuple[str, Sequence[float]]) -> Row:
-    name, ratios = group
-    mean = sum(ratios) / len(ratios)
-    return Row((name, str(len(ratios)), f"{mean:.2f}", f"{min(ratios):.2f} to {max(ratios):.2f}"))
-
-
-def _positions(architecture: Architecture) -> str:
-    return " and ".join(sorted({se.position for se in architecture.blocks if se is not None}))
-
-
-def logged_section(front: Front) -> Section | None:
-    """The means of what the trainings logged besides what they are judged by; None where they logged nothing."""
-    shown = [point for point in ordered(front) if point.logged]
-    if not shown:
-        return None
-    recorded = {f"validation {metric.heading}": metric.column for metric in front.rules.recorded}
-    names = {**recorded, **LOGGED}
-    columns = (Column("id"), Column("SE placement"), *(Column(title, "number") for title in names))
-    note = "Means over seeds at the last epoch. A gate is saturated below 0.05 and above 0.95."
-    return Section(
-        "What the trainings logged",
-        note,
-        table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names.values())),
-    )
-
-
-def _logged_row(point: Point, names: Iterable[str]) -> Row:
-    return Row((point.id, point.label, *(_logged(point, name) for name in names)))
-
-
-def _logged(point: Point, name: str) -> str:
-    return f"{point.logged[name]:.3g}" if name in point.logged else "-"
-
-
-def _level(front: Front) -> str:
+def level_text(front: Front) -> str:
+    """The level of intervals, as heads of columns say it: 90 %."""
     return f"{100 * front.rules.level:.0f} %"

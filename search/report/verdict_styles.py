@@ -1,26 +1,45 @@
-"""How a verdict is drawn, the same in every picture: shapes and fillings differ as well, so that grey suffices."""
+"""How a verdict is drawn, the same in every picture: shapes and fillings differ as well, so that grey suffices.
+
+Blue is better than plain and orange is worse: a pair that people with any common colour blindness tell apart.
+"""
 
 import math
 from dataclasses import dataclass
 
+PAPER = "white"
+
 
 @dataclass(frozen=True)
 class VerdictStyle:
-    """``marker`` is matplotlib's letter and a key of OUTLINES, ``terminal`` a style of rich."""
+    """``marker`` is matplotlib's letter and a key of OUTLINES, ``terminal`` a style of rich.
+
+    ``dark`` is the colour on a dark ground. A hollow marker is filled with the ground.
+    """
 
     marker: str
     colour: str
-    filling: str
+    dark: str
     terminal: str
+    is_hollow: bool = False
+
+    @property
+    def filling(self) -> str:
+        """On a white ground."""
+        return PAPER if self.is_hollow else self.colour
 
 
 VERDICT_STYLES = {
-    "plain": VerdictStyle("s", "#222222", "#222222", "bold"),
-    "proven": VerdictStyle("*", "#0b6e4f", "#0b6e4f", "bold green"),
-    "likely": VerdictStyle("o", "#2a9d8f", "#2a9d8f", "green"),
-    "open": VerdictStyle("o", "#7b8794", "white", ""),
-    "likely worse": VerdictStyle("v", "#c8553d", "#c8553d", "red"),
+    "plain": VerdictStyle("s", "#1f2328", "#f0f3f6", "bold"),
+    "proven": VerdictStyle("*", "#0a4d8c", "#8cc8ff", "bold green"),
+    "likely": VerdictStyle("o", "#2b7bba", "#58a6e8", "green"),
+    "open": VerdictStyle("o", "#66717d", "#a3adb8", "", is_hollow=True),
+    "likely worse": VerdictStyle("v", "#b8431f", "#ff9b73", "red"),
 }
+
+
+def css_class(verdict: str) -> str:
+    """The class of a page's style that has the colours of a verdict."""
+    return f"v-{verdict.replace(' ', '-')}"
 
 
 def _star(outer: float, inner: float) -> str:

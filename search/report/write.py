@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from search.report.next_steps import NextStep
 from search.report.page import html
 from search.report.picture import front_png
 from search.results.result import Front
@@ -19,15 +20,16 @@ def write_report(
     folder: Path,
     *,
     progress: str = "",
+    steps: Sequence[NextStep] = (),
 ) -> None:
     """Writes report.html, front.png, front.csv and front.json, each as a whole or not at all, and their checksums.
 
-    ``progress`` says how far a run is that has not ended.
+    ``progress`` says how far a run is that has not ended; ``steps`` are what the page suggests to do next.
     """
     files = {
         "front.png": front_png(front),
         "front.csv": front.to_csv().encode(),
         "front.json": front.to_json().encode(),
-        "report.html": html(front, trainings, entries, facts, progress).encode(),
+        "report.html": html(front, trainings, entries, facts, progress, steps=steps).encode(),
     }
     durable.write_all(folder, files)

@@ -31,37 +31,54 @@ class Insights:
     classes: ClassRecall | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
-        """Sentences for people. Contrasts come first: they become sure long before single architectures do.
+        """All sentences for people: what is first, what pays, and the statistics behind it."""
+        return [*self.first, *self.statements(level), *self.statistics(expects_gain=expects_gain)]
 
-        How much of a gain was found is said only if one is expected.
-        A warning that placements cannot differ comes before them.
-        """
-        if self.learned and self.learned.has_everything(self.metric):
+    @property
+    def first(self) -> list[str]:
+        """What a reader must know before anything else: placements can hardly differ, or the metric hides a class."""
+        if self.learned and self._has_everything:
             return [self.learned.words(self.metric)]
-        found = []
+        learned = self.learned.words(self.metric) if self.learned else ""
         hidden = self.classes.words(self.metric) if self.classes else ""
-        if hidden:
-            found.append(hidden)
+        return [words for words in (learned, hidden) if words]
+
+    def statements(self, level: float) -> list[str]:
+        """What pays and what costs. Contrasts become sure long before single architectures do."""
+        if self._has_everything:
+            return []
+        found = []
         for verdict in ("pays", "costs"):
             words = [contrast.words(self.metric) for contrast in self.contrasts if contrast.verdict(level) == verdict]
             if words:
                 found.append(f"Likely {verdict}: {'; '.join(words)}.")
         if self.contrasts and not found:
             found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
-        if self.shared:
-            found.append(self.shared.words)
+        return found
+
+    def statistics(self, *, expects_gain: bool = True) -> list[str]:
+        """What is known of the shared network, loss curves, progress and noise.
+
+        How much of a gain was found is said only if one is expected.
+        """
+        if self._has_everything:
+            return []
+        found = [self.shared.words] if self.shared else []
         if self.curves:
             found.append(self.curves.words(self.metric))
         found.append(self.progress.words(self.metric) if expects_gain else self.progress.spread(self.metric))
-        learned = self.learned.words(self.metric) if self.learned else ""
-        if learned:
+        if self.learned and self.learned.words(self.metric):
             # The noise of networks that still guess says nothing about recipe or validation images.
-            return [learned, *found]
+            return found
         if self.noise:
             found.append(self.noise.words(self.metric))
         if self.validation:
             found.append(self.validation.words)
         return found
+
+    @property
+    def _has_everything(self) -> bool:
+        return self.learned is not None and self.learned.has_everything(self.metric)
 
     def to_dict(self) -> dict[str, Any]:
         # JSON has no infinity.

@@ -196,14 +196,29 @@ class Front:
     @property
     def findings(self) -> list[str]:
         """In sentences: what pays, what cannot be told apart, what it would take. All *likely*, never *proven*."""
-        alike = [self._alike(point.id, point.alike) for point in self.members if point.alike]
-        return [*alike, *self._insights]
+        return [*self.alikes, *self.cautions, *self.statements, *self.statistics]
 
     @property
-    def _insights(self) -> list[str]:
+    def cautions(self) -> list[str]:
+        """What a reader must know before the answer: that placements can hardly differ, or a class is hidden."""
+        return self.insights.first if self.insights else []
+
+    @property
+    def statements(self) -> list[str]:
+        """What pays, in plain words."""
+        return self.insights.statements(self.rules.level) if self.insights else []
+
+    @property
+    def statistics(self) -> list[str]:
+        """How much was found, and what makes the noise."""
         if self.insights is None:
             return []
-        return self.insights.lines(self.rules.level, expects_gain=self.answer.kind != NO)
+        return self.insights.statistics(expects_gain=self.answer.kind != NO)
+
+    @property
+    def alikes(self) -> list[str]:
+        """Which members of the front are not measurably better than a cheaper one."""
+        return [self._alike(point.id, point.alike) for point in self.members if point.alike]
 
     def _alike(self, name: str, cheaper: str) -> str:
         other = "plain" if self[cheaper].is_plain else cheaper

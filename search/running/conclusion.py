@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from search.report.next_steps import page_steps
 from search.report.status import status_here
 from search.report.write import write_report
 from search.results import compute, history
@@ -13,7 +14,7 @@ from search.running.assembly import SessionParts
 from search.running.left_results import LeftResults
 from search.running.resume_checks import budget_of
 from search.setup import latency_setup
-from search.setup.opened_run import rules
+from search.setup.opened_run import OpenedRun, rules
 from search.state import result_files
 from search.state.facts import Facts, HeldOutFact
 from search.state.records import Training, architecture_name
@@ -68,7 +69,10 @@ class Conclusion:
         ledger.note(Facts(history=tuple(steps)))
         front = self._computed()
         progress = "" if parts.loop.is_complete else self._progress()
-        write_report(front, ledger.trainings, ledger.entries, ledger.facts, parts.place.path, progress=progress)
+        opened = OpenedRun(parts.place, ledger, parts.prepared.experiment)
+        suggested = page_steps(front, opened, is_complete=not progress)
+        path = parts.place.path
+        write_report(front, ledger.trainings, ledger.entries, ledger.facts, path, progress=progress, steps=suggested)
         return front
 
     def _computed(self) -> Front:

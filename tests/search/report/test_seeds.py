@@ -59,7 +59,7 @@ def test_what_is_recommended_keeps_weights_and_can_be_exported(run):
     command = "senet-search export run --to DIR"
     assert take_home(found) == command
     assert f"(`{command}`)" in markdown(found)
-    assert f"(<code>{command}</code>)" in html(found, ledger.trainings, ledger.entries, Facts())
+    assert f">{command}</code>" in html(found, ledger.trainings, ledger.entries, Facts())
 
 
 def test_the_page_says_what_each_answer_means(run):
