@@ -55,6 +55,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "DLA, CSP, Xception": ("dla46_c", "cspresnet50", "xception41"),
     "Inception": ("inception_v3",),
     "StarNet, PoolFormer": ("starnet_s1", "poolformer_s12"),
+    "SelecSLS": ("selecsls42",),
     "Transformers": ("vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"),
 }
 SIDE = 64
@@ -123,7 +124,7 @@ def found(name: str) -> dict[str, Any]:
         "positions": dict(counts),
         "attention": len(attention),
         "published": sum(site.published is not None for site in listed),
-        "remarks": list(remarks(f"timm:{name}")),
+        "remarks": [re.sub(r"[^\s(]*site-packages/", "", text) for text in remarks(f"timm:{name}")],
     }
 
 

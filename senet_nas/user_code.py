@@ -80,15 +80,24 @@ def blamed(target: str, *, key: str) -> Iterator[None]:
         raise
     except (Exception, SystemExit) as error:  # the user's code may throw anything
         module = sys.modules.get(target.partition(":")[0])
-        place = _place(error, [getattr(module, "__file__", None)])
-        if not place:
+        where = place(error, [getattr(module, "__file__", None)])
+        if not where:
             raise
-        raise UserError(f"{target} failed with {named(error)}{place}", key=key) from error
+        raise UserError(f"{target} failed with {named(error)}{where}", key=key) from error
 
 
 def placed(error: BaseException, files: Iterable[str | None] = ()) -> str:
     """An exception with the innermost line of the user's code that it passed: that of ``files`` in installed code."""
-    return f"{named(error)}{_place(error, files)}"
+    return f"{named(error)}{place(error, files)}"
+
+
+def place(error: BaseException, files: Iterable[str | None]) -> str:
+    """The place of the innermost line of the user's code that an exception passed; empty if it passed none."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if not is_installed(frame.filename)]
+    given = set(files)
+    found = own or [frame for frame in frames if frame.filename in given]
+    return f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
 
 
 def named(error: BaseException) -> str:
@@ -190,15 +199,6 @@ def _folder_of_imports(error: BaseException) -> Path | None:
     own = [file for file in files if file.suffix == ".py" and not is_installed(str(file))]
     entries = {Path(entry or ".").resolve() for entry in sys.path}
     return next((folder for folder in own[-1].resolve().parents if folder in entries), None) if own else None
-
-
-def _place(error: BaseException, files: Iterable[str | None]) -> str:
-    """The place of the innermost line of the user's code that an exception passed; empty if it passed none."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    own = [frame for frame in frames if not is_installed(frame.filename)]
-    given = set(files)
-    found = own or [frame for frame in frames if frame.filename in given]
-    return f" ({found[-1].filename}, line {found[-1].lineno})" if found else ""
 
 
 def evaluating(network: Network) -> Network:

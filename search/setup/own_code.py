@@ -30,7 +30,7 @@ def check_network(experiment: Experiment, space: Space, data: Any, evaluate: Eva
     """
     if not table.is_own(space.backbone) or not evaluate.builds_networks:
         return
-    from senet_nas.network.backbones import own, own_output
+    from senet_nas.network.backbones import own, own_identity, own_output
     from senet_nas.network.build import build
 
     target = experiment.model.backbone
@@ -42,6 +42,8 @@ def check_network(experiment: Experiment, space: Space, data: Any, evaluate: Eva
             _check_export(network, architecture, data)
         else:
             own_output.check_run(network, target, data.shape)
+        if architecture.is_plain:
+            own_identity.check_plain(space.backbone, shape=data.shape, num_classes=data.num_classes)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch import fx, nn
 
 from senet_nas.network.squeeze_excitation import Slot, Squeeze
 from senet_nas.network.squeezes import SQUEEZES
+from senet_nas.network.surgery.tracing import named_only
 
 _SYMBOLS = {
     operator.add: "+",
@@ -33,6 +34,9 @@ _CONSTANT = (type(None), bool, int, float, str)
 class _OneLevel(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, _path: str) -> bool:
         return not isinstance(m, Slot)
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        return super().create_args_for_root(named_only(root_fn), is_module, concrete_args)
 
 
 def forward(module: nn.Module) -> str:

@@ -31,18 +31,24 @@ def network(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> 
     ``seed``: weights that it draws differ from block to block, weights that it loads do not. The network is a copy, so
     a function may return the same module again.
     """
-    target, _, patterns = name.partition("@")
-    dtype = torch.get_default_dtype()
-    make = function(name)
-    with seeded(seed):
-        made = _made(target, make, _wanted(target, make, in_channels, num_classes))
-    _check_dtype(target, dtype)
-    made = _checked(target, made)
+    patterns = name.partition("@")[2]
+    made = as_returned(name, in_channels=in_channels, num_classes=num_classes, seed=seed)
     if patterns:
         own_sites.offer_outputs(made, patterns.split(","), in_channels)
     else:
         own_sites.find(made, in_channels)
     return made
+
+
+def as_returned(name: str, *, in_channels: int, num_classes: int, seed: int = 0) -> nn.Module:
+    """A copy of the network as its function makes it, without slots. Raises UserError."""
+    target = name.partition("@")[0]
+    dtype = torch.get_default_dtype()
+    make = function(name)
+    with seeded(seed):
+        made = _made(target, make, _wanted(target, make, in_channels, num_classes))
+    _check_dtype(target, dtype)
+    return _checked(target, made)
 
 
 def function(name: str) -> Callable[..., Any]:

@@ -11,17 +11,19 @@ from senet_nas.network.stages import Stages
 from senet_nas.network.surgery import meta_run
 from senet_nas.network.surgery.as_published import Published, Taken, notes, taken, taken_behind
 from senet_nas.network.surgery.attention import Marker, attention_of
-from senet_nas.network.surgery.calls import constants
-from senet_nas.network.surgery.joins import activation_units, joining_units, sibling_units
-from senet_nas.network.surgery.layer_kinds import Layers, has_own_forward, n_convolutions, n_weights
+from senet_nas.network.surgery.calls import calls_of
+from senet_nas.network.surgery.joins import activation_units, closed_units, joining_units, sibling_units
+from senet_nas.network.surgery.layer_kinds import Layers, has_own_forward, n_convolutions
 from senet_nas.network.surgery.measure import Measured, Passed, measure
 from senet_nas.network.surgery.plans import BEHIND_ALL, Plan, Plans
-from senet_nas.network.surgery.residual import residual_units
+from senet_nas.network.surgery.residual import adds_inputs, residual_units
 from senet_nas.network.surgery.rewire import rewire, unit_paths
 from senet_nas.network.surgery.tracing import Untraceable
 from spaces.text import plural
 
 Graphs = dict[str, fx.Graph]
+# Why a unit offers its output alone.
+_TWO = "its addition takes another tensor that it is given; give the unit slots of its own to have SE inside it"
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,18 @@ def analyse(made: nn.Module, in_channels: int) -> Analysis:
     attention = attention_of(made, meta_run.dimensions(made))
     for path, known in attention.items():
         shadow.set_submodule(path, Marker(known.se is not None))
-    layers = Layers(constants(shadow, filter(has_own_forward, shadow.modules()), in_channels))
+    layers = Layers(calls_of(shadow, filter(has_own_forward, shadow.modules()), in_channels))
     plans, skipped = _planned(layers, shadow)
-    graphs = {path: layers.graph(shadow.get_submodule(path), found[0].opened) for path, found in plans.items()}
+    graphs = {
+        path: layers.graph(shadow.get_submodule(path), found[0].opened)
+        for path, found in plans.items()
+        if found != [BEHIND_ALL]
+    }
     plans, measured, faults = _measured(made, plans, graphs, in_channels)
     out = [*taken(shadow, plans, graphs, attention), *taken_behind(layers, shadow, plans, attention)]
     units = sorted(_units(made, plans, measured), key=lambda unit: unit.passed.order)
     missed = _without_units(skipped | faults, plans, {unit.path for unit in units})
-    remarks = (*notes(attention, out), *_why(missed))
+    remarks = (*notes(attention, out), *_why(missed, plans))
     return Analysis(
         plans,
         graphs,
@@ -79,7 +85,7 @@ def _planned(layers: Layers, shadow: nn.Module) -> tuple[Plans, dict[str, str]]:
     plans: Plans = {}
     skipped = {}
     for path, module in shadow.named_modules():
-        if not has_own_forward(module) or not n_weights(module):
+        if not has_own_forward(module) or not any(True for _ in module.parameters()):
             continue
         try:
             found = residual_units(layers, module)
@@ -93,25 +99,30 @@ def _planned(layers: Layers, shadow: nn.Module) -> tuple[Plans, dict[str, str]]:
     plans = {path: found for path, found in inner.items() if found}
     plans |= sibling_units(layers, shadow, plans)
     plans |= joining_units(layers, shadow, plans)
+    plans |= closed_units(layers, shadow, skipped, plans)
+    joined = [path for path, found in plans.items() if not any(plan.is_residual for plan in found)]
+    skipped |= {path: _TWO for path in joined if adds_inputs(layers, shadow.get_submodule(path))}
     return plans or activation_units(layers, shadow), skipped
 
 
 def _without_units(skipped: Mapping[str, str], plans: Plans, units: set[str]) -> dict[str, str]:
     """Of the parts for which there is a reason those that hold no unit.
 
-    An activation that stands for units of a chain does not count: it says nothing of the part around it.
+    An activation that stands for units of a chain does not count: it says nothing of the part around it. Nor does a
+    unit that offers its output alone, for this reason.
     """
-    counted = {unit for unit in units if plans.get(unit) != [BEHIND_ALL]}
+    counted = {unit for unit in units if plans.get(unit) != [BEHIND_ALL] and unit not in skipped}
     held = {path: any(f".{unit}.".startswith(f".{path}.") for unit in counted) for path in skipped if path}
     return {path: why for path, why in skipped.items() if not (held[path] if path else units)}
 
 
-def _why(missed: Mapping[str, str]) -> Iterator[str]:
+def _why(missed: Mapping[str, str], plans: Plans) -> Iterator[str]:
     """A sentence for each reason, with the first part that it concerns and the number of others."""
     for why in dict.fromkeys(missed.values()):
         first, *others = (path for path, its in missed.items() if its == why)
         more = f" and {plural(len(others), 'other part')}" if others else ""
-        yield f"no unit in `{first}`{more}: {why}"
+        found = "only `output`" if first in plans else "no unit"
+        yield f"{found} in `{first}`{more}: {why}"
 
 
 def _is_group(path: str, plan: Plan, plans: Plans) -> bool:

@@ -1,17 +1,18 @@
 """How values flow through a graph: what every path to a node passes, and what lies between two nodes."""
 
 import operator
+from collections.abc import Mapping
 
-import torch
 from torch import fx
-
-_ADDITIONS = (operator.add, operator.iadd, torch.add)
 
 
 class Flow:
-    """Dominators of a graph. What is computed from parameters alone (``get_attr``) is no source: it joins any path."""
+    """Dominators of a graph. What is computed from parameters alone (``get_attr``) is no source: it joins any path.
 
-    def __init__(self, graph: fx.Graph) -> None:
+    ``same``: arguments that are the same tensor as an earlier one, by name.
+    """
+
+    def __init__(self, graph: fx.Graph, same: Mapping[str, str] | None = None) -> None:
         self.graph = graph
         self.nodes = list(graph.nodes)
         self._fixed: set[fx.Node] = set()
@@ -21,11 +22,14 @@ class Flow:
             inputs = [value for value in node.all_input_nodes if value not in self._fixed]
             if node.op == "get_attr" or (node.all_input_nodes and not inputs):
                 self._fixed.add(node)
-            above = inputs[0] if inputs else None
+            above = inputs[0] if inputs else self._argument((same or {}).get(str(node.target), ""))
             for other in inputs[1:]:
                 above = self.fork(above, other)
             self._dominators[node] = above
             self._depth[node] = 0 if above is None else self._depth[above] + 1
+
+    def _argument(self, name: str) -> fx.Node | None:
+        return next((node for node in self.nodes if node.op == "placeholder" and node.target == name), None)
 
     def fork(self, one: fx.Node | None, other: fx.Node | None) -> fx.Node | None:
         """The last node that every path to either node passes; None if they come from different inputs."""
@@ -66,15 +70,6 @@ def name_of(node: fx.Node) -> str:
     if node.op == "call_function":
         return str(getattr(node.target, "__name__", "")).rstrip("_")
     return ""
-
-
-def is_addition(node: fx.Node) -> bool:
-    """Whether a node of the module itself, not of an opened child, adds two tensors that it is given or computes."""
-    called = node.op == "call_function" and node.target in _ADDITIONS
-    method = node.op == "call_method" and name_of(node) == "add"
-    is_own = not node.meta.get("nn_module_stack")
-    values = [value for value in node.all_input_nodes if value.op != "get_attr"]
-    return (called or method) and is_own and len(node.args) == 2 and len(values) == 2
 
 
 def is_part(node: fx.Node) -> bool:

@@ -4,22 +4,27 @@
   because it strides or changes the width, as in MobileNet-v2 (arXiv 1801.04381).
 * A module that joins branches by a concatenation (Inception, DenseNet) or by a linear sum (RepVGG), or that ends in
   attention of its own (VoVNet).
+* A module of which torch.fx makes no graph, if the network has several of its class: it offers ``output`` alone.
 * In a network without any of these, the activation behind each convolution (VGG, arXiv 1409.1556).
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 
 from torch import fx, nn
 
 from senet_nas.network.squeeze_excitation import OUTPUT
 from senet_nas.network.surgery import layer_kinds as kinds
-from senet_nas.network.surgery.flow import Flow, is_addition, name_of
+from senet_nas.network.surgery.additions import addition_at
+from senet_nas.network.surgery.flow import Flow, name_of
 from senet_nas.network.surgery.layer_kinds import Layers, has_own_forward
 from senet_nas.network.surgery.middle import middle
 from senet_nas.network.surgery.own_places import ends_in_attention, own_place
 from senet_nas.network.surgery.plans import BEHIND_ALL, Edit, Plan, Plans
 from senet_nas.network.surgery.tracing import Untraceable
+
+_JOINING = ("cat", "concat", "concatenate")
 
 
 def sibling_units(layers: Layers, shadow: nn.Module, residual: Plans) -> Plans:
@@ -60,6 +65,19 @@ def _is_ending(layers: Layers, module: nn.Module) -> bool:
         return ends_in_attention(module, layers.graph(module))
     except Untraceable:
         return False
+
+
+def closed_units(layers: Layers, shadow: nn.Module, untraceable: Collection[str], others: Plans) -> Plans:
+    """The innermost modules without a graph that take one tensor, outside of all other units."""
+    modules = {path: shadow.get_submodule(path) for path in untraceable if path}
+    counts = Counter(type(module) for module in modules.values())
+    found: Plans = {}
+    for path, module in modules.items():
+        is_innermost = not any(other != path and _is_inside(other, path) for other in modules)
+        is_single = layers.takes_one(module) and counts[type(module)] > 1
+        if is_innermost and is_single and not _overlaps(path, others):
+            found[path] = [BEHIND_ALL]
+    return found
 
 
 def activation_units(layers: Layers, shadow: nn.Module) -> Plans:
@@ -125,7 +143,7 @@ def _joins(layers: Layers, module: nn.Module) -> bool:
         return False
     if not layers.weights(module, nodes):
         return False
-    return any(name_of(node) in ("cat", "concat", "concatenate") or is_addition(node) for node in nodes)
+    return any(name_of(node) in _JOINING or addition_at(layers, module, node) for node in nodes)
 
 
 def _activated_convolutions(layers: Layers, module: nn.Module) -> Iterator[fx.Node]:

@@ -1,14 +1,14 @@
 """What layers do, as far as the search for units needs it: they weigh, normalise, activate, or only drop."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from senet_nas.network.surgery.calls import Constants
+from senet_nas.network.surgery.calls import Call, Calls
 from senet_nas.network.surgery.flow import name_of
-from senet_nas.network.surgery.tracing import Untraceable, check_modes, traced
+from senet_nas.network.surgery.tracing import IN_CHILD, Untraceable, check_modes, traced
 
 _ACTIVATIONS = ("torch.nn.modules.activation", "timm.layers.activations", "timm.layers.activations_me")
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, nn.LocalResponseNorm)
@@ -22,12 +22,9 @@ _WEIGHING = {"conv1d", "conv2d", "conv3d", "linear", "scaled_dot_product_attenti
 
 
 class Layers:
-    """The modules of one network, looked at. Each graph is traced once; it is not to be changed.
+    """The modules of one network, looked at. Each graph is traced once; it is not to be changed."""
 
-    ``calls``: the constant arguments of each module, None where two calls have others.
-    """
-
-    def __init__(self, calls: Mapping[nn.Module, Constants | None]) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
         self._graphs: dict[tuple[nn.Module, frozenset[str]], fx.Graph | Untraceable] = {}
         self._active: dict[nn.Module, bool] = {}
@@ -37,7 +34,7 @@ class Layers:
         key = (module, frozenset(opened))
         if key not in self._graphs:
             try:
-                self._graphs[key] = traced(module, opened, self._constants(module))
+                self._graphs[key] = self._traced(module, opened)
             except Untraceable as error:
                 self._graphs[key] = error
         found = self._graphs[key]
@@ -45,19 +42,37 @@ class Layers:
             raise found
         return found
 
+    def _traced(self, module: nn.Module, opened: Collection[str]) -> fx.Graph:
+        graph = traced(module, opened, self.call(module))
+        ran = self._calls.inner.get(module)
+        if not opened and ran is not None and ran != {called(module, node) for node in graph.nodes} - {None}:
+            raise Untraceable(f"its forward asks what kind of thing it is given (`isinstance`); {IN_CHILD}")
+        return graph
+
     def check_modes(self, module: nn.Module, opened: Collection[str]) -> None:
         """Raises Untraceable if a module computes something else in training."""
-        check_modes(module, opened, self._constants(module), self.graph(module, opened))
+        check_modes(module, opened, self.call(module), self.graph(module, opened))
 
-    def _constants(self, module: nn.Module) -> Constants:
-        found = self._calls.get(module, {})
+    def call(self, module: nn.Module) -> Call:
+        """How a module is called. Raises Untraceable if two calls have other constants."""
+        found = self._calls.given.get(module, Call())
         if found is None:
             raise Untraceable("it is called with other arguments in other places")
         return found
 
+    def takes_one(self, module: nn.Module) -> bool:
+        """Whether each call of a module gives it one tensor and nothing else."""
+        found = self._calls.given.get(module)
+        return found is not None and found.is_single
+
     def weights(self, module: nn.Module, nodes: Iterable[fx.Node]) -> int:
         """The number of weight layers that nodes of the graph of a module call."""
         return sum(n_weights(called(module, node)) or int(name_of(node) in _WEIGHING) for node in nodes)
+
+    def learned(self, module: nn.Module, nodes: Collection[fx.Node]) -> tuple[int, int]:
+        """The numbers of weight layers and of norms that nodes of the graph of a module call."""
+        norms = sum(is_norm(part) for node in nodes for part in _parts(called(module, node)))
+        return self.weights(module, nodes), norms
 
     def is_active(self, module: nn.Module, nodes: Iterable[fx.Node]) -> bool:
         """Whether nodes of the graph of a module activate."""
@@ -90,8 +105,11 @@ def called(module: nn.Module, node: fx.Node) -> nn.Module | None:
 
 def n_weights(module: nn.Module | None) -> int:
     """The number of weight layers in a module, itself included."""
-    parts = module.modules() if module is not None else ()
-    return sum(is_weight(part) for part in parts)
+    return sum(is_weight(part) for part in _parts(module))
+
+
+def _parts(module: nn.Module | None) -> Iterable[nn.Module]:
+    return module.modules() if module is not None else ()
 
 
 def is_weight(module: nn.Module) -> bool:

@@ -83,6 +83,8 @@ def _fault(passed: Passed, other: Passed | None, dimensions: int) -> str:
     if len(passed.shapes) > 1:
         return f"is called {plural(len(passed.shapes), 'time')} in a forward pass"
     shape = passed.shapes[0]
+    if not shape:
+        return "is not one tensor"
     if len(shape) != dimensions + 2:
         return f"has {plural(len(shape), 'dimension')} where its convolutions have {dimensions + 2}"
     is_kept = other.shapes[0][1] == shape[1] if other and other.shapes else len(set(shape[2:])) == 1

@@ -13,7 +13,10 @@ from senet_nas.network.backbones.table import KEY
 from senet_nas.user_code import evaluating
 from spaces.errors import UserError
 
-META_HINT = "this run has no values (torch's meta device): make tensors on the input's device, do not look at values"
+META_HINT = (
+    "this run has no values (torch's meta device): make tensors on the input's device, and do not decide by values, "
+    "because such a network has no fixed costs and cannot be exported"
+)
 # Usual sides of inputs, tried in order. A network may be made for one side, or for a large one.
 _SIDES = (224, 64, 299, 32, 28, 96, 128, 256, 384, 240, 160, 288)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from torch import fx, nn
 
+from senet_nas.network.squeeze_excitation import OUTPUT
 from senet_nas.network.surgery.attention import Marker
 from senet_nas.network.surgery.flow import Flow
 from senet_nas.network.surgery.layer_kinds import Layers, before_drops, called
@@ -26,6 +27,19 @@ def own_place(
             follows = layers.weights(module, flow.between(node, end))
             position = "mid" if follows else "pre_addition"
             return {position: Edit(node.all_input_nodes[0].name, (node.name,))}
+    return {}
+
+
+def own_place_before(layers: Layers, module: nn.Module, flow: Flow, fork: fx.Node) -> dict[str, Edit]:
+    """The place of attention between other layers of a module and the unit behind them.
+
+    RepViT has it (arXiv 2307.09283). It is the ``output`` of these layers. Empty without one.
+    """
+    passed: list[fx.Node] = []
+    for node in flow.trunk(None, fork):
+        if is_ours(module, node) and layers.weights(module, passed):
+            return {OUTPUT: Edit(node.all_input_nodes[0].name, (node.name,))}
+        passed.append(node)
     return {}
 
 

@@ -11,19 +11,24 @@ from dataclasses import dataclass
 
 from torch import fx, nn
 
-from senet_nas.network.surgery.flow import Flow, is_addition, is_part
+from senet_nas.network.surgery.additions import Addition, addition_at
+from senet_nas.network.surgery.flow import Flow, is_part
 from senet_nas.network.surgery.layer_kinds import Layers, is_active_node, is_drop_node
 from senet_nas.network.surgery.middle import Middle, middle
-from senet_nas.network.surgery.own_places import own_place
+from senet_nas.network.surgery.own_places import own_place, own_place_before
 from senet_nas.network.surgery.plans import Edit, Plan
 from senet_nas.network.surgery.tracing import Untraceable
 
 
 @dataclass(frozen=True)
 class _Residual:
-    """An addition with the value from which both summands come, and the last node of branch and shortcut."""
+    """An addition with the value from which both summands come, and the last node of branch and shortcut.
+
+    ``taker``: the node that takes both, which is the addition itself unless that sums a stack.
+    """
 
     addition: fx.Node
+    taker: fx.Node
     fork: fx.Node
     branch: fx.Node
     shortcut: fx.Node
@@ -35,7 +40,7 @@ def residual_units(layers: Layers, module: nn.Module) -> list[Plan]:
     closed: set[str] = set()
     while True:
         try:
-            flow = Flow(layers.graph(module, opened))
+            flow = Flow(layers.graph(module, opened), layers.call(module).same)
         except Untraceable:
             if not opened:
                 raise
@@ -48,20 +53,40 @@ def residual_units(layers: Layers, module: nn.Module) -> list[Plan]:
         if not wanted:
             if found:
                 layers.check_modes(module, opened)
-            return [_plan(layers, module, flow, unit, middles[unit.addition].node, opened) for unit in found]
+            plans = [_plan(layers, module, flow, unit, middles[unit.addition].node, opened) for unit in found]
+            before = own_place_before(layers, module, flow, found[0].fork) if found else {}
+            return [*([Plan(tuple(sorted(opened)), before)] if before else []), *plans]
         opened |= wanted
+
+
+def adds_inputs(layers: Layers, module: nn.Module) -> bool:
+    """Whether a branch in a module is added to another of its inputs, so that no place before both is known."""
+    try:
+        flow = Flow(layers.graph(module), layers.call(module).same)
+    except Untraceable:
+        return False
+    found = [added for node in flow.nodes if (added := addition_at(layers, module, node))]
+    return any(
+        flow.fork(added.one, added.other) is None
+        and any(layers.is_active(module, part) and layers.weights(module, part) for part in _above(flow, added))
+        for added in found
+    )
+
+
+def _above(flow: Flow, added: Addition) -> tuple[list[fx.Node], ...]:
+    """What every path to either summand passes."""
+    return flow.trunk(None, added.one), flow.trunk(None, added.other)
 
 
 def _residuals(layers: Layers, module: nn.Module, flow: Flow) -> Iterable[_Residual]:
     for node in flow.nodes:
-        if is_addition(node):
-            one, other = node.all_input_nodes
-            fork = flow.fork(one, other)
-            if fork is None:
-                continue
-            for branch, shortcut in ((one, other), (other, one)):
-                if _is_residual(layers, module, flow, fork, branch, shortcut):
-                    yield _Residual(node, fork, branch, shortcut)
+        added = addition_at(layers, module, node)
+        fork = flow.fork(added.one, added.other) if added else None
+        if added is None or fork is None:
+            continue
+        for branch, shortcut in ((added.one, added.other), (added.other, added.one)):
+            if _is_residual(layers, module, flow, fork, branch, shortcut):
+                yield _Residual(node, added.taker, fork, branch, shortcut)
 
 
 def _is_residual(
@@ -71,7 +96,7 @@ def _is_residual(
     beside = flow.between(fork, shortcut)
     if any(is_part(node) for node in beside) or layers.is_active(module, beside):
         return False
-    return layers.is_active(module, inside) and layers.weights(module, inside) > layers.weights(module, beside)
+    return layers.is_active(module, inside) and layers.learned(module, inside) > layers.learned(module, beside)
 
 
 def _outer_removed(flow: Flow, units: list[_Residual]) -> list[_Residual]:
@@ -97,9 +122,10 @@ def _plan(
         "post_addition": Edit(_activated(layers, module, unit.addition).name),
     }
     if not inside & beside:
-        first = tuple(node.name for node in unit.fork.users if node in inside)
-        edits["pre_unit"] = Edit(unit.fork.name, first)
-    edits["identity"] = Edit(unit.shortcut.name, (unit.addition.name,))
+        begins = next((node for node in inside if node.op == "placeholder"), unit.fork)
+        first = tuple(node.name for node in begins.users if node in inside)
+        edits["pre_unit"] = Edit(begins.name, first)
+    edits["identity"] = Edit(unit.shortcut.name, (unit.taker.name,))
     if place is not None:
         edits["mid"] = Edit(place.name)
     places = [last, *([place] if place is not None else [])]
@@ -111,7 +137,7 @@ def _plan(
 def _before_drops(module: nn.Module, unit: _Residual) -> tuple[fx.Node, fx.Node]:
     """The end of the branch, before dropout and stochastic depth, and the node that takes it."""
     last = unit.branch
-    user = unit.addition
+    user = unit.taker
     while last is not unit.fork and is_drop_node(module, last) and len(last.all_input_nodes) == 1:
         before = last.all_input_nodes[0]
         if len(before.users) > 1:

@@ -11,6 +11,7 @@ from torch import nn
 
 from senet_nas.costs.overhead import count, price_list
 from senet_nas.network.backbones import own
+from senet_nas.network.backbones.own_identity import check_plain
 from senet_nas.network.build import build, sites
 from senet_nas.network.shared_network import build_shared
 from senet_nas.network.stages import stages_of
@@ -58,6 +59,30 @@ def found(in_channels):
         unit.conv = nn.Sequential(unit.conv, nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1))
         unit.pre_addition = nn.Identity()
     return made
+
+
+class Typed(nn.Module):
+    # torch.fx sees no type, so it does not see the line below either
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(8, 8, 1), nn.ReLU())
+
+    def forward(self, x):
+        x = 2 * x if isinstance(x, torch.Tensor) else x
+        return x + self.branch(x)
+
+
+def typed(in_channels, num_classes):
+    return nn.Sequential(nn.Conv2d(in_channels, 8, 1), Typed(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+
+
+def random_net(in_channels, num_classes):
+    made = found(in_channels)
+    made.c.register_forward_pre_hook(lambda module, inputs: (inputs[0] * next(NUMBERS),))
+    return made
+
+
+NUMBERS = iter(range(100))
 
 
 def loaded(in_channels, num_classes):
@@ -306,3 +331,13 @@ def test_the_page_holds_a_config_that_trains_and_exports(mine):
         forms=["model.py"],
     )
     assert done.differences == {"model.py": 0}
+
+
+def test_plain_that_torch_fx_misread_is_refused_with_the_first_part_that_differs():
+    with pytest.raises(UserError, match=r"plain computes something else than more:typed, from `1.branch.0` on"):
+        check_plain("more:typed", shape=(1, 8, 8), num_classes=10)
+
+
+@pytest.mark.parametrize("name", ["found", "slotted", "random_net"])
+def test_plain_that_computes_the_same_or_is_random_is_accepted(name):
+    check_plain(f"more:{name}", shape=(1, 8, 8), num_classes=10)
