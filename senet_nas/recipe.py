@@ -193,8 +193,8 @@ class LatencySpec:
     batch: int = option(1, "images in one pass", ge=1, le=65_536)
     threads: int = option(1, "CPU threads of one pass", ge=1, le=1024)
     dtype: Literal["float32", "bfloat16", "float16"] = option("float32", "number format of weights and images")
-    runtime: Literal["eager", "compile", "cudagraph", "onnxruntime"] = option(
-        "eager", "what runs the network: PyTorch (eager), torch.compile, a CUDA graph, or ONNX Runtime"
+    runtime: str = option(
+        "eager", "what runs the network: PyTorch (eager), torch.compile, a CUDA graph, ONNX Runtime, or OpenVINO"
     )
     seconds: float = option(2.0, "longest time in seconds for timing one architecture before the search", gt=0, le=3600)
     samples: int = option(
@@ -203,6 +203,19 @@ class LatencySpec:
         ge=8,
         le=10_000,
     )
+    precision: Literal["fp32", "bf16", "fp16", "int8"] | None = option(
+        None,
+        "number format of weights and activations; int8 (static, by the runtime's own quantiser) runs in onnxruntime "
+        "and openvino; default: that of dtype",
+    )
+
+    @property
+    def number_format(self) -> str:
+        """``precision``, or what older configs say with ``dtype``."""
+        return self.precision or _FORMATS[self.dtype]
+
+
+_FORMATS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 @dataclass(frozen=True)

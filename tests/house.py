@@ -20,6 +20,7 @@ ORDER = (
     "senet_nas/network",
     "senet_nas/data",
     "senet_nas/training",
+    "senet_nas/deploy",
     "senet_nas/costs",
     "senet_nas/export",
     "search/model",

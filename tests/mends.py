@@ -49,6 +49,7 @@ TABLE = "search/execute/result_table.py"
 INIT = "search/cli/init.py"
 GPUS = "senet_nas/gpus.py"
 RUNTIMES = "senet_nas/costs/runtimes.py"
+TORCH_RUNTIMES = "senet_nas/deploy/torch_runtimes.py"
 RUN_FOLDER = "search/state/run_folder.py"
 
 READ = 'x_HWC = read_pixels(path, side, channels=wants["channels"], white=wants["range"][1])'
@@ -458,19 +459,19 @@ MENDS = (
     undo(
         35,
         "what was compiled for earlier networks stays",
-        [(RUNTIMES, "        torch.compiler.reset()\n", "        pass\n")],
+        [(TORCH_RUNTIMES, "        torch.compiler.reset()\n", "        pass\n")],
         "test_runtimes.py::test_every_network_of_a_backbone_is_compiled",
     ),
     undo(
         35,
         "nobody looks whether a network was compiled",
-        [(RUNTIMES, "    if not compiled_graphs:\n", "    if False:\n")],
+        [(TORCH_RUNTIMES, "    if not compiled_graphs:\n", "    if False:\n")],
         "test_runtimes.py::test_a_network_that_is_not_compiled_is_refused",
     ),
     undo(
         36,
         "a graph forgets its network",
-        [(RUNTIMES, "    return GraphCall(graph, model, x)\n", "    return GraphCall(graph, nn.Identity(), x)\n")],
+        [(TORCH_RUNTIMES, "return GraphCall(graph, model, x, y)", "return GraphCall(graph, nn.Identity(), x, y)")],
         "test_runtimes.py::test_a_graph_keeps_the_network_whose_weights_it_reads",
     ),
     undo(
@@ -548,7 +549,7 @@ MENDS = (
     undo(
         41,
         "ONNX Runtime goes to the GPU",
-        [(RUNTIMES, ' and spec.runtime != "onnxruntime"', "")],
+        [(RUNTIMES, "CUDA in runtime.devices and ", "")],
         "test_runtimes.py::test_onnxruntime_is_timed_on_the_cpu_of_a_machine_with_a_gpu",
     ),
     undo(

@@ -33,6 +33,10 @@ DOORS = {
     "torchvision": ["senet_nas/"],
     "click": ["search/cli/"],
     "rich": ["search/report/terminal.py"],
+    "onnx": ["senet_nas/deploy/onnx_runtime.py"],
+    "onnxruntime": ["senet_nas/deploy/onnx_runtime.py"],
+    "openvino": ["senet_nas/deploy/openvino_runtime.py"],
+    "nncf": ["senet_nas/deploy/openvino_runtime.py"],
     "pyarrow": ["search/execute/remote_store.py", "senet_nas/data/parquet_table.py"],
 }
 # Private names of others, each with the files that may use it. They change without notice; none of these has a public
@@ -43,7 +47,7 @@ PRIVATE = {
     "_python_dispatch": ["senet_nas/costs/memory.py"],
     "_pytree": ["senet_nas/costs/memory.py"],
     "_cdata": ["senet_nas/costs/memory.py"],
-    "_dynamo": ["senet_nas/network/backbones/own.py", "senet_nas/costs/runtimes.py"],
+    "_dynamo": ["senet_nas/network/backbones/own.py", "senet_nas/deploy/torch_runtimes.py"],
     # The classes that all convolutions and all norms of torch share: a list of the public ones would miss those that
     # a network of the user's derives from the shared class.
     "_ConvNd": [

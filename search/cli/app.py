@@ -11,6 +11,7 @@ import click
 
 from search.cli import (
     bench,
+    benchmark,
     check,
     compare,
     dashboard,
@@ -46,6 +47,7 @@ COMMANDS = (
     doctor.doctor,
     train.train,
     profile.profile,
+    benchmark.benchmark,
     show.show,
     listing.list_,
     schema.schema,

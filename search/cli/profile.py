@@ -5,6 +5,8 @@ from typing import Any
 import click
 
 from search.cli.options import JSON, placed, print_answer
+from senet_nas.deploy.precisions import PRECISIONS
+from senet_nas.deploy.runtime_table import RUNTIMES
 
 
 @click.command()
@@ -31,8 +33,13 @@ from search.cli.options import JSON, placed, print_answer
     "--runtime",
     default="eager",
     show_default=True,
-    type=click.Choice(["eager", "compile", "cudagraph", "onnxruntime"]),
+    type=click.Choice([*RUNTIMES]),
     help="What runs the network.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice([*PRECISIONS]),
+    help="Number format of weights and activations, also int8. [default: that of --dtype]",
 )
 @click.option(
     "--seconds",
@@ -56,6 +63,7 @@ def profile(
     threads: int,
     dtype: Any,
     runtime: Any,
+    precision: Any,
     seconds: float,
     **se: Any,
 ) -> None:
@@ -65,7 +73,7 @@ def profile(
     from senet_nas.recipe import LatencySpec
 
     values = {name: str(value) for name, value in se.items() if value is not None}
-    spec = LatencySpec(device, batch, threads, dtype, runtime, seconds) if latency else None
+    spec = LatencySpec(device, batch, threads, dtype, runtime, seconds, precision=precision) if latency else None
     priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
     found = measure(priced, spec)
     print_answer("profile", None, found, as_json=as_json)

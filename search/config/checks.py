@@ -11,6 +11,7 @@ from search.config import metric_checks, source_checks
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from senet_nas.data.datasets import DATASETS, named
+from senet_nas.deploy.runtime_table import RUNTIMES
 from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES
 from senet_nas.network.squeezes import CHANNELS, SQUEEZES
@@ -30,6 +31,7 @@ NAMES: Mapping[str, Iterable[str]] = {
     "space.operators.*": OPERATORS,
     "space.gate.*": GATES,
     "objectives.*.metric": metric_checks.METRICS,
+    "latency.runtime": RUNTIMES,
     "record.*": quality_metrics.listed(),
     "search.sampler": SAMPLERS,
 }
@@ -268,4 +270,5 @@ _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "data": lambda tree: (*source_checks.columns(tree), *source_checks.described(tree), *source_checks.resize(tree)),
     "train": _train,
     "objectives": metric_checks.objectives,
+    "latency": metric_checks.latency,
 }

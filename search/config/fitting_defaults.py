@@ -6,7 +6,7 @@ So an omitted setting never causes an error, and a fine-tuning does not lose its
 from collections.abc import Mapping
 from typing import Any
 
-from senet_nas.costs.measures import MEASURES
+from senet_nas.costs.measures import is_measure
 from senet_nas.network.backbones.table import is_own
 from senet_nas.recipe import Recipe
 from senet_nas.training.quality_metrics import metric_of
@@ -70,7 +70,7 @@ def _thresholds(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The section ``search`` with thresholds in the unit of the first quality, if that is no percentage."""
     objectives, search = tree.get("objectives"), tree.get("search", {})
     named = objectives if isinstance(objectives, list) else []
-    first = next((o for o in named if isinstance(o, Mapping) and o.get("metric") not in MEASURES), None)
+    first = next((o for o in named if isinstance(o, Mapping) and not is_measure(str(o.get("metric")))), None)
     if first is None or not isinstance(search, Mapping) or not isinstance(first.get("metric"), str):
         return {}
     metric = metric_of(first["metric"], unit=first.get("unit"))

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.config.config_error import Fault, Path
-from senet_nas.costs.measures import MEASURES, USUAL
+from senet_nas.costs import latency_names
+from senet_nas.costs.measures import MEASURES, USUAL, is_measure
+from senet_nas.deploy.runtime_table import DEFAULT_RUNTIME, RUNTIMES, with_precision
 from senet_nas.training import quality_metrics
 from senet_nas.training.quality_metrics import known_metric
 from spaces.errors import unknown
@@ -31,37 +33,52 @@ def objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _objective(("objectives", index), objective, metrics[:index], source)
     if not named or not all(_is_metric(metric, source) for metric in metrics):
         return
-    if set(metrics) <= set(MEASURES):
+    costs = [metric for metric in metrics if is_measure(metric)]
+    if costs == metrics:
         yield Fault(("objectives",), "a quality such as accuracy is missing", "add {metric: accuracy}")
-    if not set(metrics) & set(MEASURES):
+    if not costs:
         yield Fault(("objectives",), "a cost is missing", f"add {{metric: {USUAL.name}}}")
     yield from _thresholds(tree, named)
+
+
+def latency(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """The runtime of the section ``latency`` must know its precision."""
+    section = tree.get("latency") or {}
+    runtime = RUNTIMES.get(section.get("runtime", DEFAULT_RUNTIME))
+    precision = section.get("precision")
+    if runtime is not None and precision is not None and precision not in runtime.precisions:
+        hint = f"{precision} runs in {', '.join(with_precision(precision))}"
+        message = f"{section.get('runtime', DEFAULT_RUNTIME)} does not compute in {precision} here"
+        yield Fault(("latency", "precision"), message, hint)
 
 
 def _is_metric(name: Any, source: str) -> bool:
     """Whether results of this source may hold a metric of this name."""
     if not isinstance(name, str):
         return False
-    is_known = name in MEASURES or known_metric(name) is not None
+    is_known = is_measure(name) or known_metric(name) is not None
     return is_known or (source.startswith(PYTHON) and quality_metrics.is_own_name(name))
 
 
 def _objective(path: Path, objective: Mapping[str, Any], earlier: list[str], source: str) -> Iterator[Fault]:
     metric = objective.get("metric")
-    if metric is None:
+    wrong = latency_names.problem(metric) if isinstance(metric, str) else ""
+    if wrong:
+        yield Fault((*path, "metric"), wrong)
+    elif metric is None:
         yield Fault((*path, "metric"), f"missing; one of {', '.join(METRICS)}", at_key=True)
     elif not _is_metric(metric, source):
         yield _unknown_metric((*path, "metric"), str(metric))
     elif metric in earlier:
         yield Fault((*path, "metric"), f"`{metric}` is an objective twice", "keep one of them")
-    elif metric in MEASURES:
+    elif is_measure(metric):
         yield from _settled(path, objective, "minimize")
     elif (known := known_metric(metric)) is not None:
         yield from _settled(path, objective, known.goal)
     elif objective.get("goal") is None:
         hint = "write `goal: maximize`, or `goal: minimize` if less is better"
         yield Fault((*path, "goal"), f"missing; `{metric}` is a metric of your own", hint, at_key=True)
-    if metric is not None and metric not in MEASURES and objective.get("limit") is not None:
+    if metric is not None and not is_measure(metric) and objective.get("limit") is not None:
         yield Fault((*path, "limit"), f"{metric} has no overhead to limit", "set the limit on a cost")
 
 
@@ -83,7 +100,7 @@ def _settled(path: Path, objective: Mapping[str, Any], goal: str) -> Iterator[Fa
 
 def _thresholds(tree: Mapping[str, Any], objectives: list[Any]) -> Iterator[Fault]:
     """What a gain must be worth, nobody knows of a metric of the user's own that is no percentage."""
-    first = next((objective for objective in objectives if objective["metric"] not in MEASURES), None)
+    first = next((objective for objective in objectives if not is_measure(objective["metric"])), None)
     if first is None:
         return
     is_own = known_metric(first["metric"]) is None and first.get("unit") != quality_metrics.PERCENT

@@ -1,19 +1,16 @@
-"""The sections that explain a result: what pays, classes, the test set, latency, gradients, and what was logged."""
+"""The sections that explain a result: what pays, classes, the test set, gradients, and what was logged."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
 from search.report.tables import level_text, ordered, tested
-from search.report.wording import signed
 from search.results.effects import Contrast
 from search.results.point import Point
 from search.results.result import Front
-from search.state.facts import LatencyModelFact
 from search.state.records import Entry
-from senet_nas.costs.measures import LATENCY
 from senet_nas.training.quality_metrics import Metric
 from spaces.architecture import Architecture
-from spaces.text import interval, plural
+from spaces.text import plural
 
 # From this multiple of plain's gradient on, the first layer learns about as well.
 WEAK = 0.8
@@ -139,42 +136,6 @@ def _logged_row(point: Point, names: Iterable[str]) -> Row:
 
 def _logged(point: Point, name: str) -> str:
     return f"{point.logged[name]:.3g}" if name in point.logged else "-"
-
-
-def latency_section(front: Front, model: LatencyModelFact | None) -> Section | None:
-    """Time over plain where it was an objective: measured for what is reported, predicted for all others."""
-    if model is None:
-        return None
-    device = ", ".join(f"{key} {value}" for key, value in model.measured_on.items())
-    note = f"A forward pass was timed on {device}."
-    how = (
-        f"A value without an interval is predicted; on {model.n} architectures that were "
-        f"left out, predictions are off by {model.error:.2f} % on average (rank correlation {model.tau:.2f}). "
-        "A value with an interval was measured after the search, with nothing else running: plain and the placement "
-        "take turns, each built again for every round, and the value is the median ratio of the rounds."
-    )
-    columns = (
-        Column("id"),
-        Column("SE placement"),
-        Column("ms", "number"),
-        Column("over plain, %", "number"),
-        Column("[95 %]", "number"),
-    )
-    timed = [point for point in ordered(front) if LATENCY.overhead in point.costs]
-    return Section("Latency", note, table("Time of a forward pass", columns, timed, _latency_row), (how,))
-
-
-def _latency_row(point: Point) -> Row:
-    over = "-" if point.is_plain else signed(point.costs[LATENCY.overhead])
-    ms = LATENCY.shown(point.costs[LATENCY.column])
-    return Row((point.id, point.label, ms, over, _latency_interval(point)), is_front=point.on_front)
-
-
-def _latency_interval(point: Point) -> str:
-    if point.is_plain:
-        return ""
-    low, high = LATENCY.interval
-    return interval(point.costs[low], point.costs[high]) if low in point.costs else "predicted"
 
 
 def test_section(front: Front) -> Section | None:

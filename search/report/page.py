@@ -17,13 +17,13 @@ from search.report.explaining_sections import (
     classes_section,
     effects_section,
     gradients_section,
-    latency_section,
     logged_section,
     test_section,
 )
 from search.report.footnotes import Footnotes
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
+from search.report.latency_tables import latency_sections
 from search.report.next_steps import NextStep, home_steps
 from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import points_table
@@ -59,7 +59,7 @@ class Page:
     test: Section | None
     growth: Growth | None
     heat_map: HeatMap | None
-    latency: Section | None
+    latency: list[Section]
     gradients: Section | None
     logged: Section | None
     curves: Section | None
@@ -141,7 +141,7 @@ def _page(
         test=test_section(front),
         growth=growth(front, facts.history or ()),
         heat_map=heat_map(front, entries, [(site.name, site.stage) for site in sites]),
-        latency=latency_section(front, facts.latency_model),
+        latency=latency_sections(front, facts.timed),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
         curves=curves_section(front, trainings, entries, sites),

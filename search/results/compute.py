@@ -164,10 +164,13 @@ def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Compa
     """A point for every trained architecture, plain first."""
     numbers = judged.posterior.architectures
     prices = [evidence.price(number) for number in numbers]
-    allowed = [excess(rules.objectives, price) <= 0 for price in prices]
+    allowed = [
+        excess(rules.objectives, price) <= 0 and not evidence.is_refused(number)
+        for number, price in zip(numbers, prices, strict=True)
+    ]
     members = _members(judged, prices, allowed, rules)
     alike = _alike(judged, members, prices, rules)
-    columns = cost_columns()
+    columns = cost_columns(prices[0])
     points = []
     for i, number in enumerate(numbers):
         entry = evidence.entries[number]

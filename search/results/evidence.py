@@ -125,15 +125,16 @@ class Evidence:
     def price(self, number: int) -> dict[str, float]:
         """What an architecture costs. A cost that was measured at the end replaces the predicted one."""
         entry = self.entries[number]
-        return {**entry.price, **self._measured.get(entry.name, {})}
+        return {**entry.price, **self.facts.figures(entry.name)}
+
+    def is_refused(self, number: int) -> bool:
+        """Whether a runtime whose latency is an objective cannot run an architecture."""
+        name = self.entries[number].name
+        return any(name in timed.refused for timed in self.facts.timed.values())
 
     @property
     def _data(self) -> DataFact:
         return self.facts.data or DataFact()
-
-    @cached_property
-    def _measured(self) -> Mapping[str, Mapping[str, float]]:
-        return self.facts.latency or {}
 
 
 def observations_of(

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from senet_nas.costs.measures import MEASURES, USUAL, Measure, counted, overhead_column
+from senet_nas.costs import latency_names
+from senet_nas.costs.measures import MEASURES, USUAL, Measure, counted, find, is_measure, overhead_column
 from senet_nas.training import quality_metrics
 from senet_nas.training.quality_metrics import METRICS, RECALL_FORM, RECALL_MEANING, Goal, Metric, metric_of
 from spaces.options import STRICT, option
@@ -19,7 +20,8 @@ def _metrics() -> str:
     costs = ", ".join(f"{measure.name} ({measure.description})" for measure in MEASURES.values())
     return (
         f"a quality on the validation images: {qualities}, {RECALL_FORM} ({RECALL_MEANING}), or a number that a "
-        f"function of yours returns; or an overhead over plain: {costs}"
+        f"function of yours returns; or an overhead over plain: {costs}, or a further latency: "
+        f"{latency_names.GRAMMAR}, for example {latency_names.EXAMPLE}"
     )
 
 
@@ -41,7 +43,7 @@ class Objective:
 
     @property
     def is_quality(self) -> bool:
-        return self.metric not in MEASURES
+        return not is_measure(self.metric)
 
     @property
     def quality(self) -> Metric:
@@ -102,7 +104,7 @@ def excess(objectives: Sequence[Objective], price: Mapping[str, float]) -> float
 
 def leading_cost(objectives: Sequence[Objective], known: Mapping[str, float]) -> Measure:
     """The cost that texts name: parameters; of a table that lacks them, the first cost that is an objective."""
-    costs = [MEASURES[objective.metric] for objective in objectives if not objective.is_quality]
+    costs = [found for objective in objectives if (found := find(objective.metric)) is not None]
     return USUAL if USUAL.overhead in known or not costs else costs[0]
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from search.state.records import architecture_name
-from senet_nas.costs.measures import MEASURES, cost_columns, counted, timed
+from senet_nas.costs.measures import MEASURES, Measure, cost_columns, counted, known, timed
 from senet_nas.training.quality_metrics import ACCURACY, VALIDATION, Metric
 
 _NAMED = ("id", "architecture", "words", "role", "on_front")
@@ -17,13 +17,17 @@ def head(column: str) -> tuple[str, ...]:
     return (*_NAMED, column, *_JUDGED)
 
 
-def columns(qualities: Sequence[Metric]) -> tuple[str, ...]:
-    """The columns of front.csv. The interval of a measured cost is in front.json alone."""
+def columns(qualities: Sequence[Metric], known: Sequence[Measure] = ()) -> tuple[str, ...]:
+    """The columns of front.csv: all costs of the table, and further ones that a run knows.
+
+    The interval of a measured cost is in front.json alone.
+    """
+    measures = {**MEASURES, **{measure.name: measure for measure in known}}
     first, *others = qualities
     return (
         *head(first.column),
         *(column for metric in others for column in Estimate.columns(metric.column)),
-        *(column for measure in MEASURES.values() for column in (measure.column, measure.overhead)),
+        *(column for measure in measures.values() for column in (measure.column, measure.overhead)),
         "verdict",
     )
 
@@ -83,7 +87,7 @@ class Point:
             """A quality or a cost by its column; None for a cost that the run does not know. Raises AttributeError."""
             if name.startswith(VALIDATION) and name in (self.column, *self.further):
                 return self.value if name == self.column else self.further[name].value
-            if name not in cost_columns():
+            if name not in cost_columns(self.costs):
                 raise AttributeError(f"a point has no attribute `{name}`")
             return self.costs.get(name)
 
@@ -108,5 +112,6 @@ class Point:
         for column, found in self.further.items():
             first |= zip(Estimate.columns(column), astuple(found), strict=True)
         exact = {column: costs.get(column) for measure in counted() for column in measure.columns}
-        measured = {column: costs.get(column) for measure in timed() for column in measure.columns}
+        measures = {measure.name: measure for measure in (*timed(), *known(costs)) if not measure.is_counted}
+        measured = {column: costs.get(column) for measure in measures.values() for column in measure.columns}
         return {**first, **exact, **own, **measured, "alike": alike}

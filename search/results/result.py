@@ -15,7 +15,7 @@ from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost, qualities
 from search.results.point import Point, columns
 from search.state.confirmation_facts import CONFIRM_SHARE, Settled
-from senet_nas.costs.measures import MEASURES, Measure
+from senet_nas.costs.measures import Measure, known
 from senet_nas.training.quality_metrics import Metric, metric_of
 from spaces.errors import UserError, nearest
 
@@ -110,8 +110,8 @@ class Front:
 
     @property
     def measures(self) -> list[Measure]:
-        """The rows of the table of costs that this run knows."""
-        return [measure for measure in MEASURES.values() if measure.overhead in self.plain.costs]
+        """The costs that this run knows."""
+        return known(self.plain.costs)
 
     @property
     def verdict(self) -> str:
@@ -250,7 +250,9 @@ class Front:
 
     def to_csv(self) -> str:
         out = io.StringIO()
-        writer = csv.DictWriter(out, columns(self.rules.qualities), extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(
+            out, columns(self.rules.qualities, self.measures), extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows({key: _cell(value) for key, value in point.to_dict().items()} for point in self.points)
         return out.getvalue()

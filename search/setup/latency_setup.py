@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 from search.config import Experiment
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
-from search.state.facts import Facts, LatencyModelFact
+from search.state.latency_facts import LatencyFact, LatencyModelFact
 from search.state.ledger import Ledger
-from senet_nas.costs.measures import LATENCY
+from senet_nas.costs.latency_names import spec_of
+from senet_nas.costs.measures import Measure, find
+from senet_nas.deploy import runtime_table
+from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
 from spaces.errors import UserError
 
@@ -29,23 +32,31 @@ PATIENCE = 5
 LARGE_BATCH = 32
 
 
-def is_wanted(experiment: Experiment) -> bool:
-    return any(objective.metric == LATENCY.name for objective in experiment.objectives)
+def wanted(experiment: Experiment) -> dict[str, LatencySpec]:
+    """How each latency that is an objective is timed, by the name of the objective."""
+    measures = [find(objective.metric) for objective in experiment.objectives]
+    names = [measure.name for measure in measures if measure is not None and not measure.is_counted]
+    return {name: spec_of(name, experiment.latency) for name in names}
 
 
 def launches(experiment: Experiment) -> str:
     """A caution about a latency that is that of launches: of small batches on a GPU, one kernel after the other."""
-    spec = experiment.latency
-    if not is_wanted(experiment) or spec.runtime != "eager" or spec.batch >= LARGE_BATCH:
-        return ""
     from senet_nas.costs import runtimes
 
-    if runtimes.device_of(spec).type != "cuda":
-        return ""
-    return (
-        f"latency.runtime is eager: on a GPU, a batch of {spec.batch} takes as long as the host needs to launch its "
-        "kernels, whatever they compute; use `latency.runtime: cudagraph`, or a larger latency.batch"
-    )
+    for name, spec in wanted(experiment).items():
+        is_launched = spec.runtime == "eager" and spec.batch < LARGE_BATCH
+        if is_launched and runtimes.device_of(spec).type == "cuda":
+            return (
+                f"{name} is timed in eager: on a GPU, a batch of {spec.batch} takes as long as the host needs to "
+                "launch its kernels, whatever they compute; use the runtime cudagraph, or a larger batch"
+            )
+    return ""
+
+
+def check(experiment: Experiment) -> None:
+    """Raises UserError if a runtime of a latency is not installed here, or does not know its precision."""
+    for spec in wanted(experiment).values():
+        runtime_table.check(spec.runtime, spec.number_format)
 
 
 def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) -> Prepared:
@@ -53,24 +64,25 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
 
     As it is where no objective asks for it. Raises UserError where a network cannot be built or timed here.
     """
-    if not is_wanted(prepared.experiment):
+    specs = wanted(prepared.experiment)
+    if not specs:
         return prepared
     if prepared.data is None:
         raise UserError(
             "latency cannot be an objective over a table: its networks are not here to be timed",
             hint="use params or macs",
         )
-    from senet_nas.costs.latency_model import LatencyModel
-
-    noted = ledger.facts.latency_model
-    if noted is None:
-        model, here = _modelled(prepared, say)
-        noted = LatencyModelFact(**asdict(model), measured_on=here)
-        ledger.note(Facts(latency_model=noted))
-    known = {field.name: getattr(noted, field.name) for field in fields(LatencyModel)}
-    model = LatencyModel(**known)
+    check(prepared.experiment)
+    models = [(_measure(name), _noted_model(prepared, ledger, name, spec, say)) for name, spec in specs.items()]
     counted = prepared.price
-    return replace(prepared, price=lambda architecture: {**counted(architecture), **model.of(architecture)})
+
+    def price(architecture: Architecture) -> dict[str, float]:
+        found = dict(counted(architecture))
+        for measure, model in models:
+            found |= model.of(architecture, measure)
+        return found
+
+    return replace(prepared, price=price)
 
 
 def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[str], None]) -> None:
@@ -78,34 +90,71 @@ def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[st
 
     Figures from another machine, or another GPU, are measured again: they cannot stand beside those of this one.
     """
-    if not is_wanted(prepared.experiment):
-        return
-    from senet_nas.costs import runtimes, timed_pair
-
-    named = {point.id for point in front.members} | {front.recommended, *([front.likely] if front.likely else ())}
-    with timed_pair.process_for(prepared.experiment.latency) as ask:
-        here = ask(runtimes.fingerprint, prepared.experiment.latency)
-        found = _figures_of(ledger.facts, here, say)
-        missing = sorted(named - found.keys() - {front.plain.id})
-        if missing:
-            say(f"timing {len(missing)} reported architectures, each alone beside plain")
-        for name in missing:
-            architecture = ledger.entries[front[name].number].architecture
-            found[name] = _figures(ask(timed_pair.compared, _pair(prepared, architecture, PATIENCE)))
-            ledger.note(Facts(latency=dict(found), latency_on=here))
+    for name, spec in wanted(prepared.experiment).items():
+        _measured(prepared, ledger, front, (name, spec), say)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _figures_of(facts: Facts, here: Mapping[str, Any], say: Callable[[str], None]) -> dict[str, Mapping[str, float]]:
-    """The figures that were measured on a machine like this one."""
-    model = facts.latency_model
-    there = facts.latency_on or (model.measured_on if model else {})
-    if facts.latency and not _is_same(there, here):
+Named = tuple[str, LatencySpec]
+
+
+def _measure(name: str) -> Measure:
+    found = find(name)
+    assert found is not None, name
+    return found
+
+
+def _noted_model(
+    prepared: Prepared, ledger: Ledger, name: str, spec: LatencySpec, say: Callable[[str], None]
+) -> "LatencyModel":
+    """The model of a latency: as the ledger has it, or measured now and noted."""
+    from senet_nas.costs.latency_model import LatencyModel
+
+    noted = ledger.facts.timed.get(name)
+    if noted is None:
+        model, here = _modelled(prepared, (name, spec), say)
+        noted = LatencyFact(LatencyModelFact(**asdict(model), measured_on=here))
+        ledger.note(ledger.facts.with_timed(name, noted))
+    known = {field.name: getattr(noted.model, field.name) for field in fields(LatencyModel)}
+    return LatencyModel(**known)
+
+
+def _measured(prepared: Prepared, ledger: Ledger, front: Front, named: Named, say: Callable[[str], None]) -> None:
+    from senet_nas.costs import runtimes, timed_pair
+
+    name, spec = named
+    reported = {point.id for point in front.members} | {front.recommended, *([front.likely] if front.likely else ())}
+    with timed_pair.process_for(spec) as ask:
+        here = ask(runtimes.fingerprint, spec)
+        found = _of_here(ledger.facts.timed[name], here, say)
+        missing = sorted(reported - found.figures.keys() - found.refused.keys() - {front.plain.id})
+        if missing:
+            say(f"{name}: timing {len(missing)} reported architectures, each alone beside plain")
+        for point in missing:
+            architecture = ledger.entries[front[point].number].architecture
+            timed = ask(timed_pair.compared, _pair(prepared, spec, architecture, PATIENCE))
+            found = _with(found, point, timed, name)
+            if isinstance(timed, str):
+                say(f"{point}: {timed}")
+            ledger.note(ledger.facts.with_timed(name, replace(found, measured_on=here)))
+
+
+def _with(found: LatencyFact, point: str, timed: "Comparison | str", name: str) -> LatencyFact:
+    """What was measured, with one more architecture: its figures, or why its runtime refuses it."""
+    if isinstance(timed, str):
+        return replace(found, refused={**found.refused, point: timed})
+    return replace(found, figures={**found.figures, point: _figures(timed, _measure(name))})
+
+
+def _of_here(fact: LatencyFact, here: Mapping[str, Any], say: Callable[[str], None]) -> LatencyFact:
+    """What was measured on a machine like this one."""
+    there = fact.measured_on or fact.model.measured_on
+    if fact.figures and not _is_same(there, here):
         say(f"latency was measured on {_named(there)}, and this is {_named(here)}: all of it is measured again")
-        return {}
-    return dict(facts.latency or {})
+        return replace(fact, figures={}, refused={})
+    return fact
 
 
 def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -117,37 +166,51 @@ def _named(machine: Mapping[str, Any]) -> str:
     return f"{machine.get('name', 'an unknown processor')} ({machine.get('device', 'cpu')})"
 
 
-def _modelled(prepared: Prepared, say: Callable[[str], None]) -> tuple["LatencyModel", Mapping[str, Any]]:
+def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> tuple["LatencyModel", Mapping[str, Any]]:
     """The model of latency, and the machine that it was measured on."""
     from senet_nas.costs import runtimes, timed_pair
     from senet_nas.costs.latency_model import TRUSTED, Timed, fit, sample
 
-    spec = prepared.experiment.latency
+    name, spec = named
     chosen = sample(prepared.space, spec.samples, random.Random(prepared.experiment.search.seed))
-    say(f"timing {len(chosen)} architectures beside plain, {spec.seconds:g} s each at most, to predict all others")
+    say(f"{name}: timing {len(chosen)} architectures beside plain, {spec.seconds:g} s each at most, to predict others")
     with timed_pair.process_for(spec) as ask:
-        found = [(architecture, ask(timed_pair.compared, _pair(prepared, architecture))) for architecture in chosen]
+        asked = [
+            (architecture, ask(timed_pair.compared, _pair(prepared, spec, architecture))) for architecture in chosen
+        ]
         here = ask(runtimes.fingerprint, spec)
+    refused = {architecture.key: text for architecture, text in asked if isinstance(text, str)}
+    found = [(architecture, c) for architecture, c in asked if not isinstance(c, str)]
+    _say_refused(refused, len(asked), name, say)
     timed = [Timed(architecture, c.overhead, 100 * c.half_width) for architecture, c in found]
     plain_ms = sorted(c.plain_ms for _, c in found)[len(found) // 2]
     model = fit(prepared.space.sites, timed, plain_ms)
     say(
-        f"latency: plain {plain_ms:.3g} ms; predicted within {model.error:.2f} % on average on architectures left out "
+        f"{name}: plain {plain_ms:.3g} ms; predicted within {model.error:.2f} % on average on architectures left out "
         f"(n = {model.n}, rank correlation {model.tau:.2f})"
     )
     if not model.is_trusted:
         say(
-            f"latency is not predicted within {TRUSTED:g} % here (a busy machine, or costs that do not add up): "
+            f"{name} is not predicted within {TRUSTED:g} % here (a busy machine, or costs that do not add up): "
             "trust what is measured at the end; more latency.seconds help"
         )
     return model, here
 
 
-def _pair(prepared: Prepared, architecture: Architecture, patience: float = 1.0) -> "Pair":
+def _say_refused(refused: Mapping[str, str], asked: int, name: str, say: Callable[[str], None]) -> None:
+    """Raises UserError if nothing could be timed: then plain is refused, too."""
+    if not refused:
+        return
+    key, text = next(iter(refused.items()))
+    if len(refused) == asked:
+        raise UserError(f"{name} cannot be timed: the network is {text}", hint="use another runtime", key="objectives")
+    say(f"{name}: {len(refused)} of {asked} architectures are refused, for example {key}: {text}")
+
+
+def _pair(prepared: Prepared, spec: LatencySpec, architecture: Architecture, patience: float = 1.0) -> "Pair":
     from senet_nas.costs.timed_pair import Pair
 
     data = prepared.images
-    spec = prepared.experiment.latency
     return Pair(
         plain=Architecture.plain(architecture.backbone, len(architecture.blocks)).key,
         candidate=architecture.key,
@@ -159,12 +222,12 @@ def _pair(prepared: Prepared, architecture: Architecture, patience: float = 1.0)
     )
 
 
-def _figures(found: "Comparison") -> dict[str, float]:
+def _figures(found: "Comparison", measure: Measure) -> dict[str, float]:
     """The latency in ms, and its overhead in percent over plain with its interval, by the columns of a point."""
-    low, high = LATENCY.interval
+    low, high = measure.interval
     return {
-        LATENCY.column: found.candidate_ms,
-        LATENCY.overhead: found.overhead,
+        measure.column: found.candidate_ms,
+        measure.overhead: found.overhead,
         low: 100 * (found.low - 1),
         high: 100 * (found.high - 1),
     }

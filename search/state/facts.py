@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from search.state.code_fact import CodeFact
 from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
 from search.state.labels_fact import LabelsFact
+from search.state.latency_facts import OWN_LATENCY, LatencyFact, LatencyModelFact
 from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces.ratios import Ratios
 from spaces.spec import Site
@@ -96,19 +97,6 @@ class HistoryStep:
 
 
 @dataclass(frozen=True)
-class LatencyModelFact:
-    """The fitted :class:`~senet_nas.costs.latency_model.LatencyModel`, and the machine that it was measured on."""
-
-    stages: tuple[int, ...]
-    weights: Mapping[str, float]
-    plain_ms: float
-    error: float
-    tau: float
-    n: int
-    measured_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Completion:
     """The budget that a run was completed with: trainings, and the time as the config writes it, None for no limit.
 
@@ -151,8 +139,9 @@ class Facts:
     ``tracking_trouble`` says why MLflow lacks something of the run, and is empty if it has all.
     ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
-    by architecture, and ``latency_on`` the machine that they were measured on. ``labels`` are those of the validation
-    images, of a run whose classes differ in size.
+    by architecture, ``latency_on`` the machine that they were measured on, and ``latency_refused`` why the runtime
+    cannot run an architecture; ``latencies`` has the further latencies, by the name of the objective. ``labels`` are
+    those of the validation images, of a run whose classes differ in size.
     """
 
     uid: str | None = None
@@ -184,6 +173,8 @@ class Facts:
     latency_model: LatencyModelFact | None = None
     latency: Mapping[str, Mapping[str, float]] | None = None
     latency_on: Mapping[str, Any] | None = None
+    latency_refused: Mapping[str, str] | None = None
+    latencies: Mapping[str, LatencyFact] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None
     confirmations_ended: int | None = None
     pair_plans: tuple[PairPlan, ...] | None = None
@@ -210,6 +201,34 @@ class Facts:
         """The facts that are not None, by name."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def timed(self) -> Mapping[str, LatencyFact]:
+        """Every latency of the run, by the name of its objective."""
+        found = {}
+        if self.latency_model is not None:
+            there = self.latency_on or self.latency_model.measured_on
+            refused = self.latency_refused or {}
+            found[OWN_LATENCY] = LatencyFact(self.latency_model, self.latency or {}, refused, there)
+        return {**found, **(self.latencies or {})}
+
+    def figures(self, name: str) -> Mapping[str, float]:
+        """What was measured of an architecture (``a3``), by the columns of a point."""
+        found = dict((self.latency or {}).get(name, {}))
+        for fact in (self.latencies or {}).values():
+            found |= fact.figures.get(name, {})
+        return found
+
+    def with_timed(self, name: str, fact: LatencyFact) -> "Facts":
+        """What to note of a latency: ``latency`` itself stands where it always has."""
+        if name == OWN_LATENCY:
+            return Facts(
+                latency_model=fact.model,
+                latency=fact.figures or None,
+                latency_on=fact.measured_on or None,
+                latency_refused=fact.refused or None,
+            )
+        return Facts(latencies={**(self.latencies or {}), name: fact})
 
     def without(self, facts: "Facts") -> "Facts":
         """Those of these facts that ``facts`` does not know."""

@@ -15,7 +15,7 @@ from search.state.facts import DataFact, Facts, GitFact, HistoryStep
 from search.state.records import Entry, Training
 from search.track.metric_names import judged_by, mlflow_name, recorded
 from search.track.views import REPRESENTATIVE
-from senet_nas.costs.measures import MEASURES, timed
+from senet_nas.costs.measures import MEASURES, known
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
 from spaces.placements import label
@@ -142,16 +142,16 @@ def figures(training: Training, entry: Entry, qualities: Sequence[str] = ()) -> 
     """The last metrics of a training and what its architecture costs; ``qualities`` are further columns."""
     names = dict.fromkeys([*_FIGURES, *qualities])
     found = {mlflow_name(name): training.metrics[name] for name in names if name in training.metrics}
-    return found | {column: entry.price[column] for column in _cost_columns() if column in entry.price}
+    return found | {column: entry.price[column] for column in _cost_columns(entry.price)}
 
 
-def _cost_columns() -> list[str]:
+def _cost_columns(price: Mapping[str, float]) -> list[str]:
     """Overheads of all costs, and values of timed ones. The value of a counted cost adds nothing to its overhead."""
     return [
         column
-        for measure in MEASURES.values()
+        for measure in known(price)
         for column in (measure.column, measure.overhead)
-        if column == measure.overhead or not measure.is_counted
+        if column in price and (column == measure.overhead or not measure.is_counted)
     ]
 
 
@@ -214,7 +214,7 @@ def _table_columns(front: Front) -> tuple[str, ...]:
         "n_seeds",
         front.quality.column,
         *front.plain.further,
-        *(measure.overhead for measure in MEASURES.values()),
+        *dict.fromkeys(measure.overhead for measure in (*MEASURES.values(), *front.measures)),
         "architecture",
     )
 
@@ -250,8 +250,8 @@ def median(trainings: Sequence[Training], metric: Metric = ACCURACY) -> Training
 
 def charted_cost(front: Front) -> str:
     """The overhead that a chart shows: of a timed cost where the run has one, else of the cost that texts name."""
-    known = (m.overhead for m in timed() if any(m.overhead in point.costs for point in front.points))
-    return next(known, front.leading_cost.overhead)
+    found = (m.overhead for m in front.measures if not m.is_counted)
+    return next(found, front.leading_cost.overhead)
 
 
 def spoilt(trainings: Sequence[Training], children: Sequence[Child]) -> list[Child]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from senet_nas.costs.measures import LATENCY
+from senet_nas.costs.measures import LATENCY, Measure
 from spaces import SE, Architecture, Site, Space
 
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
@@ -49,10 +49,10 @@ class LatencyModel:
         counts = _parts(architecture, self.stages)
         return sum(self.weights.get(part, 0.0) * count for part, count in counts.items())
 
-    def of(self, architecture: Architecture) -> dict[str, float]:
+    def of(self, architecture: Architecture, measure: Measure = LATENCY) -> dict[str, float]:
         """The latency in ms and its overhead in percent over plain, by the columns of the table of costs."""
         overhead = self.overhead(architecture)
-        return {LATENCY.column: self.plain_ms * (1 + overhead / 100), LATENCY.overhead: overhead}
+        return {measure.column: self.plain_ms * (1 + overhead / 100), measure.overhead: overhead}
 
     @property
     def is_trusted(self) -> bool:

@@ -3,15 +3,19 @@
 Imports no torch, so that a config is checked and help is printed without it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from senet_nas.costs import latency_names
 from senet_nas.network import operators
 from spaces import SE
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+OVERHEAD = "_overhead"
 
 
 @dataclass(frozen=True)
@@ -127,12 +131,42 @@ LATENCY = MEASURES["latency"]
 
 def overhead_column(name: str) -> str:
     """The column that holds the overhead of a measure, in percent over plain."""
-    return f"{name}_overhead"
+    return f"{name}{OVERHEAD}"
 
 
-def cost_columns() -> list[str]:
-    """The columns of all measures: value, overhead, and the interval of what is measured."""
-    return [column for measure in MEASURES.values() for column in measure.columns]
+def find(name: str) -> Measure | None:
+    """The measure of a name: a row of the table, or a further latency; None for another name."""
+    if name in MEASURES:
+        return MEASURES[name]
+    return further_latency(name) if latency_names.is_further(name) else None
+
+
+def is_measure(name: str) -> bool:
+    """Whether a name is that of a cost."""
+    return find(name) is not None
+
+
+def further_latency(name: str) -> Measure:
+    """The measure of a latency whose name says how it is timed, such as ``latency_openvino_int8``."""
+    title, short = latency_names.words(name)
+    return replace(LATENCY, name=name, title=title, short=short, column=f"{name}_ms")
+
+
+def known(columns: Iterable[str]) -> list[Measure]:
+    """The measures whose overheads are among the columns: rows of the table in its order, then further latencies."""
+    given = dict.fromkeys(columns)
+    rows = [measure for measure in MEASURES.values() if measure.overhead in given]
+    names = (column.removesuffix(OVERHEAD) for column in given if column.endswith(OVERHEAD))
+    return [*rows, *(further_latency(name) for name in names if latency_names.is_further(name))]
+
+
+def cost_columns(columns: Iterable[str] = ()) -> list[str]:
+    """The columns of the table of costs: value, overhead, and the interval of what is measured.
+
+    With the columns of a price also those of the further latencies that it holds.
+    """
+    measures = {**MEASURES, **{measure.name: measure for measure in known(columns)}}
+    return [column for measure in measures.values() for column in measure.columns]
 
 
 def counted() -> list[Measure]:
@@ -151,8 +185,9 @@ def timed() -> list[Measure]:
 
 
 def of_overhead(column: str) -> Measure:
-    """The measure whose overhead a column holds. Raises KeyError."""
-    return {measure.overhead: measure for measure in MEASURES.values()}[column]
+    """The measure whose overhead a column holds. Raises ValueError."""
+    (found,) = known([column])
+    return found
 
 
 def overheads(costs: Mapping[str, float], plain: Mapping[str, float]) -> dict[str, float]:

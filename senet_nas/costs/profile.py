@@ -131,7 +131,7 @@ def _timing(found: Priced, spec: LatencySpec) -> Timing:
         return build(key, in_channels=found.image[0], num_classes=found.classes)
 
     def forward(key: Architecture) -> "Make":
-        return lambda: runtimes.forward(network(key), found.image, spec)
+        return runtimes.maker(lambda: network(key), found.image, spec)
 
     def step(key: Architecture) -> "Make":
         return lambda: runtimes.training_step(network(key), found.image, found.classes, spec)

@@ -1,5 +1,6 @@
 """Times an architecture beside plain, in this process or in one of its own, which leaves no context on a GPU behind."""
 
+import functools
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +10,8 @@ from typing import Any
 
 from senet_nas import user_code
 from senet_nas.costs import runtimes, timing
-from senet_nas.costs.timing import Call, Comparison
+from senet_nas.costs.timing import Comparison, Make
+from senet_nas.deploy.deployed import Refused
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
 
@@ -33,16 +35,26 @@ class Pair:
     base: str = "."
 
 
-def compared(pair: Pair) -> Comparison:
-    """The times of both networks. Raises UserError where one cannot be built or timed here."""
+def compared(pair: Pair) -> Comparison | str:
+    """The times of both networks, or why the runtime refuses one. Raises UserError if nothing can be timed here."""
     user_code.look_in(pair.base)
 
-    def make(key: str) -> Call:
-        network = build(key, in_channels=pair.shape[0], num_classes=pair.classes)
-        return runtimes.forward(network, pair.shape, pair.spec)
-
     with runtimes.threads(pair.spec.threads):
-        return timing.compare(lambda: make(pair.plain), lambda: make(pair.candidate), seconds=pair.seconds)
+        try:
+            return timing.compare(_maker(pair, pair.plain), _maker(pair, pair.candidate), seconds=pair.seconds)
+        except Refused as refused:
+            return str(refused)
+
+
+@functools.lru_cache(maxsize=2)
+def _kept(key: str, shape: tuple[int, ...], classes: int, spec: LatencySpec) -> Make:
+    """The maker of plain: it stands beside every candidate, so its files are written once."""
+    return runtimes.maker(lambda: build(key, in_channels=shape[0], num_classes=classes), shape, spec)
+
+
+def _maker(pair: Pair, key: str) -> Make:
+    made = _kept if key == pair.plain else _kept.__wrapped__
+    return made(key, pair.shape, pair.classes, pair.spec)
 
 
 @contextmanager

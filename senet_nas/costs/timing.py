@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-Call = Callable[[], None]
+Call = Callable[[], object]
 Make = Callable[[], Call]
 
 # Seconds that a burst lasts. Disturbances last longer, and so meet plain and candidate alike.

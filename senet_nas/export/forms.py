@@ -9,12 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senet_nas.costs import onnx_runtime
+from senet_nas.deploy import onnx_runtime
+from senet_nas.deploy.runtime_table import RUNTIMES, missing
 from senet_nas.export.model_code import code, program_code
 from senet_nas.export.record import Record, properties, shape
 from senet_nas.network.backbones.table import is_own
 from senet_nas.network.outputs import tensors_of
 from senet_nas.user_code import named
+from spaces import UserError
 
 Forward = Callable[[Tensor], Tensor]
 PROGRAM = "model.pt2"
@@ -41,7 +43,7 @@ class Form:
     @property
     def missing(self) -> tuple[str, ...]:
         """The packages that this form needs and that are not installed here."""
-        return onnx_runtime.missing(self.packages)
+        return missing(self.packages)
 
 
 def tolerance(name: str, record: Record) -> float:
@@ -52,7 +54,11 @@ def tolerance(name: str, record: Record) -> float:
 
 def check_installed(name: str) -> None:
     """Raises UserError if a package that a form needs is missing."""
-    onnx_runtime.check_installed(name, FORMS[name].packages)
+    if absent := FORMS[name].missing:
+        raise UserError(
+            f"{name} needs {', '.join(absent)}, not installed here; nothing was written",
+            hint="pip install 'senet-search[onnx]'",
+        )
 
 
 def _write_code(network: nn.Module, record: Record, path: Path) -> None:
@@ -122,6 +128,6 @@ FORMS: dict[str, Form] = {
         _write_onnx,
         _open_onnx,
         tolerance=ONNX_TOLERANCE,
-        packages=onnx_runtime.PACKAGES,
+        packages=RUNTIMES["onnxruntime"].packages,
     ),
 }

@@ -145,7 +145,7 @@ def timed(folder: Path, beside: Path, record: Record, forms: Sequence[str], spec
 
 def timed_on(spec: LatencySpec) -> dict[str, object]:
     """The machine and the settings of :func:`timed`."""
-    found = fingerprint(replace(spec, device="cpu", dtype="float32"))
+    found = fingerprint(replace(spec, device="cpu", dtype="float32", precision=None, runtime="eager"))
     return {name: value for name, value in found.items() if name != "runtime"}
 
 

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from search import Experiment
+from search.report.chart import front_charts
+from search.report.latency_tables import latency_sections
 from search.results.compute import compute
 from search.results.objectives import excess
 from search.setup import latency_setup
@@ -17,6 +19,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from senet_nas.costs import runtimes, timed_pair
 from senet_nas.costs.timing import Comparison
+from senet_nas.deploy import runtime_table
 from senet_nas.recipe import LatencySpec
 from spaces import Architecture, UserError
 from tests.search import ledgers
@@ -144,7 +147,7 @@ def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, tim
 
 def test_real_networks_are_timed_on_what_the_config_says(prepared):
     member = next(a for a in prepared.space if not a.is_plain)
-    found = timed_pair.compared(latency_setup._pair(prepared, member))
+    found = timed_pair.compared(latency_setup._pair(prepared, prepared.experiment.latency, member))
     assert found.plain_ms > 0
     assert found.low <= found.ratio <= found.high
 
@@ -184,3 +187,96 @@ def test_a_latency_of_launches_is_a_caution(device, latency, is_caution, monkeyp
     assert bool(latency_setup.launches(experiment)) == is_caution
     other = {**CONFIG, "objectives": [{"metric": "accuracy"}, {"metric": "macs"}]}
     assert latency_setup.launches(Experiment.from_dict(other)) == ""
+
+
+TWO = {
+    **CONFIG,
+    "objectives": [
+        {"metric": "accuracy"},
+        {"metric": "latency", "limit": 7},
+        {"metric": "latency_openvino_int8_b4", "limit": 16},
+    ],
+}
+
+
+@pytest.fixture
+def timed_by_runtime(monkeypatch):
+    """SE costs 3 percent in eager and 6 in OpenVINO; OpenVINO refuses a placement in all three units."""
+    asked = []
+
+    def compare(pair):
+        asked.append(pair.spec)
+        blocks = sum(se is not None for se in Architecture.parse(pair.candidate).blocks)
+        if pair.spec.runtime == "openvino" and blocks == 3:
+            return "refused by openvino (int8): no"
+        ratio = 1 + (0.06 if pair.spec.runtime == "openvino" else 0.03) * blocks
+        return Comparison(ratio, ratio - 0.005, ratio + 0.005, 10 * ratio, 10.0, 40, 0.1)
+
+    monkeypatch.setattr(timed_pair, "compared", compare)
+    return asked
+
+
+def test_two_latencies_have_models_columns_limits_and_fronts_of_their_own(ledger, timed_by_runtime):
+    two = prepare(Experiment.from_dict(TWO))
+    said = []
+    priced = latency_setup.predicted(two, ledger, said.append)
+    specs = {(spec.runtime, spec.number_format, spec.batch) for spec in timed_by_runtime}
+    assert specs == {("eager", "fp32", 1), ("openvino", "int8", 4)}
+    assert any("of 20 architectures are refused, for example cifar_resnet8/" in line for line in said)
+    for architecture in priced.space:
+        blocks = sum(se is not None for se in architecture.blocks)
+        price = priced.price(architecture)
+        assert price["latency_overhead"] == pytest.approx(3 * blocks, abs=0.3)
+        assert price["latency_openvino_int8_b4_overhead"] == pytest.approx(6 * blocks, abs=0.8)
+        assert (excess(two.experiment.objectives, price) <= 0) == (blocks <= 2)
+    trained(ledger, priced, [90, 95, 96, 97])
+    decides = rules(two.experiment)
+    latency_setup.measured(priced, ledger, compute("run", ledger, decides), print)
+    front = compute("run", ledger, decides)
+    best = front["a2"]
+    assert best.latency_openvino_int8_b4_ms == pytest.approx(11.2)
+    assert best.latency_openvino_int8_b4_low == pytest.approx(11.5)
+    assert best.latency_overhead == pytest.approx(6)
+    head = front.to_csv().splitlines()[0].split(",")
+    assert head[-5:] == [
+        "latency_ms",
+        "latency_overhead",
+        "latency_openvino_int8_b4_ms",
+        "latency_openvino_int8_b4_overhead",
+        "verdict",
+    ]
+    titles = ";".join(chart.cost_title for chart in front_charts(front))
+    assert "latency" in titles.split(";")
+    assert "latency, openvino int8 batch 4" in titles.split(";")
+    titles = [section.title for section in latency_sections(front, ledger.facts.timed)]
+    assert titles == ["Latency", "Latency, openvino int8 batch 4"]
+
+
+def test_what_a_runtime_refuses_is_a_result_and_never_recommended(ledger, timed_by_runtime):
+    wide = [dict(objective, limit=None) for objective in TWO["objectives"]]
+    two = prepare(Experiment.from_dict({**TWO, "objectives": wide}))
+    priced = latency_setup.predicted(two, ledger, print)
+    trained(ledger, priced, [90, 91, 92, 99])
+    decides = rules(two.experiment)
+    said = []
+    latency_setup.measured(priced, ledger, compute("run", ledger, decides), said.append)
+    assert any("a3: refused by openvino (int8): no" in line for line in said)
+    front = compute("run", ledger, decides)
+    assert not front["a3"].allowed
+    assert "a3" not in {point.id for point in front.members}
+    rows = latency_sections(front, ledger.facts.timed)[1].table.rows
+    assert any("refused by openvino (int8): no" in row.cells for row in rows)
+
+
+def test_a_runtime_that_refuses_everything_is_an_error_before_the_search(ledger, monkeypatch):
+    monkeypatch.setattr(timed_pair, "compared", lambda pair: "refused by openvino (int8): no")
+    with pytest.raises(UserError, match="latency cannot be timed: the network is refused by openvino"):
+        latency_setup.predicted(prepare(Experiment.from_dict(TWO)), ledger, print)
+
+
+def test_a_missing_runtime_is_named_with_its_extra_before_anything_is_timed(ledger, monkeypatch, timed_by_runtime):
+    monkeypatch.setattr(runtime_table.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="openvino needs openvino, nncf, not installed here") as error:
+        latency_setup.predicted(prepare(Experiment.from_dict(TWO)), ledger, print)
+    assert "senet-search[openvino]" in error.value.hint
+    assert not timed_by_runtime

@@ -21,7 +21,6 @@ from search.state.facts import (
     GitFact,
     HeldOutFact,
     HistoryStep,
-    LatencyModelFact,
     SlotsFact,
     SpaceFact,
     WeightsFact,
@@ -29,6 +28,7 @@ from search.state.facts import (
     encode,
 )
 from search.state.labels_fact import LabelsFact
+from search.state.latency_facts import LatencyFact, LatencyModelFact
 from search.state.shared_facts import SharedFigures, SharedNetworkFact
 from spaces import Site
 from spaces.ratios import Ratios
@@ -98,6 +98,33 @@ STORED = {
     ),
     "latency": ({"a1": {"latency_ms": 10.0}}, {"a1": {"latency_ms": 10.0}}),
     "latency_on": ({"device": "cpu", "name": "EPYC"}, {"device": "cpu", "name": "EPYC"}),
+    "latency_refused": ({"a2": "refused by openvino"}, {"a2": "refused by openvino"}),
+    "latencies": (
+        {
+            "latency_openvino_int8": LatencyFact(
+                LatencyModelFact((1,), {"SE": 1.5}, 2.0, 0.5, 0.9, 64),
+                {"a1": {"latency_openvino_int8_ms": 3.0}},
+                {"a2": "refused by openvino"},
+                {"device": "cpu"},
+            )
+        },
+        {
+            "latency_openvino_int8": {
+                "model": {
+                    "stages": [1],
+                    "weights": {"SE": 1.5},
+                    "plain_ms": 2.0,
+                    "error": 0.5,
+                    "tau": 0.9,
+                    "n": 64,
+                    "measured_on": {},
+                },
+                "figures": {"a1": {"latency_openvino_int8_ms": 3.0}},
+                "refused": {"a2": "refused by openvino"},
+                "measured_on": {"device": "cpu"},
+            }
+        },
+    ),
     "confirmations": (
         (ConfirmationFact(Sizes(1, 3, 4, 2), (2,), 24, 64, "time"),),
         [

@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 from senet_nas.costs import runtimes
-from senet_nas.costs.runtimes import RUNTIMES, fingerprint, forward, threads, training_step
+from senet_nas.costs.runtimes import fingerprint, forward, maker, threads, training_step
 from senet_nas.costs.timing import compare
+from senet_nas.deploy import torch_runtimes
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
 from spaces import UserError
@@ -17,7 +18,7 @@ from spaces import UserError
 PLAIN, SE = "cifar_resnet8/-/-/-", "cifar_resnet8/-/-/avg:fc4:sigmoid@pre_addition"
 
 
-@pytest.mark.parametrize("runtime", ["eager", "onnxruntime", pytest.param("compile", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runtime", ["eager", pytest.param("compile", marks=pytest.mark.slow)])
 def test_every_runtime_runs_the_network(runtime):
     call = forward(build(SE, in_channels=1, num_classes=10), (1, 16, 16), LatencySpec(batch=2, runtime=runtime))
     found = compare(lambda: call, lambda: call, seconds=0.01)
@@ -50,8 +51,16 @@ def test_a_training_step_makes_gradients_anew_each_time():
 @pytest.mark.parametrize(
     ("spec", "word"),
     [
-        (LatencySpec(runtime="cudagraph", device="cpu"), "GPU"),
-        (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "float32"),
+        (LatencySpec(runtime="cudagraph", device="cpu"), "cudagraph runs on cuda here"),
+        pytest.param(
+            LatencySpec(runtime="cudagraph"),
+            "a CUDA graph needs a GPU",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+        (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "onnxruntime does not compute in bf16"),
+        (LatencySpec(precision="int8"), "eager does not compute in int8"),
+        (LatencySpec(runtime="openvino", device="cuda"), "openvino runs on cpu here"),
+        (LatencySpec(runtime="opnevino"), "allowed: eager, compile, cudagraph, onnxruntime, openvino"),
         pytest.param(
             LatencySpec(device="cuda"),
             "no GPU",
@@ -71,8 +80,20 @@ def test_threads_are_given_back():
     assert torch.get_num_threads() == before
 
 
-def test_every_runtime_of_the_config_is_there():
-    assert set(RUNTIMES) == set(LatencySpec.__annotations__["runtime"].__args__)
+@pytest.mark.parametrize(("runtime", "networks"), [("eager", 3), ("onnxruntime", 1)])
+def test_files_are_written_once_and_opened_for_each_call(runtime, networks):
+    built = []
+
+    def network():
+        built.append(build(PLAIN, in_channels=1, num_classes=10))
+        return built[-1]
+
+    make = maker(network, (1, 12, 12), LatencySpec(runtime=runtime, device="cpu"))
+    calls = [make() for _ in range(3)]
+    for call in calls:
+        call()
+    assert len(built) == networks
+    assert len(set(calls)) == 3
 
 
 def test_milliseconds_come_with_what_they_were_measured_on():
@@ -80,12 +101,16 @@ def test_milliseconds_come_with_what_they_were_measured_on():
     assert found["batch"] == 8
     assert found["name"]
     assert {"device", "threads", "dtype", "runtime", "torch"} <= set(found)
+    assert found["dtype"] == "float32"
+    quantised = fingerprint(LatencySpec(runtime="openvino", precision="int8"))
+    assert quantised["dtype"] == "int8"
+    assert quantised["openvino"]
 
 
 @pytest.fixture
 def quick_compiler(monkeypatch):
     """torch.compile with a backend that compiles nothing, so that only its bookkeeping takes time."""
-    monkeypatch.setattr(runtimes, "BACKEND", "eager")
+    monkeypatch.setattr(torch_runtimes, "BACKEND", "eager")
 
 
 def test_every_network_of_a_backbone_is_compiled(quick_compiler):
@@ -133,10 +158,11 @@ def test_a_graph_keeps_the_network_whose_weights_it_reads(monkeypatch):
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
     model = build(PLAIN, in_channels=1, num_classes=10)
     alive = weakref.ref(model)
-    call = RUNTIMES["cudagraph"](model.eval(), torch.zeros(1, 1, 8, 8))
+    x = torch.zeros(1, 1, 8, 8)
+    call = torch_runtimes.captured(model.eval(), x)
     del model
     gc.collect()
-    call()
+    call(x)
     assert alive() is not None
 
 

@@ -1,0 +1,191 @@
+"""What does SE cost where a network runs? Eager, ONNX Runtime and OpenVINO, fp32 and INT8, beside plain in each form.
+
+    python -m benchmarks.deployment [--seconds S] [--work FILE] [--networks NAME ...] [--additive] [--finish]
+
+A cell (network, placement, form) is a line of FILE as soon as it is measured, so a second call continues. The placement
+`plain` is plain against plain: what the method finds where nothing differs. ``--additive`` measures how well the
+additive model predicts each form on architectures that it has not seen. ``--finish`` writes results/deployment.json.
+Weights are random: they do not change the time. Networks take turns (plain, candidate, candidate, plain), each opened
+again for every round, so other programs slow both; the load of the machine stands beside each cell.
+"""
+
+import argparse
+import json
+import os
+import random
+import time
+from collections.abc import Iterator
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import environment
+from senet_nas.costs import latency_model, runtimes
+from senet_nas.costs.runtimes import InRuntime
+from senet_nas.costs.timing import compare
+from senet_nas.deploy.deployed import Refused
+from senet_nas.network import published
+from senet_nas.network.build import build, sites
+from senet_nas.recipe import LatencySpec
+from spaces import Architecture, Space, SpaceSpec
+
+FORMS = (
+    ("eager", "fp32"),
+    ("onnxruntime", "fp32"),
+    ("onnxruntime", "int8"),
+    ("openvino", "fp32"),
+    ("openvino", "int8"),
+)
+# The network of `configs/demo.yaml`, and three that people deploy. Image (C, H, W) and number of classes.
+NETWORKS = {
+    "cifar_resnet8": ((1, 8, 8), 10),
+    "mobilenet_v3_large": ((3, 224, 224), 1000),
+    "timm:efficientnet_b0": ((3, 224, 224), 1000),
+    "resnet50": ((3, 224, 224), 1000),
+}
+# What authors published over these networks; timm's has its own SE, and SE-ResNet-50 is SE in every unit.
+PUBLISHED = {"mobilenet_v3_large": "se_mobilenet_v3_large"}
+PLACEMENTS = ("plain", "published", "all")
+SE = {"reduction": "16", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
+SMALL = {**SE, "reduction": "4"}
+SPACE = SpaceSpec(granularity="block", tie=(), reduction=(2, 4), squeeze=("avg", "max", "std"), gate=("sigmoid",))
+FITTED = 24
+UNSEEN = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=20.0, help="at most, for a cell; three rounds in any case")
+    parser.add_argument("--work", type=Path, default=Path("deployment.jsonl"))
+    parser.add_argument("--networks", nargs="*", default=[*NETWORKS], choices=NETWORKS)
+    parser.add_argument("--additive", action="store_true")
+    parser.add_argument("--finish", action="store_true")
+    given = parser.parse_args()
+    if given.finish:
+        print(environment.write("deployment", summary(list(lines(given.work)))))
+        return
+    done = {(line["network"], line["placement"], line["form"]) for line in lines(given.work)}
+    for network in given.networks:
+        for form in FORMS:
+            for placement in ["additive"] if given.additive else placements(network):
+                if (network, placement, " ".join(form)) not in done:
+                    measure = additive if given.additive else cell
+                    _append(given.work, measure(network, placement, form, given.seconds))
+            kept.cache_clear()
+
+
+def placements(network: str) -> list[str]:
+    """Plain against itself, as published, and SE in every unit; without those that are one of the others."""
+    found: dict[str, str] = {}
+    for placement in PLACEMENTS:
+        key = key_of(network, placement)
+        if key and key not in found.values():
+            found[placement] = key
+    return list(found)
+
+
+def key_of(network: str, placement: str) -> str:
+    """The architecture of a placement; empty if nobody published one."""
+    se = SMALL if network.startswith("cifar") else SE
+    if placement == "plain":
+        return Architecture.plain(network, len(sites(network))).key
+    if placement == "published" and network in PUBLISHED:
+        return published.find(PUBLISHED[network], "all", se).key
+    if placement == "published" and not network.startswith("timm:"):
+        return ""
+    return published.find(network, placement, se).key
+
+
+def cell(network: str, placement: str, form: tuple[str, str], seconds: float) -> dict[str, Any]:
+    """One line: time over that of plain in the same form, and sizes."""
+    began = time.perf_counter()
+    line: dict[str, Any] = {"network": network, "placement": placement, "form": " ".join(form)}
+    line["architecture"] = key_of(network, placement)
+    try:
+        plain = kept(network, key_of(network, "plain"), form)
+        candidate = plain if placement == "plain" else kept(network, line["architecture"], form)
+        found = compare(plain.make, candidate.make, seconds=seconds)
+        line |= {name: round(value, 5) for name, value in found.to_dict().items()}
+        line["size"] = candidate.deployed.size
+    except Refused as refused:
+        line["refused"] = str(refused)
+    return {**line, "load": round(os.getloadavg()[0], 1), "wall_seconds": round(time.perf_counter() - began, 1)}
+
+
+@cache
+def kept(network: str, key: str, form: tuple[str, str]) -> InRuntime:
+    """A network in a runtime. Files are written once, and opened for every round."""
+    shape, classes = NETWORKS[network]
+    make = partial(build, key, in_channels=shape[0], num_classes=classes)
+    return InRuntime(make, form[0], runtimes.wanted(shape, spec_of(form)))
+
+
+def spec_of(form: tuple[str, str]) -> LatencySpec:
+    runtime, precision = form
+    settings: dict[str, Any] = {"runtime": runtime, "precision": precision}
+    return LatencySpec(device="cpu", threads=1, batch=1, **settings)
+
+
+def additive(network: str, placement: str, form: tuple[str, str], seconds: float) -> dict[str, Any]:
+    """One line: the model of FITTED timed architectures, judged on UNSEEN others."""
+    began = time.perf_counter()
+    space = Space(network, sites(network), SPACE)
+    rng = random.Random(0)
+    plain = kept(network, key_of(network, "plain"), form)
+    chosen = latency_model.sample(space, FITTED + UNSEEN, rng)
+    found = []
+    for architecture in chosen:
+        shape, classes = NETWORKS[network]
+        make = partial(build, architecture.key, in_channels=shape[0], num_classes=classes)
+        candidate = InRuntime(make, form[0], runtimes.wanted(shape, spec_of(form)))
+        found.append(compare(plain.make, candidate.make, seconds=seconds))
+    timed = [
+        latency_model.Timed(architecture, each.overhead, 100 * each.half_width)
+        for architecture, each in zip(chosen, found, strict=True)
+    ]
+    model = latency_model.fit(space.sites, timed[:FITTED], found[0].plain_ms)
+    truth_N = np.array([each.overhead for each in timed[FITTED:]])
+    guess_N = np.array([model.overhead(each.architecture) for each in timed[FITTED:]])
+    return {
+        "network": network,
+        "placement": placement,
+        "form": " ".join(form),
+        "fitted": len(timed[:FITTED]),
+        "unseen": len(truth_N),
+        "left_out_error": round(model.error, 2),
+        "error": round(float(np.abs(guess_N - truth_N).mean()), 2),
+        "tau": round(latency_model.tau(guess_N, truth_N), 3),
+        "half_width": round(float(np.mean([each.half_width for each in timed[FITTED:]])), 2),
+        "overheads": [round(float(value), 1) for value in np.sort(truth_N)],
+        "is_trusted": model.is_trusted,
+        "load": round(os.getloadavg()[0], 1),
+        "wall_seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "versions": {name: version(name) for name in ("onnxruntime", "openvino", "nncf")},
+        "threads": 1,
+        "batch": 1,
+        "cells": [line for line in found if line["placement"] != "additive"],
+        "additive": [line for line in found if line["placement"] == "additive"],
+    }
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Whole lines alone: the last one may have been cut by a kill."""
+    if path.exists():
+        yield from (json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n"))
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""``senet-search benchmark``: a network in every runtime and precision that is installed."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from search.cli.options import JSON, PICK, RUNS, limited, placed, print_answer
+from senet_nas.deploy.runtime_table import RUNTIMES
+
+
+@click.command()
+@click.argument("what", metavar="RUN|EXPORT|NETWORK|ARCHITECTURE")
+@PICK
+@limited
+@placed
+@click.option(
+    "--runtime",
+    "runtimes",
+    multiple=True,
+    type=click.Choice([*RUNTIMES]),
+    help="Measure this runtime; may be given more than once. [default: all that are installed]",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Device of the forward pass.",
+)
+@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass.")
+@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass.")
+@click.option(
+    "--seconds",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600, min_open=True),
+    help="Longest time for timing one form; it ends earlier once the figure is known within 1 %.",
+)
+@RUNS
+@JSON
+def benchmark(
+    what: str,
+    pick: str,
+    limits: dict[str, float],
+    placement: str,
+    min_hidden: int | None,
+    image_size: int | None,
+    channels: int | None,
+    classes: int | None,
+    runtimes: tuple[str, ...],
+    device: Any,
+    batch: int,
+    threads: int,
+    seconds: float,
+    runs: Path,
+    as_json: bool,
+    **se: Any,
+) -> None:
+    """Measure a network in every runtime and precision that is installed, side by side with plain.
+
+    Time with its interval, size, and for RUN the accuracy on the test set and what each form loses of it. A form that a
+    runtime cannot run is a line of the table that says why.
+    """
+    from search.exporting.benchmarked import benchmark as measure
+    from senet_nas.recipe import LatencySpec
+
+    found = measure(
+        what,
+        pick=pick,
+        limits=limits,
+        runs=runs,
+        runtimes=runtimes,
+        spec=LatencySpec(device=device, batch=batch, threads=threads, seconds=seconds),
+        placement=placement,
+        se={name: str(value) for name, value in se.items() if value is not None},
+        given={"min_hidden": min_hidden, "image_size": image_size, "channels": channels, "classes": classes},
+    )
+    print_answer("benchmark", what, found, as_json=as_json)

@@ -1,0 +1,1 @@
+"""How does a network run where it is deployed?"""
