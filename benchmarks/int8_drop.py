@@ -40,15 +40,16 @@ WHOLE = {
 
 
 def parts() -> list[dict[str, str]]:
-    """Names and architectures in the order in which they are trained: gates and positions, then squeezes and whole
-    operators, then every gate at every position."""
+    """Names and architectures in the order in which they are trained: two gates and all positions, then other gates,
+    squeezes and whole operators, then every gate at every position."""
     first = {"plain": "/".join([BACKBONE, *["-"] * UNITS])}
-    first |= {f"avg {gate}@pre_addition": _everywhere("avg", gate, "pre_addition") for gate in GATES}
+    first |= {f"avg {gate}@pre_addition": _everywhere("avg", gate, "pre_addition") for gate in GATES[:2]}
     first |= {f"avg sigmoid@{place}": _everywhere("avg", "sigmoid", place) for place in POSITIONS}
+    gates = {f"avg {gate}@pre_addition": _everywhere("avg", gate, "pre_addition") for gate in GATES[2:]}
     then = {f"{name} sigmoid@pre_addition": _everywhere(name, "sigmoid", "pre_addition") for name in SQUEEZES[1:]}
     then |= {f"{name}@pre_addition": _same(f"{text}@pre_addition") for name, text in WHOLE.items()}
     others = {f"avg {gate}@{place}": _everywhere("avg", gate, place) for place in POSITIONS for gate in GATES}
-    return [first, then, {name: key for name, key in others.items() if name not in first}]
+    return [first, gates, then, {name: key for name, key in others.items() if name not in first | gates}]
 
 
 def operators() -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.options import CONFIG, JSON, SET, load, print_json
+from search.cli.options import CONFIG, JSON, SET, TARGET, load, print_json
 from search.state.facts import encode
 from spaces.errors import UserError
 from spaces.text import plural, rough
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from search.setup.experiment_setup import Prepared
     from search.setup.pilot import Pilot
     from senet_nas.costs.epoch_time import EpochTime
+    from senet_nas.deploy.targets import Finding
 
 
 @click.command()
@@ -30,11 +32,12 @@ if TYPE_CHECKING:
     help="Train plain some times, with fewer epochs too, and say how noisy a training is and whether other epochs pay. "
     "Takes as long as a dozen trainings.",
 )
+@TARGET
 @JSON
-def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, as_json: bool) -> None:
+def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, targets: tuple[str, ...], as_json: bool) -> None:
     """Check config, data, network and machine, and estimate the time. Keeps nothing that it trains."""
     experiment = load(config, overrides)
-    found = examine(experiment)
+    found = examine(experiment, targets)
     if has_pilot:
         found = with_pilot(found)
     if as_json:
@@ -55,7 +58,7 @@ class Checked:
     ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
     why the Ray cluster does not answer, which may be started later. ``pilot`` is what a pilot found. ``slowdown`` is
-    how many times as long a training takes beside the others of its GPU as alone.
+    how many times as long a training takes beside the others of its GPU as alone. ``targets``: what is known of them.
     """
 
     prepared: "Prepared"
@@ -65,6 +68,7 @@ class Checked:
     silent_cluster: str = ""
     pilot: "Pilot | None" = None
     slowdown: float = 1.0
+    targets: tuple["Finding", ...] = ()
 
     @property
     def seconds_per_training(self) -> float | None:
@@ -96,6 +100,7 @@ class Checked:
             "free_bytes": self.free_bytes,
             "silent_store": self.store_error.message if self.store_error else "",
             "silent_cluster": self.silent_cluster,
+            **({"targets": [finding.to_dict() for finding in self.targets]} if self.targets else {}),
             **({"pilot": self.pilot.to_dict()} if self.pilot else {}),
         }
 
@@ -125,6 +130,7 @@ class Checked:
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
             *self._pilot(),
+            *(f"target    {finding.line()}" for finding in self.targets),
             *(f"caution   {text}" for text in self._cautions()),
         ]
 
@@ -194,9 +200,9 @@ class Checked:
         return found
 
 
-def examine(experiment: "Experiment") -> Checked:
+def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
-    from search.setup import shared_setup
+    from search.setup import latency_setup, shared_setup, target_check
     from search.setup.experiment_setup import at_its_line, prepare
     from search.state.run_folder import RunFolder
     from search.state.schema import check_length
@@ -206,6 +212,9 @@ def examine(experiment: "Experiment") -> Checked:
     check_length(RunFolder(Path("runs").resolve() / experiment.name).ledger)
     prepared = prepare(experiment)
     shared_setup.check(prepared)
+    with at_its_line(experiment):
+        latency_setup.check(experiment)
+    known = tuple(target_check.known(prepared, targets))
     with at_its_line(experiment):
         epoch = _measure(prepared) if prepared.evaluate.trains_networks else None
         slowdown = _slowdown(prepared)
@@ -217,7 +226,7 @@ def examine(experiment: "Experiment") -> Checked:
         store_error = error
     free = shutil.disk_usage(".").free
     silent = _silent_cluster(prepared.slots.ray)
-    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown)
+    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown, targets=known)
 
 
 def with_pilot(found: Checked) -> Checked:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument(
     "what",
     required=False,
-    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|measures|runs]",
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|measures|targets|runs]",
 )
 @click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS
@@ -61,6 +61,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     from search.state import run_folder
     from senet_nas.costs.measures import MEASURES
     from senet_nas.data import datasets
+    from senet_nas.deploy.targets import targets
     from senet_nas.network.backbones import table
     from senet_nas.network.operators import GATES
     from senet_nas.network.published import NETWORKS
@@ -79,6 +80,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
         "positions": list(get_args(Position)),
         "samplers": list(SAMPLERS),
         "measures": list(MEASURES),
+        "targets": list(targets()),
         "runs": sorted(run_folder.names(runs)),
     }
 

@@ -53,6 +53,13 @@ PICK = click.option(
 ONNX = click.option(
     "--onnx/--no-onnx", default=None, help="Also write model.onnx. [default: if the onnx extra is installed]"
 )
+TARGET = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="Say what this target is known to refuse (`senet-search list targets`); may be given more than once.",
+)
 # Where SE goes in a backbone, and the images that the network takes.
 _PLACEMENT = (
     click.option(

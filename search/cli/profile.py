@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import JSON, placed, print_answer
+from search.cli.options import JSON, TARGET, placed, print_answer
 from senet_nas.deploy.precisions import PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES
 
@@ -48,6 +48,7 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     type=click.FloatRange(0, 3600, min_open=True),
     help="Longest time for one figure; it ends earlier once the figure is known within 1 %.",
 )
+@TARGET
 @JSON
 def profile(
     target: str,
@@ -65,6 +66,7 @@ def profile(
     runtime: Any,
     precision: Any,
     seconds: float,
+    targets: tuple[str, ...],
     **se: Any,
 ) -> None:
     """Show what a placement of SE costs over plain: parameters and MACs; with --latency, also time and memory."""
@@ -75,5 +77,5 @@ def profile(
     values = {name: str(value) for name, value in se.items() if value is not None}
     spec = LatencySpec(device, batch, threads, dtype, runtime, seconds, precision=precision) if latency else None
     priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
-    found = measure(priced, spec)
+    found = measure(priced, spec, targets)
     print_answer("profile", None, found, as_json=as_json)

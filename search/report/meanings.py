@@ -9,6 +9,7 @@ from search.planning.samplers import SAMPLERS
 from search.report.status import read_status
 from senet_nas.costs.measures import MEASURES
 from senet_nas.data import datasets
+from senet_nas.deploy.targets import described
 from senet_nas.network.backbones import table
 from senet_nas.network.excitations import EXCITATIONS
 from senet_nas.network.operators import GATES
@@ -68,4 +69,5 @@ _OF: dict[str, Callable[[str], str]] = {
     "positions": lambda name: spec.POSITIONS[name],
     "samplers": lambda name: SAMPLERS[name].meaning,
     "measures": lambda name: MEASURES[name].description,
+    "targets": lambda name: "; ".join(described()[name]),
 }

@@ -1,11 +1,13 @@
 """What a placement costs over the plain backbone: counted, and on request measured."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from senet_nas.costs import target_lint
 from senet_nas.costs.measures import Measure, counted
 from senet_nas.costs.priced import Priced
+from senet_nas.deploy.targets import Finding
 from senet_nas.recipe import LatencySpec
 from spaces.architecture import Architecture
 
@@ -68,6 +70,7 @@ class Profile:
     costs: Mapping[str, float]
     plain: Mapping[str, float]
     timing: Timing | None = None
+    targets: tuple[Finding, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -81,6 +84,8 @@ class Profile:
             found[f"{measure.column}_plain"] = int(self.plain[measure.column])
             found[measure.overhead] = self.costs[measure.overhead]
         found["macs_paper"] = int(self.costs["macs_paper"])
+        if self.targets:
+            found["targets"] = [finding.to_dict() for finding in self.targets]
         if self.timing is not None:
             found["latency"] = self.timing.to_dict()
         return found
@@ -94,6 +99,7 @@ class Profile:
             "MACs are of convolutions and linear layers; with SE's pooling and scaling, as the SENet paper counts: "
             f"{self.costs['macs_paper']:,.0f}",
             *(self.timing.lines() if self.timing else ()),
+            *(finding.line() for finding in self.targets),
             self.architecture,
         ]
 
@@ -103,8 +109,8 @@ class Profile:
         return f"{measure.short:<8}{cost:>16}   plain {plain:>16}   {self.costs[measure.overhead]:+.3f} %"
 
 
-def profile(found: Priced, latency: LatencySpec | None = None) -> Profile:
-    """The costs of a priced architecture.
+def profile(found: Priced, latency: LatencySpec | None = None, targets: Sequence[str] = ()) -> Profile:
+    """The costs of a priced architecture, and what ``targets`` are known to refuse of it.
 
     Nothing is built unless ``latency`` is given: it says on what to measure time, and for how long. Raises UserError.
     """
@@ -116,6 +122,7 @@ def profile(found: Priced, latency: LatencySpec | None = None) -> Profile:
         costs=found.costs,
         plain=found.prices.plain,
         timing=_timing(found, latency) if latency else None,
+        targets=tuple(target_lint.of_architectures([found.architecture], found.prices, targets)),
     )
 
 
