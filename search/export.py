@@ -112,7 +112,7 @@ def export(
         point = selection.choose(opened.front, pick, limits)
         check_run(opened)
         choice = ExportedChoice(opened, point, median_training(point, opened))
-    images = validation_images(choice.experiment, choice.data)
+    images = validation_images(choice.experiment, choice.data, choice.training.seed)
     exported = _write(choice, images, to or opened.folder.export / point.id, onnx=onnx, force=force)
     if register is None:
         return exported

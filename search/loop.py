@@ -294,7 +294,7 @@ class Loop:
             scores,
             self._ledger.entries[training.architecture].architecture,
             stopped=training.state == "stopped",
-            block=training.seed.block,
+            block=self._planner.level(training.seed),
             losses=losses_of(training),
         )
 

@@ -31,6 +31,14 @@ class Seed:
     def __str__(self) -> str:
         return f"{self.block}.{self.replicate}"
 
+    def fold(self, folds: int) -> int:
+        """The fold, of so many, on which the training validates: the two of a pair, in a block of their own, on one."""
+        return (self.block + self.replicate) % folds
+
+    def level(self, folds: int) -> int:
+        """The number of the trainings with which it is compared: those of its block that validate on its fold."""
+        return self.block * folds + self.fold(folds)
+
 
 @dataclass(frozen=True)
 class DataSpec:
@@ -84,6 +92,31 @@ class DataSpec:
         0.2, "share of the images held out as test set, if the dataset has no test set of its own", gt=0, lt=1
     )
     split_seed: int = option(0, "seed of the split into training, validation and test images", ge=0)
+    group: str | None = option(
+        None,
+        "what belongs together, such as the patient or the video of an image: a column, or a pattern (regular "
+        "expression) in its path; no group is in two sets",
+        min_length=1,
+        examples=["patient"],
+    )
+    time: str | None = option(
+        None,
+        "when an image was made: a column, or a pattern in its path; the earliest images train, the latest ones test",
+        min_length=1,
+        examples=["date"],
+    )
+    folds: int | None = option(
+        None,
+        "for few images: divide those outside the test set into this many folds; trainings take turns in validating on "
+        "one of them, and train on the others",
+        ge=2,
+        le=20,
+        examples=[5],
+    )
+
+    def fold(self, seed: Seed) -> int:
+        """The fold on which the training with this seed validates; 0 without folds."""
+        return seed.fold(self.folds or 1)
 
 
 @dataclass(frozen=True)
@@ -240,22 +273,6 @@ class Task:
     node: str | None = None
     gpu_share: float = 1.0
     metrics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class OwnTask:
-    """What all trainings by a function of the user's share, if it gets the network: sent to the workers once.
-
-    ``shape`` is (C, ...) of an input; all else as in a :class:`Task` and its recipe.
-    """
-
-    epochs: int
-    device: str = "cpu"
-    threads: int = 1
-    init: Init = "scratch"
-    weights: str | None = None
-    shape: tuple[int, ...] = ()
-    num_classes: int = 0
 
 
 @dataclass(frozen=True)

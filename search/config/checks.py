@@ -267,7 +267,12 @@ def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "search": _search,
     "model": lambda tree: (*_backbone(tree), *_weights(tree)),
-    "data": lambda tree: (*source_checks.columns(tree), *source_checks.described(tree), *source_checks.resize(tree)),
+    "data": lambda tree: (
+        *source_checks.columns(tree),
+        *source_checks.described(tree),
+        *source_checks.divided(tree),
+        *source_checks.resize(tree),
+    ),
     "train": _train,
     "objectives": metric_checks.objectives,
     "latency": metric_checks.latency,

@@ -24,6 +24,29 @@ def columns(tree: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
 
 
+def divided(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """Groups, times and folds: for images that come from files or rows, and not together where they contradict."""
+    data = tree["data"]
+    name = data.get("dataset", FOLDER)
+    row = known(name) if isinstance(name, str) else None
+    for key in ("group", "time"):
+        if data.get(key) is not None and row is not None and row.listed is None:
+            yield Fault(("data", key), f"{name} has neither columns nor paths", "remove it", at_key=True)
+    if data.get("time") is not None:
+        for key in ("group", "folds"):
+            if data.get(key) is not None:
+                what = "a group may last" if key == "group" else "a fold may lie before those that train"
+                yield Fault(("data", key), f"{key} and time exclude each other: {what}", "remove one", at_key=True)
+    if data.get("folds") is None:
+        return
+    if tree.get("evaluate", "train") != "train":
+        yield Fault(("data", "folds"), "works only with `evaluate: train`", "remove it", at_key=True)
+    for key in ("train", "validation"):
+        if data.get(key) is not None:
+            why = "with folds every image outside the test set trains and validates"
+            yield Fault(("data", key), why, f"remove data.{key}, or data.folds", at_key=True)
+
+
 def described(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """Inputs that are only described are for a function that reads its own data; other data describe themselves."""
     data = tree["data"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from search.execute.evaluator import Evaluator
 from senet_nas import user_code
-from senet_nas.recipe import OwnTask, Report, Seed
+from senet_nas.recipe import Report, Seed
+from senet_nas.training.own_task import OwnTask
 from senet_nas.training.quality_metrics import ACCURACY, metric_of
 from spaces.architecture import Architecture
 from spaces.errors import UserError

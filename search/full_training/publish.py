@@ -29,7 +29,7 @@ def exported(plan: Plan, prepared: Prepared, to: Path, record: Mapping[str, Any]
     data = prepared.images
     network = build(plan.architecture, in_channels=data.channels, num_classes=len(data.classes))
     network.load_state_dict(load_file(to / WEIGHTS))
-    images = validation_images(plan.experiment, data)
+    images = validation_images(plan.experiment, data, plan.seed)
     return bundle.export(
         evaluating(network),
         plan.architecture,

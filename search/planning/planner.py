@@ -18,6 +18,7 @@ from search.state.confirmation_facts import ANSWERED, CONFIRM_SHARE, EXHAUSTED, 
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Training
+from senet_nas.recipe import Seed
 
 # After so many more trainings, and later an eighth more, the run asks again whether any placement can be worth it.
 ASK_AGAIN = 8
@@ -55,6 +56,7 @@ class Planner:
         short: ShortTrainings | None = None,
     ) -> None:
         self._ledger = ledger
+        self._folds = space.folds
         self._budget = budget
         self._rules = rules
         self._split = BudgetSplit(ledger, budget.trainings, budget.confirm)
@@ -108,6 +110,10 @@ class Planner:
             self._ask_whole_space(forecast=True)
         else:
             self._settle(TIME)
+
+    def level(self, seed: Seed) -> int:
+        """The number of the trainings with which one is compared: those of its block, and of its fold."""
+        return seed.level(self._folds)
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -16,9 +16,11 @@ class PricedSpace:
     """A space with the costs of its members.
 
     ``price`` gives the costs and overheads of an architecture by column name. ``seeds`` gives the seeds that a table of
-    results holds for an architecture; without it, any seed can be trained.
+    results holds for an architecture; without it, any seed can be trained. ``folds``: trainings of a block take turns
+    in validating on so many folds.
     """
 
     space: Space
     price: Price
     seeds: Seeds | None = None
+    folds: int = 1

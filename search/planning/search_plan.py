@@ -44,7 +44,8 @@ class SearchPlan:
         number = len(self._ledger.trainings)
         lengths = self._short.lengths(self._ledger, target) if self._short else only_whole
         avoid = self._avoid(block)
-        found = self._proposer.ask(number, avoid, self._mean_scores, block, wants_proof=wants_proof, lengths=lengths)
+        level = self._rows.next_level(block)
+        found = self._proposer.ask(number, avoid, self._mean_scores, level, wants_proof=wants_proof, lengths=lengths)
         if found is None:
             return self._plan_replicate(block)
         failpoint("after_ask")

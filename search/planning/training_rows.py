@@ -20,41 +20,70 @@ class TrainingRows:
         self._ledger = ledger
         self._space = space
 
-    def of(self, architectures: Sequence[Architecture], block: int, taken: Collection[Row] = ()) -> list[Row]:
+    def of(
+        self,
+        architectures: Sequence[Architecture],
+        block: int,
+        taken: Collection[Row] = (),
+        *,
+        fold: int | None = None,
+    ) -> list[Row]:
         """One row for each architecture in a seed block; an architecture without a free seed gets none.
 
-        ``taken`` are rows that are planned but not in the ledger yet.
+        ``taken`` are rows that are planned but not in the ledger yet. ``fold`` is that of the first row, by default
+        the one whose turn it is; the others follow.
         """
         used = {(entry.number, seed) for entry, seed in taken}
+        fold = self.next_fold(block, taken) if fold is None else fold
         rows: list[Row] = []
         for architecture in architectures:
             entry = self._enter(architecture)
-            seed = self.free_seed(architecture, block, {s for number, s in used if number == entry.number})
+            own = {s for number, s in used if number == entry.number}
+            seed = self.free_seed(architecture, block, own, (fold + len(rows)) % self._space.folds)
             if seed is not None:
                 used.add((entry.number, seed))
                 rows.append((entry, seed))
         return rows
 
-    def free_seed(self, architecture: Architecture, block: int, taken: Set[Seed] = frozenset()) -> Seed | None:
-        """The next replicate of an architecture in a block.
+    def next_level(self, block: int) -> int:
+        """The level of the next training of a block (see :meth:`~senet_nas.recipe.Seed.level`)."""
+        folds = self._space.folds
+        return block * folds + self.next_fold(block) % folds
+
+    def next_fold(self, block: int, taken: Collection[Row] = ()) -> int:
+        """The fold on which the next training of a block validates: they take turns, in the order of planning."""
+        if self._space.folds == 1:
+            return 0
+        planned = sum(training.seed.block == block for training in self._ledger.trainings)
+        planned += sum(seed.block == block for _, seed in taken)
+        return (block + planned) % self._space.folds
+
+    def free_seed(
+        self, architecture: Architecture, block: int, taken: Set[Seed] = frozenset(), fold: int = 0
+    ) -> Seed | None:
+        """The next replicate of an architecture in a block that validates on a fold.
 
         If a table limits the seeds: a seed of that block if it holds one, else of another block; None if none is left.
         """
         used = taken | {training.seed for training in self.trainings_of(architecture)}
         if self._space.seeds is None:
-            return next(s for s in (Seed(block, r) for r in range(len(used) + 1)) if s not in used)
+            folds = self._space.folds
+            first = (fold - block) % folds  # the smallest replicate that validates on the fold
+            every = (Seed(block, first + folds * turn) for turn in range(len(used) + 1))
+            return next(seed for seed in every if seed not in used)
         offered = [seed for seed in self._space.seeds(architecture) if seed not in used]
         return min(offered, key=lambda seed: (seed.block != block, seed), default=None)
 
     def pair(self, candidate: Architecture, plain: Architecture, block: int, taken: Collection[Row] = ()) -> list[Row]:
-        """A row for each of the two in the same seed block, so that what a block shares cancels.
+        """A row for each of the two in the same seed block and fold, so that what these share cancels.
 
         If a table limits the seeds: in the block that has seen the fewest trainings, of those that hold a free seed of
         both; no row if there is none. ``taken`` as for :meth:`of`.
         """
         seeds = self._space.seeds
         if seeds is None:
-            return self.of([candidate, plain], block, taken)
+            rows = [self.of([architecture], block, taken, fold=block) for architecture in (candidate, plain)]
+            return [*rows[0], *rows[1]]
         entries = (self._enter(candidate), self._enter(plain))
         of_candidate, of_plain = (self._free(seeds, entry, taken) for entry in entries)
         uses = Counter(training.seed.block for training in self._ledger.trainings)

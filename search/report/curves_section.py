@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 def curves_section(
-    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], sites: Sequence[Site]
+    front: Front, trainings: Sequence[Training], entries: Sequence[Entry], sites: Sequence[Site], folds: int = 1
 ) -> Section | None:
     """The correlation in thirds of the overhead and among the better half; None if the model took no curves."""
     if front.insights is None or front.insights.curves is None:
@@ -33,7 +33,7 @@ def curves_section(
     found = []
     for name, members in _groups(front):
         numbers = {point.number for point in members}
-        seen = observations_of([t for t in trainings if t.architecture in numbers], metric, curves=True)
+        seen = observations_of([t for t in trainings if t.architecture in numbers], metric, curves=True, folds=folds)
         told = agreement(name, seen, features, front.rules.level, in_percent=metric.is_percent)
         if told is not None:
             found.append(told)

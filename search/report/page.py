@@ -144,7 +144,7 @@ def _page(
         latency=latency_sections(front, facts.timed),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
-        curves=curves_section(front, trainings, entries, sites),
+        curves=curves_section(front, trainings, entries, sites, facts.folds),
         classes=classes_section(front),
         cost=cost_section(trainings),
         trainings=trainings_table(front.quality, trainings, entries),

@@ -107,7 +107,9 @@ def _images(data: DataFact | None) -> str:
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
     deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:,.0f}"
     signals = f"; (C, L) = {data.shape}" if len(data.shape) == 2 else ""
-    return f"{sizes}; {len(data.classes)} classes{deep}{signals}"
+    folds = f"; {len(data.folds)} folds take turns in validating" if data.folds else ""
+    division = f"; {data.division}" if data.division else ""
+    return f"{sizes}; {len(data.classes)} classes{deep}{signals}{folds}{division}"
 
 
 def _cautions(prepared: Prepared) -> list[str]:

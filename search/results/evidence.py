@@ -45,7 +45,12 @@ class Evidence:
 
     def observations(self, *, curves: bool) -> list[Observation]:
         """What the model takes of all trainings; paused ones show their losses alone."""
-        return observations_of([*self.finished, *self.paused], self.metric, curves=curves)
+        return observations_of([*self.finished, *self.paused], self.metric, curves=curves, folds=self.folds)
+
+    @property
+    def folds(self) -> int:
+        """The number of folds on which trainings take turns to validate; 1 without folds."""
+        return self.facts.folds
 
     @cached_property
     def by_architecture(self) -> Mapping[int, Sequence[Training]]:
@@ -138,10 +143,11 @@ class Evidence:
 
 
 def observations_of(
-    trainings: Sequence[Training], metric: Metric = ACCURACY, *, curves: bool = False
+    trainings: Sequence[Training], metric: Metric = ACCURACY, *, curves: bool = False, folds: int = 1
 ) -> list[Observation]:
     """What the model takes of ``trainings``: the scores of finished ones, and with ``curves`` losses, too.
 
+    With ``folds`` the trainings of a block that validate on one fold have a level of their own, as blocks have.
     Those of a paused training are an observation without a score. One that was continued counts once, as a whole.
     """
     found = []
@@ -149,7 +155,7 @@ def observations_of(
         losses = losses_of(training) if curves else ()
         score = metric.score(training.metrics) if training.state == "finished" else math.nan
         if training.state == "finished" or (training.state == "paused" and losses):
-            found.append(Observation(training.architecture, training.seed.block, score, losses))
+            found.append(Observation(training.architecture, training.seed.level(folds), score, losses))
     return found
 
 

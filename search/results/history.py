@@ -86,12 +86,12 @@ class _Costs:
 def _step(evidence: Evidence, costs: _Costs, done: Sequence[Training], rules: Rules) -> HistoryStep:
     """The step after these trainings have finished."""
     first, *others = qualities(rules.objectives)
-    seen = Observations.of(observations_of(done, first, curves=rules.curves))
+    seen = Observations.of(observations_of(done, first, curves=rules.curves, folds=evidence.folds))
     posterior = evidence.posterior_of(seen, draws=DRAWS)
     posteriors = {first.name: posterior}
     for metric in others:
         further = replace(evidence, metric=metric)
-        posteriors[metric.name] = further.posterior_of(observations_of(done, metric), draws=DRAWS)
+        posteriors[metric.name] = further.posterior_of(observations_of(done, metric, folds=evidence.folds), draws=DRAWS)
     worth = hypervolume(posterior, costs.overhead[list(posterior.architectures)])
     low, high = np.quantile(worth, [(1 - rules.level) / 2, (1 + rules.level) / 2])
     n = len(done)

@@ -9,6 +9,7 @@ from search.results.class_recall import ClassRecall, class_recall
 from search.results.curve_trust import CurveTrust, curve_trust
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
+from search.results.fold_noise import FoldNoise, fold_noise
 from search.results.run_noise import RunNoise, run_noise
 from search.results.search_progress import Progress, progress_of
 from search.results.shared_evidence import SharedEvidence, shared_evidence
@@ -29,6 +30,7 @@ class Insights:
     curves: CurveTrust | None = None
     metric: Metric = ACCURACY
     classes: ClassRecall | None = None
+    folds: FoldNoise | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """All sentences for people: what is first, what pays, and the statistics behind it."""
@@ -72,7 +74,9 @@ class Insights:
             return found
         if self.noise:
             found.append(self.noise.words(self.metric))
-        if self.validation:
+        if self.folds:
+            found.append(self.folds.words(self.metric))
+        elif self.validation:
             found.append(self.validation.words)
         return found
 
@@ -92,6 +96,7 @@ class Insights:
             **({"shared": asdict(self.shared)} if self.shared else {}),
             **({"curves": asdict(self.curves)} if self.curves else {}),
             **({"classes": asdict(self.classes)} if self.classes else {}),
+            **({"folds": asdict(self.folds)} if self.folds else {}),
         }
 
 
@@ -101,14 +106,16 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
     if evidence.sites:
         members = [evidence.architectures[number] for number in posterior.architectures]
         effects = contrasts(posterior, members, evidence.sites, level)
+    validation = validation_of(evidence, posterior.sigma)
     return Insights(
         effects,
         progress_of(posterior, len(evidence.finished), level, evidence.space_size),
-        validation_of(evidence, posterior.sigma),
+        validation,
         learned(evidence),
         shared_evidence(evidence, posterior, level),
         run_noise(evidence, posterior, level),
         curve_trust(posterior, len(evidence.finished), level, evidence.space_size),
         evidence.metric,
         class_recall(evidence),
+        fold_noise(evidence, posterior, validation),
     )

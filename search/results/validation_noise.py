@@ -104,8 +104,8 @@ def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
     Trainings of one block share their initial weights, so they are compared within their block. Which images were right
     is known of all trainings, and suffices for accuracy. Other metrics need predictions; plain and finalists keep them.
     """
-    if not evidence.images:
-        return None
+    if not evidence.images or len(set(evidence.facts.data.folds if evidence.facts.data else ())) > 1:
+        return None  # folds of whole groups differ in size
     if evidence.metric != ACCURACY:
         from_images = _from_predictions(evidence)
         return None if from_images is None else Validation(evidence.images, sigma, from_images)
@@ -113,11 +113,12 @@ def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
 
 
 def repeated_bits(evidence: Evidence) -> list[list[bytes]]:
-    """For each network and block, which images each of its trainings got right, as packed bits."""
+    """For each network, block and fold, which images each of its trainings got right, as packed bits."""
     groups: dict[tuple[int, int], list[bytes]] = {}
     for training in evidence.finished:
         if training.correct:
-            groups.setdefault((training.architecture, training.seed.block), []).append(training.correct)
+            level = training.seed.level(evidence.folds)
+            groups.setdefault((training.architecture, level), []).append(training.correct)
     return list(groups.values())
 
 
@@ -141,7 +142,7 @@ def _from_predictions(evidence: Evidence) -> float | None:
     for training in evidence.finished:
         path = evidence.trainings / training.uid / PREDICTIONS
         if training.weights and path.exists():
-            groups.setdefault((training.architecture, training.seed.block), []).append(path)
+            groups.setdefault((training.architecture, training.seed.level(evidence.folds)), []).append(path)
     repeated = tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)
     return _noise(repeated, evidence.metric.name)
 

@@ -30,7 +30,8 @@ from search.state.facts import DataFact, Facts, WeightsFact
 from search.state.labels_fact import LabelsFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
-from senet_nas.recipe import OwnTask, Task
+from senet_nas.recipe import Task
+from senet_nas.training.own_task import OwnTask
 from spaces import durable
 from spaces.errors import UserError
 from spaces.space import Space
@@ -62,7 +63,8 @@ class Prepared:
 
     @property
     def priced_space(self) -> PricedSpace:
-        return PricedSpace(self.space, self.price, self.evaluate.known_seeds)
+        folds = self.experiment.data.folds or 1
+        return PricedSpace(self.space, self.price, self.evaluate.known_seeds, folds)
 
 
 def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
@@ -263,7 +265,8 @@ def about_data(experiment: Experiment, data: Any) -> tuple[DataFact, LabelsFact 
     note = imbalance(data.y_train.numpy(), data.classes, hiding=metric.title if metric in HIDING else "")
     differs = ratio_of_classes(data.y_train.numpy(), data.classes) >= UNEQUAL
     notes = (*data.notes, note) if note else tuple(data.notes)
-    return _about(data, notes), LabelsFact.of(data.y_val.tolist()) if differs else None
+    # With folds the stored bits of each training are those of its own fold.
+    return _about(data, notes), LabelsFact.of(data.y_val.tolist()) if differs and not data.folds else None
 
 
 def _about(data: Any, notes: tuple[str, ...]) -> DataFact:
@@ -280,4 +283,6 @@ def _about(data: Any, notes: tuple[str, ...]) -> DataFact:
         std=tuple(data.std),
         notes=notes,
         white=data.white,
+        folds=tuple(data.folds),
+        division=data.division,
     )

@@ -87,6 +87,7 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
     shorter = Trainer(replace(task, recipe=replace(task.recipe, epochs=epochs)))
     plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites)).key
     metric = qualities(prepared.experiment.objectives)[0]
+    folds = prepared.experiment.data.folds or 1  # all of them validate on the first one
     values = []
     correct = []
     predicted = []
@@ -95,7 +96,7 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
             with tempfile.TemporaryDirectory(prefix="senet-pilot-") as folder:
                 # Another metric than accuracy needs predictions, which are kept beside weights.
                 weights = None if metric.is_default else Path(folder) / WEIGHTS
-                *_, last = shorter(plain, Seed(0, replicate), weights=weights)
+                *_, last = shorter(plain, Seed(0, folds * replicate), weights=weights)
                 found = predictions.read(Path(folder) / PREDICTIONS)
         except Diverged as error:
             raise UserError(f"plain diverged in the pilot: {error}", key="train.lr", code=NOTHING_USABLE) from error

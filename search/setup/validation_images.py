@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from search.config import Experiment
 from search.state.facts import DataFact
+from senet_nas.recipe import Seed
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ class ValidationImages:
     caution: str = ""
 
 
-def validation_images(experiment: Experiment, known: DataFact) -> ValidationImages:
-    """The validation images of a search whose data were ``known`` like this; its networks can be exported without."""
+def validation_images(experiment: Experiment, known: DataFact, seed: Seed | None = None) -> ValidationImages:
+    """The validation images of a search whose data were ``known`` like this; its networks can be exported without.
+
+    With folds they are those of the training with this seed.
+    """
     if experiment.evaluate != "train":
         return ValidationImages(None, caution="a function of yours measured the networks of this search")
     from senet_nas.data.augment import centre
+    from senet_nas.data.folds import of_fold
     from senet_nas.data.load import load
     from senet_nas.data.reread import validation_files
 
@@ -44,5 +49,7 @@ def validation_images(experiment: Experiment, known: DataFact) -> ValidationImag
         return ValidationImages(None, caution=error.message)
     if data.fingerprint != known.fingerprint:
         return ValidationImages(None, caution="the images are not those of the search any more")
+    fold = experiment.data.fold(seed) if seed else 0
+    data = of_fold(data, fold)
     labelled = centre(data.x_val[:TRIED], data.side), data.y_val[:TRIED]
-    return ValidationImages(labelled, tuple(files[:READ]))
+    return ValidationImages(labelled, () if fold else tuple(files[:READ]))

@@ -41,6 +41,9 @@ class DataFact:
     std: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     white: float = 255.0
+    # The number of images of each fold, and how groups or times were divided, in words.
+    folds: tuple[int, ...] = ()
+    division: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,11 @@ class Facts:
     def to_json(self) -> dict[str, Any]:
         """The rows, without those that are None."""
         return {name: encode(value) for name, value in self.noted.items()}
+
+    @property
+    def folds(self) -> int:
+        """The number of folds on which trainings take turns to validate; 1 without folds."""
+        return len(self.data.folds) or 1 if self.data else 1
 
     @property
     def noted(self) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Which columns of a table hold images, labels and sets: those that the config names, or those with a usual name."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError, unknown
@@ -25,11 +27,20 @@ SPLIT = ("split", "set", "subset", "partition")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of images and labels, and of sets if there is one."""
+    """The columns of images and labels, of sets if there is one, and of the groups or times that the config names."""
 
     image: str
     label: str
     split: str | None
+    key: str | None = None
+
+    def key_of(self, cells: Mapping[str, Any]) -> str | None:
+        """The group or time of a row as text, empty if its cell is; None without such a column."""
+        if self.key is None:
+            return None
+        value = cells[self.key]
+        is_missing = value is None or (isinstance(value, float) and not math.isfinite(value))
+        return "" if is_missing else str(value).strip()
 
 
 def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
@@ -37,7 +48,8 @@ def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
     image = _chosen("image", spec.image, IMAGE, names, where)
     label = _chosen("label", spec.label, LABEL, names, where)
     split = _usual(SPLIT, names)
-    return Columns(image, label, split[0] if split else None)
+    key = spec.group or spec.time
+    return Columns(image, label, split[0] if split else None, key if key in names else None)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -64,6 +64,16 @@ def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> Non
         )
 
 
+def check_folds(y_train: "Labels", y_val: "Labels", folds: Sequence[int], classes: Sequence[str]) -> None:
+    """Raises UserError if a class has no image in a fold. ``y_val`` is the first, others begin ``y_train``."""
+    begin = 0
+    for size in folds[1:]:
+        part = slice(begin, begin + size)
+        others = np.concatenate([np.delete(y_train, part), y_val])
+        check_classes({"train": others, "validation": y_train[part]}, classes)
+        begin += size
+
+
 def ratio_of_classes(y_N: "Labels", classes: Sequence[str]) -> float:
     """How many times as many labels the largest class has as the smallest one; inf if that has none."""
     counts = np.bincount(y_N, minlength=len(classes))

@@ -14,7 +14,9 @@ from senet_nas.data import (
     image_arrays,
     image_folder,
     image_table,
+    keys,
     own_dataset,
+    shard_files,
     signal_datasets,
     tar_shards,
     torchvision_sets,
@@ -111,10 +113,13 @@ def _of_images(
 ) -> Dataset:
     """The row of a source that lists its images; ``more`` are fields of :class:`Dataset`."""
 
-    def load(spec: DataSpec, base: Path) -> Raw:
-        return decoded(spec, listed(spec, base))
+    def with_keys(spec: DataSpec, base: Path) -> Listing:
+        return keys.with_keys(listed(spec, base), spec, base)
 
-    return Dataset(description, load, True, 4, backbone="resnet18", listed=listed, **more)
+    def load(spec: DataSpec, base: Path) -> Raw:
+        return decoded(spec, with_keys(spec, base))
+
+    return Dataset(description, load, True, 4, backbone="resnet18", listed=with_keys, **more)
 
 
 def _nothing(spec: DataSpec, base: Path) -> Raw:
@@ -191,10 +196,10 @@ DATASETS = {
         needs_path=False,
     ),
     "webdataset": _of_images(
-        "your own images: a .tar file of WebDataset, or a folder of such shards",
+        "your own images: .tar files of WebDataset: one, a pattern such as train-{000..003}.tar, or a folder of shards",
         tar_shards.listed,
         has_columns=True,
-        endings=tar_shards.ENDINGS,
+        endings=shard_files.ENDINGS,
     ),
     "arrays": _of_images(
         "your own images: a .npz file of x (N, H, W) or (N, H, W, C) and y", image_arrays.listed, endings=(".npz",)

@@ -1,6 +1,6 @@
 """What a data set holds, seen in seconds: number of images, classes, their balance, and the sizes of some images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -103,14 +103,20 @@ def glance(spec: DataSpec, base: Path) -> Glance:
     sizes = pictures.sizes(every[:: max(1, len(every) // LOOKED_AT)])
     sides = [min(size) for size in sizes]
     middle = int(median(sides))
-    found = _glance(spec, listing.labels, listing.classes, (listing.channels, middle, middle), sides)
+    shape = (listing.channels, middle, middle)
+    found = _glance(spec, listing.labels, listing.classes, shape, sides, listing.keys)
     return replace(found, notes=(*listing.notes, *found.notes), flip=dataset.flip, crop=dataset.crop)
 
 
 def _glance(
-    spec: DataSpec, labels: Mapping[str, Labels], classes: tuple[str, ...], shape: tuple[int, ...], sides: list[int]
+    spec: DataSpec,
+    labels: Mapping[str, Labels],
+    classes: tuple[str, ...],
+    shape: tuple[int, ...],
+    sides: list[int],
+    keys: Mapping[str, Sequence[str]] | None = None,
 ) -> Glance:
-    parts = split(labels, spec, len(classes))
+    parts = split(labels, spec, len(classes), keys).parts
     sets = {name: labels[origin][index_N] for name, (origin, index_N) in parts.items()}
     data_checks.check_classes(sets, classes)
     every = np.concatenate(list(sets.values()))

@@ -69,7 +69,8 @@ def _row(cells: Mapping[str, Any] | str, chosen: Columns, classes: Sequence[str]
     if isinstance(cells, str):
         raise _BadRow(cells)
     part = "train" if chosen.split is None else _part(cells[chosen.split])
-    return Row(_entry(cells[chosen.image], path, place), _label(cells[chosen.label], classes), part)
+    entry = _entry(cells[chosen.image], path, place)
+    return Row(entry, _label(cells[chosen.label], classes), part, chosen.key_of(cells))
 
 
 def _part(value: Any) -> str:

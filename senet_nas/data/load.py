@@ -17,6 +17,7 @@ from senet_nas.data.pictures import Entry, Listing
 from senet_nas.data.raw import Raw, decoded
 from senet_nas.data.split import split
 from senet_nas.recipe import DataSpec
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from senet_nas.data.raw import Images, Labelled
@@ -52,6 +53,10 @@ class Data:
     white: float = 255.0
     # The folder of the tensors if they are mapped from files, because they may not fit into memory.
     folder: str | None = None
+    # Sizes of the folds: the validation set, and those with which the training set begins. Empty without folds.
+    folds: tuple[int, ...] = ()
+    # How groups or times were divided, in words; empty without them.
+    division: str = ""
 
     @property
     def channels(self) -> int:
@@ -100,6 +105,9 @@ def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) ->
         return _load_into_memory(spec, dataset.load(spec, Path(base)))
     listing = dataset.listed(spec, Path(base))
     if memory_map.is_wanted(spec, listing):
+        if spec.folds:
+            hint = "remove data.folds: so many images give few folds more than one split does"
+            raise UserError("folds are for images that fit into memory", hint=hint, key="data.folds")
         return _load_into_files(spec, listing, room)
     return _load_into_memory(spec, decoded(spec, listing))
 
@@ -138,14 +146,18 @@ def _load_into_memory(spec: DataSpec, raw: Raw) -> Data:
     labels = {name: y_N for name, (_, y_N) in raw.sets.items()}
     sets: dict[str, Labelled] = {}
     files: dict[str, Sequence[Entry]] = {}
-    for name, (origin, index_N) in split(labels, spec, len(raw.classes)).items():
+    divided = split(labels, spec, len(raw.classes), raw.keys)
+    for name, (origin, index_N) in divided.parts.items():
         x, y_N = raw.sets[origin]
         sets[name] = x[index_N], y_N[index_N]
         if raw.files:
             files[name] = [raw.files[origin][i] for i in index_N]
     notes = (*raw.notes, *data_checks.check_split(sets, raw.classes, files))
     tensors = {name: (channels_first(x), torch.from_numpy(y_N)) for name, (x, y_N) in sets.items()}
-    return _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes, white=raw.white)
+    found = _data(spec, tensors, raw.classes, fingerprint=_fingerprint(sets), notes=notes, white=raw.white)
+    found = replace(found, folds=divided.folds, division=divided.words)
+    data_checks.check_folds(found.y_train.numpy(), found.y_val.numpy(), found.folds, found.classes)
+    return found
 
 
 def _resized(raw: Raw, size: int) -> Raw:
@@ -183,7 +195,8 @@ def _load_into_files(spec: DataSpec, listing: Listing, room: Path | None) -> Dat
     digest = hashlib.sha256()
     sets: dict[str, tuple[Tensor, NDArray[np.int64]]] = {}
     entries: dict[str, Sequence[Entry]] = {}
-    for name, (origin, index_N) in split(listing.labels, spec, len(listing.classes)).items():
+    divided = split(listing.labels, spec, len(listing.classes), listing.keys)
+    for name, (origin, index_N) in divided.parts.items():
         files = [listing.files[origin][i] for i in index_N]
         y_N = listing.labels[origin][index_N]
         short = name.replace("validation", "val")
@@ -199,7 +212,7 @@ def _load_into_files(spec: DataSpec, listing: Listing, room: Path | None) -> Dat
     notes = (*listing.notes, *depth.notes, *data_checks.check_split(found, listing.classes, entries))
     tensors = {name: (x_NCHW, torch.from_numpy(y_N)) for name, (x_NCHW, y_N) in sets.items()}
     fingerprint = digest.hexdigest()[:16]
-    return _data(
+    found_data = _data(
         spec,
         tensors,
         listing.classes,
@@ -208,6 +221,7 @@ def _load_into_files(spec: DataSpec, listing: Listing, room: Path | None) -> Dat
         white=depth.white,
         folder=str(folder),
     )
+    return replace(found_data, division=divided.words)
 
 
 def _digested(images: Iterator[NDArray[np.uint8]], update: Callable[[memoryview], None]) -> Iterator[NDArray[np.uint8]]:

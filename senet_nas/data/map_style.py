@@ -54,10 +54,10 @@ def rows(
     for i in range(len(found)):
         entry = Stored(f"{part}[{i}]", lambda i=i: picture(read(i)[0]))  # type: ignore[misc]
         try:
-            image, label = read(i)
+            image, label, group = read(i)
             source = picture(image)
             file = source if isinstance(source, Path) else None
-            made.append(Row(file or _looked(entry, source), _name(label, classes), part))
+            made.append(Row(file or _looked(entry, source), _name(label, classes), part, group))
         except BadItem as error:
             bad.append(f"item {i} ({error})")
         except Exception as error:  # code of the user's, and Pillow, raise many kinds
@@ -135,10 +135,10 @@ def _reader(found: Any, spec: DataSpec, where: str) -> Callable[[int], Sequence[
             item = found[i]
         if isinstance(item, Mapping):
             chosen = chosen or columns([*item], spec, where)
-            return item[chosen.image], item[chosen.label]
+            return item[chosen.image], item[chosen.label], chosen.key_of(item)
         if not isinstance(item, tuple | list) or len(item) != 2:
             raise BadItem(f"a {type(item).__name__}{f' of {len(item)}' if isinstance(item, tuple | list) else ''}")
-        return item
+        return *item, None
 
     return read
 

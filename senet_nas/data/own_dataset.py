@@ -23,17 +23,20 @@ OF_MODULE = {"train": "train_dataset", "val": "val_dataset", "test": "test_datas
 
 def listed(spec: DataSpec, base: Path) -> Listing:
     """The images that the function returns, in their order. It gets ``data.path`` if that is set. Raises UserError."""
-    rows, classes, notes = read(spec.dataset, spec.path, spec.image, spec.label, base)
+    rows, classes, notes = read(spec.dataset, spec.path, spec.image, spec.label, base, spec.group or spec.time)
     return listing(rows, spec, where=spec.dataset, classes=classes, notes=notes)
 
 
 @functools.lru_cache(maxsize=1)
 def read(
-    target: str, path: str | None, image: str | None, label: str | None, base: Path
+    target: str, path: str | None, image: str | None, label: str | None, base: Path, key: str | None = None
 ) -> tuple[list[Row], list[str], tuple[str, ...]]:
-    """Rows, classes and notes. Kept, because a listing is asked for several times and reads every item."""
+    """Rows, classes and notes; ``key`` names the group or time of an item that is a mapping.
+
+    Kept, because a listing is asked for several times and reads every item.
+    """
     sets = _sets(_returned(target, path, base), target)
-    spec = DataSpec(dataset=target, image=image, label=label)
+    spec = DataSpec(dataset=target, image=image, label=label, group=key)
     with user_code.blamed(target, key=KEY):
         classes = map_style.class_names(sets.get("train"))
         rows = [row for part, found in sets.items() for row in map_style.rows(found, part, classes, spec, target)]

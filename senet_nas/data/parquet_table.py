@@ -1,4 +1,7 @@
-"""Rows of a parquet or arrow file: paths and labels, or images in the file itself, as Hugging Face writes them."""
+"""Rows of a parquet or arrow file: paths and labels, or images in the file itself, as Hugging Face writes them.
+
+All that this room asks of pyarrow stands here.
+"""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -67,6 +70,16 @@ def read_arrow(path: Path) -> Found:
             return stream.read_all()
 
     return _read(path, table)
+
+
+def unpacked_zstandard(path: Path) -> Any:
+    """The content of a file that Zstandard compressed, as a stream that is closed by ``with``. Raises UserError."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        hint = "install pyarrow, or compress it with gzip"
+        raise UserError(f"{path} needs pyarrow to be read ({error})", hint=hint, key="data.path") from error
+    return pyarrow.CompressedInputStream(pyarrow.OSFile(str(path)), "zstd")
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

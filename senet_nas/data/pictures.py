@@ -5,7 +5,7 @@ Threads decode the images in order, at most CHUNK images ahead.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -64,7 +64,8 @@ CHUNK = 256
 class Listing:
     """The images of a source with their classes: train, and validation and test if the source has these sets.
 
-    ``side``: the side in pixels of all images, if the source keeps them as squares of one size.
+    ``side``: the side in pixels of all images, if the source keeps them as squares of one size. ``keys``: the group or
+    the time of each image, if the config asks for one.
     """
 
     files: Mapping[str, Files]
@@ -72,6 +73,7 @@ class Listing:
     grey: bool
     notes: tuple[str, ...]
     side: int | None = None
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def channels(self) -> int:

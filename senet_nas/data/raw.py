@@ -23,7 +23,7 @@ class Raw:
 
     ``validation`` and ``test`` are None unless the data bring these sets. ``notes`` are sentences about files that were
     skipped. ``white`` is the level of deep images that became 255. ``files`` are the entries of
-    listed images, by set, in the order of the images.
+    listed images, by set, in the order of the images; ``keys`` their groups or times, if the config asks for them.
     """
 
     train: "Labelled"
@@ -33,6 +33,7 @@ class Raw:
     notes: tuple[str, ...] = ()
     white: float = 255.0
     files: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def sets(self) -> "dict[str, Labelled]":
@@ -60,5 +61,6 @@ def decoded(spec: DataSpec, found: Listing) -> Raw:
         sets.get("test"),
         notes=(*found.notes, *depth.notes),
         white=depth.white,
+        keys=found.keys,
         files={name: [entry for entry, _ in files] for name, files in found.files.items()},
     )

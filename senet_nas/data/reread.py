@@ -45,7 +45,7 @@ def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
     if listed is None:
         return []
     listing = listed(spec, Path(base))
-    origin, index_N = split(listing.labels, spec, len(listing.classes))["validation"]
+    origin, index_N = split(listing.labels, spec, len(listing.classes), listing.keys).parts["validation"]
     entries = [listing.files[origin][i][0] for i in index_N]
     files = [entry for entry in entries if isinstance(entry, Path)]
     return files if len(files) == len(entries) else []
@@ -56,7 +56,7 @@ def validation_files(spec: DataSpec, *, base: Path | str = ".") -> list[Path]:
 
 def _test_images(spec: DataSpec, listing: Listing, white: float) -> tuple[Tensor, Tensor]:
     """x_NCHW and y_N of the test set of a listing."""
-    origin, index_N = split(listing.labels, spec, len(listing.classes))["test"]
+    origin, index_N = split(listing.labels, spec, len(listing.classes), listing.keys).parts["test"]
     files = [listing.files[origin][i] for i in index_N]
     y_N = torch.from_numpy(listing.labels[origin][index_N])
     side = pictures.side(spec, listing)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from senet_nas.data.folder_classes import SETS
 from senet_nas.data.folder_walk import shown
+from senet_nas.data.keys import wanted
 from senet_nas.data.pictures import NAMED_FAULTS, Entry, Files, Listing, Stored, all_grey
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
@@ -19,11 +20,15 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One image: where it is read, the name of its class, and its set (train, validation, test)."""
+    """One image: where it is read, the name of its class, and its set (train, validation, test).
+
+    ``key``: its group or time, if a column holds it; a row without one has an empty text.
+    """
 
     entry: Entry
     label: str
     part: str = "train"
+    key: str | None = None
 
 
 def listing(
@@ -48,17 +53,30 @@ def listing(
             key="data.path",
         )
     number = {name: label for label, name in enumerate(names)}
+    _check_keys(rows, spec, where)
     files: dict[str, Files] = {}
+    keys: dict[str, tuple[str, ...]] = {}
     for part in dict.fromkeys(PARTS.values()):
-        found = [(row.entry, number[row.label]) for row in rows if row.part == part]
-        if found:
-            files[part] = found
+        own = [row for row in rows if row.part == part]
+        if own:
+            files[part] = [(row.entry, number[row.label]) for row in own]
+            keys[part] = tuple(row.key for row in own if row.key)
     if "train" not in files:
         raise UserError(
             f"{where} holds {' and '.join(files)}, but no train", hint="add training images", key="data.path"
         )
     grey = spec.color == "grey" or (spec.color == "auto" and all_grey(files["train"]))
-    return Listing(files, tuple(names), grey, tuple(notes), side or _common_side(files["train"]))
+    held = keys if all(keys.values()) else {}
+    return Listing(files, tuple(names), grey, tuple(notes), side or _common_side(files["train"]), held)
+
+
+def _check_keys(rows: Sequence[Row], spec: DataSpec, where: str) -> None:
+    """Raises UserError if a column holds groups or times, and a row has none."""
+    name, column = wanted(spec)
+    if not name or all(row.key is None for row in rows):
+        return
+    bad = [f"{row.entry} (no `{column}`)" for row in rows if not row.key]
+    refuse(bad, len(rows), where, hint=f"fill the column `{column}`", key=f"data.{name}")
 
 
 def _common_side(files: Files) -> int | None:

@@ -1,6 +1,7 @@
 """Images in WebDataset's tar shards: files of one sample share their name up to the first dot (0001.jpg, 0001.cls).
 
-An index of the members is made once; an image is then read from its place in the shard.
+An index of the members is made once; an image is then read from its place in the shard, of a compressed one from its
+place in an unpacked copy.
 """
 
 import json
@@ -12,8 +13,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from senet_nas.data import shard_files
 from senet_nas.data.columns import LABEL
-from senet_nas.data.data_path import place
 from senet_nas.data.folder_walk import ENDINGS as PICTURES
 from senet_nas.data.folder_walk import is_litter
 from senet_nas.data.pictures import Listing, Stored
@@ -21,10 +22,6 @@ from senet_nas.data.rows import PARTS, Row, composed, listing, refuse
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
-PLAIN = ".tar"
-COMPRESSED = (".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
-ENDINGS = (PLAIN, *COMPRESSED)
-HINT = "give a .tar file, or the folder that holds the shards: `data: {dataset: webdataset, path: shards}`"
 # Endings of members that hold a label, in the order in which they are looked for.
 LABELS = ("cls", "cls.txt", "txt", "json")
 
@@ -61,7 +58,7 @@ def listed(spec: DataSpec, base: Path) -> Listing:
     A shard belongs to the set that its name or its folder names (train-0001.tar, val/0001.tar), or else to the images
     that are split.
     """
-    root, shards = _shards(spec, base)
+    root, shards = shard_files.shards(spec, base)
     parts = _parts(shards, root)
     rows: list[Row] = []
     bad: list[str] = []
@@ -70,7 +67,7 @@ def listed(spec: DataSpec, base: Path) -> Listing:
             try:
                 image = _image(sample, spec)
                 entry = Stored(f"{shard}:{sample.name}", lambda image=image: BytesIO(image.read()))  # type: ignore[misc]
-                rows.append(Row(entry, _label(sample, spec), parts[shard]))
+                rows.append(Row(entry, _label(sample, spec), parts[shard], _key(sample, spec)))
             except _BadSample as error:
                 bad.append(f"{shard.name}:{sample.name} ({error})")
     refuse(bad, len(rows) + len(bad), str(root), hint="write a file of the image and one of the label for each sample")
@@ -78,25 +75,6 @@ def listed(spec: DataSpec, base: Path) -> Listing:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _shards(spec: DataSpec, base: Path) -> tuple[Path, list[Path]]:
-    """The path of the data, and the shards that it means, sorted. Raises UserError."""
-    if spec.path is None:
-        raise UserError("shards need a path", hint=HINT, key="data.path")
-    root = place(spec.path, base)
-    if not root.exists():
-        raise UserError(f"no file or folder {root}", hint=HINT, key="data.path")
-    every = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.is_file())
-    visible = [path for path in every if not is_litter(path.name)]
-    packed = [path for path in visible if path.name.lower().endswith(COMPRESSED)]
-    if packed:
-        hint = "unpack it to a plain .tar: images are compressed already, and are read from their place in the shard"
-        raise UserError(f"{packed[0]} is compressed", hint=hint, key="data.path")
-    found = [path for path in visible if path.suffix.lower() == PLAIN]
-    if not found:
-        raise UserError(f"{root} holds no .tar file", hint=HINT, key="data.path")
-    return root, found
 
 
 def _parts(shards: list[Path], root: Path) -> Mapping[Path, str]:
@@ -121,8 +99,9 @@ def _word(shard: Path, root: Path) -> str:
 def _samples(shard: Path) -> Iterator[Sample]:
     """The samples of a shard: members one after the other whose names agree. Raises UserError for a damaged shard."""
     sample: Sample | None = None
+    file_of = shard_files.plain(shard)
     try:
-        with tarfile.open(shard, "r:") as tar:
+        with tarfile.open(file_of, "r:") as tar:
             for member in tar:
                 folder, _, file = member.name.rpartition("/")
                 if not member.isfile() or is_litter(file):
@@ -133,7 +112,7 @@ def _samples(shard: Path) -> Iterator[Sample]:
                     if sample is not None:
                         yield sample
                     sample = Sample(name)
-                sample.members[ending.lower()] = Member(shard, member.offset_data, member.size)
+                sample.members[ending.lower()] = Member(file_of, member.offset_data, member.size)
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{shard} cannot be read: {error}", hint="write it again", key="data.path") from error
     if sample is not None:
@@ -170,6 +149,19 @@ def _label(sample: Sample, spec: DataSpec) -> str:
     if not isinstance(value, str | int) or not str(value).strip():
         raise _BadSample(f"its .{ending} holds no label")
     return composed(str(value))
+
+
+def _key(sample: Sample, spec: DataSpec) -> str | None:
+    """The group or time of a sample: the text of a member, or a value of its .json; None without either."""
+    name = spec.group or spec.time
+    if name is None:
+        return None
+    if name.lower() in sample.members:
+        return sample.members[name.lower()].read().decode(errors="replace").strip()
+    if "json" not in sample.members:
+        return None
+    held = json.loads(sample.members["json"].read())
+    return str(held[name]) if isinstance(held, dict) and held.get(name) is not None else None
 
 
 def _of_json(held: Any, spec: DataSpec) -> Any:

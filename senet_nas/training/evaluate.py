@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from senet_nas import user_code
 from senet_nas.data import shared
+from senet_nas.data.folds import of_fold
 from senet_nas.data.load import Data, load
 from senet_nas.data.reread import with_test_images_of
 from senet_nas.distributed import ALONE, Group
@@ -220,7 +221,7 @@ def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) 
 
 def _training(architecture: str, seed: Seed, task: Task, start: Path | None, group: Group) -> Training:
     """The training before its first epoch."""
-    data = prepare(task)
+    data = of_fold(prepare(task), task.data.fold(seed))
     model = starting_network(architecture, data, task, seed.block)
     if start is not None:
         model.load_state_dict(load_file(start))

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from senet_nas.network import warm_start
 from senet_nas.network.build import build
-from senet_nas.recipe import OwnTask, Report, Seed, stable_hash
+from senet_nas.recipe import Report, Seed, stable_hash
 from senet_nas.training import checkpoint as checkpoints
 from senet_nas.training.evaluate import save
+from senet_nas.training.own_task import OwnTask
 from spaces import Architecture
 from spaces.errors import UserError
 

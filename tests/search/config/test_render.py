@@ -29,7 +29,7 @@ FULL = {
 OTHER = {
     "name": "other",
     "data": {"dataset": "table", "path": ".", "image": "file", "label": "kind", "image_size": 16, "resize": 18,
-             "color": "rgb", "train": 9, "validation": 9, "test": 0.1, "split_seed": 1},
+             "color": "rgb", "train": 9, "validation": 9, "test": 0.1, "split_seed": 1, "group": "who"},
     "model": {"backbone": "mine:net", "sites": ["layer*.*"], "init": "pretrained", "weights": "w.pth"},
     "space": {"granularity": "block", "tie": "none", "stages": [1], "sites": ["1.0"], "reduction": [2],
               "position": ["identity"], "squeeze": ["std"], "excitation": ["fcnb"], "gate": ["hard_sigmoid"],
@@ -207,6 +207,8 @@ def test_what_may_not():
         Experiment.from_dict(LEAST), Experiment.from_dict({**LEAST, "search": {"halving": 3, "shared": "on"}})
     )
     described = {"dataset": "none", "channels": 3, "image_size": 16, "classes": 2}
+    for more in ({"path": ".", "time": "day"}, {"path": ".", "folds": 5}):
+        settings += differences(Experiment.from_dict(LEAST), Experiment.from_dict({**LEAST, "data": more}))
     own = Experiment.from_dict({**LEAST, "data": described, "evaluate": "python:mine:train"})
     settings += differences(Experiment.from_dict(LEAST), own)
     assert {key for key, _, _ in [*settings, *halved]} >= FIXED

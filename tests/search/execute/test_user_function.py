@@ -11,8 +11,9 @@ from search.execute.user_function import UserFunction
 from search.execute.worker import work
 from search.state.records import Assignment
 from senet_nas.network.build import build
-from senet_nas.recipe import OwnTask, Seed
+from senet_nas.recipe import Seed
 from senet_nas.training import checkpoint
+from senet_nas.training.own_task import OwnTask
 from spaces import UserError
 
 NET = "cifar_resnet8/-/avg:fc4:sigmoid@pre_addition/-"

@@ -20,6 +20,9 @@ LABELS = np.arange(N) // (N // len(CLASSES))
 # The sets that a source can bring: of every ten images eight train, one validates, and one is a test.
 PARTS = np.array(["train"] * 8 + ["val", "test"])[np.arange(N) % 10]
 
+# The patient of each image. No set holds a part of a patient.
+PATIENTS = np.array([str(i % 10) for i in range(N)])
+
 
 def file_name(i: int) -> str:
     return f"{CLASSES[LABELS[i]]}/{i:03}.png"
@@ -49,9 +52,11 @@ def csv_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     write_images(root / "files", x)
     with (root / "labels.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["file", "weight", "class", *(["split"] if split else [])])
+        table.writerow(["file", "weight", "class", "patient", *(["split"] if split else [])])
         for i in np.random.default_rng(1).permutation(N).tolist():
-            table.writerow([f"files/{file_name(i)}", i, CLASSES[LABELS[i]], *([PARTS[i]] if split else [])])
+            table.writerow(
+                [f"files/{file_name(i)}", i, CLASSES[LABELS[i]], PATIENTS[i], *([PARTS[i]] if split else [])]
+            )
     return {"dataset": "table", "path": str(root / "labels.csv")}
 
 
@@ -66,7 +71,7 @@ def parquet_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     import pyarrow
     from pyarrow import parquet
 
-    rows = {"image": [{"bytes": png(x_HWC), "path": None} for x_HWC in x], "label": LABELS}
+    rows = {"image": [{"bytes": png(x_HWC), "path": None} for x_HWC in x], "label": LABELS, "patient": PATIENTS}
     if split:
         rows["split"] = PARTS
     parquet.write_table(pyarrow.table(rows).replace_schema_metadata(about_columns()), root / "train.parquet")
@@ -130,6 +135,7 @@ def hugging_face(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
         for half in np.array_split(chosen, 2):
             files.append({"filename": f"data-{len(files)}.arrow"})
             rows = {"image": [{"bytes": png(x[i]), "path": None} for i in half], "label": LABELS[half]}
+            rows["patient"] = PATIENTS[half]
             table = pyarrow.table(rows).replace_schema_metadata(about_columns())
             with pyarrow.ipc.new_stream(folder / files[-1]["filename"], table.schema) as stream:
                 stream.write_table(table)
@@ -147,7 +153,11 @@ def shards(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
         for number, half in enumerate(np.array_split(chosen, 2)):
             with tarfile.open(root / "shards" / f"{part or 'images'}-{number}.tar", "w") as tar:
                 for i in half:
-                    for ending, content in (("png", png(x[i])), ("cls", CLASSES[LABELS[i]].encode())):
+                    for ending, content in (
+                        ("png", png(x[i])),
+                        ("cls", CLASSES[LABELS[i]].encode()),
+                        ("patient", PATIENTS[i].encode()),
+                    ):
                         member = tarfile.TarInfo(f"some/{i:03}.{ending}")
                         member.size = len(content)
                         tar.addfile(member, BytesIO(content))
@@ -164,6 +174,13 @@ SOURCES: dict[str, Callable[..., dict[str, Any]]] = {
     "torchvision": torchvision,
     "hugging face": hugging_face,
     "shards": shards,
+}
+# How a config names the patient of an image: a column, or a pattern where the path alone tells.
+BY_NAME = r"(\d)\.png$"
+GROUPS = {
+    "folder": BY_NAME,
+    "torchvision": BY_NAME,
+    **dict.fromkeys(("csv", "parquet", "hugging face", "shards"), "patient"),
 }
 # What names a source that is not there, instead of the path of a file.
 MISSING = {"function": {"dataset": "nowhere:dataset"}, "hugging face": {"dataset": "hf:nowhere"}}

@@ -1,12 +1,18 @@
 """Shards of WebDataset: how samples are found, and what is refused."""
 
+import bz2
+import gzip
 import json
+import lzma
 import tarfile
 from io import BytesIO
 
 import numpy as np
+import pyarrow
 import pytest
 
+from senet_nas.data import shard_files
+from senet_nas.data.datasets import section
 from senet_nas.data.load import Data, load
 from senet_nas.recipe import DataSpec
 from spaces import UserError
@@ -104,8 +110,7 @@ def test_shards_that_cannot_be_read_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("names", "message", "hint"),
     [
-        (["a.tar.gz"], "a.tar.gz is compressed", "unpack it to a plain .tar"),
-        (["a.txt"], "holds no .tar file", "the folder that holds the shards"),
+        (["a.txt"], "holds no .tar file", "or a folder of shards"),
         (["train-0.tar", "other.tar"], "1 of 2 shards name no set, the first is", "or none"),
         (["test-0.tar"], "holds test, but no train", "add training images"),
     ],
@@ -117,6 +122,46 @@ def test_folders_of_other_things_are_refused(tmp_path, names, message, hint):
         read(tmp_path / "shards")
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("ending", shard_files.COMPRESSED)
+def test_compressed_shards_give_the_same_images(ending, tmp_path):
+    plain = shard(tmp_path / "plain" / "a.tar", samples())
+    packed = tmp_path / "packed" / f"a{ending}"
+    packed.parent.mkdir()
+    if ending == ".tar.zst":
+        with pyarrow.CompressedOutputStream(str(packed), "zstd") as file:
+            file.write(plain.read_bytes())
+    else:
+        module = {"gz": gzip, "tgz": gzip, "bz2": bz2, "xz": lzma}[ending.rpartition(".")[2]]
+        packed.write_bytes(module.compress(plain.read_bytes()))
+    found = read(packed)
+    assert found.fingerprint == read(plain).fingerprint == read(packed.parent).fingerprint
+    packed.write_bytes(packed.read_bytes()[:200])
+    with pytest.raises(UserError, match=rf"a{ending} cannot be (unpacked|read)"):
+        read(packed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("images-{00..02}.tar", ["images-00.tar", "images-01.tar", "images-02.tar"]),
+        ("{train,val}/{8..10}.tar", [f"{part}/{n}.tar" for part in ("train", "val") for n in (8, 9, 10)]),
+    ],
+)
+def test_a_pattern_means_the_shards_in_its_braces(pattern, names, tmp_path):
+    members = [*samples().items()]
+    size = len(members) // len(names) // 2 * 2  # whole samples
+    for number, name in enumerate(names):
+        shard(tmp_path / "all" / name, dict(members[number * size : (number + 1) * size]))
+    root = tmp_path / "all"
+    expected = read(root)
+    assert read(root / pattern).fingerprint == expected.fingerprint
+    shard(root / names[0].replace(".tar", "-more.tar"), samples())  # the pattern leaves it out
+    assert read(root / pattern).fingerprint == expected.fingerprint
+    assert section(str(root / pattern)) == {"dataset": "webdataset", "path": str(root / pattern)}
+    with pytest.raises(UserError, match=r"no file .*/x-1\.tar, nor 1 more of the 2 of .*x-\{1\.\.2\}\.tar"):
+        read(tmp_path / "x-{1..2}.tar")
 
 
 def test_images_are_read_from_their_place(tmp_path):
