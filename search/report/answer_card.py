@@ -12,7 +12,7 @@ from search.results.answer import NO
 from search.results.point import Point
 from search.results.result import Front
 from search.state.records import Entry
-from senet_nas.costs.measures import MEASURES, Measure
+from senet_nas.costs.measures import LATENCY, Measure
 from spaces.spec import Site
 from spaces.text import interval
 
@@ -82,7 +82,13 @@ def _figures(front: Front, point: Point) -> list[CardFigure]:
         gain = CardFigure("gain", f"{value} {metric.gain_unit}".rstrip(), f"{ends}, {level}")
     beside = "on validation images" if point.is_plain else f"plain {metric.shown(front.plain.value)}"
     quality = CardFigure(metric.title, metric.shown(point.value), beside)
-    return [gain, quality, *(_cost(front, point, measure) for measure in MEASURES.values())]
+    return [gain, quality, *(_cost(point, measure) for measure in _costs(front))]
+
+
+def _costs(front: Front) -> list[Measure]:
+    """The costs that the run knows; and latency in any case, because a reader looks for it."""
+    has_time = any(not measure.is_counted for measure in front.measures)
+    return front.measures if has_time else [*front.measures, LATENCY]
 
 
 def _rival(front: Front) -> str:
@@ -94,8 +100,8 @@ def _rival(front: Front) -> str:
     return f"best placement, {best.id}: {gain_text(front.quality, best)}"
 
 
-def _cost(front: Front, point: Point, measure: Measure) -> CardFigure:
-    """A cost with its overhead; one that the run does not know says so, because a reader looks for it."""
+def _cost(point: Point, measure: Measure) -> CardFigure:
+    """A cost with its overhead; one that is not known says so."""
     if measure.overhead not in point.costs:
         return CardFigure(measure.title, "not measured", "make it an objective to see it")
     value = f"{measure.shown(point.costs[measure.column])} {'' if measure.is_counted else measure.unit}".rstrip()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search.config import seconds
 from search.planning.budget_split import trainings_used
 from search.report.wording import clock
-from search.results.answer import UNDECIDED
+from search.results.answer import UNDECIDED, YES
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_folder
 from search.state import run_folder
@@ -33,6 +33,9 @@ def page_steps(front: Front, run: OpenedRun, *, is_complete: bool, is_running: b
         return (NextStep("See how far it is", f"senet-search status {place.name}{runs}"),)
     if not is_complete:
         return (NextStep("Continue the search", run_folder.command(place, run.experiment.name)),)
+    longer = _longer(front, run)
+    if longer:
+        return (NextStep("Train longer, in a new run", longer), *home_steps(front, runs))
     options = _extension(front, run)
     more = [NextStep("Settle it", run_folder.command(place, run.experiment.name, *options))] if options else []
     return (*more, *home_steps(front, runs))
@@ -58,7 +61,10 @@ def next_commands(front: Front, place: RunFolder) -> list[str]:
             return [*look, f"senet-search status {place.name}{runs}"]
         if not run.is_complete:
             return [*look, f"{run_folder.command(place, run.experiment.name)} (continues where it stopped)"]
+        longer = _longer(front, run)
         options = _extension(front, run)
+    if longer:
+        return [*look, longer]
     if options:
         return [*look, run_folder.command(place, run.experiment.name, *options)]
     return [*look, take_home(front, runs)]
@@ -85,6 +91,14 @@ def going_on(run: OpenedRun) -> str:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _longer(front: Front, run: OpenedRun) -> str:
+    """The command of a new run with twice the epochs; empty if trainings were long enough, or a gain is proven."""
+    steep = front.insights.steep if front.insights else None
+    if steep is None or front.answer.kind == YES:
+        return ""
+    return run_folder.command(run.folder, run.experiment.name, f"--set train.epochs={2 * steep.epochs}", "--new")
 
 
 def _extension(front: Front, run: OpenedRun) -> list[str]:

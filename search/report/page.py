@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from search.report.answer_card import AnswerCard, answer_card
 from search.report.chart import MOST_BESIDE, NARROW, FrontChart, drawn, front_chart, front_charts
+from search.report.class_changes import class_changes
 from search.report.content import Section, Table
 from search.report.curves_section import curves_section
 from search.report.explaining_sections import (
@@ -27,6 +28,7 @@ from search.report.latency_tables import latency_sections
 from search.report.next_steps import NextStep, home_steps
 from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import points_table
+from search.report.training_curves import TrainingCurves, training_curves
 from search.report.training_tables import cost_section, trainings_table
 from search.report.verdict_styles import VERDICT_STYLES, VerdictStyle, css_class
 from search.results.result import Front
@@ -64,6 +66,7 @@ class Page:
     logged: Section | None
     curves: Section | None
     classes: Section | None
+    training: TrainingCurves | None
     cost: Section
     trainings: Table
     n_trainings: int
@@ -145,7 +148,8 @@ def _page(
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
         curves=curves_section(front, trainings, entries, sites, facts.folds),
-        classes=classes_section(front),
+        classes=class_changes(front, trainings, facts) or classes_section(front),
+        training=training_curves(front, trainings, entries),
         cost=cost_section(trainings),
         trainings=trainings_table(front.quality, trainings, entries),
         n_trainings=len(trainings),

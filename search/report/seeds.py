@@ -7,7 +7,7 @@ from statistics import NormalDist
 from search.report.chart import Axis
 from search.report.scale import Frame, padded
 from search.report.seed_gains import seed_gains
-from search.report.wording import tick
+from search.report.wording import shortened, tick
 from search.results.point import Point
 from search.results.result import Front
 from search.state.records import Training, architecture_name
@@ -145,11 +145,8 @@ def _axis(metric: Metric, frame: Frame, shown: Sequence[Point], gains: Gains) ->
 
 
 def _row(metric: Metric, point: Point, gains: Mapping[str, float], fresh: Fresh, y: float) -> SeedRow:
-    name = point.label
-    if len(name) > LETTERS:
-        name = name[: LETTERS - 3] + "..."
     return SeedRow(
-        label=f"{point.id} {name}",
+        label=f"{point.id} {shortened(point.label, LETTERS)}",
         text=f"{point.id}, {point.label}: {', '.join(map(metric.difference, gains.values()))}",
         y=y,
         gain=point.gain,

@@ -40,3 +40,8 @@ def state_text(training: Training) -> str:
 def joined(values: Iterable[float]) -> str:
     """Accuracies side by side: 97.10, 97.35."""
     return ", ".join(f"{value:.2f}" for value in values)
+
+
+def shortened(text: str, letters: int) -> str:
+    """A text of at most so many letters; a longer one ends in three dots."""
+    return text if len(text) <= letters else text[: letters - 3] + "..."

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.results.evidence import Evidence
+from senet_nas.data.data_checks import UNEQUAL, ratio_of_classes
 from senet_nas.training.quality_metrics import METRICS, RECALL, Metric
 from spaces.text import plural
 
@@ -62,12 +63,22 @@ class ClassRecall:
 
 
 def class_recall(evidence: Evidence) -> ClassRecall | None:
-    """The recall of plain by the bits that its trainings stored; None if the run does not know its labels."""
+    """The recall of plain by the bits that its trainings stored; None unless the classes differ much in size.
+
+    None, too, if the run does not know its labels.
+    """
     known = evidence.facts.labels
     if known is None or evidence.facts.data is None:
         return None
+    if not differ(np.array(known.classes), evidence.facts.data.classes):
+        return None
     bits = [training.correct for training in evidence.by_architecture.get(0, ()) if training.correct]
     return recalls_of(bits, np.array(known.classes), evidence.facts.data.classes)
+
+
+def differ(labels: NDArray[np.int64], names: Sequence[str]) -> bool:
+    """Whether classes differ so much in size that a mean over images can hide one; False without labels."""
+    return len(labels) > 0 and ratio_of_classes(labels, names) >= UNEQUAL
 
 
 def recalls_of(bits: Sequence[bytes], labels: NDArray[np.int64], names: Sequence[str]) -> ClassRecall | None:

@@ -62,7 +62,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
         likely=likely,
         counts=_counts(ledger.trainings),
         test=encode(evidence.facts.test) if evidence.facts.test else None,
-        insights=insights.gather(evidence, posterior, rules.level),
+        insights=insights.gather(evidence, posterior, rules.level, rules.worthwhile),
         settled=evidence.facts.settled,
         seeds_alike=evidence.seeds_alike,
         answer=answer_of(recommended != points[0].id, evidence.facts.answer, rules.worthwhile),

@@ -13,6 +13,7 @@ from search.results.fold_noise import FoldNoise, fold_noise
 from search.results.run_noise import RunNoise, run_noise
 from search.results.search_progress import Progress, progress_of
 from search.results.shared_evidence import SharedEvidence, shared_evidence
+from search.results.training_length import SteepEnd, steep_end
 from search.results.validation_noise import Learned, Validation, learned, validation_of
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 
@@ -31,6 +32,7 @@ class Insights:
     metric: Metric = ACCURACY
     classes: ClassRecall | None = None
     folds: FoldNoise | None = None
+    steep: SteepEnd | None = None
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """All sentences for people: what is first, what pays, and the statistics behind it."""
@@ -42,8 +44,9 @@ class Insights:
         if self.learned and self._has_everything:
             return [self.learned.words(self.metric)]
         learned = self.learned.words(self.metric) if self.learned else ""
+        steep = self.steep.words(self.metric) if self.steep and not learned else ""
         hidden = self.classes.words(self.metric) if self.classes else ""
-        return [words for words in (learned, hidden) if words]
+        return [words for words in (learned, steep, hidden) if words]
 
     def statements(self, level: float) -> list[str]:
         """What pays and what costs. Contrasts become sure long before single architectures do."""
@@ -97,11 +100,12 @@ class Insights:
             **({"curves": asdict(self.curves)} if self.curves else {}),
             **({"classes": asdict(self.classes)} if self.classes else {}),
             **({"folds": asdict(self.folds)} if self.folds else {}),
+            **({"steep": asdict(self.steep)} if self.steep else {}),
         }
 
 
-def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
-    """What a run's posterior and its stored bits say."""
+def gather(evidence: Evidence, posterior: Posterior, level: float, worthwhile: float = 0.2) -> Insights:
+    """What a run's posterior, its stored bits and its curves say."""
     effects: tuple[Contrast, ...] = ()
     if evidence.sites:
         members = [evidence.architectures[number] for number in posterior.architectures]
@@ -118,4 +122,5 @@ def gather(evidence: Evidence, posterior: Posterior, level: float) -> Insights:
         evidence.metric,
         class_recall(evidence),
         fold_noise(evidence, posterior, validation),
+        steep_end(evidence, worthwhile),
     )

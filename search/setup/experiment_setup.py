@@ -258,15 +258,14 @@ def _load(experiment: Experiment) -> Any:
 
 
 def about_data(experiment: Experiment, data: Any) -> tuple[DataFact, LabelsFact | None]:
-    """What a run notes of its data: the labels of the validation images only if the classes differ in size."""
-    from senet_nas.data.data_checks import UNEQUAL, imbalance, ratio_of_classes
+    """What a run notes of its data, and the labels of its validation images."""
+    from senet_nas.data.data_checks import imbalance
 
     metric = qualities(experiment.objectives)[0]
     note = imbalance(data.y_train.numpy(), data.classes, hiding=metric.title if metric in HIDING else "")
-    differs = ratio_of_classes(data.y_train.numpy(), data.classes) >= UNEQUAL
     notes = (*data.notes, note) if note else tuple(data.notes)
     # With folds the stored bits of each training are those of its own fold.
-    return _about(data, notes), LabelsFact.of(data.y_val.tolist()) if differs and not data.folds else None
+    return _about(data, notes), None if data.folds else LabelsFact.of(data.y_val.tolist())
 
 
 def _about(data: Any, notes: tuple[str, ...]) -> DataFact:

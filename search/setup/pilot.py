@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from search.execute.trainer import Trainer
-from search.results.class_recall import ClassRecall, recalls_of
+from search.results.class_recall import ClassRecall, differ, recalls_of
 from search.results.objectives import qualities
 from search.results.recipe_noise import RecipeNoise, Repeated, recipe_noise
 from search.setup.experiment_setup import Prepared
@@ -70,9 +70,8 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
 
     metric = qualities(prepared.experiment.objectives)[0]
     noise = recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level, metric=metric)
-    if prepared.labels is None:
-        return Pilot(noise, None)
-    return Pilot(noise, recalls_of(bits, np.array(prepared.labels.classes), data.classes))
+    labels = np.array(prepared.labels.classes if prepared.labels else ())
+    return Pilot(noise, recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ class Facts:
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
     by architecture, ``latency_on`` the machine that they were measured on, and ``latency_refused`` why the runtime
     cannot run an architecture; ``latencies`` has the further latencies, by the name of the objective. ``labels`` are
-    those of the validation images, of a run whose classes differ in size.
+    those of the validation images; older versions noted them only if the classes differ in size.
     """
 
     uid: str | None = None

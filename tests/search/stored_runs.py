@@ -18,6 +18,7 @@ from search.report.refresh import refresh
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_folder
 from search.state.facts import Completion, DataFact, Facts
+from search.state.labels_fact import LabelsFact
 from search.state.records import Outcome
 from search.state.run_folder import RunFolder
 from spaces import Space, SpaceSpec, durable
@@ -70,7 +71,8 @@ def store(kind: str, runs: Path) -> RunFolder:
     text = config.to_yaml(_experiment(place.name, made))
     durable.write(place.config, text)
     data = DataFact(train=1000, validation=IMAGES, test=200, classes=CLASSES, channels=1, image_size=28)
-    ledger.note(Facts(config=text, sites=sites, data=data, seconds=60.0, device="cpu"))
+    labels = LabelsFact.of([i % len(CLASSES) for i in range(IMAGES)])
+    ledger.note(Facts(config=text, sites=sites, data=data, labels=labels, seconds=60.0, device="cpu"))
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, _outcome(assignment, made))
     loop.conclude()

@@ -183,7 +183,7 @@ NEXT = {
     "likely": "senet-search run",
     "open": "senet-search run",
     "not worth it": "senet-search export not-worth-it",
-    "too short": "senet-search run",
+    "too short": "--set train.epochs=12 --new",
 }
 
 
@@ -195,6 +195,7 @@ class TestFirstScreen:
         page.open(path.as_uri(), width=1280, height=800)
         text = page.ask(FIRST_SCREEN)
         assert front.verdict in text
+        assert ("too short" in text[: text.index(front.verdict)]) == (kind == "too short")  # said first
         point = subject(front)
         assert point.verdict in text
         assert format(point.params, ",.0f") in text

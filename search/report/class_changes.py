@@ -1,0 +1,125 @@
+"""What SE changes by class: how often plain and a placement are right on the images of each class."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.report.answer_card import subject
+from search.report.content import Column, Row, Section, table
+from search.results.point import Point
+from search.results.result import Front
+from search.state.facts import Facts
+from search.state.records import Training
+from spaces.text import plural
+
+Array = NDArray[np.float64]
+# Classes are named in the sentence if they change by more than this many standard errors.
+CLEAR = 2.0
+
+
+@dataclass(frozen=True)
+class ClassChange:
+    """One class: the shares of its images that are right in percent, and the change with its standard error."""
+
+    name: str
+    images: int
+    plain: float
+    other: float
+    error: float
+
+    @property
+    def change(self) -> float:
+        return self.other - self.plain
+
+    @property
+    def is_clear(self) -> bool:
+        return abs(self.change) > CLEAR * self.error > 0
+
+
+def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> Section | None:
+    """The table of classes; None if the run does not know the labels, or which images were right."""
+    point = compared(front)
+    if point is None or facts.labels is None or facts.data is None:
+        return None
+    labels = np.array(facts.labels.classes)
+    rights = {number: _right(trainings, number, len(labels)) for number in (0, point.number)}
+    if any(len(right) == 0 for right in rights.values()):
+        return None
+    changes = by_class(rights[0], rights[point.number], labels, facts.data.classes)
+    columns = (
+        Column("class"),
+        Column("validation images", "number"),
+        Column("plain, %", "number"),
+        Column(f"{point.id}, %", "number"),
+        Column("change, points", "number"),
+        Column("standard error", "number"),
+    )
+    counts = [plural(len(rights[number]), "training") for number in (0, point.number)]
+    how = (
+        f"Means over {counts[0]} of plain and {counts[1]} of {point.id}. The standard error comes from the scatter of "
+        "trainings. Bold rows change by more than two of them; by luck alone, about one class in twenty does."
+    )
+    rows = table(f"Images that are right, by class: plain and {point.id}, {point.label}", columns, changes, _row)
+    return Section("Which classes change", _lead(changes, point), rows, (how,))
+
+
+def compared(front: Front) -> Point | None:
+    """What is compared with plain: the placement that the answer is about, or the best one that was tried."""
+    point = subject(front)
+    if not point.is_plain:
+        return point
+    return max((p for p in front.points if not p.is_plain), key=lambda p: p.gain, default=None)
+
+
+def by_class(plain: Array, other: Array, labels: NDArray[np.int64], names: Sequence[str]) -> list[ClassChange]:
+    """The change of each class, the largest gain first. ``plain`` and ``other``: (trainings, images), 1 for right."""
+    found = []
+    for k in np.unique(labels).tolist():
+        of_class = labels == k
+        before, after = plain[:, of_class].mean(axis=1), other[:, of_class].mean(axis=1)
+        error = 100 * _error(before, after)
+        found.append(
+            ClassChange(names[k], int(of_class.sum()), 100 * before.mean(), 100 * after.mean(), error),
+        )
+    return sorted(found, key=lambda one: -one.change)
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _right(trainings: Sequence[Training], number: int, images: int) -> Array:
+    """Which images each finished training of an architecture got right: (trainings, images)."""
+    whole = [t.correct for t in trainings if t.architecture == number and t.state == "finished" and t.correct]
+    bits = [np.unpackbits(np.frombuffer(one, np.uint8), count=images) for one in whole if len(one) == (images + 7) // 8]
+    return np.array(bits, dtype=np.float64).reshape(len(bits), images)
+
+
+def _error(before: Array, after: Array) -> float:
+    """The standard error of the difference of two means, whose values scatter alike; 0 if that is not known."""
+    freedom = len(before) + len(after) - 2
+    if freedom < 1:
+        return 0.0
+    squares = ((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum()
+    return float(np.sqrt(squares / freedom * (1 / len(before) + 1 / len(after))))
+
+
+def _row(one: ClassChange) -> Row:
+    shares = (f"{one.plain:.1f}", f"{one.other:.1f}", f"{one.change:+.1f}", f"{one.error:.1f}")
+    return Row((one.name, f"{one.images:,}", *shares), is_front=one.is_clear)
+
+
+def _lead(changes: Sequence[ClassChange], point: Point) -> str:
+    clear: Mapping[str, list[ClassChange]] = {
+        "gains": [one for one in changes if one.is_clear and one.change > 0],
+        "loses": [one for one in reversed(changes) if one.is_clear and one.change < 0],
+    }
+    said = [
+        f"{word} on {', '.join(f'{one.name} ({one.change:+.1f} points)' for one in of[:3])}"
+        for word, of in clear.items()
+        if of
+    ]
+    if not said:
+        return f"No class changes by more than its noise between plain and {point.id}."
+    return f"{point.id} {' and '.join(said)}, compared with plain."
