@@ -40,7 +40,8 @@ def function(target: str, *, key: str, hint: str) -> Callable[..., Any]:
     """
     module, _, name = target.partition(":")
     try:
-        imported = importlib.import_module(module)
+        with staying():
+            imported = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         remedy = hint if _is_missing(module, error) else _import_remedy(error)
         raise UserError(f"cannot import {target}: {_import_problem(module, error)}", hint=remedy, key=key) from error
@@ -74,24 +75,42 @@ def blamed(target: str, *, key: str) -> Iterator[None]:
     Code that calls ``os._exit`` would end the command without a word; here this is an exception, too.
     """
     try:
-        with _staying():
+        with staying():
             yield
     except UserError:
         raise
     except (Exception, SystemExit) as error:  # the user's code may throw anything
         module = sys.modules.get(target.partition(":")[0])
-        where = place(error, [getattr(module, "__file__", None)])
+        where = place_of(error, [getattr(module, "__file__", None)])
         if not where:
             raise
         raise UserError(f"{target} failed with {named(error)}{where}", key=key) from error
 
 
+@contextmanager
+def staying() -> Iterator[None]:
+    """``os._exit`` raises SystemExit here, as ``sys.exit`` does. A process that is forked meanwhile ends as usual."""
+    here = os.getpid()
+    leave = os._exit
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(status)
+        raise SystemExit(f"os._exit({status}) was called")
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
 def placed(error: BaseException, files: Iterable[str | None] = ()) -> str:
     """An exception with the innermost line of the user's code that it passed: that of ``files`` in installed code."""
-    return f"{named(error)}{place(error, files)}"
+    return f"{named(error)}{place_of(error, files)}"
 
 
-def place(error: BaseException, files: Iterable[str | None]) -> str:
+def place_of(error: BaseException, files: Iterable[str | None] = ()) -> str:
     """The place of the innermost line of the user's code that an exception passed; empty if it passed none."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
     own = [frame for frame in frames if not is_installed(frame.filename)]
@@ -133,24 +152,6 @@ def is_installed(file: str) -> bool:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _staying() -> Iterator[None]:
-    """``os._exit`` raises SystemExit here, as ``sys.exit`` does. A process that is forked meanwhile ends as usual."""
-    here = os.getpid()
-    leave = os._exit
-
-    def refuse(status: int) -> NoReturn:
-        if os.getpid() != here:
-            leave(status)
-        raise SystemExit(f"os._exit({status}) was called")
-
-    os._exit = refuse
-    try:
-        yield
-    finally:
-        os._exit = leave
 
 
 def _shadowed(module: str, imported: Any) -> str:

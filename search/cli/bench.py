@@ -5,7 +5,7 @@ import click
 from search.cli.options import JSON, print_answer
 
 
-@click.command()
+@click.command(short_help="Search TABLE many times and score each result.")
 @click.argument("table")
 @click.option(
     "--sampler",

@@ -7,7 +7,7 @@ import click
 from search.cli.options import JSON, RUNS, print_answer
 
 
-@click.command()
+@click.command(short_help="Check the folder of RUN, and say how to mend it.")
 @click.argument("run")
 @RUNS
 @JSON

@@ -7,7 +7,7 @@ import click
 from search.cli.options import JSON, ONNX, PICK, RUNS, limited, print_answer
 
 
-@click.command()
+@click.command(short_help="Take a network of RUN home: weights, code, ONNX, model card.")
 @click.argument("run")
 @PICK
 @limited

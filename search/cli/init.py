@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONFIG = Path("config.yaml")
 
 
-@click.command()
+@click.command(short_help="Look at the data and write a CONFIG with suggestions.")
 @click.option(
     "--data",
     default="digits",

@@ -9,7 +9,7 @@ from senet_nas.deploy.precisions import PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES
 
 
-@click.command()
+@click.command(short_help="Show what a placement of SE costs over plain.")
 @click.argument("target", metavar="BACKBONE|NETWORK|ARCHITECTURE")
 @placed
 @click.option("--latency", is_flag=True, help="Also measure time and memory, side by side with plain, on this machine.")

@@ -7,7 +7,7 @@ import click
 from search.cli.options import JSON, RUNS
 
 
-@click.command()
+@click.command(short_help="Print the result of RUN, and rewrite its report.")
 @click.argument("run")
 @RUNS
 @JSON

@@ -14,7 +14,7 @@ from search.cli.options import CONFIG, JSON, RUNS, SET, load
 @JSON
 @click.option("--new", is_flag=True, help="Start another run beside an existing one: NAME-2.")
 @click.option("--trainings", metavar="N|+N", default=None, help="Set the budget to N trainings, or add N to it.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the result.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the result, and cautions on stderr.")
 def run(
     config: Path,
     overrides: tuple[str, ...],

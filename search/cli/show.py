@@ -8,7 +8,7 @@ import click
 from search.cli.options import JSON, placed, print_answer
 
 
-@click.command()
+@click.command(short_help="Show where SE acts in a network, stage by stage.")
 @click.argument("target", metavar="ARCHITECTURE|NETWORK|BACKBONE")
 @placed
 @click.option("--svg", default=None, type=click.Path(dir_okay=False, path_type=Path), help="Also draw it to this file.")

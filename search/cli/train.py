@@ -9,7 +9,7 @@ import click
 from search.cli.options import JSON, ONNX, PICK, RUNS, SET, limited, print_answer
 
 
-@click.command()
+@click.command(short_help="Train one architecture in full.")
 @click.argument("what", metavar="RUN|NETWORK|plain|KEY")
 @click.option(
     "--config",

@@ -92,6 +92,9 @@ class Terminal:
         self._console.print("Ctrl-C once stops cleanly; the same command continues where it stopped.")
 
     def say(self, text: str) -> None:
+        """Prints a line; a caution on stderr if only the result is wanted."""
+        if self._console.quiet and text.startswith("caution"):
+            console(stderr=True).print(text, markup=False, soft_wrap=True)
         self._say(f"  {text}")
 
     def _say(self, line: str) -> None:

@@ -18,7 +18,7 @@ from senet_nas.export.record import Record
 from senet_nas.network.backbones.table import KEY, is_own, is_timm
 from senet_nas.network.build import build
 from senet_nas.recipe import LatencySpec
-from senet_nas.user_code import evaluating, placed
+from senet_nas.user_code import evaluating, named, place_of, placed
 from spaces import Architecture, UserError
 from spaces.errors import ENVIRONMENT
 from spaces.failpoints import failpoint
@@ -109,6 +109,8 @@ def export(
             _complete(about, "\n\n".join(filter(None, (card, _elsewhere(network, about, work)))), measured, work)
             target.move(work, place)
     except OSError as error:
+        if where := place_of(error):
+            raise UserError(f"the network failed with {named(error)}{where}", key=KEY) from error
         raise UserError(f"cannot write {place}: {error}", code=ENVIRONMENT) from error
     return _exported(place, about, measured)
 
@@ -209,7 +211,7 @@ def _with_files(
 
 def _missing_form(about: Record, path: Path, error: Exception) -> str:
     """Why a network of the user's does not have a form. An error about any other network is raised again."""
-    if not is_own(about["architecture"].partition("/")[0]) or isinstance(error, OSError):
+    if not is_own(about["architecture"].partition("/")[0]) or (isinstance(error, OSError) and not place_of(error)):
         raise error
     path.unlink(missing_ok=True)
     return placed(error)

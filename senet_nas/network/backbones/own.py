@@ -100,7 +100,8 @@ def seeded(seed: int) -> Iterator[None]:
 
 def _made(target: str, make: Callable[..., Any], wanted: Mapping[str, int]) -> Any:
     try:
-        return make(**wanted)
+        with user_code.staying():
+            return make(**wanted)
     except (Exception, SystemExit) as error:  # the user's code may throw anything
         given = ", ".join(f"{name}={value}" for name, value in wanted.items())
         raise UserError(user_code.thrown(target, make, error), hint=f"it was called with ({given})", key=KEY) from error

@@ -47,7 +47,7 @@ def shapes(network: nn.Module, in_channels: int) -> Iterator[tuple[int, ...]]:
 def error(network: nn.Module, shape: tuple[int, ...], device: str = "meta") -> BaseException | None:
     """What a forward pass on zeros raises; None if it passes."""
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), user_code.staying():
             network(torch.zeros(shape, device=device))
     except (Exception, SystemExit) as problem:  # the user's code may throw anything
         return problem

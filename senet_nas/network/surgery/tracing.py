@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 
 from senet_nas.network.surgery.calls import Call
-from senet_nas.user_code import file_of, in_training, named, place
+from senet_nas.user_code import file_of, in_training, named, place_of
 
 _CONSTANT = "_tensor_constant"
 # What to do about most of what torch.fx cannot follow.
@@ -103,7 +103,7 @@ def named_only(forward: FunctionType) -> FunctionType:
 
 def _reason(module: nn.Module, call: Call, error: Exception) -> str:
     """What in a forward torch.fx cannot follow, with its line, and what to do."""
-    where = place(error, [file_of(type(module).forward)])
+    where = place_of(error, [file_of(type(module).forward)])
     for told, means in _MEANINGS.items():
         if told in str(error):
             return f"{means}{where}; {IN_CHILD}"

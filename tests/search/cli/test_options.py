@@ -4,6 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from search.cli.app import cli
 from search.cli.options import limited
 from senet_nas.costs.measures import MEASURES
 
@@ -43,3 +44,12 @@ def test_limits_add_up_and_zero_is_one(given):
 @pytest.mark.parametrize("text", ["-1", "many", "inf", "nan", "%"])
 def test_a_limit_must_be_a_percentage(given, text):
     assert "is not a percentage; write for example 5%" in given("--max-params", text)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_help_shows_each_command_with_a_whole_line(columns):
+    """Eight lines ended in `...`."""
+    found = CliRunner().invoke(cli, ["--help"], terminal_width=columns).output
+    commands = found[found.index("Commands:") :].splitlines()[1:]
+    assert len(commands) == len(cli.commands)
+    assert all(line.endswith((".", ")")) and not line.endswith("...") for line in commands)

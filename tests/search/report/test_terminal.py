@@ -119,3 +119,13 @@ def test_no_width_loses_a_column_that_decides(width, tmp_path):
         assert shown_whole in text
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
+
+
+def test_a_quiet_run_says_cautions_alone_and_on_stderr(capsys):
+    """Another comment in the network of a run was not mentioned."""
+    quiet = Terminal(quiet=True)
+    quiet.say("loading the data")
+    quiet.say("caution: net.py is not the file with which this run was begun")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == ["caution: net.py is not the file with which this run was begun"]

@@ -72,6 +72,10 @@ WRONG = {
     ),
     "an exception without a text": ({"forward": "raise Silent"}, "Silent: (its message cannot be read"),
     "the end of the process at import": ({"top": "import os; os._exit(0)"}, "SystemExit: os._exit(0) was called ("),
+    "the end of the process by its name": (
+        {"top": "from os import _exit", "forward": "_exit(3)"},
+        "SystemExit: os._exit(3) was called (",
+    ),
     "the end of the process": ({"forward": "__import__('os')._exit(3)"}, "SystemExit: os._exit(3) was called ("),
 }
 

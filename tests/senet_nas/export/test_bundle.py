@@ -227,6 +227,17 @@ def test_a_folder_that_cannot_be_written_is_the_environments_fault(tmp_path: Pat
     assert caught.value.code == 4
 
 
+def test_a_file_that_the_users_network_lacks_is_not_said_to_be_the_folder(tmp_path: Path, monkeypatch: Any) -> None:
+    """It read: cannot write DIR."""
+    exec(compile("def failing(x): open('classes.txt')", "net.py", "exec"), found := {})  # type: ignore[var-annotated]
+    network = trained()
+    monkeypatch.setattr(type(network), "forward", lambda self, x: found["failing"](x))
+    with pytest.raises(
+        UserError, match=r"the network failed with FileNotFoundError: .*classes.txt' \(net.py, line 1\)"
+    ):
+        export(network, ARCHITECTURE, tmp_path / "best", **DATA)
+
+
 @pytest.mark.parametrize("name", ["architecture.json", "model.safetensors"])
 def test_a_tampered_export_is_refused_by_name(folder: Path, tmp_path: Path, name: str) -> None:
     copied = shutil.copytree(folder, tmp_path / "copy")

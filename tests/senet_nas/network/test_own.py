@@ -341,3 +341,11 @@ def test_plain_that_torch_fx_misread_is_refused_with_the_first_part_that_differs
 @pytest.mark.parametrize("name", ["found", "slotted", "random_net"])
 def test_plain_that_computes_the_same_or_is_random_is_accepted(name):
     check_plain(f"more:{name}", shape=(1, 8, 8), num_classes=10)
+
+
+@pytest.mark.parametrize(("last", "code"), [("_exit(7)", 7), ("def net(): _exit(6)", 6)])
+def test_code_that_ends_the_process_does_not_end_a_command(mine, last, code):
+    """`profile` and `show` ended without a word."""
+    (mine / f"ends{code}.py").write_text(f"from os import _exit\n{last}\n")
+    with pytest.raises(UserError, match=rf"os\._exit\({code}\) was called \(.*ends{code}\.py, line "):
+        sites(f"ends{code}:net")
