@@ -52,6 +52,11 @@ class Page:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
+    @property
+    def loads(self) -> int:
+        """How many times it has been loaded."""
+        return self._loaded
+
     def send(self, method: str, **params: Any) -> dict[str, Any]:
         return self._browser.send(method, session=self._session, **params)
 

@@ -29,7 +29,17 @@ LARGEST = 300_000
 @contextmanager
 def ui(run: str, runs: Path) -> Iterator[str]:
     """The address that `senet-search ui` prints, once the page is there."""
-    command = [sys.executable, "-u", "-c", "from search.cli.app import main; main()", "ui", run, "--runs", str(runs)]
+    command = [
+        sys.executable,
+        "-u",
+        "-c",
+        "from search.cli.app import main; main()",
+        "ui",
+        run,
+        "--no-browser",
+        "--runs",
+        str(runs),
+    ]
     server = subprocess.Popen([*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:

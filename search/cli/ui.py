@@ -17,8 +17,9 @@ from search.cli.options import RUNS
     type=click.IntRange(1, 65_436),
     help="Port on this machine, or the next one that is free.",
 )
-def ui(run: str, runs: Path, port: int) -> None:
-    """Open the MLflow UI on RUN. It serves this machine only, until Ctrl-C."""
+@click.option("--browser/--no-browser", default=True, show_default=True, help="Open MLflow in a browser.")
+def ui(run: str, runs: Path, port: int, browser: bool) -> None:
+    """Open the MLflow UI on RUN, and serve its page. Both serve this machine only, until Ctrl-C."""
     from search.track import ui as server
 
-    server.serve(run, runs, port, click.echo)
+    server.serve(run, runs, port, click.echo, browser=browser)

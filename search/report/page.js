@@ -74,3 +74,16 @@ for (const drawing of document.querySelectorAll("svg[role=group]")) {
     });
   });
 }
+
+// While the run goes on: served by `senet-search ui`, the page asks how far it is; as a file it loads itself again.
+const unfinished = document.querySelector(".unfinished");
+if (unfinished && location.protocol === "http:") {
+  setInterval(async () => {
+    const found = await fetch("status.json").then((answer) => answer.json()).catch(() => null);
+    if (!found) return;
+    unfinished.querySelector(".live").textContent = found.line;
+    if (found.written > Date.parse(document.lastModified) / 1000) location.reload();
+  }, 2000);
+} else if (unfinished && location.protocol === "file:") {
+  setTimeout(() => location.reload(), 30000);
+}

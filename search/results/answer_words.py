@@ -4,6 +4,7 @@ from search.results import paired_test
 from search.results.answer import ENOUGH, EXTENSIONS, NO, Answer, Kind
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
 from senet_nas.training.quality_metrics import ACCURACY, Metric
+from spaces.text import plural
 
 # Why a run stopped before its budget was used, and what continues it.
 _ENDINGS = {
@@ -12,6 +13,11 @@ _ENDINGS = {
     EXHAUSTED: "because nothing is left that can be trained",
 }
 _INTERRUPTED = {TIME: "The time was over", USED: "The budget was used"}
+
+
+def nothing_yet(trainings: int) -> str:
+    """What is said before a placement of SE has finished a training: no answer, because there is no evidence."""
+    return f"Nothing to compare yet: plain has finished {plural(trainings, 'training')}, and no placement of SE has."
 
 
 def seeds_alike(metric: Metric) -> str:

@@ -117,6 +117,8 @@ class Front:
     def verdict(self) -> str:
         """The answer in words: what was found, and how sure that is."""
         best = self[self.recommended]
+        if len(self.points) == 1 and self.settled is None:
+            return answer_words.nothing_yet(best.n_seeds)
         if not best.is_plain:
             cost = self.leading_cost
             return answer_words.worth_it(

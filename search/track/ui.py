@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from search import config
-from search.report.loopback import end_by_signals, free_port
+from search.report.live_page import serving
+from search.report.loopback import end_by_signals, free_port, show
 from search.setup.opened_run import open_run
 from search.state.run_folder import RunFolder
 from search.track.client import check_there, connect, error_line, sync_command
@@ -18,8 +19,12 @@ from search.track.views import link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
 
-def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
-    """Start the UI and wait for Ctrl-C. For a tracking server elsewhere, only say where to look."""
+def serve(run: str, runs: Path, port: int, say: Callable[[str], None], *, browser: bool = True) -> None:
+    """Start the UI and wait for Ctrl-C. For a tracking server elsewhere, only say where to look.
+
+    The page of the run is served beside MLflow, where it loads itself again while the run goes on. ``browser``: MLflow
+    is opened in one as soon as it is there.
+    """
     with open_run(run, runs) as opened:
         place = opened.folder
         runs = place.path.parent
@@ -36,12 +41,14 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None]) -> None:
     if trouble:
         say(f"caution: MLflow lacks something of this run: {trouble}")
     argv, env = ui_command(opened_uri(uri, runs), runs, free)
-    say(f"MLflow for this computer only: {link(f'http://127.0.0.1:{free}', number, place.name)}")
-    say("It starts (about ten seconds); Ctrl-C stops it.")
-    with tempfile.TemporaryFile() as said:
+    address = link(f"http://127.0.0.1:{free}", number, place.name)
+    say(f"MLflow for this computer only: {address}")
+    with tempfile.TemporaryFile() as said, serving(place, free_port(free + 1)) as page:
+        say(f"The page of the run: {page}")
+        say("MLflow starts (about ten seconds); Ctrl-C stops both.")
         server = subprocess.Popen(argv, env={**os.environ, **env}, stdout=said, stderr=subprocess.STDOUT)
         try:
-            _attend(server, f"http://127.0.0.1:{free}/health", say)
+            _attend(server, f"http://127.0.0.1:{free}/health", say, address if browser else "")
         except KeyboardInterrupt:
             return  # Ctrl-C is how it is meant to end
         finally:
@@ -80,8 +87,11 @@ def _check_experiment(uri: str, place: RunFolder, number: str) -> None:
     check_there(found, uri, f"`{sync}`")
 
 
-def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None]) -> None:
-    """Says when the server answers; returns when it ends by itself. Raises KeyboardInterrupt on a signal to end."""
+def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str], None], opened: str = "") -> None:
+    """Says when the server answers, and opens an address; returns when it ends by itself.
+
+    Raises KeyboardInterrupt on a signal to end.
+    """
     end_by_signals()
     # A proxy of the environment would look for the server on its own machine.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -92,4 +102,6 @@ def _attend(server: "subprocess.Popen[bytes]", health: str, say: Callable[[str],
             time.sleep(0.2)
         else:
             say("It is there: open the address above.")
+            if opened:
+                show(opened)
             server.wait()

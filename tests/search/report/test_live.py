@@ -1,8 +1,12 @@
 """What is seen of a run while it goes on: its report, its status from here and from elsewhere, its front in a line."""
 
+import json
+import os
 import re
 import socket
 import threading
+import urllib.error
+import urllib.request
 from contextlib import closing
 
 import pytest
@@ -11,14 +15,20 @@ from search import config
 from search.config import Experiment
 from search.report import live, status
 from search.report.live import Live
+from search.report.live_page import serving
+from search.report.page import html
 from search.report.refresh import refresh, refresh_run
 from search.report.result_lines import front_line
 from search.report.status import read_status
+from search.results.compute import compute
+from search.results.objectives import DEFAULT
+from search.results.result import Rules
 from search.state.facts import Completion, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
 from spaces import durable, failpoints
+from tests import browser
 from tests.search import ledgers
 
 EXPERIMENT = Experiment.from_dict({"name": "run", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
@@ -160,3 +170,62 @@ def test_the_front_stands_in_a_line(place):
     assert front_line(told[0]) == "front: plain, a1; likely: a1 all stages " + "".join(
         f"{told[0]['a1'].gain:+.2f} [{told[0]['a1'].gain_low:+.2f}, {told[0]['a1'].gain_high:+.2f}]"
     )
+
+
+def test_the_page_is_served_on_loopback_and_says_how_far_the_run_is_before_there_is_one(place):
+    with serving(place, 0) as address:
+        assert address.startswith("http://127.0.0.1:")
+        waiting = asked(address)
+        assert "run: running, 16 of 64 trainings" in waiting
+        assert "nothing to compare yet" in waiting
+        assert json.loads(asked(f"{address}status.json"))["written"] == 0
+        watched(place)
+        assert "Not finished" in asked(address)
+        found = json.loads(asked(f"{address}status.json"))
+        assert found["written"] == int(place.report.stat().st_mtime)
+        assert found["line"].startswith("run: running, 16 of 64 trainings")
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "ledger.sqlite", "../run/status.json", "trainings/"])
+def test_nothing_else_of_the_folder_is_served(place, path):
+    with serving(place, 0) as address, pytest.raises(urllib.error.HTTPError, match="404"):
+        asked(address + path)
+
+
+def test_a_page_of_another_origin_is_not_answered(place):
+    with serving(place, 0) as address, pytest.raises(urllib.error.HTTPError, match="404"):
+        asked(urllib.request.Request(address, headers={"Host": "evil.example"}))
+
+
+def asked(address):
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(address, timeout=10) as answer:
+        return answer.read().decode()
+
+
+@pytest.mark.skipif(browser.find() is None, reason="needs Chromium (apt-get install chromium)")
+def test_an_open_page_loads_itself_again_when_a_training_has_ended(place):
+    watched(place)
+    os.utime(place.report, (1, 1))  # it was written long ago
+    with serving(place, 0) as address, browser.opened() as opened:
+        page = opened.page()
+        page.open(address)
+        assert "99.00" not in page.ask("document.body.innerText")
+        before = page.loads
+        with closing(Ledger(place.ledger)) as ledger:
+            ledgers.train(ledger, ledger.entries[1], [99.0])
+        watched(place)
+        opened.until(lambda: page.loads > before, "the page to load itself again")
+        text = page.ask("document.body.innerText")
+        assert "99.00" in text
+        assert "17 of 64 trainings" in text
+        assert page.errors == []
+
+
+def test_before_anything_with_se_has_finished_there_is_no_answer(tmp_path):
+    ledger = Ledger(":memory:")
+    (plain,) = ledgers.enter(ledger, [0.0])
+    ledgers.train(ledger, plain, [90.0, 91.0])
+    front = compute("run", ledger, Rules(DEFAULT))
+    assert front.verdict == "Nothing to compare yet: plain has finished 2 trainings, and no placement of SE has."
+    assert front.verdict in html(front, ledger.trainings, ledger.entries, Facts(), "running")

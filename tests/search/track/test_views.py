@@ -45,7 +45,7 @@ def front(place):
 @pytest.fixture(scope="module")
 def address(place):
     """What `ui` prints, once it says that the page is there; Ctrl-C ends it."""
-    command = [*COMMAND, "ui", "digits", "--port", str(free_port())]
+    command = [*COMMAND, "ui", "digits", "--no-browser", "--port", str(free_port())]
     server = subprocess.Popen(
         command,
         cwd=place,
