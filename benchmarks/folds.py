@@ -57,14 +57,18 @@ def measured(split: int) -> Gains:
 
 
 def summary(found: Sequence[Gains]) -> dict[str, object]:
-    """The deviation of a gain over splits in points, with intervals from a bootstrap over splits."""
+    """The deviation of a gain over splits in points, with intervals from a bootstrap over splits.
+
+    ``seen`` is the deviation that the five differences of a split show: all that a run can see. The rest is the luck
+    of images that all pairs share.
+    """
     means = np.array([[np.mean(gains.single), np.mean(gains.folds)] for gains in found])
     rng = np.random.default_rng(0)
     drawn = means[rng.integers(len(means), size=(DRAWS, len(means)))].std(axis=1, ddof=1)
     single, folds = means.std(axis=0, ddof=1)
     tail = 50 * (1 - LEVEL)
     ends = {"single": drawn[:, 0], "folds": drawn[:, 1], "ratio": drawn[:, 1] / drawn[:, 0]}
-    pairs = {
+    seen = {
         "single": float(np.sqrt(np.mean([np.var(gains.single, ddof=1) for gains in found]) / FOLDS)),
         "folds": float(np.sqrt(np.mean([np.var(gains.folds, ddof=1) for gains in found]) / FOLDS)),
     }
@@ -75,7 +79,7 @@ def summary(found: Sequence[Gains]) -> dict[str, object]:
         "interval": {
             name: [float(end) for end in np.nanpercentile(draws, [tail, 100 - tail])] for name, draws in ends.items()
         },
-        "sigma_seen_within_a_split": pairs,
+        "seen": seen,
     }
 
 

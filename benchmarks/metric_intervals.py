@@ -101,30 +101,32 @@ def known(repeats: int) -> dict[tuple[str, str, int], Cell]:
     return {(cell.metric, cell.classes, cell.images): cell for cell in cells if cell.repeats == repeats}
 
 
-def measured(repeats: int) -> Iterator[Cell]:
-    """All cells in order, those of an earlier run first taken and then the missing ones simulated."""
-    done = known(repeats)
+def missing(done: Mapping[tuple[str, str, int], Cell], repeats: int) -> Iterator[Cell]:
+    """The cells that are not done, simulated one after the other."""
     for number, classes in enumerate(KINDS):
         wanted = [(name, images) for name in NAMES for images in IMAGES]
-        missing = [pair for pair in wanted if (pair[0], classes.name, pair[1]) not in done]
-        truth = truths(classes, np.random.default_rng(number)) if missing else {}
-        for name, images in wanted:
-            found = done.get((name, classes.name, images))
-            yield found or cell(name, classes, images, truth[name], repeats, seed=1_000 + images)
+        left = [(name, images) for name, images in wanted if (name, classes.name, images) not in done]
+        truth = truths(classes, np.random.default_rng(number)) if left else {}
+        for name, images in left:
+            yield cell(name, classes, images, truth[name], repeats, seed=1_000 + images)
+
+
+def in_order(done: Mapping[tuple[str, str, int], Cell]) -> list[Cell]:
+    """The cells that are done, by classes, metric and number of images."""
+    keys = [(name, classes.name, images) for classes in KINDS for name in NAMES for images in IMAGES]
+    return [done[key] for key in keys if key in done]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="samples in a cell")
     repeats = parser.parse_args().repeats
-    known_before = len(known(repeats))
-    cells: list[Cell] = []
-    for found in measured(repeats):
-        cells.append(found)
+    done = known(repeats)
+    for found in missing(done.copy(), repeats):
         print(found, flush=True)
-        # After each new cell, so that an interrupted run keeps what it has.
-        if len(cells) > known_before:
-            environment.write(RESULTS, {"level": image_noise.LEVEL, "cells": [asdict(c) for c in cells]})
+        done[found.metric, found.classes, found.images] = found
+        # After each cell, so that an interrupted run keeps what it has.
+        environment.write(RESULTS, {"level": image_noise.LEVEL, "cells": [asdict(cell) for cell in in_order(done)]})
 
 
 if __name__ == "__main__":

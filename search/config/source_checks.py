@@ -35,7 +35,7 @@ def divided(tree: Mapping[str, Any]) -> Iterator[Fault]:
     if data.get("time") is not None:
         for key in ("group", "folds"):
             if data.get(key) is not None:
-                what = "a group may last" if key == "group" else "a fold may lie before those that train"
+                what = "a group may span two sets" if key == "group" else "a fold may be older than those that train"
                 yield Fault(("data", key), f"{key} and time exclude each other: {what}", "remove one", at_key=True)
     if data.get("folds") is None:
         return

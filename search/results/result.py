@@ -11,6 +11,7 @@ from typing import Any
 
 from search.results import answer_words
 from search.results.answer import NO, Answer
+from search.results.held_out_intervals import held_out_intervals
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost, qualities
 from search.results.point import Point, columns
@@ -227,6 +228,7 @@ class Front:
         return f"{name} is not measurably better than {other}, which is cheaper."
 
     def to_dict(self) -> dict[str, Any]:
+        intervals = held_out_intervals(self.test.get("results", {}), self.quality) if self.test else {}
         return {
             "verdict": self.verdict,
             "answer": asdict(self.answer),
@@ -240,6 +242,7 @@ class Front:
             "smallest_provable_gain": _finite(self.provable),
             "trainings": dict(self.counts),
             "test": self.test,
+            **({"test_intervals": intervals} if intervals else {}),
             "findings": self.findings,
             "insights": self.insights.to_dict() if self.insights else None,
             "objectives": [o.to_dict() for o in self.rules.objectives],

@@ -49,6 +49,8 @@ def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
     label = _chosen("label", spec.label, LABEL, names, where)
     split = _usual(SPLIT, names)
     key = spec.group or spec.time
+    if key is not None and key not in names and key.isidentifier():  # a pattern that finds one word finds one group
+        raise unknown(f"column of {where}", key, names, key="data.group" if spec.group else "data.time")
     return Columns(image, label, split[0] if split else None, key if key in names else None)
 
 

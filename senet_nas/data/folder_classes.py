@@ -92,6 +92,8 @@ def _named(folder: Path) -> dict[str, Path]:
 def _too_few(folder: Path, classes: Classes) -> UserError:
     loose = beside(folder)
     hint = "make one folder for each class: CLASS/image.jpg"
+    if ".tar" in loose.others:
+        hint = "for shards of WebDataset, write `data: {dataset: webdataset, path: FOLDER}`"
     for path in classes.values():
         if len(folders(path)) > 1:
             hint = f"its folder {path.name} holds {len(folders(path))} folders; if these are the classes, give {path}"

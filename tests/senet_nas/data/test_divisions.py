@@ -113,6 +113,14 @@ def test_a_row_without_a_group_is_named(tmp_path):
         load(DataSpec(dataset="table", path=str(tmp_path / "labels.csv"), group="patient", image_size=8))
 
 
+def test_a_column_that_is_mistyped_is_answered_with_the_nearest_one(made):
+    with pytest.raises(UserError) as caught:
+        load(made("csv", group="pateint"))
+    assert "unknown column of" in caught.value.message
+    assert caught.value.hint == "did you mean `patient`?"
+    assert caught.value.key == "data.group"
+
+
 def test_what_is_read_again_follows_the_groups(made):
     spec = made("folder")
     data = load(spec)

@@ -164,6 +164,13 @@ def test_a_pattern_means_the_shards_in_its_braces(pattern, names, tmp_path):
         read(tmp_path / "x-{1..2}.tar")
 
 
+def test_a_folder_of_shards_that_is_taken_for_images_says_how_to_name_it(tmp_path):
+    shard(tmp_path / "shards" / "a.tar", samples())
+    with pytest.raises(UserError) as caught:
+        load(DataSpec(path=str(tmp_path / "shards")))
+    assert caught.value.hint == "for shards of WebDataset, write `data: {dataset: webdataset, path: FOLDER}`"
+
+
 def test_images_are_read_from_their_place(tmp_path):
     found = read(shard(tmp_path / "a.tar", samples()), streaming="always")
     images = {
