@@ -11,7 +11,7 @@ from senet_nas.network.surgery.layer_kinds import Layers, before_drops
 from senet_nas.network.surgery.plans import BEHIND_ALL, Plan, Plans
 from spaces import SE
 
-_ORDER = ("mid", "pre_addition", OUTPUT)
+_ORDER = ("mid", "pre_addition", "post_addition", OUTPUT)
 _NOTE = "_senet_search_published"
 
 

@@ -1,8 +1,9 @@
-"""Channel attention that a network has already, recognised by what it computes, whatever its class is called.
+"""Attention that a network has already, recognised by what it computes, whatever its class is called.
 
-A module is one if it multiplies each channel by a factor that follows from its input: SE of torchvision and timm, ECA
-(arXiv 1910.03151), effective SE (arXiv 1911.06667), a user's own. If one of our blocks with the same weights computes
-the same, the module is that block.
+A module is one if it multiplies its input by factors that follow from it: of each channel, as SE of torchvision and
+timm, ECA (arXiv 1910.03151) and effective SE (arXiv 1911.06667) do, of each place for all channels alike, as the
+spatial gate of CBAM (arXiv 1807.06521), or of each row times of each column (coordinate attention, arXiv 2103.02907).
+If one of our blocks with the same weights computes the same, the module is that block.
 """
 
 import copy
@@ -29,6 +30,7 @@ _PLACES = 5
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 # Where it stands is not known yet.
 _NOWHERE = "output"
+_BOTTLENECKS = ("fc", "fcnb", "fcbn")
 # Activations of the hidden layer that ours lacks; the paper's is ReLU (arXiv 1709.01507, equation 3).
 _OTHER_HIDDEN: dict[str, Callable[[Tensor], Tensor]] = {
     "SiLU": nn.functional.silu,
@@ -59,7 +61,7 @@ class Marker(nn.Identity):
 
 
 def attention_of(network: nn.Module, dimensions: int) -> dict[str, Attention]:
-    """The channel attention in a network, by path; the values of its weights do not matter."""
+    """The attention in a network, by path; the values of its weights do not matter."""
     known: dict[str, Attention | None] = {}
     found: dict[str, Attention] = {}
     for path, module in network.named_modules():
@@ -84,18 +86,19 @@ def _layers(module: nn.Module) -> list[nn.Module]:
 
 
 def _is_pointwise(layer: nn.Module) -> bool:
-    return isinstance(layer, nn.Linear | nn.Conv1d) or set(getattr(layer, "kernel_size", (0,))) == {1}
+    is_of_places = _weight(layer).shape[:2] == (1, 2) if hasattr(layer, "kernel_size") else False
+    return isinstance(layer, nn.Linear | nn.Conv1d) or set(getattr(layer, "kernel_size", (0,))) == {1} or is_of_places
 
 
 def _recognised(module: nn.Module, dimensions: int) -> Attention | None:
     """What kind of attention a module is; None if it is none."""
     layers = _layers(module)
     first = _weight(layers[0])
-    channels = _ANY_CHANNELS if first.shape[:2] == (1, 1) else int(first.shape[1])
+    channels = _ANY_CHANNELS if first.shape[0] == 1 and first.shape[1] <= 2 else int(first.shape[1])
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         drawn = _drawn(module)
-        if drawn is None or not _is_channel_attention(drawn, channels, dimensions):
+        if drawn is None or not _is_attention(drawn, channels, dimensions):
             return None
         return _same_block(drawn, channels, dimensions)
 
@@ -111,7 +114,7 @@ def _drawn(module: nn.Module) -> nn.Module | None:
     return copied
 
 
-def _is_channel_attention(module: nn.Module, channels: int, dimensions: int) -> bool:
+def _is_attention(module: nn.Module, channels: int, dimensions: int) -> bool:
     sides = range(_PLACES, _PLACES + dimensions)
     drawn = torch.rand(2, channels, *sides) + 0.5
     factors = []
@@ -120,14 +123,19 @@ def _is_channel_attention(module: nn.Module, channels: int, dimensions: int) -> 
             y = module(x)
         except Exception:  # it takes other inputs, so it is another module
             return False
-        if not isinstance(y, Tensor) or y.shape != x.shape:
+        if not isinstance(y, Tensor) or y.shape != x.shape or not _are_factors(y / x):
             return False
-        factor_NCL = (y / x).flatten(2)
-        if not torch.allclose(factor_NCL, factor_NCL[..., :1].expand_as(factor_NCL), atol=_TOLERANCE):
-            return False
-        factors.append(factor_NCL[..., 0])
+        factors.append(y / x)
     one, other = factors
     return not torch.allclose(one, other, atol=_TOLERANCE)
+
+
+def _are_factors(found: Tensor) -> bool:
+    """Whether these are factors of channels, of places, or of rows times columns: (N, C, *spatial)."""
+    alike = [found.mean(tuple(range(2, found.ndim)), keepdim=True), found.mean(1, keepdim=True)]
+    if found.ndim == 4:
+        alike.append(found[:, :, :1] * found[..., :1] / found[:, :, :1, :1])
+    return any(torch.allclose(found, one.expand_as(found), atol=_TOLERANCE) for one in alike)
 
 
 # -- the same block ---------------------------------------------------------------------------------------------------
@@ -140,7 +148,7 @@ def _same_block(module: nn.Module, channels: int, dimensions: int) -> Attention:
     norms = [part for part in module.modules() if is_norm(part)]
     forms = list(_forms(layers, norms, channels))
     if not forms:
-        return Attention(kind, None, "its layers are not those of an excitation of ours")
+        return Attention(kind, None, "its layers are not those of a block of ours")
     x = torch.randn(2, channels, *range(_PLACES, _PLACES + dimensions))
     expected = module(x)
     for (form, size), squeeze, gate in itertools.product(forms, SQUEEZES, GATES):
@@ -151,10 +159,10 @@ def _same_block(module: nn.Module, channels: int, dimensions: int) -> Attention:
         _take(block, module)
         if torch.allclose(block(x), expected, atol=_TOLERANCE):
             return Attention(kind, se)
-        for name in _OTHER_HIDDEN if se.hidden else ():
+        for name in _OTHER_HIDDEN if form in _BOTTLENECKS else ():
             if torch.allclose(_with_hidden(block, _OTHER_HIDDEN[name], x), expected, atol=_TOLERANCE):
                 return Attention(kind, se, f"its hidden activation is {name}, ours is ReLU")
-    return Attention(kind, None, "no squeeze and gate of ours compute the same")
+    return Attention(kind, None, "no block of ours computes the same")
 
 
 def _forms(layers: Sequence[nn.Module], norms: Sequence[nn.Module], channels: int) -> Iterator[tuple[str, int]]:
@@ -175,6 +183,10 @@ def _forms(layers: Sequence[nn.Module], norms: Sequence[nn.Module], channels: in
         yield "ese", 0
     elif len(shapes) == 1 and shapes[0][:2] == (channels, 1) and math.prod(shapes[0]) == channels and not biases[0]:
         yield "diag", 0
+    elif len(shapes) == 1 and shapes[0][:2] == (1, 2) and not biases[0] and len(set(shapes[0][2:])) == len(norms) == 1:
+        yield "conv", shapes[0][2]
+    elif len(shapes) == 3 and shapes[1][:2] == shapes[2][:2] == (channels, shapes[0][0]) and len(norms) == 1:
+        yield "axes", shapes[0][0]
 
 
 def _take(block: SqueezeExcitation, module: nn.Module) -> None:

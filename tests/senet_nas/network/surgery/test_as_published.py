@@ -140,8 +140,8 @@ class Normed(nn.Module):
         return x * torch.sigmoid(self.excite(hidden))
 
 
-class Spatial(nn.Module):
-    """A gate for each place: no channel attention."""
+class OfPlaces(nn.Module):
+    """A gate for each place, of one convolution over all channels."""
 
     def __init__(self):
         super().__init__()
@@ -149,6 +149,33 @@ class Spatial(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x * torch.sigmoid(self.conv(x))
+
+
+class Spatial(nn.Module):
+    """The spatial gate of CBAM."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.norm(self.conv(torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1))).sigmoid()
+
+
+class Coordinates(nn.Module):
+    """Coordinate attention."""
+
+    def __init__(self, act=nn.Hardswish):
+        super().__init__()
+        self.first, self.norm, self.act = nn.Conv2d(8, 3, 1), nn.BatchNorm2d(3), act()
+        self.rows, self.columns = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = x.mean(3, keepdim=True), x.mean(2, keepdim=True).transpose(2, 3)
+        sides = [x.shape[2], x.shape[3]]
+        hidden = self.act(self.norm(self.first(torch.cat([rows, columns], 2))))
+        rows, columns = hidden.split(sides, 2)
+        return x * self.rows(rows).sigmoid() * self.columns(columns).sigmoid().transpose(2, 3)
 
 
 class Mixed(nn.Module):
@@ -177,11 +204,15 @@ KINDS = {
     "without bias": (Squeezed(), "avg:fc2nb:sigmoid@output", ""),
     "with bias": (Squeezed(gate=nn.Hardsigmoid, bias=True), "avg:fc2:hard_sigmoid@output", ""),
     "one hidden unit": (Narrow(), "avg:fc1:sigmoid@output", ""),
-    "tanh": (Squeezed(gate=nn.Tanh), None, "no squeeze and gate of ours compute the same"),
+    "tanh": (Squeezed(gate=nn.Tanh), None, "no block of ours computes the same"),
     "SiLU": (Squeezed(hidden=nn.SiLU), "avg:fc2nb:sigmoid@output", "its hidden activation is SiLU, ours is ReLU"),
     "effective": (Effective(), "avg:ese:hard_sigmoid@output", ""),
+    "of CBAM": (Spatial(), "spatial:conv7:sigmoid@output", ""),
+    "of coordinates": (Coordinates(), "coord:axes3:sigmoid@output", ""),
+    "of coordinates, with ReLU": (Coordinates(nn.ReLU), None, "no block of ours computes the same"),
+    "of places": (OfPlaces(), None, "its layers are not those of a block of ours"),
     "a norm in it": (Normed(0.0), "avg:fc2bn:sigmoid@output", ""),
-    "a norm and a shift": (Normed(0.1), None, "no squeeze and gate of ours compute the same"),
+    "a norm and a shift": (Normed(0.1), None, "no block of ours computes the same"),
 }
 
 
@@ -193,8 +224,8 @@ def test_attention_is_recognised_by_what_it_computes(kind):
     assert found.note == note
 
 
-@pytest.mark.parametrize("module", [Spatial(), Mixed(), Fixed()])
-def test_what_scales_no_channel_as_a_whole_is_no_attention(module):
+@pytest.mark.parametrize("module", [Mixed(), Fixed()])
+def test_what_does_not_scale_by_its_input_is_no_attention(module):
     assert attention_of(nn.Sequential(nn.Conv2d(3, 8, 3), module), 2) == {}
 
 
@@ -214,11 +245,11 @@ class Unit(nn.Module):
 
 
 def test_attention_that_no_block_stands_for_stays_and_is_named():
-    network = nn.Sequential(nn.Conv2d(3, 8, 3), Unit(Squeezed()), Unit(Normed(0.1)), Unit(Squeezed(), is_before=False))
+    network = nn.Sequential(nn.Conv2d(3, 8, 3), Squeezed(), Unit(Normed(0.1)), Unit(Coordinates(), is_before=False))
     offer_units(network, 3)
-    assert [se and se.position for se in published_of(network).blocks] == ["pre_addition", None, None]
+    assert [se and se.position for se in published_of(network).blocks] == [None, "post_addition"]
     assert published_of(network).notes == (
-        "Normed stays in the plain network: no squeeze and gate of ours compute the same (2.attention)",
-        "Squeezed stays in the plain network: it stands at no position of a unit (3.attention)",
+        "Squeezed stays in the plain network: it stands at no position of a unit (1)",
+        "Normed stays in the plain network: no block of ours computes the same (2.attention)",
     )
-    assert [type(unit.attention) for unit in network[1:]] == [nn.Identity, Normed, Squeezed]
+    assert [type(unit.attention) for unit in network[2:]] == [Normed, nn.Identity]
