@@ -44,15 +44,17 @@ def fold_noise(evidence: Evidence, posterior: Posterior, validation: Validation 
     """None without folds, or before a block has trainings on two of them."""
     if evidence.folds == 1:
         return None
-    levels = posterior.levels.mean(axis=0)
     blocks = np.array(posterior.blocks) // evidence.folds
     total = 0.0
     freedom = 0
     for block in np.unique(blocks):
-        own = levels[blocks == block]
-        total += float(((own - own.mean()) ** 2).sum())
-        freedom += len(own) - 1
+        own = posterior.levels[:, blocks == block]
+        apart = own - own.mean(axis=1, keepdims=True)
+        # What the levels seem to differ by, less how uncertain each of them is.
+        total += float((apart.mean(axis=0) ** 2).sum() - apart.var(axis=0).sum())
+        freedom += own.shape[1] - 1
     if not freedom:
         return None
+    between = float(np.sqrt(max(0.0, total / freedom)))
     share = validation.share if validation else None
-    return FoldNoise(evidence.folds, evidence.images, float(np.sqrt(total / freedom)), posterior.sigma, share)
+    return FoldNoise(evidence.folds, evidence.images, between, posterior.sigma, share)
