@@ -16,6 +16,7 @@ from search.setup.validation_images import ValidationImages, validation_images
 from search.state import result_files, run_folder
 from search.track.store import store_to_read
 from senet_nas.user_code import evaluating
+from spaces.errors import UserError
 
 if TYPE_CHECKING:
     from search.track.registry import Registered
@@ -42,6 +43,7 @@ class Exported:
     caution: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
     read: int = 0
+    int8: dict[str, Any] = field(default_factory=dict)
     registered: "Registered | None" = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,6 +59,7 @@ class Exported:
             "left_out": self.left_out,
             "latency": {name: timed.to_dict() for name, timed in self.latency.items()},
             "verdict": self.point.verdict,
+            **({"int8": self.int8} if self.int8 else {}),
         }
 
     def lines(self) -> list[str]:
@@ -73,6 +76,7 @@ class Exported:
             self._accuracy_line(),
             *(f"caution: without {name}: {why}" for name, why in self.left_out.items()),
             *([f"Time over the same form of plain, on this CPU: {timed}"] if timed else []),
+            *self._int8_lines(),
             *self._registered_lines(),
             f"Wrote {where}. Try: python {where}/predict.py PATH" if "predict.py" in self.files else f"Wrote {where}",
         ]
@@ -83,6 +87,11 @@ class Exported:
         tried = ", ".join(f"{name} {value:.2f} %" for name, value in self.accuracy.items())
         files = f"; predict.py reads {self.read} of its files as the training did" if self.read else ""
         return f"Accuracy on the validation set: {tried}{files}"
+
+    def _int8_lines(self) -> list[str]:
+        from senet_nas.export import int8_forms
+
+        return int8_forms.lines(self.int8)
 
     def _registered_lines(self) -> list[str]:
         made = self.registered
@@ -102,9 +111,11 @@ def export(
     runs: Path,
     register: str | None = None,
     alias: str = "champion",
+    int8: bool = False,
 ) -> Exported:
     """Exports an architecture of a run, chosen by a rule of :mod:`search.results.selection` or by its id.
 
+    ``int8`` also writes the INT8 forms of the runtimes that are installed, proven on the validation images.
     ``register`` names a model of MLflow's registry: the network becomes its next version, and ``alias`` points to that.
     Raises UserError if the architecture has no weights or the target exists.
     """
@@ -113,18 +124,21 @@ def export(
         check_run(opened)
         choice = ExportedChoice(opened, point, median_training(point, opened))
     images = validation_images(choice.experiment, choice.data, choice.training.seed)
-    exported = _write(choice, images, to or opened.folder.export / point.id, onnx=onnx, force=force)
+    exported = _write(choice, images, to or opened.folder.export / point.id, onnx=onnx, force=force, int8=int8)
     if register is None:
         return exported
     return replace(exported, registered=_register(choice, images, exported.folder, register, alias))
 
 
 def _write(
-    choice: ExportedChoice, images: ValidationImages, target: Path, *, onnx: bool | None, force: bool
+    choice: ExportedChoice, images: ValidationImages, target: Path, *, onnx: bool | None, force: bool, int8: bool
 ) -> Exported:
     from senet_nas.export import bundle
 
     data = choice.data
+    if int8 and images.calibration is None:
+        hint = "make the images of the search available, or leave out --int8"
+        raise UserError(f"INT8 needs images to calibrate and to prove it: {images.caution}", hint=hint)
     with own_code.blamed(choice.experiment):
         written = bundle.export(
             _network(choice),
@@ -143,6 +157,7 @@ def _write(
             force=force,
             resize=choice.experiment.data.resize,
             white=data.white,
+            calibration=images.calibration if int8 else None,
         )
     return Exported(
         point=choice.point,
@@ -155,6 +170,7 @@ def _write(
         caution=images.caution,
         left_out=written.left_out,
         read=len(images.files),
+        int8=written.int8,
     )
 
 

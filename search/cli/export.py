@@ -15,6 +15,11 @@ from search.cli.options import JSON, ONNX, PICK, RUNS, limited, print_answer
     "--to", "target", default=None, type=click.Path(path_type=Path), help="Folder to write. [default: RUN/export/ID]"
 )
 @ONNX
+@click.option(
+    "--int8",
+    is_flag=True,
+    help="Also write static INT8 for ONNX Runtime and OpenVINO, where installed, proven on the validation images.",
+)
 @click.option("--force", is_flag=True, help="Replace an existing folder.")
 @click.option("--register", metavar="NAME", help="Register the network as a version of this MLflow model.")
 @click.option("--alias", default="champion", show_default=True, help="Alias that points at the registered version.")
@@ -26,6 +31,7 @@ def export(
     limits: dict[str, float],
     target: Path | None,
     onnx: bool | None,
+    int8: bool,
     force: bool,
     register: str | None,
     alias: str,
@@ -39,6 +45,15 @@ def export(
     from search.export import export as export_network
 
     taken = export_network(
-        run, pick=pick, limits=limits, to=target, onnx=onnx, force=force, runs=runs, register=register, alias=alias
+        run,
+        pick=pick,
+        limits=limits,
+        to=target,
+        onnx=onnx,
+        force=force,
+        runs=runs,
+        register=register,
+        alias=alias,
+        int8=int8,
     )
     print_answer("export", run, taken, as_json=as_json)

@@ -29,25 +29,36 @@ def _latency_section(front: Front, measure: Measure, fact: LatencyFact) -> Secti
         "A value with an interval was measured after the search, with nothing else running: plain and the placement "
         "take turns, each built again for every round, and the value is the median ratio of the rounds."
     )
-    columns = (
+    columns: tuple[Column, ...] = (
         Column("id"),
         Column("SE placement"),
         Column("ms", "number"),
         Column("over plain, %", "number"),
         Column("[95 %]", "number"),
     )
+    if fact.drops:
+        columns = (*columns, Column("loses, points [95 %]", "number"))
+        how += (
+            " What a form loses is accuracy in INT8 against the same network in fp32, paired on all validation images."
+        )
     rows = [point for point in ordered(front) if measure.overhead in point.costs]
     title = measure.title[0].upper() + measure.title[1:]
-    shown = table("Time of a forward pass", columns, rows, lambda point: _latency_row(point, measure, fact.refused))
+    shown = table("Time of a forward pass", columns, rows, lambda point: _latency_row(point, measure, fact))
     return Section(title, note, shown, (how,))
 
 
-def _latency_row(point: Point, measure: Measure, refused: Mapping[str, str]) -> Row:
-    if point.id in refused:
-        return Row((point.id, point.label, "-", "-", refused[point.id]), is_front=point.on_front)
+def _latency_row(point: Point, measure: Measure, fact: LatencyFact) -> Row:
+    loses = (_drop(fact.drops.get(point.id)),) if fact.drops else ()
+    if point.id in fact.refused:
+        return Row((point.id, point.label, "-", "-", fact.refused[point.id], *loses), is_front=point.on_front)
     over = "-" if point.is_plain else signed(point.costs[measure.overhead])
     ms = measure.shown(point.costs[measure.column])
-    return Row((point.id, point.label, ms, over, _latency_interval(point, measure)), is_front=point.on_front)
+    cells = (point.id, point.label, ms, over, _latency_interval(point, measure), *loses)
+    return Row(cells, is_front=point.on_front)
+
+
+def _drop(drop: Mapping[str, float] | None) -> str:
+    return "-" if drop is None else f"{signed(drop['drop'])} {interval(drop['low'], drop['high'])}"
 
 
 def _latency_interval(point: Point, measure: Measure) -> str:

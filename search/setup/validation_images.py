@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.config import Experiment
 from search.state.facts import DataFact
@@ -22,12 +22,14 @@ READ = 32
 class ValidationImages:
     """Images as the network sees them with their labels, and the files of the first of them, if they come from files.
 
-    ``labelled`` is None if the images cannot be had any more; ``caution`` says why.
+    ``labelled`` is None if the images cannot be had any more; ``caution`` says why. ``calibration`` are images of the
+    training set.
     """
 
     labelled: "Labelled | None"
     files: tuple[Path, ...] = ()
     caution: str = ""
+    calibration: Any = None
 
 
 def validation_images(experiment: Experiment, known: DataFact, seed: Seed | None = None) -> ValidationImages:
@@ -41,6 +43,7 @@ def validation_images(experiment: Experiment, known: DataFact, seed: Seed | None
     from senet_nas.data.folds import of_fold
     from senet_nas.data.load import load
     from senet_nas.data.reread import validation_files
+    from senet_nas.deploy.deployed import calibration_images
 
     try:
         data = load(experiment.data, base=experiment.base)
@@ -52,4 +55,5 @@ def validation_images(experiment: Experiment, known: DataFact, seed: Seed | None
     fold = experiment.data.fold(seed) if seed else 0
     data = of_fold(data, fold)
     labelled = centre(data.x_val[:TRIED], data.side), data.y_val[:TRIED]
-    return ValidationImages(labelled, () if fold else tuple(files[:READ]))
+    calibration = centre(calibration_images(data.x_train), data.side)
+    return ValidationImages(labelled, () if fold else tuple(files[:READ]), calibration=calibration)

@@ -142,9 +142,10 @@ class Facts:
     ``tracking_trouble`` says why MLflow lacks something of the run, and is empty if it has all.
     ``session_ended`` is empty while a session runs.
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
-    by architecture, ``latency_on`` the machine that they were measured on, and ``latency_refused`` why the runtime
-    cannot run an architecture; ``latencies`` has the further latencies, by the name of the objective. ``labels`` are
-    those of the validation images; older versions noted them only if the classes differ in size.
+    by architecture, ``latency_on`` the machine that they were measured on, ``latency_refused`` why the runtime cannot
+    run an architecture, and ``latency_drops`` what INT8 costs it; ``latencies`` has the further latencies, by the name
+    of the objective. ``labels`` are those of the validation images; older versions noted them only if the classes
+    differ in size.
     """
 
     uid: str | None = None
@@ -177,6 +178,7 @@ class Facts:
     latency: Mapping[str, Mapping[str, float]] | None = None
     latency_on: Mapping[str, Any] | None = None
     latency_refused: Mapping[str, str] | None = None
+    latency_drops: Mapping[str, Mapping[str, float]] | None = None
     latencies: Mapping[str, LatencyFact] | None = None
     confirmations: tuple[ConfirmationFact, ...] | None = None
     confirmations_ended: int | None = None
@@ -217,7 +219,8 @@ class Facts:
         if self.latency_model is not None:
             there = self.latency_on or self.latency_model.measured_on
             refused = self.latency_refused or {}
-            found[OWN_LATENCY] = LatencyFact(self.latency_model, self.latency or {}, refused, there)
+            drops = self.latency_drops or {}
+            found[OWN_LATENCY] = LatencyFact(self.latency_model, self.latency or {}, refused, there, drops)
         return {**found, **(self.latencies or {})}
 
     def figures(self, name: str) -> Mapping[str, float]:
@@ -235,6 +238,7 @@ class Facts:
                 latency=fact.figures or None,
                 latency_on=fact.measured_on or None,
                 latency_refused=fact.refused or None,
+                latency_drops=fact.drops or None,
             )
         return Facts(latencies={**(self.latencies or {}), name: fact})
 

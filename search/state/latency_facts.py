@@ -27,9 +27,11 @@ class LatencyFact:
     """A further latency: the model of it, what was measured of reported architectures, and where that was.
 
     ``figures`` has columns of a point by architecture (``a3``), and ``refused`` why the runtime cannot run one.
+    ``drops``: in INT8, the points of accuracy that an architecture loses, with their interval, on how many ``images``.
     """
 
     model: LatencyModelFact
     figures: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     measured_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    drops: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)

@@ -7,10 +7,10 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from senet_nas.costs.timing import Comparison
-from senet_nas.export import companions, file_proof, manifest, plugins, proof, record, target, timm_call
+from senet_nas.export import companions, file_proof, int8_forms, manifest, plugins, proof, record, target, timm_call
 from senet_nas.export.forms import FORMS, check_installed, tolerance
 from senet_nas.export.predict_program import predict
 from senet_nas.export.proof import WEIGHTS, Labelled, Measured
@@ -31,6 +31,7 @@ ABOUT = {
     record.NAME: "which network it is, and how its inputs are prepared",
     WEIGHTS: "its weights",
     **{name: form.about for name, form in FORMS.items()},
+    **int8_forms.ABOUT,
     _PREDICT: "classes of {kind}: python predict.py PATH ...",
     timm_call.NAME: "the call of timm that builds the same network, for these weights",
     plugins.NAME: "the `plugins` of a ResNet of OpenMMLab, for these weights",
@@ -53,6 +54,7 @@ class Exported:
     accuracy: dict[str, float] = field(default_factory=dict)
     latency: dict[str, Comparison] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    int8: dict[str, Any] = field(default_factory=dict)
 
 
 def export(
@@ -73,6 +75,7 @@ def export(
     force: bool = False,
     resize: int | None = None,
     white: float = 255.0,
+    calibration: Tensor | None = None,
 ) -> Exported:
     """Writes weights, record, model card, ``predict.py`` and the named FORMS (all installed ones), each one checked.
 
@@ -84,6 +87,7 @@ def export(
     ``force``: replaces an earlier export.
     ``resize``: side in pixels to which image files are resized before the centre crop; by default that of the input.
     ``white``: the level of image files with more than one byte per value that becomes 255.
+    ``calibration``: training images (N, C, H, W), with which INT8 forms are written and proven on the labelled images.
 
     The files are written and compared beside ``directory``, which appears complete or not at all. Raises UserError if
     the directory is in use or cannot be written, or if a package is missing; RuntimeError if a form differs.
@@ -106,6 +110,7 @@ def export(
         with target.workspace(place) as work:
             measured = _write(network, about, work, chosen, labelled, timing)
             measured = _with_files(measured, work, network, about, labelled, files)
+            measured = _with_int8(measured, work, network, about, labelled, calibration)
             _complete(about, "\n\n".join(filter(None, (card, _elsewhere(network, about, work)))), measured, work)
             target.move(work, place)
     except OSError as error:
@@ -146,6 +151,7 @@ def _exported(place: Path, about: Mapping[str, Any], measured: Measured) -> Expo
         accuracy=dict(measured.accuracy),
         latency=dict(measured.latency),
         left_out=dict(measured.left_out),
+        int8=dict(measured.int8),
     )
 
 
@@ -207,6 +213,20 @@ def _with_files(
         return measured
     images = labelled[0][: len(files)]
     return replace(measured, files=file_proof.compare(work, network, about, images, files))
+
+
+def _with_int8(
+    measured: Measured,
+    work: Path,
+    network: nn.Module,
+    about: Record,
+    labelled: Labelled | None,
+    calibration: Tensor | None,
+) -> Measured:
+    """What was measured, and the proof of the INT8 forms, if there are images to calibrate and to prove them."""
+    if labelled is None or calibration is None:
+        return measured
+    return replace(measured, int8=int8_forms.write(network, about, work, calibration, labelled))
 
 
 def _missing_form(about: Record, path: Path, error: Exception) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from senet_nas.export.int8_forms import lines as int8_lines
 from senet_nas.export.record import Record, shape, takes_image_files
 from spaces.text import interval, plural
 
@@ -70,7 +71,7 @@ def measured(found: "Measured") -> str:
             "Time is of one pass in turns with the same form of the plain network, median and 95 % interval; on "
             f"{where}.",
         ]
-    return "\n".join([*lines, *files])
+    return "\n".join([*lines, *files, *(f"\n{line}" for line in int8_lines(found.int8))])
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

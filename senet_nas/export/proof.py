@@ -36,7 +36,7 @@ class Measured:
 
     ``timed_on`` describes the machine; it is empty if nothing was timed. ``left_out`` says of forms that a network of
     the user's does not have why it lacks them. ``files`` is what :func:`senet_nas.export.file_proof.compare` found; it
-    is empty without files.
+    is empty without files. ``int8`` is what :func:`senet_nas.export.int8_forms.write` found.
     """
 
     differences: Mapping[str, float]
@@ -45,6 +45,7 @@ class Measured:
     timed_on: Mapping[str, object]
     left_out: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Any] = field(default_factory=dict)
+    int8: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The measurements of each form, for the manifest."""
@@ -53,7 +54,8 @@ class Measured:
             found[name]["accuracy"] = percent
         for name, comparison in self.latency.items():
             found[name]["latency"] = comparison.to_dict()
-        return {"forms": found, "timed_on": dict(self.timed_on), "files": dict(self.files)}
+        int8 = {"int8": dict(self.int8)} if self.int8 else {}
+        return {"forms": found, "timed_on": dict(self.timed_on), "files": dict(self.files), **int8}
 
 
 def frozen(model: nn.Module) -> nn.Module:

@@ -100,6 +100,7 @@ STORED = {
     "latency": ({"a1": {"latency_ms": 10.0}}, {"a1": {"latency_ms": 10.0}}),
     "latency_on": ({"device": "cpu", "name": "EPYC"}, {"device": "cpu", "name": "EPYC"}),
     "latency_refused": ({"a2": "refused by openvino"}, {"a2": "refused by openvino"}),
+    "latency_drops": ({"a0": {"drop": 0.1}}, {"a0": {"drop": 0.1}}),
     "latencies": (
         {
             "latency_openvino_int8": LatencyFact(
@@ -107,6 +108,7 @@ STORED = {
                 {"a1": {"latency_openvino_int8_ms": 3.0}},
                 {"a2": "refused by openvino"},
                 {"device": "cpu"},
+                {"a0": {"drop": 0.1}},
             )
         },
         {
@@ -123,6 +125,7 @@ STORED = {
                 "figures": {"a1": {"latency_openvino_int8_ms": 3.0}},
                 "refused": {"a2": "refused by openvino"},
                 "measured_on": {"device": "cpu"},
+                "drops": {"a0": {"drop": 0.1}},
             }
         },
     ),
