@@ -84,16 +84,15 @@ def export(
     ``labelled``: uint8 images (N, C, H, W) with classes (N,), on which every form is tried as well.
     ``files``: the image files of the first of these images, which ``predict.py`` must read as the training did.
     ``timing``: times each form beside the same form of the plain network, unless the network is plain.
-    ``force``: replaces an earlier export.
     ``resize``: side in pixels to which image files are resized before the centre crop; by default that of the input.
-    ``white``: the level of image files with more than one byte per value that becomes 255.
+    ``white``: the level of image files with more than one byte per value that becomes 255. ``force``: replaces an
+    earlier export.
     ``calibration``: training images (N, C, H, W), with which INT8 forms are written and proven on the labelled images.
 
     The files are written and compared beside ``directory``, which appears complete or not at all. Raises UserError if
     the directory is in use or cannot be written, or if a package is missing; RuntimeError if a form differs.
     """
-    place = Path(directory).resolve()
-    target.check(place, force)
+    target.check(place := Path(directory).resolve(), force)
     chosen = _chosen(forms)
     network = proof.frozen(model)
     about = record.describe(
@@ -109,8 +108,8 @@ def export(
     try:
         with target.workspace(place) as work:
             measured = _write(network, about, work, chosen, labelled, timing)
-            measured = _with_files(measured, work, network, about, labelled, files)
-            measured = _with_int8(measured, work, network, about, labelled, calibration)
+            with_files = _with_files(measured, work, network, about, labelled, files)
+            measured = _with_int8(with_files, work, network, about, labelled, calibration)
             _complete(about, "\n\n".join(filter(None, (card, _elsewhere(network, about, work)))), measured, work)
             target.move(work, place)
     except OSError as error:
