@@ -1,6 +1,6 @@
 """The pictures of `docs/screenshots`, made again from a run:
 
-    python -m tests.screenshots RUN [--runs DIR] [--to docs/screenshots]
+    python -m tests.screenshots RUN [--runs DIR] [--to docs/screenshots] [--name no-gain] [--page]
 
 MLflow's chart and the page of the search at the address that `senet-search ui` prints, and the report. Needs Chromium.
 """
@@ -24,6 +24,15 @@ from tests.search.servers import free_port
 
 CLOSE = '[data-component-id="mlflow.assistant.chat_panel.close"]'
 LARGEST = 300_000
+DESK = 1280, 800
+PHONE = 390, 1500
+# The end of the name of a picture, the colours that a reader prefers, and the size of the window.
+SCREENS = (
+    ("", "light", DESK),
+    ("-dark", "dark", DESK),
+    ("-phone", "light", PHONE),
+    ("-phone-dark", "dark", PHONE),
+)
 
 
 @contextmanager
@@ -57,8 +66,8 @@ def ui(run: str, runs: Path) -> Iterator[str]:
 
 
 def keep(picture: bytes, path: Path) -> None:
-    """As a PNG of 256 colours, which is enough for a page."""
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    """As a PNG in its own colours: with a palette, those of few pixels would take the colour of others."""
+    Image.open(io.BytesIO(picture)).convert("RGB").save(path, optimize=True)
     size = path.stat().st_size
     assert size < LARGEST, f"{path} has {size} bytes"
     print(f"{path}  {size // 1000} kB")
@@ -84,15 +93,19 @@ def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path) -> No
         keep(page.picture(), to / "mlflow-run.png")
 
 
-def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path, name: str) -> None:
+    """The first screen on a desk and on a phone, in light and dark, and how training went."""
     page = opened.page()
-    page.open((runs / front.run / "report.html").absolute().as_uri(), width=1200, height=1150)
-    best = front.likely or front.members[-1].id
-    page.point_at(f".point[data-id={best}] .bar")
-    page.ask("scrollTo(0, 0)")
-    keep(page.picture(), to / "report.png")
-    page.ask("[...document.querySelectorAll('h2')].find(head => head.innerText === 'What pays').scrollIntoView()")
-    keep(page.picture(), to / "report-effects.png")
+    for end, scheme, (width, height) in SCREENS:
+        page.open((runs / front.run / "report.html").absolute().as_uri(), width=width, height=height)
+        page.seen(scheme=scheme)
+        keep(page.picture(), to / f"{name}{end}.png")
+    page.open((runs / front.run / "report.html").absolute().as_uri(), width=1280, height=800)
+    page.seen()
+    page.ask("document.querySelector('#training').scrollIntoView()")
+    keep(page.picture(), to / f"{name}-training.png")
+    page.ask("[...document.querySelectorAll('h3')].find(head => head.innerText === 'What pays')?.scrollIntoView()")
+    keep(page.picture(), to / f"{name}-effects.png")
 
 
 def main() -> None:
@@ -100,12 +113,15 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--to", type=Path, default=Path("docs/screenshots"))
+    parser.add_argument("--name", default="report", help="how the names of the report's pictures begin")
+    parser.add_argument("--page", action="store_true", help="the report alone, without MLflow")
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
     front = session.result(given.run, given.runs)
     with browser.opened() as opened:
-        of_report(opened, front, given.runs, given.to)
-        of_mlflow(opened, front, given.runs, given.to)
+        of_report(opened, front, given.runs, given.to, given.name)
+        if not given.page:
+            of_mlflow(opened, front, given.runs, given.to)
 
 
 if __name__ == "__main__":

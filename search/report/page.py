@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from search.report.answer_card import AnswerCard, answer_card
 from search.report.chart import MOST_BESIDE, NARROW, FrontChart, drawn, front_chart, front_charts
-from search.report.class_changes import class_changes
+from search.report.class_changes import class_changes, compared
 from search.report.content import Section, Table
 from search.report.curves_section import curves_section
 from search.report.explaining_sections import (
@@ -31,6 +31,7 @@ from search.report.tables import points_table
 from search.report.training_curves import TrainingCurves, training_curves
 from search.report.training_tables import cost_section, trainings_table
 from search.report.verdict_styles import VERDICT_STYLES, VerdictStyle, css_class
+from search.results.answer import NO
 from search.results.result import Front
 from search.state.facts import Facts
 from search.state.records import Entry, Training
@@ -50,6 +51,7 @@ class Page:
     front: Front
     about: str
     heading: str
+    lead: str
     card: AnswerCard
     progress: str
     charts: list[FrontChart]
@@ -133,6 +135,7 @@ def _page(
         front=front,
         about=_about(trainings, entries, facts),
         heading=front.quality.title[:1].upper() + front.quality.title[1:],
+        lead=_lead(front),
         card=answer_card(front, entries, sites, steps),
         progress=progress,
         charts=charts,
@@ -167,6 +170,15 @@ def _about(trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts
     if facts.data and facts.data.validation:
         parts.append(f"{facts.data.validation:,} validation images")
     return ", ".join(parts)
+
+
+def _lead(front: Front) -> str:
+    """The evidence in a sentence: what pays; or where nothing is worth it, how good the best placement was."""
+    best = compared(front)
+    if front.answer.kind == NO and best is not None:
+        gain = front.quality.gain(best.gain, best.gain_low, best.gain_high)
+        return f"The best placement that was tried, {best.id} ({best.label}), gains {gain}."
+    return front.statements[0] if front.statements else "Trainings with SE were compared with trainings of plain."
 
 
 def _seeds(front: Front, trainings: Sequence[Training]) -> tuple[SeedFigure, SeedFigure] | None:
