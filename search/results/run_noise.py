@@ -28,7 +28,7 @@ class RunNoise:
             f"At {self.epochs} epochs, trainings scatter by {self.sigma.words(form)}{unit}. Training itself makes "
             f"{self.sigma_train.words(form)} of it, the {self.images:,} validation images "
             f"{self.from_images.words(form)}. "
-            "`senet-search check CONFIG --pilot` measures whether other epochs pay."
+            "`senet-search check` with `--pilot` measures whether other epochs pay."
         )
 
 

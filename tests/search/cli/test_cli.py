@@ -1,5 +1,6 @@
 """The commands as a stranger types them: real trainings through the real Ray, Optuna and MLflow."""
 
+import html
 import json
 import os
 import re
@@ -479,3 +480,37 @@ def test_what_the_pages_leave_to_other_tests_is_run_by_them():
     for test in (*documented.ELSEWHERE.values(), *documented.WHOLE.values()):
         path, _, name = test.partition("::")
         assert name in (ROOT / path).read_text(), test
+
+
+PRINTED = re.compile(
+    r"senet-search ((?:--debug )?[a-z]+(?: [^\n`<(]+?))(?=`|<|  | \(|$|[,;]? (?:and|to|for) )", re.MULTILINE
+)
+# Commands that serve or train for long are parsed; other tests let them run.
+ONLY_PARSED = ("ui", "dashboard", "train", "run")
+
+
+@pytest.mark.ray
+def test_every_command_that_a_command_of_the_demo_prints_works(finished, tmp_path, monkeypatch, capsys):
+    where, found, _ = finished
+    shutil.copytree(where / "runs", tmp_path / "runs")
+    shutil.copy(where / "runs" / "digits" / "config.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    def type_(*words):
+        monkeypatch.setattr(sys, "argv", ["senet-search", *words])
+        status = app.exit_status()
+        said = capsys.readouterr()
+        assert status == 0, (words, said.err)
+        return said.out + said.err
+
+    texts = [found.stdout + found.stderr, html.unescape((tmp_path / "runs" / "digits" / "report.html").read_text())]
+    texts += [type_(*words.split()) for words in ("status digits", "doctor digits", "list runs")]
+    texts.append(type_("export", "digits", "--to", "taken", "--no-onnx"))
+    commands = {command for text in texts for command in PRINTED.findall(text)}
+    assert {command.split()[0] for command in commands} >= {"ui", "export", "run"}
+    for command in sorted(commands):
+        name, *words = shlex.split(command)
+        if name in ONLY_PARSED:
+            cli.commands[name].make_context(name, words)
+        else:
+            type_(name, *words)
