@@ -57,10 +57,10 @@ def benchmark(
     as_json: bool,
     **se: Any,
 ) -> None:
-    """Measure a network in every runtime and precision that is installed, side by side with plain.
+    """Measure a network in every installed runtime, beside plain.
 
-    Time with its interval, size, and for RUN the accuracy on the test set and what each form loses of it. A form that a
-    runtime cannot run is a line of the table that says why.
+    In each precision that a runtime knows: time with its interval, size, and for RUN the accuracy on the test set and
+    what each form loses of it. A form that a runtime cannot run is a line of the table that says why.
     """
     from search.exporting.benchmarked import benchmark as measure
     from senet_nas.recipe import LatencySpec
