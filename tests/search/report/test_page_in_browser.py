@@ -93,6 +93,14 @@ class TestReport:
         assert sum(height > 3 for height in bars) == sum(p.gain_high > p.gain_low for p in front.points)
         assert report.ask("document.querySelector('.point:has(.ring)').dataset.id") == front.recommended
 
+    def test_no_mark_lies_on_another_so_the_pointer_finds_each(self, report, front):
+        found = report.ask("""[...document.querySelectorAll('.on-wide .point .mark')].map(mark => {
+            mark.scrollIntoView({block: 'center'});
+            const r = mark.getBoundingClientRect();
+            return document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2).closest('.point')?.dataset.id;
+        })""")
+        assert sorted(found) == sorted(point.id for point in front.points)
+
     def test_the_pointer_tells_a_placement(self, report, front):
         point = front.points[-1]
         report.point_at(f".point[data-id={point.id}] .mark")
