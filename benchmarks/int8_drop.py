@@ -60,7 +60,7 @@ def operators() -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="folder that torchvision's dataset was downloaded to")
-    parser.add_argument("--work", type=Path, default=Path("int8_drop.jsonl"))
+    parser.add_argument("--work", type=Path, default=environment.RESULTS / "int8_drop.jsonl")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--finish", action="store_true")
     given = parser.parse_args()
