@@ -217,7 +217,7 @@ def _everywhere(found: Searched, problem: Problem) -> tuple[float, float]:
     posterior = fit(seen, described(members, problem.space.sites, found.figures), draws=DRAWS)
     means = posterior.everywhere(DRAWS).mean(axis=0)[1:]
     truth = np.array([problem.truth(member) for member in members])[1:]
-    differ = min(float(means.std()), float(truth.std())) > 0
+    differ = min(float(means.std()), float(truth.std())) > 1e-9
     correlation = float(np.corrcoef(means, truth)[0, 1]) if differ else math.nan
     return correlation, math.nan if posterior.trust is None else posterior.trust.p_nothing
 
