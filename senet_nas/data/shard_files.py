@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from senet_nas.data import memory_map, parquet_table
+from senet_nas.data import parquet_table
 from senet_nas.data.data_path import place
 from senet_nas.data.folder_walk import is_litter
 from senet_nas.recipe import DataSpec
@@ -99,6 +99,8 @@ def _unpacked(shard: Path, ending: str, _changed: int) -> Path:
 
     ``_changed`` is when the shard was written last: another content is unpacked again.
     """
+    from senet_nas.data import memory_map  # it loads NumPy, which reading a config does not need
+
     target = memory_map.room(shard.stat().st_size) / f"{shard.name[: -len(ending)]}{PLAIN}"
     try:
         with COMPRESSED[ending](shard) as packed, target.open("wb") as file:

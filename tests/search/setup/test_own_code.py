@@ -129,7 +129,9 @@ def test_an_exception_while_the_network_is_exported_is_named_with_its_line(exper
     for name, found in {"_network": network, "about": {}, "card": ""}.items():
         monkeypatch.setattr(export, name, lambda _, found=found: found)
     with pytest.raises(UserError, match=rf"net failed with AssertionError \(.*{MODULE}\.py, line 24\)") as caught:
-        export._write(choice, SimpleNamespace(labelled=None, files=()), tmp_path / "out", onnx=False, force=False)
+        export._write(
+            choice, SimpleNamespace(labelled=None, files=()), tmp_path / "out", onnx=False, force=False, int8=False
+        )
     assert caught.value.key == "model.backbone"
     assert not (tmp_path / "out").exists()
 

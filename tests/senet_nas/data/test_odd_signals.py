@@ -59,5 +59,5 @@ def test_a_plan_shows_the_shape_of_signals():
     from search.report.plan_lines import _images
     from search.state.facts import DataFact
 
-    assert _images(DataFact(shape=(3, 64))).endswith("; (C, L) = (3, 64)")
-    assert "(C, L)" not in _images(DataFact(shape=(3, 8, 8)))
+    assert _images(DataFact(train=80, shape=(3, 64))).endswith("; (C, L) = (3, 64)")
+    assert "(C, L)" not in _images(DataFact(train=80, shape=(3, 8, 8)))
