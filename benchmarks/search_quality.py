@@ -96,6 +96,8 @@ ANSWERS = tuple(
         Part(REAL, OURS[:1], (64,)),
     )
 )
+# Four of 200 searches of this cell said "likely not worth it" wrongly, more than in any other: is that luck?
+ANSWERS += (Part("synthetic:113:0.6", OURS[:1], (128,), searches=1000, stops=True, first=20_000),)
 
 
 def main() -> None:
