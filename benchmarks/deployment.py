@@ -12,11 +12,10 @@ theirs is the time of the processor (all threads of this process), from which th
 """
 
 import argparse
-import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import environment, json_lines
 from senet_nas.costs import latency_model, runtimes
 from senet_nas.costs.runtimes import InRuntime
 from senet_nas.costs.timing import compare
@@ -67,15 +66,15 @@ def main() -> None:
     parser.add_argument("--finish", action="store_true")
     given = parser.parse_args()
     if given.finish:
-        print(environment.write("deployment", summary(list(lines(given.work)))))
+        print(environment.write("deployment", summary(list(json_lines.read(given.work)))))
         return
-    done = {(line["network"], line["placement"], line["form"]) for line in lines(given.work)}
+    done = {(line["network"], line["placement"], line["form"]) for line in json_lines.read(given.work)}
     for network in given.networks:
         for form in FORMS:
             for placement in ["additive"] if given.additive else placements(network):
                 if (network, placement, " ".join(form)) not in done:
                     measure = additive if given.additive else cell
-                    _append(given.work, measure(network, placement, form, given.seconds))
+                    json_lines.append(given.work, measure(network, placement, form, given.seconds))
             kept.cache_clear()
 
 
@@ -179,17 +178,6 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
         "cells": [line for line in found if line["placement"] != "additive"],
         "additive": [line for line in found if line["placement"] == "additive"],
     }
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines alone: the last one may have been cut by a kill."""
-    if path.exists():
-        yield from (json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n"))
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 python -m benchmarks.deployment_page
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import environment
+from benchmarks.page_tables import Tables, filled, markdown
 
 PAGE = Path(__file__).parents[1] / "docs" / "deployment.md"
 PLACEMENTS = {"published": "as published", "all": "SE everywhere", "plain": "plain against plain"}
@@ -16,19 +16,7 @@ FORMS = ("eager fp32", "onnxruntime fp32", "onnxruntime int8", "openvino fp32", 
 
 
 def main() -> None:
-    PAGE.write_text(filled(PAGE.read_text()))
-
-
-def filled(page: str) -> str:
-    """The page with every table between its two comments as the results are now."""
-    for name, table in TABLES.items():
-        lines = "\n".join(table())
-        page, found = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{lines}\n\g<2>", page, flags=re.DOTALL
-        )
-        if found != 1:
-            raise ValueError(f"{PAGE.name} has {found} places for the table `{name}`")
-    return page
+    PAGE.write_text(filled(PAGE.read_text(), TABLES))
 
 
 def overheads() -> list[str]:
@@ -41,7 +29,7 @@ def overheads() -> list[str]:
             of_forms = [found.get((network, placement, form)) for form in FORMS]
             if any(of_forms):
                 rows.append((network.removeprefix("timm:"), words, *map(_over_plain, of_forms)))
-    return _lines(rows)
+    return markdown(rows)
 
 
 def milliseconds() -> list[str]:
@@ -54,7 +42,7 @@ def milliseconds() -> list[str]:
             own = sorted(c["plain_ms"] for c in cells if (c["network"], c["form"]) == (network, form) and "ratio" in c)
             times.append(f"{own[len(own) // 2]:.3g}" if own else "-")
         rows.append((network.removeprefix("timm:"), *times))
-    return _lines(rows)
+    return markdown(rows)
 
 
 def drops() -> list[str]:
@@ -67,7 +55,7 @@ def drops() -> list[str]:
         other = result["forms"][second].get(name, {})
         figures = [text for each in (cell, other) for text in (_points(each, "drop"), _points(each, "excess"))]
         rows.append((f"`{name}`", str(cell.get("seeds", "-")), str(cell.get("fp32", "-")), *figures))
-    return _lines(rows)
+    return markdown(rows)
 
 
 def _over_plain(cell: Mapping[str, Any] | None) -> str:
@@ -88,12 +76,7 @@ def _points(cell: Mapping[str, Any], what: str) -> str:
     return f"{mean:+.2f}" + (f" [{ends[0]:+.2f}, {ends[1]:+.2f}]" if ends else "")
 
 
-def _lines(rows: Sequence[Sequence[str]]) -> list[str]:
-    head, *others = (f"| {' | '.join(row)} |" for row in rows)
-    return [head, "|" + "---|" * len(rows[0]), *others]
-
-
-TABLES: Mapping[str, Callable[[], list[str]]] = {
+TABLES: Tables = {
     "deployment": overheads,
     "milliseconds": milliseconds,
     "int8_drop": drops,

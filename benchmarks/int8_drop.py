@@ -8,16 +8,15 @@ mean drop over the seeds, and its excess over the drop of plain with the same se
 """
 
 import argparse
-import json
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks import environment
+from benchmarks import environment, json_lines
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
 
 BACKBONE = "cifar_resnet8_w8"
@@ -65,15 +64,15 @@ def main() -> None:
     parser.add_argument("--finish", action="store_true")
     given = parser.parse_args()
     if given.finish:
-        print(environment.write("int8_drop", summary(list(lines(given.work)))))
+        print(environment.write("int8_drop", summary(list(json_lines.read(given.work)))))
         return
-    done = {(line["operator"], line["seed"]) for line in lines(given.work)}
+    done = {(line["operator"], line["seed"]) for line in json_lines.read(given.work)}
     task = Task(DataSpec(**{**vars(DATA), "path": str(given.data.resolve())}), RECIPE)
     for part in parts():
         for seed in range(given.seeds):
             for name, key in part.items():
                 if (name, seed) not in done:
-                    _append(given.work, one(name, key, seed, task))
+                    json_lines.append(given.work, one(name, key, seed, task))
 
 
 def one(name: str, key: str, seed: int, task: Task) -> dict[str, Any]:
@@ -161,17 +160,6 @@ def _interval(values: Sequence[float]) -> list[float]:
         return [round(mean, 3)]
     reach = float(student.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / len(values) ** 0.5
     return [round(mean, 3), round(mean - reach, 3), round(mean + reach, 3)]
-
-
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Whole lines alone: the last one may have been cut by a kill."""
-    if path.exists():
-        yield from (json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n"))
-
-
-def _append(path: Path, line: dict[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def _everywhere(squeeze: str, gate: str, position: str) -> str:

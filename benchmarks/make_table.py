@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import json_lines
 from benchmarks.table_columns import columns_of, components
 from senet_nas import hardware
 from senet_nas.recipe import DataSpec, Recipe, Seed, Task
@@ -148,9 +149,7 @@ class Work:
         texts = [gzip.decompress(self.begun.read_bytes()).decode()] if self.begun.exists() else []
         texts += [self.path.read_text()] if self.path.exists() else []
         for text in texts:
-            for line in text.splitlines(keepends=True):
-                if line.endswith("}\n"):
-                    yield json.loads(line)
+            yield from json_lines.whole(text)
 
 
 def train(work: Work, blocks: int, jobs: int) -> None:

@@ -6,11 +6,12 @@ python -m benchmarks.summary
 import itertools
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import environment
+from benchmarks.page_tables import Tables, filled, markdown
 from benchmarks.peers.__main__ import OURS
 from benchmarks.search_quality import ANSWERS_FIRST, FIRST
 from search.bench.searches import CURVE, REFERENCE
@@ -23,19 +24,7 @@ Cells = Sequence[Mapping[str, Any]]
 
 
 def main() -> None:
-    PAGE.write_text(filled(PAGE.read_text()))
-
-
-def filled(page: str) -> str:
-    """The page with every table between ``<!-- name -->`` and ``<!-- /name -->`` as the results are now."""
-    for name, table in TABLES.items():
-        lines = "\n".join(table())
-        page, found = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", rf"\g<1>{lines}\n\g<2>", page, flags=re.DOTALL
-        )
-        if found != 1:
-            raise ValueError(f"{PAGE.name} has {found} places for the table `{name}`")
-    return page
+    PAGE.write_text(filled(PAGE.read_text(), TABLES))
 
 
 def reach() -> list[str]:
@@ -171,7 +160,7 @@ def curves() -> list[str]:
 
 
 # Add a table here, and the place for it to the page.
-TABLES: Mapping[str, Callable[[], list[str]]] = {
+TABLES: Tables = {
     "reach": reach,
     "honesty": honesty,
     "proposers": proposers,
@@ -191,9 +180,8 @@ def _quality() -> Cells:
 
 
 def _lines(rows: Sequence[Sequence[object]]) -> list[str]:
-    """A Markdown table, its head first."""
-    lines = [f"| {' | '.join(str(cell) for cell in row)} |" for row in rows]
-    return ["", lines[0], "|" + "---|" * len(rows[0]), *lines[1:], ""]
+    """A Markdown table between two empty lines."""
+    return ["", *markdown(rows), ""]
 
 
 def _genetic(row: Mapping[str, Any]) -> tuple[str, str]:

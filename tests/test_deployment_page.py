@@ -2,17 +2,17 @@
 
 import pytest
 
-from benchmarks import deployment, deployment_page, environment, int8_drop
+from benchmarks import deployment_page, environment, int8_drop, json_lines
 
 
 def test_the_page_shows_the_results_as_they_are():
     page = deployment_page.PAGE.read_text()
-    assert deployment_page.filled(page) == page
+    assert deployment_page.filled(page, deployment_page.TABLES) == page
 
 
 def test_a_page_without_a_place_for_a_table_is_an_error():
     with pytest.raises(ValueError, match="0 places for the table `deployment`"):
-        deployment_page.filled("nothing")
+        deployment_page.filled("nothing", deployment_page.TABLES)
 
 
 @pytest.mark.parametrize("name", ["deployment", "int8_drop"])
@@ -30,8 +30,7 @@ def test_plain_against_plain_stands_beside_every_network():
 def test_lines_that_a_kill_cut_are_measured_again(tmp_path):
     path = tmp_path / "work.jsonl"
     path.write_text('{"network": "a", "placement": "all", "form": "eager fp32"}\n{"network": "b", "plac')
-    assert [line["network"] for line in deployment.lines(path)] == ["a"]
-    assert len(list(int8_drop.lines(path))) == 1
+    assert [line["network"] for line in json_lines.read(path)] == ["a"]
 
 
 def test_the_excess_of_an_operator_is_over_plain_of_the_same_seed():

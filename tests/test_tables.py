@@ -114,9 +114,9 @@ def test_what_a_finished_table_holds_is_not_trained_again():
 
 def test_the_figures_on_the_page_are_those_of_the_results():
     page = summary.PAGE.read_text()
-    assert summary.filled(page) == page, "python -m benchmarks.summary"
+    assert summary.filled(page, summary.TABLES) == page, "python -m benchmarks.summary"
     with pytest.raises(ValueError, match="0 places for the table `reach`"):
-        summary.filled("nothing")
+        summary.filled("nothing", summary.TABLES)
 
 
 # -- figures of placements in a shared network ------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import JSON, PICK, RUNS, limited, placed, print_answer
+from search.cli.options import BATCH, JSON, PICK, RUNS, THREADS, limited, placed, print_answer
 from senet_nas.deploy.runtime_table import RUNTIMES
 
 
@@ -28,8 +28,8 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Device of the forward pass.",
 )
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass.")
+@BATCH
+@THREADS
 @click.option(
     "--seconds",
     default=5.0,

@@ -60,6 +60,12 @@ TARGET = click.option(
     metavar="NAME",
     help="Say what this target is known to refuse (`senet-search list targets`); may be given more than once.",
 )
+BATCH = click.option(
+    "--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass."
+)
+THREADS = click.option(
+    "--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass."
+)
 # Where SE goes in a backbone, and the images that the network takes.
 _PLACEMENT = (
     click.option(

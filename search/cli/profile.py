@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import JSON, TARGET, placed, print_answer
+from search.cli.options import BATCH, JSON, TARGET, THREADS, placed, print_answer
 from senet_nas.deploy.precisions import PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES
 
@@ -20,8 +20,8 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Device for --latency.",
 )
-@click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 65_536), help="Images in one pass.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass.")
+@BATCH
+@THREADS
 @click.option(
     "--dtype",
     default="float32",
