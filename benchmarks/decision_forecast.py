@@ -3,10 +3,10 @@
     python -m benchmarks.decision_forecast [--searches 40] [--jobs 2]
 
 An undecided search may name two numbers: ``even`` would decide it as likely as not, ``enough`` with a chance of 80 %.
-It is extended by each of STEPS, every time from the same start; the first that decides it is what it needed. For each
-of the two numbers there is a count of the searches that named it, of those that needed at most so many, and of those
-that needed between half and twice as many. The problems start at number FIRST, which nobody looked at when the forecast
-was written.
+It is extended by each of STEPS, every time from the same start; the first that decides it is what it needed. The
+result counts, for each of the two numbers, the searches that named it (``named``), that needed no more (``reached``),
+and that needed between half and twice as many (``within_two``). The problems start at number FIRST, which nobody looked
+at when the forecast was written.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def summed_up(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "searches": len(found),
         "undecided": len(undecided),
         "median_needed": needed[len(needed) // 2] if needed else None,
-        "needed_more_than_tried": sum(trial["needed"] is None for trial in undecided),
+        "never_decided": sum(trial["needed"] is None for trial in undecided),
         **{name: judged(undecided, name) for name in ("even", "enough")},
     }
 

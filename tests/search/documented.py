@@ -4,6 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from search.cli.app import cli
+
 ROOT = Path(__file__).parent.parent.parent
 PAGES = (*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md")
 PROGRAMS = ("senet-search", "make", "python")
@@ -33,6 +37,13 @@ WHOLE = {
 }
 # Between backticks in a sentence these are run too; of others it is checked that command and options exist.
 QUICK = ("senet-search list", "senet-search schema", "senet-search show ", "senet-search profile ")
+
+
+def typed(*words: str) -> str:
+    """What a command prints that is typed in this process, which has torch loaded already."""
+    told = CliRunner().invoke(cli, words)
+    assert told.exit_code == 0, told.output
+    return told.output
 
 
 def blocks(page: Path) -> Iterator[tuple[str, str]]:

@@ -7,10 +7,8 @@ from contextlib import closing
 
 import pytest
 import torch
-from click.testing import CliRunner
 from mlflow import MlflowClient
 
-from search.cli.app import cli
 from search.state.ledger import Ledger
 from senet_nas.export.bundle import load as load_exported
 from tests.search import documented
@@ -35,14 +33,8 @@ def searched(tmp_path_factory):
         for text in documented.shown(PAGE):
             _, command, *words = shlex.split(text)
             words = [command, *words, *SHORTER[command]]
-            said[command] = senet(*words, cwd=folder).stdout if command == "run" else typed(*words)
+            said[command] = senet(*words, cwd=folder).stdout if command == "run" else documented.typed(*words)
     return folder, said
-
-
-def typed(*words):
-    told = CliRunner().invoke(cli, words)
-    assert told.exit_code == 0, told.output
-    return told.output
 
 
 @pytest.mark.ray

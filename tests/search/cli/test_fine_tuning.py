@@ -48,14 +48,8 @@ def tuned(tmp_path_factory):
             _, command, *words = shlex.split(text)
             if "pretrain.yaml" in words or words[0].startswith("finetune"):
                 words = [command, *words, *SHORTER[command]]
-                said[command] = senet(*words, cwd=folder).stdout if command == "run" else typed(*words)
+                said[command] = senet(*words, cwd=folder).stdout if command == "run" else documented.typed(*words)
     return folder, said
-
-
-def typed(*words):
-    told = CliRunner().invoke(cli, words)
-    assert told.exit_code == 0, told.output
-    return told.output
 
 
 @pytest.mark.ray
@@ -117,10 +111,10 @@ def test_the_shipped_config_works_with_the_command_in_its_first_lines(tmp_path, 
     (tmp_path / "configs").symlink_to(documented.ROOT / "configs")
     text = (tmp_path / "configs" / "finetune.yaml").read_text()
     train, run = (line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   senet-search"))
-    typed(*shlex.split(train)[1:], "--set", "data.train=200", *SHORTER["train"])
+    documented.typed(*shlex.split(train)[1:], "--set", "data.train=200", *SHORTER["train"])
     (tmp_path / "mine.yaml").write_text(text.replace("../pretrained", "pretrained"))
     assert run == "senet-search run configs/finetune.yaml"
-    assert "budget    48 trainings of 4 epochs" in typed("check", "mine.yaml").splitlines()
+    assert "budget    48 trainings of 4 epochs" in documented.typed("check", "mine.yaml").splitlines()
     prepared = prepare(load(tmp_path / "mine.yaml"))
     full = next(a for a in prepared.space if all(a.blocks) and "identity" in a.key)
     file = prepared.evaluate.task.weights
