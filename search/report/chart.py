@@ -27,6 +27,8 @@ NARROW = Frame(width=360, height=340, left=50, right=10, top=12, bottom=44)
 MOST_POINTS = 600
 MOST_BESIDE = 150
 PALE = 0.45
+# The upper edge of the band is in the drawing, unless it is as many times as far away as anything else.
+FAR = 2.0
 # Roles that are always drawn.
 DRAWN = ("finalist", "baseline")
 
@@ -121,16 +123,17 @@ class FrontChart:
     legend: tuple[LegendEntry, ...]
     footnotes: tuple[str, ...] = (
         "Marks of nearly equal cost stand side by side, so that none hides another; their texts have the exact costs.",
-        "Intervals are drawn for the front and for what was trained again. Point at another placement to see its own.",
+        "Intervals are drawn for the front and for what was trained again. Point at another placement to see its own; "
+        "one that reaches beyond the drawing is cut at its edge.",
     )
     frame: Frame = FRAME
 
     def pixels(self, point: ChartPoint) -> tuple[float, float, float, float, list[float]]:
-        """Where a point is: x, y, the ends of its bar, and the y of those of its seeds that are within the axis."""
+        """Where a point is: x, y, the ends of its bar, and its seeds' y; what lies beyond the axis is cut."""
         y = self.y.scale
         seeds = [y(gain) for gain in point.seeds if y.contains(gain)]
         x = round(self.x.scale(point.cost) + point.shift, 1)
-        return x, y(point.gain), y(point.low), y(point.high), seeds
+        return x, y(point.gain), y(y.nearest(point.low)), y(y.nearest(point.high)), seeds
 
     def shown_cost(self, point: ChartPoint) -> float:
         """The cost at which a point is drawn: its own, or one beside it."""
@@ -154,8 +157,8 @@ def front_chart(front: Front, column: str, frame: Frame = FRAME, most: int = MOS
     band = _band(front)
     members = axis_front(front, column)
     x = _cost_axis(title, [p.costs[column] for p in front.points], frame)
-    y = _gain_axis(front, band, frame)
     points = _chart_points(front, column, title, {p.id for p in members}, most)
+    y = _gain_axis(front, points, band, frame)
     moved = _side_by_side(points, x.scale, y.scale, frame)
     places = {p.id: (x.scale(p.cost) + p.shift, y.scale(p.gain)) for p in moved}
     return FrontChart(
@@ -226,7 +229,8 @@ def _chart_point(
 def _side_by_side(points: Sequence[ChartPoint], x: Scale, y: Scale, frame: Frame) -> list[ChartPoint]:
     """The points, in their order, where none lies on another as long as there is room."""
     marks = [_mark(point, x, y) for point in points]
-    return [replace(point, shift=shift) for point, shift in zip(points, shifts(marks, frame), strict=True)]
+    placed = shifts(marks, frame, x(0.0))
+    return [replace(point, shift=shift) for point, shift in zip(points, placed, strict=True)]
 
 
 def _mark(point: ChartPoint, x: Scale, y: Scale) -> Mark:
@@ -259,12 +263,17 @@ def _cost_axis(title: str, costs: Sequence[float], frame: Frame) -> Axis:
     return Axis(f"{title} over plain, percent", scale, tuple((value, f"{value:g}") for value in scale.ticks()))
 
 
-def _gain_axis(front: Front, band: Band, frame: Frame) -> Axis:
-    ends = [end for p in front.points for end in (p.gain_low, p.gain_high, p.gain)]
+def _gain_axis(front: Front, points: Sequence[ChartPoint], band: Band, frame: Frame) -> Axis:
+    """Room for what is always drawn: all marks, intervals that are not pale, and seeds of what was trained again."""
+    ends = [p.gain for p in points]
+    ends += [end for p in points if not p.is_pale for end in (p.low, p.high)]
+    ends += [gain for p in points if p.is_retrained for gain in p.seeds]
     metric = front.quality
     what = metric.gain_heading if metric.is_default else f"{metric.title}: {metric.gain_heading}"
     label = f"{what} ({100 * front.rules.level:.0f} % intervals)"
-    return gain_axis(label, [*ends, -band.height, band.height], frame)
+    reach = max(map(abs, ends))
+    edge = [band.height] if band.height < FAR * reach else []
+    return gain_axis(label, [*ends, *edge], frame)
 
 
 def gain_axis(label: str, gains: Sequence[float], frame: Frame = FRAME) -> Axis:

@@ -50,11 +50,11 @@ def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> 
     changes = by_class(rights[0], rights[point.number], labels, facts.data.classes)
     columns = (
         Column("class"),
-        Column("validation images", "number"),
+        Column("validation images", "number", "nothing"),
         Column("plain, %", "number"),
         Column(f"{point.id}, %", "number"),
         Column("change, points", "number"),
-        Column("standard error", "number"),
+        Column("standard error", "number", "nothing"),
     )
     counts = [plural(len(rights[number]), "training") for number in (0, point.number)]
     how = (

@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 Item = TypeVar("Item")
 # Text is aligned to the left, numbers and their intervals to the right; a bar draws an interval.
 Kind = Literal["text", "number", "bar"]
+# What a phone makes of a column: a cell of its row, a line of its own below them, or nothing.
+Phone = Literal["cell", "line", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,11 @@ Cell = str | IntervalBar
 
 @dataclass(frozen=True)
 class Column:
-    """The head of a column, and what its cells hold."""
+    """The head of a column, what its cells hold, and what becomes of them on a phone."""
 
     title: str
     kind: Kind = "text"
+    phone: Phone = "cell"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,22 @@ class Table:
     caption: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+
+    @property
+    def phone_classes(self) -> str:
+        """The classes by which page.css knows what becomes of the columns on a phone: line-2 out-3."""
+        words = {"line": "line", "nothing": "out"}
+        return " ".join(f"{words[c.phone]}-{i}" for i, c in enumerate(self.columns, start=1) if c.phone in words)
+
+    @property
+    def phone_cells(self) -> int:
+        """How many cells stand side by side on a phone."""
+        return sum(column.phone == "cell" for column in self.columns)
+
+    @property
+    def left_out(self) -> str:
+        """The titles of the columns that a phone does not show."""
+        return "; ".join(column.title for column in self.columns if column.phone == "nothing")
 
     def lines(self) -> Iterator[tuple[bool, Cell, list[tuple[Kind, Cell]]]]:
         """For each row whether it is on the front, its first cell, and the kinds and values of the others."""

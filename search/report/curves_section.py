@@ -1,6 +1,7 @@
 """The section on loss curves: how far losses go with the quality of placements, among all and among some of them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from search.model.features import Features, describe
 from search.report.content import Column, Row, Section, Table
@@ -14,10 +15,10 @@ from spaces.spec import Site
 
 COLUMNS = (
     Column("placements"),
-    Column("trainings", "number"),
+    Column("trainings", "number", "nothing"),
     Column("correlation of losses with {}", "number"),
     Column("interval", "number"),
-    Column("probability that it is 0", "number"),
+    Column("probability that it is 0", "number", "nothing"),
 )
 
 
@@ -47,7 +48,7 @@ def curves_section(
         f"trainings of its row alone. A negative one means that lower losses go with {metric.better}. Where a row "
         "differs from the first, a likely gain rests on a wrong correlation. Proofs use no losses."
     )
-    columns = tuple(Column(column.title.format(metric.title), column.kind) for column in COLUMNS)
+    columns = tuple(replace(column, title=column.title.format(metric.title)) for column in COLUMNS)
     by_group = Table("Correlation by group", columns, tuple(map(_row, found)))
     return Section("What losses tell", curves.words(metric), by_group, (how,))
 

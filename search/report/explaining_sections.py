@@ -23,6 +23,7 @@ LOGGED = {
     "training loss": "train_loss",
     "seconds": "train_seconds",
 }
+ON_PHONE = ("gradient norm at the first convolution", "mean gate", "seconds")
 
 
 def effects_section(front: Front) -> Section | None:
@@ -40,8 +41,8 @@ def effects_section(front: Front) -> Section | None:
         Column("what"),
         Column(", ".join(filter(None, (f"gain{metric.named}", metric.gain_unit))), "number"),
         Column(f"[{level_text(front)}]", "number"),
-        Column(f"from {metric.difference(-reach)} to {metric.difference(reach)}", "bar"),
-        Column("chance that it gains, %", "number"),
+        Column(f"from {metric.difference(-reach)} to {metric.difference(reach)}", "bar", "nothing"),
+        Column("chance that it gains, %", "number", "nothing"),
         Column("likely"),
     )
     how = (
@@ -86,7 +87,7 @@ def gradients_section(front: Front, entries: Sequence[Entry]) -> Section | None:
         return None
     columns = (
         Column("position of SE"),
-        Column("architectures", "number"),
+        Column("architectures", "number", "nothing"),
         Column("mean ratio to plain", "number"),
         Column("from, to"),
     )
@@ -124,10 +125,14 @@ def logged_section(front: Front) -> Section | None:
         return None
     recorded = {f"validation {metric.heading}": metric.column for metric in front.rules.recorded}
     names = {**recorded, **LOGGED}
-    columns = (Column("id"), Column("SE placement"), *(Column(title, "number") for title in names))
+    columns = (Column("id"), Column("SE placement", phone="line"), *map(_logged_column, names))
     note = "This is what the trainings measured at their last epoch, averaged over seeds."
     logged = table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names.values()))
     return Section("What the trainings logged", note, logged, ("A gate is saturated below 0.05 and above 0.95.",))
+
+
+def _logged_column(title: str) -> Column:
+    return Column(title, "number", "cell" if title in ON_PHONE else "nothing")
 
 
 def _logged_row(point: Point, names: Iterable[str]) -> Row:
@@ -146,7 +151,7 @@ def test_section(front: Front) -> Section | None:
         return None
     columns = (
         Column("id"),
-        Column("SE placement"),
+        Column("SE placement", phone="line"),
         Column(f"test {metric.heading}", "number"),
         Column(", ".join(filter(None, ("each fresh seed", metric.unit)))),
     )

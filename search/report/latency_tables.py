@@ -31,8 +31,8 @@ def _latency_section(front: Front, measure: Measure, fact: LatencyFact) -> Secti
     )
     columns: tuple[Column, ...] = (
         Column("id"),
-        Column("SE placement"),
-        Column("ms", "number"),
+        Column("SE placement", phone="line"),
+        Column("ms", "number", "nothing"),
         Column("over plain, %", "number"),
         Column("[95 %]", "number"),
     )

@@ -25,6 +25,10 @@ class Scale:
     def contains(self, value: float) -> bool:
         return self.low <= value <= self.high
 
+    def nearest(self, value: float) -> float:
+        """The value itself, or the end of the axis beyond which it lies."""
+        return min(max(value, self.low), self.high)
+
     def ticks(self) -> list[float]:
         """About six round numbers from low to high."""
         raw = (self.high - self.low) / 6

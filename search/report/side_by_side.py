@@ -25,15 +25,17 @@ class Mark:
         return Mark(self.x + shift, self.y, self.low, self.high)
 
 
-def shifts(marks: Sequence[Mark], frame: Frame) -> list[float]:
+def shifts(marks: Sequence[Mark], frame: Frame, origin: float | None = None) -> list[float]:
     """How many pixels each mark moves to the right, or to the left if negative; the first marks move least.
 
-    Where a crowd leaves no place within FARTHEST, a mark takes the one where it overlaps the least.
+    None crosses ``origin``, the pixel of plain's own cost: what costs more than plain never stands where less is. Where
+    a crowd leaves no place within FARTHEST, a mark takes the one where it overlaps the least.
     """
     placed = _Placed()
     found = []
     for mark in marks:
-        inside = [shift for shift in _candidates() if frame.left <= mark.x + shift <= frame.inner_right] or [0.0]
+        left, right = _room(mark, frame, frame.left if origin is None else origin)
+        inside = [shift for shift in _candidates() if left <= mark.x + shift <= right] or [0.0]
         shift = min(inside, key=lambda shift: (placed.overlap(mark.moved(shift)), abs(shift)))
         placed.add(mark.moved(shift))
         found.append(shift)
@@ -41,6 +43,11 @@ def shifts(marks: Sequence[Mark], frame: Frame) -> list[float]:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _room(mark: Mark, frame: Frame, origin: float) -> tuple[float, float]:
+    """From where to where a mark may stand: on its side of the origin."""
+    return (frame.left, origin) if mark.x < origin else (max(frame.left, origin), frame.inner_right)
 
 
 def _candidates() -> Iterator[float]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from search.report.content import Column, Row, Table, table
 from search.report.wording import signed
+from search.results.objectives import leading_cost
 from search.results.point import Point
 from search.results.result import Front
 from senet_nas.costs.measures import Measure
@@ -31,27 +32,32 @@ def verdict_text(point: Point) -> str:
 
 def points_table(front: Front) -> Table:
     """All architectures, the front in bold."""
+    costs = counted_costs(front)
+    first = leading_cost(front.rules.objectives, front.plain.costs)
     columns = (
         Column("id"),
-        Column("SE placement"),
-        Column(f"validation {front.quality.heading}", "number"),
+        Column("SE placement", phone="line"),
+        Column(f"validation {front.quality.heading}", "number", "nothing"),
         Column(f"{front.quality.gain_heading} [{level_text(front)}]", "number"),
         *further_columns(front),
-        Column("seeds", "number"),
-        *(Column(f"{measure.title} over plain, %", "number") for measure in counted_costs(front)),
+        Column("seeds", "number", "nothing"),
+        *(_cost_column(measure, is_first=measure == first) for measure in costs),
         Column("verdict"),
-        Column(", ".join(filter(None, ("each seed", front.quality.unit)))),
+        Column(", ".join(filter(None, ("each seed", front.quality.unit))), phone="nothing"),
     )
-    costs = counted_costs(front)
     caption = "Architectures of the run, the front first"
     return table(caption, columns, ordered(front), lambda point: _point_row(point, front, costs))
+
+
+def _cost_column(measure: Measure, *, is_first: bool) -> Column:
+    return Column(f"{measure.title} over plain, %", "number", "cell" if is_first else "nothing")
 
 
 def _point_row(point: Point, front: Front, costs: Sequence[Measure]) -> Row:
     mark = " (recommended)" if point.id == front.recommended else ""
     cells = (
-        point.id + mark,
-        point.label,
+        point.id,
+        point.label + mark,
         front.quality.number(point.value),
         gain_text(front.quality, point).replace(" ", "\u00a0"),  # an interval stays on one line
         *further_cells(front, point),
@@ -67,8 +73,8 @@ def further_columns(front: Front) -> list[Column]:
     """Two columns for each further quality: its value and its gain."""
     found = []
     for metric in front.rules.qualities[1:]:
-        found.append(Column(f"validation {metric.heading}", "number"))
-        found.append(Column(f"{metric.title}: {metric.gain_heading} [{level_text(front)}]", "number"))
+        found.append(Column(f"validation {metric.heading}", "number", "nothing"))
+        found.append(Column(f"{metric.title}: {metric.gain_heading} [{level_text(front)}]", "number", "nothing"))
     return found
 
 

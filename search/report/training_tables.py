@@ -15,7 +15,8 @@ def cost_section(trainings: Sequence[Training]) -> Section:
     """The time that the search took, by the role of its trainings, and why trainings failed."""
     columns = (
         Column("role"),
-        *(Column(title, "number") for title in ("trainings", "finished", "seconds in all", "seconds each")),
+        Column("trainings", "number", "nothing"),
+        *(Column(title, "number") for title in ("finished", "seconds in all", "seconds each")),
     )
     roles = list(dict.fromkeys(training.role for training in trainings))
     failed = Counter(t.reason for t in trainings if t.state == "failed")
@@ -42,12 +43,12 @@ def trainings_table(metric: Metric, trainings: Sequence[Training], entries: Sequ
     columns = (
         Column("training"),
         Column("id"),
-        Column("SE placement"),
-        Column("seed", "number"),
-        Column("role"),
+        Column("SE placement", phone="line"),
+        Column("seed", "number", "nothing"),
+        Column("role", phone="nothing"),
         Column("state"),
         Column(f"validation {metric.heading}", "number"),
-        Column("seconds", "number"),
+        Column("seconds", "number", "nothing"),
     )
     return table(
         "All trainings, in order", columns, trainings, lambda training: _training_row(metric, training, entries)

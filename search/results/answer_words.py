@@ -28,14 +28,16 @@ def seeds_alike(metric: Metric) -> str:
     )
 
 
-def worth_it(label: str, gain: str, cost: str, *, estimate: float, worthwhile: float, metric: Metric = ACCURACY) -> str:
-    """A proof; with a caution if the ``estimate`` of the gain is below what was called worthwhile."""
-    proof = f"Worth it: {label} gains {gain}{_of(metric)} over plain for {cost}, proven on fresh seeds."
+def worth_it(label: str, gain: str, cost: str, metric: Metric = ACCURACY) -> str:
+    """A proof."""
+    return f"Worth it: {label} gains {gain}{_of(metric)} over plain for {cost}, proven on fresh seeds."
+
+
+def small(estimate: float, worthwhile: float, metric: Metric = ACCURACY) -> list[str]:
+    """The caution that belongs to a proof if the ``estimate`` of its gain is below what was called worthwhile."""
     if estimate >= worthwhile:
-        return proof
-    return (
-        f"{proof} The estimate is below the {metric.threshold(worthwhile)} of search.worthwhile: judge whether it pays."
-    )
+        return []
+    return [f"The estimate is below the {metric.threshold(worthwhile)} of search.worthwhile: judge whether it pays."]
 
 
 def not_worth_it(answer: Answer, within: str, metric: Metric = ACCURACY) -> str:
@@ -47,14 +49,29 @@ def not_worth_it(answer: Answer, within: str, metric: Metric = ACCURACY) -> str:
     )
 
 
-def undecided(over_limit: str, likely: str, answer: Answer) -> str:
+def undecided(over_limit: str, likely: str) -> str:
     """``over_limit`` names what is proven and not within the limits, ``likely`` what is likely and with which gain."""
     proof = "nothing is proven yet"
     if over_limit:
         proof = f"{over_limit} is proven better than plain, but is over a limit since it was measured alone"
     found = f"Likely better than plain: {likely}." if likely else "No placement of SE is likely better than plain."
-    sentences = [f"Undecided: {proof}.", found]
-    return " ".join([*sentences, *_what_would_decide(answer)])
+    return f"Undecided: {proof}. {found}"
+
+
+def what_would_decide(answer: Answer) -> list[str]:
+    """The sentence on how many more trainings would decide an undecided run, where that is known."""
+    surely = f"with a chance of {100 * ENOUGH:.0f} %"
+    if answer.out_of_reach:
+        return [f"Not even {EXTENSIONS[-1]:,} more trainings would probably decide it."]
+    if answer.more_even is None:
+        return [] if answer.more is None else [f"About {answer.more:,} more trainings would decide it {surely}."]
+    if answer.more is None:
+        return [f"About {answer.more_even:,} more trainings would decide it as likely as not."]
+    if answer.more == answer.more_even:
+        return [f"About {answer.more:,} more trainings would decide it {surely}."]
+    return [
+        f"About {answer.more_even:,} more trainings would decide it as likely as not, about {answer.more:,} {surely}."
+    ]
 
 
 def ending(settled: Settled | None, finished: int) -> str:
@@ -91,22 +108,6 @@ def under_way(settled: Settled | None, finished: int) -> str:
         "A candidate is being trained again with fresh seeds, in pairs with plain. Nothing is proven before the pairs "
         "of a look have ended."
     )
-
-
-def _what_would_decide(answer: Answer) -> list[str]:
-    """The sentence on how many more trainings would decide an undecided run, where that is known."""
-    surely = f"with a chance of {100 * ENOUGH:.0f} %"
-    if answer.out_of_reach:
-        return [f"Not even {EXTENSIONS[-1]:,} more trainings would probably decide it."]
-    if answer.more_even is None:
-        return [] if answer.more is None else [f"About {answer.more:,} more trainings would decide it {surely}."]
-    if answer.more is None:
-        return [f"About {answer.more_even:,} more trainings would decide it as likely as not."]
-    if answer.more == answer.more_even:
-        return [f"About {answer.more:,} more trainings would decide it {surely}."]
-    return [
-        f"About {answer.more_even:,} more trainings would decide it as likely as not, about {answer.more:,} {surely}."
-    ]
 
 
 def _of(metric: Metric) -> str:

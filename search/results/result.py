@@ -116,7 +116,12 @@ class Front:
 
     @property
     def verdict(self) -> str:
-        """The answer in words: what was found, and how sure that is."""
+        """The answer in words: what was found, how sure that is, and what would decide it."""
+        return " ".join([self.headline, *self.outlook])
+
+    @property
+    def headline(self) -> str:
+        """The answer without what would decide it."""
         best = self[self.recommended]
         if len(self.points) == 1 and self.settled is None:
             return answer_words.nothing_yet(best.n_seeds)
@@ -126,13 +131,21 @@ class Front:
                 best.label,
                 self.quality.gain(best.gain, best.gain_low, best.gain_high),
                 f"{best.costs[cost.overhead]:+.2f} % {cost.title}",
-                estimate=best.gain,
-                worthwhile=self.rules.worthwhile,
-                metric=self.quality,
+                self.quality,
             )
         if self.answer.kind == NO:
             return answer_words.not_worth_it(self.answer, self._within, self.quality)
-        return answer_words.undecided(self._over_limit, self._likely_words, self.answer)
+        return answer_words.undecided(self._over_limit, self._likely_words)
+
+    @property
+    def outlook(self) -> list[str]:
+        """What follows the headline: how many trainings would decide the question, or that a proven gain is small."""
+        best = self[self.recommended]
+        if len(self.points) == 1 and self.settled is None:
+            return []
+        if not best.is_plain:
+            return answer_words.small(best.gain, self.rules.worthwhile, self.quality)
+        return [] if self.answer.kind == NO else answer_words.what_would_decide(self.answer)
 
     @property
     def _within(self) -> str:

@@ -124,7 +124,7 @@ def test_the_page_says_everything_a_reader_asks(run, page):
     found, ledger = run
     text = " ".join(Page(page).words)
     for asked in (
-        found.verdict,
+        found.headline,
         found.rule,
         found.power,
         "gradient norm",
@@ -295,6 +295,19 @@ def test_the_frame_of_the_picture_is_that_of_the_page(run):
         x, y = figure.axes[0].transData.transform((chart.shown_cost(point), point.gain))
         height = figure.bbox.height - picture.TITLE
         assert (x, height - y) == pytest.approx(chart.pixels(point)[:2], abs=0.1)
+
+
+def test_the_axis_has_room_for_what_is_drawn_and_none_for_intervals_that_are_hidden(run):
+    found = run[0]
+    hidden = replace(found.points[3], gain=0.2, gain_low=-9.0, gain_high=9.0, on_front=False, role="search")
+    shown = [replace(p, on_front=True, gain_low=p.gain - 0.1, gain_high=p.gain + 0.1) for p in found.points[:3]]
+    chart = front_chart(replace(found, points=(*shown, hidden), sigma=0.3), "params_overhead")
+    ends = [end for p in shown for end in (p.gain_low, p.gain_high)]
+    assert chart.y.scale.low == pytest.approx(min(ends), abs=0.1 * (max(ends) - min(ends)))
+    assert chart.y.scale.high == pytest.approx(max(ends), abs=0.1 * (max(ends) - min(ends)))
+    (pale,) = (point for point in chart.points if point.is_pale)
+    _, _, low, high, _ = chart.pixels(pale)
+    assert (high, low) == (chart.frame.top, chart.frame.inner_bottom)  # cut at the edges
 
 
 def test_the_staircase_rises_at_the_members_that_gain_more(run):

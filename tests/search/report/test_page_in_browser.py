@@ -72,7 +72,7 @@ CONTRAST = """(selector => {
 class TestReport:
     def test_it_begins_with_the_verdict_and_what_to_take_home(self, report, front):
         text = report.ask("document.body.innerText")
-        assert text.index(front.verdict) < text.index("Take home") < text.index("Accuracy against parameters")
+        assert text.index(front.headline) < text.index("Take home") < text.index("Accuracy against parameters")
         for head in (
             "What pays",
             "Is the gain real?",
@@ -202,8 +202,9 @@ class TestFirstScreen:
         page = chromium.page()
         page.open(path.as_uri(), width=1280, height=800)
         text = page.ask(FIRST_SCREEN)
-        assert front.verdict in text
-        assert ("too short" in text[: text.index(front.verdict)]) == (kind == "too short")  # said first
+        assert front.headline in text
+        assert " ".join(front.outlook) in text
+        assert ("too short" in text[: text.index(front.headline)]) == (kind == "too short")  # said first
         point = subject(front)
         assert point.verdict in text
         assert format(point.params, ",.0f") in text
@@ -221,12 +222,30 @@ class TestFirstScreen:
         page = chromium.page()
         page.open(path.as_uri(), width=width, height=height)
         text = page.ask(FIRST_SCREEN)
-        assert front.verdict in text
+        assert front.headline in text
         assert f"{front[front.likely].gain:+.2f} points" in text
         svg = "[...document.querySelectorAll('.front > div > svg')].map(svg => svg.getBoundingClientRect())"
         (shown,) = page.ask(f"{svg}.filter(r => r.width).map(r => [r.top, r.right])")
         assert shown[0] < 1.3 * height
         assert shown[1] <= width
+
+    @pytest.mark.parametrize("kind", stored.KINDS)
+    def test_on_a_phone_the_answer_is_short_and_no_table_scrolls_sideways(self, chromium, pages, kind):
+        path, front = pages[kind]
+        page = chromium.page()
+        page.open(path.as_uri(), width=390, height=844)
+        page.ask("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        lines = page.ask("""(verdict => verdict.getBoundingClientRect().height
+            / parseFloat(getComputedStyle(verdict).lineHeight))(document.querySelector('.verdict'))""")
+        assert lines < 5.5
+        wide = page.ask("""[...document.querySelectorAll('.wide')].filter(one => one.scrollWidth > one.clientWidth)
+            .map(one => one.innerText.slice(0, 40))""")
+        assert wide == []
+        first = front.members[-1]
+        row = page.ask("[...document.querySelectorAll('.points tr.front')].at(-1).innerText")
+        assert first.label in row
+        assert f"{first.gain:+.2f}" in row or first.is_plain
+        assert first.verdict in row
 
     def test_letters_of_every_drawing_can_be_read_on_a_phone(self, chromium, pages):
         page = chromium.page()

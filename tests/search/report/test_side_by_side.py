@@ -39,6 +39,13 @@ def test_the_first_mark_keeps_its_place_and_none_moves_farther_than_it_must():
     assert same == [0.0, 13.0, -13.0]
 
 
+def test_what_costs_more_than_plain_never_stands_left_of_it():
+    marks = [Mark(100, 200), *(Mark(103, 200) for _ in range(6)), *(Mark(97, 200) for _ in range(3))]
+    found = shifts(marks, FRAME, origin=100)
+    assert all(mark.x + shift >= 100 for mark, shift in zip(marks[:7], found, strict=False))
+    assert all(mark.x + shift <= 100 for mark, shift in zip(marks[7:], found[7:], strict=True))
+
+
 def test_marks_stay_within_the_frame_and_near_their_cost_even_in_a_crowd():
     marks = [Mark(x, 200) for x in (50, 810) for _ in range(40)]
     found = shifts(marks, FRAME)
