@@ -27,9 +27,9 @@ from benchmarks import environment, json_lines
 from senet_nas.costs import latency_model, runtimes
 from senet_nas.costs.runtimes import InRuntime
 from senet_nas.costs.timing import compare
-from senet_nas.deploy.deployed import Refused
 from senet_nas.network import published
 from senet_nas.network.build import build, sites
+from senet_nas.quantised import Refused
 from senet_nas.recipe import LatencySpec
 from spaces import Architecture, Space, SpaceSpec
 

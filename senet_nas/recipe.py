@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from senet_nas.quantised import Quantised
 from spaces.options import STRICT, option
 
 Init = Literal["scratch", "identity", "pretrained"]
@@ -256,10 +257,10 @@ class Task:
     """Everything that all trainings of a search share. Frozen and picklable: it is sent to the workers once.
 
     ``images`` is where :func:`senet_nas.training.evaluate.share` left the images for the workers of this machine.
-    ``weights`` is the file that pretrained weights are read from, by default torchvision's or timm's.
-    ``node`` is a name under which the first worker of a machine reads the images for the others.
-    ``gpu_share`` is the part of a GPU that each training has.
-    ``metrics`` names what each validation measures beside accuracy and log-loss.
+    ``weights`` is the file that pretrained weights are read from, by default torchvision's or timm's. ``node`` is a
+    name under which the first worker of a machine reads the images for the others; ``gpu_share`` the part of a GPU that
+    each training has.
+    ``metrics`` names what each validation measures beside accuracy and log-loss; ``int8`` quantises for those in INT8.
     """
 
     data: DataSpec
@@ -273,6 +274,7 @@ class Task:
     node: str | None = None
     gpu_share: float = 1.0
     metrics: tuple[str, ...] = ()
+    int8: Quantised | None = None
 
 
 @dataclass(frozen=True)

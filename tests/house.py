@@ -11,6 +11,7 @@ BEGIN, END = "<!-- file tree: python -m tests.house -->\n", "<!-- end of the fil
 # From the ground up. A room may import from its own and from the rooms before it.
 ORDER = (
     "spaces",
+    "senet_nas/quantised.py",
     "senet_nas/recipe.py",
     "senet_nas/hardware.py",
     "senet_nas/nvidia.py",
@@ -19,8 +20,8 @@ ORDER = (
     "senet_nas/distributed.py",
     "senet_nas/network",
     "senet_nas/data",
-    "senet_nas/training",
     "senet_nas/deploy",
+    "senet_nas/training",
     "senet_nas/costs",
     "senet_nas/export",
     "search/model",

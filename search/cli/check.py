@@ -59,6 +59,7 @@ class Checked:
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
     why the Ray cluster does not answer, which may be started later. ``pilot`` is what a pilot found. ``slowdown`` is
     how many times as long a training takes beside the others of its GPU as alone. ``targets``: what is known of them.
+    ``quantising``: seconds of a training that quantisation and validation in INT8 take.
     """
 
     prepared: "Prepared"
@@ -69,10 +70,13 @@ class Checked:
     pilot: "Pilot | None" = None
     slowdown: float = 1.0
     targets: tuple["Finding", ...] = ()
+    quantising: float = 0.0
 
     @property
     def seconds_per_training(self) -> float | None:
-        return None if self.epoch is None else self.epoch.seconds * self.prepared.experiment.train.epochs
+        if self.epoch is None:
+            return None
+        return self.epoch.seconds * self.prepared.experiment.train.epochs + self.quantising
 
     @property
     def seconds(self) -> float | None:
@@ -96,6 +100,7 @@ class Checked:
             "device": self.prepared.device,
             "trainings": self.prepared.experiment.budget.trainings,
             "seconds_per_training": self.seconds_per_training,
+            **({"seconds_in_int8": self.quantising} if self.quantising else {}),
             "seconds": self.seconds,
             "free_bytes": self.free_bytes,
             "silent_store": self.store_error.message if self.store_error else "",
@@ -180,7 +185,8 @@ class Checked:
             return "depends on your code or table"
         one = rough(self.seconds_per_training)
         images = plural(self.epoch.images, "image")
-        return f"one training about {one} (measured on {images}), the run about {rough(self.seconds)}"
+        quantising = f", of which {rough(self.quantising)} in INT8" if self.quantising else ""
+        return f"one training about {one} (measured on {images}){quantising}, the run about {rough(self.seconds)}"
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
@@ -202,7 +208,7 @@ class Checked:
 
 def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
-    from search.setup import latency_setup, shared_setup, target_check
+    from search.setup import latency_setup, shared_setup, target_check, training_time
     from search.setup.experiment_setup import at_its_line, prepare
     from search.state.run_folder import RunFolder
     from search.state.schema import check_length
@@ -216,8 +222,9 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
         latency_setup.check(experiment)
     known = tuple(target_check.known(prepared, targets))
     with at_its_line(experiment):
-        epoch = _measure(prepared) if prepared.evaluate.trains_networks else None
-        slowdown = _slowdown(prepared)
+        epoch = training_time.of_epoch(prepared) if prepared.evaluate.trains_networks else None
+        slowdown = training_time.slowdown(prepared)
+        quantising = training_time.quantising(prepared)
     runs = Path("runs")
     store_error = None
     try:
@@ -226,7 +233,7 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
         store_error = error
     free = shutil.disk_usage(".").free
     silent = _silent_cluster(prepared.slots.ray)
-    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown, targets=known)
+    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown, targets=known, quantising=quantising)
 
 
 def with_pilot(found: Checked) -> Checked:
@@ -245,43 +252,3 @@ def _silent_cluster(address: str) -> str:
     if not error:
         return ""
     return f"no Ray cluster answers at {address} yet: {error}; {cluster.HEAD} before the search"
-
-
-def _measure(prepared: "Prepared") -> "EpochTime":
-    """The time of an epoch of the plain network on the real images, on the threads of one slot."""
-    from search.setup.experiment_setup import weight_file
-    from senet_nas.costs import epoch_time
-    from senet_nas.recipe import Diverged
-    from senet_nas.training.evaluate import images
-
-    experiment = prepared.experiment
-    data = images(experiment.data, str(experiment.base.resolve()))
-    model = experiment.model
-    try:
-        return epoch_time.of_plain(
-            model.network,
-            data,
-            experiment.train,
-            device=prepared.device,
-            threads=prepared.slots.cpus,
-            init=model.init,
-            weights=weight_file(experiment),
-        )
-    except Diverged as error:
-        raise UserError(
-            "the loss of plain is not finite, although its weights hardly change in this measurement",
-            hint="its initial weights give values that are too large: see model.backbone, model.weights, train.freeze",
-            key="model.backbone",
-        ) from error
-
-
-def _slowdown(prepared: "Prepared") -> float:
-    """How much longer a training takes beside the others of its GPU, measured; 1 where none is beside it."""
-    from search.setup import gpu_sharing
-    from senet_nas.training.evaluate import images
-
-    experiment = prepared.experiment
-    if prepared.slots.on_one_gpu < 2:
-        return 1.0
-    data = images(experiment.data, str(experiment.base.resolve()))
-    return gpu_sharing.slowdown(experiment, prepared.space, data, prepared.evaluate, prepared.slots)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.argument(
     "what",
     required=False,
-    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|measures|targets|runs]",
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|metrics|measures|targets|runs]",
 )
 @click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS
@@ -66,6 +66,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
     from senet_nas.network.operators import GATES
     from senet_nas.network.published import NETWORKS
     from senet_nas.network.squeezes import CHANNELS, SQUEEZES
+    from senet_nas.training import quality_metrics
     from spaces.spec import Position
     from spaces.spelling import EXCITATIONS, OPERATORS
 
@@ -79,6 +80,7 @@ def _tables(runs: Path) -> dict[str, list[str]]:
         "operators": list(OPERATORS),
         "positions": list(get_args(Position)),
         "samplers": list(SAMPLERS),
+        "metrics": quality_metrics.listed(),
         "measures": list(MEASURES),
         "targets": list(targets()),
         "runs": sorted(run_folder.names(runs)),

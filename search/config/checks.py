@@ -249,6 +249,13 @@ def _short(tree: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(path, "needs a model that takes loss curves", "remove search.model, or search.short")
 
 
+def _judged(tree: Mapping[str, Any]) -> list[str]:
+    """The names of the objectives."""
+    named = tree.get("objectives")
+    metrics = [each.get("metric") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
+    return [metric for metric in metrics if isinstance(metric, str)]
+
+
 def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
     """Early stopping compares trainings at some epochs, so it needs enough epochs, whose number is known."""
     path = ("search", "halving")
@@ -259,6 +266,8 @@ def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
         return
     if _is_table(tree):
         yield Fault(path, _OWN_ONLY, "remove search.halving")
+    elif late := [name for name in _judged(tree) if (known := quality_metrics.known_metric(name)) and known.precision]:
+        yield Fault(path, f"{late[0]} is measured when a training ends, too late to stop it", "remove search.halving")
     elif epochs < reduction:
         hint = "raise train.epochs, or remove search.halving"
         yield Fault(path, f"needs at least {reduction} epochs, and train.epochs is {epochs}", hint)

@@ -15,10 +15,11 @@ from typing import Any
 
 from search.execute.evaluator import Evaluation
 from search.execute.remote_store import RemoteCopy
-from search.state.failures import OUT_OF_MEMORY
+from search.state.failures import OUT_OF_MEMORY, REFUSED
 from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
 from search.state.result_files import HANG, RESULT, WEIGHTS, discard, save
 from senet_nas import gpus
+from senet_nas.quantised import Refused
 from senet_nas.recipe import Diverged, Report
 from senet_nas.training import checkpoint
 from spaces import durable
@@ -180,13 +181,15 @@ def _reason(error: Exception) -> str:
     """Why a training failed, in a word or two, by which failures are counted."""
     if isinstance(error, Diverged):
         return "diverged"
+    if isinstance(error, Refused):
+        return REFUSED
     if isinstance(error, MemoryError) or gpus.failure(error) == "memory":
         return OUT_OF_MEMORY
     return "user error" if isinstance(error, UserError) else type(error).__name__
 
 
 def _detail(error: Exception) -> str:
-    if isinstance(error, UserError | Diverged):
+    if isinstance(error, UserError | Diverged | Refused):
         return str(error)
     return "".join(traceback.format_exception(error))[-_TRACEBACK:]
 

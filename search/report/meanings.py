@@ -14,6 +14,7 @@ from senet_nas.network.backbones import table
 from senet_nas.network.excitations import EXCITATIONS
 from senet_nas.network.operators import GATES
 from senet_nas.network.squeezes import SQUEEZES
+from senet_nas.training.quality_metrics import METRICS, RECALL_MEANING
 from spaces import spec, spelling
 from spaces.text import plural
 
@@ -59,6 +60,10 @@ def _dataset(name: str) -> str:
     return row.description if name in datasets.DATASETS else "of torchvision, for image classification"
 
 
+def _metric(name: str) -> str:
+    return METRICS[name].description if name in METRICS else RECALL_MEANING
+
+
 _OF: dict[str, Callable[[str], str]] = {
     "backbones": _backbone,
     "datasets": _dataset,
@@ -68,6 +73,7 @@ _OF: dict[str, Callable[[str], str]] = {
     "gates": lambda name: _first_line(GATES[name].function),
     "positions": lambda name: spec.POSITIONS[name],
     "samplers": lambda name: SAMPLERS[name].meaning,
+    "metrics": _metric,
     "measures": lambda name: MEASURES[name].description,
     "targets": lambda name: "; ".join(described()[name]),
 }

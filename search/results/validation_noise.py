@@ -9,7 +9,7 @@ import numpy as np
 
 from search.results.evidence import Evidence
 from senet_nas.training import image_noise, predictions
-from senet_nas.training.quality_metrics import ACCURACY, PREDICTIONS, Metric, metric_of
+from senet_nas.training.quality_metrics import ACCURACY, Metric, metric_of
 
 # From this percentage on, plain is right on all images that can be told apart.
 EVERYTHING = 99.95
@@ -140,7 +140,7 @@ def _from_predictions(evidence: Evidence) -> float | None:
         return None
     groups: dict[tuple[int, int], list[Path]] = {}
     for training in evidence.finished:
-        path = evidence.trainings / training.uid / PREDICTIONS
+        path = evidence.trainings / training.uid / evidence.metric.file
         if training.weights and path.exists():
             groups.setdefault((training.architecture, training.seed.level(evidence.folds)), []).append(path)
     repeated = tuple(tuple(paths) for paths in groups.values() if len(paths) > 1)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from search.results.point import Point
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
-from search.setup.latency_setup import wanted
+from search.setup.wanted_latencies import wanted
 from search.state import result_files
 from search.state.ledger import Ledger
 from search.state.records import Training

@@ -19,7 +19,7 @@ from search.planning.priced_space import Price, PricedSpace
 from search.planning.training_lengths import ShortTrainings
 from search.results.class_recall import HIDING
 from search.results.objectives import counted_columns, qualities
-from search.setup import fit_positions, gpu_sharing, own_code
+from search.setup import fit_positions, gpu_sharing, int8_setup, own_code
 from search.setup.fine_tuning_checks import FineTuning, fine_tuning
 from search.setup.fit_checks import check_augmentation, check_batch, check_limits, check_metrics, check_pauses
 from search.setup.machine import machine
@@ -242,6 +242,7 @@ def _evaluator(experiment: Experiment) -> Evaluator:
             init=experiment.model.init,
             weights=weight_file(experiment),
             metrics=tuple(dict.fromkeys([*judged_by(experiment), *experiment.record])),
+            int8=int8_setup.quantised(experiment),
         )
     )
 

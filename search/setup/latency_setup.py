@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from search.config import Experiment
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
+from search.setup.wanted_latencies import wanted
 from search.state.latency_facts import LatencyFact, LatencyModelFact
 from search.state.ledger import Ledger
-from senet_nas.costs.latency_names import spec_of
 from senet_nas.costs.measures import Measure, find
 from senet_nas.deploy import runtime_table
 from senet_nas.recipe import LatencySpec
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
 PATIENCE = 5
 # On a GPU, smaller batches are bound by launches.
 LARGE_BATCH = 32
-
-
-def wanted(experiment: Experiment) -> dict[str, LatencySpec]:
-    """How each latency that is an objective is timed, by the name of the objective."""
-    measures = [find(objective.metric) for objective in experiment.objectives]
-    names = [measure.name for measure in measures if measure is not None and not measure.is_counted]
-    return {name: spec_of(name, experiment.latency) for name in names}
 
 
 def launches(experiment: Experiment) -> str:

@@ -17,7 +17,6 @@ from search.state.result_files import WEIGHTS
 from senet_nas.recipe import Diverged, Seed
 from senet_nas.training import predictions
 from senet_nas.training.passes import passes
-from senet_nas.training.quality_metrics import PREDICTIONS
 from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.text import plural
@@ -96,7 +95,7 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
                 # Another metric than accuracy needs predictions, which are kept beside weights.
                 weights = None if metric.is_default else Path(folder) / WEIGHTS
                 *_, last = shorter(plain, Seed(0, folds * replicate), weights=weights)
-                found = predictions.read(Path(folder) / PREDICTIONS)
+                found = predictions.read(Path(folder) / metric.file)
         except Diverged as error:
             raise UserError(f"plain diverged in the pilot: {error}", key="train.lr", code=NOTHING_USABLE) from error
         values.append(last.metrics[metric.column])

@@ -28,6 +28,7 @@ HANG = "hang"
 LOST = "lost"
 GPU_FAILED = "GPU failed"
 NOT_MEASURED = "no metric"
+REFUSED = "refused"
 KINDS = {
     "diverged": Kind("start another run (--new) with a lower train.lr, or with train.warmup", for_good=True),
     OUT_OF_MEMORY: Kind(
@@ -46,6 +47,7 @@ KINDS = {
     LOST: Kind("its node left the cluster each time, or did not fit: see why, and type the same command again", 10),
     # The process whose GPU failed has ended, and the training starts in a new one. A GPU that keeps failing is barred.
     GPU_FAILED: Kind("see the system log (dmesg) for Xid messages of the GPU; restart it or its machine", attempts=3),
+    REFUSED: Kind("the runtime cannot run this placement, which is a result; another one may run it", for_good=True),
     "no accuracy": Kind("the evaluation must give val_accuracy, a number in percent"),
     NOT_MEASURED: Kind("the evaluation must give each metric of the objectives, as a number"),
     "no result": Kind("the evaluation must end with a last report"),

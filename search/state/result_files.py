@@ -11,14 +11,15 @@ from typing import Any
 
 from search.state.records import Outcome, Training
 from senet_nas.training import checkpoint
-from senet_nas.training.quality_metrics import PREDICTIONS
+from senet_nas.training.quality_metrics import INT8_PREDICTIONS, PREDICTIONS
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
 RESULT = "result.json"
 WEIGHTS = "model.safetensors"
 # What a training leaves. The result is written last: where it is, weights and predictions are.
-KEPT = (WEIGHTS, PREDICTIONS, RESULT)
+BESIDE_RESULT = (WEIGHTS, PREDICTIONS, INT8_PREDICTIONS)
+KEPT = (*BESIDE_RESULT, RESULT)
 # The traceback of each thread of a training that was ended because it hung.
 HANG = "hang.txt"
 # Characters of that file that are read.

@@ -11,11 +11,12 @@ from senet_nas.costs import runtimes
 from senet_nas.costs.runtimes import InRuntime
 from senet_nas.costs.timing import Comparison, compare
 from senet_nas.deploy import runtime_table
-from senet_nas.deploy.deployed import Deployed, Forward, Refused, Wanted
+from senet_nas.deploy.deployed import Deployed, Forward, Wanted
 from senet_nas.deploy.deploying import deploy
 from senet_nas.deploy.paired_images import PairedImages, classes, paired
 from senet_nas.deploy.precisions import CPU, PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES, pairs
+from senet_nas.quantised import Refused
 from senet_nas.recipe import LatencySpec
 from spaces.errors import UserError
 

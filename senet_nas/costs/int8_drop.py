@@ -8,11 +8,12 @@ from torch import nn
 
 from senet_nas.data.batches import normalise
 from senet_nas.data.folds import of_fold
-from senet_nas.deploy.deployed import Refused, Wanted, calibration_images
+from senet_nas.deploy.deployed import Wanted, calibration_images
 from senet_nas.deploy.deploying import deploy
 from senet_nas.deploy.paired_images import classes, paired
 from senet_nas.deploy.precisions import INT8
 from senet_nas.network.build import build
+from senet_nas.quantised import Refused
 from senet_nas.recipe import Seed, Task
 from senet_nas.training.evaluate import prepare
 from senet_nas.user_code import evaluating

@@ -11,8 +11,8 @@ from typing import Any
 from senet_nas import user_code
 from senet_nas.costs import runtimes, timing
 from senet_nas.costs.timing import Comparison, Make
-from senet_nas.deploy.deployed import Refused
 from senet_nas.network.build import build
+from senet_nas.quantised import Refused
 from senet_nas.recipe import LatencySpec
 
 # Calls a function with its argument, in one process or another.

@@ -56,10 +56,6 @@ class Deployed:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-class Refused(Exception):
-    """A network that a runtime cannot run. Its text says why."""
-
-
 def calibration_images(x: Tensor) -> Tensor:
     """CALIBRATION of the training images, evenly spaced, so that sorted classes are all among them."""
     number_N = torch.linspace(0, len(x) - 1, min(CALIBRATION, len(x))).long()

@@ -2,9 +2,10 @@
 
 from torch import nn
 
-from senet_nas.deploy.deployed import Deployed, Refused, Wanted
+from senet_nas.deploy.deployed import Deployed, Wanted
 from senet_nas.deploy.runtime_table import check
 from senet_nas.deploy.runtime_table import named as row_of
+from senet_nas.quantised import Refused
 from senet_nas.user_code import evaluating, named
 from spaces.errors import UserError
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from senet_nas.deploy.deployed import Refused, Wanted
+from senet_nas.deploy.deployed import Wanted
 from senet_nas.deploy.deploying import deploy
 from senet_nas.deploy.paired_images import classes, paired
 from senet_nas.deploy.precisions import INT8
 from senet_nas.deploy.runtime_table import RUNTIMES, with_precision
 from senet_nas.export.proof import Labelled, normalised
 from senet_nas.export.record import Record, shape
+from senet_nas.quantised import Refused
 
 # What the files are called, before the end that the runtime reads.
 NAME = "model_int8"

@@ -26,7 +26,7 @@ from senet_nas.network.build import build
 from senet_nas.network.weights import separate
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
-from senet_nas.training import image_noise, predictions
+from senet_nas.training import image_noise, int8_validation, predictions
 from senet_nas.training.quality_metrics import ACCURACY, PREDICTIONS, metric_of
 from senet_nas.training.train import Training
 from senet_nas.training.validate import validate
@@ -81,12 +81,14 @@ def evaluate(
         _keep(training, weights)
     params = float(sum(p.numel() for p in training.model.parameters()))
     assert training.correct_N is not None
-    yield Report(task.recipe.epochs, {**last, "params": params}, done=True, correct=_packed(training.correct_N))
+    quantised = int8_validation.measured(training.result, training.data, task, weights) if group.is_first else {}
+    metrics = {**last, **quantised, "params": params}
+    yield Report(task.recipe.epochs, metrics, done=True, correct=_packed(training.correct_N))
 
 
 def further_metrics(task: Task) -> tuple[str, ...]:
-    """The metrics of a task that need predictions: all but accuracy, which every validation has."""
-    return tuple(name for name in task.metrics if name != ACCURACY.name)
+    """The metrics of a task that need predictions: all but accuracy, which every validation has, and those in INT8."""
+    return tuple(name for name in task.metrics if name != ACCURACY.name and not metric_of(name).precision)
 
 
 def starting_network(architecture: str, data: Data, task: Task, block_seed: int = 0) -> nn.Module:
@@ -143,6 +145,9 @@ def test_accuracy(
     further = [metric_of(name) for name in further_metrics(task)]
     found = validate(model, data.x_test, data.y_test, data, device=task.device, keeps=bool(further))
     own = {} if found.predictions is None else image_noise.with_intervals(found.predictions, further)
+    if in_int8 := int8_validation.metrics_of(task):
+        seen = int8_validation.predicted(model, data, task, data.x_test, data.y_test)
+        own |= image_noise.with_intervals(seen, in_int8)
     return {"accuracy": found.accuracy, "log_loss": found.log_loss, **own, "n": float(len(data.y_test))}
 
 

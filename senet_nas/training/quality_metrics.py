@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from senet_nas.deploy.precisions import INT8
 from spaces.errors import UserError, nearest
 from spaces.text import interval, with_interval
 
@@ -16,8 +17,9 @@ Goal = Literal["maximize", "minimize"]
 PERCENT = "%"
 # The prefix of the columns in which trainings keep what they reached on the validation images.
 VALIDATION = "val_"
-# The file beside the weights of a training that holds its predictions for the validation images.
+# The files beside the weights of a training that hold its predictions for the validation images, also those in INT8.
 PREDICTIONS = "predictions.safetensors"
+INT8_PREDICTIONS = "predictions_int8.safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Metric:
     values (B,), from 0 to 1 if the ``unit`` is percent; it is None for a metric that only a function of the user's
     returns. ``form`` formats a value. ``step`` is how much counts as much as one point of accuracy: usual thresholds
     are multiples of it. ``guessing`` is the value of a network that guesses, by the number of classes; None if it is
-    not known. ``learned_from`` is the multiple of it from which a network has learned something.
+    not known. ``learned_from`` is the multiple of it from which a network has learned something. ``precision``: the
+    number format of the network that is judged, if not that of its training; measured once, when the training ends.
     """
 
     name: str
@@ -41,11 +44,17 @@ class Metric:
     of: Callable[[Any, Any], Any] | None = None
     guessing: Callable[[int], float] | None = None
     learned_from: float = 1.5
+    precision: str = ""
 
     @property
     def column(self) -> str:
         """The column of trainings, tables and files that holds its value on the validation images."""
         return self.name if self.name.startswith(VALIDATION) else f"{VALIDATION}{self.name}"
+
+    @property
+    def file(self) -> str:
+        """The file beside the weights of a training that holds the predictions which it is computed from."""
+        return INT8_PREDICTIONS if self.precision else PREDICTIONS
 
     @property
     def is_percent(self) -> bool:
@@ -208,6 +217,14 @@ _ROWS = (
         of=lambda seen, weights: seen.log_loss(weights),
         guessing=math.log,
         learned_from=0.95,
+    ),
+    Metric(
+        name="accuracy_int8",
+        title="accuracy in INT8",
+        description="accuracy of the network after static INT8 quantisation, measured when a training ends",
+        of=lambda seen, weights: seen.top(1, weights),
+        guessing=_ONE_IN_CLASSES,
+        precision=INT8,
     ),
 )
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}

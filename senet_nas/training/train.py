@@ -62,7 +62,7 @@ class Training:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         freeze(self.model, recipe.freeze, tuple(data.shape))
         self._called = group.wrapped(self.model)
-        self._data = data
+        self.data = data
         self._recipe = recipe
         self._device = device
         self._seed = seed
@@ -159,8 +159,8 @@ class Training:
 
     def _validate(self, part: slice) -> Validation:
         """The validation on a part of the validation images."""
-        x, y = self._data.x_val[part], self._data.y_val[part]
-        return validate(self.result, x, y, self._data, device=self._device, keeps=self._keeps)
+        x, y = self.data.x_val[part], self.data.y_val[part]
+        return validate(self.result, x, y, self.data, device=self._device, keeps=self._keeps)
 
     def _train(self) -> tuple[float, float]:
         """The mean training loss and gradient norm of one epoch."""
@@ -179,7 +179,7 @@ class Training:
         """The sums of losses and gradient norms of an epoch whose steps are launched one kernel after the other."""
         loss_sum = torch.zeros((), device=self._device)
         norm_sum = torch.zeros((), device=self._device)
-        found = batches(self._x, self._y, self._data, self._recipe, self._generator, self._device, group=self._group)
+        found = batches(self._x, self._y, self.data, self._recipe, self._generator, self._device, group=self._group)
         for rate, (x_NCHW, y_N) in zip(rates, found, strict=True):
             self._count_step()
             loss, norm = self._step(x_NCHW, y_N, rate)
@@ -191,7 +191,7 @@ class Training:
         """The same for an epoch whose steps are replays of one CUDA graph."""
         assert self._captured is not None
         where = torch.device(self._device)
-        plan = planned(self._x, self._y, self._data, self._recipe, self._generator, where)
+        plan = planned(self._x, self._y, self.data, self._recipe, self._generator, where)
         size = len(plan.order) // self._steps
         parts = [slice(begin, begin + size) for begin in range(0, len(plan.order), size)]
         # Lazy: nothing of it is read where the images lie on the GPU.
@@ -207,8 +207,8 @@ class Training:
             if where.type == "cuda":
                 logging.getLogger(__name__).info("the steps are launched one kernel at a time: %s", reason)
             return None
-        how = policy(self._data, self._recipe)
-        moments = scale(self._data.mean, self._data.std, where, self._x.ndim)
+        how = policy(self.data, self._recipe)
+        moments = scale(self.data.mean, self.data.std, where, self._x.ndim)
         return CapturedSteps(self._step, self._x, self._y, how, moments)
 
     def _count_step(self) -> None:

@@ -29,8 +29,21 @@ PARAMS = Objective(metric="params")
 LOG_LOSS = Rules((Objective(metric="log_loss"), PARAMS), tolerance=0.0025, min_gain=0.00125, worthwhile=0.005)
 TWO = Rules((Objective(metric="balanced_accuracy"), Objective(metric="log_loss"), PARAMS))
 OWN = Rules((Objective(metric="psnr", goal="maximize", unit="dB", format=".1f"), PARAMS), worthwhile=0.4, min_gain=0.1)
-EFFECTS = {"val_log_loss": -0.05, "val_balanced_accuracy": 3.0, "val_psnr": 1.0, "val_accuracy": 3.0}
-LEVELS = {"val_log_loss": 0.4, "val_balanced_accuracy": 70.0, "val_psnr": 31.0, "val_accuracy": 80.0}
+INT8 = Rules((Objective(metric="accuracy_int8"), Objective(metric="accuracy"), PARAMS))
+EFFECTS = {
+    "val_log_loss": -0.05,
+    "val_balanced_accuracy": 3.0,
+    "val_psnr": 1.0,
+    "val_accuracy": 3.0,
+    "val_accuracy_int8": 3.0,
+}
+LEVELS = {
+    "val_log_loss": 0.4,
+    "val_balanced_accuracy": 70.0,
+    "val_psnr": 31.0,
+    "val_accuracy": 80.0,
+    "val_accuracy_int8": 75.0,
+}
 
 
 def measured(assignment, sign=1):
@@ -54,7 +67,7 @@ def searched(rules, trainings=24, sign=1, sampler="knowledge_gradient", columns=
     return ledger, proposer
 
 
-@pytest.mark.parametrize("rules", [LOG_LOSS, TWO, OWN], ids=["log_loss", "two", "own"])
+@pytest.mark.parametrize("rules", [LOG_LOSS, TWO, OWN, INT8], ids=["log_loss", "two", "own", "int8"])
 def test_what_is_better_is_proven_and_what_is_worse_never(rules):
     good = compute("run", searched(rules)[0], rules)
     assert "Worth it" in good.verdict
@@ -84,6 +97,15 @@ def test_the_study_of_optuna_maximises_scores():
     assert [direction.name for direction in proposer.study.directions] == ["MAXIMIZE", "MINIMIZE"]
     done = [trial.values[0] for trial in proposer.study.trials if trial.state.name == "COMPLETE"]
     assert max(done) < 0
+
+
+def test_accuracy_in_int8_is_named_beside_accuracy():
+    front = compute("run", searched(INT8)[0], INT8)
+    assert "of accuracy in INT8 over plain" in front.verdict
+    assert front.plain.value == pytest.approx(75, abs=1)
+    assert front.plain.further["val_accuracy"].value == pytest.approx(80, abs=1)
+    assert [*next(csv.DictReader(io.StringIO(front.to_csv())))][5] == "val_accuracy_int8"
+    assert tables.points_table(front).columns[2].title == "validation accuracy in INT8, %"
 
 
 def test_a_metric_of_ones_own_has_its_unit_and_format():

@@ -23,7 +23,6 @@ from search.state.failures import HANG, LOST, WORKER_DIED
 from search.state.records import Outcome, Progress
 from search.state.run_folder import MAKE_ROOM
 from senet_nas.training import checkpoint
-from senet_nas.training.quality_metrics import PREDICTIONS
 from spaces.errors import ENVIRONMENT, UserError
 
 # Parts of Ray's messages about an actor that went with its node, and about one that could not be made on it.
@@ -223,7 +222,7 @@ class LoopSearcher(Searcher):  # type: ignore[misc]
 
     def _fetch_weights(self, store: RemoteStore, uid: str) -> None:
         try:
-            store.fetch(uid, (result_files.WEIGHTS, PREDICTIONS), self._trainings / uid)
+            store.fetch(uid, result_files.BESIDE_RESULT, self._trainings / uid)
         except (OSError, ValueError) as error:
             raise unreadable(store, error) from error
 

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from search.cli import check
 from search.cli.app import cli
-from search.setup import pilot
+from search.setup import pilot, training_time
 from senet_nas.costs.epoch_time import EpochTime
 
 CONFIG = """
@@ -29,7 +28,7 @@ def test_a_pilot_is_run_only_if_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "config.yaml").write_text(CONFIG)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pilot, "COUNTS", {1: 3})
-    monkeypatch.setattr(check, "_measure", lambda prepared: EpochTime(1.0, 200))
+    monkeypatch.setattr(training_time, "of_epoch", lambda prepared: EpochTime(1.0, 200))
     out, err = said("--pilot")
     lines = [line for line in out.splitlines() if line.startswith("noise     ")]
     assert lines[0].startswith("noise     1 epoch: sigma ")

@@ -13,6 +13,7 @@ from search.state.records import Assignment, Outcome, Progress
 from search.state.result_files import RESULT, WEIGHTS, adopt, decode, encode, save
 from senet_nas import gpus
 from senet_nas.network.build import build
+from senet_nas.quantised import Refused
 from senet_nas.recipe import DataSpec, Diverged, Recipe, Report, Seed, Task
 from senet_nas.training import checkpoint
 from spaces import UserError, durable
@@ -80,6 +81,7 @@ def test_a_result_whose_weights_are_not_there_is_none(tmp_path):
     ("error", "reason", "detail"),
     [
         (Diverged("loss is nan in epoch 2"), "diverged", "epoch 2"),
+        (Refused("refused by openvino (int8): no such layer"), "refused", "no such layer"),
         (MemoryError("9 GB"), "out of memory", "9 GB"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory", "ALLOC_FAILED"),
         (UserError("no such file"), "user error", "no such file"),

@@ -167,6 +167,7 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
     table = {reason: (kind.attempts, kind.alone, kind.for_good) for reason, kind in KINDS.items()}
     assert table == {
         "diverged": (1, False, True),
+        "refused": (1, False, True),
         "out of memory": (2, True, False),
         "worker died": (3, False, False),
         "worker did not start": (3, False, False),

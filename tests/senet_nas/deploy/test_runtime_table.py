@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from senet_nas.deploy import runtime_table
-from senet_nas.deploy.deployed import Refused, Wanted
+from senet_nas.deploy.deployed import Wanted
 from senet_nas.deploy.deploying import deploy
 from senet_nas.deploy.precisions import CPU, PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES, check, pairs
 from senet_nas.network.squeeze_excitation import SqueezeExcitation
+from senet_nas.quantised import Refused
 from spaces import SE, UserError
 
 SHAPE = (1, 12, 12)

@@ -54,7 +54,7 @@ def by_sklearn(name, seen):
     chosen = chances.argmax(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if name == "accuracy":
+        if name in ("accuracy", "accuracy_int8"):
             return sklearn_metrics.accuracy_score(labels, chosen)
         if name == "top5":
             return sklearn_metrics.top_k_accuracy_score(labels, chances, k=5, labels=every)
@@ -79,7 +79,7 @@ def by_torchmetrics(name, seen):
     torchmetrics = pytest.importorskip("torchmetrics.functional.classification")
     labels, chances = torch.tensor(seen.labels), torch.tensor(seen.probabilities)
     k = chances.shape[1]
-    if name in ("accuracy", "top5"):
+    if name in ("accuracy", "accuracy_int8", "top5"):
         top = 5 if name == "top5" else 1
         return float(torchmetrics.multiclass_accuracy(chances, labels, k, average="micro", top_k=top))
     if name == "macro_f1":
