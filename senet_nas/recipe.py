@@ -83,6 +83,7 @@ class DataSpec:
         "auto",
         "keep images of your own on disk instead of in memory; auto: if they would fill a quarter of the memory",
     )
+    cache: str = option("auto", "where decoded folders are kept: a folder, off, or auto: ~/.cache", min_length=1)
     train: int | None = option(
         None, "number of training images; default: 80 % of the labelled images outside the test set", ge=1
     )

@@ -37,6 +37,7 @@ OPEN = (
     "search.stop",
     "search.short",
     "data.streaming",
+    "data.cache",
     "train.cudagraph",
 )
 

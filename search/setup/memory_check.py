@@ -9,6 +9,7 @@ from search.execute.ray.resources import Slots
 from senet_nas import gpus, hardware, nvidia
 from senet_nas.costs import footprint
 from senet_nas.costs.footprint import Footprint
+from senet_nas.data import decoded_cache
 from senet_nas.data.extent import extent, reading_test_images
 from senet_nas.recipe import Recipe
 from senet_nas.training.shared_plan import MOST, evaluated
@@ -29,8 +30,11 @@ CONTEXT = 800_000_000
 def check_data(experiment: Experiment) -> None:
     """Raises UserError (ENVIRONMENT) if the images of an experiment do not fit into memory while they are read.
 
-    Their number comes from the list of the files: nothing is decoded.
+    Their number comes from the list of the files: nothing is decoded. Images of the cache are mapped, not read.
     """
+    kept = decoded_cache.entry(experiment.data, str(experiment.base))
+    if kept is not None and kept.is_filled:
+        return
     found = extent(experiment.data, experiment.base)
     free = hardware.free_memory()
     if found is None or found.reading <= free:

@@ -1,8 +1,9 @@
 """The images below a folder: links followed, hidden files and litter left out, all other files counted."""
 
+import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,6 +95,24 @@ def walk(folder: Path) -> Walked:
     return found
 
 
+@dataclass(frozen=True)
+class Identity:
+    """The number of images below a folder, and a digest of the name, size and times of all that lies there."""
+
+    images: int
+    digest: str
+
+
+def identity(folder: Path) -> Identity:
+    """What changes when a file below a folder is added, removed, renamed or written. Raises OSError."""
+    digest = hashlib.sha256()
+    images = 0
+    for name, status in _described(folder, _above(folder)):
+        digest.update(f"{name}\0{status}\n".encode())
+        images += Path(name).suffix.lower() in ENDINGS
+    return Identity(images, digest.hexdigest())
+
+
 def joined(parts: Iterable[Walked]) -> Walked:
     """All images and all that was left out of several folders."""
     whole = Walked()
@@ -134,6 +153,29 @@ def _walk(folder: Path, visited: set[tuple[int, int]], found: Walked) -> None:
         else:
             visited.add(identity)
             _walk(Path(entry.path), visited, found)
+
+
+def _described(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+    """The path of each entry below a folder, and what the system says of it. Litter has a name only."""
+    for entry in _entries(folder):
+        if is_litter(entry.name):
+            yield shown(entry.path), "litter"
+        elif not _is_folder(entry):
+            yield shown(entry.path), _times(entry)
+        elif (found := _identity(Path(entry.path))) in visited:
+            yield shown(entry.path), "repeated"
+        else:
+            visited.add(found)
+            yield shown(entry.path), "folder"
+            yield from _described(Path(entry.path), visited)
+
+
+def _times(entry: os.DirEntry[str]) -> str:
+    try:
+        status = entry.stat()
+    except OSError:  # a link to nothing
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # For each of train, validation and test: images x_NCHW (signals: x_NCL) and labels y_N.
 Tensors = Mapping[str, tuple[Tensor, Tensor]]
+# Gives a folder that has space for so many bytes.
+Room = Callable[[int], Path]
 
 
 @dataclass(frozen=True)
@@ -89,14 +91,14 @@ class Data:
         )
 
 
-def load(spec: DataSpec, *, base: Path | str = ".", room: Path | None = None) -> Data:
+def load(spec: DataSpec, *, base: Path | str = ".", room: Room = memory_map.room) -> Data:
     """The images of a spec: read, checked, split and described. Paths are relative to ``base``.
 
     A test set that the data bring stays the test set. Of all other labelled images, 80 % train unless the spec says how
     many, and all the rest validates: more validation images are the cheapest way to a more precise accuracy.
 
-    Images that may not fit into memory are decoded into files in the folder ``room``; without ``room`` in a temporary
-    folder, which is removed when this process ends. Raises UserError.
+    Images that may not fit into memory are decoded into files in the folder that ``room`` gives for their number of
+    bytes: a temporary one, which is removed when this process ends, unless said otherwise. Raises UserError.
     """
     dataset = datasets.named(spec.dataset)
     if dataset.is_empty:
@@ -187,10 +189,10 @@ def _fingerprint(sets: "Mapping[str, Labelled]") -> str:
 # -- in files ---------------------------------------------------------------------------------------------------------
 
 
-def _load_into_files(spec: DataSpec, listing: Listing, room: Path | None) -> Data:
+def _load_into_files(spec: DataSpec, listing: Listing, room: Room) -> Data:
     """Images decoded into files, in the order of the split; the fingerprint is the one of images in memory."""
     depth = pictures.depth(listing)
-    folder = memory_map.room(memory_map.size(listing, spec), room)
+    folder = room(memory_map.size(listing, spec))
     side = pictures.side(spec, listing)
     digest = hashlib.sha256()
     sets: dict[str, tuple[Tensor, NDArray[np.int64]]] = {}

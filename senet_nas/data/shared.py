@@ -64,12 +64,12 @@ def of_node(spec: DataSpec, base: str, name: str) -> Data:
     """
     folder = Path(tempfile.gettempdir(), f"{memory_map.PREFIX}{name}")
     scratch.sweep(memory_map.PREFIX, folder.parent, but=folder)
-    use = _entered(folder)
+    use = entered(folder)
     atexit.register(_leave, folder, use, os.getpid())
     with (folder / FILL).open("a") as filling:
         fcntl.flock(filling, fcntl.LOCK_EX)
         if not (folder / FILLED).exists():
-            data = load(spec, base=base, room=folder)
+            data = load(spec, base=base, room=lambda needed: memory_map.room(needed, folder))
             try:
                 write(data, folder / FILE)
             except (OSError, SafetensorError) as error:
@@ -80,7 +80,7 @@ def of_node(spec: DataSpec, base: str, name: str) -> Data:
     return read(folder / FILE if (folder / FILE).exists() else folder)
 
 
-def _entered(folder: Path) -> TextIO:
+def entered(folder: Path) -> TextIO:
     """The lock of the folder, shared with its other users: nobody removes the folder while one of them holds it."""
     while True:
         folder.mkdir(mode=0o700, exist_ok=True)

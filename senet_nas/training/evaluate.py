@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from senet_nas import user_code
-from senet_nas.data import shared
+from senet_nas.data import decoded_cache, shared
 from senet_nas.data.folds import of_fold
 from senet_nas.data.load import Data, load
 from senet_nas.data.reread import with_test_images_of
@@ -27,6 +28,7 @@ from senet_nas.network.weights import separate
 from senet_nas.recipe import DataSpec, Report, Seed, Task
 from senet_nas.training import checkpoint as checkpoints
 from senet_nas.training import image_noise, int8_validation, predictions
+from senet_nas.training.checkpoint_writer import CheckpointWriter
 from senet_nas.training.quality_metrics import ACCURACY, PREDICTIONS, metric_of
 from senet_nas.training.train import Training
 from senet_nas.training.validate import validate
@@ -65,18 +67,18 @@ def evaluate(
     """
     training = _training(architecture, seed, task, start, group)
     owner = {"architecture": architecture, "seed": str(seed), "recipe": task.recipe.text, "start": str(start or "")}
-    keeper = CheckpointKeeper(checkpoint, owner, clock, group)
-    done = keeper.resume(training, begun)
-    if done == until:  # it was interrupted between its checkpoint and its report
-        yield Report(done, keeper.last)
-        return
-    for epoch in range(1 + done, task.recipe.epochs):
-        metrics = training.epoch()
-        keeper.keep(training, {"epoch": epoch, **metrics}, at_once=epoch == until)
-        yield Report(epoch, metrics)
-        if epoch == until:
+    with closing(CheckpointKeeper(checkpoint, owner, clock, group)) as keeper:
+        done = keeper.resume(training, begun)
+        if done == until:  # it was interrupted between its checkpoint and its report
+            yield Report(done, keeper.last)
             return
-    last = training.epoch()
+        for epoch in range(1 + done, task.recipe.epochs):
+            metrics = training.epoch()
+            keeper.keep(training, {"epoch": epoch, **metrics}, at_once=epoch == until)
+            yield Report(epoch, metrics)
+            if epoch == until:
+                return
+        last = training.epoch()
     if weights is not None and group.is_first:
         _keep(training, weights)
     params = float(sum(p.numel() for p in training.model.parameters()))
@@ -157,10 +159,14 @@ def save(model: nn.Module, path: Path) -> None:
 
 
 class CheckpointKeeper:
-    """The checkpoint of one training: read at the start, then saved at intervals. Does nothing without a folder."""
+    """The checkpoint of one training: read at the start, then saved at intervals. Does nothing without a folder.
+
+    ``close`` waits for the last one: afterwards the caller may remove the folder.
+    """
 
     def __init__(self, folder: Path | None, owner: dict[str, str], clock: Callable[[], float], group: Group) -> None:
         self._folder = folder if group.is_first else None
+        self._writer = None if self._folder is None else CheckpointWriter(self._folder, owner)
         self._owner = owner
         self._clock = clock
         self._group = group
@@ -188,23 +194,24 @@ class CheckpointKeeper:
         return {name: value for name, value in self.curve[-1].items() if name != "epoch"}
 
     def keep(self, training: Training, metrics: dict[str, float], *, at_once: bool = False) -> None:
-        """Takes in an epoch. Saves the state now and then; ``at_once``: now, or raises OSError."""
+        """Takes in an epoch. Saves the state now and then, beside the training; ``at_once``: now, or raises OSError."""
         self.curve.append(metrics)
         is_due = self._clock() - self._saved >= checkpoints.CHECKPOINT_SECONDS
-        if self._folder is None or not (is_due or at_once):
+        if self._writer is None or not (is_due or at_once):
             return
-        try:
-            checkpoints.save(self._folder, training.state(), self.curve, owner=self._owner)
-        except OSError as error:
-            if at_once:
-                raise
-            # The training is worth more than its checkpoint; a full disk stops it at its result.
-            logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
+        if at_once:
+            self._writer.write(training.state(), self.curve)
+        else:
+            self._writer.begin(training.state(), self.curve)
         self._saved = self._clock()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 def images(spec: DataSpec, base: str, file: str | None = None, node: str | None = None) -> Data:
-    """The images of a spec, read once in a process and kept.
+    """The images of a spec, read once in a process and kept; from the cache of decoded folders if it takes them.
 
     ``file``: read them from where ``share`` left them. ``node``: under this name, the first process of the machine
     reads them for all others.
@@ -217,10 +224,13 @@ def images(spec: DataSpec, base: str, file: str | None = None, node: str | None 
 
 @functools.lru_cache(maxsize=1)
 def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) -> Data:
+    if file is not None and node is None:
+        return shared.read(Path(file))
+    kept = decoded_cache.images(spec, base)
+    if kept is not None:
+        return kept
     if node is not None:
         return shared.of_node(spec, base, node)
-    if file is not None:
-        return shared.read(Path(file))
     return load(spec, base=base)
 
 

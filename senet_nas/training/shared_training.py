@@ -10,6 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,21 +66,21 @@ def train_shared(
     recipe = shared_recipe(task.recipe, plan.epochs)
     training = Training(network, data, recipe, seed=seed, device=task.device, gpu_share=task.gpu_share, is_fixed=False)
     owner = {"plan": str(stable_hash(plan)), "seed": str(seed), "recipe": task.recipe.text, "init": task.init}
-    keeper = CheckpointKeeper(checkpoint, owner, clock, ALONE)
-    for epoch in range(1 + keeper.resume(training), plan.epochs + 1):
-        network.seed_paths(path_seed(seed, epoch))
-        metrics = training.epoch()
-        keeper.keep(training, {"epoch": epoch, **metrics})
-        yield Report(epoch, metrics)
-    network.zero_grad(set_to_none=True)  # their memory serves the copy
-    judged = copy.deepcopy(training.result)  # the state of the training stays as it is, and so does its checkpoint
-    for i in range(len(keeper.curve) - plan.epochs, len(architectures)):
-        number = plan.epochs + i + 1
-        is_last = i == len(architectures) - 1
-        found = figures(judged, architectures[i], data, plan.images, task.recipe.freeze, device=task.device)
-        if not is_last:  # an interrupted call has something left to report
-            keeper.keep(training, {"epoch": number, **found})
-        yield Report(number, found, done=is_last)
+    with closing(CheckpointKeeper(checkpoint, owner, clock, ALONE)) as keeper:
+        for epoch in range(1 + keeper.resume(training), plan.epochs + 1):
+            network.seed_paths(path_seed(seed, epoch))
+            metrics = training.epoch()
+            keeper.keep(training, {"epoch": epoch, **metrics})
+            yield Report(epoch, metrics)
+        network.zero_grad(set_to_none=True)  # their memory serves the copy
+        judged = copy.deepcopy(training.result)  # the state of the training stays as it is, and so does its checkpoint
+        for i in range(len(keeper.curve) - plan.epochs, len(architectures)):
+            number = plan.epochs + i + 1
+            is_last = i == len(architectures) - 1
+            found = figures(judged, architectures[i], data, plan.images, task.recipe.freeze, device=task.device)
+            if not is_last:  # an interrupted call has something left to report
+                keeper.keep(training, {"epoch": number, **found})
+            yield Report(number, found, done=is_last)
 
 
 def figures(
