@@ -125,6 +125,13 @@ class SearchSpec:
         "trainings that pause after a few epochs and may continue later: on (once the run knows what loss curves tell "
         "of the results; needs `evaluate: train`, since a table or a function cannot pause), off; auto: off",
     )
+    pictures: int = option(
+        24,
+        "validation images that the page shows because plain and the placement of the answer see them differently; 0: "
+        "the page holds no image",
+        ge=0,
+        le=24,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ OPEN = (
     "search.model",
     "search.stop",
     "search.short",
+    "search.pictures",
     "data.streaming",
     "data.cache",
     "train.cudagraph",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from search.report.answer_card import subject
 from search.report.content import Column, Row, Section, table
+from search.results.image_flips import right_images
 from search.results.point import Point
 from search.results.result import Front
 from search.state.facts import Facts
@@ -44,7 +45,7 @@ def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> 
     if point is None or facts.labels is None or facts.data is None:
         return None
     labels = np.array(facts.labels.classes)
-    rights = {number: _right(trainings, number, len(labels)) for number in (0, point.number)}
+    rights = {number: right_images(trainings, number, len(labels)) for number in (0, point.number)}
     if any(len(right) == 0 for right in rights.values()):
         return None
     changes = by_class(rights[0], rights[point.number], labels, facts.data.classes)
@@ -87,13 +88,6 @@ def by_class(plain: Array, other: Array, labels: NDArray[np.int64], names: Seque
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
-
-
-def _right(trainings: Sequence[Training], number: int, images: int) -> Array:
-    """Which images each finished training of an architecture got right: (trainings, images)."""
-    whole = [t.correct for t in trainings if t.architecture == number and t.state == "finished" and t.correct]
-    bits = [np.unpackbits(np.frombuffer(one, np.uint8), count=images) for one in whole if len(one) == (images + 7) // 8]
-    return np.array(bits, dtype=np.float64).reshape(len(bits), images)
 
 
 def _error(before: Array, after: Array) -> float:

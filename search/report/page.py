@@ -24,6 +24,7 @@ from search.report.explaining_sections import (
 from search.report.footnotes import Footnotes
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
+from search.report.image_changes import ConfusionTable, Gallery, confusion_table, gallery
 from search.report.latency_tables import latency_sections
 from search.report.next_steps import NextStep, home_steps
 from search.report.seeds import SeedFigure, seed_figure
@@ -68,6 +69,8 @@ class Page:
     logged: Section | None
     curves: Section | None
     classes: Section | None
+    confusions: ConfusionTable | None
+    gallery: Gallery | None
     training: TrainingCurves | None
     cost: Section
     trainings: Table
@@ -152,6 +155,8 @@ def _page(
         logged=logged_section(front),
         curves=curves_section(front, trainings, entries, sites, facts.folds),
         classes=class_changes(front, trainings, facts) or classes_section(front),
+        confusions=confusion_table(front, facts),
+        gallery=gallery(front, facts),
         training=training_curves(front, trainings, entries),
         cost=cost_section(trainings),
         trainings=trainings_table(front.quality, trainings, entries),

@@ -10,7 +10,7 @@ from search.report.status import status_here
 from search.report.write import write_report
 from search.results import compute, history
 from search.results.result import Front
-from search.running import int8_drops
+from search.running import changed_images, int8_drops
 from search.running.assembly import SessionParts
 from search.running.left_results import LeftResults
 from search.running.resume_checks import budget_of
@@ -67,6 +67,7 @@ class Conclusion:
             self._read_test_set()
             latency_setup.measured(parts.prepared, ledger, self._computed(), self._say)
             int8_drops.measured(parts.prepared, ledger, self._computed(), parts.place, self._say)
+            changed_images.note_changes(parts.prepared, ledger, self._computed(), parts.place)
         steps = history.steps(ledger, rules(parts.prepared.experiment))
         ledger.note(Facts(history=tuple(steps)))
         front = self._computed()

@@ -8,7 +8,8 @@ from search.config import Experiment
 from search.planning.budget_split import trainings_used
 from search.setup.experiment_setup import Prepared
 from search.state import result_files
-from search.state.facts import Completion, Facts
+from search.state.completion_fact import Completion
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.state.shared_facts import SHARED_UID

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from search.state.changes_fact import ChangesFact
 from search.state.code_fact import CodeFact
+from search.state.completion_fact import Completion
 from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
 from search.state.labels_fact import LabelsFact
 from search.state.latency_facts import OWN_LATENCY, LatencyFact, LatencyModelFact
@@ -100,32 +102,6 @@ class HistoryStep:
 
 
 @dataclass(frozen=True)
-class Completion:
-    """The budget that a run was completed with: trainings, and the time as the config writes it, None for no limit.
-
-    Older versions noted the trainings alone (``knows_time`` is False).
-    """
-
-    trainings: int
-    time: str | None = None
-    knows_time: bool = True
-
-    def covers(self, trainings: int, time: str | None) -> bool:
-        """Whether nothing is left to do with this budget."""
-        return self.trainings == trainings and (self.time == time or not self.knows_time)
-
-    def to_json(self) -> Any:
-        return [self.trainings, self.time] if self.knows_time else self.trainings
-
-    @classmethod
-    def from_json(cls, value: Any) -> "Completion":
-        if isinstance(value, int):
-            return cls(value, knows_time=False)
-        trainings, time = value
-        return cls(trainings, time)
-
-
-@dataclass(frozen=True)
 class WeightsFact:
     """The file of pretrained weights that trainings begin with: its SHA-256, and the layers that get random weights."""
 
@@ -188,6 +164,7 @@ class Facts:
     shared_network: SharedNetworkFact | None = None
     shared_figures: SharedFigures | None = None
     test: HeldOutFact | None = None
+    changes: ChangesFact | None = None
     history: tuple[HistoryStep, ...] | None = None
     complete: Completion | None = None
 

@@ -29,7 +29,8 @@ from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.state import result_files
-from search.state.facts import Completion, Facts
+from search.state.completion_fact import Completion
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder, writable
 from search.state.shared_facts import SharedNetworkFact

@@ -11,16 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from search import config
 from search.config import Experiment
 from search.report.refresh import refresh
+from search.results.image_flips import image_flips, right_images
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_folder
-from search.state.facts import Completion, DataFact, Facts
+from search.state.changes_fact import ChangedImage, ChangesFact, Confusions
+from search.state.completion_fact import Completion
+from search.state.facts import DataFact, Facts
 from search.state.labels_fact import LabelsFact
 from search.state.records import Outcome
 from search.state.run_folder import RunFolder
+from senet_nas.data.thumbnails import thumbnail
 from spaces import Space, SpaceSpec, durable
 from tests.conftest import residual_sites
 from tests.search import looping
@@ -76,6 +81,7 @@ def store(kind: str, runs: Path) -> RunFolder:
     while (assignment := loop.next()) is not None:
         loop.finish(assignment.uid, _outcome(assignment, made))
     loop.conclude()
+    ledger.note(Facts(changes=_changes(ledger.trainings)))
     ledger.note(Facts(complete=Completion(made.trainings)))
     ledger.close()
     return place
@@ -91,6 +97,21 @@ def page(kind: str, runs: Path) -> tuple[Path, Front]:
     """The page that `senet-search report` writes of a run of that kind, and its front."""
     with opened(kind, runs) as run:
         return run.folder.report, refresh(run)
+
+
+def _changes(trainings) -> ChangesFact:
+    """What architecture 1 changes: the images whose stored bits change sides, with pictures of noise."""
+    plain, other = (right_images(trainings, number, IMAGES) for number in (0, 1))
+    flips = image_flips(plain, other)
+    luck = np.random.default_rng(0)
+    pictures = torch.from_numpy(luck.integers(0, 256, (IMAGES, 1, 28, 28), dtype=np.uint8))
+    images = tuple(
+        ChangedImage(i % len(CLASSES), float(flips.before[i]), float(flips.after[i]), thumbnail(pictures[i]))
+        for i in flips.shown(24)
+    )
+    before, after = (tuple(map(tuple, 40.0 * np.eye(len(CLASSES)) + luck.poisson(1.0, (10, 10)))) for _ in range(2))
+    confusions = Confusions(tuple(range(len(CLASSES))), before, after, (len(plain), len(other)))
+    return ChangesFact("a1", len(flips.gained), len(flips.lost), images, confusions)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

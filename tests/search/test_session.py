@@ -19,8 +19,9 @@ from search.running.training_phase import TrainingPhase
 from search.session import result, run
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import OpenedRun, kept
+from search.state.completion_fact import Completion
 from search.state.confirmation_facts import AnswerFact, Settled
-from search.state.facts import Completion, Facts
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.state.schema import LONGEST

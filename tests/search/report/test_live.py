@@ -23,7 +23,8 @@ from search.report.status import read_status
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
-from search.state.facts import Completion, Facts
+from search.state.completion_fact import Completion
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed

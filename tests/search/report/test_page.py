@@ -7,7 +7,9 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+import torch
 
 from search.report import picture
 from search.report.chart import MOST_POINTS, front_chart, front_charts
@@ -23,8 +25,12 @@ from search.results import history
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
+from search.running.changed_images import MOST_CLASSES
+from search.state.changes_fact import ChangedImage, ChangesFact, Confusions
 from search.state.facts import DataFact, Facts
+from search.state.labels_fact import LabelsFact
 from search.state.ledger import Ledger
+from senet_nas.data.thumbnails import thumbnail
 from senet_nas.network.build import sites
 from senet_nas.recipe import Seed
 from spaces import Architecture, Site, Space, SpaceSpec, durable
@@ -220,14 +226,45 @@ def test_gradients_are_grouped_by_position(run):
     ]
 
 
+EPOCHS, IMAGES, CLASSES = 100, 10_000, 100
+
+
+def curve(accuracy):
+    """A curve as trainings leave it, whose numbers all differ."""
+    return [
+        {
+            "epoch": epoch,
+            "lr": 0.1 / epoch + accuracy / 1e6,
+            "train_loss": 2 / epoch + accuracy / 1e4,
+            "val_accuracy": accuracy - 50 / epoch,
+            "grad_norm": 1 / epoch + accuracy / 1e4,
+        }
+        for epoch in range(1, EPOCHS + 1)
+    ]
+
+
+def changed():
+    """24 pictures of noise, which cannot be compressed, and confusions of the most classes that are noted."""
+    luck = np.random.default_rng(0)
+    noise = torch.from_numpy(luck.integers(0, 256, (24, 3, 224, 224), dtype=np.uint8))
+    images = tuple(ChangedImage(i, 0.2, 0.9, thumbnail(x)) for i, x in enumerate(noise))
+    before, after = (tuple(map(tuple, luck.random((MOST_CLASSES, MOST_CLASSES)))) for _ in range(2))
+    return ChangesFact("a1", 24, 0, images, Confusions(tuple(range(MOST_CLASSES)), before, after, (4, 4)))
+
+
 def scripted(n):
-    """A ledger of n trainings of networks like ResNet-50, as a search leaves it: every fiftieth training failed."""
+    """A ledger of n trainings of networks like ResNet-50, as a search leaves it: every fiftieth training failed.
+
+    Each has a curve of EPOCHS epochs, and the run knows the labels of its images, their confusions and 24 of them.
+    """
     listed = sites("resnet50")
     space = Space("resnet50", listed, SpaceSpec(granularity="block", reduction=(4, 16), position=("pre_addition",)))
     rng = random.Random(0)
     networks = [Architecture.plain("resnet50", len(listed)), *(space.sample(rng) for _ in range(n // 2))]
     ledger = Ledger(":memory:")
-    ledger.note(Facts(sites=tuple(listed)))
+    labels = LabelsFact.of([i % CLASSES for i in range(IMAGES)])
+    data = DataFact(train=50_000, validation=IMAGES, classes=tuple(f"species {i}" for i in range(CLASSES)))
+    ledger.note(Facts(sites=tuple(listed), labels=labels, data=data, changes=changed()))
     ledgers.enter(
         ledger,
         [sum(se is not None for se in network.blocks) for network in networks],
@@ -236,9 +273,13 @@ def scripted(n):
     )
     rows = [(ledger.entries[0 if i % 8 == 0 else i % len(ledger.entries)], Seed(i % 3, i)) for i in range(n)]
     metrics = dict.fromkeys(("grad_norm", "gate_mean", "gate_saturation", "val_log_loss", "train_loss"), 0.25)
+    accuracies = [90 + entry.number % 7 / 10 + rng.gauss(0, 0.3) for entry, _ in rows]
     outcomes = [
-        ledgers.ended(90 + entry.number % 7 / 10 + rng.gauss(0, 0.3), **metrics, train_seconds=60.0)
-        for entry, _ in rows
+        replace(
+            ledgers.ended(accuracy, curve(accuracy), **metrics, train_seconds=60.0),
+            correct=rng.randbytes(IMAGES // 8),
+        )
+        for accuracy in accuracies
     ]
     outcomes[49::50] = [ledgers.failed() for _ in outcomes[49::50]]
     ledgers.play(ledger, rows, outcomes)
@@ -249,7 +290,9 @@ def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
     ledger = scripted(500)
     found = compute("large", ledger, Rules(DEFAULT))
     steps = tuple(history.steps(ledger, Rules(DEFAULT)))
-    page = html(found, ledger.trainings, ledger.entries, ledger.facts.updated(replace(FACTS, history=steps)))
+    facts = ledger.facts.updated(replace(FACTS, history=steps, data=ledger.facts.data))
+    page = html(found, ledger.trainings, ledger.entries, facts)
+    assert page.count('class="curve-band') > 4
     assert len(page.encode()) < 2_000_000
     text = " ".join(Page(page).words)
     for head in (
@@ -258,6 +301,10 @@ def test_five_hundred_trainings_make_a_page_of_less_than_two_megabytes():
         "What pays",
         "Is the gain real?",
         "10 diverged",
+        "gradient norm at the first convolution",
+        "Which classes change",
+        "What is confused",
+        "Images that change",
     ):
         assert head in text
     assert page.count("<tr") > 700  # every architecture and every training has its row

@@ -8,8 +8,9 @@ from search import config
 from search.config import Experiment
 from search.setup import opened_run
 from search.setup.opened_run import is_complete, open_folder, open_run
+from search.state.completion_fact import Completion
 from search.state.confirmation_facts import AnswerFact, Settled
-from search.state.facts import Completion, Facts
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from spaces import UserError, durable

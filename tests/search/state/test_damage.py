@@ -23,7 +23,8 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.running.resume_checks import agreed_experiment, check_results_known
 from search.state import result_files
-from search.state.facts import Completion, Facts
+from search.state.completion_fact import Completion
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder, find
 from spaces import UserError, durable

@@ -5,7 +5,9 @@ import json
 
 import pytest
 
+from search.state.changes_fact import ChangedImage, ChangesFact, Confusions
 from search.state.code_fact import CodeFact
+from search.state.completion_fact import Completion
 from search.state.confirmation_facts import (
     ENDS,
     AnswerFact,
@@ -15,7 +17,6 @@ from search.state.confirmation_facts import (
     Sizes,
 )
 from search.state.facts import (
-    Completion,
     DataFact,
     Facts,
     GitFact,
@@ -172,6 +173,27 @@ STORED = {
     "test": (
         HeldOutFact("2026-01-01T00:00:00Z", {"a0": ({"seed": "1.0", "accuracy": 94.0},)}),
         {"read": "2026-01-01T00:00:00Z", "results": {"a0": [{"seed": "1.0", "accuracy": 94.0}]}},
+    ),
+    "changes": (
+        ChangesFact(
+            "a3",
+            4,
+            1,
+            (ChangedImage(2, 0.25, 1.0, "data:image/png;base64,AA=="),),
+            Confusions((0, 2), ((8.0, 2.0), (1.0, 9.0)), ((9.0, 1.0), (1.0, 9.0)), (4, 3)),
+        ),
+        {
+            "placement": "a3",
+            "gained": 4,
+            "lost": 1,
+            "images": [{"label": 2, "before": 0.25, "after": 1.0, "picture": "data:image/png;base64,AA=="}],
+            "confusions": {
+                "classes": [0, 2],
+                "before": [[8.0, 2.0], [1.0, 9.0]],
+                "after": [[9.0, 1.0], [1.0, 9.0]],
+                "trainings": [4, 3],
+            },
+        },
     ),
     "history": (
         (HistoryStep(1, 2.0, 0.1, 0.0, 0.2, 0.5, 3),),

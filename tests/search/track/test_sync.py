@@ -18,7 +18,8 @@ from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.running import assembly
 from search.setup.experiment_setup import prepare
-from search.state.facts import Completion, DataFact, Facts, SpaceFact
+from search.state.completion_fact import Completion
+from search.state.facts import DataFact, Facts, SpaceFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.track import projection, sync
