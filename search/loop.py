@@ -22,7 +22,7 @@ from search.planning.training_lengths import ShortTrainings
 from search.results.evidence import losses_of
 from search.results.objectives import qualities, scores_of
 from search.results.result import Rules
-from search.state import failures
+from search.state import failures, gpu_facts
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.left_outcomes import Adopt, left, nothing_left
@@ -147,7 +147,7 @@ class Loop:
         else:
             self._ledger.finish(
                 uid,
-                metrics=outcome.metrics,
+                metrics=gpu_facts.with_number(self._ledger, outcome),
                 curve=outcome.curve,
                 correct=outcome.correct,
                 weights=outcome.weights,

@@ -203,6 +203,7 @@ class _Session:
             self._note_begin()
         self._start_tracking()
         self._parts.live.start()
+        self._parts.gpus.start()
 
     def _note_begin(self) -> None:
         self._parts.ledger.note(self._parts.begun)
@@ -235,6 +236,7 @@ class _Session:
     def _close(self, status: str, *, at_once: bool) -> None:
         """Ends the session in the ledger. ``at_once``: without waiting for the live report or looking for results."""
         self._parts.live.close(wait=not at_once)
+        self._parts.gpus.close()
         if at_once:
             self._parts.loop.close()
         else:

@@ -25,7 +25,8 @@ _UNKNOWN = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "")
 class Gpu:
     """A GPU as its driver sees it now. Memory in bytes, ``busy`` in percent of the last second, ``watts``.
 
-    None is what the driver does not say. ``is_sliced``: MIG is on, so programs get slices of it.
+    None is what the driver does not say. ``is_sliced``: MIG is on, so programs get slices of it. ``joules``: the energy
+    that it has used since the driver was loaded; only NVML tells.
     """
 
     index: int
@@ -37,10 +38,19 @@ class Gpu:
     busy: float | None = None
     watts: float | None = None
     is_sliced: bool = False
+    joules: float | None = None
 
     @property
     def free(self) -> int:
         return self.memory - self.used
+
+    @property
+    def words(self) -> str:
+        """What it does now, for a person: ``GPU 0 (Tesla T4): 97 % busy, 3.2 of 15.8 GB in use, 61 W``."""
+        parts = [] if self.busy is None else [f"{self.busy:.0f} % busy"]
+        parts.append(f"{self.used / 1e9:.1f} of {self.memory / 1e9:.1f} GB in use")
+        parts += [] if self.watts is None else [f"{self.watts:.0f} W"]
+        return f"GPU {self.index} ({self.name}): {', '.join(parts)}"
 
 
 def seen() -> tuple[Gpu, ...]:
@@ -109,6 +119,7 @@ def _of_handle(nvml: Any, index: int) -> Gpu:
     rates = asked(nvml.nvmlDeviceGetUtilizationRates)
     milliwatts = asked(nvml.nvmlDeviceGetPowerUsage)
     slicing = asked(nvml.nvmlDeviceGetMigMode)
+    millijoules = asked(nvml.nvmlDeviceGetTotalEnergyConsumption)
     return Gpu(
         index,
         nvml.nvmlDeviceGetUUID(handle),
@@ -119,6 +130,7 @@ def _of_handle(nvml: Any, index: int) -> Gpu:
         None if rates is None else float(rates.gpu),
         None if milliwatts is None else milliwatts / 1000,
         bool(slicing and slicing[0]),
+        None if millijoules is None else millijoules / 1000,
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from search.execute.evaluator import Evaluation
+from search.execute.gpu_meter import GpuMeter
 from search.execute.remote_store import RemoteCopy
 from search.state.failures import OUT_OF_MEMORY, REFUSED
 from search.state.records import FIRST_PATIENCE, Assignment, Outcome, Progress
@@ -42,13 +43,14 @@ def work(
     *,
     prepare: Callable[[], None] = lambda: None,
     remote: RemoteCopy | None = None,
+    meter: GpuMeter | None = None,
 ) -> Iterator[Progress | Outcome]:
     """Yields the progress after each epoch, and at last the outcome, which is on disk by then.
 
     An interrupted training continues from the checkpoint in its folder, or from the ``remote`` copy that another node
     left. One that pauses keeps its checkpoint, there and here. ``prepare`` loads what all trainings of this process
     share, and does not count as training time. The process ends itself if an epoch takes longer than the patience of
-    the assignment. When a training ends, its memory on a GPU is free for others.
+    the assignment. When a training ends, its memory on a GPU is free for others; ``meter`` says what it took of it.
 
     Raises OSError if the disk is full, and GpuFailed: neither is a result of the training.
     """
@@ -60,7 +62,11 @@ def work(
             prepare()
             if remote is not None:
                 remote.bring()
-        outcome = yield from _train(assignment, evaluate, folder, curve, remote)
+        with meter or GpuMeter(share=0) as used:
+            used.begin()
+            outcome = yield from _train(assignment, evaluate, folder, curve, remote)
+            if not (outcome.failure or outcome.paused):
+                outcome = replace(outcome, metrics={**outcome.metrics, **used.figures()}, gpu=used.name)
     except Exception as error:  # whatever a training throws is a failed training, not a failed search
         if isinstance(error, OSError) and error.errno in durable.NO_ROOM:
             raise  # except a full disk, which fails every training, ...

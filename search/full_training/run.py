@@ -204,7 +204,7 @@ def _reports(
 def _beginning(plan: Plan, prepared: Prepared, done: int) -> str:
     epochs = plan.experiment.train.epochs
     where = f"{plan.devices} devices ({prepared.device})" if plan.devices > 1 else prepared.device
-    resumed = f", {done} are done" if done else ""
+    resumed = f", {done} {'is' if done == 1 else 'are'} done" if done else ""
     return f"{plan.name}: {plural(epochs, 'epoch')} on {where}{resumed}"
 
 

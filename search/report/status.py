@@ -20,6 +20,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import SHARE, Training
 from search.state.run_folder import RunFolder
+from senet_nas import nvidia
 from spaces import durable
 from spaces.errors import UserError
 
@@ -33,7 +34,8 @@ class Status:
 
     ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
     that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
-    ``shared_trainings`` is what a shared network takes of the budget. ``curves`` says what loss curves tell.
+    ``shared_trainings`` is what a shared network takes of the budget. ``curves`` says what loss curves tell. ``gpus``:
+    what the GPUs of the machine do now, in words, while a run on GPUs is under way.
     """
 
     run: str
@@ -48,14 +50,17 @@ class Status:
     told_at: float = 0.0
     shared_trainings: float = 0.0
     curves: str = ""
+    gpus: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it; without ``shared_trainings`` and ``curves`` in a run that has none."""
+        """As JSON holds it; without ``shared_trainings``, ``curves`` and ``gpus`` in a run that has none."""
         found = asdict(self)
         if not self.shared_trainings:
             del found["shared_trainings"]
         if not self.curves:
             del found["curves"]
+        if not self.gpus:
+            del found["gpus"]
         return found
 
     def lines(self) -> list[str]:
@@ -64,6 +69,7 @@ class Status:
             *(f"  training {name}" for name in self.running),
             f"  {self.verdict}",
             *([f"  {self.curves}"] if self.curves else []),
+            *(f"  {words}" for words in self.gpus),
         ]
 
     def sentence(self) -> str:
@@ -114,6 +120,7 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
         verdict=_verdict(run),
         shared_trainings=shared,
         curves=_curves(run),
+        gpus=_gpus(run.facts) if is_live else (),
     )
 
 
@@ -182,6 +189,13 @@ def _curves(run: OpenedRun) -> str:
     if not run.has_plain or run.front.insights is None or run.front.insights.curves is None:
         return ""
     return run.front.insights.curves.words(run.front.quality)
+
+
+def _gpus(facts: Facts) -> tuple[str, ...]:
+    """What the GPUs of this machine do, if the run trains on them."""
+    if facts.device != "cuda":
+        return ()
+    return tuple(gpu.words for gpu in nvidia.visible())
 
 
 def _seconds(facts: Facts, is_live: bool) -> float:

@@ -3,16 +3,26 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from search.execute.gpu_meter import COLUMNS
 from search.report.content import Column, Row, Section, Table, table
 from search.report.wording import state_text
 from search.state import failures
+from search.state.gpu_facts import counted, name_of
 from search.state.records import Entry, Training
 from senet_nas.training.quality_metrics import Metric
 from spaces.text import plural
 
+MIXED = (
+    "Rounding and number formats differ between kinds of GPU, so accuracies may, too: the table of all trainings "
+    "has the GPU of each."
+)
 
-def cost_section(trainings: Sequence[Training]) -> Section:
-    """The time that the search took, by the role of its trainings, and why trainings failed."""
+
+def cost_section(trainings: Sequence[Training], gpus: Sequence[str] = ()) -> Section:
+    """The time that the search took, by the role of its trainings, why trainings failed, and what it took of ``gpus``.
+
+    ``gpus`` are the kinds of GPU that the run noted.
+    """
     columns = (
         Column("role"),
         Column("trainings", "number", "nothing"),
@@ -26,9 +36,29 @@ def cost_section(trainings: Sequence[Training]) -> Section:
     if paused:
         seconds = sum(epoch.get("seconds", 0.0) for t in paused for epoch in t.curve)
         note += f" {plural(len(paused), 'training')} paused after {seconds:.0f} s in all: only their loss curves count."
+    note += "".join(f" {sentence}" for sentence in _gpu_sentences(trainings, gpus))
     return Section(
         "What it took", note, table("Trainings and their time", columns, roles, lambda role: _cost_row(role, trainings))
     )
+
+
+def _gpu_sentences(trainings: Sequence[Training], gpus: Sequence[str]) -> list[str]:
+    """On which GPUs the trainings ran, how busy these were, and their memory and energy, as far as it was measured."""
+    counts = counted(trainings, gpus)
+    if not counts:
+        return []
+    kinds = [f"{name} ({plural(n, 'training')})" for name, n in counts.items()]
+    found = [f"GPU: {', '.join(kinds)}."]
+    if len(counts) > 1:
+        found.append(MIXED)
+    busy, memory, energy = ([t.metrics[name] for t in trainings if name in t.metrics] for name in COLUMNS)
+    if busy:
+        found.append(f"While a training ran, its GPU was busy for {sum(busy) / len(busy):.0f} % of the time.")
+    if memory:
+        found.append(f"At most {max(memory):.1f} GB of a GPU were in use.")
+    if energy:
+        found.append(f"Energy of the GPUs: {sum(energy) / 1000:.3g} kWh, by {plural(len(energy), 'training')}.")
+    return found
 
 
 def _cost_row(role: str, trainings: Sequence[Training]) -> Row:
@@ -38,8 +68,11 @@ def _cost_row(role: str, trainings: Sequence[Training]) -> Row:
     return Row((role, str(len(own)), str(len(seconds)), f"{sum(seconds):.0f}", mean))
 
 
-def trainings_table(metric: Metric, trainings: Sequence[Training], entries: Sequence[Entry]) -> Table:
-    """Every training in the order of the ledger."""
+def trainings_table(
+    metric: Metric, trainings: Sequence[Training], entries: Sequence[Entry], gpus: Sequence[str] = ()
+) -> Table:
+    """Every training in the order of the ledger; with its GPU, if there were several kinds (``gpus``)."""
+    is_mixed = len(counted(trainings, gpus)) > 1
     columns = (
         Column("training"),
         Column("id"),
@@ -49,19 +82,22 @@ def trainings_table(metric: Metric, trainings: Sequence[Training], entries: Sequ
         Column("state"),
         Column(f"validation {metric.heading}", "number"),
         Column("seconds", "number", "nothing"),
-    )
-    return table(
-        "All trainings, in order", columns, trainings, lambda training: _training_row(metric, training, entries)
+        *([Column("GPU", phone="nothing")] if is_mixed else []),
     )
 
+    def row(training: Training) -> Row:
+        return _training_row(metric, training, entries, [name_of(training, gpus) or "-"] if is_mixed else [])
 
-def _training_row(metric: Metric, training: Training, entries: Sequence[Entry]) -> Row:
+    return table("All trainings, in order", columns, trainings, row)
+
+
+def _training_row(metric: Metric, training: Training, entries: Sequence[Entry], gpu: Sequence[str]) -> Row:
     entry = entries[training.architecture]
     value = _metric(training, metric.column, metric.form)
     seconds = _metric(training, "train_seconds", ".1f")
     seed = str(training.seed)
     state = state_text(training)
-    return Row((training.name, entry.name, entry.label, seed, training.role, state, value, seconds))
+    return Row((training.name, entry.name, entry.label, seed, training.role, state, value, seconds, *gpu))
 
 
 def _metric(training: Training, name: str, spec: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from search import config
 from search.execute import environment
 from search.execute.remote_store import RemoteStore
-from search.loop import Loop
+from search.loop import Listener, Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
+from search.running.gpu_watch import GpuWatch
 from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, check_same_weights, run_uid
 from search.setup import code_identity, latency_setup, shared_setup
@@ -37,6 +38,7 @@ class SessionParts:
     store: RemoteStore | None
     tracker: Tracker
     live: Live
+    gpus: GpuWatch
     loop: Loop
     begun: Facts
 
@@ -67,10 +69,11 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     )
     sent_to = _tracker(prepared, place, ledger, watcher, store.uri, facts)
     live = Live(place, tell=watcher.found, say=watcher.say)
+    gpus = GpuWatch(sent_to, ledger, watcher.say)
     placements = plan.architectures if plan else ()
-    loop = _loop(prepared, ledger, watcher, sent_to, live, placements)
+    loop = _loop(prepared, ledger, watcher, sent_to, [live, gpus], placements)
     remote = _store(prepared, place, ledger)
-    return SessionParts(prepared, place, ledger, remote, sent_to, live, loop, begun.updated(facts))
+    return SessionParts(prepared, place, ledger, remote, sent_to, live, gpus, loop, begun.updated(facts))
 
 
 def run_facts(prepared: Prepared) -> Facts:
@@ -125,7 +128,12 @@ def _tracker(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
 
 
 def _loop(
-    prepared: Prepared, ledger: Ledger, watcher: Watcher, sent_to: Tracker, live: Live, placements: Sequence[str]
+    prepared: Prepared,
+    ledger: Ledger,
+    watcher: Watcher,
+    sent_to: Tracker,
+    more: Sequence[Listener],
+    placements: Sequence[str],
 ) -> Loop:
     experiment = prepared.experiment
     proposer = Proposer(
@@ -145,7 +153,7 @@ def _loop(
         proposer,
         budget=budget(experiment),
         rules=rules(experiment),
-        listeners=[watcher, MlflowListener(sent_to, ledger), live, *checks],
+        listeners=[watcher, MlflowListener(sent_to, ledger), *more, *checks],
         patience=config.seconds(experiment.resources.patience),
         early_stopping=early_stopping(experiment),
         placements=placements,

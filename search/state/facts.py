@@ -120,8 +120,8 @@ class Facts:
     ``seconds`` is the time of all sessions, ``seconds_before`` that of all but the last. ``latency`` has measured costs
     by architecture, ``latency_on`` the machine that they were measured on, ``latency_refused`` why the runtime cannot
     run an architecture, and ``latency_drops`` what INT8 costs it; ``latencies`` has the further latencies, by the name
-    of the objective. ``labels`` are those of the validation images; older versions noted them only if the classes
-    differ in size.
+    of the objective. ``gpus`` are the kinds of GPU that trained. ``labels`` are those of the validation images; older
+    versions noted them only if the classes differ in size.
     """
 
     uid: str | None = None
@@ -143,6 +143,7 @@ class Facts:
     device: str | None = None
     slots: SlotsFact | None = None
     threads: int | None = None
+    gpus: tuple[str, ...] | None = None
     versions: Mapping[str, str] | None = None
     machine: str | None = None
     git: GitFact | None = None

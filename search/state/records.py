@@ -124,6 +124,7 @@ class Progress:
 class Outcome:
     """What a worker made of an assignment. ``failure`` is empty, or the reason in a word; ``weights`` is the SHA-256 of
     the weights that it kept, or empty. ``paused`` is the epoch after which the training paused, or 0 if it has ended.
+    ``gpu`` names the kind of GPU on which it trained, or is empty.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -133,3 +134,4 @@ class Outcome:
     detail: str = ""
     weights: str = ""
     paused: int = 0
+    gpu: str = ""

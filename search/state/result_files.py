@@ -105,6 +105,8 @@ def encode(uid: str, outcome: Outcome) -> str:
     }
     if outcome.paused:
         body["paused"] = outcome.paused
+    if outcome.gpu:
+        body["gpu"] = outcome.gpu
     return durable.seal(body)
 
 
@@ -121,4 +123,5 @@ def decode(uid: str, text: str | bytes) -> Outcome | None:
         detail=body["detail"],
         weights=body.get("weights", ""),  # older versions did not write it
         paused=body.get("paused", 0),
+        gpu=body.get("gpu", ""),
     )

@@ -24,6 +24,12 @@ from spaces.spec import Site
 _CURVES = ("train_loss", "val_accuracy", "val_log_loss", "lr")
 # With what is judged a dozen at most: each further name is one more chart and one more column of MLflow's page.
 _FIGURES = ("val_accuracy", "grad_norm", "train_seconds")
+# Columns of a training on a GPU, under names that MLflow's page shows as system metrics.
+_SYSTEM = {
+    "gpu_busy": "system/gpu_utilization_percentage",
+    "gpu_memory_gb": "system/gpu_memory_usage_gigabytes",
+    "gpu_energy_wh": "system/gpu_energy_watt_hours",
+}
 _JUDGED = ("gain", "gain_low", "gain_high", "n_seeds", "on_front")
 # Facts that say in what a run was trained.
 _ENVIRONMENT = ("versions", "machine", "device", "git", "slots")
@@ -142,6 +148,7 @@ def figures(training: Training, entry: Entry, qualities: Sequence[str] = ()) -> 
     """The last metrics of a training and what its architecture costs; ``qualities`` are further columns."""
     names = dict.fromkeys([*_FIGURES, *qualities])
     found = {mlflow_name(name): training.metrics[name] for name in names if name in training.metrics}
+    found |= {shown: training.metrics[name] for name, shown in _SYSTEM.items() if name in training.metrics}
     return found | {column: entry.price[column] for column in _cost_columns(entry.price)}
 
 

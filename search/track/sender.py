@@ -200,6 +200,10 @@ class Sender:
         numbers = {"trainings": self._count["FINISHED"], "failed": self._count["FAILED"]}
         self._log(self._parent, {}, numbers, step=len(self._ended), at=at)
 
+    def system(self, numbers: Mapping[str, float], at: float) -> None:
+        """What the machine did at a second since the epoch, in system metrics of the run."""
+        self._log(self._parent, {}, numbers, step=int(at), at=_ms(at))
+
     def front(self, front: Front, trainings: Sequence[Training], history: Sequence[HistoryStep]) -> None:
         """The result: what it says of each training, of the run and of its history, and the prepared view."""
         there = [training for training in trainings if training.uid in self._children]

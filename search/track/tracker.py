@@ -81,6 +81,10 @@ class Tracker:
         """What became of the shared network. Once its end was sent, nothing of it is sent again."""
         self._queue.put(lambda: self._sender.shared_network(fact))
 
+    def system(self, numbers: Mapping[str, float], at: float) -> None:
+        """What the machine did at a second since the epoch. A projection of the ledger cannot send it again."""
+        self._queue.put(lambda: self._sender.system(numbers, at))
+
     def close(
         self,
         front: Front | None,

@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -51,8 +52,8 @@ class NvmlError(Exception):
     pass
 
 
-def nvml(*, has_driver: bool = True) -> SimpleNamespace:
-    """NVML with one GPU, on which MIG is on and power cannot be read."""
+def nvml(*, has_driver: bool = True, **more: Any) -> SimpleNamespace:
+    """NVML with one GPU, on which MIG is on and neither power nor energy can be read; ``more`` replaces calls."""
 
     def begin():
         if not has_driver:
@@ -61,20 +62,22 @@ def nvml(*, has_driver: bool = True) -> SimpleNamespace:
     def power(handle):
         raise NvmlError
 
-    return SimpleNamespace(
-        NVMLError=NvmlError,
-        nvmlInit=begin,
-        nvmlShutdown=lambda: None,
-        nvmlDeviceGetCount=lambda: 1,
-        nvmlDeviceGetHandleByIndex=lambda index: index,
-        nvmlDeviceGetMemoryInfo=lambda handle: SimpleNamespace(total=100, used=40),
-        nvmlDeviceGetUtilizationRates=lambda handle: SimpleNamespace(gpu=12),
-        nvmlDeviceGetPowerUsage=power,
-        nvmlDeviceGetMigMode=lambda handle: (1, 1),
-        nvmlDeviceGetUUID=lambda handle: "GPU-x",
-        nvmlDeviceGetName=lambda handle: "H100",
-        nvmlSystemGetDriverVersion=lambda: "570",
-    )
+    calls = {
+        "NVMLError": NvmlError,
+        "nvmlInit": begin,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetCount": lambda: 1,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=100, used=40),
+        "nvmlDeviceGetUtilizationRates": lambda handle: SimpleNamespace(gpu=12),
+        "nvmlDeviceGetPowerUsage": power,
+        "nvmlDeviceGetTotalEnergyConsumption": power,
+        "nvmlDeviceGetMigMode": lambda handle: (1, 1),
+        "nvmlDeviceGetUUID": lambda handle: "GPU-x",
+        "nvmlDeviceGetName": lambda handle: "H100",
+        "nvmlSystemGetDriverVersion": lambda: "570",
+    }
+    return SimpleNamespace(**{**calls, **more})
 
 
 def test_nvml_is_asked_first(monkeypatch):

@@ -13,6 +13,7 @@ from typing import Any
 from ray import tune
 
 from search.execute.evaluator import Evaluator
+from search.execute.gpu_meter import GpuMeter
 from search.execute.gpu_turns import GpuTurn
 from search.execute.ray import checkpoint_sender, gpu_health, worker_paths
 from search.execute.ray.cluster import NODE_ID, Needs
@@ -132,7 +133,12 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         folder = self._trainings / self._uid
         self._remote = RemoteCopy(self._store, self._uid, folder) if self._store else None
         self._work: Iterator[Progress | Outcome] = work(
-            assignment, self._evaluate, self._trainings, prepare=self._prepare, remote=self._remote
+            assignment,
+            self._evaluate,
+            self._trainings,
+            prepare=self._prepare,
+            remote=self._remote,
+            meter=GpuMeter(self._gpu_share),
         )
         self._is_alone = assignment.alone
 

@@ -15,6 +15,7 @@ from search.state.ledger import Ledger
 from search.state.records import Pause
 from search.state.run_folder import RunFolder
 from search.state.shared_facts import SharedNetworkFact
+from senet_nas import nvidia
 from senet_nas.recipe import Seed
 from spaces import durable
 from tests.search import ledgers
@@ -102,3 +103,20 @@ def test_a_shared_network_is_shown_while_it_trains(place, epoch, line):
     with (place.path / "lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert not any("training shared" in text for text in read_status("run", place.path.parent).lines())
+
+
+def test_a_run_on_gpus_says_what_they_do_while_it_goes_on(place, monkeypatch):
+    monkeypatch.setattr(
+        nvidia, "seen", lambda: (nvidia.Gpu(0, "GPU-1", "Tesla T4", "570", 16 * 10**9, 4 * 10**9, 97.0),)
+    )
+    durable.write(place.config, config.to_yaml(Experiment.from_dict(EXPERIMENT)))
+    with place.lock():
+        assert read_status("run", place.path.parent).gpus == ()
+        with closing(Ledger(place.ledger)) as ledger:
+            ledger.note(Facts(device="cuda"))
+        found = read_status("run", place.path.parent)
+    assert "  GPU 0 (Tesla T4): 97 % busy, 4.0 of 16.0 GB in use" in found.lines()
+    assert found.to_dict()["gpus"] == found.gpus
+    later = read_status("run", place.path.parent)
+    assert later.gpus == ()
+    assert "gpus" not in later.to_dict()

@@ -72,6 +72,7 @@ STORED = {
         {"count": 2, "cpus": 1, "gpus": 0.0, "ray": "local", "insecure": False},
     ),
     "threads": (3, 3),
+    "gpus": (("Tesla T4", "NVIDIA H100"), ["Tesla T4", "NVIDIA H100"]),
     "versions": ({"torch": "2"}, {"torch": "2"}),
     "machine": ("x86_64", "x86_64"),
     "git": (GitFact("c0ffee", True, "main"), {"commit": "c0ffee", "dirty": True, "branch": "main"}),

@@ -101,6 +101,17 @@ def test_one_parent_and_one_child_for_each_training_with_true_states(runs, ledge
     assert parent.data.params["backbone"] == "net"
 
 
+def test_what_the_gpus_do_is_a_series_of_system_metrics_of_the_parent(runs, ledger):
+    tracker = tracker_of(runs)
+    tracker.start()
+    for second, busy in ((1000, 10.0), (1010, 90.0)):
+        tracker.system({"system/gpu_0_utilization_percentage": busy}, float(second))
+    assert tracker.close(None, runs, [], status="FINISHED") == []
+    client, _, parent, _ = read(runs)
+    series = client.get_metric_history(parent.info.run_id, "system/gpu_0_utilization_percentage")
+    assert [(point.timestamp, point.value) for point in series] == [(1_000_000, 10.0), (1_010_000, 90.0)]
+
+
 def test_an_interrupted_training_is_killed_and_runs_again_when_it_does(runs, ledger):
     ledger.wait(ledger.trainings[-1].uid)
     track(runs, ledger, status="KILLED")
