@@ -37,6 +37,12 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     type=click.FloatRange(0, 3600, min_open=True),
     help="Longest time for timing one form; it ends earlier once the figure is known within 1 %.",
 )
+@click.option(
+    "--energy",
+    "has_energy",
+    is_flag=True,
+    help="Also joules per image, where the machine counts them (RAPL, NVML).",
+)
 @RUNS
 @JSON
 def benchmark(
@@ -53,6 +59,7 @@ def benchmark(
     batch: int,
     threads: int,
     seconds: float,
+    has_energy: bool,
     runs: Path,
     as_json: bool,
     **se: Any,
@@ -75,5 +82,6 @@ def benchmark(
         placement=placement,
         se={name: str(value) for name, value in se.items() if value is not None},
         given={"min_hidden": min_hidden, "image_size": image_size, "channels": channels, "classes": classes},
+        has_energy=has_energy,
     )
     print_answer("benchmark", what, found, as_json=as_json)

@@ -60,16 +60,20 @@ def benchmark(
     placement: str,
     se: Mapping[str, str],
     given: Mapping[str, int | None],
+    has_energy: bool = False,
 ) -> Benchmarked:
     """Measures a network: of a run, chosen by ``pick`` and ``limits``; of an export, named by its folder or one of its
-    files; or an architecture, as `profile` names it with ``placement``, ``se`` and ``given``. Raises UserError."""
+    files; or an architecture, as `profile` names it with ``placement``, ``se`` and ``given``.
+
+    ``has_energy``: also joules. Raises UserError.
+    """
     from senet_nas.costs import deployed_forms
     from senet_nas.costs import runtimes as calls
 
     device = calls.device_of(spec).type
     forms = deployed_forms.forms(runtimes, device)
     subject, of, key, images = _subject(what, pick, limits, runs, placement, se, given)
-    found = tuple(deployed_forms.measured(subject, forms, spec, images))
+    found = tuple(deployed_forms.measured(subject, forms, spec, images, has_energy=has_energy))
     machine = {name: value for name, value in calls.fingerprint(spec).items() if name not in ("runtime", "dtype")}
     return Benchmarked(of, key, images.of if images is not None else "", machine, found)
 

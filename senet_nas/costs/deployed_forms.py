@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from senet_nas.costs import runtimes
+from senet_nas.costs import energy, runtimes
+from senet_nas.costs.energy import Energy
 from senet_nas.costs.runtimes import InRuntime
 from senet_nas.costs.timing import Comparison, compare
 from senet_nas.deploy import runtime_table
@@ -53,7 +54,8 @@ class FormResult:
     """What was measured of a form; ``refused`` says why a runtime cannot run it, and nothing was measured then.
 
     ``images`` compares its classes with those of the network in eager fp32, and ``plain_images`` those of plain's form
-    with plain; both are None without trained weights. Sizes are in bytes.
+    with plain; both are None without trained weights. Sizes are in bytes. ``energy`` is None if it was not asked for,
+    or a sentence that says why it is not known.
     """
 
     runtime: str
@@ -64,6 +66,7 @@ class FormResult:
     images: PairedImages | None = None
     plain_images: PairedImages | None = None
     refused: str = ""
+    energy: Energy | str | None = None
 
     @property
     def name(self) -> str:
@@ -74,6 +77,8 @@ class FormResult:
         if self.refused or self.time is None:
             return {**found, "refused": self.refused}
         found |= {"latency": self.time.to_dict(), "size": self.size, "plain_size": self.plain_size}
+        if self.energy is not None:
+            found["energy"] = {"unknown": self.energy} if isinstance(self.energy, str) else self.energy.to_dict()
         if self.images is not None and self.plain_images is not None:
             found |= {"images": self.images.to_dict(), "plain_images": self.plain_images.to_dict()}
         return found
@@ -91,16 +96,24 @@ def forms(wanted: Sequence[str] = (), device: str = CPU) -> list[Form]:
 
 
 def measured(
-    subject: Subject, chosen: Sequence[Form], spec: LatencySpec, images: LabelledImages | None
+    subject: Subject,
+    chosen: Sequence[Form],
+    spec: LatencySpec,
+    images: LabelledImages | None,
+    *,
+    has_energy: bool = False,
 ) -> Iterator[FormResult]:
-    """What is found of each form, one after the other. Raises UserError if nothing can be timed here."""
+    """What is found of each form, one after the other. Raises UserError if nothing can be timed here.
+
+    ``has_energy``: with joules, where the machine counts them.
+    """
     tried = images if subject.has_weights else None
     truth = _reference(subject, tried) if tried is not None else None
     for runtime, precision in chosen:
         how = _spec(spec, runtime, precision)
         try:
             with runtimes.threads(spec.threads):
-                yield _measured(subject, how, tried, truth)
+                yield _measured(subject, how, tried, truth, has_energy)
         except Refused as refused:
             yield FormResult(runtime, precision, refused=str(refused))
         except UserError as error:  # a runtime that does not work here, as torch.compile without a compiler
@@ -128,7 +141,9 @@ def _reference(subject: Subject, images: LabelledImages) -> Classes:
     return candidate_N, plain_N
 
 
-def _measured(subject: Subject, how: LatencySpec, images: LabelledImages | None, truth: Classes | None) -> FormResult:
+def _measured(
+    subject: Subject, how: LatencySpec, images: LabelledImages | None, truth: Classes | None, has_energy: bool
+) -> FormResult:
     calibration = None if images is None else images.normalised(images.calibration)
     wanted = replace(runtimes.wanted(subject.shape, how), calibration=calibration)
     candidate, plain = (InRuntime(network, how.runtime, wanted) for network in (subject.candidate, subject.plain))
@@ -138,6 +153,7 @@ def _measured(subject: Subject, how: LatencySpec, images: LabelledImages | None,
         time=compare(plain.make, candidate.make, seconds=how.seconds),
         size=candidate.deployed.size,
         plain_size=plain.deployed.size,
+        energy=_energy(plain, candidate, how) if has_energy else None,
     )
     if images is None or truth is None or not RUNTIMES[how.runtime].any_batch:
         return found
@@ -146,6 +162,13 @@ def _measured(subject: Subject, how: LatencySpec, images: LabelledImages | None,
         for form, truth_N in zip((candidate, plain), truth, strict=True)
     )
     return replace(found, images=of_candidate, plain_images=of_plain)
+
+
+def _energy(plain: InRuntime, candidate: InRuntime, how: LatencySpec) -> Energy | str:
+    meter = energy.meter_of(runtimes.device_of(how).type)
+    if isinstance(meter, str):
+        return meter
+    return energy.compare(plain.make, candidate.make, meter, images=how.batch, seconds=how.seconds)
 
 
 def _on_images(deployed: Deployed, how: LatencySpec, images: LabelledImages) -> Tensor:

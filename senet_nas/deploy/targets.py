@@ -15,6 +15,7 @@ Matches = Callable[[SE, Sides], bool]
 REFUSES = "refuses"
 FALLS_BACK = "runs elsewhere"
 SLOW = "is slow with"
+FIXED = "needs fixed sizes, also for"
 # Squeezes that average over the whole map, alone or beside others, and those that take roots or powers.
 AVERAGES = ("avg", "avgmax", "std", "attention", "dct")
 ROOTS = ("std", "l2", "gem")
@@ -107,7 +108,14 @@ _LITE = Source("github.com/tensorflow/tpu, models/official/efficientnet/lite/REA
 _DLA = Source("docs.nvidia.com/deeplearning/tensorrt, DLA supported layers, table 12", "2026-11-29")
 _GPU = Source("tensorflow.org/lite/performance/gpu, supported operations", "2026-11-29")
 _DPU = Source("docs.amd.com UG1414 3.5, currently supported operators", "2023-09-28")
+_FIXED_DLA = Source("docs.nvidia.com/deeplearning/tensorrt, DLA supported layers, general restrictions", "2026-11-29")
+_FIXED_TPU = Source("developer.axis.com/computer-vision, ARTPEC-7 optimization tips (Edge TPU)", "2026-11-29")
+_FIXED_ANE = Source("developer.apple.com/forums/thread/724930", "2026-11-29")
+_TENSORRT = Source("github.com/NVIDIA/TensorRT/issues/829", "2020-10-16")
 _NNCF = Source("github.com/openvinotoolkit/nncf/pull/2229", "2023-10-27")
+
+# What makes the files of an export dynamic: fix it before they are compiled.
+_ANY_BATCH = "; the files of an export take any batch size"
 
 # Add a row here.
 RULES: Sequence[Rule] = (
@@ -119,6 +127,12 @@ RULES: Sequence[Rule] = (
     Rule("tflite-gpu", FALLS_BACK, _gate("tanh"), "TANH is not among its operations; CPU instead", _GPU),
     Rule("tflite-gpu", FALLS_BACK, _squeeze(*ROOTS), "roots and powers are not among its operations", _GPU),
     Rule("amd-dpu", FALLS_BACK, _gate("sigmoid", "sigmoid2", "tanh"), "its activations: ReLUs and hard ones", _DPU),
+    Rule("tensorrt", FIXED, _average(0), "7.0 does not parse a global average over a map of unknown size", _TENSORRT),
+    Rule("nvidia-dla", FIXED, _any, f"it has no dynamic dimensions{_ANY_BATCH}", _FIXED_DLA),
+    Rule("edgetpu", FIXED, _any, f"sizes are constant when it compiles{_ANY_BATCH}", _FIXED_TPU),
+    Rule(
+        "apple-ane", FIXED, _any, "of a range of image sizes it runs the default one, CPU or GPU all others", _FIXED_ANE
+    ),
     Rule("openvino-int8", FALLS_BACK, _any, "NNCF keeps SE that it recognises in floating point", _NNCF),
 )
 

@@ -7,6 +7,7 @@ import pytest
 
 from search.exporting.benchmarked import Benchmarked, benchmark
 from senet_nas.costs.deployed_forms import FormResult
+from senet_nas.costs.energy import Energy
 from senet_nas.costs.timing import Comparison
 from senet_nas.deploy.paired_images import PairedImages
 from senet_nas.export import bundle
@@ -87,8 +88,29 @@ def test_the_table_has_a_line_for_each_form_and_says_what_its_columns_mean():
     assert first.endswith("+0.00 [-0.59, +0.59]")
     assert second == f"{'onnxruntime fp32':<18} refused by onnxruntime (fp32): no"
     assert "1000 test images" in notes[1]
+    assert "J an image" not in head
     assert found.to_dict()["forms"][1] == {
         "runtime": "onnxruntime",
         "precision": "fp32",
         "refused": "refused by onnxruntime (fp32): no",
     }
+
+
+def test_joules_have_columns_of_their_own_and_a_line_says_what_they_are_of_or_why_they_are_not_known():
+    spent = Energy(0.0123, 0.01, 1.23, 1.2, 1.26, 8, "RAPL")
+    forms = (
+        FormResult("eager", "fp32", TIME, energy=spent),
+        FormResult("openvino", "fp32", TIME, energy="the counter of RAPL did not move within 0.5 s"),
+    )
+    found = Benchmarked("digits a3: all", KEY, "", {"device": "cpu"}, forms)
+    _, head, first, second, *notes = found.lines()
+    assert "J an image" in head
+    assert first.endswith("0.0123       0.01   +23.00 [+20.00, +26.00]")
+    assert second.split()[-2:] == ["-", "-"]
+    assert notes[-2:] == [
+        "Energy is that of the whole chip by RAPL, with other programs.",
+        "Energy is not known: the counter of RAPL did not move within 0.5 s.",
+    ]
+    asked, failed = (form["energy"] for form in found.to_dict()["forms"])
+    assert asked["candidate_j"] == 0.0123
+    assert failed == {"unknown": "the counter of RAPL did not move within 0.5 s"}

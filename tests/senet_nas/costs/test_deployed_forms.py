@@ -1,11 +1,14 @@
 """Every form of a network beside that of plain, on networks so small that nothing takes long."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from senet_nas.costs import deployed_forms
+from senet_nas.costs import deployed_forms, energy
 from senet_nas.costs.deployed_forms import FormResult, LabelledImages, Subject, forms, measured
+from senet_nas.costs.energy import Meter
 from senet_nas.deploy import runtime_table
 from senet_nas.deploy.runtime_table import pairs
 from senet_nas.recipe import LatencySpec
@@ -64,6 +67,19 @@ def test_without_trained_weights_there_is_time_and_no_accuracy():
     assert found.time is not None
     assert found.images is None
     assert "images" not in found.to_dict()
+
+
+def test_energy_is_measured_if_it_is_asked_for(monkeypatch):
+    joules = iter(range(1_000_000))
+    monkeypatch.setattr(energy, "BURST_SECONDS", 0.001)
+    monkeypatch.setattr(energy, "meter_of", lambda device: Meter("RAPL", lambda: [float(next(joules))], [math.inf]))
+    subject = Subject(SUBJECT.candidate, SUBJECT.plain, SHAPE)
+    (found,) = measured(subject, [("eager", "fp32")], SPEC, None, has_energy=True)
+    assert found.energy.low <= found.energy.ratio <= found.energy.high
+    assert found.to_dict()["energy"]["candidate_j"] == found.energy.candidate_j > 0
+    monkeypatch.setattr(energy, "meter_of", lambda device: f"nothing counts on {device}")
+    (found,) = measured(subject, [("eager", "fp32")], SPEC, None, has_energy=True)
+    assert found.energy == "nothing counts on cpu"
 
 
 def test_what_a_runtime_refuses_is_a_line_and_the_others_go_on():

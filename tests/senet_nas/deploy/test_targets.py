@@ -6,7 +6,7 @@ import pytest
 
 from senet_nas.costs import target_lint
 from senet_nas.costs.overhead import price_list
-from senet_nas.deploy.targets import RULES, described, findings, targets
+from senet_nas.deploy.targets import FIXED, RULES, described, findings, targets
 from spaces import SE, Architecture, Space, SpaceSpec, UserError
 
 SQUEEZES = ("avg", "max", "avgmax", "std", "l2", "gem", "attention", "dct")
@@ -46,7 +46,19 @@ def test_every_row_is_about_something_and_says_who_reported_it_when(rule):
     ],
 )
 def test_a_target_knows_what_was_reported_and_nothing_more(target, se, side, known):
-    assert bool(findings([("1.0", SE.parse(se), (side, side))], target)) == known
+    found = findings([("1.0", SE.parse(se), (side, side))], target)
+    assert any(finding.rule.effect != FIXED for finding in found) == known
+
+
+@pytest.mark.parametrize(
+    ("target", "squeeze", "known"),
+    [("tensorrt", "avg", True), ("tensorrt", "max", False), ("nvidia-dla", "max", True), ("amd-dpu", "avg", False)],
+)
+def test_a_target_that_was_reported_to_need_fixed_sizes_says_so_whatever_the_size(target, squeeze, known):
+    found = findings([("1.0", SE.parse(f"{squeeze}:fc4:sigmoid@pre_addition"), (7, 7))], target)
+    lines = [finding.line() for finding in found if finding.rule.effect == FIXED]
+    assert bool(lines) == known
+    assert all(line.startswith(f"{target} needs fixed sizes, also for SE at 1.0: ") for line in lines)
 
 
 def test_a_finding_names_the_first_sites_and_counts_the_others():
@@ -77,6 +89,8 @@ def test_a_space_is_judged_by_all_that_it_may_place():
     assert {finding.rule.target for finding in found} == {
         "apple-ane",
         "mobile",
+        "tensorrt",
+        "edgetpu",
         "nvidia-dla",
         "tflite-gpu",
         "amd-dpu",
