@@ -37,7 +37,8 @@ def latency(bench: Bench) -> None:
 
         with runtimes.threads(1):
             for word, se in (("plain", "-"), ("SE everywhere", SE_ALL)):
-                found = compare(make("-"), make(se), seconds=bench.pick(5.0, 0.05))
+                watch = runtimes.stopwatch(spec)
+                found = compare(make("-"), make(se), seconds=bench.pick(5.0, 0.05), watch=watch)
                 remark = f"[{found.low:.4f}, {found.high:.4f}], {found.plain_ms:.3f} ms, {found.n} rounds"
                 bench.row(f"{runtime} b{batch} {backbone}: {word} over plain", found.ratio, remark)
 
@@ -56,7 +57,8 @@ def additive(bench: Bench) -> None:
 
         with runtimes.threads(1):
             chosen = sample(space, bench.pick(20, 8), random.Random(0))
-            found = [(a, compare(make(plain), make(a), seconds=bench.pick(0.6, 0.01))) for a in chosen]
+            seconds, watch = bench.pick(0.6, 0.01), runtimes.stopwatch(how)
+            found = [(a, compare(make(plain), make(a), seconds=seconds, watch=watch)) for a in chosen]
         timed = [Timed(a, c.overhead, 100 * c.half_width) for a, c in found]
         model = fit(space.sites, timed, statistics.median(c.plain_ms for _, c in found))
         bench.row(

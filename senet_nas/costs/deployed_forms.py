@@ -150,7 +150,7 @@ def _measured(
     found = FormResult(
         how.runtime,
         how.number_format,
-        time=compare(plain.make, candidate.make, seconds=how.seconds),
+        time=compare(plain.make, candidate.make, seconds=how.seconds, watch=runtimes.stopwatch(how)),
         size=candidate.deployed.size,
         plain_size=plain.deployed.size,
         energy=_energy(plain, candidate, how) if has_energy else None,

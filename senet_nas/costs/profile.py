@@ -149,7 +149,9 @@ def _timing(found: Priced, spec: LatencySpec) -> Timing:
 
     with runtimes.threads(spec.threads):
         return Timing(
-            forward=compare(forward(plain), forward(architecture), seconds=spec.seconds),
+            forward=compare(
+                forward(plain), forward(architecture), seconds=spec.seconds, watch=runtimes.stopwatch(spec)
+            ),
             step=compare(step(plain), step(architecture), seconds=spec.seconds),
             memory={"peak memory": peaks(memory.inference), "peak of a step": peaks(memory.training)},
             measured_on=runtimes.fingerprint(spec),

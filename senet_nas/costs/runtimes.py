@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from senet_nas import hardware
+from senet_nas.costs.stopwatch import EventWatch, HostWatch, Stopwatch
 from senet_nas.costs.timing import Call, Make
 from senet_nas.deploy import torch_runtimes
 from senet_nas.deploy.deployed import Deployed, Wanted
@@ -24,6 +25,8 @@ from senet_nas.user_code import in_training
 from spaces.errors import ENVIRONMENT, UserError
 
 Shape = tuple[int, ...]
+# Batches of so many samples keep a GPU busy for longer than the host needs to launch them, and are timed by events.
+LARGE_BATCH = 16
 
 
 @contextmanager
@@ -75,7 +78,13 @@ class InRuntime:
 
 def wanted(shape: Shape, spec: LatencySpec) -> Wanted:
     """How a network is to run that a spec times. Raises UserError (ENVIRONMENT) if this machine lacks the device."""
-    return Wanted(shape, spec.number_format, spec.batch, spec.threads, device_of(spec).type)
+    waits = not _by_events(spec)
+    return Wanted(shape, spec.number_format, spec.batch, spec.threads, device_of(spec).type, waits=waits)
+
+
+def stopwatch(spec: LatencySpec) -> Stopwatch:
+    """What times the passes of a spec: the host, which waits for each; the GPU itself if they are large."""
+    return EventWatch() if _by_events(spec) else HostWatch()
 
 
 def training_step(model: nn.Module, shape: Shape, classes: int, spec: LatencySpec) -> Call:
@@ -112,7 +121,7 @@ def fingerprint(spec: LatencySpec) -> dict[str, object]:
     }
     system = {"torch": torch.__version__, "system": platform.system(), "cores": hardware.cores_of_machine()}
     packages = {name: version(name) for name in _versioned(spec)}
-    return {"device": device.type, "name": name, **settings, **system, **packages, **_gpu_settings(device)}
+    return {"device": device.type, "name": name, **settings, **system, **packages, **_gpu_settings(spec, device)}
 
 
 def device_of(spec: LatencySpec) -> torch.device:
@@ -138,11 +147,17 @@ def device_of(spec: LatencySpec) -> torch.device:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _gpu_settings(device: torch.device) -> dict[str, object]:
-    """What else decides over the time on a GPU: whether factors of convolutions are rounded (TF32), and its CUDA."""
+def _by_events(spec: LatencySpec) -> bool:
+    return spec.batch >= LARGE_BATCH and device_of(spec).type == CUDA
+
+
+def _gpu_settings(spec: LatencySpec, device: torch.device) -> dict[str, object]:
+    """What else decides over the time on a GPU: whether factors of convolutions are rounded (TF32), its CUDA, and whose
+    clock it is, if not that of the host."""
     if device.type != "cuda":
         return {}
-    return {"tf32": torch.backends.cudnn.allow_tf32, "cuda": torch.version.cuda}
+    clock = {"clock": "GPU"} if _by_events(spec) else {}
+    return {"tf32": torch.backends.cudnn.allow_tf32, "cuda": torch.version.cuda, **clock}
 
 
 def _versioned(spec: LatencySpec) -> tuple[str, ...]:

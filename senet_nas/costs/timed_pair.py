@@ -41,7 +41,8 @@ def compared(pair: Pair) -> Comparison | str:
 
     with runtimes.threads(pair.spec.threads):
         try:
-            return timing.compare(_maker(pair, pair.plain), _maker(pair, pair.candidate), seconds=pair.seconds)
+            made = [_maker(pair, key) for key in (pair.plain, pair.candidate)]
+            return timing.compare(*made, seconds=pair.seconds, watch=runtimes.stopwatch(pair.spec))
         except Refused as refused:
             return str(refused)
 

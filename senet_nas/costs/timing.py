@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from senet_nas.costs.stopwatch import HostWatch, Stopwatch
+
 Call = Callable[[], object]
 Make = Callable[[], Call]
 
@@ -72,32 +74,37 @@ def compare(
     precision: float = 0.01,
     level: float = 0.95,
     clock: Callable[[], float] = time.perf_counter,
+    watch: Stopwatch | None = None,
 ) -> Comparison:
     """The times of both, made and timed in rounds.
 
     It ends after ``seconds``, or when the half-width of the ratio's interval is at most ``precision``; after LEAST
-    rounds at the earliest, and after ENOUGH if there is time. ``level``: the confidence of the interval.
+    rounds at the earliest, and after ENOUGH if there is time. ``level``: the confidence of the interval. ``watch``
+    times the calls; by default the ``clock`` of the host does.
     """
+    watch = watch or HostWatch(clock)
     began = clock()
     rounds: list[_Round] = []
     while True:
-        rounds.append(_round(plain, candidate, len(rounds) % 2 == 1, SHARE * seconds, clock))
+        rounds.append(_round(plain, candidate, len(rounds) % 2 == 1, SHARE * seconds, clock, watch))
         if len(rounds) >= LEAST:
             found = _summary(rounds, level, clock() - began)
             if found.seconds > seconds or (len(rounds) >= ENOUGH and found.half_width <= precision):
                 return found
 
 
-def _round(plain: Make, candidate: Make, turned: bool, seconds: float, clock: Callable[[], float]) -> _Round:
+def _round(
+    plain: Make, candidate: Make, turned: bool, seconds: float, clock: Callable[[], float], watch: Stopwatch
+) -> _Round:
     """Makes and times both once. ``turned``: the candidate is made and timed first."""
     pair = (candidate, plain) if turned else (plain, candidate)
     first, second = (make() for make in pair)
-    calls = _warm_up(first, second, clock)
+    calls = _warm_up(first, second, watch)
     outer: list[float] = []
     inner: list[float] = []
     began = clock()
     while len(outer) < QUADRUPLES and (not outer or clock() - began < seconds):
-        a, b, c, d = (_burst(call, calls, clock) for call in (first, second, second, first))
+        a, b, c, d = (_burst(call, calls, watch) for call in (first, second, second, first))
         outer.append((a + d) / 2)
         inner.append((b + c) / 2)
     plain_N = np.array(inner if turned else outer)
@@ -105,25 +112,25 @@ def _round(plain: Make, candidate: Make, turned: bool, seconds: float, clock: Ca
     return _Round(float(np.median(plain_N)), float(np.median(candidate_N)), float(np.median(candidate_N / plain_N)))
 
 
-def _warm_up(first: Call, second: Call, clock: Callable[[], float]) -> int:
+def _warm_up(first: Call, second: Call, watch: Stopwatch) -> int:
     """Runs both until two measurements agree within 5 %, at most ten times. Returns the number of calls in a burst."""
     before = 0.0
     took = 0.0
     for _ in range(10):
-        took = max(_burst(call, 3, clock) for call in (first, second))
+        took = max(_burst(call, 3, watch) for call in (first, second))
         if abs(took - before) <= 0.05 * took:
             break
         before = took
     return max(1, round(BURST_SECONDS / took)) if took else 1
 
 
-def _burst(call: Call, calls: int, clock: Callable[[], float]) -> float:
+def _burst(call: Call, calls: int, watch: Stopwatch) -> float:
     """Median seconds of a call."""
-    marks = [clock()]
+    watch.mark()
     for _ in range(calls):
         call()
-        marks.append(clock())
-    return float(np.median(np.diff(marks)))
+        watch.mark()
+    return float(np.median(watch.laps()))
 
 
 def _summary(rounds: Sequence[_Round], level: float, seconds: float) -> Comparison:

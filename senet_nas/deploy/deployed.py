@@ -22,7 +22,7 @@ class Wanted:
     """How a network is to run: inputs of ``shape`` (C, *spatial), ``batch`` at once, on a device with CPU threads.
 
     ``calibration``: normalised inputs (N, C, *spatial) that set the ranges of INT8; without any, random ones, which
-    are enough to measure time.
+    are enough to measure time. ``waits``: a pass on a GPU ends when its result is there; else when it is launched.
     """
 
     shape: Shape
@@ -31,6 +31,7 @@ class Wanted:
     threads: int = 1
     device: str = CPU
     calibration: Tensor | None = None
+    waits: bool = True
 
     def example(self) -> Tensor:
         """Two inputs: a batch of one would become a constant."""

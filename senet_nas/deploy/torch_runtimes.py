@@ -17,13 +17,13 @@ BACKEND = "inductor"
 
 def eager(network: nn.Module, wanted: Wanted) -> Deployed:
     model = _placed(network, wanted)
-    return Deployed(lambda batch: _without_gradients(model), _size(model))
+    return Deployed(lambda batch: _without_gradients(model, wanted.waits), _size(model))
 
 
 def compiled(network: nn.Module, wanted: Wanted) -> Deployed:
     """The compiled network. It is compiled at its first call; opening makes that call."""
     model = _placed(network, wanted)
-    return Deployed(lambda batch: _compiled(model, images(replace(wanted, batch=batch or 1))), _size(model))
+    return Deployed(lambda batch: _compiled(model, replace(wanted, batch=batch or 1)), _size(model))
 
 
 def cudagraph(network: nn.Module, wanted: Wanted) -> Deployed:
@@ -33,7 +33,9 @@ def cudagraph(network: nn.Module, wanted: Wanted) -> Deployed:
             "a CUDA graph needs a GPU", hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT
         )
     model = _placed(network, wanted)
-    return Deployed(lambda batch: captured(model, images(replace(wanted, batch=batch or 1))), _size(model))
+    return Deployed(
+        lambda batch: captured(model, images(replace(wanted, batch=batch or 1)), waits=wanted.waits), _size(model)
+    )
 
 
 def images(wanted: Wanted) -> Tensor:
@@ -62,17 +64,18 @@ def _size(model: nn.Module) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
 
 
-def _without_gradients(model: Callable[[Tensor], Tensor]) -> Forward:
+def _without_gradients(model: Callable[[Tensor], Tensor], waits: bool) -> Forward:
     def forward(x: Tensor) -> Tensor:
         with torch.inference_mode():
             y = model(x)
-        wait(x)
+        if waits:
+            wait(x)
         return y
 
     return forward
 
 
-def _compiled(model: nn.Module, x: Tensor) -> Forward:
+def _compiled(model: nn.Module, wanted: Wanted) -> Forward:
     """Raises UserError (ENVIRONMENT) if torch.compile does not work, or compiled nothing.
 
     Torch compiles one code object at most eight times, and then runs it uncompiled with no more than a log line. All
@@ -88,9 +91,9 @@ def _compiled(model: nn.Module, x: Tensor) -> Forward:
         made: Callable[..., Any] = torch._dynamo.lookup_backend(BACKEND)(graph, inputs)
         return made
 
-    forward = _without_gradients(torch.compile(model, dynamic=False, backend=backend))
+    forward = _without_gradients(torch.compile(model, dynamic=False, backend=backend), wanted.waits)
     try:
-        forward(x)
+        forward(images(wanted))
     except Exception as error:  # a missing compiler shows itself in many ways
         raise _not_compiled(f"torch.compile does not work here: {str(error).splitlines()[0]}") from error
     if not compiled_graphs:
@@ -105,7 +108,7 @@ def _not_compiled(message: str) -> UserError:
     return UserError(message, hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT)
 
 
-def captured(model: nn.Module, x: Tensor) -> "GraphCall":
+def captured(model: nn.Module, x: Tensor, *, waits: bool = True) -> "GraphCall":
     """The pass of a network on ``x`` as one CUDA graph."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch does not annotate it
     side.wait_stream(torch.cuda.current_stream())
@@ -116,7 +119,7 @@ def captured(model: nn.Module, x: Tensor) -> "GraphCall":
     graph = torch.cuda.CUDAGraph()
     with torch.inference_mode(), torch.cuda.graph(graph):
         y = model(x)
-    return GraphCall(graph, model, x, y)
+    return GraphCall(graph, model, x, y, waits)
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class GraphCall:
     model: nn.Module
     x: Tensor
     y: Tensor
+    waits: bool = True
 
     def __call__(self, x: Tensor) -> Tensor:
         """The logits of ``x``, an input of the shape that was captured."""
@@ -134,5 +138,6 @@ class GraphCall:
             with torch.inference_mode():
                 self.x.copy_(x)
         self.graph.replay()
-        wait(self.x)
+        if self.waits:
+            wait(self.x)
         return self.y

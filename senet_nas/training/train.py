@@ -20,13 +20,14 @@ from senet_nas.data.sampling import class_weights
 from senet_nas.distributed import ALONE, Group
 from senet_nas.recipe import Diverged, Recipe, Seed, stable_hash
 from senet_nas.training import precision
+from senet_nas.training.captured_batches import CapturedBatches
 from senet_nas.training.captured_steps import CapturedSteps, obstacle
 from senet_nas.training.fine_tuning import freeze, moving_norms, parameter_groups, set_to_train
 from senet_nas.training.moving_average import moving_average
 from senet_nas.training.passes import CURVE_IMAGES
 from senet_nas.training.predictions import Predictions, measured
 from senet_nas.training.quality_metrics import metric_of
-from senet_nas.training.validate import Validation, validate
+from senet_nas.training.validate import Validation, scorer, validate
 
 
 def fit(model: nn.Module, data: Data, recipe: Recipe, *, seed: Seed, device: str = "cpu") -> Iterator[dict[str, float]]:
@@ -80,6 +81,7 @@ class Training:
         self._first_weight = _first_weight(self.model)
         self._steps = steps(len(self._y), recipe)
         self._captured = self._capturing(is_fixed)
+        self._score = self._scoring()
         self._done = 0
         self._keeps = bool(metrics)
         # The log-loss of a validation comes from logits, which is more precise than from probabilities.
@@ -146,6 +148,8 @@ class Training:
                     values[name] = torch.empty_like(parameter).copy_(value)
         if self._captured is not None:
             self._captured.forget()
+        if self._score is not None:
+            self._score.forget()
         if self._scaler is not None and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         self._generator.set_state(state["generator"])
@@ -160,7 +164,7 @@ class Training:
     def _validate(self, part: slice) -> Validation:
         """The validation on a part of the validation images."""
         x, y = self.data.x_val[part], self.data.y_val[part]
-        return validate(self.result, x, y, self.data, device=self._device, keeps=self._keeps)
+        return validate(self.result, x, y, self.data, device=self._device, keeps=self._keeps, score=self._score)
 
     def _train(self) -> tuple[float, float]:
         """The mean training loss and gradient norm of one epoch."""
@@ -210,6 +214,12 @@ class Training:
         how = policy(self.data, self._recipe)
         moments = scale(self.data.mean, self.data.std, where, self._x.ndim)
         return CapturedSteps(self._step, self._x, self._y, how, moments)
+
+    def _scoring(self) -> CapturedBatches | None:
+        """The validation of a batch as a CUDA graph, where the steps are one; else None."""
+        if self._captured is None:
+            return None
+        return CapturedBatches(scorer(self.result, self.data, self._device), self._device)
 
     def _count_step(self) -> None:
         if self._average is not None:

@@ -46,6 +46,7 @@ def test_a_graph_trains_as_the_steps_do(data, more):
         one, other = captured.epoch(), launched.epoch()
         assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-3)
     assert captured._captured._graph is not None
+    assert any(size.graph is not None for size in captured._score._sizes.values())
     assert launched._captured is None
 
 

@@ -2,13 +2,15 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from senet_nas.costs import runtimes
+from senet_nas.costs import runtimes, timing
 from senet_nas.costs.runtimes import fingerprint, forward, maker, threads, training_step
+from senet_nas.costs.stopwatch import EventWatch
 from senet_nas.costs.timing import compare
 from senet_nas.deploy import torch_runtimes
 from senet_nas.network.build import build
@@ -178,3 +180,68 @@ def test_figures_of_a_gpu_name_tf32(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
     assert fingerprint(LatencySpec())["tf32"] is torch.backends.cudnn.allow_tf32
     assert "tf32" not in fingerprint(LatencySpec(device="cpu"))
+
+
+class Gpu:
+    """A stub of a GPU with a clock of its own, in milliseconds: events show it, and waiting for it is counted."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        self.waits = 0
+        gpu = self
+
+        class Event:
+            def __init__(self, *, enable_timing):
+                assert enable_timing
+
+            def record(self):
+                self.at = gpu.now
+
+            def synchronize(self):
+                gpu.waits += 1
+
+            def elapsed_time(self, other):
+                return other.at - self.at
+
+        def synchronize():
+            gpu.waits += 1
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+        monkeypatch.setattr(torch.cuda, "Event", Event)
+        monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+        monkeypatch.setattr(torch.Tensor, "is_cuda", True)
+
+    def call(self, ms):
+        def run():
+            self.now += ms
+
+        return run
+
+
+def test_large_batches_on_a_gpu_are_timed_by_its_events(monkeypatch):
+    gpu = Gpu(monkeypatch)
+    watch = runtimes.stopwatch(LatencySpec(batch=64))
+    found = timing.compare(
+        lambda: gpu.call(2.0), lambda: gpu.call(3.0), seconds=1e-9, clock=iter(range(1000)).__next__, watch=watch
+    )
+    assert (found.ratio, found.plain_ms, found.candidate_ms) == pytest.approx((1.5, 2.0, 3.0))
+    bursts = gpu.waits
+    gpu.call(1.0)
+    watch.mark()
+    watch.mark()
+    watch.laps()
+    assert gpu.waits == bursts + 1
+
+
+@pytest.mark.parametrize(("batch", "device", "by_events"), [(1, "auto", False), (64, "auto", True), (64, "cpu", False)])
+def test_small_batches_and_those_of_a_cpu_are_timed_by_the_host_which_waits(monkeypatch, batch, device, by_events):
+    gpu = Gpu(monkeypatch)
+    spec = LatencySpec(batch=batch, device=device)
+    assert isinstance(runtimes.stopwatch(spec), EventWatch) == by_events
+    assert runtimes.wanted((1, 8, 8), spec).waits != by_events
+    assert ("clock" in fingerprint(spec)) == by_events
+    here = replace(runtimes.wanted((1, 8, 8), spec), device="cpu")
+    network = build(PLAIN, in_channels=1, num_classes=10).eval()
+    torch_runtimes.eager(network, here).open(batch)(torch.zeros(batch, 1, 8, 8))
+    assert gpu.waits == (not by_events)

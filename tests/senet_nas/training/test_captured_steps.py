@@ -11,7 +11,7 @@ import torch
 from senet_nas.data.load import load
 from senet_nas.network.build import build
 from senet_nas.recipe import DataSpec, Recipe, Seed
-from senet_nas.training import captured_steps, train
+from senet_nas.training import captured_batches, captured_steps, train
 from senet_nas.training.captured_steps import WARM_UP, obstacle
 from senet_nas.training.train import Training
 from tests.senet_nas.recipes import OPTIONS
@@ -60,6 +60,8 @@ def captures(monkeypatch):
     monkeypatch.setattr(train, "obstacle", lambda *given, **more: "")
     monkeypatch.setattr(captured_steps, "on_side_stream", lambda side, compute: compute())
     monkeypatch.setattr(captured_steps, "captured", captured)
+    monkeypatch.setattr(captured_batches, "on_side_stream", lambda side, compute: compute())
+    monkeypatch.setattr(captured_batches, "captured", lambda compute, side: SimpleNamespace(replay=compute))
     return seen
 
 

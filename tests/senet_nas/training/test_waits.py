@@ -9,7 +9,7 @@ from senet_nas import gpus
 from senet_nas.data.load import Data
 from senet_nas.network.build import build
 from senet_nas.recipe import Recipe, Seed
-from senet_nas.training import captured_steps
+from senet_nas.training import captured_batches, captured_steps
 from senet_nas.training.train import Training
 from tests.senet_nas.fake_gpu import moved, on_fake_gpu, zero_gradients
 
@@ -57,7 +57,8 @@ def a_large_gpu(monkeypatch):
 @pytest.fixture
 def graphs(monkeypatch):
     """In place of CUDA's graphs: what is captured runs again at every replay."""
-    monkeypatch.setattr(captured_steps, "side_stream", lambda device: None)
+    for module in (captured_steps, captured_batches):
+        monkeypatch.setattr(module, "side_stream", lambda device: None)
     monkeypatch.setattr(captured_steps, "on_side_stream", lambda side, compute: compute())
     monkeypatch.setattr(captured_steps, "captured", lambda compute, side: SimpleNamespace(replay=compute))
 
