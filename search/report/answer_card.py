@@ -51,7 +51,7 @@ def answer_card(front: Front, entries: Sequence[Entry], sites: Sequence[Site], s
         verdict=verdict_text(point),
         css_class=css_class(point.verdict),
         drawing=network_drawing(blocks, sites) if blocks.blocks else None,
-        figures=tuple(_figures(front, point)),
+        figures=card_figures(front),
         steps=tuple(steps),
     )
 
@@ -62,6 +62,11 @@ def subject(front: Front) -> Point:
     if best.is_plain and front.likely is not None and front.answer.kind != NO:
         return front[front.likely]
     return best
+
+
+def card_figures(front: Front) -> tuple[CardFigure, ...]:
+    """What the placement that the answer is about gains and costs."""
+    return tuple(_figures(front, subject(front)))
 
 
 def _heading(front: Front, point: Point) -> str:

@@ -1,5 +1,6 @@
-"""The verdict and its table in Markdown, for MLflow's notes."""
+"""The answer in Markdown, for MLflow's notes: what the page's card says, and the table of architectures."""
 
+from search.report.answer_card import card_figures, subject
 from search.report.next_steps import take_home
 from search.report.tables import points_table
 from search.results.result import Front
@@ -10,10 +11,14 @@ LEFT_OUT = ("each seed, %",)
 
 
 def markdown(front: Front) -> str:
-    """The verdict, the first rows of the table of architectures, and how the recommendation was made."""
+    """The verdict, the card, the first rows of the table of architectures, and how the recommendation was made."""
     best = front[front.recommended]
     lines = [
         f"**{front.verdict}** Take home: **{best.id}, {best.label}** (`{take_home(front)}`).",
+        "",
+        f"{subject(front).id}, {subject(front).label} ({subject(front).verdict}):",
+        "",
+        *(f"- {figure.name}: **{figure.value}** {figure.beside}".rstrip() for figure in card_figures(front)),
         "",
         *_table(front),
         "",

@@ -10,6 +10,7 @@ from search.execute.remote_store import RemoteStore
 from search.loop import Listener, Loop
 from search.planning.optuna_study import Proposer
 from search.report.live import Live
+from search.results.result import Front
 from search.running.gpu_watch import GpuWatch
 from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, check_same_weights, run_uid
@@ -68,7 +69,12 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
         seconds_before=ledger.facts.seconds or 0.0,
     )
     sent_to = _tracker(prepared, place, ledger, watcher, store.uri, facts)
-    live = Live(place, tell=watcher.found, say=watcher.say)
+
+    def tell(front: Front) -> None:
+        watcher.found(front)
+        sent_to.found(front)
+
+    live = Live(place, tell=tell, say=watcher.say)
     gpus = GpuWatch(sent_to, ledger, watcher.say)
     placements = plan.architectures if plan else ()
     loop = _loop(prepared, ledger, watcher, sent_to, [live, gpus], placements)

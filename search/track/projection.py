@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.config import Experiment
+from search.report.answer_card import subject
 from search.report.markdown import markdown
+from search.report.verdict_styles import VERDICT_STYLES
 from search.results.point import Estimate
 from search.results.result import Front
-from search.state.facts import DataFact, Facts, GitFact, HistoryStep
+from search.state.facts import DataFact, Facts, GitFact
 from search.state.records import Entry, Training
+from search.track.gain_series import FOUND, HISTORY
 from search.track.metric_names import judged_by, mlflow_name, recorded
-from search.track.views import REPRESENTATIVE
+from search.track.views import COLOUR, REPRESENTATIVE
 from senet_nas.costs.measures import MEASURES, known
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.architecture import Architecture
@@ -183,7 +186,8 @@ def judged(front: Front, trainings: Sequence[Training]) -> Iterator[tuple[Traini
         mine = [t for t in trainings if t.architecture == point.number]
         shown = next((t for t in mine if t.state == "finished"), None)
         for training in mine:
-            yield training, {"senet.verdict": point.verdict, REPRESENTATIVE: str(int(training is shown))}, numbers
+            tags = {"senet.verdict": point.verdict, COLOUR: VERDICT_STYLES[point.verdict].colour}
+            yield training, {**tags, REPRESENTATIVE: str(int(training is shown))}, numbers
 
 
 def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
@@ -198,8 +202,17 @@ def summary(front: Front) -> tuple[dict[str, str], dict[str, float]]:
     numbers = {"front_size": float(len(front.members)), "sigma": front.sigma, "recommended_gain": best.gain}
     if front.insights is not None:
         p = front.insights.progress
-        numbers |= {"expected_score": p.score, "expected_score_low": p.low, "expected_score_high": p.high, "tau": p.tau}
+        numbers |= {FOUND: p.score, f"{FOUND}_low": p.low, f"{FOUND}_high": p.high, "tau": p.tau}
     return tags, numbers
+
+
+def under_way(front: Front) -> tuple[dict[str, str], dict[str, float]]:
+    """The same while a run goes on, without the series that follow from its history, which is sent at the end."""
+    tags, numbers = summary(front)
+    ours = {name: value for name, value in numbers.items() if name not in HISTORY.values()}
+    best = subject(front)
+    interval = {"best_gain": best.gain, "best_gain_low": best.gain_low, "best_gain_high": best.gain_high}
+    return tags, {**ours, **interval}
 
 
 def table(front: Front) -> dict[str, list[Any]]:
@@ -224,20 +237,6 @@ def _table_columns(front: Front) -> tuple[str, ...]:
         *dict.fromkeys(measure.overhead for measure in (*MEASURES.values(), *front.measures)),
         "architecture",
     )
-
-
-def worth(step: HistoryStep) -> dict[str, float]:
-    """The series of the parent that say how the front grew: its size, hypervolume of the posterior with its interval,
-    expected S."""
-    names = {
-        "members": "front_size",
-        "hypervolume": "hypervolume",
-        "low": "hypervolume_low",
-        "high": "hypervolume_high",
-        "score": "expected_score",
-    }
-    values = {name: getattr(step, key) for key, name in names.items()}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def carriers(front: Front, trainings: Sequence[Training]) -> list[Training]:

@@ -21,6 +21,7 @@ from search.state.result_files import WEIGHTS
 from search.state.shared_facts import SharedNetworkFact
 from search.track import projection
 from search.track.client import child_of, connect, describe, experiment_id, identity, known, sync_command
+from search.track.gain_series import worth
 from search.track.projection import ENDED, STATUS, Child
 from search.track.shared_child import SharedChild
 from search.track.store import alone, artifact_root
@@ -204,6 +205,11 @@ class Sender:
         """What the machine did at a second since the epoch, in system metrics of the run."""
         self._log(self._parent, {}, numbers, step=int(at), at=_ms(at))
 
+    def found(self, front: Front) -> None:
+        """What a run has found so far: the description of the run, and series of its numbers."""
+        tags, numbers = projection.under_way(front)
+        self._log(self._parent, tags, numbers, step=len(self._ended))
+
     def front(self, front: Front, trainings: Sequence[Training], history: Sequence[HistoryStep]) -> None:
         """The result: what it says of each training, of the run and of its history, and the prepared view."""
         there = [training for training in trainings if training.uid in self._children]
@@ -214,7 +220,7 @@ class Sender:
             del numbers["front_size"]  # a series has it, step by step
         self._log_changed(self._parent, tags, numbers, step=len(self._ended))
         for step in history:  # each with its own time, so that sending twice is the same as sending once
-            self._log(self._parent, {}, projection.worth(step), step=step.trainings, at=_ms(step.at))
+            self._log(self._parent, {}, worth(step), step=step.trainings, at=_ms(step.at))
         self._send_table(front)
         with alone(self._uri, self._runs):
             self._show(view(self._parent, projection.charted_cost(front), front.quality))

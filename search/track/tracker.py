@@ -77,6 +77,10 @@ class Tracker:
         """What became of a training. What was sent before is not sent again, so all of a ledger may be passed."""
         self._queue.put(lambda: self._sender.training(training, entry))
 
+    def found(self, front: Front) -> None:
+        """What a run has found so far."""
+        self._queue.put(lambda: self._sender.found(front))
+
     def shared_network(self, fact: SharedNetworkFact) -> None:
         """What became of the shared network. Once its end was sent, nothing of it is sent again."""
         self._queue.put(lambda: self._sender.shared_network(fact))

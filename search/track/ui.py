@@ -15,7 +15,7 @@ from search.setup.opened_run import open_run
 from search.state.run_folder import RunFolder
 from search.track.client import check_there, connect, error_line, sync_command
 from search.track.store import database, is_embedded, opened_uri, store_to_read
-from search.track.views import link, ui_command
+from search.track.views import host, link, ui_command
 from spaces.errors import ENVIRONMENT, UserError
 
 
@@ -41,7 +41,7 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None], *, browse
     if trouble:
         say(f"caution: MLflow lacks something of this run: {trouble}")
     argv, env = ui_command(opened_uri(uri, runs), runs, free)
-    address = link(f"http://127.0.0.1:{free}", number, place.name)
+    address = link(f"http://{host()}:{free}", number, place.name)
     say(f"MLflow for this computer only: {address}")
     with tempfile.TemporaryFile() as said, serving(place, free_port(free + 1)) as page:
         say(f"The page of the run: {page}")

@@ -4,11 +4,13 @@ Nothing here imports mlflow; the server is a process of its own.
 """
 
 import shlex
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from search.report.loopback import HOST
 from senet_nas.costs.measures import USUAL, counted, of_overhead
 from senet_nas.training.quality_metrics import ACCURACY, RECALL, Metric
 
@@ -30,6 +32,14 @@ QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
 }
 
+# Drawn as bars beside each other, so that a placement has its interval in a row.
+INTERVAL = {"gain_low": "lower end of the interval", "gain": "estimate", "gain_high": "upper end"}
+# The colour of a run in all charts of MLflow.
+COLOUR = "mlflow.runColor"
+
+# Another name of this computer (RFC 6761). Under it MLflow's assistant does not open itself over the charts, as it does
+# in every new browser under the usual names.
+NAMED = "mlflow.localhost"
 # The tag that names the metric of a run, with its unit, if that is not accuracy.
 JUDGED_BY = "senet.metric"
 _NOTE = """
@@ -53,6 +63,24 @@ def note(verdicts: Mapping[str, str], metrics: Sequence[str] = ()) -> str:
     return "\n\n".join(["Where SE goes, and whether it is worth it (senet-search). " + "\n\n".join(found), about])
 
 
+def _section(uuid: str, name: str, *, columns: int, height: int) -> dict[str, Any]:
+    """A part of the page that holds charts, ``height`` pixels high."""
+    flags = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {"uuid": uuid, "name": name, **flags, "columns": columns, "cardHeight": height}
+
+
+def _chart(kind: str, section: str, name: str) -> dict[str, Any]:
+    """What every chart of a section has."""
+    flags = {"deleted": False, "isGenerated": False, "runsCountToCompare": 100}
+    return {
+        "type": kind,
+        "uuid": f"{section}-{name.partition(':')[0]}",
+        "metricSectionId": section,
+        "displayName": name,
+        **flags,
+    }
+
+
 def view_key(run: str) -> str:
     """The name of a run's prepared view; an experiment may hold several runs."""
     return f"senet-{run}"
@@ -64,18 +92,28 @@ def link(server: str, experiment: str, run: str) -> str:
     return f"{server}/#/experiments/{experiment}/runs?{opened}"
 
 
+def host() -> str:
+    """The name of this computer in addresses: NAMED where it is known here, so that every browser finds it."""
+    try:
+        found = {str(address[0]) for *_, address in socket.getaddrinfo(NAMED, None, family=socket.AF_INET)}
+    except OSError:
+        return HOST
+    return NAMED if found == {HOST} else HOST
+
+
 def ui_command(uri: str, runs: Path, port: int) -> tuple[list[str], dict[str, str]]:
     """Arguments and environment of a light MLflow server on this machine only.
 
     Neither Python nor uvicorn (``--app-dir``) looks for modules in the working directory, where a file of the user may
     be called like one of theirs.
     """
-    hosts = f"localhost:{port},127.0.0.1:{port}"
+    hosts = ",".join(f"{host}:{port}" for host in ("localhost", HOST, NAMED))
     artifacts = runs.resolve() / "mlartifacts"
     argv = [
         sys.executable, "-P", "-m", "mlflow", "server", "--backend-store-uri", uri, "--default-artifact-root",
         artifacts.as_uri(), "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--allowed-hosts", hosts, "--uvicorn-opts", shlex.join(["--app-dir", str(artifacts)]),
+        "--allowed-hosts", hosts, "--cors-allowed-origins", f"http://{NAMED}:{port}",
+        "--uvicorn-opts", shlex.join(["--app-dir", str(artifacts)]),
     ]  # fmt: skip
     return argv, {**QUIET, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONSAFEPATH": "1"}
 
@@ -88,27 +126,19 @@ def view(parent: str, cost: str = USUAL.overhead, metric: Metric = ACCURACY) -> 
     title = of_overhead(cost).title
     unit = f" ({metric.gain_unit})" if metric.gain_unit else ""
     gain = f"Gain{metric.named}"
-    section = {
-        "uuid": "senet",
-        "name": f"{gain}{unit} against {title} (%)",
-        "display": True,
-        "isReordered": False,
-        "deleted": False,
-        "isGenerated": False,
-        "columns": 1,
-        "cardHeight": 480,
-    }
-    chart = {
-        "type": "SCATTER",
-        "uuid": "senet-scatter",
-        "metricSectionId": "senet",
-        "deleted": False,
-        "isGenerated": False,
-        "displayName": f"{gain} over plain{unit} against {title} (percent)",
-        "runsCountToCompare": 100,
+    scatter = {
+        **_chart("SCATTER", "senet", f"{gain} over plain{unit} against {title} (percent)"),
         "xaxis": {"key": cost, "type": "METRIC"},
         "yaxis": {"key": "gain", "type": "METRIC"},
     }
+    bars = [
+        {**_chart("BAR", "senet-interval", f"{name}: {words}{unit}"), "metricKey": name}
+        for name, words in INTERVAL.items()
+    ]
+    sections = [
+        _section("senet", f"{gain}{unit} against {title} (%)", columns=1, height=480),
+        _section("senet-interval", f"{gain} of each placement with its interval{unit}", columns=3, height=420),
+    ]
     costs = dict.fromkeys([cost, *(measure.overhead for measure in counted())])
     column = metric.column.replace(RECALL, "recall/")
     shown = ["gain", "gain_low", "gain_high", *costs, column, "n_seeds"]
@@ -118,7 +148,7 @@ def view(parent: str, cost: str = USUAL.overhead, metric: Metric = ACCURACY) -> 
         "orderByAsc": False,
         "runsHiddenMode": "SHOW_ALL",
         "selectedColumns": [*(f"metrics.`{name}`" for name in shown), "params.`placement`", "tags.`senet.verdict`"],
-        "compareRunSections": [section],
-        "compareRunCharts": [chart],
+        "compareRunSections": sections,
+        "compareRunCharts": [scatter, *bars],
         "isAccordionReordered": True,
     }

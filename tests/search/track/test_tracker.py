@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from search.report import loopback
+from search.report.answer_card import subject
+from search.report.verdict_styles import VERDICT_STYLES
 from search.results import compute, history
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
@@ -423,7 +425,7 @@ def test_precedence_of_the_store(tmp_path, monkeypatch):
 def test_the_ui_listens_on_this_machine_only(tmp_path):
     argv, env = views.ui_command("sqlite:///x", tmp_path, 5001)
     assert argv[argv.index("--host") + 1] == "127.0.0.1"
-    assert argv[argv.index("--allowed-hosts") + 1] == "localhost:5001,127.0.0.1:5001"
+    assert argv[argv.index("--allowed-hosts") + 1] == "localhost:5001,127.0.0.1:5001,mlflow.localhost:5001"
     assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
 
 
@@ -433,6 +435,49 @@ def test_the_ui_finds_no_modules_in_the_working_directory(tmp_path):
     assert argv[1] == "-P"
     assert env["PYTHONSAFEPATH"] == "1"
     assert argv[argv.index("--uvicorn-opts") + 1] == f"--app-dir {tmp_path.resolve()}/mlartifacts"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [({"127.0.0.1"}, "mlflow.localhost"), ({"127.0.0.1", "10.1.2.3"}, "127.0.0.1"), (None, "127.0.0.1")],
+)
+def test_the_address_has_a_name_at_which_no_assistant_opens_where_every_browser_finds_it(monkeypatch, found, expected):
+    def resolved(name, port, **how):
+        assert name == "mlflow.localhost"
+        if found is None:
+            raise socket.gaierror("not known")
+        return [(socket.AF_INET, 1, 6, "", (address, 0)) for address in found]
+
+    monkeypatch.setattr(views.socket, "getaddrinfo", resolved)
+    assert views.host() == expected
+
+
+def test_what_a_run_has_found_so_far_is_there_before_it_ends(runs, ledger):
+    tracker = tracker_of(runs)
+    tracker.start()
+    for training in ledger.trainings:
+        tracker.training(training, ledger.entries[training.architecture])
+    found = compute.compute("run", ledger, Rules(DEFAULT))
+    tracker.found(found)
+    assert tracker.close(None, runs, ledger.trainings, status="RUNNING") == []
+    client, _, parent, _ = read(runs)
+    assert found.verdict in parent.data.tags["mlflow.note.content"]
+    best = subject(found)
+    for name, value in (("best_gain", best.gain), ("best_gain_low", best.gain_low), ("sigma", found.sigma)):
+        (point,) = client.get_metric_history(parent.info.run_id, name)
+        assert (point.step, point.value) == (5, pytest.approx(value))  # five of the trainings have ended
+    assert "front_size" not in parent.data.metrics  # that series follows from the history, sent at the end
+
+
+def test_each_verdict_has_its_colour_in_all_charts(runs, ledger):
+    track(runs, ledger)
+    found = compute.compute("run", ledger, Rules(DEFAULT))
+    _, _, _, children = read(runs)
+    for training in ledger.trainings:
+        tags = children[training.uid].data.tags
+        verdict = found.points[training.architecture].verdict
+        assert tags["senet.verdict"] == verdict
+        assert tags["mlflow.runColor"] == VERDICT_STYLES[verdict].colour
 
 
 def test_the_link_opens_on_the_prepared_view():

@@ -60,7 +60,7 @@ def address(place):
             said += line
             if "It is there" in line:
                 break
-        yield re.search(r"http://127\.0\.0\.1:\S+", said)[0]
+        yield re.search(r"http://[\w.]+:\S+/#/\S+", said)[0]
     finally:
         server.send_signal(signal.SIGINT)
         assert server.wait(60) == 0
