@@ -90,3 +90,9 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     assert "image/png" in said
     assert len(re.findall(r"^samples/\d\.png: \d \d", said, flags=re.MULTILINE)) == 5
     assert (tmp_path / "runs" / "notebook" / "report.html").exists()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_each_page_begins_with_what_its_reader_wants_to_do(page):
+    _, first, *_ = page.read_text().split("\n\n")
+    assert first.startswith(("To ", "| You want to |")), first

@@ -11,11 +11,12 @@ from search.config.render import OPEN, flow
 
 _INTRODUCTION = """# Every setting of a config
 
-`senet-search schema --markdown` writes this page; `tests/search/config/test_reference.py` fails if it is stale.
+To set something, look up its name, its default and what it may be. Only `data` and `model.backbone` must be set.
+`senet-search init --full` writes a file with every setting as a comment, and beside it a JSON Schema, which editors
+read for completion. `--set KEY=VALUE` overrides a setting on the command line. Settings marked with * may change
+between two sessions of a run; all others are fixed once a run has begun.
 
-Only `data` and `model.backbone` must be set. `senet-search init --full` writes a file with every setting as a comment,
-and beside it a JSON Schema, which editors read for completion. `--set KEY=VALUE` overrides a setting on the command
-line. Settings marked with * may change between two sessions of a run; all others are fixed once a run has begun.
+`senet-search schema --markdown` writes this page; `tests/search/config/test_reference.py` fails if it is stale.
 """
 _LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
