@@ -1,6 +1,6 @@
 """How often the intervals of macro F1 and AUROC hold the truth: simulated predictions of 100 to 10,000 images.
 
-    python -m benchmarks.metric_intervals [--repeats N]
+    python -m benchmarks.metric_intervals [--repeats N] [--images N ...]
 
 A classifier of K classes gives each class a logit of standard normal noise, and the right one ``SIGNAL`` more. Classes
 are equally frequent, or the first is ten times as frequent as the last. The truth is the metric of a million images.
@@ -9,7 +9,7 @@ The results are written after each cell; the same command takes the cells that a
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -101,10 +101,10 @@ def known(repeats: int) -> dict[tuple[str, str, int], Cell]:
     return {(cell.metric, cell.classes, cell.images): cell for cell in cells if cell.repeats == repeats}
 
 
-def missing(done: Mapping[tuple[str, str, int], Cell], repeats: int) -> Iterator[Cell]:
+def missing(done: Mapping[tuple[str, str, int], Cell], repeats: int, chosen: Sequence[int] = IMAGES) -> Iterator[Cell]:
     """The cells that are not done, simulated one after the other."""
     for number, classes in enumerate(KINDS):
-        wanted = [(name, images) for name in NAMES for images in IMAGES]
+        wanted = [(name, images) for name in NAMES for images in chosen]
         left = [(name, images) for name, images in wanted if (name, classes.name, images) not in done]
         truth = truths(classes, np.random.default_rng(number)) if left else {}
         for name, images in left:
@@ -120,9 +120,11 @@ def in_order(done: Mapping[tuple[str, str, int], Cell]) -> list[Cell]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="samples in a cell")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--images", type=int, nargs="*", default=IMAGES, choices=IMAGES, help="numbers of images")
+    given = parser.parse_args()
+    repeats = given.repeats
     done = known(repeats)
-    for found in missing(done.copy(), repeats):
+    for found in missing(done.copy(), repeats, given.images):
         print(found, flush=True)
         done[found.metric, found.classes, found.images] = found
         # After each cell, so that an interrupted run keeps what it has.

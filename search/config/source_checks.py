@@ -30,7 +30,7 @@ def divided(tree: Mapping[str, Any]) -> Iterator[Fault]:
     name = data.get("dataset", FOLDER)
     row = known(name) if isinstance(name, str) else None
     for key in ("group", "time"):
-        if data.get(key) is not None and row is not None and row.listed is None:
+        if data.get(key) is not None and row is not None and row.listed is None and not row.has_keys:
             yield Fault(("data", key), f"{name} has neither columns nor paths", "remove it", at_key=True)
     if data.get("time") is not None:
         for key in ("group", "folds"):
@@ -55,6 +55,8 @@ def described(tree: Mapping[str, Any]) -> Iterator[Fault]:
             if data.get(key) is not None:
                 yield Fault(("data", key), f"applies only to `dataset: {NONE}`", "remove it", at_key=True)
         return
+    if data.get("color", "auto") != "auto":
+        yield Fault(("data", "color"), f"`{NONE}` holds no images", "remove it, or set data.channels", at_key=True)
     if tree.get("evaluate", "train") == "train":
         hint = "write `evaluate: python:package.module:function`, or name data"
         yield Fault(("data", "dataset"), f"`{NONE}` has no images to train on", hint)

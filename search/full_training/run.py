@@ -28,6 +28,7 @@ from search.full_training.training_folder import (
     opened,
     write_curve,
 )
+from search.results.held_out_intervals import held_out_intervals
 from search.setup import memory_check, own_code
 from search.setup.experiment_setup import Prepared, prepare
 from search.setup.machine import together
@@ -36,7 +37,7 @@ from search.state.run_folder import RunFolder
 from senet_nas.recipe import Diverged, Report
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.errors import NOTHING_USABLE, UserError
-from spaces.text import plural
+from spaces.text import interval, plural
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Trained:
     def lines(self) -> list[str]:
         """What the command prints."""
         metric = self.metric
-        tested = ", ".join(f"{metric.shown(found[metric.name])} at {size} pixels" for size, found in self.test.items())
+        tested = ", ".join(f"{self._shown(found)} at {size} pixels" for size, found in self.test.items())
         name = "" if metric.is_default else f"{metric.title} "
         n_images = next(iter(self.test.values()))["n"]
         return [
@@ -75,6 +76,12 @@ class Trained:
             f"Network: {self.folder / NETWORK}",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
         ]
+
+    def _shown(self, found: Mapping[str, float]) -> str:
+        """A test result, with its interval for other images where it is known."""
+        value = self.metric.shown(found[self.metric.name])
+        known = held_out_intervals({"": [found]}, self.metric).get("")
+        return f"{value} {interval(known['low'], known['high'], self.metric.form)}" if known else value
 
 
 def _silent(text: str) -> None:

@@ -40,9 +40,12 @@ class ClassChange:
 
 
 def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> Section | None:
-    """The table of classes; None if the run does not know the labels, or which images were right."""
+    """The table of classes; None if the run does not know the labels, or which images were right.
+
+    None with folds, too, where trainings of one placement validate on different images.
+    """
     point = compared(front)
-    if point is None or facts.labels is None or facts.data is None:
+    if point is None or facts.labels is None or facts.data is None or facts.data.folds:
         return None
     labels = np.array(facts.labels.classes)
     rights = {number: right_images(trainings, number, len(labels)) for number in (0, point.number)}

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from search.report.content import Column, IntervalBar, Row, Section, Table, table
-from search.report.tables import level_text, ordered, tested
+from search.report.tables import level_text, ordered, test_interval, tested
 from search.results.effects import Contrast
+from search.results.held_out_intervals import LEVEL
 from search.results.point import Point
 from search.results.result import Front
 from search.state.records import Entry
@@ -153,12 +154,16 @@ def test_section(front: Front) -> Section | None:
         Column("id"),
         Column("SE placement", phone="line"),
         Column(f"test {metric.heading}", "number"),
+        Column(f"{100 * LEVEL:.0f} % for other images"),
         Column(", ".join(filter(None, ("each fresh seed", metric.unit)))),
     )
     means = {name: metric.shown(sum(values) / len(values)) for name, values in results.items()}
     named = [f"{'plain' if name == front.plain.id else name} reaches {mean}" for name, mean in means.items()]
     note = f"On images that no decision has seen, {' and '.join(named)}."
-    read = f"The test set was read once, after the search, on {front.test['read']}."
+    read = (
+        f"The test set was read once, after the search, on {front.test['read']}. The interval says how far a result "
+        "would move with as many other images of the same kind."
+    )
     caption = f"Test {metric.title} of the recommended and the plain network"
     rows = table(caption, columns, list(results.items()), lambda item: _test_row(front, *item))
     return Section("Test set", note, rows, (read,))
@@ -166,7 +171,8 @@ def test_section(front: Front) -> Section | None:
 
 def _test_row(front: Front, name: str, values: Sequence[float]) -> Row:
     mean = sum(values) / len(values)
-    return Row((name, front[name].label, front.quality.number(mean), front.quality.joined(values)))
+    reach = test_interval(front, name) or "-"
+    return Row((name, front[name].label, front.quality.number(mean), reach, front.quality.joined(values)))
 
 
 def classes_section(front: Front) -> Section | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from search.report.next_steps import next_commands
-from search.report.tables import gain_text, tested, verdict_text
+from search.report.tables import gain_text, test_interval, tested, verdict_text
 from search.report.verdict_styles import VERDICT_STYLES
 from search.report.wording import percent
 from search.results.point import Point
@@ -170,10 +170,11 @@ def _trouble(place: RunFolder) -> list[str]:
 
 def _test_lines(front: Front) -> list[str]:
     metric = front.quality
-    found = [
-        f"{name} {metric.shown(sum(values) / len(values))} ({metric.joined(values)})"
-        for name, values in tested(front).items()
-    ]
+    found = []
+    for name, values in tested(front).items():
+        reach = test_interval(front, name)
+        seeds = f"{reach} for other images; " if reach else ""
+        found.append(f"{name} {metric.shown(sum(values) / len(values))} ({seeds}seeds {metric.joined(values)})")
     return [f"Test {metric.title}, measured once: {'; '.join(found)}."] if found else []
 
 

@@ -9,6 +9,7 @@ from search.results.point import Point
 from search.results.result import Front
 from senet_nas.costs.measures import Measure
 from senet_nas.training.quality_metrics import Metric
+from spaces.text import interval
 
 
 def ordered(front: Front) -> list[Point]:
@@ -98,6 +99,12 @@ def tested(front: Front) -> dict[str, list[float]]:
     name = front.quality.name
     found = {key: [result[name] for result in results if name in result] for key, results in by_name.items()}
     return {key: values for key, values in found.items() if values}
+
+
+def test_interval(front: Front, name: str) -> str:
+    """The interval of a result on the test set for other images of the same kind; empty if it is not known."""
+    found = front.test_intervals.get(name)
+    return interval(found["low"], found["high"], front.quality.form) if found else ""
 
 
 def level_text(front: Front) -> str:

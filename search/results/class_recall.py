@@ -67,13 +67,35 @@ def class_recall(evidence: Evidence) -> ClassRecall | None:
 
     None, too, if the run does not know its labels.
     """
-    known = evidence.facts.labels
-    if known is None or evidence.facts.data is None:
+    known, data = evidence.facts.labels, evidence.facts.data
+    if known is None or data is None or not differ(np.array(known.classes), data.classes):
         return None
-    if not differ(np.array(known.classes), evidence.facts.data.classes):
-        return None
-    bits = [training.correct for training in evidence.by_architecture.get(0, ()) if training.correct]
-    return recalls_of(bits, np.array(known.classes), evidence.facts.data.classes)
+    seen: dict[int, list[bytes]] = {}
+    for training in evidence.by_architecture.get(0, ()):
+        if training.correct:
+            seen.setdefault(training.seed.fold(len(data.folds) or 1), []).append(training.correct)
+    found = [recalls_of(bits, np.array(known.of_fold(fold, data.folds)), data.classes) for fold, bits in seen.items()]
+    return _together([one for one in found if one is not None])
+
+
+def _together(folds: Sequence[ClassRecall]) -> ClassRecall | None:
+    """The recall over all folds, each weighted by its images of a class; None without any."""
+    if len(folds) < 2:
+        return folds[0] if folds else None
+    images: dict[str, int] = {}
+    hits: dict[str, float] = {}
+    for fold in folds:
+        for name, count, recall in zip(fold.names, fold.images, fold.recalls, strict=True):
+            images[name] = images.get(name, 0) + count
+            hits[name] = hits.get(name, 0) + recall * count
+    total = [sum(fold.images) for fold in folds]
+    return ClassRecall(
+        tuple(images),
+        tuple(images.values()),
+        tuple(hits[name] / count for name, count in images.items()),
+        float(np.average([fold.overall for fold in folds], weights=total)),
+        sum(fold.trainings for fold in folds),
+    )
 
 
 def differ(labels: NDArray[np.int64], names: Sequence[str]) -> bool:

@@ -240,8 +240,13 @@ class Front:
         other = "plain" if self[cheaper].is_plain else cheaper
         return f"{name} is not measurably better than {other}, which is cheaper."
 
+    @property
+    def test_intervals(self) -> dict[str, dict[str, float]]:
+        """By architecture the interval of its result on the test set for other images, where it is known."""
+        return held_out_intervals(self.test.get("results", {}), self.quality) if self.test else {}
+
     def to_dict(self) -> dict[str, Any]:
-        intervals = held_out_intervals(self.test.get("results", {}), self.quality) if self.test else {}
+        intervals = self.test_intervals
         return {
             "verdict": self.verdict,
             "answer": asdict(self.answer),

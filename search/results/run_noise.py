@@ -7,7 +7,7 @@ import numpy as np
 from search.model.posterior import Posterior
 from search.results.evidence import Evidence
 from search.results.recipe_noise import Figure, changes_of, draws_from_images
-from search.results.validation_noise import repeated_bits, validation, validation_of
+from search.results.validation_noise import repeated_bits, typical_images, validation, validation_of
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 
 
@@ -35,8 +35,8 @@ class RunNoise:
 def run_noise(evidence: Evidence, posterior: Posterior, level: float) -> RunNoise | None:
     """None if no network was trained twice in a block, or the results are not of our own training."""
     plain = evidence.by_architecture.get(0, ())
-    groups = [group for group in repeated_bits(evidence) if len(group) > 1]
-    by_bits = validation(groups, evidence.images, posterior.sigma) if evidence.images else None
+    groups, sizes = repeated_bits(evidence)
+    by_bits = validation(groups, typical_images(evidence), posterior.sigma, sizes) if evidence.images else None
     found = validation_of(evidence, posterior.sigma)
     if by_bits is None or found is None or not plain or not plain[0].curve:
         return None

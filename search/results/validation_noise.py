@@ -45,23 +45,26 @@ class Validation:
         return f"Having {self.images:,} validation images causes only {cause}. {twice}: they would hardly help."
 
 
-def validation(groups: Sequence[Sequence[bytes]], images: int, sigma: float) -> Validation | None:
+def validation(
+    groups: Sequence[Sequence[bytes]], images: int, sigma: float, sizes: Sequence[int] = ()
+) -> Validation | None:
     """The decomposition from packed bits of correctness: ``groups`` has one entry for each network and block.
 
+    ``sizes``: the images of each group, if they differ as folds of whole groups do; c / n is then the mean over groups.
     Groups of one training and bits that do not fit the number of images are left out; None if nothing remains.
     """
     total = 0.0
     weight = 0
-    for group in groups:
-        if len(group) > 1 and all(len(bits) == (images + 7) // 8 for bits in group):
-            right = np.array([np.unpackbits(np.frombuffer(bits, np.uint8), count=images) for bits in group])
+    for group, n in zip(groups, sizes or [images] * len(groups), strict=True):
+        if len(group) > 1 and all(len(bits) == (n + 7) // 8 for bits in group):
+            right = np.array([np.unpackbits(np.frombuffer(bits, np.uint8), count=n) for bits in group])
             m = len(group)
             count = right.sum(axis=0, dtype=float)
-            total += (m - 1) * float((count * (m - count) / (m * (m - 1))).mean())
+            total += (m - 1) * float((count * (m - count) / (m * (m - 1))).mean()) / n
             weight += m - 1
     if not weight:
         return None
-    return Validation(images, sigma, 100 * float(np.sqrt(total / weight / images)))
+    return Validation(images, sigma, 100 * float(np.sqrt(total / weight)))
 
 
 @dataclass(frozen=True)
@@ -104,22 +107,41 @@ def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
     Trainings of one block share their initial weights, so they are compared within their block. Which images were right
     is known of all trainings, and suffices for accuracy. Other metrics need predictions; plain and finalists keep them.
     """
-    if not evidence.images or len(set(evidence.facts.data.folds if evidence.facts.data else ())) > 1:
-        return None  # folds of whole groups differ in size
+    if not evidence.images:
+        return None
+    images = typical_images(evidence)
     if evidence.metric != ACCURACY:
         from_images = _from_predictions(evidence)
-        return None if from_images is None else Validation(evidence.images, sigma, from_images)
-    return validation(repeated_bits(evidence), evidence.images, sigma)
+        return None if from_images is None else Validation(images, sigma, from_images)
+    groups, sizes = repeated_bits(evidence)
+    return validation(groups, images, sigma, sizes)
 
 
-def repeated_bits(evidence: Evidence) -> list[list[bytes]]:
-    """For each network, block and fold, which images each of its trainings got right, as packed bits."""
+def typical_images(evidence: Evidence) -> int:
+    """The validation images of a training; of folds that differ in size, the mean over folds."""
+    sizes = fold_sizes(evidence)
+    return round(sum(sizes) / len(sizes))
+
+
+def fold_sizes(evidence: Evidence) -> tuple[int, ...]:
+    """The number of validation images of each fold; of one without folds."""
+    data = evidence.facts.data
+    return data.folds if data is not None and data.folds else (evidence.images,)
+
+
+def repeated_bits(evidence: Evidence) -> tuple[list[list[bytes]], list[int]]:
+    """For each network, block and fold with two trainings or more: which images each got right, as packed bits.
+
+    Also how many images these are.
+    """
     groups: dict[tuple[int, int], list[bytes]] = {}
     for training in evidence.finished:
         if training.correct:
             level = training.seed.level(evidence.folds)
             groups.setdefault((training.architecture, level), []).append(training.correct)
-    return list(groups.values())
+    sizes = fold_sizes(evidence)
+    repeated = {key: group for key, group in groups.items() if len(group) > 1}
+    return list(repeated.values()), [sizes[level % len(sizes)] for _, level in repeated]
 
 
 def learned(evidence: Evidence) -> Learned | None:

@@ -26,7 +26,7 @@ MOST_CLASSES = 12
 def note_changes(prepared: Prepared, ledger: Ledger, front: Front, place: RunFolder) -> None:
     """Notes the changes between plain and the placement that the answer is about, if the run knows its images."""
     point, facts = compared(front), ledger.facts
-    if point is None or facts.labels is None or not prepared.evaluate.trains_networks:
+    if point is None or facts.labels is None or not prepared.evaluate.trains_networks or prepared.images.folds:
         return
     labels = facts.labels.classes
     plain, other = (right_images(ledger.trainings, number, len(labels)) for number in (0, point.number))

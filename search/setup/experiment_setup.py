@@ -265,8 +265,9 @@ def about_data(experiment: Experiment, data: Any) -> tuple[DataFact, LabelsFact 
     metric = qualities(experiment.objectives)[0]
     note = imbalance(data.y_train.numpy(), data.classes, hiding=metric.title if metric in HIDING else "")
     notes = (*data.notes, note) if note else tuple(data.notes)
-    # With folds the stored bits of each training are those of its own fold.
-    return _about(data, notes), None if data.folds else LabelsFact.of(data.y_val.tolist())
+    # With folds the stored bits of each training are those of its own fold; the first one is the validation set.
+    validated = [*data.y_val.tolist(), *(data.y_train.tolist() if data.folds else ())]
+    return _about(data, notes), LabelsFact.of(validated)
 
 
 def _about(data: Any, notes: tuple[str, ...]) -> DataFact:

@@ -69,7 +69,7 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
 
     metric = qualities(prepared.experiment.objectives)[0]
     noise = recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level, metric=metric)
-    labels = np.array(prepared.labels.classes if prepared.labels else ())
+    labels = np.array(prepared.labels.of_fold(0, data.folds) if prepared.labels else ())
     return Pilot(noise, recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None)
 
 

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LabelsFact:
-    """The number of the class of each validation image, in the order of the bits that trainings store."""
+    """The number of the class of each validation image, in the order of the bits that trainings store.
+
+    With folds those of every fold, one after the other.
+    """
 
     classes: tuple[int, ...]
+
+    def of_fold(self, fold: int, sizes: Sequence[int]) -> tuple[int, ...]:
+        """The labels of the images that validate in a fold, given the ``sizes`` of the folds; all of them without."""
+        begin = sum(sizes[:fold])
+        return self.classes[begin : begin + sizes[fold]] if sizes else self.classes
 
     def to_json(self) -> str:
         """Compressed numbers of four bytes, as text."""

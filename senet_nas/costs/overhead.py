@@ -165,7 +165,7 @@ def _refused(shadow: "nn.Module", image_shape: tuple[int, ...], error: Exception
     message = f"the network cannot take images of shape {image_shape}: {said}"
     if channels != 3 and _takes(shadow, (3, *size)):
         hint = f"the data have {plural(channels, 'channel')}, the network takes 3: let it take `in_channels`"
-        return UserError(message, hint=f"{hint}, or read image files with `data.color: rgb`", key="model.backbone")
+        return UserError(message, hint=f"{hint}, or write `data.color: rgb`", key="model.backbone")
     hint = "set data.image_size to a larger side, or choose a network for smaller images"
     return UserError(message, hint=hint, key="data.image_size")
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas.data.keys import wanted
 from senet_nas.data.signal_checks import check_names, check_numbering
-from spaces.errors import UserError
+from senet_nas.recipe import DataSpec
+from spaces.errors import UserError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,6 +65,53 @@ def load(path: Path) -> "dict[str, NDArray[np.generic]]":
         raise UserError(
             f"{path} cannot be read: {_unread(error)}", hint="write it with numpy.savez or numpy.save", key="data.path"
         ) from error
+
+
+def keys(path: Path, counts: Mapping[str, int], spec: DataSpec) -> dict[str, tuple[str, ...]]:
+    """The group or the time of each sample, by set, from the array that the config names; empty if it names none.
+
+    ``counts`` are the samples of each array ``x``, ``x_train``, ...; the array is named alike: ``patient``,
+    ``patient_train``, ... Raises UserError if it is missing, or does not hold one value for each sample.
+    """
+    import numpy as np
+
+    key, text = wanted(spec)
+    if not key:
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        named = {name: f"{text}{name[1:]}" for name in counts}
+        missing = [name for name in named.values() if name not in file]
+        if missing:
+            held = ", ".join(sorted(file.files))
+            guess = nearest(text, [name.partition("_train")[0] for name in file.files])
+            raise UserError(
+                f"{path} lacks {', '.join(missing)}; it holds {held}",
+                hint=f"did you mean `{guess}`?" if guess else f"write the {key} of each sample as an array",
+                key=f"data.{key}",
+            )
+        found = {name: file[array] for name, array in named.items()}
+    for name, values in found.items():
+        if values.shape != (counts[name],):
+            raise UserError(
+                f"{named[name]} of {path} has the shape {values.shape}; {name} holds {counts[name]} samples",
+                hint=f"give each sample one {key}",
+                key=f"data.{key}",
+            )
+    return {part_of(name): tuple(str(value) for value in values.tolist()) for name, values in found.items()}
+
+
+def is_split(path: Path) -> bool:
+    """Whether a .npz file names its training set."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as file:
+        return "x_train" in file
+
+
+def part_of(name: str) -> str:
+    """The set of an array: ``x_val`` holds the validation set, ``x`` the training set."""
+    part = name.partition("_")[2] or "train"
+    return "validation" if part == "val" else part
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class Dataset:
     endings means this source. ``has_columns``: ``data.image`` and ``data.label`` name columns of it.
     ``form``: a pattern; every name that it matches as a whole is a dataset of this source, if
     ``names`` do not restrict it. Images of ``unmirrored`` datasets are not mirrored. ``is_empty``: it holds
-    nothing, and only says what inputs look like.
+    nothing, and only says what inputs look like. ``has_keys``: an array of its file may hold groups or times.
     """
 
     description: str
@@ -58,6 +58,7 @@ class Dataset:
     names: Callable[[], Sequence[str]] | None = None
     unmirrored: frozenset[str] = frozenset()
     is_empty: bool = False
+    has_keys: bool = False
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -134,8 +135,11 @@ def _waveforms(spec: DataSpec, base: Path) -> Raw:
 def _signals(spec: DataSpec, base: Path) -> Raw:
     if spec.path is None:
         raise UserError("signals need a path", hint="write `path: FILE.npz` below data", key="data.path")
-    sets, classes, notes = signal_datasets.read(place(spec.path, base))
-    return _with_own_length(spec, Raw(sets["train"], classes, sets.get("val"), sets.get("test"), notes=notes))
+    path = place(spec.path, base)
+    sets, classes, notes = signal_datasets.read(path)
+    held = signal_datasets.keys(path, sets, spec)
+    raw = Raw(sets["train"], classes, sets.get("val"), sets.get("test"), notes=notes, keys=held)
+    return _with_own_length(spec, raw)
 
 
 def _with_own_length(spec: DataSpec, raw: Raw) -> Raw:
@@ -210,6 +214,7 @@ DATASETS = {
         False,
         0,
         backbone="signal_resnet20",
+        has_keys=True,
     ),
     "waveforms": Dataset(
         "synthetic: 2,000 noisy signals (1, 500) of four shapes",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from senet_nas.data import datasets, memory_map, pictures
+from senet_nas.data.colours import CHANNELS
 from senet_nas.data.reread import of_size
 from senet_nas.recipe import DataSpec
 
@@ -37,7 +38,8 @@ def extent(spec: DataSpec, base: Path) -> Extent | None:
     known = dataset.holds
     if known is None:
         return None
-    n, channels, side = known
+    n, own_channels, side = known
+    channels = CHANNELS.get(spec.color, own_channels)
     resized = spec.resize or spec.image_size
     shape = (channels, resized or side, resized or side)
     decoded = n * math.prod(shape)

@@ -22,6 +22,7 @@ def listed(spec: DataSpec, base: Path) -> Listing:
     """The images of a .npz file, in their order. Raises UserError."""
     path = given_file(spec, base, "an array file", "write `data: images.npz`")
     found = array_file.read(path, hint=SHAPES)
+    keys = array_file.keys(path, {found.names[part]: len(y_N) for part, y_N in found.y.items()}, spec)
     rows: list[Row] = []
     sides: list[int] = []
     for part, x in found.x.items():
@@ -29,7 +30,8 @@ def listed(spec: DataSpec, base: Path) -> Listing:
         images = _images(x, name, path)
         _check_labels(len(images), found.y[part], len(found.classes), name, path)
         labels = found.y[part].tolist()
-        rows += [Row(_picture(images, i, name), found.classes[y], PARTS[part]) for i, y in enumerate(labels)]
+        own = keys.get(PARTS[part], (None,) * len(labels))
+        rows += [Row(_picture(images, i, name), found.classes[y], PARTS[part], own[i]) for i, y in enumerate(labels)]
         sides.append(min(images.shape[1:3]))
     return listing(rows, spec, where=str(path), classes=found.classes, side=sides[0])
 

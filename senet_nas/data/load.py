@@ -13,6 +13,7 @@ from torch import Tensor
 
 from senet_nas.data import data_checks, datasets, memory_map, pictures
 from senet_nas.data.channel_moments import moments
+from senet_nas.data.colours import coloured
 from senet_nas.data.pictures import Entry, Listing
 from senet_nas.data.raw import Raw, decoded
 from senet_nas.data.split import split
@@ -104,7 +105,7 @@ def load(spec: DataSpec, *, base: Path | str = ".", room: Room = memory_map.room
     if dataset.is_empty:
         return _described(spec)
     if dataset.listed is None:
-        return _load_into_memory(spec, dataset.load(spec, Path(base)))
+        return _load_into_memory(spec, coloured(dataset.load(spec, Path(base)), spec))
     listing = dataset.listed(spec, Path(base))
     if memory_map.is_wanted(spec, listing):
         if spec.folds:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from senet_nas.data import array_file
 from senet_nas.data.folder_walk import is_litter, shown
+from senet_nas.data.keys import wanted
 from senet_nas.data.signal_checks import as_float32, check_names, check_shapes, turned
+from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 from spaces.text import plural
 
@@ -59,6 +61,22 @@ def read(path: Path) -> Found:
         hint="give a .npz file with the arrays x and y, or a folder with CLASS.npy for each class",
         key="data.path",
     )
+
+
+def keys(path: Path, sets: "Mapping[str, Labelled]", spec: DataSpec) -> dict[str, tuple[str, ...]]:
+    """The group or the time of each signal, by set, if the config asks for one. Raises UserError."""
+    if path.is_dir() and any(wanted(spec)):
+        key, _ = wanted(spec)
+        raise UserError(
+            f"a folder of .npy files does not say the {key} of a signal",
+            hint="write one .npz file with the signals and that array",
+            key=f"data.{key}",
+        )
+    if not any(wanted(spec)):
+        return {}
+    train = "x_train" if array_file.is_split(path) else "x"
+    names = {part: train if part == "train" else f"x_{part}" for part in sets}
+    return array_file.keys(path, {names[part]: len(y_N) for part, (_, y_N) in sets.items()}, spec)
 
 
 def _folder(root: Path) -> Found:

@@ -138,7 +138,7 @@ def test_accuracy(
 
     The search never calls this: the test set is used once, at the end.
     """
-    data = prepare(task)
+    data = trained_on = prepare(task)
     model = _network(architecture, data, block_seed=0)
     model.load_state_dict(load_file(weights))
     model.to(task.device).to(memory_format=torch.channels_last)
@@ -148,7 +148,7 @@ def test_accuracy(
     found = validate(model, data.x_test, data.y_test, data, device=task.device, keeps=bool(further))
     own = {} if found.predictions is None else image_noise.with_intervals(found.predictions, further)
     if in_int8 := int8_validation.metrics_of(task):
-        seen = int8_validation.predicted(model, data, task, data.x_test, data.y_test)
+        seen = int8_validation.predicted(model, data, task, data.x_test, data.y_test, trained_on=trained_on)
         own |= image_noise.with_intervals(seen, in_int8)
     return {"accuracy": found.accuracy, "log_loss": found.log_loss, **own, "n": float(len(data.y_test))}
 

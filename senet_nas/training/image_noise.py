@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from senet_nas.training import area_interval
 from senet_nas.training.predictions import Predictions
-from senet_nas.training.quality_metrics import Metric
+from senet_nas.training.quality_metrics import METRICS, Metric
 
 Array = NDArray[np.float64]
 DRAWS = 200
@@ -38,6 +39,7 @@ def interval(seen: Predictions, metric: Metric, level: float = LEVEL, *, seed: i
 
     The estimate plus and minus a multiple of its standard error, for shares on the scale of log-odds: that holds its
     level for fewer images than quantiles of the draws do, since draws of macro F1 are too low if classes are small.
+    That of an AUROC also holds if hardly a pair is ranked wrong (:mod:`senet_nas.training.area_interval`).
     """
     from scipy import stats
 
@@ -47,6 +49,10 @@ def interval(seen: Predictions, metric: Metric, level: float = LEVEL, *, seed: i
     if not metric.is_percent:
         spread = reach * float(np.nanstd(draws))
         return value - spread, value + spread
+    if metric == METRICS["auroc"] and value > 0:
+        counts = np.bincount(seen.labels, minlength=seen.probabilities.shape[1]).tolist()
+        ends = area_interval.interval(value / 100, float(np.nanstd(draws)) / 100, counts, reach)
+        return 100 * ends[0], 100 * ends[1]
     middle = float(_log_odds(np.array([value / 100]))[0])
     spread = reach * float(np.nanstd(_log_odds(draws / 100)))
     low, high = 100 / (1 + np.exp(-np.array([middle - spread, middle + spread])))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from senet_nas.data.batches import normalise
 from senet_nas.data.load import Data
@@ -46,20 +47,29 @@ def measured(network: nn.Module, data: Data, task: Task, weights: Path | None) -
     return predictions.measured(seen, wanted)
 
 
-def predicted(network: nn.Module, data: Data, task: Task, x: Tensor, y_N: Tensor) -> Predictions:
+def predicted(
+    network: nn.Module, data: Data, task: Task, x: Tensor, y_N: Tensor, *, trained_on: Data | None = None
+) -> Predictions:
     """The predictions of the INT8 form of ``network`` for images x (N, C, *spatial) as the data hold them.
 
-    Evenly spaced training images calibrate it. It runs on the CPU with the threads of the task. The network itself does
-    not change. Raises Refused, UserError.
+    Evenly spaced training images calibrate it: those of ``trained_on`` where images are tested at another size than the
+    network was trained on. It runs on the CPU with the threads of the task. The network itself does not change. Raises
+    Refused, UserError.
     """
-    form = quantised(network, data, task)
+    seen = normalise(x[:1].to(CPU), data)
+    form = quantised(network, trained_on or data, task, tuple(seen.shape[2:]))
     logits_NK = torch.cat([form(normalise(part, data)) for part in torch.split(x.to(CPU), BATCH)]).double()
     return Predictions(logits_NK.softmax(1).numpy(), y_N.cpu().numpy().astype(np.int64), tuple(data.classes))
 
 
-def quantised(network: nn.Module, data: Data, task: Task) -> Forward:
-    """The forward pass of the INT8 form of ``network``, for normalised images. Raises Refused, UserError."""
+def quantised(network: nn.Module, data: Data, task: Task, spatial: tuple[int, ...] = ()) -> Forward:
+    """The forward pass of the INT8 form of ``network``, for normalised images. Raises Refused, UserError.
+
+    ``spatial``: their (H, W), to which images of calibration are scaled; default: as the network is trained.
+    """
     assert task.int8 is not None
     calibration = normalise(calibration_images(data.x_train).to(CPU), data).contiguous()
-    wanted = Wanted(tuple(data.shape), INT8, batch=0, threads=task.threads, calibration=calibration)
+    if spatial and tuple(calibration.shape[2:]) != spatial:
+        calibration = functional.interpolate(calibration, size=spatial, mode="bilinear")
+    wanted = Wanted(tuple(calibration.shape[1:]), INT8, batch=0, threads=task.threads, calibration=calibration)
     return deploy(copy.deepcopy(network).to(CPU), task.int8.runtime, wanted).open(0)

@@ -1,9 +1,14 @@
 """How well plain recognises each class, from stored bits, and when a metric hides one of them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from search.results.class_recall import recalls_of
+from search.results.class_recall import class_recall, recalls_of
+from search.state.facts import DataFact, Facts
+from search.state.labels_fact import LabelsFact
+from senet_nas.recipe import Seed
 from senet_nas.training.quality_metrics import METRICS, metric_of
 
 NAMES = ("ant", "bee", "cat")
@@ -41,3 +46,32 @@ def test_a_class_that_is_recognised_as_the_others_is_not_hidden():
 def test_bits_of_other_images_count_nothing():
     assert recalls_of([b"\0"], LABELS, NAMES) is None
     assert recalls_of([], LABELS, NAMES) is None
+
+
+def fold_evidence(folds, rights):
+    """What a run with folds knows: for each training of plain its seed and how many of each class it got right."""
+    labels = tuple(label for counts in folds for label, count in enumerate(counts) for _ in range(count))
+    sizes = tuple(sum(counts) for counts in folds)
+    data = DataFact(train=9, validation=9, test=9, classes=NAMES, folds=sizes)
+    trainings = []
+    for seed, right in rights:
+        counts = folds[seed.fold(len(folds))]
+        found = np.concatenate([np.arange(n) < count for n, count in zip(counts, right, strict=True)])
+        trainings.append(SimpleNamespace(seed=seed, correct=np.packbits(found).tobytes()))
+    return SimpleNamespace(facts=Facts(data=data, labels=LabelsFact(labels)), by_architecture={0: trainings})
+
+
+def test_with_folds_each_training_counts_on_the_images_of_its_own_fold():
+    folds = [(20, 20, 1), (20, 20, 3)]
+    rights = [(Seed(0, 0), (20, 10, 0)), (Seed(0, 1), (10, 20, 3)), (Seed(1, 0), (10, 0, 0))]
+    found = class_recall(fold_evidence(folds, rights))
+    assert found.names == NAMES
+    assert found.images == (40, 40, 4)
+    assert found.recalls == pytest.approx((75.0, 50.0, 37.5))  # of fold 0, and the mean of the two of fold 1
+    assert found.trainings == 3
+    assert found.overall == pytest.approx(100 * (30 + (33 + 10) / 2) / 84)
+
+
+def test_folds_that_no_training_has_seen_count_nothing():
+    found = class_recall(fold_evidence([(20, 20, 1), (20, 20, 3)], [(Seed(0, 0), (20, 10, 1))]))
+    assert (found.images, found.recalls) == ((20, 20, 1), (100.0, 50.0, 100.0))

@@ -135,3 +135,24 @@ def test_there_must_be_room_on_both_sides(accuracy, everything, words):
     found = Learned(accuracy, 20.0)
     assert found.has_everything() is everything
     assert (words in found.words()) if words else (found.words() == "")
+
+
+def test_folds_of_different_size_are_weighed_by_their_own_images():
+    """Half of the images of two folds change between two trainings: each accuracy has a variance of 1/4 / n."""
+    rng = np.random.default_rng(3)
+    sizes = (400, 100)
+    groups = [[np.packbits(rng.random(n) < 0.5).tobytes() for _ in range(2)] for n in sizes for _ in range(100)]
+    found = validation(groups, 250, 9.0, [n for n in sizes for _ in range(100)])
+    assert found.from_images == pytest.approx(100 * np.sqrt((0.25 / 400 + 0.25 / 100) / 2), rel=0.03)
+    assert found.images == 250
+
+
+def test_a_run_with_folds_of_whole_groups_splits_its_noise(ledger):
+    """Of five trainings, two of plain validate on fold 0 in one block; 16 and 24 images."""
+    plain = ledger.entries[0]
+    rows = [(plain, Seed(7, 1)), (plain, Seed(7, 3))]  # on fold 0
+    ledgers.play(ledger, rows, [Outcome({"val_accuracy": 90.0}, correct=c) for c in (bits(), bits(1, 2))])
+    ledger.note(Facts(data=DataFact(validation=16, folds=(16, 24))))
+    found = validation_of(Evidence.of(ledger), 9.0)
+    assert found == validation([[bits(), bits(1, 2)]], 20, 9.0, [16])
+    assert found.from_images > 0

@@ -80,7 +80,8 @@ def parquet_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
 
 def arrays(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     sets = [(f"_{part}", part == PARTS) for part in ("train", "val", "test")] if split else [("", PARTS != "")]
-    held = {f"{letter}{end}": of[kept] for end, kept in sets for letter, of in (("x", x), ("y", LABELS))}
+    arrays = {"x": x, "y": LABELS, "patient": np.array(PATIENTS)}
+    held = {f"{name}{end}": of[kept] for end, kept in sets for name, of in arrays.items()}
     np.savez(root / "images.npz", classes=CLASSES, **held)
     return {"dataset": "arrays", "path": str(root / "images.npz")}
 
@@ -180,7 +181,7 @@ BY_NAME = r"(\d)\.png$"
 GROUPS = {
     "folder": BY_NAME,
     "torchvision": BY_NAME,
-    **dict.fromkeys(("csv", "parquet", "hugging face", "shards"), "patient"),
+    **dict.fromkeys(("csv", "parquet", "hugging face", "shards", "arrays"), "patient"),
 }
 # What names a source that is not there, instead of the path of a file.
 MISSING = {"function": {"dataset": "nowhere:dataset"}, "hugging face": {"dataset": "hf:nowhere"}}

@@ -233,3 +233,57 @@ def test_folds_need_images_in_memory_and_no_validation_set_of_the_data(made):
         load(made("folder", folds=3, streaming="always"))
     with pytest.raises(UserError, match="the data bring a validation set of their own"):
         load(made("folder", split=True, folds=3))
+
+
+def signals(path, **more):
+    """Sixty signals of twelve patients in a .npz file."""
+    rng = np.random.default_rng(0)
+    arrays = {"x": rng.normal(size=(60, 1, 32)), "y": np.arange(60) % 2, "patient": np.arange(60) // 5, **more}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    return DataSpec(dataset="signals", path=str(path), group="patient")
+
+
+def test_signals_keep_their_groups_too(tmp_path):
+    x = np.broadcast_to((np.arange(60) // 5 + 1.0)[:, None, None], (60, 1, 32)) + 0.001 * np.arange(32)
+    found = load(signals(tmp_path / "ecg.npz", x=x))
+    assert found.division == "whole groups: 8 train, 2 validation, 2 test"
+    patients = [set(part[:, 0, 0].round().int().tolist()) for part in (found.x_train, found.x_val, found.x_test)]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 12
+
+
+def test_own_sets_of_signals_that_tear_a_patient_are_refused(tmp_path):
+    sets = {"x": None, "y": None, "patient": None}
+    for part in ("train", "val", "test"):
+        own = {"x": np.random.default_rng(1).normal(size=(20, 1, 32)), "y": np.arange(20) % 2}
+        sets |= {f"{name}_{part}": array for name, array in {**own, "patient": np.array(["p7"] * 20)}.items()}
+    with pytest.raises(UserError, match=r"tears 1 group: p7 \(train and validation\)"):
+        load(signals(tmp_path / "ecg.npz", **sets))
+
+
+@pytest.mark.parametrize(
+    ("more", "says", "hint"),
+    [
+        (
+            {"patient": None, "patients": np.arange(60)},
+            "lacks patient; it holds patients, x",
+            "did you mean `patients`?",
+        ),
+        (
+            {"patient": np.arange(59)},
+            "patient of .* has the shape .*; x holds 60 samples",
+            "give each sample one group",
+        ),
+    ],
+)
+def test_an_array_of_groups_that_does_not_fit_is_an_error(more, says, hint, tmp_path):
+    with pytest.raises(UserError, match=says) as caught:
+        load(signals(tmp_path / "ecg.npz", **more))
+    assert caught.value.hint == hint
+    assert caught.value.key == "data.group"
+
+
+def test_a_folder_of_signals_knows_no_groups(tmp_path):
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(2).normal(size=(9, 32)))
+    with pytest.raises(UserError, match="does not say the group of a signal"):
+        load(DataSpec(dataset="signals", path=str(tmp_path), group="patient"))

@@ -74,7 +74,7 @@ def test_grey_images_have_one_channel(made, source):
 @BY_SOURCE
 def test_images_can_stay_on_disk(made, source, tmp_path):
     spec = made(source, streaming="always")
-    streamed = load(spec, room=tmp_path)
+    streamed = load(spec, room=lambda _: tmp_path)
     assert streamed.folder == str(tmp_path)
     assert_equal(streamed, load(made("folder")))
     assert extent(spec, tmp_path).n == len(IMAGES)

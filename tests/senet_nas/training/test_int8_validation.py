@@ -57,6 +57,12 @@ def test_the_test_set_has_it_with_its_interval(trained):
     assert found["accuracy_int8"] == pytest.approx(found["accuracy"], abs=5)
 
 
+def test_images_of_another_size_are_tested_with_calibration_images_of_that_size(trained):
+    task, _, weights = trained
+    found = evaluate.test_accuracy(SE, weights, task, size=16)
+    assert found["accuracy_int8"] == pytest.approx(found["accuracy"], abs=10)
+
+
 @pytest.mark.parametrize("runtime", with_precision("int8"))
 def test_every_runtime_with_int8_quantises_and_leaves_the_network_as_it_is(runtime):
     task = replace(TASK, int8=Quantised(runtime))
