@@ -28,8 +28,8 @@ class ResourcesSpec:
         "auto", "trainings that run at the same time; auto: as many as the machine holds"
     )
     cpus_per_slot: Literal["auto"] | Annotated[int, Field(ge=1)] = option("auto", "CPU cores of each training")
-    gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = option(
-        "auto", "share of a GPU for each training, from 0 to 1"
+    gpus_per_slot: Literal["auto"] | Annotated[float, Field(ge=0, le=64)] = option(
+        "auto", "share of a GPU for each training, from 0 to 1; or a whole number of GPUs that train together"
     )
     device: Literal["auto", "cpu", "cuda"] = option(
         "auto", "device of the trainings; auto: cuda if there is a GPU, else cpu"

@@ -67,7 +67,7 @@ class Trainer(Evaluator):
         return threads.fastest(architecture, prepare(self.task), self.task)
 
     def with_slots(self, cpus: int, gpus: float) -> "Trainer":
-        return replace(self, task=replace(self.task, threads=cpus, gpu_share=gpus or 1.0))
+        return replace(self, task=replace(self.task, threads=cpus, gpu_share=min(1.0, gpus or 1.0)))
 
     def with_threads(self, threads: int) -> "Trainer":
         return replace(self, task=replace(self.task, threads=threads))

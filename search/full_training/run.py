@@ -14,6 +14,7 @@ from search.execute.ray.driver import train_together
 from search.execute.ray.resources import Job, Slots
 from search.execute.ray.runtime import running
 from search.execute.signals import Signals
+from search.full_training import on_cluster
 from search.full_training.extension import Begun, begun, extended, meaning
 from search.full_training.plan import Plan
 from search.full_training.publish import exported, track
@@ -175,7 +176,7 @@ def _trained(
     began = time.monotonic()
     report = None
     try:
-        with closing(_reports(plan, prepared, slots, to.resolve(), taken, before)) as reports:
+        with closing(_reports(plan, prepared, slots, to.resolve(), taken, before, say)) as reports:
             for report in reports:
                 curve.append({"epoch": report.epoch, **report.metrics})
                 write_curve(to, curve)
@@ -189,7 +190,13 @@ def _trained(
 
 
 def _reports(
-    plan: Plan, prepared: Prepared, slots: Slots, to: Path, taken: Signals, before: Begun
+    plan: Plan,
+    prepared: Prepared,
+    slots: Slots,
+    to: Path,
+    taken: Signals,
+    before: Begun,
+    say: Callable[[str], None],
 ) -> Generator[Report]:
     """A report after each epoch, from a training in this process or in one process for each device."""
     from senet_nas.training.evaluate import evaluate
@@ -201,6 +208,9 @@ def _reports(
         yield from evaluate(
             plan.architecture, plan.seed, task, weights=weights, checkpoint=to, start=start, begun=before.epochs
         )
+        return
+    if not slots.is_local:
+        yield from on_cluster.reports(plan, prepared, slots, to, taken, before, say)
         return
     with running(slots, taken) as scratch:
         task = replace(prepared.evaluate.shared(scratch).training_task, threads=slots.cpus)

@@ -13,7 +13,7 @@ from search.report.live import Live
 from search.results.result import Front
 from search.running.gpu_watch import GpuWatch
 from search.running.listeners import MlflowListener, SharedListener, Watcher
-from search.running.resume_checks import check_same_data, check_same_weights, run_uid
+from search.running.resume_checks import check_same_data, check_same_group, check_same_weights, run_uid
 from search.setup import code_identity, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping, short_trainings
 from search.setup.opened_run import budget, confirm_share, rules
@@ -52,6 +52,7 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     """
     check_same_data(prepared, ledger)
     check_same_weights(prepared, ledger)
+    check_same_group(prepared, ledger)
     has_results = any(training.state == "finished" for training in ledger.trainings)
     code_identity.check_same(ledger.facts, prepared.code, has_results=has_results, say=watcher.say)
     with at_its_line(prepared.experiment):

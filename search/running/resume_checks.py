@@ -58,6 +58,25 @@ def check_same_weights(prepared: Prepared, ledger: Ledger) -> None:
         )
 
 
+def check_same_group(prepared: Prepared, ledger: Ledger) -> None:
+    """Raises UserError if trainings would take more or fewer GPUs than those that the run has.
+
+    Batch normalisation sees a part of the batch on each GPU, so the results of groups of another size differ.
+    """
+    before = ledger.facts.slots
+    has_results = any(training.state == "finished" for training in ledger.trainings)
+    if before is None or not has_results or not prepared.evaluate.trains_networks:
+        return
+    begun, now = (max(1, int(gpus)) for gpus in (before.gpus, prepared.slots.gpus))
+    if begun != now:
+        raise UserError(
+            f"the trainings of this run have {plural(begun, 'device')} each, and not {now}: on several GPUs, batch "
+            "normalisation sees a part of the batch on each, which changes results",
+            hint=f"write `gpus_per_slot: {begun}`, or start another run with --new",
+            key="resources.gpus_per_slot",
+        )
+
+
 def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
     """Raises UserError if the images are not those that the run began with."""
     before = ledger.facts.data.fingerprint if ledger.facts.data else ""

@@ -1,7 +1,9 @@
 """How many trainings this machine runs side by side, and on what: device, processor cores, GPUs."""
 
+from dataclasses import replace
+
 from search.config import Experiment
-from search.execute.ray.resources import Slots, share_of, sharing, spread
+from search.execute.ray.resources import Slots, fitting, share_of, sharing, spread
 from senet_nas import gpus, hardware
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.text import plural
@@ -11,6 +13,7 @@ def machine(experiment: Experiment) -> tuple[str, Slots]:
     """The device of this machine (cpu or cuda), and its slots. Raises UserError (ENVIRONMENT) if it is too small."""
     here = gpus.count() if _wants_gpus(experiment) else 0
     if experiment.resources.ray != "local":
+        _check_group(experiment, here)
         return ("cuda" if here else "cpu"), _slots_of_cluster(experiment)
     if experiment.resources.device == "cuda" and not here:
         raise UserError(
@@ -20,20 +23,18 @@ def machine(experiment: Experiment) -> tuple[str, Slots]:
             code=ENVIRONMENT,
         )
     _check_share(experiment, here)
+    _check_group(experiment, here)
     slots = _slots_here(experiment, here)
     return ("cuda" if slots.gpus else "cpu"), slots
 
 
 def together(experiment: Experiment, device: str, count: int) -> Slots:
-    """One slot with ``count`` devices of this machine, for one training.
+    """One slot with ``count`` devices of this machine or of a cluster, for one training.
 
     Raises UserError if the machine has fewer, or if they cannot share a batch evenly.
     """
     batch = experiment.train.batch_size
     cores = hardware.cores()
-    if count > 1 and experiment.resources.ray != "local":
-        hint = "add --set resources.ray=local"
-        raise UserError("several devices are those of this machine, not of a cluster", hint=hint, key="resources.ray")
     if batch % count:
         near = max(1, round(batch / count)) * count
         raise UserError(
@@ -41,6 +42,9 @@ def together(experiment: Experiment, device: str, count: int) -> Slots:
             hint=f"add --set train.batch_size={near}",
             key="train.batch_size",
         )
+    if count > 1 and experiment.resources.ray != "local":
+        there = _slots_of_cluster(experiment)
+        return replace(there, count=count, gpus=1.0 if there.gpus else 0.0)
     here = gpus.count() if device == "cuda" else 0
     if count > (here or cores):
         what = "GPU" if here else "CPU core"
@@ -61,7 +65,9 @@ def idle_gpus(experiment: Experiment, slots: Slots) -> str:
     used = slots.gpus_used
     if used >= here:
         return ""
-    if not used:
+    if slots.gpus > 1:
+        remedy = f"use another `resources.gpus_per_slot`, which divides {here}, or more slots"
+    elif not used:
         remedy = "give each training some of a GPU with `resources.gpus_per_slot: 1`"
     else:
         remedy = f"use `resources.slots: {here * slots.on_one_gpu}`, or a smaller `resources.cpus_per_slot`"
@@ -89,14 +95,16 @@ def _slots_of_cluster(experiment: Experiment) -> Slots:
     count = None if resources.slots == "auto" else int(resources.slots)
     cpus = 1 if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
     share = _gpus_per_slot(experiment) if _wants_gpus(experiment) else 0.0
-    return Slots(count, cpus, share_of(sharing(share)) if share else 0.0, resources.ray, resources.insecure)
+    if share <= 1:
+        share = share_of(sharing(share)) if share else 0.0
+    return Slots(count, cpus, share, resources.ray, resources.insecure)
 
 
 def _slots_here(experiment: Experiment, here: int) -> Slots:
     resources = experiment.resources
     cores = hardware.cores()
     share = _gpus_per_slot(experiment) if here else 0.0
-    most = here * sharing(share) if share else cores
+    most = fitting(share, here) if share else cores
     count = min(most, cores) if resources.slots == "auto" else int(resources.slots)
     cpus = max(1, cores // count) if resources.cpus_per_slot == "auto" else int(resources.cpus_per_slot)
     # Without a word about shares, more slots than GPUs share them.
@@ -110,7 +118,48 @@ def _slots_here(experiment: Experiment, here: int) -> Slots:
             key="resources.slots",
             code=ENVIRONMENT,
         )
-    return Slots(count, cpus, spread(count, here) if share else 0.0)
+    if share <= 1:
+        share = spread(count, here) if share else 0.0
+    return Slots(count, cpus, share)
+
+
+def _check_group(experiment: Experiment, here: int) -> None:
+    """Raises UserError if trainings are to take several GPUs each, and cannot."""
+    share = experiment.resources.gpus_per_slot
+    if share == "auto" or share <= 1:
+        return
+    key = "resources.gpus_per_slot"
+    if share != int(share):
+        raise UserError(f"a training takes a share of one GPU or whole GPUs, not {share:g}", key=key)
+    if experiment.evaluate != "train":
+        if here and share > here:
+            raise _too_few(share, here)
+        return
+    if experiment.resources.ray != "local":
+        hint = "use `gpus_per_slot: 1`, or `resources.ray: local` on a machine with several GPUs"
+        raise UserError("several GPUs for a training of a search are those of this machine", hint=hint, key=key)
+    if experiment.search.shared == "on":
+        hint = "use `search.shared: off`, or `gpus_per_slot: 1`"
+        raise UserError("a shared network trains on one GPU", hint=hint, key=key)
+    batch = experiment.train.batch_size
+    if batch % int(share):
+        near = max(1, round(batch / share)) * int(share)
+        raise UserError(
+            f"a batch of {batch} images cannot be shared by {share:g} GPUs",
+            hint=f"write `train.batch_size: {near}`",
+            key="train.batch_size",
+        )
+    if here and share > here:
+        raise _too_few(share, here)
+
+
+def _too_few(share: float, here: int) -> UserError:
+    return UserError(
+        f"a training is to take {share:g} GPUs, but this machine has {plural(here, 'GPU')}",
+        hint=f"use `gpus_per_slot: {here}` or less",
+        key="resources.gpus_per_slot",
+        code=ENVIRONMENT,
+    )
 
 
 def _check_share(experiment: Experiment, here: int) -> None:

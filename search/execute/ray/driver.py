@@ -60,7 +60,7 @@ def drive(
     begin()
     length = max(SEGMENT, SEGMENT_OF_A_SLOT * (slots.count or 0))
     searcher = LoopSearcher(loop, trainings, length, nodes, joined.store if joined else None, say=say)
-    trainable = _trainable(loop, evaluator, trainings, slots, joined)
+    trainable = _trainable(loop, evaluator, trainings, slots, joined, scratch)
 
     def stop_without_cluster(error: UserError) -> None:
         searcher.error = searcher.error or error
@@ -92,27 +92,36 @@ def train_together(job: Job, slots: Slots, scratch: Path) -> Iterator[Report]:
     return train_group.reports(job, slots.count, resources, scratch)
 
 
-def _trainable(loop: Loop, evaluator: Evaluator, trainings: Path, slots: Slots, joined: Cluster | None) -> Any:
-    """What Tune runs in each slot, with the resources that it takes."""
+def _trainable(
+    loop: Loop, evaluator: Evaluator, trainings: Path, slots: Slots, joined: Cluster | None, scratch: Path
+) -> Any:
+    """What Tune runs in each slot, with the resources that it takes.
+
+    A training of ours on several GPUs is a group of processes, each of which takes a GPU in place of the slot.
+    """
     from ray import tune
 
+    from search.execute.ray.group_trainer import GroupTrainer
     from search.execute.ray.tune_slot import ClusterAccess, Slot, request
 
     access = ClusterAccess(joined.needs, joined.store) if joined else None
+    is_group = slots.gpus > 1 and evaluator.trains_networks
+    evaluate = GroupTrainer.of(evaluator.training_task, slots, scratch) if is_group else evaluator
+    gpus = 0.0 if is_group else slots.gpus
     slot = tune.with_parameters(
         Slot,
-        evaluate=evaluator,
+        evaluate=evaluate,
         trainings=trainings,
         folder=Path.cwd(),
         access=access,
         rungs=loop.rungs,
-        gpu_share=slots.gpus,
+        gpu_share=gpus,
     )
     if joined:
         return tune.with_resources(slot, partial(request, cpus=slots.cpus, gpus=slots.gpus))
     resources: dict[str, float] = {"cpu": slots.cpus}
-    if slots.gpus:
-        resources["gpu"] = slots.gpus
+    if gpus:
+        resources["gpu"] = gpus
     return tune.with_resources(slot, resources)
 
 

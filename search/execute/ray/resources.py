@@ -39,6 +39,8 @@ class Slots:
     @property
     def gpus_used(self) -> int:
         """The number of GPUs of this machine on which trainings run: Ray fills one before it begins the next."""
+        if self.gpus > 1:
+            return (self.count or 0) * int(self.gpus)
         return math.ceil((self.count or 0) / self.on_one_gpu) if self.gpus else 0
 
 
@@ -46,16 +48,21 @@ class Slots:
 class Job:
     """One training on several devices: arguments of :func:`senet_nas.training.evaluate.evaluate`, paths absolute.
 
-    ``folder`` is the folder of the command, in which its processes stand.
+    ``folder`` is the folder of the command, in which its processes stand. ``until`` is the epoch after which it pauses.
+    Once the file ``stop`` is there, it ends after the epoch under way. ``mark`` is a file of the checkpoint's folder
+    and its content, if the processes may run on several nodes: all of them must see it.
     """
 
     architecture: str
     seed: Seed
     task: Task
-    weights: Path
-    checkpoint: Path
+    weights: Path | None
+    checkpoint: Path | None
     start: Path | None
     begun: int = 0
+    until: int | None = None
+    stop: Path | None = None
+    mark: tuple[Path, str] | None = None
     folder: Path = field(default_factory=Path.cwd)
 
 
@@ -75,8 +82,16 @@ class Cluster:
 
 
 def sharing(share: float) -> int:
-    """How many trainings with this share of a GPU fit onto one: three of 0.3, although 26 of them add up to 8 GPUs."""
+    """How many trainings with this share of a GPU fit onto one: three of 0.3, although 26 of them add up to 8 GPUs.
+
+    One, also if a training takes several.
+    """
     return max(1, math.floor(1 / share + 1e-6))
+
+
+def fitting(share: float, gpus: int) -> int:
+    """How many trainings with this share of a GPU, or with so many whole ones, fit onto ``gpus``."""
+    return gpus // int(share) if share > 1 else gpus * sharing(share)
 
 
 def share_of(trainings: int) -> float:

@@ -4,9 +4,11 @@ Ray Train holds none of our state, retries nothing and writes no checkpoints: th
 """
 
 import re
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,13 @@ from senet_nas.recipe import Diverged, Report
 from spaces.errors import ENVIRONMENT, UserError
 
 LOOK_SECONDS = 0.5
+# A group that was stopped ends after its epoch. After so many seconds the next one waits for its devices in its place.
+STOP_SECONDS = 600.0
 # Messages of the other processes when one is gone.
 _LOST = re.compile(r"gloo|nccl|peer|connection", re.IGNORECASE)
 
 
-def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) -> Iterator[Report]:
+def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) -> Generator[Report]:
     """The reports of the first process, one after each epoch. ``resources`` are those of each process.
 
     Raises UserError and Diverged as the training does; UserError (code ENVIRONMENT) if a process is lost.
@@ -36,19 +40,29 @@ def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) 
     trainer = TorchTrainer(
         _work,
         train_loop_config={"job": job, "told": told, "meeting": scratch / "meeting"},
-        torch_config=_Met(),
+        torch_config=_Met() if job.mark is None else TorchConfig(backend="nccl" if "GPU" in resources else "gloo"),
         scaling_config=train.ScalingConfig(
             num_workers=devices, use_gpu="GPU" in resources, resources_per_worker=resources
         ),
-        run_config=train.RunConfig(name="training", storage_path=str(scratch / "train")),
+        run_config=train.RunConfig(name="training", storage_path=str(_storage(job, scratch))),
     )
     fitting = _in_background(trainer)
-    while (item := _next(told, fitting)) is not None:
-        if isinstance(item, Exception):
-            raise item
-        yield item
+    try:
+        while (item := _next(told, fitting)) is not None:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        if job.stop is not None:  # whoever reads no further report wants no further epoch
+            job.stop.touch()
+            fitting.exception(timeout=STOP_SECONDS)
     if (error := fitting.exception()) is not None:
         raise _explained(error, devices) from error
+
+
+def _storage(job: Job, scratch: Path) -> Path:
+    """The folder of Ray Train, which writes nothing that we need; every node must see it."""
+    return scratch / "train" if job.mark is None or job.checkpoint is None else job.checkpoint / "ray"
 
 
 class _Nothing(Backend):  # type: ignore[misc]
@@ -65,7 +79,7 @@ class _Met(TorchConfig):  # type: ignore[misc]
 
 def _work(config: dict[str, Any]) -> None:
     """One of the processes, on a worker of Ray. An error that a person can mend is also sent to the command."""
-    from senet_nas.distributed import joined
+    from senet_nas.distributed import Group, joined
     from senet_nas.training.evaluate import evaluate
 
     job: Job = config["job"]
@@ -74,8 +88,12 @@ def _work(config: dict[str, Any]) -> None:
     place = train.get_context()
     device = str(get_device()) if job.task.device != "cpu" else "cpu"
     task = replace(job.task, device=device)
-    with joined(place.get_world_rank(), place.get_world_size(), config["meeting"], device) as group:
+    ranks = place.get_world_rank(), place.get_world_size()
+    # On several nodes Ray Train has connected the processes, over the network of the cluster.
+    meeting = joined(*ranks, config["meeting"], device) if job.mark is None else nullcontext(Group(*ranks))
+    with meeting as group:
         try:
+            _check_folder(job)
             for report in evaluate(
                 job.architecture,
                 job.seed,
@@ -84,15 +102,35 @@ def _work(config: dict[str, Any]) -> None:
                 checkpoint=job.checkpoint,
                 start=job.start,
                 begun=job.begun,
+                until=job.until,
                 group=group,
             ):
                 if group.is_first:
                     told.put(report)
+                if job.stop is not None and group.from_first(job.stop.exists()):
+                    return
         except Exception as error:
             for_people = _for_people(error, job.task.recipe.batch_size, place.get_world_size())
             if for_people is not None:
                 told.put(for_people)
             raise
+
+
+def _check_folder(job: Job) -> None:
+    """Raises UserError (ENVIRONMENT) if this node does not see the folder of the training."""
+    if job.mark is None:
+        return
+    path, content = job.mark
+    try:
+        is_seen = path.read_text() == content
+    except OSError:
+        is_seen = False
+    if not is_seen:
+        raise UserError(
+            f"node {socket.gethostname()} does not see {path.parent}",
+            hint="give --to a folder on a disk that all nodes share",
+            code=ENVIRONMENT,
+        )
 
 
 def _for_people(error: Exception, batch: int, devices: int) -> Exception | None:

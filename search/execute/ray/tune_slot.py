@@ -17,6 +17,7 @@ from search.execute.gpu_meter import GpuMeter
 from search.execute.gpu_turns import GpuTurn
 from search.execute.ray import checkpoint_sender, gpu_health, worker_paths
 from search.execute.ray.cluster import NODE_ID, Needs
+from search.execute.ray.group_trainer import GroupTrainer
 from search.execute.remote_store import RemoteCopy, RemoteStore
 from search.execute.worker import GpuFailed, work
 from search.state import result_files
@@ -62,7 +63,7 @@ class Slot(tune.Trainable):  # type: ignore[misc]
         self,
         config: dict[str, Any],
         *,
-        evaluate: Evaluator,
+        evaluate: Evaluator | GroupTrainer,
         trainings: Path,
         access: ClusterAccess | None,
         rungs: tuple[int, ...] = (),

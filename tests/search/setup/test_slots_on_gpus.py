@@ -1,6 +1,7 @@
 """How trainings are put onto the GPUs of this machine: on pretended numbers of GPUs and cores."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -8,8 +9,10 @@ from search import config
 from search.execute.ray import runtime
 from search.execute.ray.resources import Slots, share_of, sharing, spread
 from search.execute.trainer import Trainer
+from search.running.resume_checks import check_same_group
 from search.setup import gpu_sharing
 from search.setup.machine import idle_gpus, machine
+from search.state.facts import Facts, SlotsFact
 from senet_nas import gpus, hardware
 from senet_nas.costs.gpu_use import GpuUse
 from senet_nas.data.load import load
@@ -45,6 +48,9 @@ CASES = {
     "few slots": ("slots: 2", 8, (2, 1, 2)),
     "twice as many": ("slots: 16", 8, (16, 2, 8)),
     "one GPU": ("slots: 3", 1, (3, 3, 1)),
+    "two for each": ("gpus_per_slot: 2", 8, (4, 1, 8)),
+    "two for each of few": ("gpus_per_slot: 2, slots: 3", 8, (3, 1, 6)),
+    "all for one": ("gpus_per_slot: 8", 8, (1, 1, 8)),
 }
 
 
@@ -54,6 +60,68 @@ def test_trainings_are_spread(on, name):
     device, slots, _ = on(resources, here)
     assert device == "cuda"
     assert (slots.count, slots.on_one_gpu, slots.gpus_used) == expected
+
+
+def test_a_run_keeps_the_number_of_gpus_of_its_trainings():
+    def check(before, now, trains=True, has_results=True):
+        ledger = SimpleNamespace(
+            facts=Facts(slots=SlotsFact(gpus=before)),
+            trainings=[SimpleNamespace(state="finished" if has_results else "failed")],
+        )
+        prepared = SimpleNamespace(evaluate=SimpleNamespace(trains_networks=trains), slots=Slots(1, 1, now))
+        check_same_group(prepared, ledger)
+
+    for before, now in ((0.25, 1.0), (0.0, 0.5), (2.0, 2.0)):
+        check(before, now)
+    check(2.0, 1.0, trains=False)
+    check(2.0, 1.0, has_results=False)
+    for before, now in ((2.0, 1.0), (1.0, 2.0), (0.5, 4.0)):
+        with pytest.raises(UserError, match="which changes results"):
+            check(before, now)
+
+
+GROUPS_REFUSED = {
+    "gpus_per_slot: 1.5": "whole GPUs, not 1.5",
+    "gpus_per_slot: 16": "16 GPUs, but this machine has 8 GPUs",
+    "gpus_per_slot: 3": "128 images cannot be shared by 3 GPUs",
+    "gpus_per_slot: 2, slots: 5": "do not fit",
+    "gpus_per_slot: 2, ray: 'head:6379'": "those of this machine",
+}
+
+
+@pytest.mark.parametrize("resources", GROUPS_REFUSED)
+def test_what_cannot_train_on_several_gpus_is_refused(on, resources):
+    with pytest.raises(UserError, match=GROUPS_REFUSED[resources]):
+        on(resources)
+
+
+def test_a_shared_network_does_not_train_on_several_gpus(on):
+    with pytest.raises(UserError, match="a shared network trains on one GPU"):
+        on("gpus_per_slot: 2", more="search: {shared: 'on'}")
+
+
+def test_gpus_that_no_group_takes_are_named(on):
+    _, slots, experiment = on("gpus_per_slot: 3", more="train: {batch_size: 120}")
+    assert (slots.count, slots.gpus_used) == (2, 6)
+    assert idle_gpus(experiment, slots).startswith("2 of 8 GPUs of this machine would stand idle: use another")
+
+
+def test_a_slot_of_several_gpus_holds_none_itself(tmp_path, monkeypatch):
+    from ray import tune
+
+    from search.execute.ray import driver
+    from search.execute.ray.group_trainer import GroupTrainer
+
+    given = {}
+    monkeypatch.setattr(tune, "with_parameters", lambda slot, **more: given.update(more))
+    monkeypatch.setattr(tune, "with_resources", lambda slot, resources: resources)
+    loop = SimpleNamespace(rungs=())
+    task = Task(DataSpec(dataset="digits"), Recipe(), device="cuda")
+    found = driver._trainable(loop, Trainer(task), tmp_path, Slots(2, 8, 4.0), None, tmp_path)
+    assert found == {"cpu": 8}
+    assert isinstance(given["evaluate"], GroupTrainer)
+    assert (given["evaluate"].devices, given["evaluate"].task.threads, given["gpu_share"]) == (4, 2, 0.0)
+    assert driver._trainable(loop, Trainer(task), tmp_path, Slots(2, 8, 1.0), None, tmp_path) == {"cpu": 8, "gpu": 1.0}
 
 
 @pytest.mark.parametrize("trainings", range(1, 65))

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from search.config import ConfigError, Experiment
 from search.doctor.diagnosis import examine
@@ -547,3 +548,24 @@ def test_images_are_decoded_once_on_a_node_and_mapped_by_all_its_workers(cluster
         (pids,) = seen[name].values()  # one file
         assert len(pids) >= 2
         assert not list((tmp_path / name).glob("senet-images-*"))  # it went with the last of them
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_full_training_runs_on_two_nodes_and_ends_as_on_two_devices(cluster, tmp_path):
+    (tmp_path / "full.yaml").write_text(
+        "data: digits\nmodel: {backbone: cifar_resnet8}\nspace: {reduction: [8], position: [pre_addition]}\n"
+        "train: {epochs: 2, batch_size: 100}\ntracking: {uri: 'http://127.0.0.1:9'}\n"
+    )
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    train = [*COMMAND[:3], "train", "plain", "--config", "full.yaml", "--devices", "2", "--no-onnx"]
+    joining = ["--set", f"resources.ray={cluster.address}", "--set", "resources.insecure=true"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    for name, more in (("there", joining), ("here", ["--set", "resources.device=cpu"])):
+        command = [*train, "--to", name, *more]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    for node in nodes:
+        cluster.remove_node(node)
+    one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("there", "here"))
+    assert all(torch.allclose(one[name].float(), other[name].float(), atol=1e-5) for name in one)

@@ -90,3 +90,36 @@ def test_what_needs_more_memory_waits_on_its_gpu_until_it_is_alone(tmp_path):
     assert all(training.state == "finished" for training in ledger.trainings)
     first, *_ = (tmp_path / "alone.txt").read_text().splitlines()
     assert len(first.split()) == 1
+
+
+# The same, but what trains on a "GPU" trains on the CPU: our own training touches the device that it is given.
+ON_CPU = """
+from search.setup import experiment_setup
+real = experiment_setup.machine
+experiment_setup.machine = lambda experiment: ("cpu", real(experiment)[1])
+"""
+GROUPS = """
+name: run
+data: digits
+model: {backbone: cifar_resnet8}
+space: {reduction: [4], position: [pre_addition], squeeze: [avg]}
+search: {halving: 2}
+budget: {trainings: 4}
+train: {epochs: 2, batch_size: 100}
+resources: {gpus_per_slot: 2}
+tracking: {uri: "http://127.0.0.1:9"}
+"""
+
+
+@pytest.mark.slow
+def test_a_training_of_a_search_takes_two_gpus(tmp_path):
+    (tmp_path / "config.yaml").write_text(GROUPS)
+    program = ON_CPU + PROGRAM.format(gpus=2)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-P", "-c", program, "run", "config.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ledger = Ledger(RunFolder(tmp_path / "runs" / "run").ledger, read_only=True)
+    assert {training.state for training in ledger.trainings} <= {"finished", "stopped"}
+    assert sum(training.state == "finished" for training in ledger.trainings) >= 2
+    assert ledger.facts.slots.gpus == 2.0
