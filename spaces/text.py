@@ -1,5 +1,35 @@
 """How figures are written for people, one way everywhere: intervals, and counts with their noun."""
 
+import re
+import textwrap
+
+# What a person may copy from a terminal, which must stay one line.
+COMMAND = "senet-search "
+# Where the second column of a line begins: after two spaces or more.
+_FIRST_COLUMN = re.compile(r" *\S+(?: \S+)* {2,}")
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line for a terminal of ``width`` columns: broken between words, and continued where its second column begins.
+
+    A line without columns continues two spaces further in. One with a command stays whole, so that it can be copied.
+    """
+    if len(line) <= width or COMMAND in line:
+        return [line]
+    column = _FIRST_COLUMN.match(line)
+    indent = column.end() if column else len(line) - len(line.lstrip(" ")) + 2
+    if indent > width // 2:
+        indent = 4
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=" " * indent,
+        expand_tabs=False,
+        replace_whitespace=False,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
 
 def interval(low: float, high: float, form: str = "+.2f") -> str:
     """``[-0.01, +0.25]``."""

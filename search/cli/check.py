@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from search.cli.options import CONFIG, JSON, SET, TARGET, load, print_json
+from search.cli.options import CONFIG, JSON, SET, TARGET, load, print_json, print_lines
 from search.state.facts import encode
 from spaces.errors import UserError
 from spaces.text import plural, rough
@@ -44,7 +44,7 @@ def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, targets: tu
         print_json("check", experiment.name, found.to_dict())
         found.check_store()
         return
-    click.echo("\n".join(found.lines()))
+    print_lines(found.lines())
     found.check_store()
     sets = [word for text in overrides for word in ("--set", text)]
     command = shlex.join(["senet-search", "run", str(config), *sets])

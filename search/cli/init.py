@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from search.cli.options import print_lines
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 
@@ -38,7 +39,7 @@ def init(data: str, backbone: str | None, config: Path, full: bool, force: bool)
     """
     click.echo("Looking at the data and timing a training: up to about 20 s ...", err=True)
     started = write_config(data, backbone, config, force=force, full=full)
-    click.echo("\n".join(started.lines()))
+    print_lines(started.lines())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from search.cli.options import JSON, RUNS, print_json
+from search.cli.options import JSON, RUNS, print_json, print_lines
 from spaces.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def list_(what: str | None, timm_pattern: str | None, runs: Path, as_json: bool)
     if as_json:
         print_json("list", None, found)
     else:
-        click.echo("\n".join(lines(found, runs)))
+        print_lines(lines(found, runs))
 
 
 def listing(what: str | None, runs: Path) -> dict[str, list[str]]:

@@ -2,13 +2,16 @@
 
 import functools
 import json
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from senet_nas.costs.measures import MEASURES
+from spaces.text import wrapped
 
 if TYPE_CHECKING:
     from search.config import Experiment
@@ -159,7 +162,15 @@ def print_answer(command: str, run: str | None, found: Answer, *, as_json: bool)
     if as_json:
         print_json(command, run, found.to_dict())
     else:
-        click.echo("\n".join(found.lines()))
+        print_lines(found.lines())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Prints lines: a terminal gets them broken between words, a file or a pipe as they are."""
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [part for line in lines for part in wrapped(line, width)]
+    click.echo("\n".join(lines))
 
 
 def print_json(command: str, run: str | None, body: dict[str, Any]) -> None:

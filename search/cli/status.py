@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from search.cli.options import JSON, RUNS, print_json
+from search.cli.options import JSON, RUNS, print_json, print_lines
 
 if TYPE_CHECKING:
     from search.report.status import Status
@@ -47,6 +47,6 @@ def _read(run: str | None, runs: Path) -> "list[Status]":
 
 def _show(found: "list[Status]", runs: Path) -> None:
     if found:
-        click.echo("\n".join(line for state in found for line in state.lines()))
+        print_lines(line for state in found for line in state.lines())
     else:
         click.echo(f"no runs in {runs}")

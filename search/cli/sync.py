@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from search.cli.options import JSON, RUNS, print_json
+from search.cli.options import JSON, RUNS, print_json, print_lines
 
 
 @click.command()
@@ -19,4 +19,4 @@ def sync(run: str, runs: Path, as_json: bool) -> None:
     if as_json:
         print_json("sync", run, sent.to_dict())
     else:
-        click.echo("\n".join(sent.lines(runs)))
+        print_lines(sent.lines(runs))

@@ -42,7 +42,7 @@ class FrontComparison:
         }
 
     def lines(self) -> list[str]:
-        head = f"{'run':<20} {'backbone':<20} {'plain':>7}  {'take home':<44} {'gain':>22}  {USUAL.title:>10}"
+        head = f"{'run':<20}  {'gain':>20}  {USUAL.title:>10}  {'plain':>7}  take home"
         return [
             head,
             *(_line(run) for run in self.runs),
@@ -130,8 +130,9 @@ def _line(run: ComparedRun) -> str:
     front = run.front
     best = front[front.recommended]
     likely = f" (likely: {front[front.likely].label})" if front.likely else ""
-    name = f"{best.id} {best.label}{likely}"
+    plain = front.quality.number(front.plain.value)
+    overhead = percent(best.costs.get(USUAL.overhead, 0.0))
     return (
-        f"{front.run:<20} {run.conditions['backbone']:<20} {front.quality.number(front.plain.value):>7}  {name:<44} "
-        f"{gain_text(front.quality, best):>22}  {percent(best.costs.get(USUAL.overhead, 0.0)):>10}"
+        f"{front.run:<20}  {gain_text(front.quality, best):>20}  {overhead:>10}  {plain:>7}  "
+        f"{best.id} {best.label}{likely}, in {run.conditions['backbone']}"
     )

@@ -122,11 +122,11 @@ class Shown:
         first = alike[0]
         name = first.name if len(alike) == 1 else f"{first.name} .. {alike[-1].name}"
         if first.se is None:
-            return f"  {name:<14} -"
+            return f"  {name:<8}  -"
         where = f"on {first.channels} channels of {first.places} places"
         costs = "  ".join(self._cost(measure, first.costs[measure.column]) for measure in counted())
         each = " each" if len(alike) > 1 else ""
-        return f"  {name:<14} {first.se!s:<36} {where:<32} {costs}{each}"
+        return f"  {name:<8}  {first.se!s:<30} {costs}{each}  {where}"
 
     def _sum(self, measure: Measure) -> str:
         cost = amount(measure, self.costs[measure.column])
@@ -136,7 +136,7 @@ class Shown:
     def _cost(self, measure: Measure, cost: int) -> str:
         """A cost of a unit in its column of the text, the usual one with its share."""
         share = f" {self._share(cost)}" if measure is USUAL else ""
-        return f"{measure.shown(cost):>9} {measure.short}{share}"
+        return f"{measure.shown(cost):>7} {measure.short}{share}"
 
     def _share(self, cost: int) -> str:
         """The usual cost in percent of the plain network's."""

@@ -1,6 +1,7 @@
 """`status --watch` shows a run until it has ended; `list NAME` says what each name means."""
 
 import fcntl
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from search import config
 from search.cli import app, status
 from search.cli.listing import listing
+from search.cli.options import print_lines
 from search.config import Experiment
 from search.report.meanings import meanings
 from search.state.ledger import Ledger
@@ -107,3 +109,17 @@ def test_a_kind_is_listed_with_its_meanings(typed):
     assert said.out.splitlines()[0] == "pre_addition   y = relu(P(x) + SE(F(x))): the paper's SE"
     _, said = typed("list", "excitations")
     assert "eca3  as eca, with k = 3" in said.out.splitlines()
+
+
+def test_a_terminal_of_80_columns_gets_whole_words_and_a_pipe_whole_lines(monkeypatch, capsys):
+    text = "pre_unit      " + "the shortcut sees x without SE " * 4
+    print_lines([text])
+    assert capsys.readouterr().out == f"{text}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    print_lines([text])
+    broken = capsys.readouterr().out.splitlines()
+    assert len(broken) == 2
+    assert max(map(len, broken)) <= 80
+    assert all(line[:14].isspace() and not line[14].isspace() for line in broken[1:])
+    assert " ".join(broken).split() == text.split()
