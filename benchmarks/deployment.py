@@ -1,10 +1,10 @@
 """What does SE cost where a network runs? Eager, ONNX Runtime and OpenVINO, fp32 and INT8, beside plain in each form.
 
-    python -m benchmarks.deployment [--seconds S] [--work FILE] [--networks NAME ...] [--additive] [--finish]
+    python -m benchmarks.deployment [--seconds S] [--work FILE] [--networks NAME ...] [--finish]
 
 A cell (network, placement, form) is a line of FILE as soon as it is measured, so a second call continues. The placement
-`plain` is plain against plain: what the method finds where nothing differs. ``--additive`` measures how well the
-additive model predicts each form on architectures that it has not seen. ``--finish`` writes results/deployment.json.
+`plain` is plain against plain: what the method finds where nothing differs. ``--finish`` writes
+results/deployment.json. How well the additive model predicts each form: :mod:`benchmarks.additive_latency`.
 Weights are random: they do not change the time. Networks take turns (plain, candidate, candidate, plain), each opened
 again for every round, so other programs slow both; the load of the machine stands beside each cell. A pass of the small
 network is shorter than a turn of the scheduler, so its time is that of the clock. A pass of the others is longer, so
@@ -13,7 +13,6 @@ theirs is the time of the processor (all threads of this process), from which th
 
 import argparse
 import os
-import random
 import time
 from collections.abc import Callable
 from functools import cache, partial
@@ -21,17 +20,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks import environment, json_lines
-from senet_nas.costs import latency_model, runtimes
+from senet_nas.costs import runtimes
 from senet_nas.costs.runtimes import InRuntime
 from senet_nas.costs.timing import compare
 from senet_nas.network import published
 from senet_nas.network.build import build, sites
 from senet_nas.quantised import Refused
 from senet_nas.recipe import LatencySpec
-from spaces import Architecture, Space, SpaceSpec
+from spaces import Architecture
 
 FORMS = (
     ("eager", "fp32"),
@@ -52,9 +49,6 @@ PUBLISHED = {"mobilenet_v3_large": "se_mobilenet_v3_large"}
 PLACEMENTS = ("published", "all", "plain")
 SE = {"reduction": "16", "squeeze": "avg", "excitation": "fc", "gate": "sigmoid"}
 SMALL = {**SE, "reduction": "4"}
-SPACE = SpaceSpec(granularity="block", tie=(), reduction=(2, 4), squeeze=("avg", "max", "std"), gate=("sigmoid",))
-FITTED = 24
-UNSEEN = 20
 
 
 def main() -> None:
@@ -62,7 +56,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="at most, for a cell; three rounds in any case")
     parser.add_argument("--work", type=Path, default=Path("deployment.jsonl"))
     parser.add_argument("--networks", nargs="*", default=[*NETWORKS], choices=NETWORKS)
-    parser.add_argument("--additive", action="store_true")
     parser.add_argument("--finish", action="store_true")
     given = parser.parse_args()
     if given.finish:
@@ -71,10 +64,9 @@ def main() -> None:
     done = {(line["network"], line["placement"], line["form"]) for line in json_lines.read(given.work)}
     for network in given.networks:
         for form in FORMS:
-            for placement in ["additive"] if given.additive else placements(network):
+            for placement in placements(network):
                 if (network, placement, " ".join(form)) not in done:
-                    measure = additive if given.additive else cell
-                    json_lines.append(given.work, measure(network, placement, form, given.seconds))
+                    json_lines.append(given.work, cell(network, placement, form, given.seconds))
             kept.cache_clear()
 
 
@@ -133,50 +125,12 @@ def spec_of(form: tuple[str, str]) -> LatencySpec:
     return LatencySpec(device="cpu", threads=1, batch=1, **settings)
 
 
-def additive(network: str, placement: str, form: tuple[str, str], seconds: float) -> dict[str, Any]:
-    """One line: the model of FITTED timed architectures, judged on UNSEEN others."""
-    began = time.perf_counter()
-    space = Space(network, sites(network), SPACE)
-    rng = random.Random(0)
-    plain = kept(network, key_of(network, "plain"), form)
-    chosen = latency_model.sample(space, FITTED + UNSEEN, rng)
-    found = []
-    for architecture in chosen:
-        shape, classes = NETWORKS[network]
-        make = partial(build, architecture.key, in_channels=shape[0], num_classes=classes)
-        candidate = InRuntime(make, form[0], runtimes.wanted(shape, spec_of(form)))
-        found.append(compare(plain.make, candidate.make, seconds=seconds))
-    timed = [
-        latency_model.Timed(architecture, each.overhead, 100 * each.half_width)
-        for architecture, each in zip(chosen, found, strict=True)
-    ]
-    model = latency_model.fit(space.sites, timed[:FITTED], found[0].plain_ms)
-    truth_N = np.array([each.overhead for each in timed[FITTED:]])
-    guess_N = np.array([model.overhead(each.architecture) for each in timed[FITTED:]])
-    return {
-        "network": network,
-        "placement": placement,
-        "form": " ".join(form),
-        "fitted": len(timed[:FITTED]),
-        "unseen": len(truth_N),
-        "left_out_error": round(model.error, 2),
-        "error": round(float(np.abs(guess_N - truth_N).mean()), 2),
-        "tau": round(latency_model.tau(guess_N, truth_N), 3),
-        "half_width": round(float(np.mean([each.half_width for each in timed[FITTED:]])), 2),
-        "overheads": [round(float(value), 1) for value in np.sort(truth_N)],
-        "is_trusted": model.is_trusted,
-        "load": round(os.getloadavg()[0], 1),
-        "wall_seconds": round(time.perf_counter() - began, 1),
-    }
-
-
 def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "versions": {name: version(name) for name in ("onnxruntime", "openvino", "nncf")},
         "threads": 1,
         "batch": 1,
-        "cells": [line for line in found if line["placement"] != "additive"],
-        "additive": [line for line in found if line["placement"] == "additive"],
+        "cells": found,
     }
 
 

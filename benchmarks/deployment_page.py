@@ -1,4 +1,4 @@
-"""Writes the tables of docs/deployment.md from results/deployment.json and results/int8_drop.json.
+"""Writes the tables of docs/deployment.md from results/deployment.json, additive_latency.json and int8_drop.json.
 
 python -m benchmarks.deployment_page
 """
@@ -13,6 +13,16 @@ from benchmarks.page_tables import Tables, filled, markdown
 PAGE = Path(__file__).parents[1] / "docs" / "deployment.md"
 PLACEMENTS = {"published": "as published", "all": "SE everywhere", "plain": "plain against plain"}
 FORMS = ("eager fp32", "onnxruntime fp32", "onnxruntime int8", "openvino fp32", "openvino int8")
+
+ADDITIVE = (
+    "form",
+    "overheads, %",
+    "mean error, points",
+    "worst",
+    "half-width of an overhead itself",
+    "Kendall's tau",
+    "trusted",
+)
 
 
 def main() -> None:
@@ -42,6 +52,22 @@ def milliseconds() -> list[str]:
             own = sorted(c["plain_ms"] for c in cells if (c["network"], c["form"]) == (network, form) and "ratio" in c)
             times.append(f"{own[len(own) // 2]:.3g}" if own else "-")
         rows.append((network.removeprefix("timm:"), *times))
+    return markdown(rows)
+
+
+def additive() -> list[str]:
+    """How well the additive model predicts each form; dashes for forms that were not measured."""
+    result = environment.read("additive_latency")
+    rows: list[Sequence[str]] = [ADDITIVE]
+    for form in FORMS:
+        cell = result.get("forms", {}).get(form)
+        if cell is None:
+            rows.append((form, *["-"] * (len(ADDITIVE) - 1)))
+            continue
+        low, high = cell["overheads"]
+        trusted = "yes" if cell["is_trusted"] else "no: measured instead"
+        figures = (f"{low:+.1f} to {high:+.1f}", *(f"{cell[name]:.1f}" for name in ("error", "worst", "alone")))
+        rows.append((form, *figures, f"{cell['tau']:.2f}", trusted))
     return markdown(rows)
 
 
@@ -79,6 +105,7 @@ def _points(cell: Mapping[str, Any], what: str) -> str:
 TABLES: Tables = {
     "deployment": overheads,
     "milliseconds": milliseconds,
+    "additive": additive,
     "int8_drop": drops,
 }
 

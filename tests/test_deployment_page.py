@@ -1,8 +1,11 @@
 """The tables of docs/deployment.md are those of the committed results."""
 
+import random
+
 import pytest
 
-from benchmarks import deployment_page, environment, int8_drop, json_lines
+from benchmarks import additive_latency, deployment_page, environment, int8_drop, json_lines
+from spaces import Architecture
 
 
 def test_the_page_shows_the_results_as_they_are():
@@ -45,3 +48,35 @@ def test_the_excess_of_an_operator_is_over_plain_of_the_same_seed():
     assert summed[se]["excess"] == [0.2, 0.2, 0.2]
     assert summed["plain"]["excess"] is None
     assert summed["plain"]["drop"][1] < 0.2 < summed["plain"]["drop"][2]
+
+
+def additive_lines(cost, noise=0.0):
+    """A line for each architecture of a form; ``cost`` gives the percent over plain for its SE units."""
+    rng = random.Random(1)
+    found = []
+    for key in additive_latency.architectures():
+        overhead = cost([se for se in Architecture.parse(key).blocks if se]) + rng.gauss(0, noise)
+        times = {"overhead": overhead, "half_width": 0.5, "plain_ms": 1.0, "load": 1.0, "wall_seconds": 2.0}
+        found.append({"form": "eager fp32", "architecture": key, **times})
+    return found
+
+
+def test_the_additive_model_is_judged_on_what_it_has_not_seen():
+    per_squeeze = {"avg": 10.0, "max": 12.0, "std": 20.0}
+    adds = additive_lines(lambda units: sum(per_squeeze[se.squeeze] for se in units), noise=0.2)
+    found = additive_latency.summary(adds)
+    assert (found["fitted"], found["unseen"]) == (24, 20)
+    cell = found["forms"]["eager fp32"]
+    assert cell["is_trusted"]
+    assert cell["error"] < 1
+    assert cell["tau"] > 0.9
+    fuses = additive_latency.summary(additive_lines(lambda units: 60.0 * (len(units) % 2), noise=0.2))
+    assert not fuses["forms"]["eager fp32"]["is_trusted"]
+    assert fuses["forms"]["eager fp32"]["error"] > 2
+
+
+def test_a_form_that_is_not_finished_is_not_judged():
+    lines = additive_lines(lambda units: 1.0 + len(units))
+    assert additive_latency.summary(lines[:-1])["forms"] == {}
+    refused = {"form": "eager fp32", "architecture": lines[-1]["architecture"], "refused": "no"}
+    assert additive_latency.summary([*lines[:-1], refused])["forms"] == {}
