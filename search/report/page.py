@@ -25,6 +25,7 @@ from search.report.footnotes import Footnotes
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
 from search.report.image_changes import ConfusionTable, Gallery, confusion_table, gallery
+from search.report.int8_section import int8_section
 from search.report.latency_tables import latency_sections
 from search.report.next_steps import NextStep, home_steps
 from search.report.seeds import SeedFigure, seed_figure
@@ -60,6 +61,7 @@ class Page:
     drawn: int
     points: Table
     effects: Section | None
+    int8: Section | None
     seeds: tuple[SeedFigure, SeedFigure] | None
     test: Section | None
     growth: Growth | None
@@ -151,6 +153,7 @@ def _page(
         growth=growth(front, facts.history or ()),
         heat_map=heat_map(front, entries, [(site.name, site.stage) for site in sites]),
         latency=latency_sections(front, facts.timed),
+        int8=int8_section(front),
         gradients=gradients_section(front, entries),
         logged=logged_section(front),
         curves=curves_section(front, trainings, entries, sites, facts.folds),

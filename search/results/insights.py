@@ -10,6 +10,7 @@ from search.results.curve_trust import CurveTrust, curve_trust
 from search.results.effects import Contrast, contrasts
 from search.results.evidence import Evidence
 from search.results.fold_noise import FoldNoise, fold_noise
+from search.results.int8_losses import Int8Loss, int8_losses, words_of
 from search.results.run_noise import RunNoise, run_noise
 from search.results.search_progress import Progress, progress_of
 from search.results.shared_evidence import SharedEvidence, shared_evidence
@@ -33,6 +34,7 @@ class Insights:
     classes: ClassRecall | None = None
     folds: FoldNoise | None = None
     steep: SteepEnd | None = None
+    int8: tuple[Int8Loss, ...] = ()
 
     def lines(self, level: float, *, expects_gain: bool = True) -> list[str]:
         """All sentences for people: what is first, what pays, and the statistics behind it."""
@@ -69,6 +71,8 @@ class Insights:
         if self._has_everything:
             return []
         found = [self.shared.words] if self.shared else []
+        if self.int8:
+            found.append(words_of(self.int8))
         if self.curves:
             found.append(self.curves.words(self.metric))
         found.append(self.progress.words(self.metric) if expects_gain else self.progress.spread(self.metric))
@@ -101,6 +105,7 @@ class Insights:
             **({"classes": asdict(self.classes)} if self.classes else {}),
             **({"folds": asdict(self.folds)} if self.folds else {}),
             **({"steep": asdict(self.steep)} if self.steep else {}),
+            **({"int8": [asdict(loss) for loss in self.int8]} if self.int8 else {}),
         }
 
 
@@ -123,4 +128,5 @@ def gather(evidence: Evidence, posterior: Posterior, level: float, worthwhile: f
         class_recall(evidence),
         fold_noise(evidence, posterior, validation),
         steep_end(evidence, worthwhile),
+        int8_losses(evidence, level),
     )

@@ -1,0 +1,77 @@
+"""What static INT8 quantisation costs in accuracy, by gate, position and squeeze: which operators survive it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from search.results.evidence import Evidence
+from senet_nas.training.quality_metrics import ACCURACY, METRICS, Metric
+from spaces.architecture import Architecture
+from spaces.text import plural
+
+INT8: Metric = METRICS["accuracy_int8"]
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Int8Loss:
+    """Points of accuracy that the trainings of a kind lose in INT8: the mean of so many, with its interval.
+
+    ``kind`` is ``plain``, or a factor and a value that all SE of a placement share: ``gate sigmoid``.
+    """
+
+    kind: str
+    trainings: int
+    loss: float
+    low: float
+    high: float
+
+    @property
+    def words(self) -> str:
+        return f"{self.kind} {ACCURACY.gain(self.loss, self.low, self.high, unit=False)}"
+
+
+def int8_losses(evidence: Evidence, level: float) -> tuple[Int8Loss, ...]:
+    """The losses of every kind with two trainings or more that measured both accuracies, each on its own images.
+
+    Intervals are Student's over trainings.
+    """
+    losses: dict[str, list[float]] = {}
+    for training in evidence.finished:
+        if {ACCURACY.column, INT8.column} <= training.metrics.keys():
+            loss = training.metrics[ACCURACY.column] - training.metrics[INT8.column]
+            for kind in _kinds(evidence.architectures[training.architecture]):
+                losses.setdefault(kind, []).append(loss)
+    kinds = sorted(losses, key=lambda kind: (kind != PLAIN, kind))
+    return tuple(_of_kind(kind, losses[kind], level) for kind in kinds if len(losses[kind]) > 1)
+
+
+def words_of(losses: Sequence[Int8Loss]) -> str:
+    """A sentence; empty without losses."""
+    if not losses:
+        return ""
+    count = max(loss.trainings for loss in losses)
+    return f"Points of accuracy that INT8 costs (means of up to {plural(count, 'training')}): " + (
+        "; ".join(loss.words for loss in losses) + "."
+    )
+
+
+def _kinds(architecture: Architecture) -> Iterator[str]:
+    """Plain, or what all SE of a placement have in common."""
+    units = [se for se in architecture.blocks if se is not None]
+    if not units:
+        yield PLAIN
+    for factor in ("gate", "position", "squeeze"):
+        values = {getattr(se, factor) for se in units}
+        if len(values) == 1:
+            yield f"{factor} {values.pop()}"
+
+
+def _of_kind(kind: str, values: Sequence[float], level: float) -> Int8Loss:
+    from scipy.stats import t as student
+
+    n = len(values)
+    mean = fmean(values)
+    reach = float(student.ppf((1 + level) / 2, n - 1)) * stdev(values) / math.sqrt(n)
+    return Int8Loss(kind, n, mean, mean - reach, mean + reach)
