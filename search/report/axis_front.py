@@ -1,5 +1,7 @@
 """The front against one overhead: what nothing else beats in gain and in that overhead, whatever a run searched for."""
 
+from collections.abc import Iterable
+
 from search.results import pareto
 from search.results.point import Point
 from search.results.result import Front
@@ -19,3 +21,12 @@ def axis_front(front: Front, column: str) -> tuple[Point, ...]:
             places.setdefault((point.costs[column], -point.gain), point)
     competing = sorted(places)
     return tuple(places[competing[i]] for i in pareto.front(competing))
+
+
+def staircase(members: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """The (cost, gain) pairs at which the largest gain within a cost limit rises, from the cheapest on."""
+    steps: list[tuple[float, float]] = []
+    for cost, gain in sorted(members):
+        if not steps or gain > steps[-1][1]:
+            steps.append((cost, gain))
+    return tuple(steps)

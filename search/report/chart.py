@@ -4,10 +4,10 @@ Gains are in points over plain, costs in percent over plain. Pixels are those of
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from search.report.axis_front import axis_front
+from search.report.axis_front import axis_front, staircase
 from search.report.name_placement import Name, place_names
 from search.report.scale import Frame, Scale, padded
 from search.report.seed_gains import seed_gains
@@ -64,8 +64,9 @@ class _Styled:
 class ChartPoint(_Styled):
     """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words.
 
-    ``is_retrained``: a confirmation trained it again with fresh seeds. ``shift`` is how many pixels it stands beside
-    its cost, so that marks of nearly equal cost do not lie on each other.
+    ``is_retrained``: a confirmation trained it again with fresh seeds. ``is_leading``: it has the largest gain of the
+    placements where none of them is on the front or was trained again, so its interval says how much there may be.
+    ``shift`` is how many pixels it stands beside its cost, so that marks of nearly equal cost do not lie on each other.
     """
 
     id: str
@@ -79,11 +80,12 @@ class ChartPoint(_Styled):
     is_on_front: bool
     is_retrained: bool
     is_recommended: bool
+    is_leading: bool = False
     shift: float = 0.0
 
     @property
     def is_pale(self) -> bool:
-        return not (self.is_on_front or self.is_retrained)
+        return not (self.is_on_front or self.is_retrained or self.is_leading)
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ class FrontChart:
     legend: tuple[LegendEntry, ...]
     footnotes: tuple[str, ...] = (
         "Marks of nearly equal cost stand side by side, so that none hides another; their texts have the exact costs.",
-        "Intervals are drawn for the front and for what was trained again. Point at another placement to see its own; "
-        "one that reaches beyond the drawing is cut at its edge.",
+        "Intervals are drawn for the front and for what was trained again, or for the best placement if there is "
+        "neither. Point at another placement to see its own; one that reaches beyond the drawing is cut at its edge.",
     )
     frame: Frame = FRAME
 
@@ -188,15 +190,6 @@ def drawn(front: Front, members: Set[str] = frozenset(), most: int = MOST_POINTS
     return [*named.values(), *rest[: max(0, most - len(named))]]
 
 
-def staircase(members: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """The (cost, gain) pairs at which the largest gain within a cost limit rises, from the cheapest on."""
-    steps: list[tuple[float, float]] = []
-    for cost, gain in sorted(members):
-        if not steps or gain > steps[-1][1]:
-            steps.append((cost, gain))
-    return tuple(steps)
-
-
 # -- the parts --------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +198,10 @@ def _chart_points(front: Front, column: str, title: str, members: Set[str], most
     shown = drawn(front, members, most)
     gains = seed_gains(front, shown)
     points = [_chart_point(front, p, column, title, gains[p.id], p.id in members) for p in shown]
-    return sorted(points, key=lambda p: (not p.is_recommended, not p.is_retrained, not p.is_on_front, -p.gain))
+    ordered = sorted(points, key=lambda p: (not p.is_recommended, not p.is_retrained, not p.is_on_front, -p.gain))
+    placements = [p for p in ordered if p.verdict != "plain"]
+    leader = max(placements, key=lambda p: p.gain, default=None)
+    return [replace(p, is_leading=p is leader and all(other.is_pale for other in placements)) for p in ordered]
 
 
 def _chart_point(
@@ -288,12 +284,13 @@ def _named(points: Sequence[ChartPoint]) -> list[str]:
 
 def _legend(front: Front, band: Band) -> list[LegendEntry]:
     verdicts = [verdict for verdict in VERDICT_STYLES if any(p.verdict == verdict for p in front.points)]
+    seeds = LegendEntry("single trainings of what was trained again", "seed")
     return [
         *(LegendEntry(verdict, "verdict", verdict) for verdict in verdicts),
         LegendEntry("recommended", "ring"),
         LegendEntry("front: nothing is both cheaper and better", "line"),
         LegendEntry(band.text, "band"),
-        LegendEntry("single trainings of what was trained again", "seed"),
+        *([seeds] if any(p.role == "finalist" for p in front.points) else []),
     ]
 
 

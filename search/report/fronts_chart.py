@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from search.report.chart import FRAME, Axis, gain_axis, staircase
+from search.report.axis_front import staircase
+from search.report.chart import FRAME, Axis, gain_axis
 from search.report.scale import padded
 from search.results.point import Point
 from search.results.result import Front

@@ -357,6 +357,21 @@ def test_the_axis_has_room_for_what_is_drawn_and_none_for_intervals_that_are_hid
     assert (high, low) == (chart.frame.top, chart.frame.inner_bottom)  # cut at the edges
 
 
+def test_where_nothing_is_on_the_front_but_plain_the_best_placement_has_an_interval(run):
+    """So that a picture of a search that found nothing shows how much there may be."""
+    found = run[0]
+    gains = {1: -0.3, 2: -0.1, 3: -0.2}
+    worse = [replace(found.points[i], gain=gain, on_front=False, role="search") for i, gain in gains.items()]
+    front = replace(found, points=(replace(found.plain, on_front=True), *worse), recommended="a0", likely=None)
+    chart = front_chart(front, "params_overhead")
+    (best,) = (p for p in chart.points if p.verdict != "plain" and not p.is_pale)
+    assert best.gain == -0.1
+    assert not any(entry.kind == "seed" for entry in chart.legend)
+    with_member = replace(front, points=(front.points[0], replace(worse[0], on_front=True, gain=0.3), *worse[1:]))
+    shown = front_chart(with_member, "params_overhead").points
+    assert [p.gain for p in shown if p.verdict != "plain" and not p.is_pale] == [0.3]
+
+
 def test_the_staircase_rises_at_the_members_that_gain_more(run):
     found = run[0]
     gains = {1: 0.3, 2: 0.2, 3: 0.5}
