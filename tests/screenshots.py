@@ -2,7 +2,8 @@
 
     python -m tests.screenshots RUN [--runs DIR] [--to docs/screenshots] [--name no-gain] [--page]
 
-MLflow's chart and the page of the search at the address that `senet-search ui` prints, and the report. Needs Chromium.
+The report; MLflow's charts and the page of the search at the address that `senet-search ui` prints; Optuna's dashboard;
+and the terminal at 80 columns. Needs Chromium.
 """
 
 import argparse
@@ -14,10 +15,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 from PIL import Image
+from rich.console import Console
 
 from search import session
+from search.report import terminal
 from search.report.loopback import HOST
 from search.results.result import Front
 from search.track.views import NAMED
@@ -37,32 +42,24 @@ SCREENS = (
 )
 
 
+COMMAND = [sys.executable, "-u", "-c", "from search.cli.app import main; main()"]
+
+
 @contextmanager
-def ui(run: str, runs: Path) -> Iterator[str]:
-    """The address that `senet-search ui` prints, once the page is there."""
-    command = [
-        sys.executable,
-        "-u",
-        "-c",
-        "from search.cli.app import main; main()",
-        "ui",
-        run,
-        "--no-browser",
-        "--runs",
-        str(runs),
-    ]
-    server = subprocess.Popen([*command, "--port", str(free_port())], stdout=subprocess.PIPE, text=True)
+def served(command: str, run: str, runs: Path, until: str, address: str) -> Iterator[str]:
+    """The address that a command prints, once it has said ``until``."""
+    arguments = [command, run, "--no-browser", "--runs", str(runs), "--port", str(free_port())]
+    server = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         lines = []
         for line in server.stdout:
             lines.append(line)
-            if "It is there" in line:
+            if until in line:
                 break
-        found = re.search(r"http://\S+/#/\S+", "".join(lines))
+        found = re.search(address, "".join(lines))
         assert found, "".join(lines)
-        # Chromium knows this name, whether or not this machine does.
-        yield found[0].replace(HOST, NAMED)
+        yield found[0]
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(60)
@@ -77,7 +74,8 @@ def keep(picture: bytes, path: Path) -> None:
 
 
 def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
-    with ui(front.run, runs) as address:
+    with served("ui", front.run, runs, "It is there", r"http://\S+/#/\S+") as printed:
+        address = printed.replace(HOST, NAMED)  # Chromium knows this name, whether or not this machine does
         page = opened.page()
         page.open(address, width=1440, height=860)
         page.wait(f"document.querySelectorAll('.scatterlayer .point').length === {len(front.points)}")
@@ -98,6 +96,28 @@ def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path) -> No
         keep(page.picture(), to / "mlflow-run.png")
 
 
+def of_dashboard(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+    """Optuna's dashboard on the placements of the run."""
+    with served("dashboard", front.run, runs, "http://", r"http://\S+") as address:
+        page = opened.page()
+        page.open(address, width=1440, height=1000)
+        page.wait("document.querySelectorAll('.scatterlayer .trace').length > 0")
+        keep(page.picture(), to / "dashboard.png")
+
+
+def of_terminal(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+    """What `senet-search report` prints on a terminal of 80 columns."""
+    with TemporaryDirectory() as folder:
+        drawn = Path(folder) / "terminal.svg"
+        out = Console(width=80, record=True, force_terminal=True, file=io.StringIO(), highlight=False)
+        with patch("search.report.terminal.console", lambda **_: out):
+            terminal.show(front, folder=(runs / front.run).resolve())
+        out.save_svg(str(drawn), title=f"senet-search report {front.run}")
+        page = opened.page()
+        page.open(drawn.as_uri(), width=1000, height=900)
+        keep(page.picture(), to / "terminal.png")
+
+
 def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path, name: str) -> None:
     """The first screen on a desk and on a phone, in light and dark, and how training went."""
     page = opened.page()
@@ -109,8 +129,9 @@ def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path, name:
     page.seen()
     page.ask("document.querySelector('#training').scrollIntoView()")
     keep(page.picture(), to / f"{name}-training.png")
-    page.ask("[...document.querySelectorAll('h3')].find(head => head.innerText === 'What pays')?.scrollIntoView()")
-    keep(page.picture(), to / f"{name}-effects.png")
+    for head, end in (("What pays", "effects"), ("What is confused", "images")):
+        page.ask(f"[...document.querySelectorAll('h3')].find(one => one.innerText === '{head}')?.scrollIntoView()")
+        keep(page.picture(), to / f"{name}-{end}.png")
 
 
 def main() -> None:
@@ -127,6 +148,8 @@ def main() -> None:
         of_report(opened, front, given.runs, given.to, given.name)
         if not given.page:
             of_mlflow(opened, front, given.runs, given.to)
+            of_dashboard(opened, front, given.runs, given.to)
+            of_terminal(opened, front, given.runs, given.to)
 
 
 if __name__ == "__main__":
