@@ -108,6 +108,13 @@ def _share(value: float) -> None:
         raise UserError(f"must be more than 0 and less than 1, got {value}", hint="write a share of all epochs")
 
 
+def _gpus(value: str | float) -> None:
+    if not isinstance(value, str) and value > 1 and value != int(value):
+        raise UserError(
+            f"must be a share of one GPU or a whole number of GPUs, got {value}", hint="write for example 2"
+        )
+
+
 def _path(value: str | None) -> None:
     if value is not None and not value.strip():
         raise UserError("expected a path, got empty text")
@@ -150,6 +157,7 @@ _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "model.sites.*": _site,
     "budget.time": seconds,
     "resources.patience": seconds,
+    "resources.gpus_per_slot": _gpus,
     "resources.ray": _ray,
     "resources.storage": _storage,
     "evaluate": _evaluate,

@@ -129,8 +129,6 @@ def _check_group(experiment: Experiment, here: int) -> None:
     if share == "auto" or share <= 1:
         return
     key = "resources.gpus_per_slot"
-    if share != int(share):
-        raise UserError(f"a training takes a share of one GPU or whole GPUs, not {share:g}", key=key)
     if experiment.evaluate != "train":
         if here and share > here:
             raise _too_few(share, here)

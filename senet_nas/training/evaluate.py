@@ -226,7 +226,9 @@ def images(spec: DataSpec, base: str, file: str | None = None, node: str | None 
 def _kept_images(spec: DataSpec, base: str, file: str | None, node: str | None) -> Data:
     if file is not None and node is None:
         return shared.read(Path(file))
-    kept = decoded_cache.images(spec, base)
+    # The home of a cluster's user may lie on a network disk: its nodes use their own, unless a cache is named.
+    is_cached = node is None or spec.cache != decoded_cache.AUTO
+    kept = decoded_cache.images(spec, base) if is_cached else None
     if kept is not None:
         return kept
     if node is not None:

@@ -129,7 +129,6 @@ def test_what_is_odd_about_the_images_is_part_of_what_is_known(tmp_path):
         ((), "cpu", 3, "a batch of 64 images cannot be shared by 3 devices", "train.batch_size=63"),
         ((), "cpu", 64, "64 devices were asked for, but this machine has 4 CPU cores", "give fewer to --devices"),
         ((), "cuda", 4, "4 devices were asked for, but this machine has 2 GPUs", "resources.device=cpu"),
-        (("resources: {ray: auto}",), "cpu", 2, "not of a cluster", "resources.ray=local"),
     ],
 )
 def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, device, count, message, hint):
@@ -138,6 +137,14 @@ def test_devices_that_are_not_there_are_told(tmp_path, monkeypatch, lines, devic
     with pytest.raises(UserError, match=message) as caught:
         together(experiment(tmp_path, *lines), device, count)
     assert hint in caught.value.hint
+
+
+def test_devices_of_a_cluster_are_as_many_as_were_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpus, "count", lambda: 2)
+    there = together(experiment(tmp_path, "resources: {ray: auto, gpus_per_slot: 0.5}"), "cpu", 16)
+    assert (there.count, there.cpus, there.gpus, there.ray) == (16, 1, 1.0, "auto")
+    on_cpus = together(experiment(tmp_path, "resources: {ray: auto, device: cpu, cpus_per_slot: 2}"), "cpu", 16)
+    assert (on_cpus.count, on_cpus.cpus, on_cpus.gpus) == (16, 2, 0.0)
 
 
 def test_devices_share_the_cores_of_the_machine(tmp_path, monkeypatch):

@@ -81,7 +81,6 @@ def test_a_run_keeps_the_number_of_gpus_of_its_trainings():
 
 
 GROUPS_REFUSED = {
-    "gpus_per_slot: 1.5": "whole GPUs, not 1.5",
     "gpus_per_slot: 16": "16 GPUs, but this machine has 8 GPUs",
     "gpus_per_slot: 3": "128 images cannot be shared by 3 GPUs",
     "gpus_per_slot: 2, slots: 5": "do not fit",

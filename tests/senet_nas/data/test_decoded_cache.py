@@ -81,6 +81,14 @@ def test_workers_get_what_the_cache_holds(spec, cached, tmp_path, monkeypatch):
     assert len(cached.decoded) == 2
 
 
+def test_nodes_of_a_cluster_decode_onto_their_own_disk_unless_a_cache_is_named(spec, tmp_path, monkeypatch):
+    monkeypatch.setattr(decoded_cache, "images", None)  # is not asked
+    monkeypatch.setattr(evaluate.shared, "of_node", lambda spec, base, node: node)
+    evaluate._kept_images.cache_clear()
+    assert evaluate.images(replace(spec, cache="auto"), str(tmp_path), None, "a node") == "a node"
+    evaluate._kept_images.cache_clear()
+
+
 CHANGES = {
     "an image that was written again": lambda root: os.utime(root / "dark" / "3.png", (1, 1)),
     "another image": lambda root: (root / "dark" / "x.png").write_bytes((root / "dark" / "1.png").read_bytes()),
