@@ -168,13 +168,17 @@ class Checked:
         )
 
     def _pilot(self) -> list[str]:
-        """What a pilot says of the noise, and of each class."""
+        """What a pilot says of the noise, of more epochs, and of each class."""
+        from search.results import doublings
         from search.results.objectives import qualities
 
         if self.pilot is None:
             return []
         metric = qualities(self.prepared.experiment.objectives)[0]
         found = [f"noise     {line}" for line in self.pilot.noise.lines(metric)]
+        found += [f"epochs    {one.words(metric)}" for one in self.pilot.doublings]
+        short = doublings.caution(self.pilot.doublings, self.prepared.experiment.search.worthwhile, metric)
+        found += [f"caution   {short}"] if short else []
         if self.pilot.classes is None:
             return found
         caution = self.pilot.classes.words(metric)

@@ -10,6 +10,7 @@ import numpy as np
 
 from search.execute.trainer import Trainer
 from search.results.class_recall import ClassRecall, differ, recalls_of
+from search.results.doublings import Doubling, doublings
 from search.results.objectives import qualities
 from search.results.recipe_noise import RecipeNoise, Repeated, recipe_noise
 from search.setup.experiment_setup import Prepared
@@ -36,13 +37,18 @@ def lengths(epochs: int) -> dict[int, int]:
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot found: the noise of the recipe, and the recall of each class, if classes differ in size."""
+    """What a pilot found: the noise of the recipe, and the recall of each class, if classes differ in size.
+
+    ``doublings``: what more epochs brought plain, the fewest first.
+    """
 
     noise: RecipeNoise
     classes: ClassRecall | None
+    doublings: tuple[Doubling, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self.noise), **({"classes": asdict(self.classes)} if self.classes else {})}
+        classes = {"classes": asdict(self.classes)} if self.classes else {}
+        return {**asdict(self.noise), **classes, "doublings": [asdict(one) for one in self.doublings]}
 
 
 def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
@@ -70,7 +76,8 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
     metric = qualities(prepared.experiment.objectives)[0]
     noise = recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level, metric=metric)
     labels = np.array(prepared.labels.of_fold(0, data.folds) if prepared.labels else ())
-    return Pilot(noise, recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None)
+    recalls = recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None
+    return Pilot(noise, recalls, doublings(samples, metric))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
