@@ -38,7 +38,7 @@ from search.cli.options import JSON, ONNX, PICK, RUNS, SET, limited, print_answe
     default=1,
     show_default=True,
     type=click.IntRange(min=1, max=1024),
-    help="GPUs of this machine to use (CPU cores if it has no GPU). They share every batch.",
+    help="GPUs of this machine, or of the cluster of resources.ray (CPU cores without a GPU). They share every batch.",
 )
 @click.option(
     "--test-size",
