@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from search.config import seconds
 from search.planning.budget_split import trainings_used
 from search.report.wording import clock
-from search.results.answer import UNDECIDED, YES
+from search.results.answer import UNDECIDED, YES, Answer
 from search.results.result import Front
 from search.setup.opened_run import OpenedRun, open_folder
 from search.state import run_folder
@@ -15,6 +15,8 @@ from search.state.run_folder import RunFolder
 
 # The extension to suggest to a run that confirmed nothing, if no larger one is known to decide it.
 EXTENSION = 24
+# An extension that makes a run more than so many times longer is not suggested if a shorter one has an even chance.
+FARTHEST = 3
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,24 @@ def _extension(front: Front, run: OpenedRun) -> list[str]:
     settled = run.facts.settled
     if front.answer.kind != UNDECIDED or (settled is not None and settled.reason == EXHAUSTED):
         return []
-    more = front.answer.more or front.answer.more_even or 0
+    used = trainings_used(run.ledger)
+    more = _deciding(front.answer, used)
     if front.under_way or not front.confirmed:
         more = max(more, EXTENSION)
     if not more:
         return []
     options = []
-    if trainings_used(run.ledger) + more > run.experiment.budget.trainings:
+    if used + more > run.experiment.budget.trainings:
         options.append(f"--trainings +{more}")
     if _lacks_time(run, more):
         options.append(_time_for(run, more))
     return options or [f"--trainings +{more}"]
+
+
+def _deciding(answer: Answer, used: int) -> int:
+    """How many trainings more will probably decide; those for an even chance where that is too far. 0: not known."""
+    surely, evenly = answer.more or 0, answer.more_even or 0
+    return evenly if evenly and (not surely or surely > FARTHEST * used) else surely
 
 
 def _time_is_over(run: OpenedRun) -> bool:

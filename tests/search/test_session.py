@@ -187,6 +187,16 @@ def test_what_continues_a_complete_run_follows_from_what_ended_it(tmp_path, spen
     assert going in going_on(OpenedRun(place, ledger, kept(place, ledger)))
 
 
+def test_an_extension_for_an_even_chance_is_suggested_where_a_likely_one_is_far(tmp_path):
+    """384 trainings more than one are not what a person would type next."""
+    _, place, ledger = begun(tmp_path)
+    finished(ledger)
+    answer = AnswerFact(1, 0.2, 0.5, 8, 384, more_even=48)
+    ledger.note(Facts(complete=Completion(64), settled=Settled(64, "used", 1), answer=answer))
+    *_, then = next_commands(result(place.name, place.path.parent), place)
+    assert "--trainings +48 --runs" in then
+
+
 @pytest.mark.parametrize(
     ("budget", "complete", "says"),
     [
