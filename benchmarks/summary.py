@@ -72,6 +72,20 @@ def proposers() -> list[str]:
     return _lines(rows)
 
 
+def early_stopping() -> list[str]:
+    """A search that stops trainings early, by its own rules, beside ours at equal compute."""
+    told = environment.read("early_stopping")
+    head = "trainings' worth of compute", "search", "points [90 %]", "`observed`", "`averaged`", "begun", "ended"
+    rows: list[Sequence[object]] = [head]
+    for cell in told["cells"]:
+        low, high = cell["interval"]
+        reports = [f"{cell['by_report'][name]:+.3f}" for name in ("observed", "averaged")]
+        counts = [f"{cell[name]:.0f}" if name in cell else "" for name in ("begun", "ended")]
+        points = f"{cell['points']:+.3f} [{low:+.3f}, {high:+.3f}]"
+        rows.append((cell["trainings"], cell["search"], points, *reports, *counts))
+    return _lines(rows)
+
+
 def proof_sizes() -> list[str]:
     """The size of the test over its level, for every noise and number of pairs, at both levels."""
     found = environment.read("confirmation_level")["sizes"]
@@ -164,6 +178,7 @@ TABLES: Tables = {
     "reach": reach,
     "honesty": honesty,
     "proposers": proposers,
+    "early_stopping": early_stopping,
     "answers": answers,
     "columns": columns,
     "curves": curves,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import early_stopping
 from benchmarks.peers.sampler import HERE, PEERS, Process, install
 from search.bench.problems import named
 from search.bench.searches import search
@@ -86,3 +87,25 @@ def test_a_forgotten_search_ends_its_peer(installed):
     del process
     gc.collect()
     assert running.wait(10) < 0
+
+
+def test_early_stopping_draws_what_a_search_may_draw_and_pays_for_plain():
+    """The last accuracy of every curve is one that the problem of `bench` would show, and the truth is not told."""
+    one = early_stopping._problem(4000)
+    real = one._problem
+    for member in list(real.space)[:5]:
+        shown = sorted(real.accuracy(member, seed) for seed in real.seeds(member))
+        assert sorted(curve[-1] for curve in one.curves[member.key]) == pytest.approx(shown)
+    told = one.message(32, 8)
+    assert told["budget"] == 8 * (32 - early_stopping.PLAIN)
+    assert real.space[0].key not in told["curves"]
+    assert set(told["overheads"]) == set(told["curves"])
+
+
+def test_early_stopping_reports_what_ran_to_the_end():
+    """Of two trainings the one that was stopped is not followed, however good it looked."""
+    one = early_stopping._problem(4000)
+    key = max(one._problem.space, key=one._problem.truth).key
+    ended = {"name": key, "epochs": 8, "accuracy": 99.0}
+    assert one.points([ended | {"epochs": 3}], "observed", 8) == 0
+    assert one.points([ended], "observed", 8) > 0

@@ -71,6 +71,11 @@ class Real:
         """One of those that were trained for the table, another one for each number."""
         return shared_facts(self._table.path, self._number)
 
+    @property
+    def drawn_blocks(self) -> set[int]:
+        """Blocks whose trainings a search can draw; the others score."""
+        return self._halves[0]
+
     def truth(self, architecture: Architecture) -> float:
         """Mean gain over plain in the blocks that score, in points; 0 if the table was permuted."""
         if self._permuted:
@@ -104,7 +109,7 @@ class Real:
 
     @cached_property
     def _drawn(self) -> dict[str, list[Shown]]:
-        blocks = self._halves[0]
+        blocks = self.drawn_blocks
         return {key: [y for s, y in seeds.items() if s.block in blocks] for key, seeds in self._trainings.items()}
 
     @cached_property
