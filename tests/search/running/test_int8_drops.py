@@ -16,8 +16,6 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.costs import int8_drop, timed_pair
 from senet_nas.costs.timing import Comparison
-from senet_nas.recipe import Seed
-from senet_nas.training.evaluate import evaluate
 from spaces import Architecture
 from tests.search import ledgers
 
@@ -90,13 +88,3 @@ def test_a_placement_without_weights_is_left_out(run, monkeypatch):
     assert ledger.facts.timed[NAME].drops == {}
     (section,) = latency_sections(front_of(prepared, ledger), ledger.facts.timed)
     assert len(section.table.columns) == 5
-
-
-def test_a_real_training_is_quantised_on_training_images_and_compared_on_all_validation_images(search, tmp_path):
-    weights = tmp_path / "weights.safetensors"
-    *_, last = evaluate(SE, Seed(0), search.evaluate.training_task, weights=weights)
-    found = int8_drop.of_training(SE, Seed(0), weights, search.evaluate.training_task, "onnxruntime")
-    assert found["images"] == search.images.validation
-    assert found["low"] <= found["drop"] <= found["high"]
-    assert found["agreement"] > 90
-    assert last.done

@@ -35,6 +35,9 @@ def test_it_is_that_of_the_quantised_network_on_all_validation_images(trained):
     task, (early, last), weights = trained
     assert "val_accuracy_int8" not in early.metrics
     drop = int8_drop.of_training(SE, Seed(0), weights, task, "onnxruntime")
+    assert drop["images"] == 203
+    assert drop["low"] <= drop["drop"] <= drop["high"]
+    assert drop["agreement"] > 90
     assert last.metrics["val_accuracy_int8"] == pytest.approx(last.metrics["val_accuracy"] - drop["drop"])
     kept = predictions.read(weights.with_name(INT8_PREDICTIONS))
     assert kept.images == 203
