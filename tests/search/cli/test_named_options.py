@@ -21,8 +21,8 @@ FOREIGN = {
     "senet_nas/nvidia.py": {"--query-gpu", "--format"},
     "search/execute/ray/resources.py": {"--num-gpus"},
     "search/track/views.py": {
-        "--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--allowed-hosts", "--uvicorn-opts",
-        "--app-dir",
+        "--backend-store-uri", "--default-artifact-root", "--host", "--workers", "--allowed-hosts",
+        "--cors-allowed-origins", "--uvicorn-opts", "--app-dir",
     },
 }  # fmt: skip
 # Where texts that name no command are printed.
