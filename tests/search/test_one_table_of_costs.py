@@ -57,7 +57,8 @@ def test_profile_prints_it(found):
 def test_show_prints_it_for_the_network_and_for_each_unit(found):
     lines = found["show"].splitlines()
     assert "1,112 scaled, +11.200 % over plain's 1,000" in lines
-    assert [line.split()[-2:] for line in lines if line.startswith("  ")] == [[n, "scaled"] for n in ("16", "32", "64")]
+    units = [line for line in lines if line.startswith("  ")]
+    assert [f" {n} scaled  on " in line for n, line in zip((16, 32, 64), units, strict=True)] == [True] * 3
     answer = found["show json"]
     assert (answer["scalings_plain"], answer["scalings"]) == (1000, 1112)
     assert answer["scalings_overhead"] == pytest.approx(11.2)
