@@ -164,7 +164,11 @@ class RemoteCopy:
         found = checkpoint.described(record)
         if found is None or record == self._copied:
             return
-        self._store.write(f"{self._uid}/{found[1]}", (self._folder / found[1]).read_bytes())
+        try:
+            tensors = (self._folder / found[1]).read_bytes()
+        except FileNotFoundError:  # a thread has just written the next checkpoint; it is copied after the next epoch
+            return
+        self._store.write(f"{self._uid}/{found[1]}", tensors)
         self._store.write(f"{self._uid}/{checkpoint.RECORD}", record)
         if self._kept not in ("", found[1]):
             self._store.remove(f"{self._uid}/{self._kept}")

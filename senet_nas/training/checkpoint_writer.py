@@ -26,6 +26,17 @@ class CheckpointWriter:
         self._thread: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
+    def keep(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> None:
+        """Writes the state: by the thread if it lies on a GPU, which goes on meanwhile; now if it lies on the CPU.
+
+        On a CPU a thread that writes takes from the training what it saves (measured). A full disk is a warning.
+        """
+        if _is_on_gpu(state):
+            self.begin(state, curve)
+        else:
+            self.wait()
+            self._write(state, curve, _nothing)
+
     def begin(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> None:
         """Copies the state and lets the thread write it, after the one before. A full disk is a warning in the log."""
         copied, ready = copy_of(state)
@@ -62,6 +73,16 @@ class CheckpointWriter:
         except OSError as error:
             # The training is worth more than its checkpoint; a full disk stops it at its result.
             logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
+
+
+def _nothing() -> None:
+    """What a state that is already on the CPU waits for."""
+
+
+def _is_on_gpu(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_is_on_gpu(part) for part in value.values())
+    return isinstance(value, Tensor) and value.is_cuda
 
 
 def copy_of(state: Mapping[str, Any]) -> tuple[dict[str, Any], Callable[[], None]]:

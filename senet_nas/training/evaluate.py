@@ -194,7 +194,7 @@ class CheckpointKeeper:
         return {name: value for name, value in self.curve[-1].items() if name != "epoch"}
 
     def keep(self, training: Training, metrics: dict[str, float], *, at_once: bool = False) -> None:
-        """Takes in an epoch. Saves the state now and then, beside the training; ``at_once``: now, or raises OSError."""
+        """Takes in an epoch. Saves the state now and then; ``at_once``: in any case, or raises OSError."""
         self.curve.append(metrics)
         is_due = self._clock() - self._saved >= checkpoints.CHECKPOINT_SECONDS
         if self._writer is None or not (is_due or at_once):
@@ -202,7 +202,7 @@ class CheckpointKeeper:
         if at_once:
             self._writer.write(training.state(), self.curve)
         else:
-            self._writer.begin(training.state(), self.curve)
+            self._writer.keep(training.state(), self.curve)
         self._saved = self._clock()
 
     def close(self) -> None:

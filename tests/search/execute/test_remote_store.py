@@ -180,6 +180,21 @@ def test_the_store_holds_one_checkpoint_of_a_training_and_none_that_is_torn(tmp_
     assert not (tmp_path / "b").exists()
 
 
+def test_a_checkpoint_that_a_thread_replaces_meanwhile_is_no_trouble_and_is_copied_next_time(tmp_path, caplog):
+    """Its record was read, and its tensors have made room for the next ones."""
+    store = RemoteStore(f"file://{tmp_path}/store", "run")
+    remote = RemoteCopy(store, "u1", tmp_path / "a")
+    left(tmp_path / "a", 1, store, remote=remote)
+    left(tmp_path / "a", 2, RemoteStore(f"file://{tmp_path}/other", "run"))
+    tensors = (tmp_path / "a" / "checkpoint-2.safetensors").rename(tmp_path / "away")
+    remote.keep(at_once=True)
+    assert remote._kept == "checkpoint-1.safetensors"
+    assert not caplog.records
+    tensors.rename(tmp_path / "a" / "checkpoint-2.safetensors")
+    remote.keep(at_once=True)
+    assert remote._kept == "checkpoint-2.safetensors"
+
+
 def test_copies_take_a_tenth_of_the_time_at_most(tmp_path, monkeypatch):
     now = [0.0]
     store = RemoteStore(f"file://{tmp_path}/store", "run")

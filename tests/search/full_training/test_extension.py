@@ -2,7 +2,6 @@
 
 import csv
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -84,7 +83,7 @@ def test_an_extension_that_was_killed_ends_like_one_that_was_not(planned, tmp_pa
     assert command("--to", "part", *more, failpoint="after_training.csv:2").returncode == -signal.SIGKILL
     again = command("--to", "part", *more)
     assert again.returncode == 0, again.stderr
-    assert re.search(r"[34] are done", again.stderr)  # the fourth may have been on its way to the disk
+    assert "4 are done" in again.stderr
     assert equal(weights(tmp_path / "whole"), weights(tmp_path / "part"))
     assert not equal(weights(tmp_path / "whole"), before)
     rows = list(csv.DictReader((tmp_path / "part" / "training.csv").open()))

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -70,7 +69,7 @@ def test_killed_and_started_again_it_ends_with_the_same_weights(config, tmp_path
     assert not (tmp_path / "part" / "network").exists()
     again = command(KEY, "--config", "full.yaml", "--to", "part")
     assert again.returncode == 0, again.stderr
-    assert re.search(r"[12] (is|are) done", again.stderr)  # the second may have been on its way to the disk
+    assert "2 are done" in again.stderr
     one, other = (load_file(tmp_path / name / "weights.safetensors") for name in ("whole", "part"))
     assert all((one[name] == other[name]).all() for name in one)
     rows = [list(csv.DictReader((tmp_path / name / "training.csv").open())) for name in ("whole", "part")]

@@ -70,6 +70,23 @@ def test_the_files_are_those_written_at_once_though_the_training_goes_on(trainin
     assert contents(tmp_path / "beside") == contents(tmp_path / "once")
 
 
+def test_on_a_cpu_a_checkpoint_is_on_the_disk_before_the_training_goes_on(training, tmp_path):
+    training.epoch()
+    writer = CheckpointWriter(tmp_path, OWNER)
+    writer.keep(training.state(), curve(training))
+    assert checkpoint.epochs(tmp_path) == training.state()["epoch"]
+    writer.close()
+
+
+def test_on_a_gpu_the_thread_writes_it(tmp_path, monkeypatch):
+    begun = []
+    writer = CheckpointWriter(tmp_path, OWNER)
+    monkeypatch.setattr(writer, "begin", lambda state, curve: begun.append(state["epoch"]))
+    with on_fake_gpu():
+        writer.keep({"model": {"w": torch.ones(2, device="cuda")}, "epoch": 3}, [])
+    assert begun == [3]
+
+
 def test_one_that_pauses_is_on_the_disk_at_once(training, tmp_path):
     writer = CheckpointWriter(tmp_path, OWNER)
     writer.begin(training.state(), curve(training))
@@ -85,9 +102,10 @@ def test_a_full_disk_is_a_warning_and_a_pause_that_cannot_be_saved_an_error(trai
     failpoints.arm("within_checkpoint.json:1:full")
     try:
         with caplog.at_level(logging.WARNING):
+            writer.keep(training.state(), curve(training))
             writer.begin(training.state(), curve(training))
             writer.wait()
-        assert f"no checkpoint in {tmp_path}" in caplog.text
+        assert caplog.text.count(f"no checkpoint in {tmp_path}") == 2
         with pytest.raises(OSError, match="No space left"):
             writer.write(training.state(), curve(training))
     finally:

@@ -161,7 +161,7 @@ def test_a_lost_process_is_told_and_the_same_command_goes_on_from_the_checkpoint
     assert not (tmp_path / "part" / "network").exists()
     again = command("--to", "part", "--devices", "2")
     assert again.returncode == 0, again.stderr
-    assert re.search(r"4 epochs on 2 devices \(cpu\), [12] (is|are) done", again.stderr)
+    assert "4 epochs on 2 devices (cpu), 2 are done" in again.stderr
     assert epochs(tmp_path / "part") == ["1", "2", "3", "4"]
 
 
