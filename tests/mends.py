@@ -471,7 +471,7 @@ MENDS = (
     undo(
         36,
         "a graph forgets its network",
-        [(TORCH_RUNTIMES, "return GraphCall(graph, model, x, y)", "return GraphCall(graph, nn.Identity(), x, y)")],
+        [(TORCH_RUNTIMES, "GraphCall(graph, model, x, y, waits)", "GraphCall(graph, nn.Identity(), x, y, waits)")],
         "test_runtimes.py::test_a_graph_keeps_the_network_whose_weights_it_reads",
     ),
     undo(
@@ -507,7 +507,7 @@ MENDS = (
     undo(
         38,
         "trainings fill one GPU before the next",
-        [("search/setup/machine.py", "spread(count, here) if share else 0.0)", "share)")],
+        [("search/setup/machine.py", "spread(count, here) if share else 0.0", "share")],
         "test_slots_on_gpus.py::test_trainings_are_spread",
     ),
     undo(

@@ -167,7 +167,7 @@ def print_answer(command: str, run: str | None, found: Answer, *, as_json: bool)
 
 def print_lines(lines: Iterable[str]) -> None:
     """Prints lines: a terminal gets them broken between words, a file or a pipe as they are."""
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():  # it is None where the shell closed it
         width = shutil.get_terminal_size().columns
         lines = [part for line in lines for part in wrapped(line, width)]
     click.echo("\n".join(lines))

@@ -79,7 +79,8 @@ def test_what_is_better_is_proven_and_what_is_worse_never(rules):
 
 
 def test_a_lower_log_loss_is_a_gain_and_its_value_is_shown_as_it_is():
-    front = compute("run", searched(LOG_LOSS)[0], LOG_LOSS)
+    columns = tuple(name for name in EFFECTS if "int8" not in name)  # its loss is told in points of accuracy
+    front = compute("run", searched(LOG_LOSS, columns=columns)[0], LOG_LOSS)
     best = front[front.recommended]
     assert front.plain.value == pytest.approx(0.4, abs=0.01)
     assert best.value == pytest.approx(0.35, abs=0.01)

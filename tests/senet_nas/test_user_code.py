@@ -59,6 +59,8 @@ IMPORTS = {
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    for name in ("ournet", "ours", "parts", "second", "crooked"):  # in case another test has left one
+        sys.modules.pop(name, None)
     before = set(sys.modules)
     sites.cache_clear()
     yield tmp_path

@@ -134,7 +134,7 @@ def _run_segment(trainable: Any, searcher: LoopSearcher, slots: Slots, folder: P
     tune_config = tune.TuneConfig(
         num_samples=-1,
         search_alg=searcher,
-        scheduler=EarlyStops(searcher),
+        scheduler=EarlyStops(searcher, slots.count),
         reuse_actors=True,
         max_concurrent_trials=slots.count,
     )

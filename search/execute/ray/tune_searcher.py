@@ -245,11 +245,27 @@ class EarlyStops(FIFOScheduler):  # type: ignore[misc]
     """First come, first served. A training continues for as long as the loop says.
 
     Tune asks its scheduler after each epoch, and its searcher only about trials that continue.
+
+    A slot that waits for the others, as before a confirmation, keeps its process. Tune would end all but one: a new one
+    takes seconds to start, and if trainings are shorter, each one that ends takes the next from a process that is
+    starting, which Tune then ends. So one slot worked, and the others started in vain. ``slots`` is their number, None
+    where as many trainings run as fit onto a cluster: Tune then does as it likes.
     """
 
-    def __init__(self, searcher: LoopSearcher) -> None:
+    def __init__(self, searcher: LoopSearcher, slots: int | None) -> None:
         super().__init__()
         self._searcher = searcher
+        self._slots = slots
+        self._kept: set[Any] = set()
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        resources = trial.placement_group_factory
+        if resources not in self._kept:
+            self._kept.add(resources)
+            cache = getattr(tune_controller, "_actor_cache", None)  # private: without it a search is slower, and right
+            if cache is not None and self._slots is not None:
+                cache.increase_max(resources, by=self._slots)
+        super().on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         return str(self.CONTINUE if self._searcher.continues(trial.trial_id, result) else self.STOP)

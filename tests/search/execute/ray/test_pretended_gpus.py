@@ -76,6 +76,7 @@ def test_a_gpu_that_fails_is_barred_and_the_others_go_on(tmp_path):
     assert "failed 2 times in a row and gets no other training" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_gpu_that_works_the_search_ends_and_says_why(tmp_path):
     ledger, done = run(tmp_path, "on_a_broken_gpu", 1, "slots: 1")
     assert done.returncode == 4, done.stderr

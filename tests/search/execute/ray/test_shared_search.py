@@ -35,6 +35,7 @@ def search(folder: Path, failpoint: str = "") -> int:
     return done.returncode
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_a_search_is_killed_while_its_shared_network_trains_and_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG)
