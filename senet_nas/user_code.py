@@ -28,6 +28,7 @@ def look_in(folder: Path | str) -> None:
 
     The folder comes last: a file there that is called like a module of ours or of a library changes nothing.
     """
+    folder = Path(folder).absolute()  # "." would be wherever this process stood when it first imported something
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
         importlib.invalidate_caches()

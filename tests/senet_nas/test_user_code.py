@@ -132,3 +132,15 @@ def test_an_exception_that_passed_no_line_of_the_users_is_not_blamed_on_it():
     ours = "with blamed('mine:net', key='model.backbone'): math.sqrt(-1)"
     with pytest.raises(ValueError, match="math domain"):
         exec(ours, {"blamed": user_code.blamed, "math": math})
+
+
+def test_a_folder_that_is_named_from_here_is_the_same_after_a_change_of_folder(folder, monkeypatch):
+    """Python remembers where "." was when it first looked there."""
+    for name in ("one", "two"):
+        (folder / name).mkdir()
+        (folder / name / "ours.py").write_text(f"def f():\n    return {name!r}\n")
+    monkeypatch.chdir(folder / "one")
+    user_code.look_in(".")
+    assert "." not in sys.path
+    monkeypatch.chdir(folder / "two")
+    assert user_code.function("ours:f", key="evaluate", hint=HINT)() == "one"
