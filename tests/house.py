@@ -16,6 +16,7 @@ ORDER = (
     "senet_nas/hardware.py",
     "senet_nas/nvidia.py",
     "senet_nas/gpus.py",
+    "senet_nas/student.py",
     "senet_nas/user_code.py",
     "senet_nas/distributed.py",
     "senet_nas/network",

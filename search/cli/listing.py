@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @click.argument(
     "what",
     required=False,
-    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|metrics|measures|targets|runs]",
+    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|"
+    "metrics|measures|targets|runs]",
 )
 @click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS

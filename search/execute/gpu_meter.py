@@ -36,19 +36,16 @@ class GpuMeter:
         self._seen: list[tuple[Gpu, ...]] = []
 
     def __enter__(self) -> "GpuMeter":
+        """The training begins."""
+        if self._share > 0:
+            self._seen.append(self._look())
+            if self._seen[0]:
+                self._thread = threading.Thread(target=self._watch, name="gpu meter", daemon=True)
+                self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._end()
-
-    def begin(self) -> None:
-        """The training begins."""
-        if self._share <= 0:
-            return
-        self._seen.append(self._look())
-        if self._seen[0]:
-            self._thread = threading.Thread(target=self._watch, name="gpu meter", daemon=True)
-            self._thread.start()
 
     @property
     def name(self) -> str:

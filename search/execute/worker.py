@@ -63,7 +63,6 @@ def work(
             if remote is not None:
                 remote.bring()
         with meter or GpuMeter(share=0) as used:
-            used.begin()
             outcome = yield from _train(assignment, evaluate, folder, curve, remote)
             if not (outcome.failure or outcome.paused):
                 outcome = replace(outcome, metrics={**outcome.metrics, **used.figures()}, gpu=used.name)

@@ -1,11 +1,10 @@
 """What static INT8 quantisation costs in accuracy, by gate, position and squeeze: which operators survive it."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
 
 from search.results.evidence import Evidence
+from senet_nas.student import mean_with_reach
 from senet_nas.training.quality_metrics import ACCURACY, METRICS, Metric
 from spaces.architecture import Architecture
 from spaces.text import plural
@@ -52,9 +51,8 @@ def words_of(losses: Sequence[Int8Loss]) -> str:
     if not losses:
         return ""
     count = max(loss.trainings for loss in losses)
-    return f"Points of accuracy that INT8 costs (means of up to {plural(count, 'training')}): " + (
-        "; ".join(loss.words for loss in losses) + "."
-    )
+    found = "; ".join(loss.words for loss in losses)
+    return f"Points of accuracy that INT8 costs (means of up to {plural(count, 'training')}): {found}."
 
 
 def _kinds(architecture: Architecture) -> Iterator[str]:
@@ -69,9 +67,5 @@ def _kinds(architecture: Architecture) -> Iterator[str]:
 
 
 def _of_kind(kind: str, values: Sequence[float], level: float) -> Int8Loss:
-    from scipy.stats import t as student
-
-    n = len(values)
-    mean = fmean(values)
-    reach = float(student.ppf((1 + level) / 2, n - 1)) * stdev(values) / math.sqrt(n)
-    return Int8Loss(kind, n, mean, mean - reach, mean + reach)
+    mean, reach = mean_with_reach(values, level)
+    return Int8Loss(kind, len(values), mean, mean - reach, mean + reach)

@@ -15,6 +15,7 @@ import numpy as np
 from senet_nas import nvidia
 from senet_nas.costs.timing import Call, Make
 from senet_nas.deploy.precisions import CPU
+from senet_nas.student import mean_with_reach
 
 # Where Linux shows the counters of RAPL (docs.kernel.org/power/powercap/powercap.html).
 POWERCAP = Path("/sys/class/powercap")
@@ -127,12 +128,7 @@ def _burst(call: Call, meter: Meter, clock: Callable[[], float]) -> float:
 
 def _summary(joules_N2: np.ndarray, meter: Meter) -> Energy:
     """The geometric mean of the rounds' ratios with Student's interval."""
-    from scipy.stats import t as student
-
-    log_N = np.log(joules_N2[:, 1] / joules_N2[:, 0])
-    centre = float(log_N.mean())
-    n = len(log_N)
-    reach = float(student.ppf((1 + LEVEL) / 2, n - 1)) * float(log_N.std(ddof=1)) / math.sqrt(n)
+    centre, reach = mean_with_reach(np.log(joules_N2[:, 1] / joules_N2[:, 0]), LEVEL)
     plain_j, candidate_j = (float(value) for value in np.median(joules_N2, axis=0))
     ratio, low, high = (math.exp(value) for value in (centre, centre - reach, centre + reach))
-    return Energy(candidate_j, plain_j, ratio, low, high, n, meter.name)
+    return Energy(candidate_j, plain_j, ratio, low, high, len(joules_N2), meter.name)

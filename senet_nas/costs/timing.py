@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from senet_nas.costs.stopwatch import HostWatch, Stopwatch
+from senet_nas.student import mean_with_reach
 
 Call = Callable[[], object]
 Make = Callable[[], Call]
@@ -135,12 +136,7 @@ def _burst(call: Call, calls: int, watch: Stopwatch) -> float:
 
 def _summary(rounds: Sequence[_Round], level: float, seconds: float) -> Comparison:
     """The geometric mean of the rounds' ratios with Student's interval; a bootstrap of few rounds is too narrow."""
-    from scipy.stats import t as student  # takes half a second to import
-
-    log_N = np.log([r.ratio for r in rounds])
-    centre = float(log_N.mean())
-    error = float(log_N.std(ddof=1)) / math.sqrt(len(log_N))
-    reach = float(student.ppf((1 + level) / 2, len(log_N) - 1)) * error
+    centre, reach = mean_with_reach(np.log([r.ratio for r in rounds]), level)
     return Comparison(
         ratio=math.exp(centre),
         low=math.exp(centre - reach),

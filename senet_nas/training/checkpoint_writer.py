@@ -1,8 +1,7 @@
-"""Checkpoints that a thread writes while the training goes on.
+"""Writes checkpoints: from a GPU by a thread while the training goes on, on a CPU at once.
 
-The training waits only until its state is copied: on a GPU not even that, because the copies into pinned memory stand
-in the queue of the GPU before the next step. Files and their order are those of :mod:`senet_nas.training.checkpoint`,
-so a kill at any moment leaves one complete checkpoint.
+On a GPU the training waits for nothing: the copies into pinned memory stand in its queue before the next step. Files
+and their order are those of :mod:`senet_nas.training.checkpoint`, so a kill at any moment leaves one whole checkpoint.
 """
 
 import logging
@@ -35,7 +34,7 @@ class CheckpointWriter:
             self.begin(state, curve)
         else:
             self.wait()
-            self._write(state, curve, _nothing)
+            self._write(state, curve)
 
     def begin(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> None:
         """Copies the state and lets the thread write it, after the one before. A full disk is a warning in the log."""
@@ -44,7 +43,7 @@ class CheckpointWriter:
         self.wait()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "checkpoint")
-        self._writing = self._thread.submit(self._write, copied, metrics, ready)
+        self._writing = self._thread.submit(self._write_when, ready, copied, metrics)
 
     def write(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> None:
         """Writes the state now. Raises OSError."""
@@ -66,17 +65,18 @@ class CheckpointWriter:
                 self._thread.shutdown()
             self._thread = None
 
-    def _write(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]], ready: Callable[[], None]) -> None:
+    def _write_when(
+        self, ready: Callable[[], None], state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]
+    ) -> None:
         ready()
+        self._write(state, curve)
+
+    def _write(self, state: Mapping[str, Any], curve: Sequence[Mapping[str, float]]) -> None:
         try:
             checkpoint.save(self._folder, state, curve, owner=self._owner)
         except OSError as error:
             # The training is worth more than its checkpoint; a full disk stops it at its result.
             logging.getLogger(__name__).warning("no checkpoint in %s: %s", self._folder, error)
-
-
-def _nothing() -> None:
-    """What a state that is already on the CPU waits for."""
 
 
 def _is_on_gpu(value: Any) -> bool:

@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +55,7 @@ def reports(job: Job, devices: int, resources: dict[str, float], scratch: Path) 
     finally:
         if job.stop is not None:  # whoever reads no further report wants no further epoch
             job.stop.touch()
-            fitting.exception(timeout=STOP_SECONDS)
+            wait([fitting], timeout=STOP_SECONDS)
     if (error := fitting.exception()) is not None:
         raise _explained(error, devices) from error
 

@@ -35,7 +35,6 @@ def looks(*used):
 
 def test_figures_are_of_the_time_from_begin_to_end():
     with GpuMeter(0.5, looks((100.0, 1.0, 3600.0), (50.0, 3.0, 7200.0)), seconds=100) as meter:
-        meter.begin()
         assert meter.name == "Tesla T4"
         assert meter.figures() == {BUSY: 50.0, MEMORY: 3.0, ENERGY: pytest.approx(0.5)}
 
@@ -50,7 +49,6 @@ def test_looks_in_between_count():
         return next_look()
 
     with GpuMeter(1.0, look, seconds=0.001) as meter:
-        meter.begin()
         while len(done) < 4:
             time.sleep(0.001)
         found = meter.figures()
@@ -60,14 +58,12 @@ def test_looks_in_between_count():
 def test_what_the_driver_does_not_tell_is_left_out():
     silent = replace(CARD, busy=None, used=10**9)
     with GpuMeter(1.0, lambda: (silent,)) as meter:
-        meter.begin()
         assert meter.figures() == {MEMORY: 1.0}
 
 
 @pytest.mark.parametrize(("share", "card"), [(0.0, (CARD,)), (1.0, ())])
 def test_without_a_gpu_there_are_no_figures(share, card):
     with GpuMeter(share, lambda: card) as meter:
-        meter.begin()
         assert (meter.figures(), meter.name) == ({}, "")
 
 
@@ -80,7 +76,6 @@ def test_nvml_tells_energy_and_everything_is_asked_of_the_cards_that_are_visible
     monkeypatch.setitem(sys.modules, "pynvml", stub)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     with GpuMeter(1.0, seconds=100) as meter:
-        meter.begin()
         assert meter.figures() == {BUSY: 12.0, MEMORY: 4.0, ENERGY: pytest.approx(2.0)}
 
 
