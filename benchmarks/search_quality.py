@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks import environment
-from search.bench.runner import Spending, bench
+from search.bench.runner import bench
+from search.bench.trials import Spending
 
 # What the defaults were chosen by were problems below this number.
 FIRST = 1000

@@ -43,6 +43,10 @@ class Problem(Protocol):
         """The standard deviation of that truth, in points; 0 if the truth is exact."""
         ...
 
+    def block_gains(self, architecture: Architecture) -> Mapping[int, float]:
+        """That gain in each block, in points: nan where the search can draw it, empty where the truth has no blocks."""
+        ...
+
     @property
     def seeds(self) -> Callable[[Architecture], Sequence[Seed]] | None:
         """The seeds that a search may draw; None where any may be."""

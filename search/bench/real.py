@@ -82,6 +82,13 @@ class Real:
             return 0.0
         return _accuracy(self._scored[architecture.key]) - _accuracy(self._scored[self.space[0].key])
 
+    def block_gains(self, architecture: Architecture) -> Mapping[int, float]:
+        """The gain over plain in each block that scores, in points, nan in the others; empty for a permuted table."""
+        if self._permuted:
+            return {}
+        mine, plain = (self._by_block(key) for key in (architecture.key, self.space[0].key))
+        return {b: mine[b] - plain[b] if b in self._halves[1] else math.nan for b in self._blocks}
+
     def doubt(self, architecture: Architecture) -> float:
         """The truth is a difference of two means, each as noisy as so few trainings are."""
         if self._permuted or architecture.is_plain:
@@ -106,6 +113,11 @@ class Real:
         rows = [[float(seeds[Seed(b)][0]) for b in self._blocks] for seeds in self._trainings.values()]
         squares = sum((y - _mean(row)) ** 2 for row in rows for y in row)
         return math.sqrt(squares / ((len(rows) - 1) * (len(self._blocks) - 1)))
+
+    def _by_block(self, key: str) -> dict[int, float]:
+        """The mean accuracy of an architecture in each block."""
+        seeds = self._trainings[key]
+        return {b: _accuracy([y for s, y in seeds.items() if s.block == b]) for b in self._blocks}
 
     @cached_property
     def _drawn(self) -> dict[str, list[Shown]]:

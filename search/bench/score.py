@@ -34,12 +34,15 @@ def points(offers: Sequence[Offer], most: float) -> float:
     At each budget the member with the largest claim that fits is taken, or plain (gain 0) where no claim is positive.
     Wrong members cost, additional ones earn nothing.
     """
+    return float(np.array([offer.true for offer in offers]) @ shares(offers, most))
+
+
+def shares(offers: Sequence[Offer], most: float) -> Array:
+    """The share of those budgets at which each member is taken: (offers,)."""
     if not offers:
-        return 0.0
-    claims, costs, truths = (
-        np.array([getattr(offer, name) for offer in offers]) for name in ("claimed", "cost", "true")
-    )
-    return float(truths @ shares_followed(claims, costs, most))
+        return np.zeros(0)
+    claims, costs = (np.array([getattr(offer, name) for offer in offers]) for name in ("claimed", "cost"))
+    return shares_followed(claims, costs, most)
 
 
 def oracle(problem: Problem) -> tuple[list[Offer], float]:

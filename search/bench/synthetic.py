@@ -70,6 +70,9 @@ class Synthetic:
     def doubt(self, architecture: Architecture) -> float:
         return 0.0
 
+    def block_gains(self, architecture: Architecture) -> Mapping[int, float]:
+        return {}
+
     def accuracy(self, architecture: Architecture, seed: Seed) -> float:
         block = BLOCK * self._rng("block", seed.block).gauss(0, 1)
         scale = self._twist.sigma

@@ -8,11 +8,13 @@ import sys
 import pytest
 
 from search.bench import score
+from search.bench.cells import summed
 from search.bench.estimators import REPORTS
 from search.bench.problems import named
-from search.bench.runner import Spending, Trial, _cell, bench
+from search.bench.runner import bench
 from search.bench.score import Offer, Tally, points
 from search.bench.searches import CURVE, SHORT, search
+from search.bench.trials import Spending, Trial
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
@@ -176,7 +178,7 @@ def test_a_no_is_wrong_where_a_placement_gains_as_much_as_is_worthwhile():
 
     no = "likely not worth it"
     trials = [trial(0, no, 0.19), trial(1, no, 0.2), trial(2, no, 0.5), trial(3, "undecided", 0.5)]
-    cell = _cell(trials, "random", 64, "random")
+    cell = summed(trials, "random", 64, "random")
     assert (cell.said_no, cell.said_no_wrongly) == (3, 2)
     assert cell.p_no == pytest.approx(0.97)
     assert cell.used == 62.5
