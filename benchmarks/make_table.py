@@ -78,6 +78,20 @@ PLANS = {
             reduction=(2, 8), position=("pre_addition", "post_addition", "pre_unit", "identity"), squeeze=("avg", "max")
         ),
     ),
+    # Another kind: a network that needs what SE brings, with SE chosen unit by unit. A pilot compared seven networks
+    # and recipes, on nine to thirteen architectures in two or three blocks; this has the highest tau/sigma, about 1.9.
+    "local121": Plan(
+        "benchmarks.local_network:network",
+        DataSpec(dataset="fashion_mnist", image_size=14, train=4000, split_seed=0),
+        Recipe(epochs=8, batch_size=100, lr=0.05, warmup=1.0, weight_decay=5e-4, flip=False, crop=0),
+        SpaceSpec(
+            granularity="block",
+            reduction=(2, 8),
+            position=("mid", "pre_addition"),
+            squeeze=("avg", "max"),
+            min_hidden=1,
+        ),
+    ),
 }
 
 
