@@ -61,7 +61,7 @@ def _effect_row(metric: Metric, effect: Contrast, reach: float, level: float) ->
         metric.gain_interval(effect.low, effect.high),
         _bar(effect.low, effect.gain, effect.high, reach),
         f"{100 * effect.p_gain:.0f}",
-        effect.verdict(level),
+        effect.shown_verdict(level),
     )
     return Row(cells)
 

@@ -71,17 +71,20 @@ def _lead(front: Front) -> str:
         return "The run has its answer; more trainings could only find a still better placement."
     if answer.kind == NO:
         return "More trainings would probably change nothing: no gain is likely to be worth it."
-    if answer.more is not None:
-        return f"Probably: about {plural(answer.more, 'more training')} would decide it."
+    if front.insights is not None and front.insights.are_alike:
+        return "More trainings like these would hardly help: see the caution at the head of the page."
     if answer.out_of_reach:
         return "Probably not: placements differ too little for this noise."
-    return "It is not known yet how many more trainings would decide it."
+    return " ".join(front.outlook) or "It is not known yet how many more trainings would decide it."
 
 
 def _sentence(front: Front, last: HistoryStep) -> str:
     value = front.quality.gain(last.hypervolume, last.low, last.high)
     now = f"After {plural(last.trainings, 'training')}: {value}."
-    return now if front.insights is None else f"{now} {front.insights.progress.words(front.quality)}"
+    if front.insights is None:
+        return now
+    progress = front.insights.progress
+    return f"{now} {progress.words(front.quality) if front.expects_gain else progress.spread(front.quality)}"
 
 
 def _curve(metric: Metric, steps: Sequence[HistoryStep]) -> GrowthCurve:

@@ -14,6 +14,7 @@ def markdown(front: Front) -> str:
     """The verdict, the card, the first rows of the table of architectures, and how the recommendation was made."""
     best = front[front.recommended]
     lines = [
+        *(line for caution in front.cautions for line in (caution, "")),
         f"**{front.verdict}** Take home: **{best.id}, {best.label}** (`{take_home(front)}`).",
         "",
         f"{subject(front).id}, {subject(front).label} ({subject(front).verdict}):",

@@ -8,12 +8,11 @@ from search.planning.budget_split import trainings_used
 from search.report.wording import clock
 from search.results.answer import UNDECIDED, YES, Answer
 from search.results.result import Front
-from search.setup.opened_run import OpenedRun, open_folder
+from search.setup.opened_run import OpenedRun
 from search.state import run_folder
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME
-from search.state.run_folder import RunFolder
 
-# The extension to suggest to a run that confirmed nothing, if no larger one is known to decide it.
+# The extension to suggest to a run that confirmed nothing, if none is known to decide it.
 EXTENSION = 24
 # An extension that makes a run more than so many times longer is not suggested if a shorter one has an even chance.
 FARTHEST = 3
@@ -49,27 +48,23 @@ def home_steps(front: Front, runs: str = "") -> tuple[NextStep, ...]:
     first = NextStep("Take plain home" if best.is_plain else "Take it home", take_home(front, runs))
     if front.likely is None or front[front.likely].role != "finalist":
         return (first,)
-    picked = f"senet-search export {front.run}{runs} --pick {front.likely} --to DIR"
+    picked = f"senet-search export {front.run}{runs} --pick {front.likely}"
     return first, NextStep(f"Take {front.likely} instead, which is likely better", picked)
 
 
-def next_commands(front: Front, place: RunFolder) -> list[str]:
-    """The commands to suggest, the best first."""
+def next_command(front: Front, run: OpenedRun) -> str:
+    """The one command to suggest: what settles the question, or takes the network home."""
+    place = run.folder
     runs = run_folder.option(place.path.parent)
-    with open_folder(place) as run:
-        # MLflow's page is suggested only if it shows this run.
-        look = [] if run.facts.tracking_trouble else [f"senet-search ui {place.name}{runs}"]
-        if place.is_held:
-            return [*look, f"senet-search status {place.name}{runs}"]
-        if not run.is_complete:
-            return [*look, f"{run_folder.command(place, run.experiment.name)} (continues where it stopped)"]
-        longer = _longer(front, run)
-        options = _extension(front, run)
+    if place.is_held:
+        return f"senet-search status {place.name}{runs} --watch"
+    if not run.is_complete:
+        return f"{run_folder.command(place, run.experiment.name)}  # continues where it stopped"
+    longer = _longer(front, run)
     if longer:
-        return [*look, longer]
-    if options:
-        return [*look, run_folder.command(place, run.experiment.name, *options)]
-    return [*look, take_home(front, runs)]
+        return longer
+    options = _extension(front, run)
+    return run_folder.command(place, run.experiment.name, *options) if options else take_home(front, runs)
 
 
 def take_home(front: Front, runs: str = "") -> str:
@@ -77,7 +72,7 @@ def take_home(front: Front, runs: str = "") -> str:
 
     ``runs`` is the option that names the folder of the runs, with a space before it.
     """
-    return f"senet-search export {front.run}{runs} --to DIR"
+    return f"senet-search export {front.run}{runs}"
 
 
 def going_on(run: OpenedRun) -> str:
@@ -110,8 +105,8 @@ def _extension(front: Front, run: OpenedRun) -> list[str]:
         return []
     used = trainings_used(run.ledger)
     more = _deciding(front.answer, used)
-    if front.under_way or not front.confirmed:
-        more = max(more, EXTENSION)
+    if not more and (front.under_way or not front.confirmed):
+        more = EXTENSION
     if not more:
         return []
     options = []

@@ -181,12 +181,14 @@ def _about(trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts
 
 
 def _lead(front: Front) -> str:
-    """The evidence in a sentence: what pays; or where nothing is worth it, how good the best placement was."""
+    """The evidence in a sentence: what pays; or where nothing is worth it or clear, how good the best placement was."""
     best = compared(front)
-    if front.answer.kind == NO and best is not None:
-        gain = front.quality.gain(best.gain, best.gain_low, best.gain_high)
-        return f"The best placement that was tried, {best.id} ({best.label}), gains {gain}."
-    return front.statements[0] if front.statements else "Trainings with SE were compared with trainings of plain."
+    if front.statements and front.answer.kind != NO:
+        return front.statements[0]
+    if best is None:
+        return "No placement of SE has finished a training."
+    gain = front.quality.gain(best.gain, best.gain_low, best.gain_high)
+    return f"The best placement that was tried, {best.id} ({best.label}), gains {gain}."
 
 
 def _seeds(front: Front, trainings: Sequence[Training]) -> tuple[SeedFigure, SeedFigure] | None:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from search.report.next_steps import next_commands
+from search.report.next_steps import next_command
 from search.report.tables import gain_text, test_interval, tested, verdict_text
 from search.report.verdict_styles import VERDICT_STYLES
 from search.report.wording import percent
 from search.results.point import Point
 from search.results.result import Front
 from search.setup.opened_run import open_folder
-from search.state.run_folder import RunFolder, shown
+from search.state.run_folder import RunFolder, option, shown
 from senet_nas.costs.measures import Measure
 from spaces.text import plural
 
@@ -33,30 +33,33 @@ class ResultTable:
 
 
 def sentences(front: Front) -> list[str]:
-    """How the recommendation was made, what was found, and how many trainings it took."""
+    """How the recommendation was made, what was found, and how many trainings it took. The page has the statistics."""
     ending = [front.ending] if front.ending else []
     return [
         front.rule,
         *front.confirmations,
         front.power,
         *ending,
-        *front.findings,
+        *front.statements,
+        *front.advice,
         *_test_lines(front),
         _counts(front),
     ]
 
 
 def next_lines(front: Front, folder: Path) -> list[str]:
-    """Where the result is, and the commands to suggest."""
+    """Where the result can be read, and the one command to type next."""
     name = shown(folder)
-    labels = ["Next:", "", ""]
     place = RunFolder(folder)
-    commands = next_commands(front, place)
-    files = f"Report: {name}/report.html   table: {name}/front.csv"
+    with open_folder(place) as run:
+        trouble = run.facts.tracking_trouble
+        command = next_command(front, run)
+    # MLflow's page is named only if it shows this run.
+    look = f"MLflow: senet-search ui {place.name}{option(folder.parent)}"
     return [
-        files,
-        *_trouble(place),
-        *(f"{label:<8}{command}" for label, command in zip(labels, commands, strict=False)),
+        f"Report: {name}/report.html   table: {name}/front.csv",
+        f"MLflow lacks something of this run: {trouble}" if trouble else look,
+        f"Next:   {command}",
     ]
 
 
@@ -160,12 +163,6 @@ def _cost_cell(point: Point, measure: Measure) -> str:
         return "?"
     is_measured = measure.is_counted or measure.interval[0] in point.costs or point.is_plain
     return ("" if is_measured else "~") + percent(point.costs[measure.overhead])
-
-
-def _trouble(place: RunFolder) -> list[str]:
-    with open_folder(place) as run:
-        trouble = run.facts.tracking_trouble
-    return [f"MLflow lacks something of this run: {trouble}"] if trouble else []
 
 
 def _test_lines(front: Front) -> list[str]:

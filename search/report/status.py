@@ -35,7 +35,8 @@ class Status:
     ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
     that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
     ``shared_trainings`` is what a shared network takes of the budget. ``curves`` says what loss curves tell. ``gpus``:
-    what the GPUs of the machine do now, in words, while a run on GPUs is under way.
+    what the GPUs of the machine do now, in words, while a run on GPUs is under way. ``command`` continues a
+    stopped run.
     """
 
     run: str
@@ -51,9 +52,10 @@ class Status:
     shared_trainings: float = 0.0
     curves: str = ""
     gpus: tuple[str, ...] = ()
+    command: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it; without ``shared_trainings``, ``curves`` and ``gpus`` in a run that has none."""
+        """As JSON holds it; without ``shared_trainings``, ``curves``, ``gpus`` and ``command`` in a run without."""
         found = asdict(self)
         if not self.shared_trainings:
             del found["shared_trainings"]
@@ -61,6 +63,8 @@ class Status:
             del found["curves"]
         if not self.gpus:
             del found["gpus"]
+        if not self.command:
+            del found["command"]
         return found
 
     def lines(self) -> list[str]:
@@ -70,6 +74,7 @@ class Status:
             f"  {self.verdict}",
             *([f"  {self.curves}"] if self.curves else []),
             *(f"  {words}" for words in self.gpus),
+            *([f"  Next: {self.command}"] if self.command else []),
         ]
 
     def sentence(self) -> str:
@@ -109,9 +114,10 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
     counts = dict(Counter(str(training.state) for training in run.ledger.trainings))
     budget = run.experiment.budget.trainings
     shared = _shared_trainings(run.facts)
+    state = _state(run.facts, is_live)
     return Status(
         run=run.name,
-        state=_state(run.facts, is_live),
+        state=state,
         trainings=counts,
         budget=budget,
         seconds=seconds,
@@ -121,6 +127,7 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
         shared_trainings=shared,
         curves=_curves(run),
         gpus=_gpus(run.facts) if is_live else (),
+        command=run_folder.command(run.folder, run.experiment.name) if state == "stopped" else "",
     )
 
 
@@ -178,8 +185,9 @@ def _epoch(training: Training, experiment: Experiment) -> str:
 
 
 def _verdict(run: OpenedRun) -> str:
+    """The answer so far, after what must be known before it."""
     try:
-        return run.front.verdict
+        return " ".join([*run.front.cautions, run.front.verdict])
     except UserError as error:
         return error.message
 

@@ -40,7 +40,9 @@ def show(front: Front, *, folder: Path, is_written: bool = True) -> None:
     out = console()
     if out.is_terminal:
         out.print()
-    out.print(front.verdict, style="bold", markup=False)
+    for caution in front.cautions:
+        out.print(caution, style="yellow", markup=False, soft_wrap=not out.is_terminal)
+    out.print(front.verdict, style="bold", markup=False, soft_wrap=not out.is_terminal)
     out.print(_table(front, out.width))
     # In a log a sentence is a line; a terminal wraps it between words.
     for line in sentences(front):

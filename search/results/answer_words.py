@@ -90,7 +90,9 @@ def not_confirmed(settled: Settled | None, kind: Kind, share: float) -> str:
     """Why no candidate was trained again. ``share`` is that of the budget which a confirmation may take."""
     smallest = paired_test.smallest_budget(share)
     none = "No candidate was trained again with fresh seeds"
-    if settled is None or settled.budget < smallest:
+    if settled is None:
+        return "No candidate has been trained again with fresh seeds, so nothing is proven."
+    if settled.budget < smallest:
         return (
             f"{none}, so nothing can be proven. That takes a budget of {smallest} trainings or more, and a candidate "
             "that has a chance."

@@ -34,8 +34,18 @@ class Contrast:
     p_gain: float
 
     def words(self, metric: Metric = ACCURACY) -> str:
-        what = f"SE in stage {self.level}" if self.factor == "stage" else f"{self.factor} {self.level}"
-        return f"{what}: {metric.gain(self.gain, self.low, self.high)}"
+        what = f"SE in stage {self.level}" if self.is_stage else f"{self.factor} {self.level}"
+        return f"{what} ({metric.gain(self.gain, self.low, self.high)})"
+
+    def shown_verdict(self, level: float) -> str:
+        """The verdict in words that promise no gain over plain where there is none: better and worse than the rest."""
+        verdict = self.verdict(level)
+        return verdict if self.is_stage else {"pays": "better", "costs": "worse"}.get(verdict, verdict)
+
+    @property
+    def is_stage(self) -> bool:
+        """Whether the gain is one over no SE; any other is one over the alternatives, so all of them may lose."""
+        return self.factor == "stage"
 
     def verdict(self, level: float) -> str:
         """``pays``, ``costs`` or ``open``. The first two are likely, never proven."""

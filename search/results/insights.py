@@ -18,6 +18,14 @@ from search.results.training_length import SteepEnd, steep_end
 from search.results.validation_noise import Learned, Validation, learned, validation_of
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 
+# How the effects of a verdict are introduced: those of stages are over no SE, all others over their alternatives.
+_LEADS = {
+    ("pays", True): "Likely pays",
+    ("pays", False): "Likely better than its alternatives",
+    ("costs", True): "Likely costs",
+    ("costs", False): "Likely worse than its alternatives",
+}
+
 
 @dataclass(frozen=True)
 class Insights:
@@ -50,15 +58,26 @@ class Insights:
         hidden = self.classes.words(self.metric) if self.classes else ""
         return [words for words in (learned, steep, hidden) if words]
 
+    @property
+    def are_alike(self) -> bool:
+        """Whether more trainings like these would decide nothing: plain still learns, guesses, or is always right."""
+        return bool(self.steep or (self.learned and self.learned.words(self.metric)))
+
+    @property
+    def advice(self) -> list[str]:
+        """What would lower the noise, where that is clear."""
+        is_clear = self.validation is not None and self.validation.is_small and not self.folds and not self.are_alike
+        return [self.validation.words] if self.validation and is_clear else []
+
     def statements(self, level: float) -> list[str]:
         """What pays and what costs. Contrasts become sure long before single architectures do."""
         if self._has_everything:
             return []
         found = []
-        for verdict in ("pays", "costs"):
-            words = [contrast.words(self.metric) for contrast in self.contrasts if contrast.verdict(level) == verdict]
-            if words:
-                found.append(f"Likely {verdict}: {'; '.join(words)}.")
+        for (verdict, is_stage), lead in _LEADS.items():
+            mine = [one for one in self.contrasts if one.verdict(level) == verdict and one.is_stage == is_stage]
+            if mine:
+                found.append(f"{lead}: {', '.join(contrast.words(self.metric) for contrast in mine)}.")
         if self.contrasts and not found:
             found.append("No single stage, position, width, squeeze or gate is likely to help or to hurt.")
         return found

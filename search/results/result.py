@@ -139,13 +139,17 @@ class Front:
 
     @property
     def outlook(self) -> list[str]:
-        """What follows the headline: how many trainings would decide the question, or that a proven gain is small."""
+        """What follows the headline: how many trainings would decide the question, or that a proven gain is small.
+
+        Empty where more trainings like these would decide nothing, for example because they were too short.
+        """
         best = self[self.recommended]
         if len(self.points) == 1 and self.settled is None:
             return []
         if not best.is_plain:
             return answer_words.small(best.gain, self.rules.worthwhile, self.quality)
-        return [] if self.answer.kind == NO else answer_words.what_would_decide(self.answer)
+        is_idle = self.answer.kind == NO or (self.insights is not None and self.insights.are_alike)
+        return [] if is_idle else answer_words.what_would_decide(self.answer)
 
     @property
     def _within(self) -> str:
@@ -229,7 +233,18 @@ class Front:
         """How much was found, and what makes the noise."""
         if self.insights is None:
             return []
-        return self.insights.statistics(expects_gain=self.answer.kind != NO)
+        return self.insights.statistics(expects_gain=self.expects_gain)
+
+    @property
+    def expects_gain(self) -> bool:
+        """Whether there is a gain to be found: a placement within the limits may gain what is worthwhile."""
+        ends = [point.gain_high for point in self.points if point.allowed and not point.is_plain]
+        return self.answer.kind != NO and max(ends, default=0.0) >= self.rules.worthwhile
+
+    @property
+    def advice(self) -> list[str]:
+        """What would lower the noise, where that is clear."""
+        return self.insights.advice if self.insights else []
 
     @property
     def alikes(self) -> list[str]:

@@ -9,6 +9,7 @@ from search.results.evidence import Evidence
 from search.results.recipe_noise import Figure, changes_of, draws_from_images
 from search.results.validation_noise import repeated_bits, typical_images, validation, validation_of
 from senet_nas.training.quality_metrics import ACCURACY, Metric
+from spaces.text import plural
 
 
 @dataclass(frozen=True)
@@ -25,9 +26,9 @@ class RunNoise:
         form = metric.form
         unit = f" {metric.gain_unit}".rstrip() + metric.named
         return (
-            f"At {self.epochs} epochs, trainings scatter by {self.sigma.words(form)}{unit}. Training itself makes "
-            f"{self.sigma_train.words(form)} of it, the {self.images:,} validation images "
-            f"{self.from_images.words(form)}. "
+            f"At {plural(self.epochs, 'epoch')}, trainings scatter by {self.sigma.words(form)}{unit} (standard "
+            f"deviation). Training alone would scatter by {self.sigma_train.words(form)}, the choice of the "
+            f"{self.images:,} validation images alone by {self.from_images.words(form)}. "
             "`senet-search check` with `--pilot` measures whether other epochs pay."
         )
 

@@ -34,10 +34,15 @@ class Validation:
         return min(1.0, self.from_images**2 / self.sigma**2) if self.sigma > 0 else 0.0
 
     @property
+    def is_small(self) -> bool:
+        """Whether more validation images would clearly lower the noise."""
+        return self.share > 0.25
+
+    @property
     def words(self) -> str:
         cause = f"{100 * self.share:.0f} % of the noise of a training"
         twice = f"Twice as many would be worth {50 * self.share / (1 - self.share / 2):.0f} % more trainings"
-        if self.share > 0.25:
+        if self.is_small:
             return (
                 f"Having only {self.images:,} validation images causes {cause}. {twice}: validate on every labelled "
                 "image outside train and test."

@@ -142,7 +142,10 @@ class Metric:
 
     def difference(self, gain: float) -> str:
         """A difference with its sign: ``+0.20``; a dash for a value that is not finite."""
-        return format(gain, f"+{self.form}") if math.isfinite(gain) else "-"
+        if not math.isfinite(gain):
+            return "-"
+        shown = format(gain, f"+{self.form}")
+        return shown if float(shown) else shown.replace("-", "+")
 
     def size(self, amount: float) -> str:
         """An amount with the unit of a difference: ``0.30 points``."""

@@ -9,7 +9,6 @@ from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
-from search.report import result_lines
 from search.results.compute import compute
 from search.results.objectives import Objective
 from search.results.result import Rules
@@ -84,7 +83,7 @@ def test_folds_are_taken_off_the_noise(front):
     assert "Worth it" in front.verdict
     noise = front.insights.folds
     assert noise.between == pytest.approx(2.2, abs=0.5)
-    assert "Trainings take turns in validating on 5 folds of 287 images." in "\n".join(result_lines.sentences(front))
+    assert "Trainings take turns in validating on 5 folds of 287 images." in " ".join(front.statistics)
     assert "folds" in front.insights.to_dict()
 
 

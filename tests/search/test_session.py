@@ -13,12 +13,13 @@ from search.execute.ray.resources import Slots
 from search.execute.trainer import Trainer
 from search.exporting.exported_choice import median_training
 from search.full_training.plan import plan
-from search.report.next_steps import going_on, next_commands
+from search.report.next_steps import going_on, next_command
+from search.report.result_lines import next_lines
 from search.running.resume_checks import agreed_experiment
 from search.running.training_phase import TrainingPhase
 from search.session import result, run
 from search.setup.experiment_setup import prepare
-from search.setup.opened_run import OpenedRun, kept
+from search.setup.opened_run import OpenedRun, kept, open_folder
 from search.state.completion_fact import Completion
 from search.state.confirmation_facts import AnswerFact, Settled
 from search.state.facts import Facts
@@ -142,7 +143,12 @@ def test_a_network_of_the_users_own_is_found_by_whoever_reads_the_run(tmp_path, 
 
 def following(place, ledger, **facts):
     ledger.note(Facts(**facts))
-    return next_commands(result(place.name, place.path.parent), place)
+    return typed_next(place)
+
+
+def typed_next(place):
+    with open_folder(place) as run:
+        return next_command(run.front, run)
 
 
 def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, monkeypatch):
@@ -150,15 +156,15 @@ def test_what_can_be_typed_next_is_named_with_the_folder_of_the_runs(tmp_path, m
     finished(ledger)
     monkeypatch.chdir(tmp_path)
     runs = "--runs elsewhere/runs"
-    look, then = following(place, ledger)
-    assert look == f"senet-search ui mine {runs}"
-    assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs} (continues where it stopped)"
+    then = following(place, ledger)
+    assert then == f"senet-search run elsewhere/runs/mine/config.yaml {runs}  # continues where it stopped"
+    assert f"MLflow: senet-search ui mine {runs}" in next_lines(result("mine", place.path.parent), place.path)
     budget = kept(place, ledger).budget
-    assert following(place, ledger, complete=Completion(budget.trainings, budget.time))[1] == (
+    assert following(place, ledger, complete=Completion(budget.trainings, budget.time)) == (
         f"senet-search run elsewhere/runs/mine/config.yaml --trainings +24 {runs}"
     )
     monkeypatch.chdir(place.path.parent.parent)
-    assert following(place, ledger)[0] == "senet-search ui mine"
+    assert following(place, ledger).endswith(" runs/mine/config.yaml --trainings +24")
 
 
 @pytest.mark.parametrize(
@@ -181,7 +187,7 @@ def test_what_continues_a_complete_run_follows_from_what_ended_it(tmp_path, spen
     p_not_worth = 0.5 if more else 0.99
     answer = AnswerFact(1, 0.2, p_not_worth, 8, more)
     ledger.note(Facts(config=text, complete=Completion(64, "1h"), settled=settled, answer=answer, seconds=spent))
-    *_, then = next_commands(result(place.name, place.path.parent), place)
+    then = typed_next(place)
     expected = f"config.yaml {options} --runs" if options else "senet-search export"
     assert expected in then
     assert going in going_on(OpenedRun(place, ledger, kept(place, ledger)))
@@ -193,8 +199,10 @@ def test_an_extension_for_an_even_chance_is_suggested_where_a_likely_one_is_far(
     finished(ledger)
     answer = AnswerFact(1, 0.2, 0.5, 8, 384, more_even=48)
     ledger.note(Facts(complete=Completion(64), settled=Settled(64, "used", 1), answer=answer))
-    *_, then = next_commands(result(place.name, place.path.parent), place)
-    assert "--trainings +48 --runs" in then
+    assert "--trainings +48 --runs" in typed_next(place)
+    few = AnswerFact(1, 0.2, 0.5, 8, 384, more_even=12)
+    ledger.note(Facts(answer=few))
+    assert "--trainings +12 --runs" in typed_next(place)  # the number that the answer names, not another one
 
 
 @pytest.mark.parametrize(

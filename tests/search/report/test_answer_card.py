@@ -50,7 +50,7 @@ def test_the_card_of_what_is_likely_has_its_gain_its_costs_and_plain_to_take_hom
     assert f"[{point.gain_low:+.2f}, {point.gain_high:+.2f}], 90 % interval" in figures["gain"]
     assert f"{point.params_overhead:+.2f} % over plain" in figures["parameters"]
     assert "not measured" in figures["latency"]
-    assert [step.command for step in card.steps] == ["senet-search export run --to DIR"]
+    assert [step.command for step in card.steps] == ["senet-search export run"]
 
 
 def test_the_card_of_plain_names_the_best_that_was_tried(likely):
@@ -67,7 +67,7 @@ def test_a_likely_one_that_kept_its_weights_can_be_taken_as_well(likely):
     front, _ = likely
     points = tuple(replace(p, role="finalist") if p.id == front.likely else p for p in front.points)
     _, other = home_steps(replace(front, points=points))
-    assert other.command == f"senet-search export run --pick {front.likely} --to DIR"
+    assert other.command == f"senet-search export run --pick {front.likely}"
 
 
 def test_the_drawing_has_a_box_for_each_unit_and_a_letter_where_se_stands():

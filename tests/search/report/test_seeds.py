@@ -56,7 +56,7 @@ def test_luck_is_that_of_the_search_alone(run):
 
 def test_what_is_recommended_keeps_weights_and_can_be_exported(run):
     found, ledger = run
-    command = "senet-search export run --to DIR"
+    command = "senet-search export run"
     assert take_home(found) == command
     assert f"(`{command}`)" in markdown(found)
     assert f">{command}</code>" in html(found, ledger.trainings, ledger.entries, Facts())

@@ -25,7 +25,7 @@ def test_the_stage_that_pays_is_named_and_the_one_that_costs(space):
     found = {(c.factor, c.level): c for c in contrasts(posterior, members, space.sites, 0.9)}
     assert [found["stage", s].verdict(0.9) for s in "123"] == ["costs", "open", "pays"]
     assert found["stage", "3"].low <= 0.6 <= found["stage", "3"].high
-    assert found["stage", "3"].words().startswith("SE in stage 3: +0.")
+    assert found["stage", "3"].words().startswith("SE in stage 3 (+0.")
 
 
 def test_a_position_is_compared_with_its_rivals(space):
@@ -128,8 +128,8 @@ def test_a_verdict_begins_at_exactly_the_level(p_gain, verdict):
 
 
 def test_words_name_the_level_its_gain_and_the_interval():
-    assert Contrast("stage", "2", 0.1, -0.05, 0.2, 0.7).words() == "SE in stage 2: +0.10 points [-0.05, +0.20]"
-    assert Contrast("squeeze", "max", -0.1, -0.2, 0.0, 0.7).words() == "squeeze max: -0.10 points [-0.20, +0.00]"
+    assert Contrast("stage", "2", 0.1, -0.05, 0.2, 0.7).words() == "SE in stage 2 (+0.10 points [-0.05, +0.20])"
+    assert Contrast("squeeze", "max", -0.1, -0.2, 0.0, 0.7).words() == "squeeze max (-0.10 points [-0.20, +0.00])"
 
 
 def test_of_plain_alone_there_are_no_contrasts():

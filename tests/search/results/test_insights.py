@@ -20,6 +20,7 @@ from tests.search.model.posteriors import drawn
 
 PAYS = Contrast("stage", "1", 0.3, 0.1, 0.5, 0.99)
 PAYS_TOO = Contrast("gate", "sigmoid", 0.2, 0.1, 0.3, 0.95)
+WORSE = Contrast("gate", "relu", -0.2, -0.3, -0.1, 0.05)
 COSTS = Contrast("stage", "2", -0.3, -0.5, -0.1, 0.01)
 OPEN = Contrast("stage", "3", 0.0, -0.5, 0.5, 0.5)
 PROGRESS = Progress(0.5, 0.2, 0.8, 0.3, 0.2, 9.0, 100.0)
@@ -27,10 +28,13 @@ NOISE = Validation(1000, 2.0, 1.5)
 
 
 def test_what_pays_stands_before_what_costs_and_progress_and_noise_follow():
-    lines = Insights((OPEN, COSTS, PAYS, PAYS_TOO), PROGRESS, NOISE).lines(0.9)
+    lines = Insights((OPEN, COSTS, PAYS, PAYS_TOO, WORSE), PROGRESS, NOISE).lines(0.9)
     assert lines == [
-        f"Likely pays: {PAYS.words()}; {PAYS_TOO.words()}.",
+        f"Likely pays: {PAYS.words()}.",
+        # No gain over plain: all of the alternatives may lose.
+        "Likely better than its alternatives: gate sigmoid (+0.20 points [+0.10, +0.30]).",
         f"Likely costs: {COSTS.words()}.",
+        f"Likely worse than its alternatives: {WORSE.words()}.",
         PROGRESS.words(),
         NOISE.words,
     ]

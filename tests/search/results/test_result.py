@@ -85,9 +85,13 @@ def test_a_proof_over_a_limit_is_not_called_nothing():
 def test_what_share_of_a_gain_was_found_is_said_only_if_a_gain_is_expected():
     progress = Progress(0.5, 0.2, 0.8, 0.1, 0.3, 12.0, 188.0)
     insights = Insights((), progress, None)
-    assert any("188 trainings would reach 90 %" in line for line in front(insights=insights).findings)
-    no = front(insights=insights, answer=Answer("likely not worth it", 0.2, 0.96)).findings
-    assert no == ["Placements differ by 0.10 points, trainings of one placement by 0.30."]
+    hopeful = [point(0), point(1, gain=-0.1, gain_low=-0.5, gain_high=0.3)]
+    assert any("188 trainings would reach 90 %" in line for line in front(*hopeful, insights=insights).findings)
+    spread = ["Placements differ by 0.10 points, trainings of one placement by 0.30."]
+    no = Answer("likely not worth it", 0.2, 0.96)
+    assert front(*hopeful, insights=insights, answer=no).findings == spread
+    worse = point(1, gain=-1.0, gain_low=-1.5, gain_high=-0.5)
+    assert front(point(0), worse, insights=insights).findings == spread
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,9 @@ def test_the_rule_names_level_and_tolerance():
 
 def test_power_says_what_could_be_proven():
     assert "only gains above about 0.80 points could usually be proven" in front().power
-    none = front(confirmed=False).power
+    # While a search goes on, and of an old run: whatever its budget.
+    assert front(confirmed=False).power.endswith("with fresh seeds, so nothing is proven.")
+    none = front(confirmed=False, settled=Settled(8, "used", 8)).power
     assert "No candidate was trained again" in none
     assert "a budget of 12 trainings or more" in none
     small = front(confirmed=False, settled=Settled(16, "used", 16), rules=Rules(DEFAULT, confirm=0.25))

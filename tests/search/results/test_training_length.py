@@ -1,13 +1,17 @@
 """Trainings that were too short are known by how steeply plain's curves end."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from search.report import terminal
+from search.results.answer import Answer
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.results.training_length import steep_end_of
+from search.state.confirmation_facts import Settled
 from search.state.ledger import Ledger
 from senet_nas.recipe import Seed
 from senet_nas.training.quality_metrics import ACCURACY, METRICS
@@ -70,3 +74,16 @@ def test_it_is_said_before_all_findings_if_it_is_more_than_gains_that_count(wort
     assert any("too short" in caution for caution in front.cautions) == is_said
     assert ("steep" in front.to_dict()["insights"]) == is_said
     assert ("too short" in front.findings[0]) == is_said
+
+
+@pytest.mark.parametrize("worthwhile", [0.2, 2.0])
+def test_it_is_printed_before_the_answer_which_then_promises_nothing_of_more_such_trainings(worthwhile, capsys):
+    _, ledger = trainings([80.3, 84.5, 90.7], [80.0, 84.0, 90.5])
+    answer = Answer("undecided", worthwhile, 0.3, more=48)
+    rules = Rules(DEFAULT, worthwhile=worthwhile)
+    front = replace(compute("run", ledger, rules), answer=answer, settled=Settled(2, "used", 2))
+    terminal.show(front, folder=Path("run"), is_written=False)
+    lines = capsys.readouterr().out.splitlines()
+    is_short = worthwhile < 1
+    assert lines[0].startswith("The trainings were too short" if is_short else "Undecided: nothing is proven yet.")
+    assert ("About 48 more trainings" in lines[is_short]) != is_short
