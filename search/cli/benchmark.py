@@ -5,7 +5,21 @@ from typing import Any
 
 import click
 
-from search.cli.options import BATCH, JSON, PICK, RUNS, THREADS, limited, placed, print_answer
+from search.cli.options import (
+    BATCH,
+    CHOICES,
+    IMAGES,
+    JSON,
+    PICK,
+    PLACES,
+    RUNS,
+    THREADS,
+    is_whole,
+    limited,
+    placed,
+    print_answer,
+    refuse_typed,
+)
 from senet_nas.deploy.runtime_table import RUNTIMES
 
 
@@ -35,7 +49,8 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     default=5.0,
     show_default=True,
     type=click.FloatRange(0, 3600, min_open=True),
-    help="Longest time for timing one form; it ends earlier once the figure is known within 1 %.",
+    help="Longest time for one form, but at least three rounds, each of which opens it again; it ends earlier once "
+    "the figure is known within 1 %.",
 )
 @click.option(
     "--energy",
@@ -69,9 +84,19 @@ def benchmark(
     In each precision that a runtime knows: time with its interval, size, and for RUN the accuracy on the test set and
     what each form loses of it. A form that a runtime cannot run is a line of the table that says why.
     """
+    from search.exporting.benchmarked import EXPORT, NETWORK, kind_of
     from search.exporting.benchmarked import benchmark as measure
     from senet_nas.recipe import LatencySpec
 
+    kind = kind_of(what, runs)
+    if kind == NETWORK:
+        refuse_typed(CHOICES, f"chooses a network of a run, and {what} is no run", hint="remove the option")
+    else:
+        refuse_typed((*PLACES, *IMAGES), f"describes a network, and {what} is {kind}", hint="remove the option")
+    if kind == EXPORT:
+        refuse_typed(CHOICES, f"chooses a network of a run, and {what} is {kind}", hint="remove the option")
+    if is_whole(what):
+        refuse_typed(PLACES, f"says where SE goes, and {what} says it itself", hint="name a backbone instead")
     found = measure(
         what,
         pick=pick,

@@ -59,7 +59,8 @@ class Checked:
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
     why the Ray cluster does not answer, which may be started later. ``pilot`` is what a pilot found. ``slowdown`` is
     how many times as long a training takes beside the others of its GPU as alone. ``targets``: what is known of them.
-    ``quantising``: seconds of a training that quantisation and validation in INT8 take.
+    ``quantising``: seconds of a training that quantisation and validation in INT8 take. ``timing``: seconds for which
+    architectures are timed before the first training.
     """
 
     prepared: "Prepared"
@@ -71,6 +72,7 @@ class Checked:
     slowdown: float = 1.0
     targets: tuple["Finding", ...] = ()
     quantising: float = 0.0
+    timing: float = 0.0
 
     @property
     def seconds_per_training(self) -> float | None:
@@ -84,7 +86,8 @@ class Checked:
         if self.seconds_per_training is None:
             return None
         slots = self.prepared.slots.count or 1  # a cluster may hold any number
-        return self.seconds_per_training * self.slowdown * self.prepared.experiment.budget.trainings / slots
+        trainings = self.prepared.experiment.budget.trainings
+        return self.timing + self.seconds_per_training * self.slowdown * trainings / slots
 
     def to_dict(self) -> dict[str, Any]:
         space = self.prepared.space
@@ -101,6 +104,7 @@ class Checked:
             "trainings": self.prepared.experiment.budget.trainings,
             "seconds_per_training": self.seconds_per_training,
             **({"seconds_in_int8": self.quantising} if self.quantising else {}),
+            **({"seconds_of_timing": self.timing} if self.timing else {}),
             "seconds": self.seconds,
             "free_bytes": self.free_bytes,
             "silent_store": self.store_error.message if self.store_error else "",
@@ -190,7 +194,9 @@ class Checked:
         one = rough(self.seconds_per_training)
         images = plural(self.epoch.images, "image")
         quantising = f", of which {rough(self.quantising)} in INT8" if self.quantising else ""
-        return f"one training about {one} (measured on {images}){quantising}, the run about {rough(self.seconds)}"
+        timing = f", of which {rough(self.timing)} to time architectures before it" if self.timing else ""
+        whole = f"the run about {rough(self.seconds)}{timing}"
+        return f"one training about {one} (measured on {images}){quantising}, {whole}"
 
     def _cautions(self) -> list[str]:
         """What does not stop a run, but is hardly meant."""
@@ -229,6 +235,7 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
         epoch = training_time.of_epoch(prepared) if prepared.evaluate.trains_networks else None
         slowdown = training_time.slowdown(prepared)
         quantising = training_time.quantising(prepared)
+        timing = latency_setup.modelling_seconds(prepared) if prepared.data is not None else 0.0
     runs = Path("runs")
     store_error = None
     try:
@@ -237,7 +244,17 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
         store_error = error
     free = shutil.disk_usage(".").free
     silent = _silent_cluster(prepared.slots.ray)
-    return Checked(prepared, epoch, free, store_error, silent, slowdown=slowdown, targets=known, quantising=quantising)
+    return Checked(
+        prepared,
+        epoch,
+        free,
+        store_error,
+        silent,
+        slowdown=slowdown,
+        targets=known,
+        quantising=quantising,
+        timing=timing,
+    )
 
 
 def with_pilot(found: Checked) -> Checked:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
+from click.core import ParameterSource
 
 from senet_nas.costs.measures import MEASURES
+from spaces.errors import UserError
 from spaces.text import wrapped
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ BATCH = click.option(
 THREADS = click.option(
     "--threads", default=1, show_default=True, type=click.IntRange(1, 1024), help="CPU threads of one pass."
 )
+# The parameters that say where SE goes, those that choose a network of a run, and those that describe an image.
+PLACES = ("placement", "reduction", "position", "squeeze", "excitation", "operators", "gate", "min_hidden")
+CHOICES = ("pick", *(f"max_{name}" for name in MEASURES))
+IMAGES = ("image_size", "channels", "classes")
 # Where SE goes in a backbone, and the images that the network takes.
 _PLACEMENT = (
     click.option(
@@ -126,6 +132,22 @@ def placed(command: Command) -> Command:
     for option in reversed(_PLACEMENT):
         command = option(command)
     return command
+
+
+def is_whole(network: str) -> bool:
+    """Whether a name says where SE stands: the key of an architecture, or a published network."""
+    from senet_nas.network.published import NETWORKS
+
+    return "/" in network or network in NETWORKS
+
+
+def refuse_typed(names: Iterable[str], why: str, hint: str) -> None:
+    """Raises UserError if one of these options was typed, which would change nothing."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            (option,) = (parameter for parameter in context.command.params if parameter.name == name)
+            raise UserError(f"{option.opts[0]} {why}", hint=hint)
 
 
 def limited(command: Command) -> Command:

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from search.cli.options import BATCH, JSON, TARGET, THREADS, placed, print_answer
+from search.cli.options import BATCH, JSON, PLACES, TARGET, THREADS, is_whole, placed, print_answer, refuse_typed
 from senet_nas.deploy.precisions import PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES
 
@@ -46,7 +46,8 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     default=30.0,
     show_default=True,
     type=click.FloatRange(0, 3600, min_open=True),
-    help="Longest time for one figure; it ends earlier once the figure is known within 1 %.",
+    help="Longest time for one figure, but at least three rounds, each of which opens the network again; it ends "
+    "earlier once the figure is known within 1 %.",
 )
 @TARGET
 @JSON
@@ -74,6 +75,13 @@ def profile(
     from senet_nas.costs.profile import profile as measure
     from senet_nas.recipe import LatencySpec
 
+    if is_whole(target):
+        refuse_typed(
+            PLACES, f"says where SE goes, and {target} says it itself", "name a backbone, or remove the option"
+        )
+    if not latency:
+        how = ("device", "batch", "threads", "dtype", "runtime", "precision", "seconds")
+        refuse_typed(how, "says how time is measured", hint="add --latency, which measures it")
     values = {name: str(value) for name, value in se.items() if value is not None}
     spec = LatencySpec(device, batch, threads, dtype, runtime, seconds, precision=precision) if latency else None
     priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)

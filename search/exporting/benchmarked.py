@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from senet_nas.recipe import LatencySpec
 
 RECORD = "architecture.json"
+# What can be measured.
+EXPORT = "an export"
+RUN = "a run"
+NETWORK = "a network"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,19 @@ class Benchmarked:
         from search.report.form_lines import form_lines
 
         return form_lines(self)
+
+
+def kind_of(what: str, runs: Path) -> str:
+    """What a name stands for: EXPORT, RUN or NETWORK. Raises UserError for a file or folder that is none of them."""
+    if (_folder(what) / RECORD).is_file():
+        return EXPORT
+    if what in run_folder.names(runs) or run_folder.RunFolder(Path(what)).exists:
+        return RUN
+    if Path(what).exists():
+        raise UserError(
+            f"{what} is neither a run nor an export", hint=f"an export is a folder with {RECORD}, or one of its files"
+        )
+    return NETWORK
 
 
 def benchmark(
@@ -92,19 +109,20 @@ def _subject(
     se: Mapping[str, str],
     given: Mapping[str, int | None],
 ) -> Found:
-    place = Path(what)
-    folder = place.parent if place.is_file() else place
-    if (folder / RECORD).is_file():
-        return _of_export(folder)
-    if what in run_folder.names(runs) or run_folder.RunFolder(place).exists:
+    kind = kind_of(what, runs)
+    if kind == EXPORT:
+        return _of_export(_folder(what))
+    if kind == RUN:
         with open_folder(run_folder.find(what, runs)) as run:
             check_run(run)
             return _of_run(run, pick, limits)
-    if place.exists():
-        raise UserError(
-            f"{what} is neither a run nor an export", hint=f"an export is a folder with {RECORD}, or one of its files"
-        )
     return _of_architecture(what, runs, placement, se, given)
+
+
+def _folder(what: str) -> Path:
+    """The folder of an export that is named by it or by one of its files."""
+    place = Path(what)
+    return place.parent if place.is_file() else place
 
 
 def _of_export(folder: Path) -> Found:
@@ -172,13 +190,20 @@ def _of_architecture(
     try:
         priced = price(what, placement, se, min_hidden, **sizes)
     except UserError as error:
-        guess = nearest(what, run_folder.names(runs))
-        if guess and not error.hint:
-            raise UserError(error.message, hint=f"did you mean the run `{guess}`?", key=error.key) from error
-        raise
+        hint = error.hint or _runs_hint(what, runs)
+        raise UserError(error.message, hint=hint, key=error.key, code=error.code) from error
     key = priced.architecture.key
     of_key, of_plain = (_builder(each, priced.image[0], priced.classes) for each in (key, _plain(key)))
     return Subject(of_key, of_plain, priced.image), priced.label, key, None
+
+
+def _runs_hint(what: str, runs: Path) -> str:
+    """What else might have been meant by a name that is no network."""
+    names = run_folder.names(runs)
+    guess = nearest(what, names)
+    if guess:
+        return f"did you mean the run `{guess}`?"
+    return f"it is no run in {runs} either" + (f"; there are {', '.join(names)}" if names else ", which holds none")
 
 
 def _builder(key: str, channels: int, classes: int) -> "partial[Any]":

@@ -41,6 +41,11 @@ def traits_of(losses: Array, block: Integers) -> Array | None:
     return None if both is None else np.column_stack([first, both])
 
 
+def is_constant(accuracy: Array, block: Integers) -> bool:
+    """Whether no training (trainings,) differs from the others of its block: then curves have nothing to explain."""
+    return all(np.ptp(accuracy[block == b]) == 0 for b in np.unique(block))
+
+
 def luck_of(losses: Array, traits: Array, block: Integers) -> Array | None:
     """What the last losses show beyond each of the ``traits``: (trainings, traits), standardised within blocks.
 

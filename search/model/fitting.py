@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.model.curve_traits import luck_of, traits_of
+from search.model.curve_traits import is_constant, luck_of, traits_of
 from search.model.design import Design
 from search.model.features import Features
 from search.model.hyperparameters import HyperparameterGrid, Hyperparameters
@@ -89,13 +89,16 @@ def fit(
 def _joint(
     seen: Observations, of_whole: Design, weights: Array, sigmas: Array, draws: int, seed: int
 ) -> Posterior | None:
-    """The posterior of accuracies and curves; None if curves are not known, or are too few to tell anything.
+    """The posterior of accuracies and curves; None if curves are not known, or cannot tell anything.
 
+    They cannot if they are too few, or if accuracies do not differ: where all are 100 %, there is no luck to explain.
     ``of_whole`` is the design of the trainings with an accuracy, ``weights`` are theirs. The others have full weight.
     """
     is_whole = seen.is_whole
     design = of_whole if is_whole.all() else Design.of(seen, of_whole.features)
     if is_whole.sum() - design.n_blocks < FEWEST_CURVES:
+        return None
+    if is_constant(seen.accuracy[is_whole], of_whole.block):
         return None
     traits = traits_of(seen.losses, design.block)
     if traits is None:

@@ -1,5 +1,7 @@
 """A result as the terminal prints it: its table, the sentences below it, and what to type next."""
 
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,10 @@ LEFT = ("id", PLACEMENT, "verdict")
 MOST_ROWS = 9
 LEAST_OTHERS = 4
 FRONT_LINE_NAMES = 5
+# Longer heads take several lines; a placement takes several lines below PLACEMENT_WIDTH. GAP lies between columns.
+HEAD_WIDTH = 17
+PLACEMENT_WIDTH = 18
+GAP = 2
 
 
 @dataclass(frozen=True)
@@ -97,34 +103,51 @@ def result_table(front: Front, width: int) -> ResultTable:
         *costs,
         "verdict",
     ]
-    columns = _columns(width, len(heads))
     points = _points(front)
     left_out = len(front.points) - len(points)
+    wrapped = ["\n".join(textwrap.wrap(head, HEAD_WIDTH)) for head in heads]
+    cells = [_cells(point, front) for point in points]
+    columns = _columns(width, _widths([wrapped, *cells]))
+    missing = [head for i, head in enumerate(heads) if i not in columns]
     return ResultTable(
-        title=_title(front),
-        heads=[heads[i] for i in columns],
-        rows=[_row(point, front, columns) for point in points],
+        title=_title(front, missing),
+        heads=[wrapped[i] for i in columns],
+        rows=[
+            ([row[i] for i in columns], VERDICT_STYLES[point.verdict].terminal)
+            for row, point in zip(cells, points, strict=True)
+        ],
         caption=f"{left_out} more in front.csv" if left_out else None,
     )
 
 
-def _title(front: Front) -> str:
+def _title(front: Front, missing: Sequence[str]) -> str:
+    """What the columns are; ``missing`` names those for which the terminal is too narrow."""
     metric = front.quality
     unit = "percent" if metric.is_percent else metric.unit
     quality = f"estimated validation {metric.title}" + (f" in {unit}" if unit else "")
     gain = "gain over plain" + (f" in {metric.gain_unit}" if metric.gain_unit else "") + metric.direction_note
-    others = ", ".join(further.title for further in front.rules.qualities[1:])
+    others = ", ".join([*(further.title for further in front.rules.qualities[1:]), *missing])
     return f"{quality}, {gain}, costs over plain" + (f"; in front.csv: {others}" if others else "")
 
 
-def _columns(width: int, count: int) -> list[int]:
-    """The columns of ``count`` that fit: id, placement, gain, the first cost and verdict always do; the rest is in
-    front.csv.
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    """The width of each column, whose first cell may have several lines; a placement wraps."""
+    found = [max(len(line) for cell in column for line in cell.split("\n")) for column in zip(*rows, strict=True)]
+    found[1] = PLACEMENT_WIDTH
+    return found
+
+
+def _columns(width: int, widths: Sequence[int]) -> list[int]:
+    """The columns that fit: id, placement, gain, the first cost and verdict stand in any case. Then come the value,
+    further costs and the seeds, until one does not fit.
     """
-    verdict = count - 1
-    if width >= 110:
-        return list(range(count))
-    return [0, 1, 2, 3, 5, verdict] if width >= 95 else [0, 1, 3, 5, verdict]
+    verdict = len(widths) - 1
+    found = [0, 1, 3, 5, verdict]
+    for column in [2, *range(6, verdict), 4]:
+        if sum(widths[i] + GAP for i in (*found, column)) - GAP > width:
+            break
+        found.append(column)
+    return sorted(found)
 
 
 def _points(front: Front) -> list[Point]:
@@ -134,12 +157,6 @@ def _points(front: Front) -> list[Point]:
     others.sort(key=lambda point: (order.get(point.role, 2), -point.gain))
     first = [front.plain, *(point for point in front.members if not point.is_plain)]
     return [*first, *others[: max(LEAST_OTHERS, MOST_ROWS - len(first))]]
-
-
-def _row(point: Point, front: Front, columns: list[int]) -> tuple[list[str], str]:
-    """The cells of these columns, and the style of the verdict."""
-    cells = _cells(point, front)
-    return [cells[i] for i in columns], VERDICT_STYLES[point.verdict].terminal
 
 
 def _cells(point: Point, front: Front) -> list[str]:

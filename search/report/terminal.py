@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search.report.plan_lines import plan_lines
-from search.report.result_lines import LEFT, PLACEMENT, front_line, next_lines, result_table, sentences
+from search.report.result_lines import LEFT, PLACEMENT, PLACEMENT_WIDTH, front_line, next_lines, result_table, sentences
 from search.report.wording import clock, state_text
 from search.results.objectives import qualities
 from search.results.result import Front
@@ -60,7 +60,7 @@ def _table(front: Front, width: int) -> Table:
     )
     for head in content.heads:
         if head == PLACEMENT:
-            table.add_column(head, min_width=18)
+            table.add_column(head, min_width=PLACEMENT_WIDTH)
         else:
             table.add_column(head, justify="left" if head in LEFT else "right", no_wrap=True)
     for cells, style in content.rows:

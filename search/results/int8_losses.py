@@ -1,10 +1,10 @@
 """What static INT8 quantisation costs in accuracy, by gate, position and squeeze: which operators survive it."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from search.results.evidence import Evidence
-from senet_nas.student import mean_with_reach
+from senet_nas.student import difference_with_reach, mean_with_reach
 from senet_nas.training.quality_metrics import ACCURACY, METRICS, Metric
 from spaces.architecture import Architecture
 from spaces.text import plural
@@ -17,7 +17,8 @@ PLAIN = "plain"
 class Int8Loss:
     """Points of accuracy that the trainings of a kind lose in INT8: the mean of so many, with its interval.
 
-    ``kind`` is ``plain``, or a factor and a value that all SE of a placement share: ``gate sigmoid``.
+    ``kind`` is ``plain``, or a factor and a value that all SE of a placement share: ``gate sigmoid``. ``more`` is what
+    it loses beyond plain, with its interval; None for plain, and where plain has less than two trainings.
     """
 
     kind: str
@@ -25,6 +26,14 @@ class Int8Loss:
     loss: float
     low: float
     high: float
+    more: float | None = None
+    more_low: float | None = None
+    more_high: float | None = None
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether it loses more than plain by more than its interval."""
+        return self.more_low is not None and self.more_low > 0
 
     @property
     def words(self) -> str:
@@ -43,7 +52,7 @@ def int8_losses(evidence: Evidence, level: float) -> tuple[Int8Loss, ...]:
             for kind in _kinds(evidence.architectures[training.architecture]):
                 losses.setdefault(kind, []).append(loss)
     kinds = sorted(losses, key=lambda kind: (kind != PLAIN, kind))
-    return tuple(_of_kind(kind, losses[kind], level) for kind in kinds if len(losses[kind]) > 1)
+    return tuple(_of_kind(kind, losses, level) for kind in kinds if len(losses[kind]) > 1)
 
 
 def words_of(losses: Sequence[Int8Loss]) -> str:
@@ -66,6 +75,11 @@ def _kinds(architecture: Architecture) -> Iterator[str]:
             yield f"{factor} {values.pop()}"
 
 
-def _of_kind(kind: str, values: Sequence[float], level: float) -> Int8Loss:
+def _of_kind(kind: str, losses: Mapping[str, Sequence[float]], level: float) -> Int8Loss:
+    values, of_plain = losses[kind], losses.get(PLAIN, ())
     mean, reach = mean_with_reach(values, level)
-    return Int8Loss(kind, len(values), mean, mean - reach, mean + reach)
+    found = Int8Loss(kind, len(values), mean, mean - reach, mean + reach)
+    if kind == PLAIN or len(of_plain) < 2:
+        return found
+    more, reach = difference_with_reach(values, of_plain, level)
+    return replace(found, more=more, more_low=more - reach, more_high=more + reach)

@@ -5,11 +5,12 @@ resumed run prices as the first session did.
 """
 
 import random
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from search.config import Experiment
+from search.config import ConfigError, Experiment
 from search.results.result import Front
 from search.setup.experiment_setup import Prepared
 from search.setup.wanted_latencies import wanted
@@ -47,9 +48,19 @@ def launches(experiment: Experiment) -> str:
 
 
 def check(experiment: Experiment) -> None:
-    """Raises UserError if a runtime of a latency is not installed here, or does not know its precision."""
-    for spec in wanted(experiment).values():
-        runtime_table.check(spec.runtime, spec.number_format)
+    """Raises ConfigError with every latency whose runtime or device is not here, or does not know its precision."""
+    from senet_nas.costs import runtimes
+
+    problems = []
+    for name, spec in wanted(experiment).items():
+        try:
+            runtime_table.check(spec.runtime, spec.number_format)
+            runtimes.device_of(spec)
+        except UserError as error:
+            key = error.key if name == "latency" else _key(experiment, name)
+            problems.append((experiment.problem_at(key, error.message, error.hint), error.code))
+    if problems:
+        raise ConfigError([problem for found, _ in problems for problem in found.problems], code=problems[0][1])
 
 
 def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) -> Prepared:
@@ -87,7 +98,45 @@ def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[st
         _measured(prepared, ledger, front, (name, spec), say)
 
 
+def modelling_seconds(prepared: Prepared, clock: Callable[[], float] = time.perf_counter) -> float:
+    """About how long it takes to time the architectures that predict the others, measured with plain beside itself.
+
+    However short ``latency.seconds`` is, each is written and opened for its runtime. Raises UserError if a runtime
+    refuses plain.
+    """
+    from senet_nas.costs import timed_pair
+
+    total = 0.0
+    for name, spec in wanted(prepared.experiment).items():
+        plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites))
+        with timed_pair.process_for(spec) as ask:
+            ask(timed_pair.warmed_up, spec)
+            began = clock()
+            timed = ask(timed_pair.compared, _pair(prepared, spec, plain, patience=0.0))
+            least = clock() - began
+        if isinstance(timed, str):
+            raise _refused(name, timed)
+        total += len(_sample(prepared, spec)) * max(least, spec.seconds)
+    return total
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _key(experiment: Experiment, name: str) -> str:
+    """Where a config names a further latency."""
+    return f"objectives.{[objective.metric for objective in experiment.objectives].index(name)}.metric"
+
+
+def _sample(prepared: Prepared, spec: LatencySpec) -> list[Architecture]:
+    """The architectures that are timed to predict the others."""
+    from senet_nas.costs.latency_model import sample
+
+    return sample(prepared.space, spec.samples, random.Random(prepared.experiment.search.seed))
+
+
+def _refused(name: str, text: str) -> UserError:
+    return UserError(f"{name} cannot be timed: the network is {text}", hint="use another runtime", key="objectives")
 
 
 Named = tuple[str, LatencySpec]
@@ -162,10 +211,10 @@ def _named(machine: Mapping[str, Any]) -> str:
 def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> tuple["LatencyModel", Mapping[str, Any]]:
     """The model of latency, and the machine that it was measured on."""
     from senet_nas.costs import runtimes, timed_pair
-    from senet_nas.costs.latency_model import TRUSTED, Timed, fit, sample
+    from senet_nas.costs.latency_model import TRUSTED, Timed, fit
 
     name, spec = named
-    chosen = sample(prepared.space, spec.samples, random.Random(prepared.experiment.search.seed))
+    chosen = _sample(prepared, spec)
     say(f"{name}: timing {len(chosen)} architectures beside plain, {spec.seconds:g} s each at most, to predict others")
     with timed_pair.process_for(spec) as ask:
         asked = [
@@ -196,7 +245,7 @@ def _say_refused(refused: Mapping[str, str], asked: int, name: str, say: Callabl
         return
     key, text = next(iter(refused.items()))
     if len(refused) == asked:
-        raise UserError(f"{name} cannot be timed: the network is {text}", hint="use another runtime", key="objectives")
+        raise _refused(name, text)
     say(f"{name}: {len(refused)} of {asked} architectures are refused, for example {key}: {text}")
 
 

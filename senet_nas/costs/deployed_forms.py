@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,13 +85,13 @@ class FormResult:
 
 
 def forms(wanted: Sequence[str] = (), device: str = CPU) -> list[Form]:
-    """The runtimes, of all or of the ``wanted`` ones, that are installed and run on a device, with their precisions."""
+    """The ``wanted`` runtimes, or all that are installed and run on a device, with their precisions."""
     for name in wanted:
         runtime_table.check(name, "fp32", key="--runtime")
     return [
         (name, precision)
         for name, precision in pairs()
-        if (name in wanted or not wanted) and device in RUNTIMES[name].devices
+        if (name in wanted if wanted else device in RUNTIMES[name].devices)
     ]
 
 
@@ -110,7 +110,7 @@ def measured(
     tried = images if subject.has_weights else None
     truth = _reference(subject, tried) if tried is not None else None
     for runtime, precision in chosen:
-        how = _spec(spec, runtime, precision)
+        how = replace(spec, runtime=runtime, precision=cast(Any, precision))
         try:
             with runtimes.threads(spec.threads):
                 yield _measured(subject, how, tried, truth, has_energy)
@@ -124,12 +124,6 @@ def measured(
 
 # The classes that the network and plain give to each image in eager fp32.
 Classes = tuple[Tensor, Tensor]
-
-
-def _spec(spec: LatencySpec, runtime: str, precision: Any) -> LatencySpec:
-    devices = RUNTIMES[runtime].devices
-    device: Any = spec.device if spec.device in devices else devices[0]
-    return replace(spec, runtime=runtime, precision=precision, device=device)
 
 
 def _reference(subject: Subject, images: LabelledImages) -> Classes:

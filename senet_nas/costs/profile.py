@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from senet_nas.costs.timing import Comparison, Make
 
 
+# What stands beside the time of another runtime.
+IN_TRAINING = "step and peak memory are those of PyTorch, which trains the network"
+
+
 @dataclass(frozen=True)
 class Timing:
     """A forward pass and a training step in fp32, timed beside plain; peak memory of (architecture, plain) in bytes."""
@@ -43,7 +47,8 @@ class Timing:
             f"{name:<18}{se / 2**20:>10.2f} MiB   plain {plain / 2**20:>10.2f} MiB   {100 * (se / plain - 1):+.2f} %"
             for name, (se, plain) in self.memory.items()
         ]
-        return [*rows, f"measured on {where}"]
+        in_training = [] if self.measured_on.get("runtime") == "eager" else [IN_TRAINING]
+        return [*rows, *in_training, f"measured on {where}"]
 
 
 def _time_line(name: str, found: "Comparison") -> str:

@@ -129,17 +129,25 @@ def device_of(spec: LatencySpec) -> torch.device:
     runtime = named(spec.runtime)
     if spec.device not in ("auto", *runtime.devices):
         raise UserError(
-            f"{spec.runtime} runs on {' and '.join(runtime.devices)} here, and latency.device is {spec.device}",
-            hint="remove latency.device, or choose another runtime",
+            f"{spec.runtime} runs on {' and '.join(runtime.devices)} here, and the device is {spec.device}",
+            hint=f"choose the device {runtime.devices[0]}, or another runtime",
             key="latency.device",
         )
-    if spec.device == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "latency.device is cuda, but torch finds no GPU here",
-            hint="use `device: cpu`",
-            key="latency.device",
-            code=ENVIRONMENT,
-        )
+    if not torch.cuda.is_available():
+        if runtime.devices == (CUDA,):
+            raise UserError(
+                f"{spec.runtime} needs a GPU, and torch finds none here",
+                hint="choose another runtime",
+                key="latency.runtime",
+                code=ENVIRONMENT,
+            )
+        if spec.device == CUDA:
+            raise UserError(
+                "the device is cuda, but torch finds no GPU here",
+                hint="choose the device cpu",
+                key="latency.device",
+                code=ENVIRONMENT,
+            )
     runs_on_gpu = CUDA in runtime.devices and spec.device != CPU and torch.cuda.is_available()
     return torch.device(CUDA if runs_on_gpu else CPU)
 

@@ -66,7 +66,7 @@ def check(name: str, precision: str, key: str = "latency.runtime") -> None:
         )
     if absent := runtime.missing:
         raise UserError(
-            f"runtime: {name} needs {', '.join(absent)}, not installed here",
+            f"{name} needs {', '.join(absent)}, not installed here",
             hint=f"pip install 'senet-search[{runtime.extra}]'",
             key=key,
             code=ENVIRONMENT,

@@ -15,7 +15,14 @@ Matches = Callable[[SE, Sides], bool]
 REFUSES = "refuses"
 FALLS_BACK = "runs elsewhere"
 SLOW = "is slow with"
-FIXED = "needs fixed sizes, also for"
+FIXED = "needs fixed sizes"
+# What a target does with SE, as a sentence.
+SENTENCES = {
+    REFUSES: "refuses {}",
+    FALLS_BACK: "runs {} elsewhere",
+    SLOW: "is slow with {}",
+    FIXED: f"{FIXED} for {{}}",
+}
 # Squeezes that average over the whole map, alone or beside others, and those that take roots or powers.
 AVERAGES = ("avg", "avgmax", "std", "attention", "dct")
 ROOTS = ("std", "l2", "gem")
@@ -56,7 +63,7 @@ class Finding:
         """The finding as a sentence."""
         names = ", ".join(self.sites[:NAMED]) + (f" and {len(self.sites) - NAMED} more" if self.sites[NAMED:] else "")
         source = self.rule.source
-        head = f"{self.rule.target} {self.rule.effect} SE at {names}: {self.rule.what}"
+        head = f"{self.rule.target} {SENTENCES[self.rule.effect].format(f'SE at {names}')}: {self.rule.what}"
         return f"{head} ({source.address}, {source.date})"
 
 

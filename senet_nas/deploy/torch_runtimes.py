@@ -28,10 +28,6 @@ def compiled(network: nn.Module, wanted: Wanted) -> Deployed:
 
 def cudagraph(network: nn.Module, wanted: Wanted) -> Deployed:
     """A network whose pass was captured; it reads the images that it was captured with, whatever it is given."""
-    if wanted.device != "cuda":
-        raise UserError(
-            "a CUDA graph needs a GPU", hint="use `runtime: eager`", key="latency.runtime", code=ENVIRONMENT
-        )
     model = _placed(network, wanted)
     return Deployed(
         lambda batch: captured(model, images(replace(wanted, batch=batch or 1)), waits=wanted.waits), _size(model)

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from search.cli.app import cli
 from search.cli.options import limited
 from senet_nas.costs.measures import MEASURES
+from spaces import UserError
 
 
 @pytest.fixture
@@ -53,3 +54,30 @@ def test_help_shows_each_command_with_a_whole_line(columns):
     commands = found[found.index("Commands:") :].splitlines()[1:]
     assert len(commands) == len(cli.commands)
     assert all(line.endswith((".", ")")) and not line.endswith("...") for line in commands)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("profile cifar_resnet8 --runtime onnxruntime", "--runtime says how time is measured"),
+        (
+            "profile cifar_resnet8/-/-/- --placement last",
+            "--placement says where SE goes, and cifar_resnet8/-/-/- says",
+        ),
+        ("profile se_resnet18 --operator ese", "--operator says where SE goes, and se_resnet18 says it itself"),
+        ("benchmark cifar_resnet8 --max-params 3%", "--max-params chooses a network of a run"),
+        ("benchmark se_resnet18 --gate relu", "--gate says where SE goes"),
+        ("benchmark export --placement last", "--placement describes a network, and export is an export"),
+        ("benchmark export/README.md --pick a1", "--pick chooses a network of a run"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(words, said, tmp_path, monkeypatch):
+    """`benchmark RUN --placement last` measured another network than the one that was meant."""
+    (tmp_path / "export").mkdir()
+    for name in ("architecture.json", "README.md"):
+        (tmp_path / "export" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(cli, words.split()).exception
+    assert isinstance(error, UserError)
+    assert said in error.message
+    assert error.hint

@@ -352,6 +352,21 @@ def test_losses_that_never_differ_leave_accuracy_alone():
     assert np.array_equal(fit(same).gains, fit(bare).gains)
 
 
+@pytest.mark.parametrize("n_blocks", [1, 2])
+def test_accuracies_that_never_differ_leave_accuracy_alone(n_blocks):
+    _, seen = searched(-0.9, 0, n=24)
+    same = [Observation(o.architecture, i % n_blocks, 100.0 - i % n_blocks, o.losses) for i, o in enumerate(seen)]
+    bare = [Observation(o.architecture, o.block, o.accuracy) for o in same]
+    assert np.array_equal(fit(same).gains, fit(bare).gains)
+
+
+@pytest.mark.parametrize("other", [100 - 1e-9, 99.7, 0.0])
+def test_one_training_that_differs_is_enough_for_a_posterior(other):
+    _, seen = searched(-0.9, 0, n=24)
+    same = [Observation(o.architecture, 0, 100.0, o.losses) for o in seen]
+    assert np.isfinite(fit([*same[:-1], Observation(same[-1].architecture, 0, other, same[-1].losses)]).gains).all()
+
+
 def test_plain_alone_has_curves_too():
     rng = np.random.default_rng(0)
     seen = [Observation(0, 0, 90 + rng.normal(0, 0.2), tuple(np.exp(rng.normal(0, 0.1, 2)))) for _ in range(12)]

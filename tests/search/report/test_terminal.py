@@ -7,9 +7,10 @@ from rich.console import Console
 
 from search.config import Experiment
 from search.report import terminal
+from search.report.result_lines import result_table
 from search.report.terminal import Terminal
 from search.results.compute import compute
-from search.results.objectives import DEFAULT
+from search.results.objectives import DEFAULT, Objective
 from search.results.result import Rules
 from search.setup.experiment_setup import prepare
 from search.state.ledger import Ledger
@@ -119,6 +120,27 @@ def test_no_width_loses_a_column_that_decides(width, tmp_path):
         assert shown_whole in text
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+def test_what_does_not_fit_is_named_and_no_figure_is_cut(width):
+    """Two latencies with long names took the verdict away, and cut an overhead to "~+40."."""
+    ledger = Ledger(":memory:")
+    names = ("latency_openvino_int8", "latency_onnxruntime_int8_b4_t1")
+    plain, other = ledgers.enter(ledger, [0.0, 12.34], **{f"{name}_overhead": 40.26 for name in names})
+    ledgers.train(ledger, plain, [90.0, 90.4, 90.2], role="baseline", origin="baseline")
+    ledgers.train(ledger, other, [91.0, 91.3])
+    front = compute("run", ledger, Rules((*DEFAULT, *map(Objective, names))))
+    table = result_table(front, width)
+    out = io.StringIO()
+    Console(file=out, width=width, no_color=True).print(terminal._table(front, width))
+    text = out.getvalue()
+    heads = [head.replace("\n", " ") for head in table.heads]
+    latencies = ("openvino int8", "onnxruntime int8 batch 4 threads 1")
+    assert all(words in heads or words in table.title for words in latencies)
+    assert text.count("+40.26 %") == 2 * len(set(latencies) & set(heads))  # plain has it, too
+    assert front["a1"].verdict in text
+    assert max(map(len, text.splitlines())) <= width
 
 
 def test_a_quiet_run_says_cautions_alone_and_on_stderr(capsys):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from scipy.stats import t as student
+from scipy.stats import ttest_ind
 
 from search.report.int8_section import int8_section
 from search.results.int8_losses import int8_losses, words_of
@@ -65,5 +66,15 @@ def test_the_page_shows_each_kind_beside_plain():
     assert rows["plain"][2] == "-"
     assert rows["gate sigmoid"][0] == "3"
     assert rows["gate sigmoid"][1].startswith("+1.00 [")
-    assert rows["gate sigmoid"][2] == "+0.90"
-    assert "gate sigmoid +1.00" in section.note
+    interval = ttest_ind([0.8, 1.2, 1.0], [0.0, 0.2], equal_var=False).confidence_interval(0.9)
+    assert rows["gate sigmoid"][2] == f"+0.90 [{interval.low:+.2f}, {interval.high:+.2f}]"
+    assert "gate sigmoid +0.90" in section.note
+    assert "hard_sigmoid" not in section.note
+
+
+def test_a_kind_whose_interval_holds_what_plain_loses_is_not_called_worse():
+    """The kind with the largest mean was named, with an interval of 9 points."""
+    found = int8_losses(evidence({0: (0.0, 0.2), 1: (-3.0, 9.0)}), 0.9)
+    assert int8_section(front(insights=SimpleNamespace(int8=found))).note.startswith("No gate, position or squeeze")
+    found = int8_losses(evidence({0: (0.0,), 1: (1.0, 1.1)}), 0.9)
+    assert "too few" in int8_section(front(insights=SimpleNamespace(int8=found))).note

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from search import Experiment
+from search.config import ConfigError
 from search.report.chart import front_charts
 from search.report.latency_tables import latency_sections
 from search.results.compute import compute
@@ -278,5 +279,28 @@ def test_a_missing_runtime_is_named_with_its_extra_before_anything_is_timed(ledg
     monkeypatch.setattr(runtime_table.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="openvino needs openvino, nncf, not installed here") as error:
         latency_setup.predicted(prepare(Experiment.from_dict(TWO)), ledger, print)
-    assert "senet-search[openvino]" in error.value.hint
+    assert "senet-search[openvino]" in str(error.value)
     assert not timed_by_runtime
+
+
+def test_all_runtimes_that_are_missing_are_named_at_their_objectives(monkeypatch):
+    monkeypatch.setattr(runtime_table.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    objectives = ["accuracy", "latency_openvino", "latency_onnxruntime", "latency_cudagraph", "latency_eager_b4"]
+    experiment = Experiment.from_dict({**CONFIG, "objectives": objectives})
+    with pytest.raises(ConfigError) as error:
+        latency_setup.check(experiment)
+    assert [problem.key for problem in error.value.problems] == [f"objectives.{i}.metric" for i in (1, 2, 3)]
+    for words in ("senet-search[openvino]", "senet-search[onnx]", "cudagraph needs a GPU"):
+        assert words in str(error.value)
+
+
+def test_the_time_to_model_latencies_is_that_of_opening_forms_where_these_take_longest(monkeypatch):
+    ticks = iter([0, 4, 10, 10.5])
+    monkeypatch.setattr(timed_pair, "compared", lambda pair: Comparison(1, 1, 1, 10, 10, 3, 0.0))
+    monkeypatch.setattr(timed_pair, "warmed_up", lambda spec: None)
+    objectives = ["accuracy", "latency_openvino_int8", "latency"]
+    found = prepare(
+        Experiment.from_dict({**CONFIG, "objectives": objectives, "latency": {"samples": 20, "seconds": 2}})
+    )
+    assert latency_setup.modelling_seconds(found, lambda: next(ticks)) == 20 * 4 + 20 * 2

@@ -106,6 +106,14 @@ def test_a_runtime_that_does_not_work_here_is_a_line_too(monkeypatch):
     assert found == FormResult("compile", "fp32", refused="not here: no compiler")
 
 
+def test_a_runtime_that_is_asked_for_and_runs_elsewhere_is_a_line_too():
+    """`--runtime cudagraph` without a GPU printed a table without a row."""
+    subject = Subject(SUBJECT.candidate, SUBJECT.plain, SHAPE)
+    found = list(measured(subject, forms(["cudagraph"], "cpu"), SPEC, None))
+    assert {form.precision for form in found} == {"fp32", "bf16", "fp16"}
+    assert all("cudagraph runs on cuda here, and the device is cpu" in form.refused for form in found)
+
+
 def test_a_runtime_that_is_asked_for_and_missing_is_an_error_with_its_extra(monkeypatch):
     monkeypatch.setattr(runtime_table.importlib.util, "find_spec", lambda name: None)
     assert {name for name, _ in forms()} == {"eager", "compile"}

@@ -56,7 +56,7 @@ def test_a_training_step_makes_gradients_anew_each_time():
         (LatencySpec(runtime="cudagraph", device="cpu"), "cudagraph runs on cuda here"),
         pytest.param(
             LatencySpec(runtime="cudagraph"),
-            "a CUDA graph needs a GPU",
+            "cudagraph needs a GPU",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
         ),
         (LatencySpec(runtime="onnxruntime", dtype="bfloat16"), "onnxruntime does not compute in bf16"),

@@ -58,13 +58,13 @@ def test_a_target_that_was_reported_to_need_fixed_sizes_says_so_whatever_the_siz
     found = findings([("1.0", SE.parse(f"{squeeze}:fc4:sigmoid@pre_addition"), (7, 7))], target)
     lines = [finding.line() for finding in found if finding.rule.effect == FIXED]
     assert bool(lines) == known
-    assert all(line.startswith(f"{target} needs fixed sizes, also for SE at 1.0: ") for line in lines)
+    assert all(line.startswith(f"{target} needs fixed sizes for SE at 1.0: ") for line in lines)
 
 
 def test_a_finding_names_the_first_sites_and_counts_the_others():
     units = [(f"1.{i}", SE.parse("avg:fc4:tanh@pre_addition"), (8, 8)) for i in range(8)]
     (finding,) = findings(units, "tflite-gpu")
-    assert "at 1.0, 1.1, 1.2, 1.3, 1.4, 1.5 and 2 more: TANH" in finding.line()
+    assert "at 1.0, 1.1, 1.2, 1.3, 1.4, 1.5 and 2 more elsewhere: TANH" in finding.line()
     assert finding.to_dict()["sites"] == [f"1.{i}" for i in range(8)]
 
 
