@@ -31,12 +31,12 @@ def wrapped(line: str, width: int) -> list[str]:
     )
 
 
-def interval(low: float, high: float, form: str = "+.2f") -> str:
+def interval(low: float, high: float, form: str = "+z.2f") -> str:
     """``[-0.01, +0.25]``."""
     return f"[{low:{form}}, {high:{form}}]"
 
 
-def with_interval(value: float, low: float, high: float, unit: str = "", form: str = "+.2f") -> str:
+def with_interval(value: float, low: float, high: float, unit: str = "", form: str = "+z.2f") -> str:
     """``+0.12 [-0.01, +0.25]``, with a unit ``+0.12 points [-0.01, +0.25]``."""
     shown = f"{value:{form}} {unit}".rstrip()
     return f"{shown} {interval(low, high, form)}"

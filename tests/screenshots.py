@@ -2,8 +2,8 @@
 
     python -m tests.screenshots RUN [--runs DIR] [--to docs/screenshots] [--name no-gain] [--page]
 
-The report; MLflow's charts and the page of the search at the address that `senet-search ui` prints; Optuna's dashboard;
-and the terminal at 80 columns. Needs Chromium.
+The report, with those of its sections that the run has; MLflow's charts and the page of the search at the address that
+`senet-search ui` prints; Optuna's dashboard; and the terminal at 80 columns. Needs Chromium.
 """
 
 import argparse
@@ -73,16 +73,16 @@ def keep(picture: bytes, path: Path) -> None:
     print(f"{path}  {size // 1000} kB")
 
 
-def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path, start: str) -> None:
     with served("ui", front.run, runs, "It is there", r"http://\S+/#/\S+") as printed:
         address = printed.replace(HOST, NAMED)  # Chromium knows this name, whether or not this machine does
         page = opened.page()
         page.open(address, width=1440, height=860)
         page.wait(f"document.querySelectorAll('.scatterlayer .point').length === {len(front.points)}")
-        keep(page.picture(), to / "mlflow.png")
+        keep(page.picture(), to / f"{start}mlflow.png")
         page.ask(f"[...document.querySelectorAll('*')].find({HEAD_OF_INTERVALS}).scrollIntoView()")
         page.wait("document.querySelectorAll('.barlayer .point').length >= 3")
-        keep(page.picture(), to / "mlflow-intervals.png")
+        keep(page.picture(), to / f"{start}mlflow-intervals.png")
         page.open(re.sub(r"\?.*", "?workflowType=machine_learning", address), width=1440, height=860)
         search = '.ag-row a[href*="/runs/"]'
         page.wait(f"document.querySelector('{search}') !== null")
@@ -93,19 +93,19 @@ def of_mlflow(opened: browser.Browser, front: Front, runs: Path, to: Path) -> No
         )
         page.wait("[...document.querySelectorAll('th')].some(head => head.innerText === 'SE placement')")
         page.ask("[...document.querySelectorAll('button')].find(one => one.innerText === 'Show more')?.click()")
-        keep(page.picture(), to / "mlflow-run.png")
+        keep(page.picture(), to / f"{start}mlflow-run.png")
 
 
-def of_dashboard(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+def of_dashboard(opened: browser.Browser, front: Front, runs: Path, to: Path, start: str) -> None:
     """Optuna's dashboard on the placements of the run."""
     with served("dashboard", front.run, runs, "http://", r"http://\S+") as address:
         page = opened.page()
         page.open(address, width=1440, height=1000)
         page.wait("document.querySelectorAll('.scatterlayer .trace').length > 0")
-        keep(page.picture(), to / "dashboard.png")
+        keep(page.picture(), to / f"{start}dashboard.png")
 
 
-def of_terminal(opened: browser.Browser, front: Front, runs: Path, to: Path) -> None:
+def of_terminal(opened: browser.Browser, front: Front, runs: Path, to: Path, start: str) -> None:
     """What `senet-search report` prints on a terminal of 80 columns."""
     with TemporaryDirectory() as folder:
         drawn = Path(folder) / "terminal.svg"
@@ -115,7 +115,7 @@ def of_terminal(opened: browser.Browser, front: Front, runs: Path, to: Path) -> 
         out.save_svg(str(drawn), title=f"senet-search report {front.run}")
         page = opened.page()
         page.open(drawn.as_uri(), width=1000, height=900)
-        keep(page.picture(), to / "terminal.png")
+        keep(page.picture(), to / f"{start}terminal.png")
 
 
 def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path, name: str) -> None:
@@ -130,7 +130,11 @@ def of_report(opened: browser.Browser, front: Front, runs: Path, to: Path, name:
     page.ask("document.querySelector('#training').scrollIntoView()")
     keep(page.picture(), to / f"{name}-training.png")
     for head, end in (("What pays", "effects"), ("What is confused", "images")):
-        page.ask(f"[...document.querySelectorAll('h3')].find(one => one.innerText === '{head}')?.scrollIntoView()")
+        found = f"[...document.querySelectorAll('h3')].find(one => one.innerText === '{head}')"
+        if page.ask(f"{found} === undefined"):
+            print(f"this run has no section {head}")
+            continue
+        page.ask(f"{found}.scrollIntoView()")
         keep(page.picture(), to / f"{name}-{end}.png")
 
 
@@ -139,17 +143,18 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--to", type=Path, default=Path("docs/screenshots"))
-    parser.add_argument("--name", default="report", help="how the names of the report's pictures begin")
+    parser.add_argument("--name", default="report", help="how the names of the pictures begin")
     parser.add_argument("--page", action="store_true", help="the report alone, without MLflow")
     given = parser.parse_args()
     given.to.mkdir(parents=True, exist_ok=True)
     front = session.result(given.run, given.runs)
+    start = "" if given.name == parser.get_default("name") else f"{given.name}-"
     with browser.opened() as opened:
         of_report(opened, front, given.runs, given.to, given.name)
         if not given.page:
-            of_mlflow(opened, front, given.runs, given.to)
-            of_dashboard(opened, front, given.runs, given.to)
-            of_terminal(opened, front, given.runs, given.to)
+            of_mlflow(opened, front, given.runs, given.to, start)
+            of_dashboard(opened, front, given.runs, given.to, start)
+            of_terminal(opened, front, given.runs, given.to, start)
 
 
 if __name__ == "__main__":

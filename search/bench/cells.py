@@ -138,22 +138,3 @@ def finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: finite(v) for k, v in value.items()}
     return [finite(v) for v in value] if isinstance(value, tuple) else value
-
-
-def line(cell: Cell) -> str:
-    """One line of the table that ``bench`` prints."""
-    low, high = cell.score_interval
-    versus = "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
-    return (
-        f"{cell.sampler:<20} {cell.trainings:>4} {cell.searches:>8} {f'{cell.score:.3f} [{low:.3f}, {high:.3f}]':>20} "
-        f"{versus:>22} {cell.predicted:>9.2f} {cell.coverage:>8.2f} {cell.likely_wrong:>12.2f} "
-        f"{cell.searches_with_false_proof:>11} {cell.searches_with_true_proof:>5} "
-        f"{cell.said_no:>7} {cell.said_no_wrongly:>7} {cell.used:>6.1f} "
-        f"{cell.correlation:>11.2f} {cell.p_nothing:>10.2f} {1000 * cell.seconds_per_training:>11.0f}"
-    )
-
-
-def reports(cell: Cell) -> str:
-    """The score of each way of reporting."""
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in cell.by_report.items())
-    return f"{cell.sampler} N={cell.trainings}: {shown}"

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from search.bench import problems
-from search.bench.cells import Cell, finite, line, oracle_is_known, reports, summed
+from search.bench.cell_tables import cell_lines
+from search.bench.cells import Cell, finite, oracle_is_known, summed
 from search.bench.searches import check, searchers
 from search.bench.trials import Spending, Trial, trial
 from spaces.errors import UserError, unknown
@@ -31,13 +32,7 @@ class Bench:
         return {"table": self.table, "unit": self.unit, "first": self.first, "cells": rows}
 
     def lines(self) -> list[str]:
-        head = (
-            f"{'sampler':<20} {'N':>4} {'searches':>8} {self.unit + ' [90 %]':>20} {'against the first':>22} "
-            f"{'predicted':>9} {'coverage':>8} {'likely wrong':>12} {'false proof':>11} {'proof':>5} "
-            f"{'said no':>7} {'wrongly':>7} {'used':>6} {'correlation':>11} {'p(nothing)':>10} {'ms/training':>11}"
-        )
-        others = [f"by report: {reports(cell)}" for cell in self.cells]
-        return [self.table, head, *(line(cell) for cell in self.cells), *dict.fromkeys(others)]
+        return [self.table, *cell_lines(self.cells, self.unit)]
 
 
 def bench(

@@ -76,7 +76,7 @@ def cli(debug: bool) -> None:
     senet-search init --data ./images    write a config.yaml to start from
     senet-search run config.yaml         search: Ray Tune schedules, Optuna proposes, MLflow tracks
     senet-search ui RUN                  review the accuracy-versus-overhead front in the MLflow UI
-    senet-search export RUN --to DIR     take the chosen network home
+    senet-search export RUN              take the chosen network home
     senet-search train RUN --set train.epochs=200   train it in full
 
     Exit status: 0 done (also when nothing is proven), 1 a bug, 2 bad config or usage, 3 nothing usable found,
@@ -118,10 +118,21 @@ def _stopped(error: BaseException) -> int:
     return code
 
 
+def _without_run(error: click.ClickException) -> click.UsageError | None:
+    """What to say if the name of a run was left out: which runs there are. None for any other error."""
+    from search.state.run_folder import RUNS, held
+
+    is_missing = isinstance(error, click.MissingParameter) and error.param is not None and error.param.name == "run"
+    if not is_missing or not isinstance(error, click.UsageError):
+        return None
+    runs = error.ctx.params.get("runs") if error.ctx else None
+    return click.UsageError(f"RUN is missing; {held(runs or RUNS)}", ctx=error.ctx)
+
+
 def _failed(error: Exception) -> int:
     """Prints an error and returns its exit status."""
     if isinstance(error, click.ClickException):
-        error.show()
+        (_without_run(error) or error).show()
         return BAD_INPUT
     if isinstance(error, UserError):
         text = error.message if error.message.startswith("error:") else f"error: {error.message}"

@@ -1,5 +1,6 @@
 """``senet-search benchmark``: a network in every runtime and precision that is installed."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,5 +109,6 @@ def benchmark(
         se={name: str(value) for name, value in se.items() if value is not None},
         given={"min_hidden": min_hidden, "image_size": image_size, "channels": channels, "classes": classes},
         has_energy=has_energy,
+        say=partial(click.echo, err=True),
     )
     print_answer("benchmark", what, found, as_json=as_json)

@@ -12,7 +12,7 @@ import click
 
 from search.cli.options import print_lines
 from spaces import durable
-from spaces.errors import ENVIRONMENT, UserError
+from spaces.errors import ENVIRONMENT, UserError, nearest
 
 if TYPE_CHECKING:
     from search.setup.suggestion import Suggestion
@@ -145,9 +145,11 @@ def _place(images: Path, config: Path) -> str:
 
     endings = tuple(ending for dataset in DATASETS.values() for ending in dataset.endings)
     if not images.is_dir() and not (images.is_file() and images.name.lower().endswith(endings)):
+        close = nearest(str(images), DATASETS)
+        guess = f"did you mean `{close}`? " if close else ""
         raise UserError(
             f"{images} is neither a folder nor a dataset",
-            hint=f"give a folder of images, a file ({', '.join(endings)}), or one of {', '.join(_names())}",
+            hint=f"{guess}give a folder of images, a file ({', '.join(endings)}), or one of {', '.join(_names())}",
         )
     if images.is_absolute():
         return str(images)

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 @click.argument(
     "what",
     required=False,
-    metavar="[backbones|networks|datasets|squeezes|excitations|gates|operators|positions|samplers|"
-    "metrics|measures|targets|runs]",
+    metavar="[KIND]",
 )
 @click.option("--timm", "timm_pattern", metavar="PATTERN", help="Backbones of timm instead, e.g. '*resnet50*'.")
 @RUNS
 @JSON
 def list_(what: str | None, timm_pattern: str | None, runs: Path, as_json: bool) -> None:
-    """List the names that a config may hold, and the runs. With one kind, each name has its meaning beside it."""
+    """List the names that a config may hold, and the runs. With a KIND, each name has its meaning beside it.
+
+    KIND is backbones, networks, datasets, squeezes, excitations, gates, operators, positions, samplers, metrics,
+    measures, targets or runs.
+    """
     found = listing(what, runs) if timm_pattern is None else timm_listing(what, timm_pattern)
     if as_json:
         print_json("list", None, found)
@@ -105,7 +108,8 @@ def _networks() -> list[str]:
     from senet_nas.network.published import NETWORKS
 
     head = f"{'network':<25}{'params':>12}{'MACs':>15}{'top-1':>8}{'top-5':>8}  source"
-    return [head, *(_network(name, row) for name, row in NETWORKS.items())]
+    note = "top-1 and top-5 are errors in percent, as published: on ImageNet, those of cifar networks on CIFAR-10."
+    return [head, *(_network(name, row) for name, row in NETWORKS.items()), note]
 
 
 def _network(name: str, row: "Network") -> str:

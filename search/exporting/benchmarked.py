@@ -1,6 +1,6 @@
 """``senet-search benchmark``: what a network costs in every runtime and precision that is installed, beside plain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,10 @@ class Benchmarked:
     images: str
     measured_on: Mapping[str, object]
     forms: tuple["FormResult", ...]
+
+    @property
+    def is_plain(self) -> bool:
+        return Architecture.parse(self.architecture).is_plain
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -78,11 +82,12 @@ def benchmark(
     se: Mapping[str, str],
     given: Mapping[str, int | None],
     has_energy: bool = False,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Benchmarked:
     """Measures a network: of a run, chosen by ``pick`` and ``limits``; of an export, named by its folder or one of its
     files; or an architecture, as `profile` names it with ``placement``, ``se`` and ``given``.
 
-    ``has_energy``: also joules. Raises UserError.
+    ``has_energy``: also joules. ``say`` hears of each form that was measured. Raises UserError.
     """
     from senet_nas.costs import deployed_forms
     from senet_nas.costs import runtimes as calls
@@ -90,9 +95,12 @@ def benchmark(
     device = calls.device_of(spec).type
     forms = deployed_forms.forms(runtimes, device)
     subject, of, key, images = _subject(what, pick, limits, runs, placement, se, given)
-    found = tuple(deployed_forms.measured(subject, forms, spec, images, has_energy=has_energy))
+    found = []
+    for form in deployed_forms.measured(subject, forms, spec, images, has_energy=has_energy):
+        found.append(form)
+        say(f"  {len(found)} of {len(forms)} forms: {form.name}")
     machine = {name: value for name, value in calls.fingerprint(spec).items() if name not in ("runtime", "dtype")}
-    return Benchmarked(of, key, images.of if images is not None else "", machine, found)
+    return Benchmarked(of, key, images.of if images is not None else "", machine, tuple(found))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

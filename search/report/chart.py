@@ -3,16 +3,15 @@
 Gains are in points over plain, costs in percent over plain. Pixels are those of FRAME, counted from the top left.
 """
 
-import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from search.report.axis_front import axis_front, staircase
+from search.report.chart_legend import Band, LegendEntry, Styled, band_of, legend
 from search.report.name_placement import Name, place_names
 from search.report.scale import Frame, Scale, padded
 from search.report.seed_gains import seed_gains
 from search.report.side_by_side import Mark, shifts
-from search.report.verdict_styles import OUTLINES, VERDICT_STYLES, VerdictStyle, css_class
 from search.report.wording import percent, signed, tick
 from search.results.point import Point
 from search.results.result import Front
@@ -29,6 +28,8 @@ MOST_BESIDE = 150
 PALE = 0.45
 # The upper edge of the band is in the drawing, unless it is as many times as far away as anything else.
 FAR = 2.0
+# By which part of what else is drawn the seeds of a confirmation may stretch the axis; those beyond are counted.
+STRETCH = 0.25
 # Roles that are always drawn.
 DRAWN = ("finalist", "baseline")
 
@@ -42,26 +43,8 @@ class Axis:
     ticks: tuple[tuple[float, str], ...]
 
 
-class _Styled:
-    """What is drawn in the style of a verdict."""
-
-    verdict: str
-
-    @property
-    def style(self) -> VerdictStyle:
-        return VERDICT_STYLES[self.verdict]
-
-    @property
-    def outline(self) -> str:
-        return OUTLINES[self.style.marker]
-
-    @property
-    def css_class(self) -> str:
-        return css_class(self.verdict)
-
-
 @dataclass(frozen=True)
-class ChartPoint(_Styled):
+class ChartPoint(Styled):
     """One architecture. ``seeds`` are the gains of its single trainings, ``text`` says all of it in words.
 
     ``is_retrained``: a confirmation trained it again with fresh seeds. ``is_leading``: it has the largest gain of the
@@ -86,23 +69,6 @@ class ChartPoint(_Styled):
     @property
     def is_pale(self) -> bool:
         return not (self.is_on_front or self.is_retrained or self.is_leading)
-
-
-@dataclass(frozen=True)
-class Band:
-    """The grey band around 0: gains within ``height`` points of plain, and why they are small."""
-
-    height: float
-    text: str
-
-
-@dataclass(frozen=True)
-class LegendEntry(_Styled):
-    """``kind`` is what is drawn beside the text: verdict, ring, line, band, seed or nothing."""
-
-    text: str
-    kind: str = ""
-    verdict: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,7 +122,7 @@ def front_chart(front: Front, column: str, frame: Frame = FRAME, most: int = MOS
     Of more points than ``most`` it draws those that matter.
     """
     title = of_overhead(column).title
-    band = _band(front)
+    band = band_of(front)
     members = axis_front(front, column)
     x = _cost_axis(title, [p.costs[column] for p in front.points], frame)
     points = _chart_points(front, column, title, {p.id for p in members}, most)
@@ -172,8 +138,14 @@ def front_chart(front: Front, column: str, frame: Frame = FRAME, most: int = MOS
         band=band,
         points=tuple(reversed(moved)),
         staircase=staircase((p.costs[column], p.gain) for p in members),
-        names=place_names(_named(moved), places, frame),
-        legend=tuple(_legend(front, band)),
+        names=place_names(
+            _named(moved),
+            places,
+            frame,
+            ringed={p.id for p in moved if p.is_recommended},
+            bars=[(places[p.id][0], y.scale(p.low), y.scale(p.high)) for p in moved if not p.is_pale],
+        ),
+        legend=tuple(legend(front, band, _beyond(points, y.scale))),
         frame=frame,
     )
 
@@ -247,29 +219,24 @@ def _text(metric: Metric, point: Point, column: str, title: str) -> str:
     )
 
 
-def _band(front: Front) -> Band:
-    if front.confirmed and math.isfinite(front.provable):
-        small = "usually too small for this confirmation to prove"
-        return Band(front.provable, f"within {front.quality.size(front.provable)}: {small}")
-    return Band(front.sigma, f"within {front.quality.size(front.sigma)}: seed noise of a single training")
-
-
 def _cost_axis(title: str, costs: Sequence[float], frame: Frame) -> Axis:
     scale = frame.x_scale(*padded(costs))
     return Axis(f"{title} over plain, percent", scale, tuple((value, f"{value:g}") for value in scale.ticks()))
 
 
 def _gain_axis(front: Front, points: Sequence[ChartPoint], band: Band, frame: Frame) -> Axis:
-    """Room for what is always drawn: all marks, intervals that are not pale, and seeds of what was trained again."""
+    """Room for all marks, for intervals that are not pale, and for seeds of what was trained again that are near."""
     ends = [p.gain for p in points]
     ends += [end for p in points if not p.is_pale for end in (p.low, p.high)]
-    ends += [gain for p in points if p.is_retrained for gain in p.seeds]
     metric = front.quality
     what = metric.gain_heading if metric.is_default else f"{metric.title}: {metric.gain_heading}"
     label = f"{what} ({100 * front.rules.level:.0f} % intervals)"
     reach = max(map(abs, ends))
-    edge = [band.height] if band.height < FAR * reach else []
-    return gain_axis(label, [*ends, *edge], frame)
+    ends += [band.height] if band.height < FAR * reach else []
+    low, high = min(ends), max(ends)
+    room = STRETCH * (high - low)
+    seeds = [gain for p in points if p.is_retrained for gain in p.seeds]
+    return gain_axis(label, [*ends, *(gain for gain in seeds if low - room <= gain <= high + room)], frame)
 
 
 def gain_axis(label: str, gains: Sequence[float], frame: Frame = FRAME) -> Axis:
@@ -282,16 +249,9 @@ def _named(points: Sequence[ChartPoint]) -> list[str]:
     return [point.id for point in points if point.is_recommended or not point.is_pale]
 
 
-def _legend(front: Front, band: Band) -> list[LegendEntry]:
-    verdicts = [verdict for verdict in VERDICT_STYLES if any(p.verdict == verdict for p in front.points)]
-    seeds = LegendEntry("single trainings of what was trained again", "seed")
-    return [
-        *(LegendEntry(verdict, "verdict", verdict) for verdict in verdicts),
-        LegendEntry("recommended", "ring"),
-        LegendEntry("front: nothing is both cheaper and better", "line"),
-        LegendEntry(band.text, "band"),
-        *([seeds] if any(p.role == "finalist" for p in front.points) else []),
-    ]
+def _beyond(points: Sequence[ChartPoint], y: Scale) -> int:
+    """How many seeds of what was trained again lie beyond the drawing."""
+    return sum(not y.contains(gain) for p in points if p.is_retrained for gain in p.seeds)
 
 
 def _description(front: Front, members: Sequence[Point], column: str, title: str) -> str:

@@ -125,7 +125,8 @@ def logged_section(front: Front) -> Section | None:
     if not shown:
         return None
     recorded = {f"validation {metric.heading}": metric.column for metric in front.rules.recorded}
-    names = {**recorded, **LOGGED}
+    wanted = {**recorded, **LOGGED}
+    names = {title: name for title, name in wanted.items() if any(name in point.logged for point in shown)}
     columns = (Column("id"), Column("SE placement", phone="line"), *map(_logged_column, names))
     note = "This is what the trainings measured at their last epoch, averaged over seeds."
     logged = table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names.values()))

@@ -1,6 +1,6 @@
 """Where names stand in a drawing: beside their points, and on top of nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from search.report.scale import Frame
@@ -11,6 +11,10 @@ ABOVE = 10
 BELOW = 2
 MARKER_X = 6
 MARKER_Y = 9
+# Half of the ring around a point, and how far its name stands off.
+RING = 14
+OFF = 9
+OFF_RING = 15
 
 
 @dataclass(frozen=True)
@@ -36,28 +40,53 @@ class _Box:
         above = self.bottom <= other.top or other.bottom <= self.top
         return not (beside or above)
 
+    def overlaps_any(self, others: "Sequence[_Box]") -> bool:
+        return any(self.overlaps(other) for other in others)
+
     def is_within(self, frame: Frame) -> bool:
         fits_across = frame.left <= self.left and self.right <= frame.inner_right
         return fits_across and frame.top <= self.top and self.bottom <= frame.inner_bottom
 
 
-def place_names(names: Sequence[str], points: Mapping[str, tuple[float, float]], frame: Frame) -> tuple[Name, ...]:
-    """The names that find a place, in the order of their importance: ``points`` are the pixels of all that is drawn."""
-    markers = {name: _Box(x - MARKER_X, y - MARKER_Y, x + MARKER_X, y + MARKER_Y) for name, (x, y) in points.items()}
+def place_names(
+    names: Sequence[str],
+    points: Mapping[str, tuple[float, float]],
+    frame: Frame,
+    *,
+    ringed: Set[str] = frozenset(),
+    bars: Sequence[tuple[float, float, float]] = (),
+) -> tuple[Name, ...]:
+    """The names that find a place, in the order of their importance: ``points`` are the pixels of all that is drawn.
+
+    ``ringed`` are those with a ring around them. ``bars`` are intervals, x and its two ends in y; a name stands on one
+    only where it has no other place.
+    """
+    markers = {name: _marker(x, y, is_ringed=name in ringed) for name, (x, y) in points.items()}
+    lines = [_Box(x - 1, min(ends), x + 1, max(ends)) for x, *ends in bars]
     texts: list[_Box] = []
     placed: list[Name] = []
     for name in names:
         x, y = points[name]
-        others = [*texts, *(box for other, box in markers.items() if other != name)]
-        for dx, dy in _offsets(LETTER * len(name)):
-            box = _Box(x + dx, y + dy - ABOVE, x + dx + LETTER * len(name), y + dy + BELOW)
-            if box.is_within(frame) and not any(box.overlaps(other) for other in others):
-                texts.append(box)
-                placed.append(Name(name, x, y, dx, dy))
-                break
+        width = LETTER * len(name)
+        taken = [*texts, *(box for other, box in markers.items() if other != name)]
+        places = {
+            offset: _Box(x + offset[0], y + offset[1] - ABOVE, x + offset[0] + width, y + offset[1] + BELOW)
+            for offset in _offsets(width, OFF_RING if name in ringed else OFF)
+        }
+        free = [offset for offset, box in places.items() if box.is_within(frame) and not box.overlaps_any(taken)]
+        if free:
+            dx, dy = min(free, key=lambda offset: places[offset].overlaps_any(lines))
+            texts.append(places[dx, dy])
+            placed.append(Name(name, x, y, dx, dy))
     return tuple(placed)
 
 
-def _offsets(width: float) -> list[tuple[float, float]]:
+def _marker(x: float, y: float, *, is_ringed: bool) -> _Box:
+    half_x, half_y = (RING, RING) if is_ringed else (MARKER_X, MARKER_Y)
+    return _Box(x - half_x, y - half_y, x + half_x, y + half_y)
+
+
+def _offsets(width: float, off: float) -> list[tuple[float, float]]:
     """The places around a point, the best first: right above, left above, right below, left below, above, below."""
-    return [(9, -8), (-9 - width, -8), (9, 16), (-9 - width, 16), (-width / 2, -14), (-width / 2, 24)]
+    left, lower = -off - width, 7 + off
+    return [(off, -8), (left, -8), (off, lower), (left, lower), (-width / 2, -5 - off), (-width / 2, 15 + off)]

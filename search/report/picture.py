@@ -6,7 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.report.chart import FRAME, PALE, Axis, ChartPoint, FrontChart, LegendEntry, front_charts
+from search.report.chart import FRAME, PALE, Axis, ChartPoint, FrontChart, front_charts
+from search.report.chart_legend import LegendEntry
 from search.report.fronts_chart import FrontLine, FrontsChart, fronts_chart
 from search.report.name_placement import Name
 from search.results.result import Front

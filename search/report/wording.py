@@ -8,7 +8,7 @@ from search.state.records import Training
 
 def signed(value: float) -> str:
     """A difference with its sign: +0.20; a dash for a value that is not finite."""
-    return f"{value:+.2f}" if math.isfinite(value) else "-"
+    return f"{value:+z.2f}" if math.isfinite(value) else "-"
 
 
 def percent(value: float) -> str:

@@ -207,14 +207,16 @@ def find(run: str, runs: Path = RUNS, *, or_else: Collection[str] = ()) -> RunFo
     for path in (Path(run), runs / run):
         if RunFolder(path).exists:
             return RunFolder(path.resolve())
+    guess = nearest(run, [*names(runs), *or_else])
+    raise UserError(f"no run `{run}`; {held(runs)}", hint=f"did you mean `{guess}`?" if guess else "")
+
+
+def held(runs: Path = RUNS) -> str:
+    """In words, which runs a folder holds."""
     known = names(runs)
-    guess = nearest(run, [*known, *or_else])
-    there = (
-        f"{runs} holds {', '.join(known)}"
-        if known
-        else f"{runs} holds no run yet: `senet-search run config.yaml{option(runs)}`"
-    )
-    raise UserError(f"no run `{run}`; {there}", hint=f"did you mean `{guess}`?" if guess else "")
+    if known:
+        return f"{runs} holds {', '.join(known)}"
+    return f"{runs} holds no run yet: `senet-search run config.yaml{option(runs)}`"
 
 
 def names(runs: Path = RUNS) -> list[str]:

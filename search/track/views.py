@@ -60,7 +60,7 @@ def note(verdicts: Mapping[str, str], metrics: Sequence[str] = ()) -> str:
         unit = f"in the metric of the search (tag `{JUDGED_BY}`: {'; '.join(dict.fromkeys(metrics))})"
     about = _NOTE.strip().format(unit=unit)
     found = [f"**{run}**: {verdict}" for run, verdict in verdicts.items()]
-    return "\n\n".join(["Where SE goes, and whether it is worth it (senet-search). " + "\n\n".join(found), about])
+    return "\n\n".join([*found, f"Where SE goes, and whether it is worth it (senet-search). {about}"])
 
 
 def _section(uuid: str, name: str, *, columns: int, height: int) -> dict[str, Any]:

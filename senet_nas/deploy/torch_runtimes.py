@@ -1,5 +1,6 @@
 """PyTorch as a runtime: the network as it is, compiled, or captured as a CUDA graph."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -80,6 +81,8 @@ def _compiled(model: nn.Module, wanted: Wanted) -> Forward:
     if _COMPILED["networks"] % 2 == 0:  # a comparison makes two networks and needs both
         torch.compiler.reset()
     _COMPILED["networks"] += 1
+    # It warns on a machine with CUDA's tools and without a GPU, where a network for the CPU needs neither.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     compiled_graphs: list[int] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable[..., Any]:

@@ -142,10 +142,7 @@ class Metric:
 
     def difference(self, gain: float) -> str:
         """A difference with its sign: ``+0.20``; a dash for a value that is not finite."""
-        if not math.isfinite(gain):
-            return "-"
-        shown = format(gain, f"+{self.form}")
-        return shown if float(shown) else shown.replace("-", "+")
+        return format(gain, f"+z{self.form}") if math.isfinite(gain) else "-"
 
     def size(self, amount: float) -> str:
         """An amount with the unit of a difference: ``0.30 points``."""
@@ -158,10 +155,10 @@ class Metric:
 
     def gain(self, gain: float, low: float, high: float, *, unit: bool = True) -> str:
         """A gain with its interval: ``+0.12 points [-0.01, +0.25]``."""
-        return with_interval(gain, low, high, self.gain_unit if unit else "", f"+{self.form}")
+        return with_interval(gain, low, high, self.gain_unit if unit else "", f"+z{self.form}")
 
     def gain_interval(self, low: float, high: float) -> str:
-        return interval(low, high, f"+{self.form}")
+        return interval(low, high, f"+z{self.form}")
 
     def joined(self, values: Sequence[float]) -> str:
         """Values side by side: ``97.10, 97.35``."""

@@ -39,3 +39,7 @@ class TestWrapped:
     @pytest.mark.parametrize("line", ["Next: senet-search run config.yaml " + "--set a.b=1 " * 9, "x" * 100])
     def test_what_a_person_copies_stays_whole(self, line):
         assert wrapped(line, 80) == [line]
+
+
+def test_what_rounds_to_zero_has_no_minus():
+    assert with_interval(-0.001, -0.5, -0.0004, "points") == "+0.00 points [-0.50, +0.00]"

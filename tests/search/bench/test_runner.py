@@ -119,6 +119,10 @@ def test_the_model_with_curves_searches_and_reports_otherwise():
 
 def test_samplers_meet_the_same_problems_and_are_compared_with_the_first():
     found = bench("synthetic:113:1", ["random", "tpe"], [32], 3, 1)
+    tables = [line for line in found.lines() if line.startswith(("sampler ", "random ", "tpe "))]
+    assert len(tables) == 3 * 3 + 2  # three tables, and a sentence on other ways to report for each
+    assert max(len(line) for line in tables if "N=" not in line) <= 80
+    assert "nan" not in " ".join(tables).split()
     first, second = found.cells
     assert (first.versus, found.unit) == (None, "S")
     assert second.versus[0] == pytest.approx(second.score - first.score)

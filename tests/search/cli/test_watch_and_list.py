@@ -123,3 +123,8 @@ def test_a_terminal_of_80_columns_gets_whole_words_and_a_pipe_whole_lines(monkey
     assert max(map(len, broken)) <= 80
     assert all(line[:14].isspace() and not line[14].isspace() for line in broken[1:])
     assert " ".join(broken).split() == text.split()
+
+
+def test_a_command_without_a_run_names_those_that_there_are(run, typed):
+    code, said = typed("report")
+    assert (code, "RUN is missing; runs holds run" in said.err) == (2, True)

@@ -96,6 +96,16 @@ def test_the_table_has_a_line_for_each_form_and_says_what_its_columns_mean():
     }
 
 
+def test_plain_is_not_compared_with_itself():
+    paired = PairedImages(n=1000, right=900, lost=12, won=4, same=980)
+    forms = (FormResult("openvino", "int8", TIME, 123_456, 120_000, paired, replace(paired, lost=4)),)
+    plain = "/".join([KEY.partition("/")[0], *("-" for _ in KEY.split("/")[1:])])
+    _, head, line, first, *_ = Benchmarked("digits a0: plain", plain, "images", {"device": "cpu"}, forms).lines()
+    assert "plain" not in head
+    assert line.split() == ["openvino", "int8", "1.050", "0.12", "MB", "89.20%", "+0.80", "[-0.01,", "+1.60]"]
+    assert first == "This network is plain: there is nothing to compare it with."
+
+
 def test_joules_have_columns_of_their_own_and_a_line_says_what_they_are_of_or_why_they_are_not_known():
     spent = Energy(0.0123, 0.01, 1.23, 1.2, 1.26, 8, "RAPL")
     forms = (

@@ -29,3 +29,13 @@ def test_a_name_without_a_place_is_left_out_and_the_more_important_one_stays():
     around = {"a1": (20, 20), "a2": (21, 21)}
     placed = place_names(["a1", "a2"], around, Frame(width=60, height=34, left=0, right=0, top=0, bottom=0))
     assert [name.text for name in placed] == ["a1"]
+
+
+def test_a_name_stands_off_a_ring_and_not_on_an_interval_if_it_has_another_place():
+    points = {"a1": (100, 50)}
+    (off,) = place_names(["a1"], points, FRAME, ringed={"a1"})
+    assert off.dx >= 14
+    (beside,) = place_names(["a1"], points, FRAME, bars=[(115, 20, 80)])
+    assert beside.dx < 0
+    everywhere = [(x, 10, 90) for x in range(10, 190, 4)]
+    assert len(place_names(["a1"], points, FRAME, bars=everywhere)) == 1

@@ -357,6 +357,20 @@ def test_the_axis_has_room_for_what_is_drawn_and_none_for_intervals_that_are_hid
     assert (high, low) == (chart.frame.top, chart.frame.inner_bottom)  # cut at the edges
 
 
+def test_a_training_far_from_all_others_does_not_stretch_the_axis_and_is_counted(run):
+    found = run[0]
+    again = replace(found.points[1], role="finalist")
+    near, outlying = (
+        front_chart(
+            replace(found, points=(found.plain, replace(again, seeds=seeds), *found.points[2:])), "params_overhead"
+        )
+        for seeds in (again.seeds, {**again.seeds, "0.9": again.value - 40.0})
+    )
+    assert outlying.y.scale == near.y.scale
+    ((before,), (after,)) = ([e.text for e in chart.legend if e.kind == "seed"] for chart in (near, outlying))
+    assert after == f"{before} (1 beyond the drawing)"
+
+
 def test_where_nothing_is_on_the_front_but_plain_the_best_placement_has_an_interval(run):
     """So that a picture of a search that found nothing shows how much there may be."""
     found = run[0]

@@ -1,0 +1,100 @@
+"""What ``bench`` prints: three tables that fit into 80 columns, each with what its columns mean."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from search.bench.cells import Cell
+
+# The words of a number that is not known.
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The head of a column, its width, and its cell."""
+
+    head: str
+    width: int
+    text: Callable[[Cell], str]
+
+
+def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
+    """The tables of all cells, what their columns mean, and what other ways of reporting would have earned."""
+    reward = (
+        "S: the share of the possible gain that following the reported front earns at a random cost limit"
+        if unit == "S"
+        else "points: what following the reported front earns over plain at a random cost limit"
+    )
+    return [
+        *_table(cells, _found(unit)),
+        f"{reward}; intervals are 90 % over searches.",
+        "",
+        *_table(cells, _SAID),
+        "predicted: the S that the searches expected; coverage: of their 90 % intervals; likely wrong: the share of "
+        "`likely` that is false; proofs, and no (`likely not worth it`): searches with one, and with a false one.",
+        "",
+        *_table(cells, _TOOK),
+        "used: trainings; correlation: of estimated with true gains; p(nothing): the probability that losses tell "
+        "nothing about accuracy.",
+        "",
+        f"{unit} of other ways to report the same trainings:",
+        *dict.fromkeys(_reports(cell) for cell in cells),
+    ]
+
+
+# -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _table(cells: Sequence[Cell], columns: Sequence[_Column]) -> list[str]:
+    width = max(len("sampler"), *(len(cell.sampler) for cell in cells))
+    head = f"{'sampler':<{width}} {'N':>4}" + "".join(f" {column.head:>{column.width}}" for column in columns)
+    return [head, *(_line(cell, columns, width) for cell in cells)]
+
+
+def _line(cell: Cell, columns: Sequence[_Column], width: int) -> str:
+    start = f"{cell.sampler:<{width}} {cell.trainings:>4}"
+    return (start + "".join(f" {column.text(cell):>{column.width}}" for column in columns)).rstrip()
+
+
+def _found(unit: str) -> tuple[_Column, ...]:
+    return (
+        _Column("searches", 8, lambda cell: str(cell.searches)),
+        _Column(f"{unit} [90 %]", 22, _score),
+        _Column("against the first", 24, _versus),
+    )
+
+
+_SAID = (
+    _Column("predicted", 9, lambda cell: _number(cell.predicted)),
+    _Column("coverage", 8, lambda cell: _number(cell.coverage)),
+    _Column("likely wrong", 12, lambda cell: _number(cell.likely_wrong)),
+    _Column("proofs", 6, lambda cell: str(cell.searches_with_true_proof)),
+    _Column("false", 5, lambda cell: str(cell.searches_with_false_proof)),
+    _Column("no", 3, lambda cell: str(cell.said_no)),
+    _Column("wrongly", 7, lambda cell: str(cell.said_no_wrongly)),
+)
+_TOOK = (
+    _Column("used", 6, lambda cell: f"{cell.used:.1f}"),
+    _Column("correlation", 11, lambda cell: _number(cell.correlation)),
+    _Column("p(nothing)", 10, lambda cell: _number(cell.p_nothing)),
+    _Column("ms/training", 11, lambda cell: f"{1000 * cell.seconds_per_training:.0f}"),
+)
+
+
+def _score(cell: Cell) -> str:
+    low, high = cell.score_interval
+    return f"{cell.score:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _versus(cell: Cell) -> str:
+    return "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
+
+
+def _number(value: float) -> str:
+    return UNKNOWN if math.isnan(value) else f"{value:.2f}"
+
+
+def _reports(cell: Cell) -> str:
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in cell.by_report.items())
+    return f"{cell.sampler} N={cell.trainings}: {shown}"
