@@ -60,6 +60,9 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     allowed = [str(name) for name in allowed]
     if meant in allowed:
         return meant
+    same = next((name for name in allowed if name.lower() == str(word).lower()), None)
+    if same is not None:
+        return same
     close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=0.5)
     return close[0] if close else None
 

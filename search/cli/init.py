@@ -141,15 +141,16 @@ def _names() -> list[str]:
 
 def _place(images: Path, config: Path) -> str:
     """The folder or file relative to the config, as the config will be read. Raises UserError if it is neither."""
-    from senet_nas.data.datasets import DATASETS
+    from senet_nas.data.datasets import DATASETS, names
 
     endings = tuple(ending for dataset in DATASETS.values() for ending in dataset.endings)
     if not images.is_dir() and not (images.is_file() and images.name.lower().endswith(endings)):
-        close = nearest(str(images), DATASETS)
-        guess = f"did you mean `{close}`? " if close else ""
+        guess = nearest(str(images), names())
         raise UserError(
             f"{images} is neither a folder nor a dataset",
-            hint=f"{guess}give a folder of images, a file ({', '.join(endings)}), or one of {', '.join(_names())}",
+            hint=(f"did you mean `{guess}`? " if guess else "")
+            + f"Give a folder of images, a file ({', '.join(endings)}), hf:FOLDER, a function as module:function, "
+            f"or a name of `senet-search list datasets`",
         )
     if images.is_absolute():
         return str(images)

@@ -11,7 +11,7 @@ from search.config import yaml_reader
 from search.config.config_error import ConfigError, Problem, Spot, dotted, parts
 from search.config.config_error import Path as KeyPath
 from search.config.yaml_reader import Document
-from senet_nas.data.datasets import section
+from senet_nas.data.datasets import section, with_source
 from spaces.errors import nearest
 
 MAX_BYTES = 1_000_000
@@ -86,6 +86,8 @@ def _settle(document: Document) -> None:
         document.tree["data"] = section(document.tree["data"])
         for key in document.tree["data"]:
             document.values[("data", key)] = document.spot(("data",))
+    elif isinstance(document.tree.get("data"), dict):
+        document.tree["data"] = with_source(document.tree["data"])
     objectives = document.tree.get("objectives")
     for index, objective in enumerate(objectives if isinstance(objectives, list) else ()):
         if isinstance(objective, str):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from senet_nas.data.folder_classes import SETS
 from senet_nas.data.keys import wanted
 from senet_nas.data.signal_checks import check_names, check_numbering
 from senet_nas.recipe import DataSpec
@@ -36,6 +37,7 @@ def read(path: Path, *, hint: str) -> Arrays:
     arrays = load(path)
     endings = {"train": "_train" if "x_train" in arrays else ""}
     endings |= {part: f"_{part}" for part in ("val", "test") if f"x_{part}" in arrays}
+    _check_sets(arrays, endings, path)
     wanted = [f"{letter}{end}" for end in endings.values() for letter in "xy"]
     missing = [name for name in wanted if name not in arrays]
     if missing:
@@ -115,6 +117,20 @@ def part_of(name: str) -> str:
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
+
+
+def _check_sets(arrays: Mapping[str, object], endings: Mapping[str, str], path: Path) -> None:
+    """Raises UserError for samples that no set would hold, such as x_valid, or x beside x_train."""
+    used = {f"x{end}" for end in endings.values()}
+    means = {"x": ""} | {f"x_{word}": f"x_{name}" for name, words in SETS.items() for word in words}
+    left = next((name for name in arrays if name not in used and name.lower() in means), None)
+    if left is not None and used & arrays.keys():
+        guess = means[left.lower()]
+        raise UserError(
+            f"{path} holds {', '.join(sorted(used & arrays.keys()))}, and {left} is none of its sets",
+            hint=f"call it {guess}" if guess not in ("", left) else "use x, or x_train, x_val and x_test",
+            key="data.path",
+        )
 
 
 def _unread(error: Exception) -> str:

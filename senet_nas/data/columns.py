@@ -1,8 +1,9 @@
-"""Which columns of a table hold images, labels and sets: those that the config names, or those with a usual name."""
+"""Which columns of a table hold images, labels and sets: those that the config names, that have a usual name, or whose
+kind the file tells."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from senet_nas.recipe import DataSpec
@@ -26,6 +27,17 @@ SPLIT = ("split", "set", "subset", "partition")
 
 
 @dataclass(frozen=True)
+class Kinds:
+    """What a file tells of its columns: which hold images, and the names of the classes in those that hold labels."""
+
+    images: Sequence[str] = ()
+    classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+NOTHING_TOLD = Kinds()
+
+
+@dataclass(frozen=True)
 class Columns:
     """The columns of images and labels, of sets if there is one, and of the groups or times that the config names."""
 
@@ -43,10 +55,13 @@ class Columns:
         return "" if is_missing else str(value).strip()
 
 
-def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
-    """The columns of a table with these ``names``. Raises UserError if one is not clear; ``where`` names the table."""
-    image = _chosen("image", spec.image, IMAGE, names, where)
-    label = _chosen("label", spec.label, LABEL, names, where)
+def columns(names: Sequence[str], spec: DataSpec, where: str, kinds: Kinds = NOTHING_TOLD) -> Columns:
+    """The columns of a table with these ``names``. Raises UserError if one is not clear; ``where`` names the table.
+
+    A usual name counts before what the file tells of its columns (``kinds``).
+    """
+    image = _chosen("image", spec, IMAGE, kinds.images, names, where)
+    label = _chosen("label", spec, LABEL, [*kinds.classes], names, where)
     split = _usual(SPLIT, names)
     key = spec.group or spec.time
     if key is not None and key not in names and key.isidentifier():  # a pattern that finds one word finds one group
@@ -57,21 +72,30 @@ def columns(names: Sequence[str], spec: DataSpec, where: str) -> Columns:
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _chosen(what: str, given: str | None, usual: Sequence[str], names: Sequence[str], where: str) -> str:
+def _chosen(
+    what: str, spec: DataSpec, usual: Sequence[str], told: Sequence[str], names: Sequence[str], where: str
+) -> str:
+    given = spec.image if what == "image" else spec.label
     if given is not None:
         if given not in names:
             raise unknown(f"column of {where}", given, names, key=f"data.{what}")
         return given
-    found = _usual(usual, names)
+    found = _usual(usual, names) or [*told]
     if len(found) == 1:
         return found[0]
     held = ", ".join(names) or "nothing"
     problem = f"several columns may hold the {what}s: {', '.join(found)}" if found else f"no column of {what}s is found"
     raise UserError(
         f"{where}: {problem} (columns: {held})",
-        hint=f"write `{what}: COLUMN` below data, or call the column {usual[0]}",
+        hint=f"write `data: {{{_source(spec)}, {what}: COLUMN}}`, or call the column {usual[0]}",
         key=f"data.{what}",
     )
+
+
+def _source(spec: DataSpec) -> str:
+    """How a section ``data`` names the source."""
+    path = f", path: {spec.path}" if spec.path else ""
+    return f"dataset: '{spec.dataset}'{path}" if ":" in spec.dataset else f"dataset: {spec.dataset}{path}"
 
 
 def _usual(usual: Sequence[str], names: Sequence[str]) -> list[str]:

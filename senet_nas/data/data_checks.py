@@ -59,7 +59,8 @@ def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> Non
         raise UserError(
             f"{len(rare)} of {len(classes)} classes have no image to train or none to validate: "
             f"{', '.join(rare[:NAMED_CLASSES])}{more} (in brackets: all images of the class)",
-            hint="add images, leave these classes out, or change data.train and data.validation",
+            hint="add images, leave these classes out, or change data.train and data.validation; with data.group or "
+            "data.time, every class needs groups or times in each set",
             key="data.path",
         )
 

@@ -4,7 +4,7 @@ Heavy libraries are imported inside the loaders, so that names can be checked wi
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -239,10 +239,17 @@ def named(name: str) -> Dataset:
     """The dataset of a name. Raises UserError for an unknown one."""
     found = known(name)
     if found is None:
-        guess = nearest(name, names())
+        guess = nearest(name.rpartition(":")[2], names())
         error = unknown("dataset", name, DATASETS, key="data.dataset")
-        raise UserError(error.message, hint=f"did you mean `{guess}`?" if guess else "", key=error.key)
+        hint = f"did you mean `{guess}`? " if guess else ""
+        raise UserError(
+            error.message, hint=f"{hint}A folder or file of yours is a path: {_as_path(name)}", key=error.key
+        )
     return found
+
+
+def _as_path(name: str) -> str:
+    return f"`data: {name}`" if "path" in section(name) else f"`data: ./{name}`"
 
 
 def names() -> list[str]:
@@ -273,3 +280,10 @@ def section(text: str) -> dict[str, str]:
             return {"dataset": name, "path": text}
     is_path = "/" in text or "\\" in text or text.startswith((".", "~"))
     return {"dataset": "image_folder", "path": text} if is_path else {"dataset": text}
+
+
+def with_source(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A section of a config in which the ending of its path names the source, if nothing else does."""
+    path = given.get("path")
+    source = section(path) if isinstance(path, str) and given.get("dataset") is None else {}
+    return {**given, **source} if "path" in source else dict(given)

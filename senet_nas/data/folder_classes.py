@@ -72,6 +72,15 @@ def cautions(root: Path, parts: Mapping[str, Path], classes: Mapping[str, Classe
     return found
 
 
+def other_source(found: Walked) -> str:
+    """A hint how to name the source that writes files such as those of a folder; empty for files of no source."""
+    if ".tar" in found.others:
+        return "for shards of WebDataset, write `data: {dataset: webdataset, path: FOLDER}`"
+    if ".parquet" in found.others or ".arrow" in found.others:
+        return "for data of Hugging Face, write `data: hf:FOLDER`"
+    return ""
+
+
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
@@ -91,9 +100,7 @@ def _named(folder: Path) -> dict[str, Path]:
 
 def _too_few(folder: Path, classes: Classes) -> UserError:
     loose = beside(folder)
-    hint = "make one folder for each class: CLASS/image.jpg"
-    if ".tar" in loose.others:
-        hint = "for shards of WebDataset, write `data: {dataset: webdataset, path: FOLDER}`"
+    hint = other_source(loose) or "make one folder for each class: CLASS/image.jpg"
     for path in classes.values():
         if len(folders(path)) > 1:
             hint = f"its folder {path.name} holds {len(folders(path))} folders; if these are the classes, give {path}"

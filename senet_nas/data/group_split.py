@@ -1,6 +1,8 @@
 """Splits that keep what belongs together in one set: groups, such as patients, and images in the order of time."""
 
+import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ Indices = NDArray[np.int64]
 NAMED = 5  # an error names this many groups; it counts the others
 GROUP = "data.group"
 TIME = "data.time"
+# Dates that begin with a day or a month, and months in words: as text they do not sort by time.
+_DAY_FIRST = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}(?!\d)")
+_MONTH = re.compile(r"(?<![a-z])(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*(?![a-z])", re.IGNORECASE)
+_FRACTION = re.compile(r"(:\d\d)[.,]\d+")
 
 
 def check_whole(groups: Mapping[str, Sequence[str]]) -> None:
@@ -105,13 +111,39 @@ def _spare(counts: NDArray[np.float64], chosen: Indices) -> int:
 
 
 def in_order(times: Sequence[str]) -> tuple[Indices, Indices]:
-    """The images in the order of their times, and the rank of the time of each image."""
+    """The images in the order of their times, and the rank of the time of each image.
+
+    Raises UserError for numbers that are not finite, and for texts whose order is not that of time.
+    """
     try:
         values = np.array([float(time) for time in times])
     except ValueError:
         values = np.array(times, dtype=str)
+        _check_sorts_by_time(sorted(set(times)))
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        strange = times[int(np.argmin(np.isfinite(values)))]
+        raise UserError(f"`{strange}` is no time", hint="give every image a number or a date", key=TIME)
     rank_N = np.unique(values, return_inverse=True)[1]
     return np.argsort(rank_N, kind="stable"), rank_N
+
+
+def _check_sorts_by_time(ordered: Sequence[str]) -> None:
+    """Raises UserError if different times, sorted as text, are not in the order of their numbers (9 before 10)."""
+    strange = [f"such as `{text}`" for text in ordered if _DAY_FIRST.match(text) or _MONTH.search(text)]
+    pairs = pairwise(ordered)
+    strange += [f"`{one}` comes before `{other}`" for one, other in pairs if _numbers(one) > _numbers(other)]
+    if strange:
+        raise UserError(
+            f"the times are texts that do not sort by time: {strange[0]}",
+            hint="write dates as 2024-05-31 or 2024-05-31 09:00, or times as numbers",
+            key=TIME,
+        )
+
+
+def _numbers(text: str) -> list[tuple[bool, int, str]]:
+    """The parts of a text in an order by which 10 comes after 9; fractions of a second are left out."""
+    parts: list[str] = re.findall(r"\d+|\D+", _FRACTION.sub(r"\1", text))
+    return [(not part.isdecimal(), int(part) if part.isdecimal() else 0, part.lstrip("0")) for part in parts]
 
 
 def _listed(names: Sequence[str]) -> str:

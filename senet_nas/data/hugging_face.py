@@ -12,6 +12,7 @@ from typing import Any
 
 from senet_nas import user_code
 from senet_nas.data import image_table, map_style, parquet_table
+from senet_nas.data.columns import Kinds, columns
 from senet_nas.data.data_path import place
 from senet_nas.data.pictures import Listing
 from senet_nas.data.rows import PARTS, Row, listing, ordered
@@ -44,9 +45,11 @@ def of_library(found: Any, spec: DataSpec) -> tuple[list[Row], Sequence[str], li
     rows: list[Row] = []
     classes: Sequence[str] = ()
     for part, dataset in sets.items():
-        names = [feature.names for feature in dataset.features.values() if type(feature).__name__ == "ClassLabel"]
-        classes = names[0] if len(names) == 1 else ()
-        rows += map_style.rows(_encoded(dataset), part, classes, spec, spec.dataset)
+        kinds = _kinds(dataset.features)
+        chosen = columns([*dataset.features], spec, spec.dataset, kinds)
+        classes = kinds.classes.get(chosen.label, ())
+        named = replace(spec, image=chosen.image, label=chosen.label)
+        rows += map_style.rows(_encoded(dataset), part, classes, named, spec.dataset)
     used = {row.label for row in rows}
     return rows, classes if used <= {*classes} else ordered(used), _unread(left)
 
@@ -119,11 +122,17 @@ def _loaded(name: str) -> Any:
         raise UserError(f"hf:{name} cannot be loaded: {user_code.named(error)}", hint=HINT, key=KEY) from error
 
 
+def _kinds(features: Mapping[str, Any]) -> Kinds:
+    """What the library knows of the columns."""
+    images = [name for name, feature in features.items() if type(feature).__name__ == "Image"]
+    labels = {name: feature for name, feature in features.items() if type(feature).__name__ == "ClassLabel"}
+    return Kinds(images, {name: feature.names for name, feature in labels.items()})
+
+
 def _encoded(dataset: Any) -> Any:
     """The data set with images as the content of their files, so that only our own reading decodes them."""
-    for name, feature in dataset.features.items():
-        if type(feature).__name__ == "Image":
-            dataset = dataset.cast_column(name, type(feature)(decode=False))
+    for name in _kinds(dataset.features).images:
+        dataset = dataset.cast_column(name, type(dataset.features[name])(decode=False))
     return dataset
 
 

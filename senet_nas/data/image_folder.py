@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from senet_nas.data.data_path import place
-from senet_nas.data.folder_classes import Classes, cautions, classes_of, sets_of
+from senet_nas.data.folder_classes import Classes, cautions, classes_of, other_source, sets_of
 from senet_nas.data.folder_walk import ENDINGS, Walked, beside, endings, joined, shown, walk
 from senet_nas.data.pictures import Files, Listing, all_grey
 from senet_nas.recipe import DataSpec
@@ -59,7 +59,8 @@ def _check_filled(folder: Path, classes: Classes, walked: Sequence[Walked]) -> N
     holds = f", only {endings(others)}" if others.others else ""
     raise UserError(
         f"no images of {', '.join(empty)} in {folder}{holds}",
-        hint=f"convert or add images, or remove the folder; files are read that end in {', '.join(sorted(ENDINGS))}",
+        hint=other_source(others)
+        or f"convert or add images, or remove the folder; files are read that end in {', '.join(sorted(ENDINGS))}",
         key="data.path",
     )
 

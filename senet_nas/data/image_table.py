@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from senet_nas.data import parquet_table
-from senet_nas.data.columns import Columns, columns
+from senet_nas.data.columns import Columns, Kinds, columns
 from senet_nas.data.data_path import given_file
 from senet_nas.data.folder_walk import ENDINGS as PICTURES
 from senet_nas.data.pictures import Entry, Listing, Stored
@@ -21,8 +21,8 @@ from spaces.text import plural
 SEPARATORS = ",;\t|"
 # A row of a table: where it stands, for a person, and its cells by the name of their column, or what is wrong with it.
 Cells = tuple[str, Mapping[str, Any] | str]
-# Gives the names of the columns of a file, those of its classes if it knows them, and its rows.
-Reader = Callable[[Path], tuple[Sequence[str], Sequence[str], Iterable[Cells]]]
+# Gives the names of the columns of a file, what it tells of them, and its rows.
+Reader = Callable[[Path], tuple[Sequence[str], Kinds, Iterable[Cells]]]
 
 
 class _BadRow(ValueError):
@@ -48,15 +48,16 @@ def listed(spec: DataSpec, base: Path) -> Listing:
 
 def rows(path: Path, spec: DataSpec, read: Reader) -> tuple[list[Row], Sequence[str]]:
     """The rows of a file, in its order, and the names of its classes if it has them. Raises UserError for bad rows."""
-    names, classes, cells = read(path)
-    chosen = columns(names, spec, str(path))
+    names, kinds, cells = read(path)
+    chosen = columns(names, spec, str(path), kinds)
+    classes = kinds.classes.get(chosen.label, ())
     found: list[Row] = []
-    bad: list[str] = []
+    bad: list[tuple[str, str]] = []
     for place, row in cells:
         try:
             found.append(_row(row, chosen, classes, path, place))
         except _BadRow as error:
-            bad.append(f"{place} ({error})")
+            bad.append((place, str(error)))
     refuse(bad, len(found) + len(bad), str(path), hint="correct or remove these rows")
     return found, classes
 
@@ -83,6 +84,9 @@ def _part(value: Any) -> str:
 def _label(value: Any, classes: Sequence[str]) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)) or not str(value).strip():
         raise _BadRow("it has no label")
+    if not isinstance(value, str | int | float):
+        kind = "record" if isinstance(value, parquet_table.Encoded) else type(value).__name__
+        raise _BadRow(f"its label is a {kind}, not a whole number or text")
     if not classes:
         whole = isinstance(value, float) and value.is_integer()
         return composed(str(int(value) if whole else value))
@@ -107,8 +111,8 @@ def _entry(value: Any, table: Path, place: str) -> Entry:
     return path
 
 
-def _text_rows(path: Path) -> tuple[list[str], tuple[str, ...], list[Cells]]:
-    """The columns, no classes, and the rows of a text with one row in each line. Raises UserError."""
+def _text_rows(path: Path) -> tuple[list[str], Kinds, list[Cells]]:
+    """The columns, of which nothing is told, and the rows of a text with one row in each line. Raises UserError."""
     try:
         text = path.read_text("utf-8-sig")
         first = text.split("\n", 1)[0]
@@ -125,7 +129,7 @@ def _text_rows(path: Path) -> tuple[list[str], tuple[str, ...], list[Cells]]:
         raise UserError(f"cannot read {path}: {error.strerror}", key="data.path") from error
     names = [name.strip() for name in found[0][1]] if found else []
     _check_names(names, path)
-    return names, (), [(f"line {line}", _named(names, cells)) for line, cells in found[1:]]
+    return names, Kinds(), [(f"line {line}", _named(names, cells)) for line, cells in found[1:]]
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:

@@ -50,7 +50,7 @@ def rows(
     """
     read = _reader(found, spec, f"{where} ({part})")
     made: list[Row] = []
-    bad: list[str] = []
+    bad: list[tuple[str, str]] = []
     for i in range(len(found)):
         entry = Stored(f"{part}[{i}]", lambda i=i: picture(read(i)[0]))  # type: ignore[misc]
         try:
@@ -59,9 +59,9 @@ def rows(
             file = source if isinstance(source, Path) else None
             made.append(Row(file or _looked(entry, source), _name(label, classes), part, group))
         except BadItem as error:
-            bad.append(f"item {i} ({error})")
+            bad.append((f"item {i}", str(error)))
         except Exception as error:  # code of the user's, and Pillow, raise many kinds
-            bad.append(f"item {i} ({user_code.placed(error)})")
+            bad.append((f"item {i}", user_code.placed(error)))
     refuse(
         bad, len(made) + len(bad), f"{where} ({part})", hint=f"each item is an image and its label; {PICTURES}", key=key
     )

@@ -14,7 +14,9 @@ from senet_nas.data.rows import PARTS, Row, listing, ordered
 from senet_nas.recipe import DataSpec
 from spaces.errors import UserError
 
-FORM = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*"
+# Names of modules that mean another source: hf:FOLDER, torchvision:NAME.
+TAKEN = ("hf", "torchvision")
+FORM = rf"(?!(?:{'|'.join(TAKEN)}):)" r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*"
 KEY = "data.dataset"
 HINT = "write `data: module:function`; the function returns a data set, or a mapping of train, val and test"
 # The attributes of a data module of Lightning, by set.
@@ -57,7 +59,9 @@ def _returned(target: str, path: str | None, base: Path) -> Any:
     except TypeError as error:
         given = "with data.path alone" if path else "without arguments"
         raise UserError(
-            f"{target} cannot be called {given}: {error}", hint="give the others defaults", key=KEY
+            f"{target} cannot be called {given}: {error}",
+            hint="give the others defaults" if path else "set data.path, which is handed over, or give it a default",
+            key=KEY,
         ) from error
     except ValueError:  # a function written in C may have no signature
         pass

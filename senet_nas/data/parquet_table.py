@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from senet_nas.data.columns import Kinds
 from spaces.errors import UserError
 
 # The metadata in which Hugging Face keeps what the columns mean.
 FEATURES = b"huggingface"
-# The columns of a file, the names of its classes if it has them, and its rows.
-Found = tuple[list[str], Sequence[str], Iterator[tuple[str, Mapping[str, Any]]]]
+# The columns of a file, what it tells of them, and its rows.
+Found = tuple[list[str], Kinds, Iterator[tuple[str, Mapping[str, Any]]]]
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Encoded:
     @property
     def path(self) -> str | None:
         """The path in the cell; None without one."""
-        cell = self.column[self.row].as_py() if not self._is_struct else self._field("path").as_py()
+        held = self._field("path") if self._is_struct else self.column[self.row]
+        cell = None if held is None else held.as_py()
         return cell if isinstance(cell, str) else None
 
     @property
@@ -97,7 +99,7 @@ def _read(path: Path, table: Callable[[], Any]) -> Found:
         hint = "write it again, or save it as .csv"
         raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}", hint=hint, key="data.path") from error
     large = [field.name for field in found.schema if types.is_struct(field.type) or _is_binary(types, field.type)]
-    return found.column_names, _classes(found.schema.metadata or {}), _rows(found, large)
+    return found.column_names, _kinds(found.schema.metadata or {}, found.column_names), _rows(found, large)
 
 
 def _rows(found: Any, large: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -112,8 +114,10 @@ def _is_binary(types: Any, kind: Any) -> bool:
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
-def _classes(metadata: Mapping[bytes, bytes]) -> Sequence[str]:
-    """The names of the classes in the metadata of Hugging Face; empty without them, or with several sets of names."""
+def _kinds(metadata: Mapping[bytes, bytes], names: Sequence[str]) -> Kinds:
+    """What the metadata of Hugging Face tells of the columns; nothing without them."""
     features = json.loads(metadata.get(FEATURES, b"{}")).get("info", {}).get("features", {})
-    found = [feature["names"] for feature in features.values() if feature.get("_type") == "ClassLabel"]
-    return found[0] if len(found) == 1 else ()
+    kinds = {name: feature for name, feature in features.items() if name in names and isinstance(feature, dict)}
+    images = [name for name, feature in kinds.items() if feature.get("_type") == "Image"]
+    classes = {name: feature["names"] for name, feature in kinds.items() if feature.get("_type") == "ClassLabel"}
+    return Kinds(images, classes)

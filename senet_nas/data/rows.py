@@ -75,7 +75,7 @@ def _check_keys(rows: Sequence[Row], spec: DataSpec, where: str) -> None:
     name, column = wanted(spec)
     if not name or all(row.key is None for row in rows):
         return
-    bad = [f"{row.entry} (no `{column}`)" for row in rows if not row.key]
+    bad = [(str(row.entry), f"no `{column}`") for row in rows if not row.key]
     refuse(bad, len(rows), where, hint=f"fill the column `{column}`", key=f"data.{name}")
 
 
@@ -98,14 +98,17 @@ def composed(label: str) -> str:
     return unicodedata.normalize("NFC", label.strip())
 
 
-def refuse(bad: Sequence[str], total: int, where: str, *, hint: str, key: str = "data.path") -> None:
-    """Raises UserError if there are ``bad`` rows; the error names the first of them and counts the others."""
+def refuse(bad: Sequence[tuple[str, str]], total: int, where: str, *, hint: str, key: str = "data.path") -> None:
+    """Raises UserError if there are ``bad`` rows, each with its reason. It names the first rows, and a reason once."""
     if not bad:
         return
     more = f" and {len(bad) - NAMED_FAULTS} more" if len(bad) > NAMED_FAULTS else ""
+    named = bad[:NAMED_FAULTS]
+    reasons = dict.fromkeys(reason for _, reason in named)
+    faults = [f"{', '.join(row for row, why in named if why == reason)} ({reason})" for reason in reasons]
     raise UserError(
         f"{len(bad)} of {plural(total, 'row')} of {where} cannot be used: "
-        f"{'; '.join(shown(text) for text in bad[:NAMED_FAULTS])}{more}",
+        f"{'; '.join(shown(text) for text in faults)}{more}",
         hint=hint,
         key=key,
     )

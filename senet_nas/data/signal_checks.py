@@ -69,7 +69,7 @@ def check_names(classes: Sequence[str], where: str) -> None:
     if twice is None:
         return
     raise UserError(
-        f"{where} holds two classes called `{twice}`", hint="rename one, or join their signals", key="data.path"
+        f"{where} holds two classes called `{twice}`", hint="rename one, or join their samples", key="data.path"
     )
 
 

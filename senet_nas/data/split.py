@@ -19,6 +19,9 @@ TRAIN_SHARE = 0.8
 # The sets in the order of time; images that no set takes are the oldest.
 EARLIEST_FIRST: tuple[str, ...] = ("unused", "train", "validation", "test")
 
+# What is said of groups that keep nothing together.
+IDLE = " (each image is a group of its own, so data.group changes nothing)"
+
 Labels = NDArray[np.int64]
 Indices = NDArray[np.int64]
 Keys = Mapping[str, Sequence[str]]
@@ -163,7 +166,8 @@ def _words(parts: Mapping[str, tuple[str, Indices]], spec: DataSpec, keys: Keys 
     held = {name: [keys[origin][i] for i in index_N] for name, (origin, index_N) in parts.items()}
     if spec.group is not None:
         counts = ", ".join(f"{len(set(groups))} {name}" for name, groups in held.items())
-        return f"whole groups: {counts}"
+        is_idle = all(len(set(groups)) == len(groups) for groups in held.values())
+        return f"whole groups: {counts}{IDLE if is_idle else ''}"
     spans = []
     for name, times in held.items():
         order, _ = group_split.in_order(times)

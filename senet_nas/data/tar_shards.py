@@ -61,7 +61,7 @@ def listed(spec: DataSpec, base: Path) -> Listing:
     root, shards = shard_files.shards(spec, base)
     parts = _parts(shards, root)
     rows: list[Row] = []
-    bad: list[str] = []
+    bad: list[tuple[str, str]] = []
     for shard in shards:
         for sample in _samples(shard):
             try:
@@ -69,7 +69,7 @@ def listed(spec: DataSpec, base: Path) -> Listing:
                 entry = Stored(f"{shard}:{sample.name}", lambda image=image: BytesIO(image.read()))  # type: ignore[misc]
                 rows.append(Row(entry, _label(sample, spec), parts[shard], _key(sample, spec)))
             except _BadSample as error:
-                bad.append(f"{shard.name}:{sample.name} ({error})")
+                bad.append((f"{shard.name}:{sample.name}", str(error)))
     refuse(bad, len(rows) + len(bad), str(root), hint="write a file of the image and one of the label for each sample")
     return listing(rows, spec, where=str(root))
 
@@ -113,10 +113,23 @@ def _samples(shard: Path) -> Iterator[Sample]:
                         yield sample
                     sample = Sample(name)
                 sample.members[ending.lower()] = Member(file_of, member.offset_data, member.size)
+            _check_end(file_of, tar.offset)
     except (tarfile.TarError, OSError, EOFError) as error:
-        raise UserError(f"{shard} cannot be read: {error}", hint="write it again", key="data.path") from error
+        raise UserError(f"{shard} cannot be read: {error}", hint="fetch or write it again", key="data.path") from error
     if sample is not None:
         yield sample
+
+
+def _check_end(shard: Path, offset: int) -> None:
+    """Raises TarError unless a block of zeros stands there, after the last member, and nothing but zeros follows."""
+    with shard.open("rb") as file:
+        file.seek(offset)
+        rest = file.read(tarfile.BLOCKSIZE)
+        if len(rest) < tarfile.BLOCKSIZE or any(rest):
+            raise tarfile.ReadError("it ends without its end mark, so it was cut off")
+        while rest := file.read(1 << 20):
+            if any(rest):
+                raise tarfile.ReadError("more follows after its end mark: it may be several shards in one file")
 
 
 def _image(sample: Sample, spec: DataSpec) -> Member:

@@ -154,7 +154,7 @@ def test_other_names_are_refused_with_the_nearest(pattern):
         Experiment.from_dict({**LEAST, **nested(pattern, name + "x")})
     (problem,) = caught.value.problems
     assert f"`{name}x`; allowed: {', '.join(NAMES[pattern])}" in problem.message
-    assert problem.hint == f"did you mean `{name}`?"
+    assert problem.hint.startswith(f"did you mean `{name}`?")
 
 
 @pytest.mark.parametrize(

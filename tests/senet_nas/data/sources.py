@@ -60,9 +60,9 @@ def csv_table(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     return {"dataset": "table", "path": str(root / "labels.csv")}
 
 
-def about_columns() -> dict[str, str]:
+def about_columns(image: str = "image", label: str = "label") -> dict[str, str]:
     """The metadata in which Hugging Face keeps what the columns of a table mean."""
-    features = {"image": {"_type": "Image"}, "label": {"_type": "ClassLabel", "names": CLASSES}}
+    features = {image: {"_type": "Image"}, label: {"_type": "ClassLabel", "names": CLASSES}}
     return {"huggingface": json.dumps({"info": {"features": features}})}
 
 

@@ -161,10 +161,35 @@ def test_the_latest_images_test_and_equal_times_stay_together(made):
     assert data.division == "in the order of time: train 00 to 63, validation 64 to 79, test 80 to 99"
 
 
-@pytest.mark.parametrize("times", [["9", "10", "100"], ["2023-12-31", "2024-01-02", "2024-05-31"]])
+@pytest.mark.parametrize(
+    "times", [["9", "10", "100"], ["2024-05-31 09:00:00.5", "2024-05-31 09:00:01", "2024-05-31 10:00:00.25"]]
+)
 def test_times_are_numbers_or_sort_as_text(times):
     found = group_split.by_time([times[2], times[0], times[1]], {"train": 1, "validation": 1, "test": 1})
     assert [index.tolist() for index in found.values()] == [[1], [2], [0]]
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (["1/31/2024", "2/1/2024", "12/1/2023"], "such as `1/31/2024`"),
+        (["31.01.2024", "01.02.2024", "01.12.2023"], "such as `01.02.2024`"),
+        (["May 3, 2024", "June 1, 2024", "July 1, 2023"], "such as `July 1, 2023`"),
+        (["2024-5-9", "2024-5-10", "2024-5-31"], "`2024-5-31` comes before `2024-5-9`"),
+        (["frame 9", "frame 10", "frame 11"], "`frame 11` comes before `frame 9`"),
+        (["1", "2", "nan"], "`nan` is no time"),
+    ],
+)
+def test_times_that_do_not_sort_by_time_are_refused(times, says):
+    with pytest.raises(UserError) as caught:
+        group_split.by_time(times, {"train": 1, "validation": 1, "test": 1})
+    assert says in caught.value.message
+    assert caught.value.key == "data.time"
+
+
+def test_groups_that_keep_nothing_together_are_named(made):
+    division = load(made("folder", group=".*")).division
+    assert division.endswith("(each image is a group of its own, so data.group changes nothing)")
 
 
 def test_folds_are_disjoint_and_cover_all_but_the_test_set():

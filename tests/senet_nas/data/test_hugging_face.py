@@ -1,11 +1,13 @@
 """Data sets of Hugging Face: folders that were saved are read without its library; the rest needs the extra."""
 
 import sys
+from dataclasses import replace
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
+from search.config import Experiment
 from senet_nas.data.hugging_face import of_library
 from senet_nas.data.load import Data, load
 from senet_nas.recipe import DataSpec
@@ -19,10 +21,11 @@ def read(folder, **settings) -> Data:
     return load(DataSpec(dataset=f"hf:{folder}", image_size=8, **settings))
 
 
-def write(path, rows=SOME, image="image", label="label"):
+def write(path, rows=SOME, image="image", label="label", *, told=True, **more):
     path.parent.mkdir(parents=True, exist_ok=True)
-    cells = {image: [{"bytes": png(IMAGES[i]), "path": None} for i in rows], label: [LABELS[i] for i in rows]}
-    parquet.write_table(pyarrow.table(cells).replace_schema_metadata(about_columns()), path)
+    cells = {image: [{"bytes": png(IMAGES[i]), "path": None} for i in rows], label: [LABELS[i] for i in rows], **more}
+    about = about_columns(image, label) if told else None
+    parquet.write_table(pyarrow.table(cells).replace_schema_metadata(about), path)
     return path
 
 
@@ -38,10 +41,36 @@ def test_a_folder_of_parquet_files_as_on_the_hub(tmp_path):
 
 
 def test_columns_may_be_named(tmp_path):
-    write(tmp_path / "all.parquet", image="photo", label="kind")
-    with pytest.raises(UserError, match=r"no column of images is found \(columns: photo, kind\)"):
+    write(tmp_path / "all.parquet", image="photo", label="kind", told=False)
+    with pytest.raises(UserError, match=r"no column of images is found \(columns: photo, kind\)") as caught:
         read(tmp_path)
-    assert read(tmp_path, image="photo", label="kind").classes == CLASSES
+    assert f"`data: {{dataset: 'hf:{tmp_path}', image: COLUMN}}`" in caught.value.hint
+    assert read(tmp_path, image="photo", label="kind").classes == ("0", "1", "2")
+
+
+def test_columns_of_other_names_are_found_by_their_kind(tmp_path):
+    write(tmp_path / "all.parquet", image="photo", label="kind", weight=[1] * len(SOME))
+    assert read(tmp_path).classes == CLASSES
+
+
+def test_the_names_of_classes_are_those_of_the_column_that_is_read(tmp_path):
+    write(tmp_path / "all.parquet", coarse=[i % 2 for i in range(len(SOME))])
+    assert read(tmp_path, label="coarse").classes == ("0", "1")
+
+
+def test_a_folder_of_one_word_is_no_function(tmp_path, monkeypatch):
+    write(tmp_path / "pets" / "all.parquet")
+    config = {"data": "hf:pets", "model": {"backbone": "resnet18"}}
+    found = Experiment.from_dict(config, base=tmp_path)
+    assert load(replace(found.data, image_size=8), base=tmp_path).classes == CLASSES
+
+
+@pytest.mark.parametrize(("label", "says"), [([0], "a list"), ({"a": 1}, "a record")])
+def test_several_labels_for_an_image_are_refused(tmp_path, label, says):
+    cells = {"image": [png(IMAGES[i]) for i in SOME], "kinds": [label for _ in SOME]}
+    parquet.write_table(pyarrow.table(cells), tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=rf"30 of 30 .*row 1, row 2, .*row 10 \(its label is {says}, .* and 20 more"):
+        read(tmp_path, label="kinds")
 
 
 def test_a_column_of_bytes_is_an_image(tmp_path):
@@ -56,12 +85,10 @@ def test_a_column_of_bytes_is_an_image(tmp_path):
 
 
 def test_rows_without_an_image_are_named(tmp_path):
-    cells = {
-        "image": [{"bytes": png(IMAGES[i]) if i else None, "path": None} for i in SOME],
-        "label": [LABELS[i] for i in SOME],
-    }
+    images = [None, {"bytes": None, "path": None}, *({"bytes": png(IMAGES[i]), "path": None} for i in SOME[2:])]
+    cells = {"image": images, "label": [LABELS[i] for i in SOME]}
     parquet.write_table(pyarrow.table(cells), tmp_path / "train.parquet")
-    with pytest.raises(UserError, match=r"1 of 30 rows of .*row 1 \(it has no image\)"):
+    with pytest.raises(UserError, match=r"2 of 30 rows of .*row 1, row 2 \(it has no image\)"):
         read(tmp_path)
 
 

@@ -140,7 +140,7 @@ def test_random_transforms_are_refused(read):
         ("return {'test': Own()}", "holds test, but no train"),
         ("return iter(Own())", "not data sets with items by number"),
         ("return []", "holds 0 classes"),
-        ("return [(x / 255, y) for x, y in zip(X, Y)]", "item 0 (its image is float64 of shape (9, 9, 3))"),
+        ("return [(x / 255, y) for x, y in zip(X, Y)]", "item 9 (its image is float64 of shape (9, 9, 3))"),
         ("return Own(v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]))", "(3, 9, 9))"),
         ("return [(x, y, 1) for x, y in zip(X, Y)]", "40 of 40 rows of"),
         ("return [(x, [y]) for x, y in zip(X, Y)]", "its label is a list, not a whole number or text"),

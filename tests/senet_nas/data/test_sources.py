@@ -10,13 +10,14 @@ import torch
 from search.cli.init import as_written
 from search.config import Experiment
 from search.config.render import starter
-from senet_nas.data.datasets import DATASETS, section
+from senet_nas.data import array_file
+from senet_nas.data.datasets import DATASETS, named, section
 from senet_nas.data.extent import extent
 from senet_nas.data.load import Data, load
 from senet_nas.data.reread import with_test_images_of
 from senet_nas.recipe import DataSpec
 from spaces import UserError
-from tests.senet_nas.data.sources import CLASSES, IMAGES, MISSING, SIDE, SOURCES, csv_table, write_images
+from tests.senet_nas.data.sources import CLASSES, IMAGES, LABELS, MISSING, SIDE, SOURCES, csv_table, write_images
 
 BY_SOURCE = pytest.mark.parametrize("source", SOURCES)
 BY_SPLIT = pytest.mark.parametrize("split", [False, True], ids=["no sets", "own sets"])
@@ -100,6 +101,26 @@ def test_a_text_names_a_source_by_its_ending(end):
     assert section(f"./some/{end}") == {"dataset": dataset, "path": f"./some/{end}"}
     experiment = Experiment.from_dict({"data": f"./some/{end}", "model": {"backbone": "resnet18"}})
     assert experiment.data.dataset == dataset
+    section_only = Experiment.from_dict({"data": {"path": f"./some/{end}"}, "model": {"backbone": "resnet18"}})
+    assert section_only.data.dataset == dataset
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("images", "`data: ./images`"), ("svhn", "did you mean `SVHN`"), ("torchvision:svhn", "did you mean `SVHN`")],
+)
+def test_a_name_that_is_unknown_is_answered_with_what_to_write(name, says):
+    with pytest.raises(UserError) as caught:
+        named(name)
+    assert says in caught.value.hint
+
+
+def test_a_folder_of_another_source_says_how_to_name_it(made):
+    for split in (False, True):
+        folder = made("hugging face", split=split).dataset.removeprefix("hf:")
+        with pytest.raises(UserError) as caught:
+            load(DataSpec(dataset="image_folder", path=folder))
+        assert "`data: hf:FOLDER`" in caught.value.hint
 
 
 def test_columns_are_named_only_for_a_source_that_has_some():
@@ -172,12 +193,12 @@ def test_many_bad_rows_are_counted(images):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        (lines(head="where,label"), "no column of images is found (columns: where, label)", "write `image: COLUMN`"),
-        (lines(head="path,what"), "no column of labels is found (columns: path, what)", "write `label: COLUMN`"),
+        (lines(head="where,label"), "no column of images is found (columns: where, label)", ", image: COLUMN}`"),
+        (lines(head="path,what"), "no column of labels is found (columns: path, what)", ", label: COLUMN}`"),
         (
             lines(head="path,file,label", end="x,{}"),
             "several columns may hold the images: path, file",
-            "write `image: COLUMN`",
+            ", image: COLUMN}`",
         ),
         (lines(head="path,path"), "two columns called `path`", "rename one"),
         (lines(head="a/0.png,a"), "holds an image, not the names of columns", "path,label"),
@@ -185,7 +206,7 @@ def test_many_bad_rows_are_counted(images):
         (lines(head="path,label,split", end="{},"), "it has no set", "correct"),
         (lines(head="path,label,split", end="{},test"), "holds test, but no train", "add training images"),
         (lines().replace(",b\n", ",a\n"), "holds 1 class; a comparison needs at least 2", "label of its own"),
-        ("", "no column of images is found (columns: nothing)", "write `image: COLUMN`"),
+        ("", "no column of images is found (columns: nothing)", ", image: COLUMN}`"),
         ('path,label\n"a/0.png,a\n', "line 2: unexpected end of data", "CSV writer"),
         (b"path,label\n\xff\xfe,a\n", "is not UTF-8 text", "save it as UTF-8"),
     ],
@@ -248,6 +269,20 @@ def test_validation_files_are_those_of_the_table(tmp_path):
 def array(root, **arrays) -> Data:
     np.savez(root / "mine.npz", **arrays)
     return load(DataSpec(dataset="arrays", path="mine.npz"), base=root)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("valid", "call it x_val"), ("dev", "call it x_val"), ("", "use x, or")])
+def test_arrays_that_no_set_would_hold_are_refused(tmp_path, name, hint):
+    end = f"_{name}" if name else ""
+    sets = {"x_train": IMAGES, "y_train": LABELS, f"x{end}": IMAGES, f"y{end}": LABELS}
+    with pytest.raises(UserError, match=f"holds x_train, and x{end} is none of its sets") as caught:
+        array_file.read(_saved(tmp_path, sets), hint="")
+    assert hint in caught.value.hint
+
+
+def _saved(root, arrays):
+    np.savez(root / "mine.npz", **arrays)
+    return root / "mine.npz"
 
 
 THREE = np.arange(30) % 3

@@ -177,3 +177,20 @@ def test_images_are_read_from_their_place(tmp_path):
         np.moveaxis(x.numpy(), 0, -1).tobytes() for part in (found.x_train, found.x_val, found.x_test) for x in part
     }
     assert len(images) == 20
+
+
+@pytest.mark.parametrize("keep", [0, 200, 700])
+def test_a_shard_that_was_cut_off_is_refused(tmp_path, keep):
+    whole = shard(tmp_path / "whole.tar", samples())
+    with tarfile.open(whole) as tar:
+        begin = tar.getmembers()[20].offset  # between two samples: nothing else looks damaged
+    (tmp_path / "cut.tar").write_bytes(whole.read_bytes()[: begin + keep])
+    with pytest.raises(UserError, match=r"cut\.tar cannot be read: (it ends without its end mark|unexpected end)"):
+        read(tmp_path / "cut.tar")
+
+
+def test_shards_that_were_joined_to_one_file_are_refused(tmp_path):
+    whole = shard(tmp_path / "whole.tar", samples()).read_bytes()
+    (tmp_path / "joined.tar").write_bytes(whole + whole)
+    with pytest.raises(UserError, match="more follows after its end mark"):
+        read(tmp_path / "joined.tar")
