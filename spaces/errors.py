@@ -7,6 +7,7 @@ from collections.abc import Iterable
 LISTED = 24
 # Names that people type, and ours for the same thing.
 SYNONYMS = {
+    "gpu": "cuda",
     "mean": "avg",
     "average": "avg",
     "gap": "avg",

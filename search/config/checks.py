@@ -145,12 +145,21 @@ def _storage(uri: str | None) -> None:
         )
 
 
+def _cache(value: str) -> None:
+    if value.lower() in ("on", "yes", "true", "no", "none", "false", ""):
+        raise UserError(
+            f"`{value}` is not a place for decoded images; allowed: auto, off, or a folder",
+            hint="write auto to keep them, off to decode them each time",
+        )
+
+
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     **{pattern: _named(pattern) for pattern in NAMES},
     "data.dataset": named,
     "record.*": metric_checks.recorded,
     "objectives.*.metric": lambda _: None,  # which names are allowed depends on `evaluate`
     "data.path": _path,
+    "data.cache": _cache,
     "space.reduction.*": _ratio,
     "space.stages.*": _stage,
     "train.milestones.*": _share,

@@ -133,6 +133,8 @@ def _unknown_key(path: Path, kind: type) -> Fault:
     written = str(path[-1])
     guess = _elsewhere(written, kind, exact=True) or nearest(written, names) or _elsewhere(written, kind)
     hint = f"did you mean `{guess}`?" if guess else ""
+    if guess == written:
+        hint = f"`{written}` stands at the top of a config, beside `{path[0]}`"
     return Fault(path, f"unknown key; allowed: {', '.join(names)}", hint, at_key=True)
 
 

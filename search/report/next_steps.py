@@ -103,6 +103,8 @@ def _extension(front: Front, run: OpenedRun) -> list[str]:
     settled = run.facts.settled
     if front.answer.kind != UNDECIDED or (settled is not None and settled.reason == EXHAUSTED):
         return []
+    if front.insights is not None and front.insights.has_everything:
+        return []  # more of these trainings cannot differ either
     used = trainings_used(run.ledger)
     more = _deciding(front.answer, used)
     if not more and (front.under_way or not front.confirmed):

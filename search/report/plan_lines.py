@@ -32,6 +32,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"budget    {_budget(prepared)}",
         *_shared(prepared),
         f"machine   {_machine(prepared.slots, prepared.device)}",
+        *_unused_store(prepared),
         *([f"sharing   {prepared.sharing}"] if prepared.sharing else []),
     ]
 
@@ -110,6 +111,13 @@ def _images(data: DataFact | None) -> str:
     folds = f"; {len(data.folds)} folds take turns in validating" if data.folds else ""
     division = f"; {data.division}" if data.division else ""
     return f"{sizes}; {len(data.classes)} classes{deep}{signals}{folds}{division}"
+
+
+def _unused_store(prepared: Prepared) -> list[str]:
+    """A caution about a store that no training uses: on one machine the run folder has all checkpoints."""
+    if prepared.experiment.resources.storage and prepared.slots.is_local:
+        return ["caution   resources.storage is for a cluster: without resources.ray nothing is written there"]
+    return []
 
 
 def _cautions(prepared: Prepared) -> list[str]:

@@ -51,7 +51,7 @@ class Insights:
     @property
     def first(self) -> list[str]:
         """What a reader must know before anything else: placements can hardly differ, or the metric hides a class."""
-        if self.learned and self._has_everything:
+        if self.learned and self.has_everything:
             return [self.learned.words(self.metric)]
         learned = self.learned.words(self.metric) if self.learned else ""
         steep = self.steep.words(self.metric) if self.steep and not learned else ""
@@ -71,7 +71,7 @@ class Insights:
 
     def statements(self, level: float) -> list[str]:
         """What pays and what costs. Contrasts become sure long before single architectures do."""
-        if self._has_everything:
+        if self.has_everything:
             return []
         found = []
         for (verdict, is_stage), lead in _LEADS.items():
@@ -87,7 +87,7 @@ class Insights:
 
         How much of a gain was found is said only if one is expected.
         """
-        if self._has_everything:
+        if self.has_everything:
             return []
         found = [self.shared.words] if self.shared else []
         if self.int8:
@@ -107,7 +107,7 @@ class Insights:
         return found
 
     @property
-    def _has_everything(self) -> bool:
+    def has_everything(self) -> bool:
         return self.learned is not None and self.learned.has_everything(self.metric)
 
     def to_dict(self) -> dict[str, Any]:

@@ -153,6 +153,7 @@ def at_its_line(experiment: Experiment) -> Iterator[None]:
 def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     from search.setup import memory_check
     from senet_nas.costs import overhead
+    from senet_nas.data import decoded_cache
     from senet_nas.network import build, warm_start
 
     check_tracking(experiment.tracking.uri)
@@ -171,6 +172,7 @@ def _prepare(experiment: Experiment, is_search: bool) -> Prepared:
     sites = warm_start.startable(build.sites(experiment.model.network), experiment.model.init)
     space = Space(experiment.model.network, sites, experiment.space)
     evaluate.check_space(space.backbone, len(space.sites))
+    decoded_cache.check(experiment.data, str(experiment.base))
     memory_check.check_data(experiment)
     data = _load(experiment)
     evaluate = evaluate.with_inputs(tuple(data.shape), data.num_classes)

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from senet_nas.data.data_path import place
 from senet_nas.data.load import Data, load
 from senet_nas.recipe import DataSpec
 from spaces import scratch
-from spaces.errors import UserError
+from spaces.errors import ENVIRONMENT, UserError
 
 OFF = "off"
 AUTO = "auto"
@@ -72,6 +73,24 @@ def images(spec: DataSpec, base: str) -> Data | None:
     with (found.folder / shared.FILL).open("a") as filling:
         fcntl.flock(filling, fcntl.LOCK_EX)
         return _read(found.folder) or _filled(found, spec, base, use)
+
+
+def check(spec: DataSpec, base: str) -> None:
+    """Raises UserError (ENVIRONMENT) if the folder that a config names for decoded images cannot be written."""
+    found = entry(spec, base) if spec.cache != AUTO else None
+    if found is None:
+        return
+    home = found.folder.parent
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError as error:
+        raise UserError(
+            f"cannot keep decoded images in {home}: {error.strerror}",
+            hint="name a folder that you may write, or off",
+            key="data.cache",
+            code=ENVIRONMENT,
+        ) from error
 
 
 def entry(spec: DataSpec, base: str) -> Entry | None:

@@ -44,8 +44,15 @@ def check_machine() -> None:
         raise _cannot(f"{SHARED_MEMORY} may not be written to", "make it writable for this user")
 
 
-def not_started(error: Exception) -> UserError:
-    """What is said of whatever Ray threw while it started: its first line."""
+def not_started(error: Exception, address: str = "local") -> UserError:
+    """What is said of whatever Ray threw while it started at an address: its first line."""
+    if address == "auto" and isinstance(error, ConnectionError):
+        return UserError(
+            "no Ray cluster runs on this machine, and resources.ray is auto",
+            hint="start this machine's node of the cluster (docs/scaling.md), name its head as HOST:PORT, "
+            "or remove resources.ray to search on this machine alone",
+            code=ENVIRONMENT,
+        )
     line = next(filter(None, (line.strip() for line in str(error).splitlines())), type(error).__name__)
     return _cannot(line[:_LONGEST], "docs/troubleshooting.md lists what Ray needs of a machine")
 

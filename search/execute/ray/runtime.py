@@ -68,7 +68,7 @@ def running(slots: Slots, signals: Signals, joined: Cluster | None = None) -> It
         except (UserError, Interrupted):
             raise
         except Exception as error:  # Ray also throws a bare Exception
-            raise preconditions.not_started(error) from error
+            raise preconditions.not_started(error, slots.ray) from error
         signals.install()  # Ray took SIGTERM
         yield scratch
 

@@ -4,16 +4,20 @@ from dataclasses import replace
 
 import pytest
 
+from search.config import Experiment
 from search.report.answer_card import answer_card, subject
 from search.report.axis_front import axis_front
 from search.report.network_drawing import network_drawing
-from search.report.next_steps import home_steps
+from search.report.next_steps import home_steps, page_steps
 from search.results import pareto
-from search.results.answer import NO, Answer
+from search.results.answer import NO, UNDECIDED, Answer
 from search.results.compute import compute
 from search.results.objectives import DEFAULT, Objective
 from search.results.result import Rules
+from search.results.validation_noise import Learned
+from search.setup.opened_run import OpenedRun
 from search.state.ledger import Ledger
+from search.state.run_folder import RunFolder
 from spaces import Architecture, Site
 from tests.search import ledgers
 
@@ -102,3 +106,16 @@ def test_points_over_a_limit_are_on_no_front(likely):
     front, _ = found(0.5, (*DEFAULT, Objective(metric="macs")))
     over = replace(front, points=(*front.points[:-1], replace(front.points[-1], allowed=False)))
     assert "a3" not in {point.id for point in axis_front(over, "macs_overhead")}
+
+
+@pytest.mark.parametrize(("learned", "goes_on"), [(Learned(100.0, 10.0), False), (Learned(90.0, 10.0), True)])
+def test_more_trainings_are_not_suggested_where_plain_is_always_right(tmp_path, learned, goes_on):
+    """Beside "no placement can gain anything" stood `--trainings +192`."""
+    front, ledger = found(gain=0.0)
+    insights = replace(front.insights, learned=learned)
+    undecided = replace(front, answer=Answer(UNDECIDED, 0.5, 0.5, more=20), insights=insights)
+    experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    run = OpenedRun(RunFolder(tmp_path / "runs" / "run"), ledger, experiment)
+    commands = " ".join(step.command for step in page_steps(undecided, run, is_complete=True))
+    assert ("--trainings +20" in commands) == goes_on
+    assert "senet-search export run" in commands

@@ -5,10 +5,12 @@ from search.setup.experiment_setup import Prepared
 from spaces import Site, Space, SpaceSpec
 
 
-def planned(n_sites):
+def planned(n_sites, **resources):
     sites = [Site(f"{stage}.0", stage, {"output": 16}) for stage in range(1, n_sites + 1)]
     space = Space("net", sites, SpaceSpec(reduction=(4,), position=("output",)))
-    experiment = Experiment.from_dict({"data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    experiment = Experiment.from_dict(
+        {"data": "digits", "model": {"backbone": "cifar_resnet8"}, "resources": resources}
+    )
     return "\n".join(plan_lines(Prepared(experiment, space, None, None, Slots(1, 1, 0.0), "cpu")))
 
 
@@ -27,3 +29,8 @@ def test_positions_are_named_with_the_units_that_offer_them():
     assert few == "positions output in 1.0; pre_addition, mid in 1.1, 1.2 (searched: mid)"
     assert "mid in 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8 and 2 more (" in positions_line(Space("net", sites, spec))
     assert "positions pre_addition, mid in all units (" in positions_line(Space("net", sites[1:], spec))
+
+
+def test_a_store_that_no_training_uses_is_a_caution():
+    assert "without resources.ray nothing is written there" in planned(1, storage="s3://bucket/folder")
+    assert "resources.storage" not in planned(1)

@@ -231,6 +231,16 @@ def test_a_home_that_cannot_be_written_is_no_error(spec, tmp_path, caplog):
     assert "decoded images are not kept" in caplog.text
 
 
+@pytest.mark.parametrize("cache", ["file", "file/below", "/proc/nowhere"])
+def test_a_named_home_that_cannot_be_written_is_said_before_a_search(spec, tmp_path, cache):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot keep decoded images in") as caught:
+        decoded_cache.check(replace(spec, cache=cache), str(tmp_path))
+    assert caught.value.key == "data.cache"
+    for fine in ("new/folder", "off", "auto"):
+        decoded_cache.check(replace(spec, cache=fine), str(tmp_path))
+
+
 def read_by_a_process(spec, base, said):
     def told(*given, **more):
         said.put("decoded")

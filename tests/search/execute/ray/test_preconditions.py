@@ -106,6 +106,21 @@ def test_whatever_ray_throws_at_its_start_is_one_line(monkeypatch, private, what
     assert "\n" not in caught.value.message
 
 
+def test_a_cluster_that_does_not_run_is_said_in_our_words(monkeypatch, private):
+    """Ray's own words name an option `--address` that no command has."""
+
+    def init(*_, **__):
+        raise ConnectionError("Could not find any running Ray instance. Please specify the one to connect to by ...")
+
+    monkeypatch.setattr("ray.init", init)
+    slots = Slots(None, 1, ray="auto", insecure=True)
+    says = pytest.raises(UserError, match="no Ray cluster runs on this machine")
+    with says as caught, runtime.running(slots, Signals()):
+        pass
+    assert caught.value.code == ENVIRONMENT
+    assert "resources.ray" in caught.value.hint
+
+
 @pytest.mark.parametrize("mode", [None, 0o500])
 def test_shared_memory_that_cannot_be_used_is_named_at_once(tmp_path, monkeypatch, private, mode):
     """Ray itself waits for half a minute and names nothing."""
