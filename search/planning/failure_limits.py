@@ -75,9 +75,10 @@ class CircuitBreaker:
         if not problem:
             return
         last = self._failed[-1]
+        detail = last.detail.strip()
         reasons = ", ".join(sorted({training.reason for training in self._failed}))
         raise UserError(
-            f"{problem} ({reasons}): {last.detail.strip() or 'no detail'}",
+            f"{problem} ({reasons}){f': {detail}' if detail else ''}",
             hint=f"{failures.kind(last.reason).remedy}; finished trainings are kept",
             code=NOTHING_USABLE,
         )

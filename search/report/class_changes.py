@@ -1,10 +1,12 @@
 """What SE changes by class: how often plain and a placement are right on the images of each class."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from search.report.answer_card import subject
 from search.report.content import Column, Row, Section, table
@@ -16,8 +18,10 @@ from search.state.records import Training
 from spaces.text import plural
 
 Array = NDArray[np.float64]
-# Classes are named in the sentence if they change by more than this many standard errors.
-CLEAR = 2.0
+# A change is clear if luck alone would make it as large with this probability.
+LUCK = 0.05
+# Two trainings that agree on the few images of a class need not agree again: they scatter by at least so many images.
+LEAST_SCATTER = 0.5
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class ClassChange:
     plain: float
     other: float
     error: float
+    freedom: int
 
     @property
     def change(self) -> float:
@@ -36,7 +41,7 @@ class ClassChange:
 
     @property
     def is_clear(self) -> bool:
-        return abs(self.change) > CLEAR * self.error > 0
+        return self.freedom > 0 and abs(self.change) > float(stats.t.ppf(1 - LUCK / 2, self.freedom)) * self.error
 
 
 def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> Section | None:
@@ -63,7 +68,8 @@ def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> 
     counts = [plural(len(rights[number]), "training") for number in (0, point.number)]
     how = (
         f"Means over {counts[0]} of plain and {counts[1]} of {point.id}. The standard error comes from the scatter of "
-        "trainings. Bold rows change by more than two of them; by luck alone, about one class in twenty does."
+        f"trainings, taken as at least {LEAST_SCATTER:g} images in each. Bold rows change by more than that explains; "
+        "by luck alone, about one class in twenty does."
     )
     rows = table(f"Images that are right, by class: plain and {point.id}, {point.label}", columns, changes, _row)
     return Section("Which classes change", _lead(changes, point), rows, (how,))
@@ -83,27 +89,28 @@ def by_class(plain: Array, other: Array, labels: NDArray[np.int64], names: Seque
     for k in np.unique(labels).tolist():
         of_class = labels == k
         before, after = plain[:, of_class].mean(axis=1), other[:, of_class].mean(axis=1)
-        error = 100 * _error(before, after)
-        found.append(
-            ClassChange(names[k], int(of_class.sum()), 100 * before.mean(), 100 * after.mean(), error),
-        )
+        images = int(of_class.sum())
+        error = 100 * _error(before, after, images)
+        freedom = len(before) + len(after) - 2
+        found.append(ClassChange(names[k], images, 100 * before.mean(), 100 * after.mean(), error, freedom))
     return sorted(found, key=lambda one: -one.change)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _error(before: Array, after: Array) -> float:
-    """The standard error of the difference of two means, whose values scatter alike; 0 if that is not known."""
+def _error(before: Array, after: Array, images: int) -> float:
+    """The standard error of the difference of two means, whose values scatter alike; nan if that is not known."""
     freedom = len(before) + len(after) - 2
     if freedom < 1:
-        return 0.0
+        return math.nan
     squares = ((before - before.mean()) ** 2).sum() + ((after - after.mean()) ** 2).sum()
-    return float(np.sqrt(squares / freedom * (1 / len(before) + 1 / len(after))))
+    variance = max(squares / freedom, (LEAST_SCATTER / images) ** 2)
+    return float(np.sqrt(variance * (1 / len(before) + 1 / len(after))))
 
 
 def _row(one: ClassChange) -> Row:
-    shares = (f"{one.plain:.1f}", f"{one.other:.1f}", f"{one.change:+.1f}", f"{one.error:.1f}")
+    shares = (f"{one.plain:.1f}", f"{one.other:.1f}", f"{one.change:+.1f}", f"{one.error:.1f}" if one.freedom else "-")
     return Row((one.name, f"{one.images:,}", *shares), is_front=one.is_clear)
 
 

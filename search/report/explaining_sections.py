@@ -124,12 +124,12 @@ def logged_section(front: Front) -> Section | None:
     shown = [point for point in ordered(front) if point.logged]
     if not shown:
         return None
-    recorded = {f"validation {metric.heading}": metric.column for metric in front.rules.recorded}
-    wanted = {**recorded, **LOGGED}
-    names = {title: name for title, name in wanted.items() if any(name in point.logged for point in shown)}
-    columns = (Column("id"), Column("SE placement", phone="line"), *map(_logged_column, names))
+    recorded = {metric.column: f"validation {metric.heading}" for metric in front.rules.recorded}
+    wanted = {**recorded, **{name: title for title, name in LOGGED.items() if name not in recorded}}
+    names = {name: title for name, title in wanted.items() if any(name in point.logged for point in shown)}
+    columns = (Column("id"), Column("SE placement", phone="line"), *map(_logged_column, names.values()))
     note = "This is what the trainings measured at their last epoch, averaged over seeds."
-    logged = table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names.values()))
+    logged = table("Logged values by architecture", columns, shown, lambda point: _logged_row(point, names))
     return Section("What the trainings logged", note, logged, ("A gate is saturated below 0.05 and above 0.95.",))
 
 

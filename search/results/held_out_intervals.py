@@ -1,11 +1,11 @@
 """How far the results on the test set would move with other images of the same kind."""
 
-import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import Any
 
 from senet_nas.training.quality_metrics import ACCURACY, Metric
+from spaces import wilson
 
 LEVEL = 0.9
 
@@ -35,13 +35,7 @@ def _ends(rows: Sequence[Mapping[str, Any]], metric: Metric) -> tuple[float, flo
     if rows and all({metric.name, low, high} <= row.keys() for row in rows):
         return fmean(float(row[low]) for row in rows), fmean(float(row[high]) for row in rows)
     if rows and metric == ACCURACY and all({metric.name, "n"} <= row.keys() for row in rows):
-        return _wilson(fmean(float(row[metric.name]) for row in rows) / 100, float(rows[0]["n"]))
+        share = fmean(float(row[metric.name]) for row in rows) / 100
+        ends = wilson.interval(share, float(rows[0]["n"]), LEVEL)
+        return 100 * ends[0], 100 * ends[1]
     return None
-
-
-def _wilson(share: float, n: float) -> tuple[float, float]:
-    """The ends in percent for a share of ``n`` images."""
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    reach = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2) / (1 + z**2 / n)
-    return 100 * (middle - reach), 100 * (middle + reach)

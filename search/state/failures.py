@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from senet_nas.training.quality_metrics import ACCURACY, Metric
+from senet_nas.training.quality_metrics import ACCURACY, VALIDATION, Metric
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,19 @@ def unusable(metrics: Mapping[str, float], needed: Sequence[Metric] = (ACCURACY,
     for metric in needed:
         value = metrics.get(metric.column)
         if value is None or isinstance(value, bool) or not isinstance(value, int | float):
-            return "no accuracy" if metric == ACCURACY else f"{NOT_MEASURED}: {metric.column}"
+            return "no accuracy" if metric == ACCURACY else f"{NOT_MEASURED}: {metric.column}{_given(metrics)}"
         if metric.is_percent and not 0 <= value <= 100 and math.isfinite(value):
             return f"{metric.title} {value:g} is no percentage from 0 to 100"
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]
-    return f"not a number: {', '.join(bad)}" if bad else ""
+    return f"not a number: {_listed(bad)}" if bad else ""
+
+
+def _given(metrics: Mapping[str, float]) -> str:
+    """What there is in place of a metric."""
+    return f" (there is {_listed([*metrics])})" if metrics else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names of metrics; one that also stands there with the prefix of the validation images is named once."""
+    twins = {f"{VALIDATION}{name}" for name in names}
+    return ", ".join(name for name in names if name not in twins)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spaces import wilson
+
 # Images that are classified at once.
 BATCH = 256
 LEVEL = 0.95
@@ -56,11 +58,8 @@ class PairedImages:
     @property
     def agreement_interval(self) -> tuple[float, float]:
         """The interval of the agreement, at LEVEL (Wilson 1927)."""
-        z = _quantile()
-        share = self.same / self.n
-        centre = (share + z * z / (2 * self.n)) / (1 + z * z / self.n)
-        reach = z * math.sqrt(share * (1 - share) / self.n + (z / (2 * self.n)) ** 2) / (1 + z * z / self.n)
-        return 100 * max(0.0, centre - reach), 100 * min(1.0, centre + reach)
+        low, high = wilson.interval(self.same / self.n, self.n, LEVEL)
+        return 100 * low, 100 * high
 
     def to_dict(self) -> dict[str, Any]:
         low, high = self.interval

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from senet_nas.training import area_interval
 from senet_nas.training.predictions import Predictions
 from senet_nas.training.quality_metrics import METRICS, Metric
+from spaces import wilson
 
 Array = NDArray[np.float64]
 DRAWS = 200
@@ -21,6 +22,8 @@ MOST_WORK = 4e9
 LEVEL = 0.9
 # Values as close to 0 or 1 as this count as this on the scale of log-odds.
 EDGE = 1e-4
+# A smaller spread on that scale comes from rounding.
+UNMOVED = 1e-9
 
 
 def with_intervals(seen: Predictions, metrics: Sequence[Metric]) -> dict[str, float]:
@@ -39,10 +42,13 @@ def interval(seen: Predictions, metric: Metric, level: float = LEVEL, *, seed: i
 
     The estimate plus and minus a multiple of its standard error, for shares on the scale of log-odds: that holds its
     level for fewer images than quantiles of the draws do, since draws of macro F1 are too low if classes are small.
-    That of an AUROC also holds if hardly a pair is ranked wrong (:mod:`senet_nas.training.area_interval`).
+    That of an AUROC also holds if hardly a pair is ranked wrong (:mod:`senet_nas.training.area_interval`). A share of
+    images has Wilson's interval, and so has what no draw moves, as if every image of every class is right.
     """
     from scipy import stats
 
+    if metric.over is not None:
+        return _of_share(seen.value(metric), metric.over(seen), level)
     draws = next(iter(_values([seen], metric, seed)))
     reach = float(stats.norm.ppf((1 + level) / 2))
     value = seen.value(metric)
@@ -55,6 +61,8 @@ def interval(seen: Predictions, metric: Metric, level: float = LEVEL, *, seed: i
         return 100 * ends[0], 100 * ends[1]
     middle = float(_log_odds(np.array([value / 100]))[0])
     spread = reach * float(np.nanstd(_log_odds(draws / 100)))
+    if spread < UNMOVED:
+        return _of_share(value, _effective_images(seen), level)
     low, high = 100 / (1 + np.exp(-np.array([middle - spread, middle + spread])))
     return float(low), float(high)
 
@@ -92,6 +100,18 @@ def _values(group: Sequence[Predictions], metric: Metric, seed: int) -> Array:
         weights = rng.multinomial(images, np.full(images, 1 / images), size=count).astype(np.float64)
         parts.append(np.stack([seen.values(metric, weights) for seen in group]))
     return np.concatenate(parts, axis=1)
+
+
+def _of_share(percent: float, images: float, level: float) -> tuple[float, float]:
+    low, high = wilson.interval(percent / 100, images, level)
+    return 100 * low, 100 * high
+
+
+def _effective_images(seen: Predictions) -> float:
+    """As many images as tell as much about their mean as these do about the mean over classes."""
+    counts = np.bincount(seen.labels)
+    counts = counts[counts > 0]
+    return float(len(counts) ** 2 / (1 / counts).sum())
 
 
 def _log_odds(share: Array) -> Array:

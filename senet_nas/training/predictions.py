@@ -35,6 +35,10 @@ class Predictions:
     def images(self) -> int:
         return len(self.labels)
 
+    def images_of(self, label: str) -> int:
+        """The number of images of a class."""
+        return int((self.labels == self.classes.index(label)).sum())
+
     def value(self, metric: Metric) -> float:
         """The metric in its unit; nan if it is not defined for these labels."""
         return float(self.values(metric, np.ones((1, self.images)))[0])

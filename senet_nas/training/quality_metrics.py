@@ -32,6 +32,7 @@ class Metric:
     are multiples of it. ``guessing`` is the value of a network that guesses, by the number of classes; None if it is
     not known. ``learned_from`` is the multiple of it from which a network has learned something. ``precision``: the
     number format of the network that is judged, if not that of its training; measured once, when the training ends.
+    ``over``: for a share of images, the number of these images in the predictions; None for other metrics.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     guessing: Callable[[int], float] | None = None
     learned_from: float = 1.5
     precision: str = ""
+    over: Callable[[Any], int] | None = None
 
     @property
     def column(self) -> str:
@@ -115,8 +117,8 @@ class Metric:
         """What an axis of gains is called: ``points over plain``."""
         if self.is_default:
             return "points over plain"
-        unit = f", {self.gain_unit}" if self.gain_unit else ""
-        return f"{'gain' if self.goal == 'maximize' else 'lower'} in {self.title} over plain{unit}"
+        what = f"gain in {self.title}" if self.goal == "maximize" else f"{self.title} below plain"
+        return f"{what}, {self.gain_unit}" if self.gain_unit else what
 
     @property
     def digits(self) -> int:
@@ -176,6 +178,7 @@ _ROWS = (
         description="share of the images whose most probable class is right",
         of=lambda seen, weights: seen.top(1, weights),
         guessing=_ONE_IN_CLASSES,
+        over=lambda seen: seen.images,
     ),
     Metric(
         name="top5",
@@ -183,6 +186,7 @@ _ROWS = (
         description="share of the images whose class is among the five most probable ones",
         of=lambda seen, weights: seen.top(5, weights),
         guessing=lambda classes: 500 / classes,
+        over=lambda seen: seen.images,
     ),
     Metric(
         name="balanced_accuracy",
@@ -225,6 +229,7 @@ _ROWS = (
         of=lambda seen, weights: seen.top(1, weights),
         guessing=_ONE_IN_CLASSES,
         precision=INT8,
+        over=lambda seen: seen.images,
     ),
 )
 METRICS: dict[str, Metric] = {row.name: row for row in _ROWS}
@@ -246,6 +251,7 @@ def recall_of(label: str) -> Metric:
         description=RECALL_MEANING.replace("CLASS", label),
         of=lambda seen, weights: seen.recall(label, weights),
         guessing=_ONE_IN_CLASSES,
+        over=lambda seen: seen.images_of(label),
     )
 
 

@@ -57,8 +57,19 @@ def test_the_change_of_a_class_is_the_difference_of_its_shares_with_the_noise_of
     assert (first.name, first.images, first.plain, first.other, first.change) == ("cat", 2, 25.0, 100.0, 75.0)
     # Of shares 50 and 0 against 100 and 100: variance 1250 / 2 freedoms, for means of two.
     assert first.error == pytest.approx(np.sqrt(1250 / 2 * (1 / 2 + 1 / 2)))
-    assert first.is_clear
+    assert not first.is_clear  # 3 standard errors of four trainings: luck alone exceeds them in one of ten
     assert (second.name, second.change) == ("dog", -75.0)
+    assert by_class(np.repeat(plain, 3, 0), np.repeat(other, 3, 0), labels, ["cat", "dog"])[0].is_clear
+
+
+def test_trainings_that_agree_on_few_images_are_not_taken_for_certain():
+    labels = np.array([0, 0, 0, 1])
+    change = by_class(np.zeros((5, 4)), np.ones((1, 4)), labels, ["rare", "single"])
+    assert [round(one.error, 1) for one in change] == [18.3, 54.8]  # half an image of 3, and of 1
+    assert [one.is_clear for one in change] == [True, False]
+    alone = by_class(np.zeros((1, 4)), np.ones((1, 4)), labels, ["rare", "single"])[0]
+    assert np.isnan(alone.error)
+    assert not alone.is_clear
 
 
 def test_the_page_compares_plain_with_what_the_answer_is_about(run):

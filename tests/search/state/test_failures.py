@@ -1,5 +1,6 @@
 """What becomes of a training that fails: tried again, alone, or given up. With the loop of test_loop.py's kind."""
 
+import math
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from search.state import failures, result_files
 from search.state.failures import KINDS
 from search.state.ledger import Ledger
 from search.state.records import FIRST_PATIENCE, Outcome
+from senet_nas.training.quality_metrics import metric_of
 
 GOOD = Outcome({"val_accuracy": 90.0}, [{"epoch": 1}])
 
@@ -180,6 +182,14 @@ def test_how_often_each_failure_is_tried_again_how_and_whether_anything_mends_it
     }
     assert failures.kind("KeyError") == failures.kind("ValueError")
     assert (failures.kind("KeyError").attempts, failures.kind("KeyError").for_good) == (1, False)
+
+
+def test_a_metric_that_is_missing_or_no_number_is_named_once_with_what_there_is():
+    iou = metric_of("mean_iou", "maximize", "%")
+    given = {"miou": 60.0, "val_miou": 60.0, "train_loss": 1.0}
+    assert failures.unusable(given, [iou]) == "no metric: val_mean_iou (there is miou, train_loss)"
+    broken = {"mean_iou": math.nan, "val_mean_iou": math.nan}
+    assert failures.unusable(broken, [iou]) == "not a number: mean_iou"
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from search.results.validation_noise import validation
 from senet_nas.training import image_noise
 from senet_nas.training.predictions import Predictions
-from senet_nas.training.quality_metrics import METRICS
+from senet_nas.training.quality_metrics import METRICS, known_metric
 
 CLASSES = ("a", "b", "c")
 
@@ -51,3 +52,20 @@ def test_each_metric_has_its_interval_beside_it():
     found = image_noise.with_intervals(seen, [METRICS["macro_f1"], METRICS["log_loss"]])
     assert set(found) == {f"{name}{end}" for name in ("macro_f1", "log_loss") for end in ("", "_low", "_high")}
     assert found["macro_f1_low"] < found["macro_f1"] < found["macro_f1_high"]
+
+
+def test_the_interval_of_a_share_is_that_of_wilson_for_the_images_that_count():
+    labels = np.array([0] * 36 + [1] * 4)
+    seen = Predictions(np.eye(2)[np.zeros(40, dtype=int)], labels, ("common", "rare"))
+    for name, share, images in (("recall@rare", 0.0, 4), ("recall@common", 1.0, 36), ("accuracy", 0.9, 40)):
+        found = image_noise.interval(seen, known_metric(name))
+        expected = binomtest(round(share * images), images).proportion_ci(image_noise.LEVEL, method="wilson")
+        assert found == pytest.approx((100 * expected.low, 100 * expected.high))
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "macro_f1"])
+def test_an_interval_has_a_width_if_all_images_are_right(name):
+    labels = np.array([0] * 9 + [1])
+    low, high = image_noise.interval(Predictions(np.eye(2)[labels], labels, ("a", "b")), METRICS[name])
+    assert low < 70  # one class has a single image
+    assert high == 100
