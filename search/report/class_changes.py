@@ -76,11 +76,15 @@ def class_changes(front: Front, trainings: Sequence[Training], facts: Facts) -> 
 
 
 def compared(front: Front) -> Point | None:
-    """What is compared with plain: the placement that the answer is about, or the best one that was tried."""
+    """What is compared with plain: the placement that the answer is about, or the best one that was tried.
+
+    One that was trained again with fresh seeds goes before all others: it has more trainings, and their weights.
+    """
     point = subject(front)
     if not point.is_plain:
         return point
-    return max((p for p in front.points if not p.is_plain), key=lambda p: p.gain, default=None)
+    tried = (p for p in front.points if not p.is_plain)
+    return max(tried, key=lambda p: (p.role == "finalist", p.gain), default=None)
 
 
 def by_class(plain: Array, other: Array, labels: NDArray[np.int64], names: Sequence[str]) -> list[ClassChange]:

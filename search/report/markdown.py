@@ -1,6 +1,6 @@
 """The answer in Markdown, for MLflow's notes: what the page's card says, and the table of architectures."""
 
-from search.report.answer_card import card_figures, subject
+from search.report.answer_card import CardFigure, card_figures, subject
 from search.report.next_steps import take_home
 from search.report.tables import points_table
 from search.results.result import Front
@@ -19,7 +19,7 @@ def markdown(front: Front) -> str:
         "",
         f"{subject(front).id}, {subject(front).label} ({subject(front).verdict}):",
         "",
-        *(f"- {figure.name}: **{figure.value}** {figure.beside}".rstrip() for figure in card_figures(front)),
+        *(_figure(figure) for figure in card_figures(front)),
         "",
         *_table(front),
         "",
@@ -28,6 +28,11 @@ def markdown(front: Front) -> str:
         *filter(None, [front.power, front.ending]),
     ]
     return "\n".join(lines)
+
+
+def _figure(figure: CardFigure) -> str:
+    beside = f" ({figure.beside})" if figure.beside else ""
+    return f"- {figure.name}: **{figure.value}**{beside}"
 
 
 def _table(front: Front) -> list[str]:

@@ -87,6 +87,9 @@ def _marker(x: float, y: float, *, is_ringed: bool) -> _Box:
 
 
 def _offsets(width: float, off: float) -> list[tuple[float, float]]:
-    """The places around a point, the best first: right above, left above, right below, left below, above, below."""
-    left, lower = -off - width, 7 + off
-    return [(off, -8), (left, -8), (off, lower), (left, lower), (-width / 2, -5 - off), (-width / 2, 15 + off)]
+    """The places around a point, the best first: right above, left above, right below, left below, above, below; and in
+    a crowd farther above and below.
+    """
+    left, lower, middle = -off - width, 7 + off, -width / 2
+    near = [(off, -8.0), (left, -8.0), (off, lower), (left, lower), (middle, -5 - off), (middle, 15 + off)]
+    return [*near, *((dx, dy) for dy in (-22.0, lower + 14, -36.0) for dx in (off, left))]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from search.report.answer_card import AnswerCard, answer_card
 from search.report.chart import MOST_BESIDE, NARROW, FrontChart, drawn, front_chart, front_charts
-from search.report.class_changes import class_changes, compared
+from search.report.class_changes import class_changes
 from search.report.content import Section, Table
 from search.report.curves_section import curves_section
 from search.report.explaining_sections import (
@@ -182,7 +182,7 @@ def _about(trainings: Sequence[Training], entries: Sequence[Entry], facts: Facts
 
 def _lead(front: Front) -> str:
     """The evidence in a sentence: what pays; or where nothing is worth it or clear, how good the best placement was."""
-    best = compared(front)
+    best = max((p for p in front.points if not p.is_plain), key=lambda p: p.gain, default=None)
     if front.statements and front.answer.kind != NO:
         return front.statements[0]
     if best is None:

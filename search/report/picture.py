@@ -42,7 +42,7 @@ def fronts_png(fronts: Sequence[Front]) -> bytes:
 def figure(front: Front) -> "Figure":
     """The picture of a front as a matplotlib figure."""
     chart = front_charts(front)[0]
-    made, axes = _framed(front.verdict, chart.x, chart.y)
+    made, axes = _framed(_title(front), chart.x, chart.y)
     _draw_band(axes, chart)
     for style, is_pale in dict.fromkeys((point.verdict, point.is_pale) for point in chart.points):
         _draw_points(axes, chart, [p for p in chart.points if (p.verdict, p.is_pale) == (style, is_pale)])
@@ -69,6 +69,12 @@ def fronts_figure(fronts: Sequence[Front]) -> "Figure":
     _draw_rings(axes, [line.best for line in chart.lines])
     _draw_legend(made, [*handles, (_handle(LegendEntry("recommended", "ring")), "recommended")])
     return made
+
+
+def _title(front: Front) -> str:
+    """The answer; before it, that trainings were too short. The page and the terminal say more."""
+    is_short = front.insights is not None and front.insights.steep is not None
+    return f"The trainings were too short. {front.headline}" if is_short else front.verdict
 
 
 # -- parts of both pictures -------------------------------------------------------------------------------------------

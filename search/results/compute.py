@@ -42,7 +42,9 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
     evidence = Evidence.of(ledger, rules.quality)
     if 0 not in evidence.by_architecture:
         raise UserError(
-            "the plain network has no finished training yet, so there is nothing to compare with", code=NOTHING_USABLE
+            "the plain network has no finished training yet, so there is nothing to compare with",
+            hint=f"`senet-search status {run}` shows how far it is",
+            code=NOTHING_USABLE,
         )
     posterior = evidence.posterior(rules.curves, grid=grid)
     confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain, rules.quality)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from search.results import answer_words
-from search.results.answer import NO, Answer
+from search.results.answer import NO, UNDECIDED, Answer
 from search.results.held_out_intervals import held_out_intervals
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost, qualities
@@ -243,8 +243,8 @@ class Front:
 
     @property
     def advice(self) -> list[str]:
-        """What would lower the noise, where that is clear."""
-        return self.insights.advice if self.insights else []
+        """What would lower the noise, where that is clear and a question is open."""
+        return self.insights.advice if self.insights and self.answer.kind == UNDECIDED else []
 
     @property
     def alikes(self) -> list[str]:

@@ -13,6 +13,7 @@ import torch
 
 from search.report import picture
 from search.report.chart import MOST_POINTS, front_chart, front_charts
+from search.report.class_changes import compared
 from search.report.explaining_sections import gradients_section
 from search.report.heat_map import heat_map
 from search.report.markdown import markdown
@@ -384,6 +385,14 @@ def test_where_nothing_is_on_the_front_but_plain_the_best_placement_has_an_inter
     with_member = replace(front, points=(front.points[0], replace(worse[0], on_front=True, gain=0.3), *worse[1:]))
     shown = front_chart(with_member, "params_overhead").points
     assert [p.gain for p in shown if p.verdict != "plain" and not p.is_pale] == [0.3]
+
+
+def test_plain_is_compared_with_what_was_trained_again_before_what_is_estimated_better(run):
+    found = run[0]
+    roles = {1: ("finalist", -0.3), 2: ("search", -0.1)}
+    points = [replace(found.points[i], role=role, gain=gain) for i, (role, gain) in roles.items()]
+    front = replace(found, points=(found.plain, *points), recommended="a0", likely=None)
+    assert compared(front) == points[0]
 
 
 def test_the_staircase_rises_at_the_members_that_gain_more(run):
