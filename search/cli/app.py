@@ -75,7 +75,7 @@ def cli(debug: bool) -> None:
     \b
     senet-search init --data ./images    write a config.yaml to start from
     senet-search run config.yaml         search: Ray Tune schedules, Optuna proposes, MLflow tracks
-    senet-search ui RUN                  review the accuracy-versus-overhead front in the MLflow UI
+    senet-search ui RUN                  review the front of quality and cost in the MLflow UI
     senet-search export RUN              take the chosen network home
     senet-search train RUN --set train.epochs=200   train it in full
 

@@ -4,6 +4,7 @@ What is saved is read with pyarrow alone. A name needs the library ``datasets`` 
 """
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -116,10 +117,16 @@ def _loaded(name: str) -> Any:
         raise UserError(
             f"no folder {name}, and a set of the hub needs `datasets` ({error})", hint=hint, key=KEY
         ) from error
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns of each try to reach the hub; the error below says what came of them
     try:
         return datasets.load_dataset(name)
     except Exception as error:  # the library, its scripts and the network raise many kinds
-        raise UserError(f"hf:{name} cannot be loaded: {user_code.named(error)}", hint=HINT, key=KEY) from error
+        hint = f"{HINT}; without a network, save the set elsewhere by save_to_disk"
+        raise UserError(f"hf:{name} cannot be loaded: {user_code.named(error)}", hint=hint, key=KEY) from error
+    finally:
+        log.setLevel(level)
 
 
 def _kinds(features: Mapping[str, Any]) -> Kinds:

@@ -63,8 +63,10 @@ def listed(spec: DataSpec, base: Path) -> Listing:
     rows: list[Row] = []
     bad: list[tuple[str, str]] = []
     for shard in shards:
+        names: set[str] = set()
         for sample in _samples(shard):
             try:
+                _check_together(sample, names)
                 image = _image(sample, spec)
                 entry = Stored(f"{shard}:{sample.name}", lambda image=image: BytesIO(image.read()))  # type: ignore[misc]
                 rows.append(Row(entry, _label(sample, spec), parts[shard], _key(sample, spec)))
@@ -118,6 +120,13 @@ def _samples(shard: Path) -> Iterator[Sample]:
         raise UserError(f"{shard} cannot be read: {error}", hint="fetch or write it again", key="data.path") from error
     if sample is not None:
         yield sample
+
+
+def _check_together(sample: Sample, before: set[str]) -> None:
+    """Raises _BadSample if a sample of this name came ``before``, to which it is added."""
+    if sample.name in before:
+        raise _BadSample("its name came before; the files of a sample stand together, each once")
+    before.add(sample.name)
 
 
 def _check_end(shard: Path, offset: int) -> None:

@@ -194,3 +194,16 @@ def test_shards_that_were_joined_to_one_file_are_refused(tmp_path):
     (tmp_path / "joined.tar").write_bytes(whole + whole)
     with pytest.raises(UserError, match="more follows after its end mark"):
         read(tmp_path / "joined.tar")
+
+
+def test_a_sample_that_comes_twice_in_a_shard_is_named(tmp_path):
+    members = samples()
+    again = [(name, members[name]) for name in ("000.png", "000.cls")]
+    path = shard(tmp_path / "a.tar", members)
+    with tarfile.open(path, "a") as tar:
+        for name, content in again:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, BytesIO(content))
+    with pytest.raises(UserError, match=r"1 of 21 rows .*a\.tar:000 \(its name came before; .* stand together"):
+        read(path)
