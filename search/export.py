@@ -1,5 +1,6 @@
 """Exports the network of a finished search, as files that need nothing of ours."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,8 +79,12 @@ class Exported:
             *([f"Time over the same form of plain, on this CPU: {timed}"] if timed else []),
             *self._int8_lines(),
             *self._registered_lines(),
-            f"Wrote {where}. Try: python {where}/predict.py PATH" if "predict.py" in self.files else f"Wrote {where}",
+            f"Wrote {where}.{self._trial(where)}",
         ]
+
+    def _trial(self, where: str) -> str:
+        """What to type to try the export in a folder."""
+        return f" Try: python {shlex.quote(f'{where}/predict.py')} PATH" if "predict.py" in self.files else ""
 
     def _accuracy_line(self) -> str:
         if not self.accuracy:

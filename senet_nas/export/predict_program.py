@@ -17,6 +17,7 @@ architecture.json beside it.
 import argparse
 import errno
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -104,11 +105,16 @@ def main(words):
             (say_json if wanted.json else say)(path, chances)
     if status:
         print("{allowed}", file=sys.stderr)
+    sys.stdout.flush()
     return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 '''
 _READ_IMAGE = '''# -- the reading of images that trained the network, copied --------------------
 

@@ -25,6 +25,8 @@ LEAVE_SECONDS = 10.0
 # A head takes seconds to start; a machine that runs is reached at once.
 ANSWER_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
+# What Ray says of a wrong token, or of none.
+_REFUSED = b"AuthenticationError"
 HEAD = "start its head there (docs/scaling.md)"
 # Seconds in which all nodes must answer what they lack.
 PROBE_SECONDS = 60.0
@@ -104,27 +106,42 @@ def answering(address: str, seconds: float = ANSWER_SECONDS) -> None:
 
 
 def secured(address: str, insecure: bool) -> None:
-    """Raises UserError (code ENVIRONMENT) if the cluster needs no token: anyone who can reach its port can run code.
+    """Raises UserError (code ENVIRONMENT) if the cluster needs no token, or refuses the one of this machine.
 
-    Another process asks it without a token, because Ray keeps the token of a process for good.
+    Without one, anyone who can reach its port can run code. Other processes ask it, because Ray keeps the token of a
+    process for good, and repeats a log line each second while it is refused.
     """
     if insecure:
         return
-    where = [] if address == "auto" else ["--address", address]
-    asked = subprocess.run(
-        [sys.executable, "-P", "-m", "ray.scripts.scripts", "health-check", *where],
-        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
-        capture_output=True,
-        check=False,
-    )
-    if asked.returncode == 0:
+    without, with_token = (_asking(address, mode) for mode in ("disabled", "token"))
+    said = with_token.communicate()[1]
+    without.communicate()
+    if without.returncode == 0:
         raise UserError(
             "this Ray cluster needs no token: anyone who can reach its port can run code on it",
             hint="start it with RAY_AUTH_MODE=token (see docs/scaling.md), or set resources.insecure: true",
             key="resources.ray",
             code=ENVIRONMENT,
         )
+    if with_token.returncode and _REFUSED in said:
+        raise UserError(
+            f"the Ray cluster at {address} refuses the token of this machine",
+            hint="set RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) as its nodes have it (see docs/scaling.md)",
+            key="resources.ray",
+            code=ENVIRONMENT,
+        )
     os.environ["RAY_AUTH_MODE"] = "token"
+
+
+def _asking(address: str, mode: str) -> subprocess.Popen[bytes]:
+    """A process that asks a cluster whether it is well, with the token of this machine or without."""
+    where = [] if address == "auto" else ["--address", address]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "ray.scripts.scripts", "health-check", *where],
+        env={**os.environ, "RAY_AUTH_MODE": mode},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
 
 
 def gpus() -> float:

@@ -46,6 +46,12 @@ def check_machine() -> None:
 
 def not_started(error: Exception, address: str = "local") -> UserError:
     """What is said of whatever Ray threw while it started at an address: its first line."""
+    if address not in ("local", "auto") and isinstance(error, ConnectionError):
+        return UserError(
+            f"the Ray cluster at {address} answers, and this machine cannot join it",
+            hint="its token and its versions of Ray and Python must be those of this machine (docs/scaling.md)",
+            code=ENVIRONMENT,
+        )
     if address == "auto" and isinstance(error, ConnectionError):
         return UserError(
             "no Ray cluster runs on this machine, and resources.ray is auto",

@@ -341,7 +341,7 @@ def test_predict_says_a_sentence_for_each_bad_file_and_goes_on(folder: Path, tmp
     assert "holds no file that ends in .bmp, .gif" in done.stderr
 
 
-@pytest.mark.parametrize("batch", ["1", "2", "64"])
+@pytest.mark.parametrize("batch", ["2", "64"])
 def test_predict_takes_folders_and_batches_and_prints_json(folder: Path, tmp_path: Path, batch: str) -> None:
     images = labelled(5)[0]
     for name, image in zip(("a/1.png", "a/2.PNG", "b/c/3.png", "4.png", ".hidden/5.png"), images, strict=True):
@@ -362,6 +362,18 @@ def test_predict_takes_folders_and_batches_and_prints_json(folder: Path, tmp_pat
         assert list(row["probabilities"]) == list(DATA["classes"])
         assert list(row["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-5)
         assert row["class"] == DATA["classes"][int(expected.argmax())]
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_predict_ends_in_silence_when_its_reader_has_seen_enough(folder: Path, tmp_path: Path, form: list[str]) -> None:
+    """`predict.py images | head` ended with a traceback."""
+    Image.fromarray(labelled(1)[0][0, 0].numpy()).save(tmp_path / "picture.png")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, str(folder / "predict.py"), str(tmp_path), "--batch", "1", *form]
+    done = subprocess.run(command, check=False, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_predict_refuses_a_batch_of_nothing(folder: Path, tmp_path: Path) -> None:

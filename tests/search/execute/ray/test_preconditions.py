@@ -1,5 +1,6 @@
 """Whatever keeps Ray from starting is said in one line, with exit 4 and a hint that is true, within seconds."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from search import Experiment, run
-from search.execute.ray import auth_token, preconditions, runtime
+from search.execute.ray import auth_token, cluster, preconditions, runtime
 from search.execute.ray.resources import Slots
 from search.execute.signals import Signals
 from spaces.errors import ENVIRONMENT, UserError
@@ -119,6 +120,42 @@ def test_a_cluster_that_does_not_run_is_said_in_our_words(monkeypatch, private):
         pass
     assert caught.value.code == ENVIRONMENT
     assert "resources.ray" in caught.value.hint
+
+
+def test_a_cluster_that_cannot_be_joined_is_named():
+    error = preconditions.not_started(ConnectionError("Failed to connect to Ray cluster"), "10.0.0.1:6379")
+    assert "10.0.0.1:6379 answers, and this machine cannot join it" in error.message
+
+
+REFUSED = (1, b"ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: missing or incorrect")
+
+
+@pytest.mark.parametrize(
+    ("without", "with_token", "said"),
+    [
+        ((0, b""), (0, b""), "needs no token"),
+        (REFUSED, REFUSED, "refuses the token of this machine"),
+        (REFUSED, (0, b""), None),
+        (REFUSED, (1, b"a time-out of a busy head"), None),  # joining it will tell
+    ],
+)
+def test_a_cluster_is_asked_for_its_token_before_it_is_joined(monkeypatch, private, without, with_token, said):
+    """A wrong token printed twenty lines of Ray's log, and that Ray "failed to connect"."""
+    answers = {"disabled": without, "token": with_token}
+
+    def asking(address, mode):
+        status, text = answers[mode]
+        return SimpleNamespace(returncode=status, communicate=lambda: (None, text))
+
+    monkeypatch.setattr(cluster, "_asking", asking)
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    if said is None:
+        cluster.secured("10.0.0.1:6379", insecure=False)
+        assert os.environ["RAY_AUTH_MODE"] == "token"
+        return
+    with pytest.raises(UserError, match=said) as caught:
+        cluster.secured("10.0.0.1:6379", insecure=False)
+    assert (caught.value.code, caught.value.key) == (ENVIRONMENT, "resources.ray")
 
 
 @pytest.mark.parametrize("mode", [None, 0o500])
