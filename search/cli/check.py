@@ -211,7 +211,8 @@ class Checked:
             found += odd_settings(experiment.train)
         if self.silent_cluster:
             found.append(self.silent_cluster)
-        texts = (idle_gpus(experiment, slots), gpu_sharing.without_mps(slots), latency_setup.launches(experiment))
+        latency = (latency_setup.launches(experiment), latency_setup.doubles(experiment))
+        texts = (idle_gpus(experiment, slots), gpu_sharing.without_mps(slots), *latency)
         found += [text for text in texts if text]
         return found
 

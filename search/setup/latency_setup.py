@@ -47,6 +47,17 @@ def launches(experiment: Experiment) -> str:
     return ""
 
 
+def doubles(experiment: Experiment) -> str:
+    """A caution about two latencies that are timed in the same way; empty without any."""
+    first: dict[tuple[object, ...], str] = {}
+    for name, spec in wanted(experiment).items():
+        form = (spec.runtime, spec.number_format, spec.batch, spec.threads, spec.device)
+        if form in first:
+            return f"{name} is timed in the same way as {first[form]}; keep one of them"
+        first[form] = name
+    return ""
+
+
 def check(experiment: Experiment) -> None:
     """Raises ConfigError with every latency whose runtime or device is not here, or does not know its precision."""
     from senet_nas.costs import runtimes

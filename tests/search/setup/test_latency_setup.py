@@ -304,3 +304,19 @@ def test_the_time_to_model_latencies_is_that_of_opening_forms_where_these_take_l
         Experiment.from_dict({**CONFIG, "objectives": objectives, "latency": {"samples": 20, "seconds": 2}})
     )
     assert latency_setup.modelling_seconds(found, lambda: next(ticks)) == 20 * 4 + 20 * 2
+
+
+@pytest.mark.parametrize(
+    ("names", "is_double"),
+    [
+        (("latency_openvino_int8", "latency_openvino_int8_b1"), True),
+        (("latency", "latency_eager"), True),
+        (("latency_eager", "latency_eager_fp32_t1"), True),
+        (("latency_eager", "latency_eager_b2", "latency_eager_t2", "latency_onnxruntime"), False),
+    ],
+)
+def test_two_names_of_one_latency_are_a_caution(names, is_double):
+    experiment = Experiment.from_dict({**CONFIG, "objectives": ["accuracy", *names]})
+    assert latency_setup.doubles(experiment) == (
+        f"{names[1]} is timed in the same way as {names[0]}; keep one of them" if is_double else ""
+    )
