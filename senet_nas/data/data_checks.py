@@ -45,7 +45,7 @@ def check_split(
     _check_contrast(sets["train"][0])
     digests = {name: _digests(x) for name, (x, _) in sets.items()}
     twins = _twins(digests, sets, classes, files or {})
-    return (*twins, *_leaks(digests))
+    return (*twins, *_leaks(digests, files or {}))
 
 
 def check_classes(labels: "Mapping[str, Labels]", classes: Sequence[str]) -> None:
@@ -137,15 +137,19 @@ def _twins(
     return [f"{plural(len(twins), 'image')} {verb} in more than one class (equal pixels): {' and '.join(named)}"]
 
 
-def _leaks(digests: Mapping[str, Sequence[bytes]]) -> list[str]:
+def _leaks(digests: Mapping[str, Sequence[bytes]], files: "Mapping[str, Sequence[Entry]]") -> list[str]:
     """A sentence for each set that holds training images: its accuracy is remembered, not learnt."""
-    seen = set(digests["train"])
+    seen = {digest: i for i, digest in enumerate(digests["train"])}
     notes = []
     for name in ("validation", "test"):
         different = set(digests[name])
-        known = len(different & seen)
+        known = len(different & seen.keys())
         if known:
-            notes.append(f"{known} of {len(different)} different {name} images are training images, too")
+            place, twin = next((i, seen[digest]) for i, digest in enumerate(digests[name]) if digest in seen)
+            pair = (files["train"][twin], files[name][place]) if name in files else ()
+            named = " and ".join(dict.fromkeys(shown(str(entry)) for entry in pair))
+            such = f", such as {named}" if named else ""
+            notes.append(f"{known} of {len(different)} different {name} images are training images, too{such}")
     return notes
 
 

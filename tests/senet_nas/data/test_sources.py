@@ -235,7 +235,9 @@ def test_damaged_images_of_a_table_are_named(images):
 def test_an_image_in_two_sets_is_a_leak(images):
     text = lines("a/0.png,a,val", "b/1.png,b,val", head="path,label,split", end="{},train")
     notes = " ".join(table(images, text).notes)
-    assert "different validation images are training images, too" in notes
+    said, _, name = notes.partition("different validation images are training images, too, such as ")
+    assert said.endswith("1 of 2 ")
+    assert name == str(images / "a/0.png")
 
 
 def test_a_file_that_is_no_parquet_is_refused(images):
