@@ -1,4 +1,4 @@
-"""How often the intervals of macro F1 and AUROC hold the truth: simulated predictions of 100 to 10,000 images.
+"""How often intervals of metrics hold the truth, for metrics that are no shares of images: simulated predictions.
 
     python -m benchmarks.metric_intervals [--repeats N] [--images N ...]
 
@@ -19,7 +19,7 @@ from senet_nas.training import image_noise
 from senet_nas.training.predictions import Predictions
 from senet_nas.training.quality_metrics import METRICS
 
-NAMES = ("macro_f1", "auroc")
+NAMES = ("macro_f1", "auroc", "balanced_accuracy")
 IMAGES = (100, 300, 1_000, 3_000, 10_000)
 REPEATS = 240
 SIGNAL = 2.5

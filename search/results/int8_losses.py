@@ -43,8 +43,10 @@ class Int8Loss:
 def int8_losses(evidence: Evidence, level: float) -> tuple[Int8Loss, ...]:
     """The losses of every kind with two trainings or more that measured both accuracies, each on its own images.
 
-    Intervals are Student's over trainings.
+    Intervals are Student's over trainings. A loss is known to half an image at best.
     """
+    data = evidence.facts.data
+    step = 100 / data.validation if data and data.validation else 0.0
     losses: dict[str, list[float]] = {}
     for training in evidence.finished:
         if {ACCURACY.column, INT8.column} <= training.metrics.keys():
@@ -52,7 +54,7 @@ def int8_losses(evidence: Evidence, level: float) -> tuple[Int8Loss, ...]:
             for kind in _kinds(evidence.architectures[training.architecture]):
                 losses.setdefault(kind, []).append(loss)
     kinds = sorted(losses, key=lambda kind: (kind != PLAIN, kind))
-    return tuple(_of_kind(kind, losses, level) for kind in kinds if len(losses[kind]) > 1)
+    return tuple(_of_kind(kind, losses, level, step / 2) for kind in kinds if len(losses[kind]) > 1)
 
 
 def words_of(losses: Sequence[Int8Loss]) -> str:
@@ -75,11 +77,11 @@ def _kinds(architecture: Architecture) -> Iterator[str]:
             yield f"{factor} {values.pop()}"
 
 
-def _of_kind(kind: str, losses: Mapping[str, Sequence[float]], level: float) -> Int8Loss:
+def _of_kind(kind: str, losses: Mapping[str, Sequence[float]], level: float, least: float) -> Int8Loss:
     values, of_plain = losses[kind], losses.get(PLAIN, ())
-    mean, reach = mean_with_reach(values, level)
+    mean, reach = mean_with_reach(values, level, least)
     found = Int8Loss(kind, len(values), mean, mean - reach, mean + reach)
     if kind == PLAIN or len(of_plain) < 2:
         return found
-    more, reach = difference_with_reach(values, of_plain, level)
+    more, reach = difference_with_reach(values, of_plain, level, least)
     return replace(found, more=more, more_low=more - reach, more_high=more + reach)

@@ -4,7 +4,9 @@ It serves metrics that are no means over images, such as macro F1 and AUROC. Eac
 are, with replacement.
 """
 
+import math
 from collections.abc import Sequence
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +45,16 @@ def interval(seen: Predictions, metric: Metric, level: float = LEVEL, *, seed: i
     The estimate plus and minus a multiple of its standard error, for shares on the scale of log-odds: that holds its
     level for fewer images than quantiles of the draws do, since draws of macro F1 are too low if classes are small.
     That of an AUROC also holds if hardly a pair is ranked wrong (:mod:`senet_nas.training.area_interval`). A share of
-    images has Wilson's interval, and so has what no draw moves, as if every image of every class is right.
+    images has Wilson's interval, and so has what no draw moves, as if every image of every class is right. That of
+    balanced accuracy is put together from Wilson's of each class, since a class of few images that are all right, or
+    all wrong, does not spread in a bootstrap.
     """
     from scipy import stats
 
     if metric.over is not None:
         return _of_share(seen.value(metric), metric.over(seen), level)
+    if metric == METRICS["balanced_accuracy"]:
+        return _of_mean_share(seen.recalls(), level)
     draws = next(iter(_values([seen], metric, seed)))
     reach = float(stats.norm.ppf((1 + level) / 2))
     value = seen.value(metric)
@@ -105,6 +111,18 @@ def _values(group: Sequence[Predictions], metric: Metric, seed: int) -> Array:
 def _of_share(percent: float, images: float, level: float) -> tuple[float, float]:
     low, high = wilson.interval(percent / 100, images, level)
     return 100 * low, 100 * high
+
+
+def _of_mean_share(shares: Sequence[tuple[float, int]], level: float) -> tuple[float, float]:
+    """Of the mean of independent shares in percent, each of so many images.
+
+    The distances from each share to its ends add up like standard errors (MOVER: Zou and Donner 2008).
+    """
+    mean = fmean(percent for percent, _ in shares)
+    ends = [(percent, *_of_share(percent, images, level)) for percent, images in shares]
+    below = math.hypot(*(percent - low for percent, low, _ in ends)) / len(shares)
+    above = math.hypot(*(high - percent for percent, _, high in ends)) / len(shares)
+    return max(0.0, mean - below), min(100.0, mean + above)
 
 
 def _effective_images(seen: Predictions) -> float:

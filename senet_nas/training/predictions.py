@@ -51,6 +51,12 @@ class Predictions:
         found = np.concatenate([metric.of(self, part) for part in parts])
         return 100 * found if metric.is_percent else found
 
+    def recalls(self) -> list[tuple[float, int]]:
+        """The recall in percent, and the number of images, of each class that has an image."""
+        counts = np.bincount(self.labels)
+        (found,) = self._recalls(np.ones((1, self.images)))
+        return [(100 * float(found[k]), int(counts[k])) for k in np.flatnonzero(counts)]
+
     def chosen(self, which: NDArray[Any]) -> "Predictions":
         """Some of the images."""
         return Predictions(self.probabilities[which], self.labels[which], self.classes)

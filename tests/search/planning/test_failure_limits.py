@@ -61,7 +61,7 @@ def test_the_error_names_all_reasons_and_the_remedy_of_the_last(ended):
     error = stops(*trainings)
     assert error.message == "5 trainings in a row failed (diverged, out of memory): loss is nan"
     assert error.hint == f"{failures.kind('diverged').remedy}; finished trainings are kept"
-    assert stops(*ended("++-----")).message.endswith("(diverged): no detail")
+    assert stops(*ended("++-----")).message.endswith("failed (diverged)")
 
 
 def test_a_training_starts_again_as_often_as_its_reason_allows():

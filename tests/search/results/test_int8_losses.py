@@ -28,7 +28,8 @@ def evidence(losses=LOSSES):
         for loss in each
     ]
     trainings.append(SimpleNamespace(architecture=0, metrics={"val_accuracy": 90.0}))  # it was not quantised
-    return SimpleNamespace(finished=trainings, architectures=[Architecture.parse(key) for key in KEYS])
+    facts = SimpleNamespace(data=SimpleNamespace(validation=1000))
+    return SimpleNamespace(facts=facts, finished=trainings, architectures=[Architecture.parse(key) for key in KEYS])
 
 
 def test_a_kind_has_the_trainings_whose_se_all_share_it():
@@ -49,7 +50,14 @@ def test_intervals_are_students_over_trainings():
     plain = int8_losses(evidence(), 0.9)[0]
     low, high = student.interval(0.9, 1, loc=0.1, scale=0.1)
     assert (plain.low, plain.high) == pytest.approx((low, high))
-    assert "gate hard_sigmoid +0.10 [+0.10, +0.10]" in words_of(int8_losses(evidence(), 0.9))
+
+
+def test_equal_losses_are_known_to_half_an_image():
+    """Of 1,000 images, one is 0.1 points: two trainings that both lose that many do not say that there is no noise."""
+    low, high = student.interval(0.9, 1, loc=0.1, scale=0.05 / 2**0.5)
+    equal = int8_losses(evidence(), 0.9)[1]
+    assert (equal.kind, equal.low, equal.high) == ("gate hard_sigmoid", pytest.approx(low), pytest.approx(high))
+    assert "gate hard_sigmoid +0.10 [-0.12, +0.32]" in words_of(int8_losses(evidence(), 0.9))
 
 
 def test_nothing_is_said_where_nothing_was_quantised_or_no_kind_repeats():

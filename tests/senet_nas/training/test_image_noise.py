@@ -63,6 +63,20 @@ def test_the_interval_of_a_share_is_that_of_wilson_for_the_images_that_count():
         assert found == pytest.approx((100 * expected.low, 100 * expected.high))
 
 
+@pytest.mark.parametrize("rare", [3, 9])
+def test_the_interval_of_balanced_accuracy_holds_if_a_class_has_few_images(rare):
+    """The bootstrap held in half of the cases: a class of three images that are all right does not spread."""
+    rng = np.random.default_rng(5)
+    labels = np.array([0] * 100 + [1] * rare)
+    held = 0
+    for _ in range(100):
+        right = rng.random(len(labels)) < 0.9
+        seen = Predictions(np.eye(2)[np.where(right, labels, 1 - labels)], labels, ("a", "b"))
+        low, high = image_noise.interval(seen, METRICS["balanced_accuracy"])
+        held += low <= 90 <= high
+    assert 85 <= held <= 99
+
+
 @pytest.mark.parametrize("name", ["balanced_accuracy", "macro_f1"])
 def test_an_interval_has_a_width_if_all_images_are_right(name):
     labels = np.array([0] * 9 + [1])
