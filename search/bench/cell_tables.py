@@ -28,7 +28,7 @@ def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
     )
     return [
         *_table(cells, _found(unit)),
-        f"{reward}; intervals are 90 % over searches.",
+        f"{reward}; intervals are 90 %.",
         "",
         *_table(cells, _SAID),
         "predicted: the S that the searches expected; coverage: of their 90 % intervals; likely wrong: the share of "

@@ -52,8 +52,16 @@ class TableScores:
         return score - reach, score + reach
 
     def points(self) -> Array:
-        """The true gain from following the front, points: (draws,)."""
-        return self._resampled(lambda gains, weights: (self._shares * gains) @ weights)
+        """The true gain from following the front, points: (draws,). Nan where no sample has anything to follow.
+
+        It is the mean gain of what is followed, times how much of the budgets is: a placement that a sample lacks would
+        be replaced by another one, so its share is not lost.
+        """
+        earned = self._resampled(lambda gains, weights: (self._shares * gains) @ weights)
+        followed = self._resampled(lambda _, weights: self._shares @ weights)
+        share = float(self._shares.sum(axis=1).mean())
+        found: Array = np.divide(share * earned, followed, out=np.full(DRAWS, np.nan), where=followed > 0)
+        return found
 
     def correlation(self) -> Array:
         """That of posterior means with gains in the blocks that score: (draws,). Nan where neither differs."""
