@@ -118,7 +118,7 @@ def _tally(trials: Sequence[Trial], report: str = OWN) -> Tally:
 
 
 def oracle_is_known(trials: Sequence[Trial]) -> bool:
-    """And there is something to achieve: in a problem without any effect nothing is a share."""
+    """Whether the oracle gains anything in any problem, so that a score can be a share of what it gains."""
     return any(trial.best > 0 for trial in trials)
 
 

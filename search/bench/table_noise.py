@@ -52,10 +52,10 @@ class TableScores:
         return score - reach, score + reach
 
     def points(self) -> Array:
-        """The true gain from following the front, points: (draws,). Nan where no sample has anything to follow.
+        """The true gain from following the front, points: (draws,). Nan in a sample without a followed placement.
 
-        It is the mean gain of what is followed, times how much of the budgets is: a placement that a sample lacks would
-        be replaced by another one, so its share is not lost.
+        The mean gain of followed placements, multiplied by the share of budgets at which one is followed. The plain sum
+        would count 0 for a placement that a sample lacks, where a search would have followed another one.
         """
         earned = self._resampled(lambda gains, weights: (self._shares * gains) @ weights)
         followed = self._resampled(lambda _, weights: self._shares @ weights)
@@ -64,7 +64,7 @@ class TableScores:
         return found
 
     def correlation(self) -> Array:
-        """That of posterior means with gains in the blocks that score: (draws,). Nan where neither differs."""
+        """That of posterior means with gains in the blocks that score: (draws,). Nan where one does not differ."""
         return self._resampled(lambda gains, weights: correlations(self._means, gains, weights))
 
     def _resampled(self, score: Score) -> Array:

@@ -138,7 +138,7 @@ def _correlation(means: Array, problem: Problem) -> float:
 
 
 def _followed(shares: Mapping[str, float], means: Array, problem: Problem) -> Followed | None:
-    """``shares``: of budgets, by architecture. None where the truth is not a mean of blocks."""
+    """What a search found. ``shares`` of budgets, by architecture. None where the truth is not a mean of blocks."""
     _, *others = problem.space
     gains = [list(problem.block_gains(member).values()) for member in others]
     if not any(gains):

@@ -126,7 +126,7 @@ def _of_mean_share(shares: Sequence[tuple[float, int]], level: float) -> tuple[f
 
 
 def _effective_images(seen: Predictions) -> float:
-    """As many images as tell as much about their mean as these do about the mean over classes."""
+    """How many images of equal weight give a mean as exact as the mean over classes of these images."""
     counts = np.bincount(seen.labels)
     counts = counts[counts > 0]
     return float(len(counts) ** 2 / (1 / counts).sum())
