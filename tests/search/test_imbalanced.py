@@ -67,10 +67,13 @@ def test_nothing_says_accuracy_where_it_is_not(run):
     folder, printed = run
     texts = {name: (folder / name).read_text() for name in ("report.html", "front.csv")}
     body = json.loads((folder / "front.json").read_text())
-    tested = [row for rows in body.pop("test")["results"].values() for row in rows]
-    assert all({"accuracy", "balanced_accuracy", "balanced_accuracy_low"} <= row.keys() for row in tested)
+    test = body.pop("test")
     texts["front.json"] = json.dumps(body, indent=1)
     with open_run(folder.name, folder.parent) as opened:
+        # Only confirmations keep weights, and two slots do not always find a candidate worth one.
+        assert (test is not None) == any(t.role == "confirm" and t.state == "finished" for t in opened.ledger.trainings)
+        tested = [row for rows in (test["results"].values() if test else ()) for row in rows]
+        assert all({"accuracy", "balanced_accuracy", "balanced_accuracy_low"} <= row.keys() for row in tested)
         front = opened.front
         texts |= {"printed": printed, "note": views.note({"r": front.verdict}, [front.quality.heading])}
         texts |= {"markdown": markdown.markdown(front), "sentences": "\n".join(result_lines.sentences(front))}
