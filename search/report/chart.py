@@ -100,12 +100,12 @@ class FrontChart:
         """Where a point is: x, y, the ends of its bar, and its seeds' y; what lies beyond the axis is cut."""
         y = self.y.scale
         seeds = [y(gain) for gain in point.seeds if y.contains(gain)]
-        x = round(self.x.scale(point.cost) + point.shift, 1)
+        x = round(self.x.scale.exact(point.cost) + point.shift, 1)
         return x, y(point.gain), y(y.nearest(point.low)), y(y.nearest(point.high)), seeds
 
     def shown_cost(self, point: ChartPoint) -> float:
         """The cost at which a point is drawn: its own, or one beside it."""
-        return self.x.scale.value(self.x.scale(point.cost) + point.shift)
+        return self.x.scale.value(self.x.scale.exact(point.cost) + point.shift)
 
 
 def front_charts(front: Front) -> list[FrontChart]:
@@ -128,7 +128,7 @@ def front_chart(front: Front, column: str, frame: Frame = FRAME, most: int = MOS
     points = _chart_points(front, column, title, {p.id for p in members}, most)
     y = _gain_axis(front, points, band, frame)
     moved = _side_by_side(points, x.scale, y.scale, frame)
-    places = {p.id: (x.scale(p.cost) + p.shift, y.scale(p.gain)) for p in moved}
+    places = {p.id: (x.scale.exact(p.cost) + p.shift, y.scale(p.gain)) for p in moved}
     return FrontChart(
         column=column,
         cost_title=title,
@@ -197,13 +197,13 @@ def _chart_point(
 def _side_by_side(points: Sequence[ChartPoint], x: Scale, y: Scale, frame: Frame) -> list[ChartPoint]:
     """The points, in their order, where none lies on another as long as there is room."""
     marks = [_mark(point, x, y) for point in points]
-    placed = shifts(marks, frame, x(0.0))
+    placed = shifts(marks, frame, x.exact(0.0))
     return [replace(point, shift=shift) for point, shift in zip(points, placed, strict=True)]
 
 
 def _mark(point: ChartPoint, x: Scale, y: Scale) -> Mark:
     """Intervals of pale points are drawn on demand, and take no room."""
-    place = x(point.cost), y(point.gain)
+    place = x.exact(point.cost), y(point.gain)
     return Mark(*place) if point.is_pale else Mark(*place, low=y(point.low), high=y(point.high))
 
 

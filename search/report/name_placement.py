@@ -1,5 +1,6 @@
 """Where names stand in a drawing: beside their points, and on top of nothing else."""
 
+import math
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ MARKER_Y = 9
 RING = 14
 OFF = 9
 OFF_RING = 15
+# By how many pixels a name may be nearer to another point: two points that are as good as one have names all the same.
+AS_NEAR = 1.5
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class _Box:
     def overlaps_any(self, others: "Sequence[_Box]") -> bool:
         return any(self.overlaps(other) for other in others)
 
+    def distance(self, point: tuple[float, float]) -> float:
+        """From the middle of the box to a point."""
+        return math.dist(((self.left + self.right) / 2, (self.top + self.bottom) / 2), point)
+
     def is_within(self, frame: Frame) -> bool:
         fits_across = frame.left <= self.left and self.right <= frame.inner_right
         return fits_across and frame.top <= self.top and self.bottom <= frame.inner_bottom
@@ -58,8 +65,8 @@ def place_names(
 ) -> tuple[Name, ...]:
     """The names that find a place, in the order of their importance: ``points`` are the pixels of all that is drawn.
 
-    ``ringed`` are those with a ring around them. ``bars`` are intervals, x and its two ends in y; a name stands on one
-    only where it has no other place.
+    A name stands nearer to its own point than to another that is named. ``ringed`` are those with a ring around them.
+    ``bars`` are intervals, x and its two ends in y; a name stands on one only where it has no other place.
     """
     markers = {name: _marker(x, y, is_ringed=name in ringed) for name, (x, y) in points.items()}
     lines = [_Box(x - 1, min(ends), x + 1, max(ends)) for x, *ends in bars]
@@ -73,7 +80,9 @@ def place_names(
             offset: _Box(x + offset[0], y + offset[1] - ABOVE, x + offset[0] + width, y + offset[1] + BELOW)
             for offset in _offsets(width, OFF_RING if name in ringed else OFF)
         }
-        free = [offset for offset, box in places.items() if box.is_within(frame) and not box.overlaps_any(taken)]
+        named = [points[other] for other in names]
+        clear = {o: box for o, box in places.items() if box.is_within(frame) and not box.overlaps_any(taken)}
+        free = [o for o, box in clear.items() if box.distance((x, y)) <= min(map(box.distance, named)) + AS_NEAR]
         if free:
             dx, dy = min(free, key=lambda offset: places[offset].overlaps_any(lines))
             texts.append(places[dx, dy])
@@ -92,4 +101,4 @@ def _offsets(width: float, off: float) -> list[tuple[float, float]]:
     """
     left, lower, middle = -off - width, 7 + off, -width / 2
     near = [(off, -8.0), (left, -8.0), (off, lower), (left, lower), (middle, -5 - off), (middle, 15 + off)]
-    return [*near, *((dx, dy) for dy in (-22.0, lower + 14, -36.0) for dx in (off, left))]
+    return [*near, *((dx, dy) for dy in (-22.0, lower + 14, -36.0) for dx in (off, left, middle))]

@@ -15,8 +15,12 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
+        return round(self.exact(value), 1)
+
+    def exact(self, value: float) -> float:
+        """The pixel before it is rounded: different values have different ones."""
         share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
+        return self.start + share * (self.end - self.start)
 
     def value(self, pixel: float) -> float:
         """The value that is drawn at a pixel."""

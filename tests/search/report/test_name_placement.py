@@ -1,6 +1,8 @@
 """Names stand beside their points and on top of nothing else."""
 
-from search.report.name_placement import place_names
+import math
+
+from search.report.name_placement import ABOVE, BELOW, LETTER, place_names
 from search.report.scale import Frame
 
 FRAME = Frame(width=200, height=100, left=10, right=10, top=10, bottom=10)
@@ -39,3 +41,14 @@ def test_a_name_stands_off_a_ring_and_not_on_an_interval_if_it_has_another_place
     assert beside.dx < 0
     everywhere = [(x, 10, 90) for x in range(10, 190, 4)]
     assert len(place_names(["a1"], points, FRAME, bars=everywhere)) == 1
+
+
+def test_a_name_is_nearer_to_its_own_point_than_to_another_named_one():
+    around = {"pale right": (112, 56), "pale below": (98, 76), "pale above": (98, 38)}
+    points = {"a1": (80, 60), "a2": (93, 60), **around}
+    placed = {name.text: name for name in place_names(["a1", "a2"], points, FRAME)}
+    assert "a1" in placed
+    for name in placed.values():
+        middle = name.x + name.dx + LETTER, name.y + name.dy + (BELOW - ABOVE) / 2
+        other = points["a2" if name.text == "a1" else "a1"]
+        assert math.dist(middle, points[name.text]) <= math.dist(middle, other)

@@ -9,6 +9,7 @@ from search.report.scale import Frame
 from search.report.side_by_side import APART, BARS_APART, FARTHEST, Mark, shifts
 
 FRAME = Frame(width=820, height=410, left=50, right=10, top=10, bottom=40)
+NARROW = Frame(width=360, height=340, left=50, right=10, top=12, bottom=44)
 
 
 def moved(marks):
@@ -17,6 +18,55 @@ def moved(marks):
 
 def is_covered(one, other):
     return max(abs(one.x - other.x), abs(one.y - other.y)) < APART - 0.11
+
+
+def crowd(seed, n, frame):
+    """``n`` marks as a search leaves them: plain, three intervals, and cheap placements of which many cost the same."""
+    luck = random.Random(seed)
+    middle = (frame.top + frame.inner_bottom) / 2
+    origin = frame.left + 20.0
+    costs = [origin + luck.expovariate(1 / 90) for _ in range(n)]
+    xs = [min(luck.choice(costs[: 1 + n // 2]), frame.inner_right - 15.0) for _ in range(n - 1)]
+    ys = [min(max(luck.gauss(middle, 40), frame.top), frame.inner_bottom) for _ in xs]
+    ends = [{"low": y + 70, "high": y - 70} if i < 3 else {} for i, y in enumerate(ys)]
+    placements = [Mark(x, y, **end) for x, y, end in zip(xs, ys, ends, strict=True)]
+    return [*placements[:1], Mark(origin, middle), *placements[1:]], origin
+
+
+CROWDS = [(seed, n, frame) for n, frame in ((12, NARROW), (30, FRAME), (90, NARROW)) for seed in range(100, 110)]
+
+
+@pytest.mark.parametrize(("seed", "n", "frame"), CROWDS)
+def test_marks_of_any_crowd_keep_the_order_of_their_costs_and_stay_near_them(seed, n, frame):
+    marks, origin = crowd(seed, n, frame)
+    found = shifts(marks, frame, origin)
+    placed = [(mark.x, mark.x + shift) for mark, shift in zip(marks, found, strict=True)]
+    assert all(place <= further for (x, place), (other, further) in combinations(sorted(placed), 2) if x < other)
+    assert all(place >= origin for x, place in placed if x >= origin)
+    assert all(frame.left <= place <= frame.inner_right for _, place in placed)
+    assert max(map(abs, found)) <= FARTHEST + 1e-6
+
+
+@pytest.mark.parametrize(("n", "frame", "left"), [(12, NARROW, 0.15), (30, FRAME, 0.2), (90, NARROW, 0.4)])
+def test_few_marks_of_a_crowd_overlap_and_hardly_any_is_hidden(n, frame, left):
+    before, after, hidden = 0, 0, 0
+    for seed in range(200, 210):
+        marks, origin = crowd(seed, n, frame)
+        placed = [mark.moved(shift) for mark, shift in zip(marks, shifts(marks, frame, origin), strict=True)]
+        before += sum(is_covered(one, other) for one, other in combinations(marks, 2))
+        pairs = [max(abs(one.x - other.x), abs(one.y - other.y)) for one, other in combinations(placed, 2)]
+        after += sum(apart < APART - 0.5 for apart in pairs)
+        hidden += sum(apart < APART / 2 - 0.5 for apart in pairs)
+    assert after <= left * before
+    assert hidden <= 0.01 * before
+
+
+def test_what_shows_its_interval_stays_where_the_front_has_its_step():
+    step = Mark(300, 200, low=300, high=100)
+    beside = [Mark(300, 200), Mark(301, 204), Mark(299, 195)]
+    kept, *others = shifts([step, *beside], FRAME)
+    assert kept == 0
+    assert all(abs(shift) >= BARS_APART for shift in others)
 
 
 @pytest.mark.parametrize("n", [2, 7, 60])
