@@ -32,6 +32,7 @@ from search.report.seeds import SeedFigure, seed_figure
 from search.report.tables import points_table
 from search.report.training_curves import TrainingCurves, training_curves
 from search.report.training_tables import cost_section, trainings_table
+from search.report.unbroken import kept_together
 from search.report.verdict_styles import VERDICT_STYLES, VerdictStyle, css_class
 from search.results.answer import NO
 from search.results.result import Front
@@ -104,7 +105,7 @@ def html(
     page = _page(front, trainings, entries, facts, progress, steps or home_steps(front))
     # These two files are part of the program; everything else is escaped.
     own = {"style": Markup(style), "script": Markup(script)}
-    return _templates().get_template("page.html").render(page=page, digest=digest, **own)
+    return kept_together(_templates().get_template("page.html").render(page=page, digest=digest, **own))
 
 
 @cache

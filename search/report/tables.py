@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from search.report.content import Column, Row, Table, table
+from search.report.unbroken import NO_BREAK
 from search.report.wording import signed
 from search.results.objectives import leading_cost
 from search.results.point import Point
@@ -60,7 +61,7 @@ def _point_row(point: Point, front: Front, costs: Sequence[Measure]) -> Row:
         point.id,
         point.label + mark,
         front.quality.number(point.value),
-        gain_text(front.quality, point).replace(" ", "\u00a0"),  # an interval stays on one line
+        gain_text(front.quality, point).replace(" ", NO_BREAK),  # an interval stays on one line
         *further_cells(front, point),
         str(point.n_seeds),
         *(signed(point.costs[measure.overhead]) for measure in costs),
@@ -84,7 +85,7 @@ def further_cells(front: Front, point: Point) -> list[str]:
     for metric in front.rules.qualities[1:]:
         own = point.further[metric.column]
         gain = "-" if point.is_plain else metric.gain(own.gain, own.low, own.high, unit=False)
-        found += [metric.number(own.value), gain.replace(" ", "\u00a0")]
+        found += [metric.number(own.value), gain.replace(" ", NO_BREAK)]
     return found
 
 

@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 
 from search.report.answer_card import subject
+from search.report.unbroken import NO_BREAK
 from tests import browser
 from tests.search import stored_runs as stored
 
@@ -71,7 +72,7 @@ CONTRAST = """(selector => {
 
 class TestReport:
     def test_it_begins_with_the_verdict_and_what_to_take_home(self, report, front):
-        text = report.ask("document.body.innerText")
+        text = report.ask("document.body.innerText").replace(NO_BREAK, " ")
         assert text.index(front.headline) < text.index("Take home") < text.index("Accuracy against parameters")
         for head in (
             "What pays",
@@ -105,7 +106,7 @@ class TestReport:
         point = front.points[-1]
         report.point_at(f".point[data-id={point.id}] .mark")
         report.wait(f"document.querySelector('.said').innerText.startsWith({json.dumps(f'{point.id}, {point.label}')})")
-        assert f"{point.gain:+.2f} points" in report.ask("document.querySelector('.said').innerText")
+        assert f"{point.gain:+.2f}{NO_BREAK}points" in report.ask("document.querySelector('.said').innerText")
 
     def test_the_keyboard_walks_over_all_points_and_finds_the_row(self, report, front):
         report.ask("document.querySelector('.point[tabindex=\"0\"]').focus()")

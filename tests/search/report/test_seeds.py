@@ -66,6 +66,6 @@ def test_the_page_says_what_each_answer_means(run):
     found, ledger = run
     front = replace(found, rules=Rules(DEFAULT, worthwhile=0.35))
     page = html(front, ledger.trainings, ledger.entries, Facts())
-    assert "within the limits, trained or not, gains more than 0.35 points" in page
+    assert "within the limits, trained or not, gains more than 0.35\u00a0points" in page
     assert "Holm" not in page
     assert "finalist" not in page

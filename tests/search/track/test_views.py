@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from search import session
+from search.report.unbroken import NO_BREAK
 from tests import browser
 from tests.search.servers import free_port
 
@@ -125,7 +126,9 @@ class TestMlflow:
     def test_the_report_opens_among_its_artifacts_and_works_there(self, chromium, mlflow, parent, address, front):
         mlflow.open(f"{parent}/artifacts/report.html?workflowType=machine_learning")
         shown = chromium.frame(f"blob:{address.split('/#')[0]}")
-        shown.wait(f"document.body.innerText.includes({json.dumps(front.headline)})")
+        shown.wait(
+            f"document.body.innerText.replaceAll({json.dumps(NO_BREAK)}, ' ').includes({json.dumps(front.headline)})"
+        )
         shown.ask("document.querySelector('.points th:nth-child(3) [role=button]').click()")
         assert shown.ask("document.querySelector('.points th:nth-child(3)').ariaSort") == "ascending"
         assert shown.errors == []
