@@ -145,12 +145,9 @@ class Loop:
         if reason:
             self._ledger.fail(uid, reason=reason, detail=outcome.detail, curve=outcome.curve)
         else:
+            found = gpu_facts.with_number(self._ledger, outcome)
             self._ledger.finish(
-                uid,
-                metrics=gpu_facts.with_number(self._ledger, outcome),
-                curve=outcome.curve,
-                correct=outcome.correct,
-                weights=outcome.weights,
+                uid, metrics=found, curve=outcome.curve, correct=outcome.correct, weights=outcome.weights
             )
         self._conclude(uid)
 
@@ -165,6 +162,7 @@ class Loop:
     def stop(self) -> None:
         """Starts no further training."""
         self.is_stopping = True
+        self._planner.stop()
 
     def conclude(self) -> None:
         """Notes the answer of a run that is complete; what the end of its time has interrupted gets its look."""

@@ -537,8 +537,8 @@ MENDS = (
     undo(
         41,
         "figures of any machine are taken",
-        [("search/setup/latency_setup.py", "if fact.figures and not _is_same(there, here):", "if False:")],
-        "test_latency_setup.py::test_figures_of_another_machine_are_measured_again",
+        [("search/setup/latency_measurement.py", "and not _is_same(there, here):", "and False:")],
+        "test_latency_measurement.py::test_figures_of_another_machine_are_measured_again",
     ),
     undo(
         41,

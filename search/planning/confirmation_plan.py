@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from search.model.hyperparameters import HyperparameterGrid
 from search.planning.budget_split import BudgetSplit
+from search.planning.finalist_choice import FinalistChoice
+from search.planning.priced_space import Measure
 from search.planning.training_rows import Row, TrainingRows
 from search.results import paired_test
 from search.results.confirmations import differences, origin, trainings_of
 from search.results.paired_test import CANDIDATE_SHARE, FEWEST_PAIRS
-from search.results.proof_chances import FUTILE, likeliest, remaining_chance
+from search.results.proof_chances import FUTILE, remaining_chance
 from search.results.result import Rules
 from search.state import confirmation_facts
 from search.state.confirmation_facts import PairPlan
@@ -27,6 +29,7 @@ class ConfirmationPlan:
     """Plans the confirmations of a run in the ledger.
 
     ``seconds`` is the time limit of the run; None is no limit. ``grid`` replaces the model's hyperparameter grid.
+    ``measure`` times a candidate whose predicted latency does not decide a limit.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class ConfirmationPlan:
         rules: Rules,
         seconds: float | None = None,
         grid: HyperparameterGrid | None = None,
+        measure: Measure | None = None,
     ) -> None:
         self._ledger = ledger
         self._split = split
@@ -44,6 +48,7 @@ class ConfirmationPlan:
         self._rules = rules
         self._seconds = seconds
         self._grid = grid
+        self._choice = FinalistChoice(ledger, rules, measure, grid)
 
     @property
     def is_under_way(self) -> bool:
@@ -57,8 +62,8 @@ class ConfirmationPlan:
         candidate is worth a confirmation.
         """
         level = self.next_level
-        chosen = likeliest(self._ledger, self._rules, lambda n: self._possible(n, pairs), level, grid=self._grid)
-        if chosen is None or chosen.chance < FUTILE:
+        chosen = self._choice.best(lambda number: self._possible(number, pairs), level)
+        if chosen is None:
             self._add(PairPlan((), (), 0.0, self._split.budget, ended=confirmation_facts.NOBODY, covered=covered))
             return None
         pairs = self._possible(chosen.number, pairs)

@@ -1,5 +1,6 @@
 """What is trained next: baselines, then the search, then the confirmations. The ledger alone decides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.planning.budget_split import BudgetSplit
@@ -38,6 +39,10 @@ class Budget:
     stops_when_answered: bool = True
 
 
+class _Stopped(Exception):
+    """The search was stopped before a candidate was measured: the next session chooses one."""
+
+
 class Planner:
     """Plans trainings in the ledger, one or a few at a time.
 
@@ -56,6 +61,8 @@ class Planner:
         short: ShortTrainings | None = None,
     ) -> None:
         self._ledger = ledger
+        self._space = space
+        self._is_stopping = False
         self._folds = space.folds
         self._budget = budget
         self._rules = rules
@@ -63,7 +70,8 @@ class Planner:
         rows = TrainingRows(ledger, space)
         self._blocks = SeedBlocks(ledger, space, self._split, rows)
         self._search = SearchPlan(ledger, space, proposer, rows, rules.objectives, short)
-        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, budget.seconds, proposer.grid)
+        measure = self._measure if space.measure else None
+        self._confirmation = ConfirmationPlan(ledger, self._split, rows, rules, budget.seconds, proposer.grid, measure)
         self._whole_space = WholeSpace(space, rules, proposer.grid)
         ledger.note_space(space.space)
 
@@ -74,15 +82,14 @@ class Planner:
         """
         if self.is_settled(search_is_over=search_is_over):
             return None
-        if not self._confirmation.is_under_way:
-            return self._plan_search(search_is_over=search_is_over)
-        if self._ledger.counts.is_open:
+        try:
+            return self._planned(search_is_over=search_is_over)
+        except _Stopped:
             return None
-        planned = self._confirmation.advance()
-        if planned is None and self._confirmation.is_under_way:
-            self._settle(USED)  # the budget was lowered since the candidate was frozen
-            return None
-        return planned or self._plan_search(search_is_over=search_is_over)
+
+    def stop(self) -> None:
+        """Measures no further candidate."""
+        self._is_stopping = True
 
     def is_settled(self, *, search_is_over: bool) -> bool:
         """Whether nothing more will be planned with this budget."""
@@ -116,6 +123,24 @@ class Planner:
         return seed.level(self._folds)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _planned(self, *, search_is_over: bool) -> Training | None:
+        if not self._confirmation.is_under_way:
+            return self._plan_search(search_is_over=search_is_over)
+        if self._ledger.counts.is_open:
+            return None
+        planned = self._confirmation.advance()
+        if planned is None and self._confirmation.is_under_way:
+            self._settle(USED)  # the budget was lowered since the candidate was frozen
+            return None
+        return planned or self._plan_search(search_is_over=search_is_over)
+
+    def _measure(self, number: int, names: Sequence[str]) -> None:
+        """Times a candidate. Raises _Stopped after :meth:`stop`: there may be many, and a signal is in a hurry."""
+        if self._is_stopping:
+            raise _Stopped
+        assert self._space.measure is not None
+        self._space.measure(number, names)
 
     def _plan_search(self, *, search_is_over: bool) -> Training | None:
         """The next training of the search, or the first one of a confirmation; None as :meth:`plan_next`.

@@ -9,6 +9,8 @@ from spaces.space import Space
 
 Price = Callable[[Architecture], Mapping[str, float]]
 Seeds = Callable[[Architecture], Sequence[Seed]]
+# Times the architecture of a number for the latencies of these names, and notes the figures in the ledger.
+Measure = Callable[[int, Sequence[str]], None]
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,11 @@ class PricedSpace:
 
     ``price`` gives the costs and overheads of an architecture by column name. ``seeds`` gives the seeds that a table of
     results holds for an architecture; without it, any seed can be trained. ``folds``: trainings of a block take turns
-    in validating on so many folds.
+    in validating on so many folds. ``measure`` times a member while nothing trains; without it, predictions count.
     """
 
     space: Space
     price: Price
     seeds: Seeds | None = None
     folds: int = 1
+    measure: Measure | None = None

@@ -7,6 +7,8 @@ from search.planning.priced_space import PricedSpace
 from search.planning.sampler_context import only_whole
 from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
+from search.results import limits
+from search.results.evidence import Evidence
 from search.results.objectives import Objective, Scores, excess, qualities
 from search.state.ledger import Ledger
 from search.state.records import Pause, Training
@@ -127,7 +129,14 @@ class SearchPlan:
         return free is None or (is_known_block and free.block != block)
 
     def _is_allowed(self, architecture: Architecture) -> bool:
-        return not self._has_limits or excess(self._objectives, self._space.price(architecture)) <= 0
+        if not self._has_limits:
+            return True
+        entry = self._ledger.find(architecture.key) if self._ledger.facts.timed else None
+        if entry is None:
+            return excess(self._objectives, self._space.price(architecture)) <= 0
+        # What was measured before a confirmation counts for the search that goes on after it.
+        known = Evidence(self._ledger.entries, (), self._ledger.facts)
+        return limits.keeps(known, self._objectives, entry.number)
 
     def _mean_scores(self, architecture: Architecture) -> Scores | None:
         """The mean scores of the finished trainings of an architecture; None without one."""

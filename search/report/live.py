@@ -6,7 +6,8 @@ most a twentieth of a core.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from search.report.refresh import refresh
 from search.report.status import status_here
@@ -39,6 +40,7 @@ class Live:
         self._least = least
         self._has_news = threading.Event()
         self._is_over = threading.Event()
+        self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
         self._has_said = False
 
@@ -48,6 +50,12 @@ class Live:
     def changed(self, training: Training, entry: Entry) -> None:
         if training.state not in OPEN:
             self._has_news.set()
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While this is open, nothing is updated: whoever measures time has the machine for itself."""
+        with self._turn:
+            yield
 
     def close(self, *, wait: bool = True) -> None:
         """Ends the thread; with ``wait``, after it has finished the files that it is writing."""
@@ -72,7 +80,8 @@ class Live:
         while not self._is_over.wait(pause):
             began = time.monotonic()
             try:
-                self.update()
+                with self._turn:
+                    self.update()
             except Exception as error:  # a full disk or a damaged ledger: the search will meet it and report it
                 self._has_news.set()  # the next update tries again
                 self._note(error)

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.posterior import Posterior
-from search.results import insights, pareto
+from search.results import insights, limits, pareto
 from search.results.answer import answer_of
 from search.results.confirmations import confirmations
 from search.results.earlier_rounds import Comparison
 from search.results.evidence import Evidence
-from search.results.objectives import excess, losses
+from search.results.limits import Within
+from search.results.objectives import losses
 from search.results.point import Estimate, Point
 from search.results.result import Front, Rules
 from search.state.facts import encode
@@ -34,10 +35,13 @@ Array = NDArray[np.float64]
 _LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
-def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid | None = None) -> Front:
+def compute(
+    run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid | None = None, within: Within = limits.keeps
+) -> Front:
     """The result of what the ledger holds now. ``grid`` replaces the default hyperparameter grid of the model.
 
-    Raises UserError (NOTHING_USABLE) before plain has a finished training.
+    ``within`` says which placements keep the limits. Raises UserError (NOTHING_USABLE) before plain has a finished
+    training.
     """
     evidence = Evidence.of(ledger, rules.quality)
     if 0 not in evidence.by_architecture:
@@ -49,7 +53,7 @@ def compute(run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid 
     posterior = evidence.posterior(rules.curves, grid=grid)
     confirmed = confirmations(evidence.facts, ledger.trainings, rules.min_gain, rules.quality)
     judged = _judge(posterior, confirmed.comparisons, rules, _further(evidence, rules, grid))
-    points = _points(evidence, judged, confirmed.comparisons, rules)
+    points = _points(evidence, judged, confirmed.comparisons, rules, within)
     recommended, likely = _choose(points, judged, rules)
     return Front(
         run=run,
@@ -162,14 +166,13 @@ def _verdict(number: int, p_gain: float, p_loss: float, fresh: Comparison | None
     return "open"
 
 
-def _points(evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Comparison], rules: Rules) -> list[Point]:
+def _points(
+    evidence: Evidence, judged: _Judged, comparisons: Mapping[int, Comparison], rules: Rules, within: Within
+) -> list[Point]:
     """A point for every trained architecture, plain first."""
     numbers = judged.posterior.architectures
     prices = [evidence.price(number) for number in numbers]
-    allowed = [
-        excess(rules.objectives, price) <= 0 and not evidence.is_refused(number)
-        for number, price in zip(numbers, prices, strict=True)
-    ]
+    allowed = [within(evidence, rules.objectives, number) for number in numbers]
     members = _members(judged, prices, allowed, rules)
     alike = _alike(judged, members, prices, rules)
     columns = cost_columns(prices[0])

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.hyperparameters import HyperparameterGrid
-from search.results import paired_test
+from search.results import limits, paired_test
 from search.results.confirmations import confirmations
 from search.results.evidence import Evidence
-from search.results.objectives import excess, leading_cost
+from search.results.limits import Within
+from search.results.objectives import leading_cost
 from search.results.result import Rules
 from search.state.confirmation_facts import PairPlan
 from search.state.ledger import Ledger
@@ -35,12 +36,13 @@ def likeliest(
     level: float,
     *,
     grid: HyperparameterGrid | None = None,
+    within: Within = limits.keeps,
 ) -> Chance | None:
     """The trained architecture within all limits, not proven yet, that a confirmation most likely proves.
 
-    ``pairs_of`` says how many pairs an architecture could be confirmed with. None if no architecture can be, or if
-    results do not depend on the seed: a test has no noise then to compare a gain with. None if nothing has finished:
-    the time for the search may be over before its first training.
+    ``pairs_of`` says how many pairs an architecture could be confirmed with, ``within`` which ones keep the limits.
+    None if no architecture can be, or if results do not depend on the seed: a test has no noise then to compare a gain
+    with. None if nothing has finished: the time for the search may be over before its first training.
     """
     evidence = Evidence.of(ledger, rules.quality)
     if evidence.seeds_alike or not evidence.finished:
@@ -51,7 +53,8 @@ def likeliest(
     found = []
     for number in posterior.architectures:
         price = evidence.price(number)
-        pairs = pairs_of(number) if number and number not in proven and excess(rules.objectives, price) <= 0 else 0
+        is_candidate = number and number not in proven and within(evidence, rules.objectives, number)
+        pairs = pairs_of(number) if is_candidate else 0
         if pairs < paired_test.FEWEST_PAIRS:
             continue
         limit = paired_test.final_limit(paired_test.looks_at(pairs), level)

@@ -9,12 +9,13 @@ from search.execute import environment
 from search.execute.remote_store import RemoteStore
 from search.loop import Listener, Loop
 from search.planning.optuna_study import Proposer
+from search.planning.priced_space import Measure
 from search.report.live import Live
 from search.results.result import Front
 from search.running.gpu_watch import GpuWatch
 from search.running.listeners import MlflowListener, SharedListener, Watcher
 from search.running.resume_checks import check_same_data, check_same_group, check_same_weights, run_uid
-from search.setup import code_identity, latency_setup, shared_setup
+from search.setup import code_identity, latency_measurement, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping, short_trainings
 from search.setup.opened_run import budget, confirm_share, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
@@ -78,7 +79,8 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     live = Live(place, tell=tell, say=watcher.say)
     gpus = GpuWatch(sent_to, ledger, watcher.say)
     placements = plan.architectures if plan else ()
-    loop = _loop(prepared, ledger, watcher, sent_to, [live, gpus], placements)
+    measure = _measure(prepared, ledger, live, watcher)
+    loop = _loop(prepared, ledger, watcher, sent_to, [live, gpus], placements, measure)
     remote = _store(prepared, place, ledger)
     return SessionParts(prepared, place, ledger, remote, sent_to, live, gpus, loop, begun.updated(facts))
 
@@ -134,6 +136,16 @@ def _tracker(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
     )
 
 
+def _measure(prepared: Prepared, ledger: Ledger, live: Live, watcher: Watcher) -> Measure:
+    """What times a placement before it is confirmed; the live report waits meanwhile."""
+
+    def measure(number: int, names: Sequence[str]) -> None:
+        with live.quiet():
+            latency_measurement.measured_before_confirmation(prepared, ledger, number, names, watcher.say)
+
+    return measure
+
+
 def _loop(
     prepared: Prepared,
     ledger: Ledger,
@@ -141,6 +153,7 @@ def _loop(
     sent_to: Tracker,
     more: Sequence[Listener],
     placements: Sequence[str],
+    measure: Measure,
 ) -> Loop:
     experiment = prepared.experiment
     proposer = Proposer(
@@ -156,7 +169,7 @@ def _loop(
     checks = prepared.evaluate.listeners(watcher.say)
     return Loop(
         ledger,
-        prepared.priced_space,
+        replace(prepared.priced_space, measure=measure),
         proposer,
         budget=budget(experiment),
         rules=rules(experiment),

@@ -14,7 +14,7 @@ from search.running import changed_images, int8_drops
 from search.running.assembly import SessionParts
 from search.running.left_results import LeftResults
 from search.running.resume_checks import budget_of
-from search.setup import latency_setup
+from search.setup import latency_measurement
 from search.setup.opened_run import OpenedRun, rules
 from search.state import result_files
 from search.state.facts import Facts, HeldOutFact
@@ -64,8 +64,9 @@ class Conclusion:
             # A confirmation that the end of the time cut short is tested now.
             parts.loop.conclude()
             ledger.note(Facts(confirmations_ended=len(ledger.facts.confirmations or ())))
+            # Before the test set is read: a figure may break a limit and so change what is recommended.
+            latency_measurement.measured(parts.prepared, ledger, self._say)
             self._read_test_set()
-            latency_setup.measured(parts.prepared, ledger, self._computed(), self._say)
             int8_drops.measured(parts.prepared, ledger, self._computed(), parts.place, self._say)
             changed_images.note_changes(parts.prepared, ledger, self._computed(), parts.place)
         steps = history.steps(ledger, rules(parts.prepared.experiment))

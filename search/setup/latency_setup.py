@@ -1,7 +1,6 @@
-"""Latency in a search: predicted for every architecture before training, measured again for the reported ones.
+"""Latency in a search: predicted for every architecture, by a model of some dozens that are timed before training.
 
-Both happen while nothing trains, so that nothing of ours disturbs the clock. What was found is noted in the ledger: a
-resumed run prices as the first session did.
+The model is noted in the ledger: a resumed run prices as the first session did.
 """
 
 import random
@@ -11,7 +10,6 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from search.config import ConfigError, Experiment
-from search.results.result import Front
 from search.setup.experiment_setup import Prepared
 from search.setup.wanted_latencies import wanted
 from search.state.latency_facts import LatencyFact, LatencyModelFact
@@ -25,12 +23,11 @@ from spaces.errors import UserError
 if TYPE_CHECKING:
     from senet_nas.costs.latency_model import LatencyModel
     from senet_nas.costs.timed_pair import Pair
-    from senet_nas.costs.timing import Comparison
 
-# What is reported is worth more time than what only guides the search.
-PATIENCE = 5
 # On a GPU, smaller batches are bound by launches.
 LARGE_BATCH = 32
+# A latency by the name of its objective.
+Named = tuple[str, LatencySpec]
 
 
 def launches(experiment: Experiment) -> str:
@@ -88,7 +85,7 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
             hint="use params or macs",
         )
     check(prepared.experiment)
-    models = [(_measure(name), _noted_model(prepared, ledger, name, spec, say)) for name, spec in specs.items()]
+    models = [(measure_of(name), _noted_model(prepared, ledger, name, spec, say)) for name, spec in specs.items()]
     counted = prepared.price
 
     def price(architecture: Architecture) -> dict[str, float]:
@@ -98,15 +95,6 @@ def predicted(prepared: Prepared, ledger: Ledger, say: Callable[[str], None]) ->
         return found
 
     return replace(prepared, price=price)
-
-
-def measured(prepared: Prepared, ledger: Ledger, front: Front, say: Callable[[str], None]) -> None:
-    """Times each reported point that was not timed yet, alone beside plain, and notes the result in the ledger.
-
-    Figures from another machine, or another GPU, are measured again: they cannot stand beside those of this one.
-    """
-    for name, spec in wanted(prepared.experiment).items():
-        _measured(prepared, ledger, front, (name, spec), say)
 
 
 def modelling_seconds(prepared: Prepared, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -123,12 +111,35 @@ def modelling_seconds(prepared: Prepared, clock: Callable[[], float] = time.perf
         with timed_pair.process_for(spec) as ask:
             ask(timed_pair.warmed_up, spec)
             began = clock()
-            timed = ask(timed_pair.compared, _pair(prepared, spec, plain, patience=0.0))
+            timed = ask(timed_pair.compared, pair(prepared, spec, plain, patience=0.0))
             least = clock() - began
         if isinstance(timed, str):
             raise _refused(name, timed)
         total += len(_sample(prepared, spec)) * max(least, spec.seconds)
     return total
+
+
+def measure_of(name: str) -> Measure:
+    """The row of a latency in the table of costs."""
+    found = find(name)
+    assert found is not None, name
+    return found
+
+
+def pair(prepared: Prepared, spec: LatencySpec, architecture: Architecture, patience: float = 1.0) -> "Pair":
+    """What is timed: an architecture beside plain, for ``patience`` times the ``latency.seconds``."""
+    from senet_nas.costs.timed_pair import Pair
+
+    data = prepared.images
+    return Pair(
+        plain=Architecture.plain(architecture.backbone, len(architecture.blocks)).key,
+        candidate=architecture.key,
+        shape=tuple(data.shape),
+        classes=len(data.classes),
+        spec=spec,
+        seconds=patience * spec.seconds,
+        base=str(prepared.experiment.base.resolve()),
+    )
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -150,15 +161,6 @@ def _refused(name: str, text: str) -> UserError:
     return UserError(f"{name} cannot be timed: the network is {text}", hint="use another runtime", key="objectives")
 
 
-Named = tuple[str, LatencySpec]
-
-
-def _measure(name: str) -> Measure:
-    found = find(name)
-    assert found is not None, name
-    return found
-
-
 def _noted_model(
     prepared: Prepared, ledger: Ledger, name: str, spec: LatencySpec, say: Callable[[str], None]
 ) -> "LatencyModel":
@@ -174,51 +176,6 @@ def _noted_model(
     return LatencyModel(**known)
 
 
-def _measured(prepared: Prepared, ledger: Ledger, front: Front, named: Named, say: Callable[[str], None]) -> None:
-    from senet_nas.costs import runtimes, timed_pair
-
-    name, spec = named
-    reported = {point.id for point in front.members} | {front.recommended, *([front.likely] if front.likely else ())}
-    with timed_pair.process_for(spec) as ask:
-        here = ask(runtimes.fingerprint, spec)
-        found = _of_here(ledger.facts.timed[name], here, say)
-        missing = sorted(reported - found.figures.keys() - found.refused.keys() - {front.plain.id})
-        if missing:
-            say(f"{name}: timing {len(missing)} reported architectures, each alone beside plain")
-        for point in missing:
-            architecture = ledger.entries[front[point].number].architecture
-            timed = ask(timed_pair.compared, _pair(prepared, spec, architecture, PATIENCE))
-            found = _with(found, point, timed, name)
-            if isinstance(timed, str):
-                say(f"{point}: {timed}")
-            ledger.note(ledger.facts.with_timed(name, replace(found, measured_on=here)))
-
-
-def _with(found: LatencyFact, point: str, timed: "Comparison | str", name: str) -> LatencyFact:
-    """What was measured, with one more architecture: its figures, or why its runtime refuses it."""
-    if isinstance(timed, str):
-        return replace(found, refused={**found.refused, point: timed})
-    return replace(found, figures={**found.figures, point: _figures(timed, _measure(name))})
-
-
-def _of_here(fact: LatencyFact, here: Mapping[str, Any], say: Callable[[str], None]) -> LatencyFact:
-    """What was measured on a machine like this one."""
-    there = fact.measured_on or fact.model.measured_on
-    if fact.figures and not _is_same(there, here):
-        say(f"latency was measured on {_named(there)}, and this is {_named(here)}: all of it is measured again")
-        return replace(fact, figures={}, refused={})
-    return fact
-
-
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two measurements are of the same kind of machine; what was not noted is no difference."""
-    return all(one.get(key, other.get(key)) == other.get(key) for key in ("device", "name"))
-
-
-def _named(machine: Mapping[str, Any]) -> str:
-    return f"{machine.get('name', 'an unknown processor')} ({machine.get('device', 'cpu')})"
-
-
 def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> tuple["LatencyModel", Mapping[str, Any]]:
     """The model of latency, and the machine that it was measured on."""
     from senet_nas.costs import runtimes, timed_pair
@@ -229,7 +186,7 @@ def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> t
     say(f"{name}: timing {len(chosen)} architectures beside plain, {spec.seconds:g} s each at most, to predict others")
     with timed_pair.process_for(spec) as ask:
         asked = [
-            (architecture, ask(timed_pair.compared, _pair(prepared, spec, architecture))) for architecture in chosen
+            (architecture, ask(timed_pair.compared, pair(prepared, spec, architecture))) for architecture in chosen
         ]
         here = ask(runtimes.fingerprint, spec)
     refused = {architecture.key: text for architecture, text in asked if isinstance(text, str)}
@@ -245,7 +202,8 @@ def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> t
     if not model.is_trusted:
         say(
             f"{name} is not predicted within {TRUSTED:g} % here (a busy machine, or costs that do not add up): "
-            "trust what is measured at the end; more latency.seconds help"
+            "placements are measured before they are confirmed under a limit, and before they are reported; "
+            "more latency.seconds help"
         )
     return model, here
 
@@ -258,29 +216,3 @@ def _say_refused(refused: Mapping[str, str], asked: int, name: str, say: Callabl
     if len(refused) == asked:
         raise _refused(name, text)
     say(f"{name}: {len(refused)} of {asked} architectures are refused, for example {key}: {text}")
-
-
-def _pair(prepared: Prepared, spec: LatencySpec, architecture: Architecture, patience: float = 1.0) -> "Pair":
-    from senet_nas.costs.timed_pair import Pair
-
-    data = prepared.images
-    return Pair(
-        plain=Architecture.plain(architecture.backbone, len(architecture.blocks)).key,
-        candidate=architecture.key,
-        shape=tuple(data.shape),
-        classes=len(data.classes),
-        spec=spec,
-        seconds=patience * spec.seconds,
-        base=str(prepared.experiment.base.resolve()),
-    )
-
-
-def _figures(found: "Comparison", measure: Measure) -> dict[str, float]:
-    """The latency in ms, and its overhead in percent over plain with its interval, by the columns of a point."""
-    low, high = measure.interval
-    return {
-        measure.column: found.candidate_ms,
-        measure.overhead: found.overhead,
-        low: 100 * (found.low - 1),
-        high: 100 * (found.high - 1),
-    }

@@ -213,10 +213,10 @@ class Facts:
         if name == OWN_LATENCY:
             return Facts(
                 latency_model=fact.model,
-                latency=fact.figures or None,
+                latency=_replaced(self.latency, fact.figures),
                 latency_on=fact.measured_on or None,
-                latency_refused=fact.refused or None,
-                latency_drops=fact.drops or None,
+                latency_refused=_replaced(self.latency_refused, fact.refused),
+                latency_drops=_replaced(self.latency_drops, fact.drops),
             )
         return Facts(latencies={**(self.latencies or {}), name: fact})
 
@@ -227,6 +227,11 @@ class Facts:
     def updated(self, facts: "Facts") -> "Facts":
         """These facts, overwritten by those that ``facts`` knows."""
         return dataclasses.replace(self, **facts.noted)
+
+
+def _replaced(noted: Mapping[str, Any] | None, by: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What to note instead of ``noted``: nothing where nothing is known, and an empty row where nothing is any more."""
+    return by if by or noted else None
 
 
 # -- the codec --------------------------------------------------------------------------------------------------------

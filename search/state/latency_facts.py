@@ -35,3 +35,7 @@ class LatencyFact:
     refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
     measured_on: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     drops: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Whether an architecture (``a3``) was measured, or refused by the runtime."""
+        return name in self.figures or name in self.refused

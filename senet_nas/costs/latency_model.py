@@ -7,6 +7,7 @@ the smallest leave-one-out error; that error also decides whether the model is t
 """
 
 import itertools
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from spaces import SE, Architecture, Site, Space
 PENALTIES = tuple(10.0**k for k in np.arange(-4, 3, 0.5))
 # Percentage points: a model with a larger error is not trusted with differences between placements.
 TRUSTED = 2.0
+# The 95 % half-width of a normal error, over its mean absolute value.
+MARGIN = 1.96 * math.sqrt(math.pi / 2)
 # Expected size of the cost of a part, a pair of parts and a whole SE unit: pairs and wholes mostly cost the sum of
 # their parts.
 PRIOR_OF_A_PART = 1.0
@@ -56,7 +59,17 @@ class LatencyModel:
 
     @property
     def is_trusted(self) -> bool:
-        return self.error <= TRUSTED
+        return is_trusted(self.error)
+
+
+def is_trusted(error: float) -> bool:
+    """Whether a model with this mean absolute ``error``, in percentage points, may compare placements."""
+    return error <= TRUSTED
+
+
+def margin(error: float) -> float:
+    """The 95 % half-width of a prediction, in percentage points, by the mean absolute ``error`` of its model."""
+    return MARGIN * error
 
 
 @dataclass(frozen=True)

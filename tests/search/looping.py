@@ -67,11 +67,14 @@ def make(
     worthwhile=0.2,
     shared=None,
     adopt=nothing_left,
+    prices=price,
+    measure=None,
     **more,
 ):
     """A loop that has recovered, and its ledger. ``stops``: whether it stops when it is answered.
 
-    ``shared`` is the plan of a shared network, ``adopt`` finds the results that workers left.
+    ``shared`` is the plan of a shared network, ``adopt`` finds the results that workers left; ``prices`` gives the
+    costs of an architecture, and ``measure`` times one.
     """
     ledger = Ledger(path)
     if slots:
@@ -79,10 +82,10 @@ def make(
     if ledger.facts.shared_network is None:
         ledger.note(Facts(shared_network=shared))
     space = space or Space("net", residual_sites((16, 32, 64)), SpaceSpec())
-    proposer = Proposer(space, objectives, price, sampler=sampler, seed=0)
+    proposer = Proposer(space, objectives, prices, sampler=sampler, seed=0)
     budget = Budget(trainings, seconds, confirm=confirm, stops_when_answered=stops)
     rules = Rules(objectives, worthwhile=worthwhile)
-    priced = PricedSpace(space, price, seeds)
+    priced = PricedSpace(space, prices, seeds, measure=measure)
     loop = Loop(ledger, priced, proposer, budget=budget, rules=rules, **more)
     loop.recover(adopt)
     return loop, ledger

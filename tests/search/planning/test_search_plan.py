@@ -1,5 +1,7 @@
 """What the search may propose, and what it repeats when nothing is left."""
 
+from types import MappingProxyType
+
 import pytest
 
 from search.planning.optuna_study import Proposal
@@ -11,7 +13,7 @@ from search.results.objectives import DEFAULT, Objective
 from search.state.ledger import Ledger
 from search.state.records import Pause
 from senet_nas.recipe import Recipe, Seed
-from tests.search import ledgers
+from tests.search import ledgers, timings
 
 TARGET = 24
 LIMITED = (Objective(metric="accuracy"), Objective(metric="params", limit=10.0))
@@ -44,7 +46,8 @@ def ledger(space):
     """Members 0, 1 and 2: finished twice, finished once, failed; 3 was stopped."""
     ledger = Ledger(":memory:")
     members = list(space)
-    entries = [ledger.enter(member, f"member {i}", ledgers.price(float(i))) for i, member in enumerate(members[:4])]
+    prices = [ledgers.price(float(i), **timings.predicted(3.0)) for i in range(4)]
+    entries = [ledger.enter(member, f"member {i}", prices[i]) for i, member in enumerate(members[:4])]
     ledgers.train(ledger, entries[0], [90.0, 91.0])
     ledgers.train(ledger, entries[1], [92.0])
     ledgers.play(ledger, [(entries[2], Seed(0))], [ledgers.failed()])
@@ -56,9 +59,9 @@ def ledger(space):
 SHORT = ShortTrainings(Recipe(epochs=8))
 
 
-def plan_of(space, ledger, proposer, objectives=DEFAULT, seeds=None, short=None):
+def plan_of(space, ledger, proposer, objectives=DEFAULT, seeds=None, short=None, latency=MappingProxyType({})):
     def price(architecture):
-        return ledgers.price(float(list(space).index(architecture)))
+        return ledgers.price(float(list(space).index(architecture)), **latency)
 
     priced = PricedSpace(space, price, seeds)
     return SearchPlan(ledger, priced, proposer, TrainingRows(ledger, priced), objectives, short)
@@ -98,6 +101,18 @@ def test_what_is_over_a_limit_is_not_proposed(space, ledger):
     over = set(range(11, space.size))
     assert avoided(space, ledger, Proposer(space[0], replicates=True), LIMITED) == {2, 3} | over
     assert avoided(space, ledger, Proposer(space[9]), LIMITED) == {0, 1, 2, 3} | over
+
+
+def test_what_was_measured_counts_instead_of_the_prediction(space, ledger):
+    limited = (Objective(metric="accuracy"), Objective(metric="params", limit=10.0), timings.OBJECTIVES[1])
+    timings.model(ledger, 4.0)
+    for number, overhead in enumerate([3.0, 12.0, 3.0, 3.0]):  # 3 % is predicted of all
+        timings.measured(ledger, f"a{number}", overhead)
+    over = set(range(11, space.size))
+    priced = timings.predicted(3.0)
+    assert avoided(space, ledger, Proposer(space[0], replicates=True), limited, latency=priced) == {1, 2, 3} | over
+    timings.measured(ledger, "a0", None)  # refused
+    assert avoided(space, ledger, Proposer(space[4], replicates=True), limited, latency=priced) == {0, 1, 2, 3} | over
 
 
 def test_of_a_table_only_what_it_holds_is_proposed(space, ledger):

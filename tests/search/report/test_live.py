@@ -127,6 +127,31 @@ def test_a_problem_is_said_once_and_the_next_update_makes_up_for_it(place, monke
     assert heard.problems == ["the report is not current: IndexError: list index out of range; the search continues"]
 
 
+def test_whoever_measures_time_waits_for_an_update_to_end(place, monkeypatch):
+    follower = Live(place, tell=print, say=print, least=0.0)
+    began, may_end, order = threading.Event(), threading.Event(), []
+
+    def update():
+        began.set()
+        may_end.wait()
+        order.append("update")
+        follower.close(wait=False)
+
+    def measure():
+        with follower.quiet():
+            order.append("measurement")
+
+    monkeypatch.setattr(follower, "update", update)
+    follower.start()
+    began.wait()
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    may_end.set()
+    measuring.join()
+    assert order == ["update", "measurement"]
+    follower.close()
+
+
 def test_before_plain_has_finished_there_is_a_status_and_no_report(tmp_path):
     place = RunFolder(tmp_path / "run")
     place.create()

@@ -13,17 +13,16 @@ from search.report.chart import front_charts
 from search.report.latency_tables import latency_sections
 from search.results.compute import compute
 from search.results.objectives import excess
-from search.setup import latency_setup
+from search.setup import latency_measurement, latency_setup
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import rules
-from search.state.facts import Facts
 from search.state.ledger import Ledger
 from senet_nas.costs import runtimes, timed_pair
 from senet_nas.costs.timing import Comparison
 from senet_nas.deploy import runtime_table
 from senet_nas.recipe import LatencySpec
 from spaces import Architecture, UserError
-from tests.search import ledgers
+from tests.search import timings
 
 CONFIG = {
     "data": {"dataset": "digits", "train": 300},
@@ -80,47 +79,6 @@ def test_a_resumed_run_prices_as_the_first_session_did(prepared, ledger, timed):
     assert ledger.facts.latency_model.measured_on["name"]
 
 
-def trained(ledger, prepared, accuracies):
-    """Architectures with so many SE, each with the accuracy of its place."""
-    for blocks, accuracy in enumerate(accuracies):
-        member = next(a for a in prepared.space if sum(se is not None for se in a.blocks) == blocks)
-        (entry,) = ledgers.enter(ledger, [0.0], keys=[member.key], names=[f"{blocks} SE"], **prepared.price(member))
-        ledgers.train(ledger, entry, [accuracy + 0.01 * replicate for replicate in range(4)])
-
-
-def test_what_is_reported_is_timed_again_once(prepared, ledger, timed):
-    priced = latency_setup.predicted(prepared, ledger, print)
-    trained(ledger, priced, [90, 95, 91])
-    decides = rules(prepared.experiment)
-    before = compute("run", ledger, decides)
-    assert [p.latency_low for p in before.points] == [None] * 3
-    assert {p.id for p in before.members} == {"a0", "a1"}
-    timed.clear()
-    for _ in range(2):
-        latency_setup.measured(priced, ledger, before, print)
-    assert [a.key for a in timed] == [before["a1"].architecture]
-    found = compute("run", ledger, decides)["a1"]
-    assert (found.latency_ms, found.latency_overhead) == (pytest.approx(10.3), pytest.approx(3))
-    assert (found.latency_low, found.latency_high) == (pytest.approx(2.5), pytest.approx(3.5))
-
-
-def test_figures_of_another_machine_are_measured_again(prepared, ledger, timed, monkeypatch):
-    priced = latency_setup.predicted(prepared, ledger, print)
-    trained(ledger, priced, [90, 95, 91])
-    before = compute("run", ledger, rules(prepared.experiment))
-    latency_setup.measured(priced, ledger, before, print)
-    timed.clear()
-    other = {**runtimes.fingerprint(LatencySpec()), "device": "cuda", "name": "Tesla T4"}
-    monkeypatch.setattr(runtimes, "fingerprint", lambda spec: other)
-    said = []
-    latency_setup.measured(priced, ledger, before, said.append)
-    assert [a.key for a in timed] == [before["a1"].architecture]
-    assert "and this is Tesla T4 (cuda): all of it is measured again" in said[0]
-    assert ledger.facts.latency_on["name"] == "Tesla T4"
-    latency_setup.measured(priced, ledger, before, said.append)
-    assert len(timed) == 1
-
-
 def test_on_a_gpu_another_process_measures(monkeypatch):
     """A context of CUDA stays as long as its process."""
     spec = LatencySpec()
@@ -138,17 +96,9 @@ def _process(_):
     return os.getpid()
 
 
-def test_a_limit_that_is_broken_when_timed_again_is_broken(prepared, ledger, timed):
-    priced = latency_setup.predicted(prepared, ledger, print)
-    trained(ledger, priced, [90, 95])
-    worse = {"latency_ms": 11.0, "latency_overhead": 10.0, "latency_low": 9.0, "latency_high": 11.0}
-    ledger.note(Facts(latency={"a1": worse}))
-    assert not compute("run", ledger, rules(prepared.experiment))["a1"].allowed
-
-
 def test_real_networks_are_timed_on_what_the_config_says(prepared):
     member = next(a for a in prepared.space if not a.is_plain)
-    found = timed_pair.compared(latency_setup._pair(prepared, prepared.experiment.latency, member))
+    found = timed_pair.compared(latency_setup.pair(prepared, prepared.experiment.latency, member))
     assert found.plain_ms > 0
     assert found.low <= found.ratio <= found.high
 
@@ -230,9 +180,9 @@ def test_two_latencies_have_models_columns_limits_and_fronts_of_their_own(ledger
         assert price["latency_overhead"] == pytest.approx(3 * blocks, abs=0.3)
         assert price["latency_openvino_int8_b4_overhead"] == pytest.approx(6 * blocks, abs=0.8)
         assert (excess(two.experiment.objectives, price) <= 0) == (blocks <= 2)
-    trained(ledger, priced, [90, 95, 96, 97])
+    timings.trained(ledger, priced, [90, 95, 96, 97])
     decides = rules(two.experiment)
-    latency_setup.measured(priced, ledger, compute("run", ledger, decides), print)
+    latency_measurement.measured(priced, ledger, print)
     front = compute("run", ledger, decides)
     best = front["a2"]
     assert best.latency_openvino_int8_b4_ms == pytest.approx(11.2)
@@ -257,10 +207,10 @@ def test_what_a_runtime_refuses_is_a_result_and_never_recommended(ledger, timed_
     wide = [dict(objective, limit=None) for objective in TWO["objectives"]]
     two = prepare(Experiment.from_dict({**TWO, "objectives": wide}))
     priced = latency_setup.predicted(two, ledger, print)
-    trained(ledger, priced, [90, 91, 92, 99])
+    timings.trained(ledger, priced, [90, 91, 92, 99])
     decides = rules(two.experiment)
     said = []
-    latency_setup.measured(priced, ledger, compute("run", ledger, decides), said.append)
+    latency_measurement.measured(priced, ledger, said.append)
     assert any("a3: refused by openvino (int8): no" in line for line in said)
     front = compute("run", ledger, decides)
     assert not front["a3"].allowed
