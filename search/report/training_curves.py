@@ -18,6 +18,8 @@ FRAME = Frame(width=400, height=230, left=54, right=12, top=12, bottom=44)
 MOST = 3
 LETTERS = 44
 GRADIENT = "grad_norm"
+# An axis shows the later half of the epochs alone if all of them need as many times its range.
+CUT = 3
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,13 @@ class CurveLine:
 
 @dataclass(frozen=True)
 class CurvePanel:
-    """One quantity against the epoch."""
+    """One quantity against the epoch. ``note`` says if the axis leaves out what early epochs reached."""
 
     title: str
     x: Axis
     y: Axis
     lines: tuple[CurveLine, ...]
+    note: str = ""
     frame: Frame = FRAME
 
 
@@ -68,7 +71,7 @@ def training_curves(front: Front, trainings: Sequence[Training], entries: Sequen
     metric = front.quality
     panels = [
         _panel("training loss", "train_loss", groups),
-        _panel(f"validation {metric.heading}", metric.column, groups),
+        _panel(f"validation {metric.heading}", metric.column, groups, shows_end=True),
         _panel("learning rate", "lr", {"all": plain[:1]}),
         _panel("gradient norm at the first convolution", GRADIENT, _by_position(finished, entries)),
     ]
@@ -99,15 +102,36 @@ def _by_position(finished: Sequence[Training], entries: Sequence[Entry]) -> dict
     return {name: of for name, of in groups.items() if of}
 
 
-def _panel(title: str, key: str, groups: Mapping[str, Sequence[Training]]) -> CurvePanel | None:
+def _panel(
+    title: str, key: str, groups: Mapping[str, Sequence[Training]], *, shows_end: bool = False
+) -> CurvePanel | None:
+    """``shows_end``: where early epochs would flatten the later ones, the axis leaves them out."""
     lines = [line for i, (name, of) in enumerate(groups.items()) if (line := _line(name, i, key, of))]
     if not lines:
         return None
     epochs = [epoch for line in lines for epoch, *_ in line.steps]
-    y = FRAME.y_scale(*padded((end for line in lines for _, _, *ends in line.steps for end in ends), empty=0.1))
+    later = _first_of_end(lines) if shows_end else min(epochs)
+    y = FRAME.y_scale(*padded(_ends(lines, later), empty=0.1))
     x = FRAME.x_scale(min(epochs), max(*epochs, min(epochs) + 1))
     whole = [tick for tick in x.ticks() if tick == int(tick)]
-    return CurvePanel(title, _axis("epoch", x, whole), _axis("", y, y.ticks()), tuple(lines))
+    note = f"The axis is cut: it shows the range of epochs {later} to {max(epochs)}." if later > min(epochs) else ""
+    return CurvePanel(title, _axis("epoch", x, whole), _axis("", y, y.ticks()), tuple(lines), note)
+
+
+def _first_of_end(lines: Sequence[CurveLine]) -> int:
+    """The first epoch; or that of the later half, where only an axis of their own shows how these differ."""
+    first = min(line.steps[0][0] for line in lines)
+    last = max(line.steps[-1][0] for line in lines)
+    half = (first + last) // 2 + 1
+    if half >= last or any(line.steps[-1][0] <= half for line in lines):
+        return first
+    whole, end = _ends(lines, first), _ends(lines, half)
+    return half if max(whole) - min(whole) > CUT * (max(end) - min(end)) else first
+
+
+def _ends(lines: Sequence[CurveLine], start: int) -> list[float]:
+    """The lowest and the highest value of each line at each epoch from ``start``."""
+    return [end for line in lines for epoch, _, *ends in line.steps if epoch >= start for end in ends]
 
 
 def _axis(label: str, scale: Scale, ticks: Sequence[float]) -> Axis:

@@ -44,6 +44,23 @@ def test_gradients_are_drawn_by_the_position_of_se(run):
     assert [line.name for line in panel.lines] == ["plain", "before the addition", "after the addition"]
 
 
+def test_the_axis_shows_the_later_epochs_where_early_ones_would_flatten_them_and_says_so(run):
+    front, trainings, entries, _ = run
+    steep = [replace(t, curve=rising(t, [10, 40, 80, 90, 91, 92])) for t in trainings]
+    cut = training_curves(front, steep, entries).panels[1]
+    assert cut.note == "The axis is cut: it shows the range of epochs 4 to 6."
+    assert not cut.y.scale.contains(80)
+    assert all(cut.y.scale.contains(value) for value in (90, 92))
+    even = [replace(t, curve=rising(t, [10, 20, 30, 40, 50, 60])) for t in trainings]
+    whole = training_curves(front, even, entries).panels[1]
+    assert whole.note == ""
+    assert whole.y.scale.contains(10)
+
+
+def rising(training, values):
+    return [{**row, "val_accuracy": value} for row, value in zip(training.curve, values, strict=False)]
+
+
 def test_trainings_without_curves_draw_nothing(run):
     front, trainings, entries, _ = run
     assert training_curves(front, [replace(t, curve=[]) for t in trainings], entries) is None
