@@ -21,7 +21,7 @@ from search.report.explaining_sections import (
     logged_section,
     test_section,
 )
-from search.report.footnotes import Footnotes
+from search.report.footnotes import Footnotes, with_code
 from search.report.growth import Growth, growth
 from search.report.heat_map import HeatMap, heat_map
 from search.report.image_changes import ConfusionTable, Gallery, confusion_table, gallery
@@ -113,13 +113,15 @@ def _templates() -> "Environment":
     """The templates, which escape every value and fail on a name that the page lacks."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("search.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["with_code"] = with_code
+    return environment
 
 
 @cache

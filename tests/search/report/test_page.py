@@ -15,6 +15,7 @@ from search.report import picture
 from search.report.chart import MOST_POINTS, front_chart, front_charts
 from search.report.class_changes import compared
 from search.report.explaining_sections import gradients_section
+from search.report.footnotes import with_code
 from search.report.heat_map import heat_map
 from search.report.markdown import markdown
 from search.report.page import html
@@ -456,3 +457,7 @@ def test_markdown_and_the_page_have_the_same_rows(run):
     for row in points_table(found).rows:
         (line,) = (line for line in lines if line.startswith(f"| {row.cells[0]} |"))
         assert line == "| " + " | ".join(cell.replace("|", "/") for cell in row.cells[:-1]) + " |"
+
+
+def test_commands_in_footnotes_are_code_and_everything_else_is_escaped():
+    assert with_code("`check --pilot` of <a>") == "<code>check --pilot</code> of &lt;a&gt;"

@@ -139,6 +139,13 @@ class TestReport:
         assert report.ask("getComputedStyle(document.querySelector('.said')).display") == "none"
         assert report.ask("getComputedStyle(document.querySelector('pre')).whiteSpace") == "pre-wrap"
         assert report.ask("getComputedStyle(document.documentElement).colorScheme") == "light"
+        a4 = {"width": 680, "height": 1009, "deviceScaleFactor": 1, "mobile": False}  # between its margins
+        report.send("Emulation.setDeviceMetricsOverride", **a4)
+        report.ask("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        cut = report.ask("""[...document.querySelectorAll('table, figure, pre, .card')]
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+            .map(one => one.innerText.slice(0, 40))""")
+        assert cut == []
         assert report.printed().startswith(b"%PDF")
 
     def test_without_colours_every_look_is_another(self, report):
