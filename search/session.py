@@ -23,7 +23,13 @@ from search.running.assembly import SessionParts, assemble
 from search.running.conclusion import Conclusion
 from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
-from search.running.resume_checks import agreed_experiment, budget_of, check_results_known, keep_experiment
+from search.running.resume_checks import (
+    agreed_experiment,
+    budget_of,
+    changed_files,
+    check_results_known,
+    keep_experiment,
+)
 from search.running.training_phase import TrainingPhase
 from search.setup import fit_positions, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, prepare
@@ -128,6 +134,8 @@ def _run(
     asked = OpenedRun(place, ledger, experiment)
     if ledger.facts.complete == budget_of(experiment) and asked.is_complete:
         watcher.say(f"this run is finished: here is its result ({going_on(asked)}, or start another run with --new)")
+        if changed := changed_files(experiment, ledger):
+            watcher.say(changed)
         _keep_changes(experiment, place, ledger)
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)

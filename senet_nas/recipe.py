@@ -47,7 +47,7 @@ class DataSpec:
 
     __pydantic_config__ = STRICT
     dataset: str = option("image_folder", "name of a dataset (`senet-search list datasets`); your own data need a path")
-    path: str | None = option(None, "folder or file of the data, relative to the config file; digits needs none")
+    path: str | None = option(None, "folder or file of the data, relative to the config; digits and hf:NAME have none")
     image_size: int | None = option(
         None,
         "side of an image in pixels; default: the size of the dataset if all images have one, else 64",
@@ -247,10 +247,11 @@ class LatencySpec:
     @property
     def number_format(self) -> str:
         """``precision``, or what older configs say with ``dtype``."""
-        return self.precision or _FORMATS[self.dtype]
+        return self.precision or FORMATS[self.dtype]
 
 
-_FORMATS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+# The number format of each `dtype`.
+FORMATS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 @dataclass(frozen=True)

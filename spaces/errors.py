@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 # More names than this are not listed in a message.
 LISTED = 24
@@ -66,6 +67,14 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
         return same
     close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=0.5)
     return close[0] if close else None
+
+
+def nearest_file(path: Path, endings: tuple[str, ...]) -> Path | None:
+    """The file with one of these endings that stands where ``path`` does not, under the name most like it."""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    beside = [name for name in names if name.lower().endswith(endings)]
+    guess = nearest(path.name, beside)
+    return path.parent / guess if guess else None
 
 
 def unknown(what: str, word: str, allowed: Iterable[str], *, key: str = "") -> UserError:

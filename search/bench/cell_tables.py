@@ -1,6 +1,7 @@
 """What ``bench`` prints: three tables that fit into 80 columns, each with what its columns mean."""
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from search.bench.cells import Cell
 
 # The words of a number that is not known.
 UNKNOWN = "-"
+# What the figures of a line leave of 80 columns. Longer names of samplers go on below their first line.
+LONGEST_NAME = 18
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,32 @@ def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
 
 
 def _table(cells: Sequence[Cell], columns: Sequence[_Column]) -> list[str]:
-    width = max(len("sampler"), *(len(cell.sampler) for cell in cells))
+    width = max(len("sampler"), *(len(part) for cell in cells for part in _parts(cell.sampler)))
     head = f"{'sampler':<{width}} {'N':>4}" + "".join(f" {column.head:>{column.width}}" for column in columns)
-    return [head, *(_line(cell, columns, width) for cell in cells)]
+    return [head, *(line for cell in cells for line in _lines(cell, columns, width))]
 
 
-def _line(cell: Cell, columns: Sequence[_Column], width: int) -> str:
-    start = f"{cell.sampler:<{width}} {cell.trainings:>4}"
-    return (start + "".join(f" {column.text(cell):>{column.width}}" for column in columns)).rstrip()
+def _lines(cell: Cell, columns: Sequence[_Column], width: int) -> list[str]:
+    name, *rest = _parts(cell.sampler)
+    start = f"{name:<{width}} {cell.trainings:>4}"
+    return [(start + "".join(f" {column.text(cell):>{column.width}}" for column in columns)).rstrip(), *rest]
+
+
+def _parts(sampler: str) -> list[str]:
+    """The name of a sampler in parts of at most LONGEST_NAME characters, broken before a plus sign."""
+    parts = [""]
+    for word in re.findall(r"\+?[^+]+", sampler):
+        if parts[-1] and len(parts[-1]) + len(word) > LONGEST_NAME:
+            parts.append("")
+        parts[-1] += word
+    return parts
 
 
 def _found(unit: str) -> tuple[_Column, ...]:
     return (
         _Column("searches", 8, lambda cell: str(cell.searches)),
-        _Column(f"{unit} [90 %]", 22, _score),
-        _Column("against the first", 24, _versus),
+        _Column(f"{unit} [90 %]", 23, _score),
+        _Column("against the first", 23, _versus),
     )
 
 

@@ -11,11 +11,16 @@ from typing import Protocol
 from search.bench import synthetic
 from search.bench.real import Real
 from search.execute.result_table import Table
+from search.execute.table_text import ENDINGS
 from search.model.hyperparameters import HyperparameterGrid
 from search.state.facts import Facts
 from senet_nas.recipe import Seed
 from spaces import Architecture, Space
-from spaces.errors import UserError
+from spaces.errors import UserError, nearest, nearest_file
+
+SYNTHETIC = "synthetic"
+PERMUTED = "permuted"
+KINDS = (SYNTHETIC, PERMUTED)
 
 
 class Problem(Protocol):
@@ -66,13 +71,28 @@ def named(text: str) -> Callable[[int], Problem]:
     Raises UserError.
     """
     kind, _, rest = text.partition(":")
-    if kind == "synthetic":
+    if kind == SYNTHETIC:
         return synthetic.named(rest).problem
-    path = Path(rest if kind == "permuted" else text)
+    path = Path(rest if kind == PERMUTED else text)
     if not path.is_file():
-        raise UserError(
-            f"no table {path}",
-            hint=f"write a file, or synthetic:SPACE:TAU[:TWIST[:CURVE]], SPACE being {', '.join(synthetic.SPACES)}",
-        )
+        raise _missing(text, path)
     table = Table(path)
-    return lambda number: Real(table, number, permuted=kind == "permuted")
+    return lambda number: Real(table, number, permuted=kind == PERMUTED)
+
+
+def _missing(text: str, path: Path) -> UserError:
+    """The error for a table that is not there. Its file may be misspelt, or the kind of problem before the colon."""
+    guess = _alike(text, path)
+    allowed = f"write a file, or {SYNTHETIC}:SPACE:TAU[:TWIST[:CURVE]], SPACE being {', '.join(synthetic.SPACES)}"
+    return UserError(f"no table {path}", hint=f"did you mean `{guess}`? Otherwise {allowed}" if guess else allowed)
+
+
+def _alike(text: str, path: Path) -> str | None:
+    kind, colon, rest = text.partition(":")
+    if colon and kind not in KINDS:
+        meant = nearest(kind, KINDS)
+        return None if meant is None else f"{meant}:{rest}"
+    file = nearest_file(path, ENDINGS)
+    if file is None:
+        return None
+    return f"{kind}:{file}" if colon else str(file)

@@ -145,9 +145,14 @@ def refuse_typed(names: Iterable[str], why: str, hint: str) -> None:
     """Raises UserError if one of these options was typed, which would change nothing."""
     context = click.get_current_context()
     for name in names:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if is_typed(name):
             (option,) = (parameter for parameter in context.command.params if parameter.name == name)
             raise UserError(f"{option.opts[0]} {why}", hint=hint)
+
+
+def is_typed(name: str) -> bool:
+    """Whether this option of the command that runs was typed, and does not have its default."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def limited(command: Command) -> Command:

@@ -4,9 +4,21 @@ from typing import Any
 
 import click
 
-from search.cli.options import BATCH, JSON, PLACES, TARGET, THREADS, is_whole, placed, print_answer, refuse_typed
+from search.cli.options import (
+    BATCH,
+    JSON,
+    PLACES,
+    TARGET,
+    THREADS,
+    is_typed,
+    is_whole,
+    placed,
+    print_answer,
+    refuse_typed,
+)
 from senet_nas.deploy.precisions import PRECISIONS
 from senet_nas.deploy.runtime_table import RUNTIMES
+from spaces.errors import UserError
 
 
 @click.command(short_help="Show what a placement of SE costs over plain.")
@@ -27,7 +39,7 @@ from senet_nas.deploy.runtime_table import RUNTIMES
     default="float32",
     show_default=True,
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="Type of weights and images.",
+    help="Type of weights and images, by torch's name; --precision knows more formats.",
 )
 @click.option(
     "--runtime",
@@ -82,8 +94,21 @@ def profile(
     if not latency:
         how = ("device", "batch", "threads", "dtype", "runtime", "precision", "seconds")
         refuse_typed(how, "says how time is measured", hint="add --latency, which measures it")
+    if precision is not None and is_typed("dtype"):
+        _check_one_format(dtype, precision)
     values = {name: str(value) for name, value in se.items() if value is not None}
     spec = LatencySpec(device, batch, threads, dtype, runtime, seconds, precision=precision) if latency else None
     priced = price(target, placement, values, min_hidden, image_size=image_size, channels=channels, classes=classes)
     found = measure(priced, spec, targets)
     print_answer("profile", None, found, as_json=as_json)
+
+
+def _check_one_format(dtype: str, precision: str) -> None:
+    """Raises UserError if both options are typed and say different number formats."""
+    from senet_nas.recipe import FORMATS
+
+    if FORMATS[dtype] != precision:
+        raise UserError(
+            f"--dtype {dtype} is {FORMATS[dtype]}, and --precision says {precision}",
+            hint=f"remove one of them: `--precision {FORMATS[dtype]}` is `--dtype {dtype}`",
+        )

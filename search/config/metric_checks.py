@@ -7,6 +7,7 @@ from search.config.config_error import Fault, Path
 from senet_nas.costs import latency_names
 from senet_nas.costs.measures import MEASURES, USUAL, is_measure
 from senet_nas.deploy.runtime_table import DEFAULT_RUNTIME, RUNTIMES, with_precision
+from senet_nas.recipe import FORMATS
 from senet_nas.training import quality_metrics
 from senet_nas.training.quality_metrics import known_metric
 from spaces.errors import unknown
@@ -14,6 +15,7 @@ from spaces.errors import unknown
 # What an objective may be; a function of the user's may return other qualities.
 METRICS = (*quality_metrics.listed(), *MEASURES)
 PYTHON = "python:"
+DEFAULT_DTYPE = "float32"
 
 
 def recorded(name: str) -> None:
@@ -42,7 +44,7 @@ def objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def latency(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """The runtime of the section ``latency`` must know its precision."""
+    """The runtime of the section ``latency`` must know its precision, and ``dtype`` must not say another one."""
     section = tree.get("latency") or {}
     runtime = RUNTIMES.get(section.get("runtime", DEFAULT_RUNTIME))
     precision = section.get("precision")
@@ -50,6 +52,11 @@ def latency(tree: Mapping[str, Any]) -> Iterator[Fault]:
         hint = f"{precision} runs in {', '.join(with_precision(precision))}"
         message = f"{section.get('runtime', DEFAULT_RUNTIME)} does not compute in {precision} here"
         yield Fault(("latency", "precision"), message, hint)
+    # float32 is the default, and stands in the config that a run keeps.
+    dtype = section.get("dtype", DEFAULT_DTYPE)
+    if precision is not None and dtype != DEFAULT_DTYPE and FORMATS.get(dtype, precision) != precision:
+        message = f"{dtype} is {FORMATS[dtype]}, and latency.precision says {precision}"
+        yield Fault(("latency", "dtype"), message, "remove it, or latency.precision")
 
 
 def _is_metric(name: Any, source: str) -> bool:

@@ -4,24 +4,34 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from search.config.config_error import Fault
+from senet_nas.data import hugging_face
 from senet_nas.data.datasets import DATASETS, NONE, known
 
 FOLDER = "image_folder"
 
 
 def columns(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """A folder needs a path, and only a table has columns."""
+    """A folder needs a path, a set that its name finds has none, and only a table has columns."""
     data = tree["data"]
     name = data.get("dataset", FOLDER)
     if name == FOLDER and data.get("path") is None:
         hint = "write `data: ./images`, or `data: digits` to try it"
         yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
     row = known(name) if isinstance(name, str) else None
+    if row is not None and row.ignores_path and data.get("path") is not None:
+        yield Fault(("data", "path"), f"{name} has no path", _without_path(name, data["path"]), at_key=True)
     if row is not None and not row.has_columns:
         for key in ("image", "label"):
             if data.get(key) is not None:
                 tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)
                 yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
+
+
+def _without_path(name: str, path: Any) -> str:
+    """What to write instead of a path that a source ignores."""
+    takers = ", ".join(table for table, row in DATASETS.items() if not row.ignores_path)
+    own = f"; a saved set of Hugging Face is `data: hf:{path}`" if name.startswith(hugging_face.PREFIX) else ""
+    return f"remove it{own}; it applies to: {takers}"
 
 
 def divided(tree: Mapping[str, Any]) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from search.config.config_error import ConfigError, Problem, Spot, dotted, parts
 from search.config.config_error import Path as KeyPath
 from search.config.yaml_reader import Document
 from senet_nas.data.datasets import section, with_source
-from spaces.errors import nearest
+from spaces.errors import nearest_file
 
 MAX_BYTES = 1_000_000
 INIT = "`senet-search init` writes a config to start from"
@@ -117,9 +117,8 @@ def _text(path: Path) -> str:
 
 def _other(path: Path) -> str:
     """A hint: a file in the same folder with a similar name, or how to make one."""
-    beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    guess = nearest(path.name, beside)
-    return f"did you mean `{path.parent / guess}`?" if guess else INIT
+    guess = nearest_file(path, (".yaml", ".yml"))
+    return f"did you mean `{guess}`?" if guess else INIT
 
 
 def _unusable(path: Path, message: str, hint: str = "") -> ConfigError:

@@ -7,9 +7,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from spaces.errors import UserError, nearest
+from spaces.errors import UserError, nearest, nearest_file
 
 _SEPARATORS = ",;\t"
+ENDINGS = (".csv", ".csv.gz")
 # The longer mark first: that of UTF-32 begins like that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -69,7 +70,9 @@ def _text(path: Path, key: str) -> str:
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot read the table {path}: {why}", key=key) from error
+        guess = nearest_file(path, ENDINGS) if isinstance(error, FileNotFoundError) else None
+        hint = f"did you mean `{guess}`?" if guess else ""
+        raise UserError(f"cannot read the table {path}: {why}", hint=hint, key=key) from error
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)

@@ -13,6 +13,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.state.shared_facts import SHARED_UID
+from senet_nas.data.source_stamp import stamp
 from spaces import durable
 from spaces.errors import ENVIRONMENT, UserError
 from spaces.text import plural
@@ -87,6 +88,21 @@ def check_same_data(prepared: Prepared, ledger: Ledger) -> None:
             hint="put them back, or start another run with --new",
             key="data",
         )
+
+
+def changed_files(experiment: Experiment, ledger: Ledger) -> str:
+    """What to say of a run whose files of data are not as they were when it read them; empty if they are.
+
+    Nothing is read: names, sizes and times tell. Whoever trains compares the images (:func:`check_same_data`).
+    """
+    before = ledger.facts.data.stamp if ledger.facts.data else ""
+    now = stamp(experiment.data, experiment.base.resolve()) if before else ""
+    if now in ("", before):
+        return ""
+    return (
+        "the files of the data have other names, sizes or times than when this run read them: its result is that of "
+        "the earlier files; --new starts a run with those of now"
+    )
 
 
 def agreed_experiment(

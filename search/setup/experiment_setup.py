@@ -30,6 +30,7 @@ from search.state.facts import DataFact, Facts, WeightsFact
 from search.state.labels_fact import LabelsFact
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
+from senet_nas.data.source_stamp import stamp
 from senet_nas.recipe import Task
 from senet_nas.training.own_task import OwnTask
 from spaces import durable
@@ -269,7 +270,8 @@ def about_data(experiment: Experiment, data: Any) -> tuple[DataFact, LabelsFact 
     notes = (*data.notes, note) if note else tuple(data.notes)
     # With folds the stored bits of each training are those of its own fold; the first one is the validation set.
     validated = [*data.y_val.tolist(), *(data.y_train.tolist() if data.folds else ())]
-    return _about(data, notes), LabelsFact.of(validated)
+    files = stamp(experiment.data, experiment.base.resolve())
+    return replace(_about(data, notes), stamp=files), LabelsFact.of(validated)
 
 
 def _about(data: Any, notes: tuple[str, ...]) -> DataFact:

@@ -46,6 +46,8 @@ class DataFact:
     # The number of images of each fold, and how groups or times were divided, in words.
     folds: tuple[int, ...] = ()
     division: str = ""
+    # The stamp of the files that they were read from; empty if they are not files, and for older runs.
+    stamp: str = ""
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class Dataset:
     ``form``: a pattern; every name that it matches as a whole is a dataset of this source, if
     ``names`` do not restrict it. Images of ``unmirrored`` datasets are not mirrored. ``is_empty``: it holds
     nothing, and only says what inputs look like. ``has_keys``: an array of its file may hold groups or times.
+    ``ignores_path``: its name says all, so a path beside it would change nothing.
     """
 
     description: str
@@ -59,6 +60,7 @@ class Dataset:
     unmirrored: frozenset[str] = frozenset()
     is_empty: bool = False
     has_keys: bool = False
+    ignores_path: bool = False
 
 
 def _digits(spec: DataSpec, base: Path) -> Raw:
@@ -160,6 +162,7 @@ DATASETS = {
         1,
         needs_path=False,
         holds=(1_797, 1, 8),
+        ignores_path=True,
     ),
     "fashion_mnist": Dataset(
         "28x28 grey clothes, 70,000 images", _torchvision("FashionMNIST"), True, 2, holds=(70_000, 1, 28)
@@ -198,6 +201,7 @@ DATASETS = {
         has_columns=True,
         form=hugging_face.FORM,
         needs_path=False,
+        ignores_path=True,
     ),
     "webdataset": _of_images(
         "your own images: .tar files of WebDataset: one, a pattern such as train-{000..003}.tar, or a folder of shards",
@@ -223,6 +227,7 @@ DATASETS = {
         0,
         needs_path=False,
         backbone="signal_resnet20",
+        ignores_path=True,
     ),
     NONE: Dataset(
         "no images: your own function (evaluate: python:...) reads its data; says channels, image_size and classes",
@@ -231,6 +236,7 @@ DATASETS = {
         0,
         needs_path=False,
         is_empty=True,
+        ignores_path=True,
     ),
 }
 

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,10 +107,18 @@ def identity(folder: Path) -> Identity:
     """What changes when a file below a folder is added, removed, renamed or written. Raises OSError."""
     digest = hashlib.sha256()
     images = 0
-    for name, status in _described(folder, _above(folder)):
+    for name, status in _described(folder, _above(folder), _size_and_times):
         digest.update(f"{name}\0{status}\n".encode())
         images += Path(name).suffix.lower() in ENDINGS
     return Identity(images, digest.hexdigest())
+
+
+def stamp(folder: Path) -> str:
+    """A digest of the name, size and time of every file below a folder; a copy may have the same. Raises OSError."""
+    digest = hashlib.sha256()
+    for name, status in _described(folder, _above(folder), _size_and_time):
+        digest.update(f"{name.removeprefix(shown(folder))}\0{status}\n".encode())
+    return digest.hexdigest()
 
 
 def joined(parts: Iterable[Walked]) -> Walked:
@@ -155,27 +163,36 @@ def _walk(folder: Path, visited: set[tuple[int, int]], found: Walked) -> None:
             _walk(Path(entry.path), visited, found)
 
 
-def _described(folder: Path, visited: set[tuple[int, int]]) -> Iterator[tuple[str, str]]:
+def _described(
+    folder: Path, visited: set[tuple[int, int]], describe: Callable[[os.stat_result], str]
+) -> Iterator[tuple[str, str]]:
     """The path of each entry below a folder, and what the system says of it. Litter has a name only."""
     for entry in _entries(folder):
         if is_litter(entry.name):
             yield shown(entry.path), "litter"
         elif not _is_folder(entry):
-            yield shown(entry.path), _times(entry)
+            yield shown(entry.path), _status(entry, describe)
         elif (found := _identity(Path(entry.path))) in visited:
             yield shown(entry.path), "repeated"
         else:
             visited.add(found)
             yield shown(entry.path), "folder"
-            yield from _described(Path(entry.path), visited)
+            yield from _described(Path(entry.path), visited, describe)
 
 
-def _times(entry: os.DirEntry[str]) -> str:
+def _status(entry: os.DirEntry[str], describe: Callable[[os.stat_result], str]) -> str:
     try:
-        status = entry.stat()
+        return describe(entry.stat())
     except OSError:  # a link to nothing
         return "missing"
+
+
+def _size_and_times(status: os.stat_result) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns}"
+
+
+def _size_and_time(status: os.stat_result) -> str:
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

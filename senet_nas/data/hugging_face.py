@@ -4,9 +4,9 @@ What is saved is read with pyarrow alone. A name needs the library ``datasets`` 
 """
 
 import json
-import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from spaces.errors import UserError
 PREFIX = "hf:"
 FORM = r"hf:.+"
 KEY = "data.dataset"
+# Seconds for the one request that tells whether the hub answers. The library itself would try for half a minute.
+PATIENCE = 5.0
+OFFLINE = "HF_HUB_OFFLINE"
 HINT = "write hf:OWNER/NAME of a set on the hub, or hf:FOLDER of what save_to_disk wrote or of parquet files"
 
 
@@ -117,16 +120,45 @@ def _loaded(name: str) -> Any:
         raise UserError(
             f"no folder {name}, and a set of the hub needs `datasets` ({error})", hint=hint, key=KEY
         ) from error
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)  # it warns of each try to reach the hub; the error below says what came of them
+    is_there = hub_answers(name)
+    hint = f"{HINT}; without a network, save the set elsewhere by save_to_disk"
     try:
-        return datasets.load_dataset(name)
+        with nullcontext() if is_there else offline():
+            return datasets.load_dataset(name)
     except Exception as error:  # the library, its scripts and the network raise many kinds
-        hint = f"{HINT}; without a network, save the set elsewhere by save_to_disk"
-        raise UserError(f"hf:{name} cannot be loaded: {user_code.named(error)}", hint=hint, key=KEY) from error
+        why = user_code.named(error) if is_there else "the hub does not answer, and the cache does not hold it"
+        raise UserError(f"hf:{name} cannot be loaded: {why}", hint=hint, key=KEY) from error
+
+
+def hub_answers(name: str) -> bool:
+    """Whether the hub answers one request about a data set within PATIENCE, whatever it says."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import HfHubHTTPError
+
+    try:
+        HfApi().dataset_info(name, timeout=PATIENCE)
+    except (HfHubHTTPError, ValueError):  # it has no such set, or there can be none: loading it says so
+        return True
+    except Exception:  # without a network; the kinds belong to the HTTP library, which changes with versions
+        return False
+    return True
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """While this is open, the library reads its cache and does not try to reach the hub, as under HF_HUB_OFFLINE=1."""
+    import datasets
+    from huggingface_hub import constants
+
+    settings = [holder for holder in (datasets.config, constants) if hasattr(holder, OFFLINE)]
+    before = [getattr(holder, OFFLINE) for holder in settings]
+    for holder in settings:
+        setattr(holder, OFFLINE, True)
+    try:
+        yield
     finally:
-        log.setLevel(level)
+        for holder, value in zip(settings, before, strict=True):
+            setattr(holder, OFFLINE, value)
 
 
 def _kinds(features: Mapping[str, Any]) -> Kinds:

@@ -15,17 +15,19 @@ from search.exporting.exported_choice import median_training
 from search.full_training.plan import plan
 from search.report.next_steps import going_on, next_command
 from search.report.result_lines import next_lines
-from search.running.resume_checks import agreed_experiment
+from search.running.listeners import Silent
+from search.running.resume_checks import agreed_experiment, changed_files
 from search.running.training_phase import TrainingPhase
 from search.session import result, run
 from search.setup.experiment_setup import prepare
 from search.setup.opened_run import OpenedRun, kept, open_folder
 from search.state.completion_fact import Completion
 from search.state.confirmation_facts import AnswerFact, Settled
-from search.state.facts import Facts
+from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.state.schema import LONGEST
+from senet_nas.data.source_stamp import stamp
 from spaces import UserError
 from spaces.errors import ENVIRONMENT
 from tests.search import ledgers
@@ -97,6 +99,40 @@ def finished(ledger):
     """A finished training of plain, so that plain is recommended."""
     (plain,) = ledgers.enter(ledger, [0.0], keys=["cifar_resnet8/-/-/-"])
     ledgers.train(ledger, plain, [90.0], role="baseline", origin="baseline 0")
+
+
+def test_a_finished_run_says_that_the_files_of_its_data_are_others_now(tmp_path):
+    project, place, ledger = begun(tmp_path)
+    finished(ledger)
+    experiment = Experiment.load(project / "mine.yaml")
+    used = Settled(experiment.budget.trainings, "used", 1)
+    done = Completion(experiment.budget.trainings, None)
+    files = stamp(experiment.data, project)
+    ledger.note(Facts(settled=used, complete=done, confirmations_ended=0, data=DataFact(stamp=files)))
+    ledger.close()
+
+    def said():
+        heard = []
+        watcher = Silent()
+        watcher.say = heard.append
+        run(experiment, runs=place.path.parent, watcher=watcher)
+        return heard
+
+    (before,) = said()
+    assert "this run is finished" in before
+    (project / "images" / "new.png").touch()
+    _, changed = said()
+    assert changed.startswith("the files of the data have other names, sizes or times than when this run read them")
+    assert "--new" in changed
+    (project / "images" / "new.png").unlink()
+    (project / "images").rmdir()  # nothing to compare with
+    assert len(said()) == 1
+
+
+def test_a_run_of_an_earlier_version_knows_no_stamp(tmp_path):
+    project, _, ledger = begun(tmp_path)
+    ledger.note(Facts(data=DataFact(fingerprint="0123456789abcdef")))
+    assert changed_files(Experiment.load(project / "mine.yaml"), ledger) == ""
 
 
 def test_images_that_were_moved_are_asked_for(tmp_path):

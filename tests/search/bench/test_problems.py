@@ -79,6 +79,23 @@ def test_a_wrong_name_is_told(name, part):
         named(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("{}/lokal.csv.gz", "{}/local.csv.gz"),
+        ("permuted:{}/lokal.csv.gz", "permuted:{}/local.csv.gz"),
+        ("permutd:{}/local.csv.gz", "permuted:{}/local.csv.gz"),
+        ("synthetc:113:0.6", "synthetic:113:0.6"),
+    ],
+)
+def test_a_misspelt_table_is_answered_with_the_nearest_one(tmp_path, name, meant):
+    for file in ("local.csv.gz", "other.csv", "lokal.csv.gz.json"):
+        (tmp_path / file).touch()
+    with pytest.raises(UserError) as caught:
+        named(name.format(tmp_path))
+    assert f"did you mean `{meant.format(tmp_path)}`? Otherwise write a file, or synthetic:" in caught.value.hint
+
+
 def values(i, block):
     """Accuracies of the tests' table: terms of architecture and block, and noise. Plain has three in each block."""
     noise = ((7 * i + 3 * block) % 5 - 2) / 10

@@ -65,6 +65,10 @@ def test_help_shows_each_command_with_a_whole_line(columns):
             "--placement says where SE goes, and cifar_resnet8/-/-/- says",
         ),
         ("profile se_resnet18 --operator ese", "--operator says where SE goes, and se_resnet18 says it itself"),
+        (
+            "profile cifar_resnet8 --latency --dtype bfloat16 --precision fp32",
+            "--dtype bfloat16 is bf16, and --precision says fp32",
+        ),
         ("benchmark cifar_resnet8 --max-params 3%", "--max-params chooses a network of a run"),
         ("benchmark se_resnet18 --gate relu", "--gate says where SE goes"),
         ("benchmark export --placement last", "--placement describes a network, and export is an export"),

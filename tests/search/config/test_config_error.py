@@ -126,6 +126,12 @@ BAD = {
     "time": ("+budget: {time: ^soon}", ["`soon` is not a duration", "90s, 10m, 2h or 1h30m"]),
     # keys that must agree
     "folder without a path": ("^data: {dataset: image_folder}\nmodel: {backbone: resnet18}", ["data.path: missing"]),
+    "path of a set that its name finds": ("data: {dataset: digits, ^path: ./x}\nmodel: {backbone: resnet18}",
+                                          ["data.path: digits has no path", "remove it; it applies to", "image_fol"]),
+    "path beside a set of Hugging Face": ("data: {dataset: 'hf:a/b', ^path: ./x}\nmodel: {backbone: resnet18}",
+                                          ["data.path: hf:a/b has no path", "`data: hf:./x`", "it applies to: "]),
+    "two number formats": ("+latency: {dtype: ^bfloat16, precision: fp32}",
+                           ["latency.dtype: bfloat16 is bf16, and latency.precision says fp32", "remove it"]),
     "empty path": ("data: {path: ^''}\nmodel: {backbone: resnet18}", ["data.path: expected a path"]),
     "metric": ("+objectives: [{metric: ^acuracy}, {metric: macs}]", ["unknown metric `acuracy`", "`accuracy`?"]),
     "metric missing": ("+objectives: [{metric: accuracy}, ^{limit: 1}]",

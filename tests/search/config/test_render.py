@@ -48,7 +48,7 @@ OTHER = {
               "cudagraph": "off"},
     "record": ["macro_f1"],
     "evaluate": "python:mine:train",
-    "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "bfloat16", "runtime": "compile",
+    "latency": {"device": "cpu", "batch": 8, "threads": 2, "dtype": "float16", "runtime": "compile",
                 "precision": "fp16", "seconds": 1.0, "samples": 9},
     "resources": {"slots": 1, "cpus_per_slot": 1, "gpus_per_slot": 0, "device": "cpu"},
     "tracking": {"uri": "http://host:5000", "experiment": "other"},

@@ -49,11 +49,12 @@ STORED = {
     "seconds_before": (0.0, 0.0),
     "data": (
         DataFact(10, 5, 4, ("a", "b"), 1, 8, (1, 8, 8), "f00", (0.5,), (0.2,), ("few images",), 65535.0,
-                 (3, 2), "whole groups"),
+                 (3, 2), "whole groups", "0a1"),
         {
             "train": 10, "validation": 5, "test": 4, "classes": ["a", "b"], "channels": 1, "image_size": 8,
             "shape": [1, 8, 8], "fingerprint": "f00", "mean": [0.5], "std": [0.2], "notes": ["few images"],
             "white": 65535.0, "folds": [3, 2], "division": "whole groups",
+            "stamp": "0a1",
         },
     ),
     "space": (SpaceFact(57, 64), {"size": 57, "nominal": 64}),

@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from search.config import Experiment
-from senet_nas.data.hugging_face import of_library
+from senet_nas.data.hugging_face import PATIENCE, of_library
 from senet_nas.data.load import Data, load
 from senet_nas.recipe import DataSpec
 from spaces import UserError
@@ -117,6 +117,54 @@ def test_a_name_of_the_hub_needs_the_extra(monkeypatch):
         read("someone/birds")
     assert "no folder someone/birds" in caught.value.message
     assert "pip install 'senet-search[hf]'" in caught.value.hint
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A hub that fails as it is told. ``asked`` are the requests; ``loaded`` whether the library was offline then."""
+    datasets = pytest.importorskip("datasets")
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    class Hub:
+        def __init__(self):
+            self.asked = []
+            self.loaded = []
+            self.error = OSError("no network")
+
+        def answer(self, name, timeout):
+            self.asked.append((name, timeout))
+            raise self.error
+
+        def load(self, name):
+            self.loaded.append((datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE))
+            raise ConnectionError("the library gave up")
+
+    found = Hub()
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", staticmethod(found.answer))
+    monkeypatch.setattr(datasets, "load_dataset", found.load)
+    return found
+
+
+def test_without_a_network_the_hub_is_asked_once_and_then_only_the_cache(hub):
+    import datasets
+
+    with pytest.raises(UserError) as caught:
+        read("someone/birds")
+    assert hub.asked == [("someone/birds", PATIENCE)]
+    assert hub.loaded == [(True, True)]
+    assert not datasets.config.HF_HUB_OFFLINE
+    assert caught.value.message.endswith("the hub does not answer, and the cache does not hold it")
+    assert "save the set elsewhere by save_to_disk" in caught.value.hint
+
+
+def test_what_the_hub_itself_says_is_told(hub):
+    hub.error = ValueError("no such name")
+    with pytest.raises(UserError, match="ConnectionError: the library gave up"):
+        read("someone/birds")
+    assert hub.loaded == [(False, False)]
 
 
 @pytest.fixture
