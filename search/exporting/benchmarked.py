@@ -1,7 +1,7 @@
 """``senet-search benchmark``: what a network costs in every runtime and precision that is installed, beside plain."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +95,8 @@ def benchmark(
     device = calls.device_of(spec).type
     forms = deployed_forms.forms(runtimes, device)
     subject, of, key, images = _subject(what, pick, limits, runs, placement, se, given)
+    if Architecture.parse(key).is_plain:
+        subject = replace(subject, plain=subject.candidate)
     found = []
     for form in deployed_forms.measured(subject, forms, spec, images, has_energy=has_energy):
         found.append(form)

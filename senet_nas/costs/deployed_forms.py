@@ -41,12 +41,19 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is compared: a function that builds the network, and plain's; ``has_weights``: they were trained."""
+    """What is compared: a function that builds the network, and plain's; ``has_weights``: they were trained.
+
+    Of plain itself both are the same function, and everything is made and measured once.
+    """
 
     candidate: Callable[[], nn.Module]
     plain: Callable[[], nn.Module]
     shape: tuple[int, ...]
     has_weights: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        return self.candidate == self.plain
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,13 @@ Classes = tuple[Tensor, Tensor]
 
 def _reference(subject: Subject, images: LabelledImages) -> Classes:
     runtime, precision = REFERENCE
-    candidate_N, plain_N = (
-        classes(deploy(network(), runtime, Wanted(subject.shape, precision)).open(0), images.x, images.normalised)
-        for network in (subject.candidate, subject.plain)
-    )
-    return candidate_N, plain_N
+
+    def of(network: Callable[[], nn.Module]) -> Tensor:
+        deployed = deploy(network(), runtime, Wanted(subject.shape, precision))
+        return classes(deployed.open(0), images.x, images.normalised)
+
+    plain_N = of(subject.plain)
+    return (plain_N if subject.is_plain else of(subject.candidate)), plain_N
 
 
 def _measured(
@@ -140,7 +149,8 @@ def _measured(
 ) -> FormResult:
     calibration = None if images is None else images.normalised(images.calibration)
     wanted = replace(runtimes.wanted(subject.shape, how), calibration=calibration)
-    candidate, plain = (InRuntime(network, how.runtime, wanted) for network in (subject.candidate, subject.plain))
+    plain = InRuntime(subject.plain, how.runtime, wanted)
+    candidate = plain if subject.is_plain else InRuntime(subject.candidate, how.runtime, wanted)
     found = FormResult(
         how.runtime,
         how.number_format,
@@ -151,10 +161,10 @@ def _measured(
     )
     if images is None or truth is None or not RUNTIMES[how.runtime].any_batch:
         return found
-    of_candidate, of_plain = (
-        paired(truth_N, _on_images(form.deployed, how, images), images.labels)
-        for form, truth_N in zip((candidate, plain), truth, strict=True)
-    )
+    of_candidate = paired(truth[0], _on_images(candidate.deployed, how, images), images.labels)
+    if subject.is_plain:
+        return replace(found, images=of_candidate, plain_images=of_candidate)
+    of_plain = paired(truth[1], _on_images(plain.deployed, how, images), images.labels)
     return replace(found, images=of_candidate, plain_images=of_plain)
 
 

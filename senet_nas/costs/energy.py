@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from senet_nas import nvidia
-from senet_nas.costs.timing import Call, Make
+from senet_nas.costs.timing import Call, Make, made
 from senet_nas.deploy.precisions import CPU
 from senet_nas.student import mean_with_reach
 
@@ -89,7 +89,7 @@ def compare(
     began = clock()
     rounds: list[tuple[float, float]] = []
     while len(rounds) < LEAST_ROUNDS or clock() - began < seconds:
-        calls = (plain(), candidate())
+        calls = made(plain, candidate)
         for call in calls:
             call()
         a, b, c, d = (_burst(calls[which], meter, clock) for which in (0, 1, 1, 0))

@@ -99,7 +99,7 @@ def _round(
 ) -> _Round:
     """Makes and times both once. ``turned``: the candidate is made and timed first."""
     pair = (candidate, plain) if turned else (plain, candidate)
-    first, second = (make() for make in pair)
+    first, second = made(*pair)
     calls = _warm_up(first, second, watch)
     outer: list[float] = []
     inner: list[float] = []
@@ -111,6 +111,12 @@ def _round(
     plain_N = np.array(inner if turned else outer)
     candidate_N = np.array(outer if turned else inner)
     return _Round(float(np.median(plain_N)), float(np.median(candidate_N)), float(np.median(candidate_N / plain_N)))
+
+
+def made(first: Make, second: Make) -> tuple[Call, Call]:
+    """Both calls; one for both if they are made alike, since a network beside itself need not be made twice."""
+    call = first()
+    return call, call if first == second else second()
 
 
 def _warm_up(first: Call, second: Call, watch: Stopwatch) -> int:

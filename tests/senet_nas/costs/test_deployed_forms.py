@@ -61,6 +61,26 @@ def test_all_installed_forms_of_a_cpu_are_measured_in_the_order_of_the_table():
     assert all(form.to_dict()["images"]["drop"] == form.images.drop for form in found)
 
 
+def test_plain_beside_itself_is_made_and_measured_once():
+    built = {True: 0, False: 0}
+
+    def counted(is_same):
+        def build():
+            built[is_same] += 1
+            return network().eval()
+
+        return build
+
+    one = counted(True)
+    subjects = Subject(one, one, SHAPE, has_weights=True), Subject(counted(False), counted(False), SHAPE, True)
+    spec = LatencySpec(device="cpu", seconds=0.001)
+    (alone,), (pair,) = (measured(subject, [("eager", "fp32")], spec, images()) for subject in subjects)
+    assert built[False] == 2 * built[True] > 0
+    assert alone.time.n == pair.time.n
+    assert alone.size == alone.plain_size == pair.size
+    assert alone.images == alone.plain_images == pair.images
+
+
 def test_without_trained_weights_there_is_time_and_no_accuracy():
     subject = Subject(SUBJECT.candidate, SUBJECT.plain, SHAPE)
     (found,) = measured(subject, [("eager", "fp32")], SPEC, images())
