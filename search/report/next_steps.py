@@ -95,7 +95,7 @@ def _longer(front: Front, run: OpenedRun) -> str:
     steep = front.insights.steep if front.insights else None
     if steep is None or front.answer.kind == YES:
         return ""
-    return run_folder.command(run.folder, run.experiment.name, f"--set train.epochs={2 * steep.epochs}", "--new")
+    return run_folder.another(run.folder, f"--set train.epochs={2 * steep.epochs}")
 
 
 def _extension(front: Front, run: OpenedRun) -> list[str]:

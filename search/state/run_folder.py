@@ -233,7 +233,16 @@ def option(runs: Path) -> str:
 def command(place: RunFolder, name: str, *more: str) -> str:
     """The command that continues a run from the copy of its config; ``name`` is the name in that config."""
     renamed = [] if name == place.name else [f"--set name={place.name}"]
-    words = ["senet-search run", shlex.quote(shown(place.config.resolve())), *renamed, *more]
+    return _typed(place, *renamed, *more)
+
+
+def another(place: RunFolder, *more: str) -> str:
+    """The command that starts another run from the copy of a run's config, in a folder that has the next number."""
+    return _typed(place, *more, "--new")
+
+
+def _typed(place: RunFolder, *more: str) -> str:
+    words = ["senet-search run", shlex.quote(shown(place.config.resolve())), *more]
     return " ".join(words) + option(place.path.parent)
 
 

@@ -108,9 +108,12 @@ def test_a_command_names_what_it_needs_and_no_more(tmp_path, monkeypatch):
     usual = make(tmp_path / "runs" / "digits")
     assert run_folder.option(Path("runs")) == ""
     assert run_folder.command(usual, "digits") == "senet-search run runs/digits/config.yaml"
-    assert run_folder.command(usual, "other", "--new") == (
-        "senet-search run runs/digits/config.yaml --set name=digits --new"
+    longer = "--trainings +8"
+    assert run_folder.command(usual, "other", longer) == (
+        "senet-search run runs/digits/config.yaml --set name=digits --trainings +8"
     )
+    second = make(tmp_path / "runs" / "digits-2")
+    assert run_folder.another(second) == "senet-search run runs/digits-2/config.yaml --new"
     elsewhere = make(tmp_path / "my runs" / "digits")
     assert run_folder.option(tmp_path / "my runs") == " --runs 'my runs'"
     assert run_folder.command(elsewhere, "digits") == "senet-search run 'my runs/digits/config.yaml' --runs 'my runs'"
