@@ -1,7 +1,5 @@
 """A result: points with intervals and verdicts, the front among them, and what it says in words, JSON and CSV."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from search.results.held_out_intervals import held_out_intervals
 from search.results.insights import Insights
 from search.results.objectives import Objective, leading_cost, qualities
 from search.results.point import Point, columns
+from search.results.spreadsheet import spreadsheet
 from search.state.confirmation_facts import CONFIRM_SHARE, Settled
 from senet_nas.costs.measures import Measure, known
 from senet_nas.training.quality_metrics import Metric, metric_of
@@ -287,13 +286,8 @@ class Front:
         return json.dumps({"schema": 1, "command": "front", "run": self.run, **self.to_dict()}, indent=1)
 
     def to_csv(self) -> str:
-        out = io.StringIO()
-        writer = csv.DictWriter(
-            out, columns(self.rules.qualities, self.measures), extrasaction="ignore", lineterminator="\n"
-        )
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in point.to_dict().items()} for point in self.points)
-        return out.getvalue()
+        """``front.csv``: a row for each point."""
+        return spreadsheet((p.to_dict() for p in self.points), columns(self.rules.qualities, self.measures))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -301,8 +295,3 @@ class Front:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _cell(value: object) -> object:
-    """CSV for spreadsheets: no cell may start like a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value
