@@ -12,6 +12,7 @@ from search.model.observations import Observations
 from search.planning import candidates
 from search.planning.candidates import LISTED, Candidates
 from search.planning.priced_space import PricedSpace, Seeds
+from search.results import limits
 from search.results.answer import more_trainings
 from search.results.evidence import Evidence
 from search.results.objectives import excess
@@ -81,9 +82,22 @@ class WholeSpace:
         observed = evidence.observations(curves=self._rules.curves)
         seen = Observations.of([replace(o, architecture=index[o.architecture]) for o in observed])
         posterior = evidence.posterior_of(seen, features=listed.candidates.features, grid=self._grid, draws=DRAWS)
-        count = int(min(DRAWS, max(200, CELLS // max(len(listed.allowed), 1))))
-        gains = posterior.everywhere(count, listed.allowed).astype(np.float64)
+        allowed = self._allowed(listed, evidence, index)
+        count = int(min(DRAWS, max(200, CELLS // max(len(allowed), 1))))
+        gains = posterior.everywhere(count, allowed).astype(np.float64)
         return gains, posterior.sigmas[:count]
+
+    def _allowed(self, listed: "_Listed", evidence: Evidence, index: Sequence[int]) -> NDArray[np.int64]:
+        """The places of all placements within the limits; ``index`` has those of the architectures of the run.
+
+        Of these, measured latencies count, and a doubtful prediction excludes none.
+        """
+        if not evidence.facts.timed:
+            return listed.allowed
+        objectives = self._rules.objectives
+        known = {place: bool(n) and limits.may_keep(evidence, objectives, n) for n, place in enumerate(index)}
+        others = [place for place in listed.allowed.tolist() if place not in known]
+        return np.array(sorted([*others, *(place for place, is_kept in known.items() if is_kept)]), dtype=np.int64)
 
     def _listed(self, trained: Sequence[Architecture]) -> "_Listed":
         """The members of the space, and what was trained beside them. They are described again if more was trained."""

@@ -15,7 +15,7 @@ from search.state.ledger import Ledger
 from search.state.shared_facts import SharedFigures
 from senet_nas.recipe import Seed
 from spaces.placements import label
-from tests.search import ledgers
+from tests.search import ledgers, timings
 
 LIMITED = (Objective(metric="accuracy"), Objective(metric="params", limit=20.0))
 
@@ -72,6 +72,31 @@ def test_what_is_over_a_limit_does_not_count(space):
     assert limited.considered == cheap
     assert limited.p_not_worth > 0.9
     assert asked(space, ledger).p_not_worth < 0.01
+
+
+def test_what_was_measured_counts_and_a_doubtful_prediction_excludes_nothing_trained(space):
+    """5 % of latency are predicted of all, or 11 %, where the limit is 10 %."""
+
+    def considered(overhead, error=1.0, **measured):
+        ledger = Ledger(":memory:")
+        timings.model(ledger, error)
+        for member in list(space)[:3]:
+            priced = {**price(member), **timings.predicted(overhead)}
+            ledgers.train(ledger, ledger.enter(member, label(member, space.sites), priced), [90.0, 90.1])
+        for name, found in measured.items():
+            timings.measured(ledger, name, found)
+        whole = WholeSpace(
+            PricedSpace(space, lambda member: {**price(member), **timings.predicted(overhead)}),
+            Rules(timings.OBJECTIVES),
+        )
+        return whole.ask(ledger, level=0.033, share=0.5, forecast=False).considered
+
+    everything = space.size - 1
+    assert considered(5.0) == everything
+    assert considered(5.0, a1=12.0, a2=None) == everything - 2
+    assert considered(11.0) == 2  # those that were trained
+    assert considered(11.0, error=0.1) == 0
+    assert considered(11.0, a1=9.0, a2=12.0) == 1
 
 
 def test_where_nothing_is_within_the_limits_nothing_is_worth_it(space):
