@@ -8,6 +8,7 @@ from search.report.wording import signed
 from search.results.point import Point
 from search.results.result import Front
 from search.state.latency_facts import LatencyFact
+from senet_nas.costs.latency_model import TRUSTED, is_trusted
 from senet_nas.costs.measures import Measure
 from spaces.text import interval
 
@@ -36,6 +37,12 @@ def _latency_section(front: Front, measure: Measure, fact: LatencyFact) -> Secti
         Column("over plain, %", "number"),
         Column("[95 %]", "number"),
     )
+    if not is_trusted(model.error):
+        how += (
+            f" Predictions that are off by more than {TRUSTED:g} % do not compare placements: costs may not add up in "
+            "this runtime, or the machine was busy. So what the result rests on is measured: before a "
+            "confirmation, if there is a limit, and at the end."
+        )
     if fact.drops:
         columns = (*columns, Column("loses, points [95 %]", "number"))
         how += (

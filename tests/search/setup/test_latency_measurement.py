@@ -5,6 +5,7 @@ from contextlib import closing
 import pytest
 
 from search import Experiment
+from search.report.latency_tables import latency_sections
 from search.results.compute import compute
 from search.setup import latency_measurement, latency_setup
 from search.setup.experiment_setup import prepare
@@ -116,6 +117,8 @@ def test_of_a_wrong_model_what_it_only_excludes_is_measured_and_may_be_on_the_fr
     latency_measurement.measured(priced, ledger, print)
     assert "a3" in names(ledger, clock)
     front = result(prepared, ledger)
+    (section,) = latency_sections(front, ledger.facts.timed)
+    assert "do not compare placements: costs may not add up" in section.footnotes[0]
     assert front["a3"].allowed
     assert [p.id for p in front.members] == ["a0", "a1", "a3"]
 
