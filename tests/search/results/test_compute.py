@@ -8,7 +8,7 @@ import pytest
 
 from search.model.features import Features
 from search.model.fitting import fit
-from search.results import compute, result
+from search.results import compute, spreadsheet
 from search.results.earlier_rounds import compare, smallest_provable
 from search.results.evidence import observations_of
 from search.results.objectives import Objective
@@ -102,7 +102,7 @@ def test_csv_has_the_columns_of_the_design_and_no_formulas():
     rows = list(csv.DictReader(io.StringIO(compute.compute("run", ledger, RULES).to_csv())))
     assert set(columns(RULES.qualities)) == set(rows[0])
     assert rows[0]["id"] == "a0"
-    assert result._cell("=cmd()") == "'=cmd()"
+    assert spreadsheet._cell("=cmd()") == "'=cmd()"
 
 
 def test_json_comes_in_an_envelope():
