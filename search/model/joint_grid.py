@@ -10,7 +10,7 @@ serve all cells, and what is computed for a cell is exact.
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -87,6 +87,20 @@ class JointGrid:
     def n_traits(self) -> int:
         """The number of traits, accuracy included."""
         return int(self.tau_ratio.shape[1])
+
+    def of(self, chosen: Integers) -> "JointGrid":
+        """The grid of some of the cells."""
+        return replace(
+            self,
+            share=self.share[chosen],
+            ratio=self.ratio[chosen],
+            to_canonical=self.to_canonical[chosen],
+            back=self.back[chosen],
+            tau_ratio=self.tau_ratio[chosen],
+            genetic=self.genetic[chosen],
+            residual=self.residual[chosen],
+            log_prior=self.log_prior[chosen],
+        )
 
     @classmethod
     def known(

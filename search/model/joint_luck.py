@@ -6,13 +6,14 @@ off, also where losses tell nothing about architectures. But a placement may tru
 what late losses show beyond the first epoch hardly differed between architectures, on the other it did, and what seemed
 lucky was good. That luck differs between architectures, with or without their gains, has three quarters of the weight.
 
-Curve and luck are taken as independent: the luck is what a regression on the curve leaves. All cells of both would be
-some ten thousand. Those that neither accuracy with curve nor accuracy with luck make likely are left out.
+Curve and luck are taken as independent: the luck is what a regression on the curve leaves. All combinations of the two
+are some ten thousand cells, most of which explain nothing. Those that do are found by walking uphill from a few
+(:mod:`search.model.joint_walk`).
 """
 
-import itertools
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,15 +21,18 @@ from numpy.typing import NDArray
 from search.model.joint_evidence import Solved, best_evidence, entries
 from search.model.joint_grid import (
     CURVE_RATIOS,
+    GENETIC,
     OF_ACCURACY,
     RATIOS,
+    RESIDUAL,
+    RESIDUAL_OF_NOTHING,
     Cells,
     JointGrid,
-    Row,
-    curve_cells,
-    of_pairs,
+    Shares,
+    pairs,
     rounded,
 )
+from search.model.joint_walk import Lattice, walk
 from search.model.linear_model import Array, Integers
 
 # tau / sigma of the luck and its correlation with accuracy across architectures, with prior weights. Of two real
@@ -44,11 +48,11 @@ OF_LUCK = {
 LUCK_RATIOS = (0.0, 0.28, 0.88)
 # The correlation of its noise with that of the accuracy, with prior weights.
 SHARED = {-0.9: 0.2, -0.75: 0.2, -0.5: 0.15, 0.0: 0.4, 0.4: 0.05}
-# A cell is left out if it is less likely than the likeliest by this factor, or if so many others for each of the
-# shares of tau^2 are likelier.
-UNLIKELY, MOST = 1e-4, 200
 # Correlation matrices must leave at least this share of the variance of the noise of accuracy.
 LEAST_NOISE = 0.02
+# The walk starts at every share and tau / sigma of accuracy, and of the other axes at these values.
+FIRST_RATIO, FIRST_GENETIC, FIRST_RESIDUAL, FIRST_SHARED = 1.4, (-0.8, 0.0), (-0.6, 0.0), (-0.75, 0.0)
+FIRST_LUCK = ((0.0, 0.0), (0.28, -0.8), (0.88, -0.8))
 
 
 def choices(n_traits: int, n_curve: int) -> list[tuple[int, ...]]:
@@ -57,95 +61,124 @@ def choices(n_traits: int, n_curve: int) -> list[tuple[int, ...]]:
 
 
 def with_luck(solved: Solved, sigmas: Array, pair: JointGrid, n_curve: int) -> JointGrid:
-    """The grid of accuracy, curve and luck, from what pairs of them make likely.
+    """The likely cells of the grid of accuracy, curve and luck.
 
     ``pair`` is the grid of accuracy and curve; ``solved`` has ``n_curve`` curve traits, then the luck beside each. It
-    is ``pair`` itself if no correlations with curve and luck that are likely can both be true.
+    is ``pair`` itself if no correlations with curve and luck can both be true.
     """
-    n_shares = len(pair.shares)
-    of_curve = _likely(solved, pair, range(n_curve), sigmas)
-    luck = _luck_grid(tuple(pair.shares))
-    of_luck = _likely(solved, luck, range(n_curve, 2 * n_curve), sigmas)
-    curve_of, luck_of = _likeliest(curve_cells(n_shares), of_curve, _luck_cells(n_shares), of_luck)
-    if not len(curve_of):
+    every = combinations(len(pair.shares))
+    if not len(every.first):
         return pair
-    cells = _three(curve_cells(n_shares), _luck_cells(n_shares), curve_of, luck_of)
-    return rounded(cells, pair.shares, RATIOS, [CURVE_RATIOS, LUCK_RATIOS])
+    grid = _all_cells(tuple(pair.shares))
+    of_traits = choices(3, n_curve)
+
+    def evidence(places: Integers) -> Array:
+        """Of each place with its likeliest trait, at the likeliest sigma."""
+        found = best_evidence(entries(solved, grid.of(places), of_traits), sigmas)
+        best: Array = found.reshape(n_curve, -1).max(axis=0)
+        return best
+
+    return grid.of(walk(every.lattice, every.first, evidence))
 
 
 @lru_cache(maxsize=4)
-def _luck_grid(shares: tuple[tuple[float, float], ...]) -> JointGrid:
-    return rounded(_luck_cells(len(shares)), shares, RATIOS, [LUCK_RATIOS])
+def _all_cells(shares: tuple[Shares, ...]) -> JointGrid:
+    """The grid of all combinations."""
+    return combinations(len(shares)).grid(shares)
 
 
-@lru_cache(maxsize=4)
-def _luck_cells(n_shares: int) -> Cells:
-    """Cells of accuracy and luck."""
-    rows: list[Row] = []
-    for share, (ratio, prior) in itertools.product(range(n_shares), OF_ACCURACY):
-        for (luck_ratio, genetic), of_luck in OF_LUCK.items():
-            if genetic and not ratio:
-                continue
-            for residual, of_residual in SHARED.items():
-                rows.append((share, ratio, luck_ratio, genetic, residual, prior * of_luck * of_residual))
-    return of_pairs(rows)
+@dataclass(frozen=True)
+class Combinations:
+    """Every cell of accuracy and curve with every cell of accuracy and luck, as arrays over places of a lattice.
 
-
-def _likely(solved: Solved, grid: JointGrid, traits: Sequence[int], sigmas: Array) -> Array:
-    """How likely each cell is beside each trait (traits, cells), at the best sigma; the likeliest of a trait has 1."""
-    log = best_evidence(entries(solved, grid, [(trait,) for trait in traits]), sigmas).reshape(len(traits), -1)
-    found = np.exp(log - log.max(axis=1, keepdims=True))
-    return np.where(found > UNLIKELY, found, 0.0)
-
-
-def _likeliest(curve: Cells, of_curve: Array, luck: Cells, of_luck: Array) -> tuple[Integers, Integers]:
-    """The likeliest combinations of a curve cell and a luck cell that have the same accuracy: places of both.
-
-    ``of_curve`` and ``of_luck`` (traits, cells) are their weights.
+    ``share`` are places in a list of shares; ``ratio`` is tau / sigma of accuracy, ``curve_ratio`` and ``luck_ratio``
+    those of the traits. ``genetic`` and ``luck_genetic`` are the correlations of gains with accuracy, ``residual`` and
+    ``shared`` those of the noise. ``log_prior`` is -inf where they cannot all be true.
     """
-    # p(accuracy | both) is about p(accuracy | curve) p(accuracy | luck) / p(accuracy).
-    curves, lucks = np.flatnonzero(of_curve.any(axis=0)), np.flatnonzero(of_luck.any(axis=0))
-    few_curves, few_lucks = curve.of(curves), luck.of(lucks)
-    says_nothing = (luck.genetic[:, 0, 1] == 0) & (luck.residual[:, 0, 1] == 0)
-    alone = _same(few_curves, luck) @ np.where(says_nothing, of_luck.sum(axis=0), 0.0)
-    score = (of_curve[:, curves] / np.maximum(alone, 1e-12)).T @ of_luck[:, lucks]
-    score[~(_same(few_curves, few_lucks) & _possible(few_curves, few_lucks))] = 0.0
-    least = UNLIKELY * score.max()
-    most = MOST * (1 + int(curve.share.max()))
-    if score.size > most:
-        least = max(least, np.partition(score, -most, axis=None)[-most])
-    first, second = np.nonzero(score > least)
-    return curves[first], lucks[second]
+
+    shape: tuple[int, ...]
+    share: Integers
+    ratio: Array
+    curve_ratio: Array
+    genetic: Array
+    residual: Array
+    luck_ratio: Array
+    luck_genetic: Array
+    shared: Array
+    log_prior: Array
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """Shares and kinds of luck have no order; the other axes have."""
+        return Lattice(self.shape, np.isfinite(self.log_prior), unordered=(0, 5))
+
+    @cached_property
+    def first(self) -> Integers:
+        """The places where a walk starts."""
+        kinds = list(OF_LUCK)
+        luck = np.indices(self.shape)[5].ravel()
+        start = np.isfinite(self.log_prior) & np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK])
+        start &= self.curve_ratio == FIRST_RATIO
+        start &= np.isin(self.genetic, FIRST_GENETIC) & np.isin(self.residual, FIRST_RESIDUAL)
+        return np.flatnonzero(start & np.isin(self.shared, FIRST_SHARED))
+
+    def grid(self, shares: Sequence[Shares]) -> JointGrid:
+        """The cells of all places; those that are impossible have no weight."""
+        is_possible = self.lattice.is_possible
+        # Correlations that cannot all be true make no covariance.
+        genetic = _with_third(pairs(self.genetic), np.where(is_possible, self.luck_genetic, 0.0))
+        residual = _with_third(pairs(self.residual), np.where(is_possible, self.shared, 0.0))
+        ratios = np.column_stack([self.ratio, self.curve_ratio, self.luck_ratio])
+        cells = Cells(self.share, ratios, genetic, residual, self.log_prior)
+        return rounded(cells, shares, RATIOS, [CURVE_RATIOS, LUCK_RATIOS])
 
 
-def _same(curve: Cells, luck: Cells) -> NDArray[np.bool_]:
-    """Whether two cells say the same about accuracy: (curve cells, luck cells)."""
-    found: NDArray[np.bool_] = curve.share[:, None] == luck.share
-    found &= curve.tau_ratio[:, :1] == luck.tau_ratio[:, 0]
+@lru_cache(maxsize=4)
+def combinations(n_shares: int) -> Combinations:
+    """All combinations. The prior of accuracy and curve is the same as without luck.
+
+    What correlations with the luck make impossible is left to other luck, not to other curves.
+    """
+    axes = (range(n_shares), OF_ACCURACY, CURVE_RATIOS, GENETIC, RESIDUAL, OF_LUCK, SHARED)
+    shape = tuple(len(axis) for axis in axes)
+    share, accuracy, curve, genetic_at, residual_at, luck, shared_at = np.indices(shape).reshape(len(shape), -1)
+    ratio, of_ratio = np.array(OF_ACCURACY)[accuracy].T
+    genetic, residual, shared = (
+        np.array(list(axis))[at] for axis, at in ((GENETIC, genetic_at), (RESIDUAL, residual_at), (SHARED, shared_at))
+    )
+    luck_ratio, luck_genetic = np.array(list(OF_LUCK))[luck].T
+    # Where architectures do not differ in accuracy, nothing goes with their differences.
+    of_genetic = np.where(ratio > 0, _weights(GENETIC, genetic_at), genetic == 0)
+    of_nothing = np.array([RESIDUAL_OF_NOTHING[one] for one in RESIDUAL])[residual_at]
+    of_residual = np.where(genetic == 0, of_nothing, _weights(RESIDUAL, residual_at))
+    is_possible = _possible(genetic, luck_genetic, residual, shared) & ((ratio > 0) | (luck_genetic == 0))
+    of_luck = np.where(is_possible, _weights(OF_LUCK, luck) * _weights(SHARED, shared_at), 0.0)
+    total = of_luck.reshape(-1, shape[5] * shape[6]).sum(axis=1).repeat(shape[5] * shape[6])
+    prior = of_ratio * of_genetic * of_residual * of_luck / np.where(total > 0, total, 1.0)
+    log_prior = np.log(prior, out=np.full(len(prior), -np.inf), where=prior > 0)
+    return Combinations(
+        shape,
+        share,
+        ratio,
+        np.array(CURVE_RATIOS)[curve],
+        genetic,
+        residual,
+        luck_ratio,
+        luck_genetic,
+        shared,
+        log_prior,
+    )
+
+
+def _weights(axis: dict[float, float] | dict[tuple[float, float], float], at: Integers) -> Array:
+    found: Array = np.array(list(axis.values()))[at]
     return found
 
 
-def _possible(curve: Cells, luck: Cells) -> NDArray[np.bool_]:
-    """Whether two traits that are independent of each other can have these correlations with accuracy.
-
-    (curve cells, luck cells).
-    """
-    noise = curve.residual[:, 0, 1, None] ** 2 + luck.residual[:, 0, 1] ** 2 <= 1 - LEAST_NOISE
-    gains = curve.genetic[:, 0, 1, None] ** 2 + luck.genetic[:, 0, 1] ** 2 <= 1
-    return noise & gains
-
-
-def _three(curve: Cells, luck: Cells, curve_of: Integers, luck_of: Integers) -> Cells:
-    """The cells of three traits that combine a cell of each kind."""
-    tau_ratio = np.column_stack([curve.tau_ratio[curve_of], luck.tau_ratio[luck_of, 1]])
-    genetic = _with_third(curve.genetic[curve_of], luck.genetic[luck_of, 0, 1])
-    residual = _with_third(curve.residual[curve_of], luck.residual[luck_of, 0, 1])
-    # What correlations make impossible is left to the other cells of the luck.
-    curves, place = np.unique(curve_of, return_inverse=True)
-    few = curve.of(curves)
-    total = (_same(few, luck) & _possible(few, luck)) @ np.exp(luck.log_prior)
-    log_prior = curve.log_prior[curve_of] + luck.log_prior[luck_of] - np.log(total[place])
-    return Cells(curve.share[curve_of], tau_ratio, genetic, residual, log_prior)
+def _possible(genetic: Array, luck_genetic: Array, residual: Array, shared: Array) -> NDArray[np.bool_]:
+    """Whether two traits that are independent of each other can have these correlations with accuracy."""
+    found: NDArray[np.bool_] = residual**2 + shared**2 <= 1 - LEAST_NOISE
+    return found & (genetic**2 + luck_genetic**2 <= 1)
 
 
 def _with_third(pairs: Array, correlations: Array) -> Array:
