@@ -65,7 +65,7 @@ def run(
     watcher.begin(place.name, place.path)
     with signals.taken() as taken, run_folder.writable(place.path):
         # What cannot be prepared leaves no folder behind.
-        prepared = None if place.exists else _prepared(experiment, watcher)
+        prepared = None if place.exists else _prepared_new(experiment, watcher)
         if prepared is not None:
             shared_setup.check(prepared)
         experiment = prepared.experiment if prepared is not None else _with_positions(experiment, place)
@@ -113,6 +113,12 @@ def _with_positions(experiment: Experiment, place: RunFolder) -> Experiment:
         return fit_positions.fitted(importable(experiment))
 
 
+def _prepared_new(experiment: Experiment, watcher: Watcher) -> Prepared:
+    """Of a run that begins: its config is held to what earlier versions let pass, too. Raises UserError."""
+    experiment.check_new()
+    return _prepared(experiment, watcher)
+
+
 def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
     preconditions.check_no_other(experiment.resources.ray)
     watcher.say("loading the data and the network")
@@ -131,6 +137,8 @@ def _run(
     check_results_known(place, ledger)
     is_new = ledger.facts.config is None
     experiment = agreed_experiment(experiment, place, ledger, trainings, watcher.say)
+    for problem in experiment.leftovers:  # of an earlier version's run, or it would have been refused
+        watcher.say(f"{problem.key} changes nothing: {problem.message}; a new run would be refused")
     asked = OpenedRun(place, ledger, experiment)
     if ledger.facts.complete == budget_of(experiment) and asked.is_complete:
         watcher.say(f"this run is finished: here is its result ({going_on(asked)}, or start another run with --new)")

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, targets: tuple[str, ...], as_json: bool) -> None:
     """Check config, data, network and machine, and estimate the time. Keeps nothing that it trains."""
     experiment = load(config, overrides)
+    experiment.check_new()
     found = examine(experiment, targets)
     if has_pilot:
         found = with_pilot(found)

@@ -65,6 +65,13 @@ def faults(tree: Mapping[str, Any], is_broken: Callable[[Path], bool]) -> Iterat
             yield from agree(tree)
 
 
+def leftovers(tree: Mapping[str, Any], is_broken: Callable[[Path], bool]) -> Iterator[Fault]:
+    """What changes nothing and is refused in a new config. Earlier versions ignored it, so a stored one may hold it."""
+    for key, found in _LEFTOVERS.items():
+        if not is_broken((key,)):
+            yield from found(tree)
+
+
 # -- single values ----------------------------------------------------------------------------------------------------
 
 
@@ -302,4 +309,8 @@ _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
     "train": _train,
     "objectives": metric_checks.objectives,
     "latency": metric_checks.latency,
+}
+_LEFTOVERS: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
+    "data": source_checks.unread_path,
+    "latency": metric_checks.two_formats,
 }

@@ -168,11 +168,13 @@ class Config:
 class Experiment(Config):
     """A config that was checked, from :meth:`load` or :meth:`from_dict`. Experiments with equal settings are equal.
 
-    Relative paths in it start at the folder ``base``.
+    Relative paths in it start at the folder ``base``. ``leftovers``: settings that change nothing; only a run
+    of an earlier version may hold them.
     """
 
     base: Path = field(default=Path(), compare=False)
     document: Document = field(default_factory=Document, compare=False, repr=False)
+    leftovers: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def load(cls, path: Path | str, overrides: Sequence[str] = (), *, base: Path | None = None) -> "Experiment":
@@ -195,6 +197,11 @@ class Experiment(Config):
         """All settings, including defaults, as JSON holds them; :meth:`from_dict` reads it back."""
         return {name: _plain(getattr(self, name)) for name in _KEYS}
 
+    def check_new(self) -> None:
+        """Raises ConfigError with every leftover: what begins now must not say what nothing reads."""
+        if self.leftovers:
+            raise ConfigError(self.leftovers)
+
     def problem_at(self, key: str, message: str, hint: str = "", *, code: int = BAD_INPUT) -> ConfigError:
         """An error about a dotted key with its place in the file, for checks that come later."""
         return ConfigError([self.document.problem(Fault(parts(key), message, hint))], code=code)
@@ -212,6 +219,7 @@ def adapter() -> TypeAdapter[Config]:
 def _checked(document: Document, base: Path, name: str) -> Experiment:
     """The experiment of a document. Raises ConfigError."""
     found: list[Problem] = []
+    leftovers: list[Problem] = []
     config: Config | None = None
     if isinstance(document.tree, dict):
         tree = fitted({"name": name, **document.tree})
@@ -221,11 +229,12 @@ def _checked(document: Document, base: Path, name: str) -> Experiment:
                 found.append(document.problem(fault))
         document.broken |= {fault.path for fault in faults}
         found += [document.problem(fault) for fault in checks.faults(_complete(tree), document.is_broken)]
+        leftovers = [document.problem(fault) for fault in checks.leftovers(_complete(tree), document.is_broken)]
     if found or document.problems or config is None:
-        raise ConfigError([*document.problems, *found], draft=_draft(document, base))
+        raise ConfigError([*document.problems, *found, *leftovers], draft=_draft(document, base))
     settings = {key: getattr(config, key) for key in _KEYS}
     settings["objectives"] = _quality_first(config.objectives)
-    return Experiment(**settings, base=base, document=document)
+    return Experiment(**settings, base=base, document=document, leftovers=tuple(leftovers))
 
 
 def _quality_first(objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:

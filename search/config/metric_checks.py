@@ -44,7 +44,7 @@ def objectives(tree: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def latency(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """The runtime of the section ``latency`` must know its precision, and ``dtype`` must not say another one."""
+    """The runtime of the section ``latency`` must know its precision."""
     section = tree.get("latency") or {}
     runtime = RUNTIMES.get(section.get("runtime", DEFAULT_RUNTIME))
     precision = section.get("precision")
@@ -52,6 +52,12 @@ def latency(tree: Mapping[str, Any]) -> Iterator[Fault]:
         hint = f"{precision} runs in {', '.join(with_precision(precision))}"
         message = f"{section.get('runtime', DEFAULT_RUNTIME)} does not compute in {precision} here"
         yield Fault(("latency", "precision"), message, hint)
+
+
+def two_formats(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """``latency.dtype`` must not say another format than ``precision``. Earlier versions ignored it."""
+    section = tree.get("latency") or {}
+    precision = section.get("precision")
     # float32 is the default, and stands in the config that a run keeps.
     dtype = section.get("dtype", DEFAULT_DTYPE)
     if precision is not None and dtype != DEFAULT_DTYPE and FORMATS.get(dtype, precision) != precision:

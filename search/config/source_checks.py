@@ -11,20 +11,27 @@ FOLDER = "image_folder"
 
 
 def columns(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """A folder needs a path, a set that its name finds has none, and only a table has columns."""
+    """A folder needs a path, and only a table has columns."""
     data = tree["data"]
     name = data.get("dataset", FOLDER)
     if name == FOLDER and data.get("path") is None:
         hint = "write `data: ./images`, or `data: digits` to try it"
         yield Fault(("data", "path"), "missing; an image folder needs a path", hint, at_key=True)
     row = known(name) if isinstance(name, str) else None
-    if row is not None and row.ignores_path and data.get("path") is not None:
-        yield Fault(("data", "path"), f"{name} has no path", _without_path(name, data["path"]), at_key=True)
     if row is not None and not row.has_columns:
         for key in ("image", "label"):
             if data.get(key) is not None:
                 tables = ", ".join(table for table, row in DATASETS.items() if row.has_columns)
                 yield Fault(("data", key), f"{name} has no columns", f"remove it; it applies to: {tables}", at_key=True)
+
+
+def unread_path(tree: Mapping[str, Any]) -> Iterator[Fault]:
+    """A set that its name finds has no path. Earlier versions ignored one."""
+    data = tree["data"]
+    name = data.get("dataset", FOLDER)
+    row = known(name) if isinstance(name, str) else None
+    if row is not None and row.ignores_path and data.get("path") is not None:
+        yield Fault(("data", "path"), f"{name} has no path", _without_path(name, data["path"]), at_key=True)
 
 
 def _without_path(name: str, path: Any) -> str:

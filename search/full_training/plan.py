@@ -137,6 +137,7 @@ def _plan_of_key(
     if start == "search":
         raise UserError("only an architecture of a run has weights of a search", hint="leave --start out")
     experiment = load(config_path, overrides)
+    experiment.check_new()
     if what == PLAIN:
         network = experiment.model.network
         architecture = Architecture.plain(network, len(build.sites(network)))

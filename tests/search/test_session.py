@@ -135,6 +135,37 @@ def test_a_run_of_an_earlier_version_knows_no_stamp(tmp_path):
     assert changed_files(Experiment.load(project / "mine.yaml"), ledger) == ""
 
 
+LEFTOVERS = {
+    "data.path": ({"data": {**CONFIG["data"], "path": "./images"}}, "digits has no path"),
+    "latency.dtype": ({"latency": {"dtype": "bfloat16", "precision": "fp32"}}, "latency.precision says fp32"),
+}
+
+
+@pytest.mark.parametrize("key", LEFTOVERS)
+def test_only_a_run_of_an_earlier_version_may_hold_what_changes_nothing(tmp_path, key):
+    settings, why = LEFTOVERS[key]
+    experiment = Experiment.from_dict({**CONFIG, **settings, "name": "mine"}, base=tmp_path)
+    with pytest.raises(UserError, match=why):
+        run(experiment, runs=tmp_path / "runs")
+    assert not (tmp_path / "runs" / "mine").exists()
+    place = RunFolder(tmp_path / "runs" / "mine")
+    place.create()
+    with closing(Ledger(place.ledger)) as ledger:  # as an earlier version began it
+        agreed_experiment(experiment, place, ledger, None, print)
+        finished(ledger)
+        assert kept(place, ledger) == experiment
+    assert result("mine", runs=tmp_path / "runs").points
+    said = []
+    watcher = Silent()
+    watcher.say = said.append
+    run(experiment, runs=tmp_path / "runs", watcher=watcher)
+    assert [line for line in said if key in line] == [
+        f"{key} changes nothing: {experiment.leftovers[0].message}; a new run would be refused"
+    ]
+    with pytest.raises(UserError, match=why):
+        run(experiment, runs=tmp_path / "runs", new=True)
+
+
 def test_images_that_were_moved_are_asked_for(tmp_path):
     project, place, ledger = begun(tmp_path)
     finished(ledger)

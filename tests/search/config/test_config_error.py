@@ -199,7 +199,7 @@ def complaint(tmp_path, monkeypatch):
     def complain(content: str | bytes, *overrides: str) -> str:
         (tmp_path / "config.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
         with pytest.raises(ConfigError) as caught:
-            load("config.yaml", overrides)
+            load("config.yaml", overrides).check_new()
         return str(caught.value)
 
     return complain
@@ -227,7 +227,7 @@ from search.setup.experiment_setup import load
 told = 0
 for path in Path(sys.argv[1]).glob("*.yaml"):
     try:
-        load(path)
+        load(path).check_new()
     except ConfigError:
         told += 1
 print(told, *sorted({"torch", "ray", "mlflow"} & set(sys.modules)))
