@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from search.config import metric_checks, source_checks
+from search.config import metric_checks, search_checks, source_checks
 from search.config.config_error import Fault, Path, redacted
 from search.planning.samplers import SAMPLERS
 from senet_nas.data.datasets import DATASETS, named
@@ -15,7 +15,6 @@ from senet_nas.deploy.runtime_table import RUNTIMES
 from senet_nas.network.backbones import table
 from senet_nas.network.operators import GATES
 from senet_nas.network.squeezes import CHANNELS, SQUEEZES
-from senet_nas.recipe import Recipe
 from senet_nas.training import quality_metrics
 from spaces.errors import UserError, nearest, unknown
 from spaces.spelling import EXCITATIONS, OPERATORS
@@ -243,62 +242,8 @@ def _freeze(train: Mapping[str, Any], model: Mapping[str, Any]) -> Iterator[Faul
         yield Fault(("train", "backbone_lr"), "has no effect: the backbone is frozen", "remove it, or train.freeze")
 
 
-def _search(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    yield from _halving(tree)
-    yield from _short(tree)
-    if tree.get("search", {}).get("shared") == "on" and tree.get("evaluate", "train") != "train":
-        yield Fault(("search", "shared"), "works only with `evaluate: train`", "remove search.shared")
-
-
-# What a table of results cannot do.
-_OWN_ONLY = "works only with `evaluate: train`, or with a function that takes `network` and `training`"
-
-
-def _is_table(tree: Mapping[str, Any]) -> bool:
-    return str(tree.get("evaluate", "train")).startswith("table:")
-
-
-def _short(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """A table cannot pause, and without a model of their curves nothing would be gained.
-
-    Whether a function of the user's can is known once it is imported.
-    """
-    path = ("search", "short")
-    search = tree.get("search", {})
-    if search.get("short") != "on":
-        return
-    if _is_table(tree):
-        yield Fault(path, _OWN_ONLY, "remove search.short")
-    if search.get("model") == "accuracy":
-        yield Fault(path, "needs a model that takes loss curves", "remove search.model, or search.short")
-
-
-def _judged(tree: Mapping[str, Any]) -> list[str]:
-    """The names of the objectives."""
-    named = tree.get("objectives")
-    metrics = [each.get("metric") for each in named if isinstance(each, dict)] if isinstance(named, list) else []
-    return [metric for metric in metrics if isinstance(metric, str)]
-
-
-def _halving(tree: Mapping[str, Any]) -> Iterator[Fault]:
-    """Early stopping compares trainings at some epochs, so it needs enough epochs, whose number is known."""
-    path = ("search", "halving")
-    train = tree.get("train", {})
-    reduction = tree.get("search", {}).get("halving")
-    epochs = train.get("epochs", Recipe.epochs) if isinstance(train, dict) else None
-    if not isinstance(reduction, int) or not isinstance(epochs, int):
-        return
-    if _is_table(tree):
-        yield Fault(path, _OWN_ONLY, "remove search.halving")
-    elif late := [name for name in _judged(tree) if (known := quality_metrics.known_metric(name)) and known.precision]:
-        yield Fault(path, f"{late[0]} is measured when a training ends, too late to stop it", "remove search.halving")
-    elif epochs < reduction:
-        hint = "raise train.epochs, or remove search.halving"
-        yield Fault(path, f"needs at least {reduction} epochs, and train.epochs is {epochs}", hint)
-
-
 _TOGETHER: Mapping[str, Callable[[Mapping[str, Any]], Iterable[Fault]]] = {
-    "search": _search,
+    "search": search_checks.agreeing,
     "model": lambda tree: (*_backbone(tree), *_weights(tree)),
     "data": lambda tree: (
         *source_checks.columns(tree),
