@@ -28,7 +28,8 @@ def _latency_section(front: Front, measure: Measure, fact: LatencyFact) -> Secti
         f"A value without an interval is predicted; on {model.n} architectures that were "
         f"left out, predictions are off by {model.error:.2f} % on average (rank correlation {model.tau:.2f}). "
         "A value with an interval was measured while nothing trained: plain and the placement take turns, each built "
-        "again for every round, and the value is the median ratio of the rounds."
+        "again for every round, and the value is the median ratio of the rounds. Milliseconds are those of plain, "
+        "timed before the search, times that ratio."
     )
     columns: tuple[Column, ...] = (
         Column("id"),

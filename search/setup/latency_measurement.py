@@ -4,7 +4,7 @@ Both happen while nothing trains, so that nothing of ours disturbs the clock. Th
 one: an interrupted run continues with those that it lacks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from search.setup.experiment_setup import Prepared
 from search.setup.latency_setup import Named, measure_of, pair
 from search.setup.opened_run import rules
 from search.setup.wanted_latencies import wanted
-from search.state.latency_facts import LatencyFact
+from search.state.latency_facts import LatencyFact, LatencyModelFact
 from search.state.ledger import Ledger
 from search.state.records import architecture_name
 from senet_nas.costs.measures import Measure
@@ -40,10 +40,8 @@ def measured(prepared: Prepared, ledger: Ledger, say: Say) -> None:
     left = MOST
     missing = decisive(ledger, rules(prepared.experiment)) if specs else []
     while missing and left:
-        for named in specs.items():
-            _measure_all(prepared, ledger, named, missing[:left], say)
-        left -= len(missing[:left])
-        missing = [name for name in decisive(ledger, rules(prepared.experiment)) if _lacks(ledger, name)]
+        left -= max(_measure_all(prepared, ledger, named, missing, left, say) for named in specs.items())
+        missing = [name for name in decisive(ledger, rules(prepared.experiment)) if _lacks(ledger, specs, name)]
     if missing:
         say(_left_over(len(missing)))
 
@@ -55,7 +53,7 @@ def measured_before_confirmation(
     specs = wanted(prepared.experiment)
     name = architecture_name(number)
     for latency in names:
-        _measure_all(prepared, ledger, (latency, specs[latency]), [name], say)
+        _measure_all(prepared, ledger, (latency, specs[latency]), [name], 1, say)
         figures = ledger.facts.timed[latency].figures.get(name)
         if figures is not None:
             say(_compared(prepared, ledger.entries[number].price, figures, measure_of(latency), name))
@@ -64,8 +62,8 @@ def measured_before_confirmation(
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _measure_all(prepared: Prepared, ledger: Ledger, named: Named, names: Sequence[str], say: Say) -> None:
-    """Times those architectures (``a3``) of ``names`` that were not timed yet."""
+def _measure_all(prepared: Prepared, ledger: Ledger, named: Named, names: Sequence[str], most: int, say: Say) -> int:
+    """Times those architectures (``a3``) of ``names`` that were not timed yet, at most so many. Their number."""
     from senet_nas.costs import runtimes, timed_pair
 
     latency, spec = named
@@ -73,7 +71,7 @@ def _measure_all(prepared: Prepared, ledger: Ledger, named: Named, names: Sequen
     with timed_pair.process_for(spec) as ask:
         here = ask(runtimes.fingerprint, spec)
         found = _of_here(ledger, latency, here, say)
-        missing = [name for name in names if not found.has(name)]
+        missing = [name for name in names if not found.has(name)][:most]
         if missing:
             say(f"{latency}: timing {', '.join(missing)}, {'each ' if len(missing) > 1 else ''}alone beside plain")
         for name in missing:
@@ -82,6 +80,7 @@ def _measure_all(prepared: Prepared, ledger: Ledger, named: Named, names: Sequen
             if isinstance(timed, str):
                 say(f"{name}: {timed}")
             ledger.note(ledger.facts.with_timed(latency, replace(found, measured_on=here)))
+    return len(missing)
 
 
 def _left_over(count: int) -> str:
@@ -93,9 +92,9 @@ def _left_over(count: int) -> str:
     )
 
 
-def _lacks(ledger: Ledger, name: str) -> bool:
-    """Whether a latency of an architecture is still a prediction."""
-    return not all(fact.has(name) for fact in ledger.facts.timed.values())
+def _lacks(ledger: Ledger, latencies: Iterable[str], name: str) -> bool:
+    """Whether one of these latencies of an architecture is still a prediction."""
+    return not all(ledger.facts.timed[latency].has(name) for latency in latencies)
 
 
 def _compared(
@@ -103,10 +102,12 @@ def _compared(
 ) -> str:
     """What was measured of an architecture, beside what was predicted and the limit."""
     low, high = (figures[column] for column in measure.interval)
-    limit = next(o.limit for o in prepared.experiment.objectives if o.metric == measure.name)
+    (limit,) = (o.limit for o in prepared.experiment.objectives if o.metric == measure.name)
+    assert limit is not None
+    close = ", which is in this interval: more latency.seconds narrow it" if low <= limit <= high else ""
     return (
         f"{measure.name}: {name} takes {figures[measure.overhead]:+.1f} % [{low:+.1f}, {high:+.1f}] over plain; "
-        f"{price[measure.overhead]:+.1f} % was predicted, and the limit is {limit:g} %"
+        f"{price[measure.overhead]:+.1f} % was predicted, and the limit is {limit:g} %{close}"
     )
 
 
@@ -114,7 +115,7 @@ def _with(found: LatencyFact, name: str, timed: "Comparison | str", latency: str
     """What was measured, with one more architecture: its figures, or why its runtime refuses it."""
     if isinstance(timed, str):
         return replace(found, refused={**found.refused, name: timed})
-    return replace(found, figures={**found.figures, name: _figures(timed, measure_of(latency))})
+    return replace(found, figures={**found.figures, name: _figures(timed, measure_of(latency), found.model)})
 
 
 def _of_here(ledger: Ledger, latency: str, here: Mapping[str, Any], say: Say) -> LatencyFact:
@@ -137,11 +138,15 @@ def _named(machine: Mapping[str, Any]) -> str:
     return f"{machine.get('name', 'an unknown processor')} ({machine.get('device', 'cpu')})"
 
 
-def _figures(found: "Comparison", measure: Measure) -> dict[str, float]:
-    """The latency in ms, and its overhead in percent over plain with its interval, by the columns of a point."""
+def _figures(found: "Comparison", measure: Measure, model: LatencyModelFact) -> dict[str, float]:
+    """The latency in ms, and its overhead in percent over plain with its interval, by the columns of a point.
+
+    The latency is that of plain in the model, times the measured ratio. The machine may have been busier or idler when
+    the model was fitted, and milliseconds in one column must compare.
+    """
     low, high = measure.interval
     return {
-        measure.column: found.candidate_ms,
+        measure.column: model.plain_ms * (1 + found.overhead / 100),
         measure.overhead: found.overhead,
         low: 100 * (found.low - 1),
         high: 100 * (found.high - 1),

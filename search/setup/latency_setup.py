@@ -202,7 +202,7 @@ def _modelled(prepared: Prepared, named: Named, say: Callable[[str], None]) -> t
     if not model.is_trusted:
         say(
             f"{name} is not predicted within {TRUSTED:g} % here (a busy machine, or costs that do not add up): "
-            "placements are measured before they are confirmed under a limit, and before they are reported; "
+            "what the result rests on is measured, before a confirmation under a limit and at the end; "
             "more latency.seconds help"
         )
     return model, here

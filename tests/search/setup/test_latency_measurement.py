@@ -1,6 +1,7 @@
 """The latencies that are measured: before a confirmation, and at the end. Their costs are made up: no clock decides."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -134,6 +135,24 @@ def test_so_many_are_measured_and_the_rest_is_said(prepared, ledger, clock, monk
     )
 
 
+def test_what_was_measured_before_takes_no_place_from_the_others(prepared, ledger, clock, monkeypatch):
+    priced = searched(prepared, ledger, [90, 91, 92], clock)
+    latency_measurement.measured_before_confirmation(priced, ledger, 2, ["latency"], print)
+    monkeypatch.setattr(latency_measurement, "MOST", 1)
+    said = []
+    latency_measurement.measured(priced, ledger, said.append)
+    assert names(ledger, clock) == ["a2", "a1"]
+    assert said == ["latency: timing a1, alone beside plain"]
+
+
+def test_milliseconds_compare_with_those_of_plain_however_busy_the_machine_was(prepared, ledger, clock, monkeypatch):
+    priced = searched(prepared, ledger, [90, 95], clock)
+    monkeypatch.setattr(timed_pair, "compared", lambda pair: replace(clock(pair), candidate_ms=20.6, plain_ms=20.0))
+    latency_measurement.measured(priced, ledger, print)
+    plain, placement = result(prepared, ledger).points
+    assert placement.latency_ms / plain.latency_ms == pytest.approx(1.03)
+
+
 def test_an_interrupted_measurement_continues_with_what_is_missing(prepared, ledger, clock, monkeypatch):
     priced = searched(prepared, ledger, [90, 91, 92], clock)
 
@@ -194,6 +213,15 @@ def test_before_a_confirmation_the_figure_stands_beside_prediction_and_limit(pre
     assert said[1].startswith("latency: a2 takes +8.0 % [+7.5, +8.5] over plain; +")
     assert said[1].endswith(" % was predicted, and the limit is 7 %")
     assert not result(prepared, ledger)["a2"].allowed
+
+
+def test_a_limit_inside_the_measured_interval_is_named(prepared, ledger, clock):
+    priced = searched(prepared, ledger, [90, 91, 92], clock)
+    clock.costs = (0.0, 3.0, 6.8)
+    said = []
+    latency_measurement.measured_before_confirmation(priced, ledger, 2, ["latency"], said.append)
+    assert said[1].endswith("the limit is 7 %, which is in this interval: more latency.seconds narrow it")
+    assert result(prepared, ledger)["a2"].allowed
 
 
 def test_before_a_confirmation_a_refusal_is_a_result(prepared, ledger, clock):
