@@ -9,7 +9,6 @@ In this order, the search can be resumed from the ledger alone, wherever it was 
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from search.planning.early_stopping import EarlyStopping, Stop, SuccessiveHalving
 from search.planning.failure_limits import CircuitBreaker, Retries
@@ -26,15 +25,10 @@ from search.state import failures, gpu_facts
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.left_outcomes import Adopt, left, nothing_left
-from search.state.records import ENDED, OPEN, Assignment, Entry, Outcome, Progress, Training
+from search.state.listening import Listener, Listeners
+from search.state.records import ENDED, OPEN, Assignment, Outcome, Progress, Training
 from search.state.shared_facts import SHARED_UID, SharedNetworkFact
 from spaces.failpoints import failpoint
-
-
-class Listener(Protocol):
-    """Hears of each change of a training, after the ledger has it: the terminal, MLflow, the live report."""
-
-    def changed(self, training: Training, entry: Entry) -> None: ...
 
 
 class Loop:
@@ -61,7 +55,7 @@ class Loop:
     ) -> None:
         self._ledger = ledger
         self._proposer = proposer
-        self._listeners = list(listeners)
+        self._notify = Listeners(ledger, listeners).notify
         self._planner = Planner(ledger, space, proposer, budget=budget, rules=rules, short=short)
         spent_before = ledger.facts.seconds or 0.0
         self._time = TimeBudget(budget.seconds, spent_before=spent_before, clock=clock, search_share=1 - budget.confirm)
@@ -298,11 +292,3 @@ class Loop:
 
     def _price(self, training: Training) -> Mapping[str, float]:
         return self._ledger.entries[training.architecture].price
-
-    def _notify(self, training: Training) -> None:
-        for listener in [*self._listeners]:
-            try:
-                listener.changed(training, self._ledger.entries[training.architecture])
-            except OSError:
-                # The terminal is gone (a closed pipe); the search continues without it.
-                self._listeners.remove(listener)

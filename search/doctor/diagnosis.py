@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
-from search.doctor.invariants import CHECKS, COPY, Case, Check
+from search.doctor.case import Case, Check
+from search.doctor.invariants import CHECKS, COPY
 from search.setup.opened_run import kept
 from search.state import run_folder
 from search.state.ledger import Ledger

@@ -6,23 +6,19 @@ numbers are those of the reliability tests; I6 (how often a training is executed
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from search.config import Experiment
+from search.doctor.case import Case, Check, Findings
 from search.execute import foreign_packages
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.opened_run import is_complete, rules
 from search.state import result_files
-from search.state.facts import Facts
 from search.state.failures import unusable
-from search.state.ledger import Ledger
 from search.state.records import OPEN, Outcome, Training
-from search.state.run_folder import RunFolder
 from search.state.shared_facts import SHARED_UID
 from search.track import projection
 from search.track.client import error_line, read_children
@@ -35,37 +31,6 @@ from spaces.text import plural
 SHOWN = 5
 COPY = "restore the ledger from a copy"
 AGAIN = "type the run command again: it takes up what is there"
-# A problem and its remedy.
-Findings = Iterator[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A run folder as it was found.
-
-    ``experiment`` is None if the run has no config. ``is_held``: a driver works on the run.
-    """
-
-    place: RunFolder
-    ledger: Ledger
-    facts: Facts
-    experiment: Experiment | None
-    is_held: bool
-
-
-@dataclass(frozen=True)
-class Check:
-    """An invariant: its name, and what it says in ``words``.
-
-    ``find`` yields what breaks it, and ``note`` what breaks nothing but is good to know; ``skip`` says why it does not
-    apply now, or is empty.
-    """
-
-    name: str
-    words: str
-    find: Callable[[Case], Findings]
-    skip: Callable[[Case], str] = lambda case: ""
-    note: Callable[[Case], Findings] = lambda case: iter(())
 
 
 # -- what must hold ---------------------------------------------------------------------------------------------------

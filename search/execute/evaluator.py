@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from search.execute.percent_check import PercentCheck
-from search.loop import Listener
 from search.planning.priced_space import Seeds
+from search.state.listening import Listener
 from senet_nas.recipe import Report, Seed, Task
 from senet_nas.training.quality_metrics import ACCURACY, metric_of
 from senet_nas.training.shared_plan import SharedPlan

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from search.execute.evaluator import Evaluator
-from search.loop import Listener
+from search.state.listening import Listener
 from senet_nas.recipe import Report, Seed, Task
 from senet_nas.training.shared_plan import SHARED_NETWORK, SharedPlan
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from search import config
 from search.execute import environment
 from search.execute.remote_store import RemoteStore
-from search.loop import Listener, Loop
+from search.loop import Loop
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import Measure
 from search.report.live import Live
@@ -20,6 +20,7 @@ from search.setup.experiment_setup import Prepared, at_its_line, early_stopping,
 from search.setup.opened_run import budget, confirm_share, rules
 from search.state.facts import Facts, GitFact, SlotsFact, SpaceFact
 from search.state.ledger import Ledger
+from search.state.listening import Listener
 from search.state.run_folder import RunFolder
 from search.track import projection
 from search.track.store import BESIDE, Store, store_to_write

@@ -8,7 +8,7 @@ from search.planning.priced_space import PricedSpace
 from search.results.objectives import excess
 from senet_nas.costs.measures import counted
 from senet_nas.recipe import Recipe
-from senet_nas.training.quality_metrics import check_classes
+from senet_nas.training.metric_classes import check_classes
 from spaces.errors import UserError
 from spaces.text import plural
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from senet_nas.deploy.precisions import INT8
-from spaces.errors import UserError, nearest
 from spaces.text import interval, with_interval
 
 Goal = Literal["maximize", "minimize"]
@@ -281,26 +280,3 @@ def is_own_name(name: str) -> bool:
 def listed() -> list[str]:
     """Every metric that our own training measures, as a config names it."""
     return [*METRICS, RECALL_FORM]
-
-
-def check_classes(name: str, classes: Sequence[str], counts: Sequence[int]) -> None:
-    """Raises UserError if a metric cannot be measured with these classes; ``counts`` are validation images of each."""
-    if name == "top5" and len(classes) <= 5:
-        raise UserError(
-            f"top5 is always 100 % with {len(classes)} classes",
-            hint="take accuracy, or balanced_accuracy if the classes differ in size",
-        )
-    if name == "auroc" and sum(count > 0 for count in counts) < 2:
-        raise UserError("auroc needs validation images of two classes or more", hint="set data.validation higher")
-    if not name.startswith(RECALL):
-        return
-    label = name.removeprefix(RECALL)
-    if label not in classes:
-        guess = nearest(label, classes)
-        shown = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
-        hint = f"did you mean `{RECALL}{guess}`?" if guess else ""
-        raise UserError(f"no class is called `{label}`; there are {shown}", hint=hint)
-    if not counts[classes.index(label)]:
-        raise UserError(
-            f"no validation image is of the class `{label}`", hint="set data.validation higher, or take another metric"
-        )

@@ -9,8 +9,9 @@ import torch
 from sklearn import metrics as sklearn_metrics
 
 from senet_nas.training import predictions
+from senet_nas.training.metric_classes import check_classes
 from senet_nas.training.predictions import Predictions, measured
-from senet_nas.training.quality_metrics import METRICS, check_classes, known_metric, metric_of
+from senet_nas.training.quality_metrics import METRICS, known_metric, metric_of
 from spaces.errors import UserError
 
 CLASSES = ("ant", "bee", "cat", "dog", "elk", "fox", "gnu")
