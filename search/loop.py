@@ -106,6 +106,8 @@ class Loop:
             training = self._planner.plan_next(search_is_over=self._time.search_is_over)
         if training is None or self._retries.must_wait(training.uid, self._running):
             return None
+        if self.is_stopping:  # since planning, which measures latencies, and so may take a while
+            return None
         self._notify(self._ledger.start(training.uid))
         return self._assignment(training)
 

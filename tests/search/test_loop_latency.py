@@ -88,7 +88,25 @@ def test_a_signal_among_the_measurements_plans_nothing_and_the_next_session_goes
     assert not looping.plans(ledger)
     assert not loop.is_complete
     ledger.close()
-    again, resumed, second = search_at(tmp_path / "other")
+    resumes_as(finished, timer, tmp_path / "other")
+
+
+def test_a_signal_while_the_candidate_is_measured_starts_no_training_of_its_confirmation(finished, tmp_path):
+    uninterrupted, whole = finished
+    loop, ledger, timer = search_at(tmp_path / "other")
+    (first, *_) = [t.architecture for t in looping.of_role(uninterrupted, "confirm") if t.architecture]
+    timer.stop_after = 1 + whole.timed.index(first)
+    drive(loop)
+    loop.close()
+    assert timer.timed[-1] == first
+    assert {t.state for t in looping.of_role(ledger, "confirm")} == {"waiting"}
+    ledger.close()
+    resumes_as(finished, timer, tmp_path / "other")
+
+
+def resumes_as(finished, timer, path):
+    """The next session ends as if there had been no signal."""
+    again, resumed, second = search_at(path)
     drive(again)
     assert again.is_complete
     uninterrupted, whole = finished
