@@ -85,9 +85,10 @@ def _measure_all(prepared: Prepared, ledger: Ledger, named: Named, names: Sequen
 
 def _left_over(count: int) -> str:
     keep = "keeps its" if count == 1 else "keep their"
+    were = "was" if MOST == 1 else "were"
     return (
         f"{plural(count, 'more placement')} {keep} predicted latency, although the result may rest on it; "
-        f"{MOST} were measured"
+        f"{MOST} {were} measured"
     )
 
 
