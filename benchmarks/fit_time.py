@@ -105,7 +105,7 @@ def _proposal(problem: Synthetic, drawn: list[tuple[Architecture, Seed]], curves
         found = proposer.ask(number, lambda _: False, lambda _: None, last)
         taken.append(time.process_time() - began)
         assert found is not None
-        tell(number, found[0], Seed(last, number))
+        tell(number, found.architecture, Seed(last, number))
     return round(statistics.fmean(taken[1:]), 4)
 
 
