@@ -104,7 +104,7 @@ def loader(data: Data, recipe: Recipe, workers: int) -> DataLoader[Any]:
     else:
         steps.append(v2.RandomCrop(size, padding=data.crop))
     if recipe.rotation:
-        steps.append(v2.RandomRotation(recipe.rotation, v2.InterpolationMode.BILINEAR))  # type: ignore[arg-type]
+        steps.append(v2.RandomRotation(recipe.rotation, v2.InterpolationMode.BILINEAR))
     if recipe.jitter:
         steps.append(v2.ColorJitter(recipe.jitter, recipe.jitter, recipe.jitter))
     if recipe.shift:

@@ -79,6 +79,7 @@ def one(name: str, key: str, seed: int, task: Task) -> dict[str, Any]:
     """A training, and the drop of each INT8 form, as a line."""
     from safetensors.torch import load_file
 
+    from senet_nas import quantised
     from senet_nas.data.batches import normalise
     from senet_nas.deploy import deployed, deploying, paired_images
     from senet_nas.network.build import build
@@ -108,7 +109,7 @@ def one(name: str, key: str, seed: int, task: Task) -> dict[str, Any]:
             form = deploying.deploy(network(), runtime, wanted).open(0)
             classes_N = paired_images.classes(form, x, lambda part: normalise(part, data))
             found[runtime] = paired_images.paired(truth_N, classes_N, y_N).to_dict()
-        except deployed.Refused as refused:
+        except quantised.Refused as refused:
             found[runtime] = {"refused": str(refused)}
     return {
         "operator": name,

@@ -74,7 +74,7 @@ def measured(space: Space, price: Price, sampler: str, trainings: int) -> dict[s
         wall.append(time.perf_counter() - began)
         cpu.append(time.process_time() - began_cpu)
         assert found is not None
-        proposer.tell(number, {"accuracy": accuracy(found[0], number, size)}, found[0])
+        proposer.tell(number, {"accuracy": accuracy(found.architecture, number, size)}, found.architecture)
     return {
         "median": round(statistics.median(wall[1:]), 4),
         "max": round(max(wall[1:]), 4),

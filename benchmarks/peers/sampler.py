@@ -91,7 +91,7 @@ class Process:
             self._send({"tell": [[dict(t.params), [-t.values[0], t.values[1]]] for t in new]})
             return dict(json.loads(self._running.stdout.readline()))
         except (BrokenPipeError, json.JSONDecodeError) as error:
-            raise RuntimeError(f"the peer {self._running.args} has ended; run it by hand to see why") from error
+            raise RuntimeError(f"the peer {self._running.args!r} has ended; run it by hand to see why") from error
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._running.stdin is not None

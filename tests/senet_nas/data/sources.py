@@ -118,7 +118,7 @@ def torchvision(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
     labels = root / "dtd" / "dtd" / "labels"
     labels.mkdir()
     for part in ("train", "val", "test"):
-        names = [file_name(i) for i in np.flatnonzero(part == PARTS)]
+        names = [file_name(int(i)) for i in np.flatnonzero(part == PARTS)]
         (labels / f"{part}1.txt").write_text("\n".join(names))
     return {"dataset": "DTD", "path": str(root)}
 
@@ -132,7 +132,7 @@ def hugging_face(root: Path, x: np.ndarray, *, split: bool) -> dict[str, Any]:
         folder = root / "saved" / name
         folder.mkdir(parents=True, exist_ok=True)
         chosen = np.flatnonzero(part == PARTS) if split else np.arange(N)
-        files = []
+        files: list[dict[str, str]] = []
         for half in np.array_split(chosen, 2):
             files.append({"filename": f"data-{len(files)}.arrow"})
             rows = {"image": [{"bytes": png(x[i]), "path": None} for i in half], "label": LABELS[half]}
