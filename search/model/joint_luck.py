@@ -50,6 +50,8 @@ LUCK_RATIOS = (0.0, 0.28, 0.88)
 SHARED = {-0.9: 0.2, -0.75: 0.2, -0.5: 0.15, 0.0: 0.4, 0.4: 0.05}
 # Correlation matrices must leave at least this share of the variance of the noise of accuracy.
 LEAST_NOISE = 0.02
+# The axes of the lattice that have no order: shares, and kinds of luck.
+SHARE_AXIS, LUCK_AXIS = 0, 5
 # The walk starts at every share and tau / sigma of accuracy, and of the other axes at these values.
 FIRST_RATIO, FIRST_GENETIC, FIRST_RESIDUAL, FIRST_SHARED = 1.4, (-0.8, 0.0), (-0.6, 0.0), (-0.75, 0.0)
 FIRST_LUCK = ((0.0, 0.0), (0.28, -0.8), (0.88, -0.8))
@@ -109,15 +111,15 @@ class Combinations:
 
     @cached_property
     def lattice(self) -> Lattice:
-        """Shares and kinds of luck have no order; the other axes have."""
-        return Lattice(self.shape, np.isfinite(self.log_prior), unordered=(0, 5))
+        """The places, and which of them are neighbours."""
+        return Lattice(self.shape, np.isfinite(self.log_prior), unordered=(SHARE_AXIS, LUCK_AXIS))
 
     @cached_property
     def first(self) -> Integers:
         """The places where a walk starts."""
         kinds = list(OF_LUCK)
-        luck = np.indices(self.shape)[5].ravel()
-        start = np.isfinite(self.log_prior) & np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK])
+        luck = np.indices(self.shape)[LUCK_AXIS].ravel()
+        start = self.lattice.is_possible & np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK])
         start &= self.curve_ratio == FIRST_RATIO
         start &= np.isin(self.genetic, FIRST_GENETIC) & np.isin(self.residual, FIRST_RESIDUAL)
         return np.flatnonzero(start & np.isin(self.shared, FIRST_SHARED))
@@ -153,7 +155,8 @@ def combinations(n_shares: int) -> Combinations:
     of_residual = np.where(genetic == 0, of_nothing, _weights(RESIDUAL, residual_at))
     is_possible = _possible(genetic, luck_genetic, residual, shared) & ((ratio > 0) | (luck_genetic == 0))
     of_luck = np.where(is_possible, _weights(OF_LUCK, luck) * _weights(SHARED, shared_at), 0.0)
-    total = of_luck.reshape(-1, shape[5] * shape[6]).sum(axis=1).repeat(shape[5] * shape[6])
+    each = len(OF_LUCK) * len(SHARED)  # the last two axes
+    total = of_luck.reshape(-1, each).sum(axis=1).repeat(each)
     prior = of_ratio * of_genetic * of_residual * of_luck / np.where(total > 0, total, 1.0)
     log_prior = np.log(prior, out=np.full(len(prior), -np.inf), where=prior > 0)
     return Combinations(
