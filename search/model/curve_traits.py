@@ -1,10 +1,10 @@
 """What the loss curve of a training says about it, in a few numbers: the traits that the model takes beside accuracy.
 
-The loss of the first epoch repeats best from training to training; the sum over all epochs (Ru et al., NeurIPS 2021,
-"Speedy Performance Estimation") lies closer to the accuracy of the same training. Which tells more about accuracy, the
-first alone or with the sum, is a property of the recipe, so the model averages over them. The sum alone is not among
-them: half of its noise is the luck of the training, which :func:`luck_of` shows better. With it, S was lower in worlds
-100 to 139 (0.54 in place of 0.60 after 32 trainings, 113 placements, curves that tell much), and coverage 0.84.
+The loss of the first epoch repeats best from training to training; the sum of losses (Ru et al., NeurIPS 2021,
+"Speedy Performance Estimation") lies closer to the accuracy of the same training. Which tells more about accuracy is a
+property of the recipe, so the model averages over the first loss and the sum of the first half. A sum of all is not
+among them: half of its noise is the luck of the training, which :func:`luck_of` shows better. What was compared is in
+docs/architecture.md, "Loss curves".
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from search.model.linear_model import Array, Integers
 
 # The traits, in the order of the columns of :func:`traits_of`.
-TRAITS = ("loss of the first epochs", "loss of the first and of all epochs")
+TRAITS = ("loss of the first epochs", "loss of the first half of the epochs")
 # A trait further than this many robust standard deviations from the median of its block counts as this far: a training
 # that diverged says no more than that it is bad.
 FARTHEST = 5.0
@@ -34,11 +34,8 @@ def traits_of(losses: Array, block: Integers) -> Array | None:
         early = _standard(np.log(losses[:, :shortest].sum(axis=1)), block)
         return None if early is None else early[:, None]
     first = _standard(np.log(losses[:, 0]), block)
-    total = _standard(np.log(losses.sum(axis=1)), block)
-    if first is None or total is None:
-        return None
-    both = _standard(first + total, block)
-    return None if both is None else np.column_stack([first, both])
+    half = _standard(np.log(losses[:, : max(shortest // 2, 1)].sum(axis=1)), block)
+    return None if first is None or half is None else np.column_stack([first, half])
 
 
 def is_constant(accuracy: Array, block: Integers) -> bool:

@@ -59,6 +59,19 @@ def test_luck_goes_with_no_trait_and_with_no_block():
         assert luck.std() == pytest.approx(1, rel=0.1)
 
 
+@pytest.mark.parametrize(("epochs", "early"), [(8, 4), (5, 2), (2, 1), (1, 1)])
+def test_the_traits_are_the_first_loss_and_the_first_half(epochs, early):
+    """What comes later is luck's, not theirs."""
+    rng = np.random.default_rng(0)
+    block = np.repeat([0, 1], 20)
+    losses = np.exp(rng.normal(0, 0.1, (40, epochs)))
+    traits = traits_of(losses, block)
+    for trait, shown in zip(traits.T, (losses[:, 0], losses[:, :early].sum(axis=1)), strict=True):
+        assert np.corrcoef(trait, np.log(shown))[0, 1] > 0.95
+    later = np.column_stack([losses[:, :early], np.exp(rng.normal(0, 0.1, (40, epochs - early)))])
+    assert np.array_equal(traits_of(later, block), traits)
+
+
 @pytest.mark.parametrize("losses", [np.ones((6, 1)), np.where(np.arange(12).reshape(6, 2) == 11, np.nan, 1.0)])
 def test_of_one_epoch_or_of_short_trainings_there_is_no_luck(losses):
     losses = losses * np.exp(np.random.default_rng(0).normal(0, 0.1, losses.shape))
