@@ -5,7 +5,8 @@ by Laplace's method, under a prior that is flat in their logarithms; the exponen
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ HOPELESS = 1e-5
 ACCURACY, HAS_SE, FIRST_TRAIT = 0, 1, 2
 # Passes over the deviations of several traits until they are the likeliest together. One pass is exact for one trait.
 PASSES = 3
+# The same for the deviation of accuracy, too.
+PASSES_OF_ALL = 4
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,22 @@ class Solved:
     power: Array
     log_det: Array
     freedom: int
+    _of_traits: dict[tuple[int, tuple[float, ...]], float] = field(default_factory=dict)
+
+    def evidence_of_trait(self, side: int, places: Sequence[int], ratios: Sequence[float]) -> float:
+        """Log evidence of a trait alone, averaged over the ``ratios`` that the grid has for it, at these ``places``.
+
+        It is the same for all cells, and remembered.
+        """
+        key = side, tuple(ratios)
+        if key not in self._of_traits:
+            power, log_det = self.power[:, places], self.log_det[:, places]
+            prior = 1 / (1 + np.array(ratios) ** 2)
+            precision = power[:, :, HAS_SE, HAS_SE] + prior
+            left = power[:, :, side, side] - power[:, :, HAS_SE, side] ** 2 / precision
+            log = -0.5 * log_det + 0.5 * np.log(prior / precision) - 0.5 * self.freedom * np.log(left)
+            self._of_traits[key] = float(np.logaddexp.reduce(log.ravel()))
+        return self._of_traits[key]
 
 
 @dataclass(frozen=True)
@@ -62,70 +81,86 @@ class Entries:
             self.freedoms,
         )
 
+    @cached_property
+    def _columns(self) -> Array:
+        """``power`` as (traits, traits, entries)."""
+        return np.ascontiguousarray(self.power.transpose(1, 2, 0))
+
+    def _power(self, scale: Array) -> Array:
+        """``power`` as (traits, traits, entries, ...) that goes with a scale (entries, ...)."""
+        return self._columns.reshape(*self._columns.shape, *[1] * (scale.ndim - 1))
+
     def scales(self, scale: Array) -> list[Array]:
         """1 / deviation of all traits, each (entries, ...) like ``scale``, which is that of accuracy.
 
         Those of the others are the likeliest.
         """
-        found = [scale]
-        for other in range(1, len(self.freedoms)):
-            alone = np.sqrt(self.freedoms[other] / self.power[:, other, other])
-            found.append(np.broadcast_to(_like(alone, scale), scale.shape))
+        power = self._power(scale)
+        found = [scale, *(np.broadcast_to(alone, scale.shape) for alone in self._alone(power)[1:])]
         for _ in range(PASSES if len(found) > 2 else 1):
             for other in range(1, len(found)):
-                found[other] = self._likeliest(other, found)
+                found[other] = self._likeliest(power, other, found)
         return found
 
-    def _likeliest(self, trait: int, scales: Sequence[Array]) -> Array:
+    def _alone(self, power: Array) -> list[Array]:
+        """The likeliest 1 / deviation of every trait if the others did not matter."""
+        return [np.sqrt(freedom / power[trait, trait]) for trait, freedom in enumerate(self.freedoms)]
+
+    def _likeliest(self, power: Array, trait: int, scales: Sequence[Array]) -> Array:
         """The likeliest 1 / deviation of a trait, given those of the others."""
-        own = _like(self.power[:, trait, trait], scales[0])
-        cross = sum(
-            (_like(self.power[:, trait, other], scale) * scale for other, scale in enumerate(scales) if other != trait),
-            np.zeros(()),
-        )
-        found: Array = (np.sqrt(cross**2 + 4 * own * self.freedoms[trait]) - cross) / (2 * own)
+        others = [other for other in range(len(scales)) if other != trait]
+        half = power[trait, others[0]] * scales[others[0]]
+        for other in others[1:]:
+            half += power[trait, other] * scales[other]
+        half *= 0.5
+        found: Array = np.sqrt(half**2 + power[trait, trait] * self.freedoms[trait])
+        found -= half
+        found /= power[trait, trait]
         return found
 
     def curvature(self, scales: Sequence[Array]) -> Array:
-        """Minus the second derivatives of the log evidence in the logarithms of other scales: (entries, ..., n, n)."""
+        """Minus the second derivatives of the log evidence in the logarithms of other scales: (n, n, entries, ...)."""
         n = len(scales) - 1
-        found = np.empty((*scales[0].shape, n, n))
-        for i, j in np.ndindex(n, n):
-            found[..., i, j] = _like(self.power[:, i + 1, j + 1], scales[0]) * scales[i + 1] * scales[j + 1]
-            if i == j:
-                found[..., i, j] += self.freedoms[i + 1]
+        found = np.empty((n, n, *scales[0].shape))
+        power = self._power(scales[0])
+        for i in range(n):
+            for j in range(i + 1):
+                found[i, j] = power[i + 1, j + 1] * scales[i + 1]
+                found[i, j] *= scales[j + 1]
+                found[j, i] = found[i, j]
+            found[i, i] += self.freedoms[i + 1]
         return found
 
     def evidence(self, scale: Array) -> Array:
         """Log evidence (entries, ...) for 1 / deviation of accuracy."""
-        scales = self.scales(scale)
-        log = _like(self.log, scale) + np.zeros(scale.shape)
+        return self._evidence(self.scales(scale))
+
+    def _evidence(self, scales: Sequence[Array]) -> Array:
+        power = self._power(scales[0])
+        log = self.log.reshape(power.shape[2:]) + np.zeros(scales[0].shape)
         for i, one in enumerate(scales):
-            log += self.freedoms[i] * np.log(one) - 0.5 * _like(self.power[:, i, i], scale) * one**2
+            log += self.freedoms[i] * np.log(one)
+            towards = 0.5 * power[i, i] * one
             for j in range(i):
-                log -= _like(self.power[:, i, j], scale) * one * scales[j]
+                towards += power[i, j] * scales[j]
+            log -= towards * one
         found: Array = log - 0.5 * np.log(_determinant(self.curvature(scales)))
         return found
 
-    def best_scale(self) -> Array:
-        """About the likeliest 1 / deviation of accuracy (entries,)."""
-        yy, yc, cc = self.power[:, 0, 0], self.power[:, 0, 1], self.power[:, 1, 1]
-        found: Array = np.sqrt(self.freedoms[0] / (1 + yc / np.sqrt(yy * cc)) / yy)
-        for _ in range(PASSES if len(self.freedoms) > 2 else 0):
-            found = self._likeliest(0, self.scales(found))
-        return found
-
-
-def _like(values: Array, scale: Array) -> Array:
-    """Values (entries,) in a shape that goes with a scale (entries, ...)."""
-    return values.reshape(-1, *[1] * (scale.ndim - 1))
+    def best_evidence(self, sigmas: Array) -> Array:
+        """Log evidence (entries,) at the likeliest noise deviation of accuracy that lies between the ``sigmas``."""
+        found = self._alone(self._columns)
+        for _ in range(PASSES_OF_ALL):
+            for trait in range(len(found)):
+                found[trait] = self._likeliest(self._columns, trait, found)
+        return self.evidence(np.clip(found[ACCURACY], 1 / sigmas.max(), 1 / sigmas.min()))
 
 
 def _determinant(matrices: Array) -> Array:
-    """Of matrices (..., 1, 1) or (..., 2, 2)."""
-    found: Array = matrices[..., 0, 0]
-    if matrices.shape[-1] == 2:
-        found = found * matrices[..., 1, 1] - matrices[..., 0, 1] * matrices[..., 1, 0]
+    """Of matrices (1, 1, ...) or (2, 2, ...)."""
+    found: Array = matrices[0, 0]
+    if len(matrices) == 2:
+        found = found * matrices[1, 1] - matrices[0, 1] * matrices[1, 0]
     return found
 
 
@@ -151,29 +186,25 @@ def entries(solved: Solved, grid: JointGrid, choices: Sequence[tuple[int, ...]])
 def weigh(found: Entries, sigmas: Array) -> tuple[Entries, Array]:
     """The entries that are not hopeless, and weights (entries, sigmas) of them that sum to 1."""
     scales = 1 / sigmas
-    best = best_evidence(found, sigmas)
+    best = found.best_evidence(sigmas)
     kept = found.of(np.flatnonzero(best > best.max() + np.log(HOPELESS)))
     log = kept.evidence(np.broadcast_to(scales, (len(kept.cell), len(scales))))
     weights = np.exp(log - log.max())
     return kept, weights / weights.sum()
 
 
-def best_evidence(found: Entries, sigmas: Array) -> Array:
-    """Log evidence (entries,) at the likeliest noise deviation of accuracy that lies between the ``sigmas``."""
-    return found.evidence(np.clip(found.best_scale(), 1 / sigmas.max(), 1 / sigmas.min()))
-
-
 class _Cells:
     """What does not depend on the curve traits, computed once for all choices of them."""
 
     def __init__(self, solved: Solved, grid: JointGrid) -> None:
-        self._solved = solved
         self._place = grid.share[:, None] * len(grid.ratios) + grid.ratio  # (cells, canonical)
+        self._power = solved.power.reshape(-1, *solved.power.shape[2:])
         self.n_traits = grid.n_traits
         turn = grid.to_canonical
-        self._turn = {(i, j): turn[:, :, i] * turn[:, :, j] for i, j in np.ndindex(self.n_traits, self.n_traits)}
+        self._turn = turn[:, :, :, None] * turn[:, :, None, :]  # (cells, canonical, traits, traits)
         prior = 1 / (1 + grid.tau_ratio**2)
-        precision = self.all_turned([HAS_SE] * self.n_traits)
+        has_se = [HAS_SE] * self.n_traits
+        precision = self.all_turned(has_se, has_se)
         places = range(self.n_traits)
         precision[:, places, places] += prior
         self.covariance: Array = np.linalg.inv(precision).astype(np.float64, copy=False)
@@ -181,43 +212,25 @@ class _Cells:
         self.log -= 0.5 * solved.freedom * np.log(np.linalg.det(grid.residual))
         self.log += 0.5 * np.log(prior.prod(axis=1) * np.linalg.det(self.covariance))
 
-    def turned(self, one: int, other: int, side: int, other_side: int) -> Array:
-        """The sum over canonical traits of a product of two sides, each weighted by its part in them: (cells,)."""
-        product = self._solved.power[:, :, side, other_side].ravel()[self._place]
-        found: Array = (self._turn[one, other] * product).sum(axis=1)
-        return found
+    def all_turned(self, sides: Sequence[int], other_sides: Sequence[int]) -> Array:
+        """For a side of each trait and another of each: the sum over canonical traits of the products of the two.
 
-    def all_turned(self, sides: Sequence[int], other_sides: Sequence[int] | None = None) -> Array:
-        """The same for a side of each trait, with each other's: (cells, traits, traits)."""
-        found = np.empty((len(self._place), self.n_traits, self.n_traits))
-        for i, j in np.ndindex(self.n_traits, self.n_traits):
-            if other_sides is None and j < i:
-                found[:, i, j] = found[:, j, i]
-            else:
-                found[:, i, j] = self.turned(i, j, sides[i], (other_sides or sides)[j])
+        Each is weighted by its part in the canonical traits: (cells, traits, traits).
+        """
+        products = self._power[:, np.array(sides)[:, None], np.array(other_sides)][self._place]
+        found: Array = np.einsum("ckij,ckij->cij", self._turn, products)
         return found
 
 
 def _of_traits(solved: Solved, grid: JointGrid, cells: _Cells, traits: tuple[int, ...]) -> Entries:
     sides = [ACCURACY, *(FIRST_TRAIT + trait for trait in traits)]
-    left = cells.all_turned(sides)
+    left = cells.all_turned(sides, sides)
     towards = cells.all_turned([HAS_SE] * len(sides), sides)
     mean_of = cells.covariance @ towards
     left -= towards.transpose(0, 2, 1) @ mean_of
     log = cells.log.copy()
     for side, ratios in zip(sides[1:], grid.trait_ratios, strict=True):
-        log -= _evidence_of_trait(solved, grid, side, ratios)
+        log -= solved.evidence_of_trait(side, [grid.ratios.index(ratio) for ratio in ratios], ratios)
     n = len(log)
     freedoms = (solved.freedom,) * len(sides)
     return Entries(np.tile(traits, (n, 1)), np.arange(n), left, mean_of, cells.covariance, log, freedoms)
-
-
-def _evidence_of_trait(solved: Solved, grid: JointGrid, side: int, ratios: Sequence[float]) -> float:
-    """Log evidence of a trait alone, averaged over the ratios that the grid has for it."""
-    places = [grid.ratios.index(ratio) for ratio in ratios]
-    power, log_det = solved.power[:, places], solved.log_det[:, places]
-    prior = 1 / (1 + np.array(ratios) ** 2)
-    precision = power[:, :, HAS_SE, HAS_SE] + prior
-    left = power[:, :, side, side] - power[:, :, HAS_SE, side] ** 2 / precision
-    log = -0.5 * log_det + 0.5 * np.log(prior / precision) - 0.5 * solved.freedom * np.log(left)
-    return float(np.logaddexp.reduce(log.ravel()))

@@ -152,7 +152,7 @@ class _Chosen:
         likeliest = drawn.scales(1 / sigma)
         scales: Array = np.column_stack(likeliest)
         n, n_traits = scales.shape
-        covariance = np.linalg.inv(drawn.curvature(likeliest)).astype(np.float64, copy=False)
+        covariance = np.linalg.inv(np.moveaxis(drawn.curvature(likeliest), 2, 0)).astype(np.float64, copy=False)
         spread = np.linalg.cholesky(covariance)
         scales[:, 1:] *= np.exp((spread @ rng.standard_normal((n, n_traits - 1, 1)))[:, :, 0])
         noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((n, n_traits, 1))
@@ -221,43 +221,42 @@ class Solutions:
 
         Gains are without the mean gain of SE.
         """
-        n, n_ratios = len(chosen.sigma), len(self._grid.ratios)
-        coefficients = np.zeros((n, self._direct.shape[1]))
-        gains = np.zeros((n, len(self._direct)))
-        for canonical in range(chosen.ratio.shape[1]):
-            kind = chosen.share * n_ratios + chosen.ratio[:, canonical]
-            for one in np.unique(kind):
-                mine = np.flatnonzero(kind == one)
-                solution = self._solved[one // n_ratios][one % n_ratios]
-                sides, back = chosen.sides[mine, canonical], chosen.back[mine, canonical]
-                self._add(solution, mine, sides, back, rng, coefficients, gains)
+        kinds = chosen.share[:, None] * len(self._grid.ratios) + chosen.ratio  # (draws, canonical)
+        parts = [self._coefficients(chosen, kinds, canonical, rng) for canonical in range(kinds.shape[1])]
+        coefficients = np.sum([part[:, chosen.sides.shape[2] :] for part in parts], axis=0)
+        shrink = np.array([solution.shrink for row in self._solved for solution in row])
+        # An architecture's own term follows its residuals: its response less what the coefficients explain of it.
+        residual = np.vstack([self._response[:, : chosen.sides.shape[2]].T, -self._found.per_architecture.T])
+        gains: Array = np.empty((len(kinds), len(self._direct)))
+        size = max(1, _CACHED // len(self._direct))
+        for first in range(0, len(kinds), size):
+            chunk = slice(first, first + size)
+            expected = coefficients[chunk] @ self._direct.T
+            variance = np.zeros_like(expected)
+            for canonical, part in enumerate(parts):
+                followed = shrink[kinds[chunk, canonical]]
+                expected += (part[chunk] @ residual) * followed
+                followed *= chosen.back[chunk, canonical, None] ** 2
+                variance += followed
+            noise = rng.standard_normal(expected.shape)
+            noise *= np.sqrt(variance, out=variance)
+            np.add(expected, noise, out=gains[chunk])
         return coefficients, gains
 
-    def _add(
-        self,
-        solution: _Solution,
-        mine: Integers,
-        sides: Array,
-        back: Array,
-        rng: np.random.Generator,
-        coefficients: Array,
-        gains: Array,
-    ) -> None:
-        """Adds the part of a canonical trait to the draws of the places ``mine``."""
-        n_sides = sides.shape[1]
-        noise = rng.standard_normal((len(solution.scale), len(mine)))
-        drawn = (sides @ solution.mean[:, :n_sides].T + solve_upper(solution.lower, noise).T) * solution.scale
-        coefficients[mine] += drawn * back[:, None]
-        # As in :func:`~search.model.linear_model.draw`, with several sides.
-        follows = (self._direct - solution.shrink[:, None] * self._found.per_architecture).T
-        response = (solution.shrink[:, None] * self._response[:, :n_sides]).T
-        deviation = np.sqrt(solution.shrink)
-        size = max(1, _CACHED // len(deviation))
-        for first in range(0, len(mine), size):
-            chunk = slice(first, first + size)
-            part = rng.standard_normal((len(mine[chunk]), len(deviation)))
-            part *= deviation
-            part += sides[chunk] @ response
-            part += drawn[chunk] @ follows
-            part *= back[chunk, None]
-            gains[mine[chunk]] += part
+    def _coefficients(self, chosen: _Chosen, kinds: Integers, canonical: int, rng: np.random.Generator) -> Array:
+        """The part of a canonical trait in what accuracies show: weights of the sides, then coefficients, in points.
+
+        An array (draws, sides + columns); ``kinds`` (draws, canonical) count the solutions.
+        """
+        sides, back = chosen.sides[:, canonical], chosen.back[:, canonical, None]
+        n_sides, n_ratios = sides.shape[1], len(self._grid.ratios)
+        found = np.empty((len(sides), n_sides + self._direct.shape[1]))
+        found[:, :n_sides] = sides
+        for kind in np.unique(kinds[:, canonical]):
+            mine = np.flatnonzero(kinds[:, canonical] == kind)
+            solution = self._solved[kind // n_ratios][kind % n_ratios]
+            noise = rng.standard_normal((len(solution.scale), len(mine)))
+            drawn = sides[mine] @ solution.mean[:, :n_sides].T + solve_upper(solution.lower, noise).T
+            found[mine, n_sides:] = drawn * solution.scale
+        found *= back
+        return found

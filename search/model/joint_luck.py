@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.joint_evidence import Solved, best_evidence, entries
+from search.model.joint_evidence import Solved, entries
 from search.model.joint_grid import (
     CURVE_RATIOS,
     GENETIC,
@@ -76,7 +76,7 @@ def with_luck(solved: Solved, sigmas: Array, pair: JointGrid, n_curve: int) -> J
 
     def evidence(places: Integers) -> Array:
         """Of each place with its likeliest trait, at the likeliest sigma."""
-        found = best_evidence(entries(solved, grid.of(places), of_traits), sigmas)
+        found = entries(solved, grid.of(places), of_traits).best_evidence(sigmas)
         best: Array = found.reshape(n_curve, -1).max(axis=0)
         return best
 
