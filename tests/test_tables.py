@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import environment, make_table, shared_covariates, shared_network, summary, table_columns
+from benchmarks import (
+    curve_covariances,
+    environment,
+    make_table,
+    shared_covariates,
+    shared_network,
+    summary,
+    table_columns,
+)
 from benchmarks.make_table import Work, finish
 from benchmarks.table_columns import columns_of, components
 from senet_nas.recipe import DataSpec, Recipe
@@ -54,6 +62,30 @@ def curves_of(genetic, noise, rng, *, n=60, blocks=8):
         for a in range(n)
         for b in range(blocks)
     ]
+
+
+def test_the_ways_in_which_accuracies_and_losses_vary_together_are_found():
+    """Three columns, accuracy and two losses, with known covariances between architectures, trainings and blocks."""
+    rng = np.random.default_rng(0)
+    mix = np.array([[0.3, 0.0, 0.0], [-0.04, 0.02, 0.0], [-0.01, 0.0, 0.03]])
+    luck = np.array([[0.2, 0.0, 0.0], [0.0, 0.01, 0.0], [-0.02, 0.0, 0.01]])
+    level = np.array([[0.2, 0.0, 0.0], [0.01, 0.02, 0.0], [0.01, 0.02, 0.0]])
+    shapes = ((2000, 1), (2000, 60), (1, 60))
+    parts = [rng.normal(0, 1, (*shape, 3)) @ way.T for shape, way in zip(shapes, (mix, luck, level), strict=True)]
+    found = {name: np.array(value) for name, value in curve_covariances.ways(90 + sum(parts)).items()}
+    assert found["gain"] == pytest.approx([-0.04, -0.01], abs=0.002)
+    assert found["apart"] @ found["apart"].T == pytest.approx(np.diag([0.02**2, 0.03**2]), abs=5e-5)
+    assert found["noise"] == pytest.approx([0.0, -0.02], abs=0.001)
+    assert found["own"] @ found["own"].T == pytest.approx(np.diag([0.01**2, 0.01**2]), abs=5e-6)
+    assert found["block"] @ found["block"].T == pytest.approx(level[1:] @ level[1:].T, rel=0.5)
+    assert found["block"].shape == (2, 1)
+
+
+def test_what_is_no_covariance_becomes_one():
+    """Where architectures do not differ, the difference of two variances is negative half of the time."""
+    for seed in range(10):
+        found = curve_covariances.ways(np.random.default_rng(seed).normal(0, 1, (30, 4, 5)))
+        assert all(np.isfinite(values).all() for values in found.values())
 
 
 def test_columns_are_described_with_their_correlation_with_accuracy(monkeypatch):

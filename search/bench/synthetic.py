@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from search.bench.curves import CURVES, Array, losses, standard, trait
+from search.bench.measured_curves import measured
 from search.model.hyperparameters import HyperparameterGrid
 from search.state.facts import Facts
 from senet_nas.costs.measures import overheads
@@ -85,13 +86,15 @@ class Synthetic:
         """The training loss of each epoch; empty if the family has no curves."""
         if not self._kind.curve:
             return ()
+        place, noise = self._index[architecture.key], self._noise(architecture, seed)
+        rng, block = self._rng("losses", architecture.key, seed), self._rng("block loss", seed.block)
+        if self._kind.curve in measured():
+            return measured()[self._kind.curve].losses(self._effects[place], noise, rng, block)
         curve = CURVES[self._kind.curve]
         followed, apart, mean, gains = self._shown
         genetic = curve.genetic_in(self._rng("block curve", seed.block))
-        place = self._index[architecture.key]
         shown = 0.0 if architecture.is_plain else mean + trait(genetic, followed, apart)[place]
-        rng, block = self._rng("losses", architecture.key, seed), self._rng("block loss", seed.block)
-        return losses(curve, shown, float(gains[place]), self._noise(architecture, seed), rng, block)
+        return losses(curve, shown, float(gains[place]), noise, rng, block)
 
     def _noise(self, architecture: Architecture, seed: Seed) -> float:
         """The noise of the accuracy of a training, with variance 1."""
@@ -109,6 +112,13 @@ class Synthetic:
         gains = self._mixed("", 1)
         followed = curve.follows(gains, self._mixed("", -1))
         return followed, self._mixed("loss", 1), self._rng("mean loss").gauss(0, 1), standard(gains)
+
+    @cached_property
+    def _effects(self) -> Array:
+        """What losses show of each architecture, epoch by epoch, where they are as a table has them."""
+        kind = measured()[self._kind.curve]
+        others = [self._mixed(f"loss {i}", 1) for i in range(kind.apart.shape[1])]
+        return kind.effects(self._mixed("", 1), others, self._rng("mean loss").gauss(0, 1))
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -244,8 +254,9 @@ def named(text: str) -> Kind:
         raise unknown("space", space, SPACES)
     if twist not in TWISTS:
         raise unknown("twist", twist, [name for name in TWISTS if name])
-    if curve and curve not in CURVES:
-        raise unknown("curve", curve, CURVES)
+    curves = [*CURVES, *measured()]
+    if curve and curve not in curves:
+        raise unknown("curve", curve, curves)
     try:
         return Kind(space, float(tau), twist, curve)
     except ValueError as error:

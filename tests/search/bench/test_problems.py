@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from search.bench import synthetic
+from search.bench.measured_curves import measured
 from search.bench.problems import named
 from search.bench.real import Real
 from search.bench.synthetic import SIGMA, TWISTS
@@ -282,6 +283,30 @@ def test_noise_of_late_losses_goes_with_that_of_accuracy(curve, expected):
     ]
     assert np.corrcoef(np.array(drawn).T)[0, 1] == pytest.approx(expected, abs=0.08)
     assert len(problem.losses(member, Seed(0))) == 8
+
+
+@pytest.mark.parametrize("name", measured())
+def test_curves_as_a_table_has_them_vary_as_the_table_says(name):
+    """Of each epoch, the spread between architectures and between trainings, and the correlations with accuracy."""
+    kind = measured()[name]
+    problem = named(f"synthetic:113:0.4::{name}")(1)
+    members = list(problem.space)[1:]
+    gains = [problem.truth(a) for a in members]
+    effects = np.array([np.log([problem.losses(a, Seed(0, r)) for r in range(24)]).mean(axis=0) for a in members])
+    spread = np.sqrt(kind.gain**2 + (kind.apart**2).sum(axis=1))
+    assert effects.std(axis=0) == pytest.approx(spread, rel=0.35)
+    genetic = np.array([np.corrcoef(gains, column)[0, 1] for column in effects.T])
+    assert genetic == pytest.approx(kind.gain / spread, abs=0.25)
+    member = problem.space[3]
+    seeds = [Seed(0, r) for r in range(400)]
+    logs = np.log([problem.losses(member, seed) for seed in seeds])
+    accuracies = [problem.accuracy(member, seed) for seed in seeds]
+    noise = np.sqrt(kind.noise**2 + (kind.own**2).sum(axis=1))
+    assert logs.std(axis=0) == pytest.approx(noise, rel=0.15)
+    shared = [np.corrcoef(accuracies, column)[0, 1] for column in logs.T]
+    assert shared == pytest.approx(kind.noise / noise, abs=0.15)
+    levels = np.log([problem.losses(problem.space[0], Seed(b)) for b in range(300)]).mean(axis=0)
+    assert levels == pytest.approx(kind.usual, abs=0.02)
 
 
 def test_curves_change_no_accuracy_and_are_none_unless_named():
