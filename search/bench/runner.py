@@ -58,7 +58,8 @@ def bench(
     for sampler in samplers:
         check(problem, sampler)
     numbers = range(first, first + searches)
-    work = [(n, sampler, budget) for budget in trainings for sampler in samplers for n in numbers]
+    # All samplers meet a problem one after the other, so that it is made once.
+    work = [(n, sampler, budget) for budget in trainings for n in numbers for sampler in samplers]
     found = list(_run(table, work, jobs, spending or Spending()))
     cells = [summed(found, s, budget, samplers[0]) for budget in trainings for s in samplers]
     return Bench(table, "S" if oracle_is_known(found) else "points", first, tuple(cells))

@@ -53,6 +53,7 @@ class Synthetic:
         self._kind = kind
         self._number = number
         self._twist = TWISTS[kind.twist]
+        self._effects_so_far: dict[tuple[object, ...], float] = {}
 
     @property
     def known(self) -> HyperparameterGrid:
@@ -122,7 +123,11 @@ class Synthetic:
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {architecture.key: i for i, architecture in enumerate(self.space)}
+        return {architecture.key: i for i, architecture in enumerate(self._members)}
+
+    @cached_property
+    def _members(self) -> list[Architecture]:
+        return list(self.space)
 
     @property
     def _tau(self) -> float:
@@ -141,7 +146,7 @@ class Synthetic:
 
         The effects of the first stage are multiplied by ``first_stage``.
         """
-        members = list(self.space)
+        members = self._members
         structured = _standard([self._structured(a, what, first_stage) for a in members])
         own = _standard([0.0 if a.is_plain else self._rng(what + "own", a.key).gauss(0, 1) for a in members])
         share = self._twist.unstructured
@@ -166,7 +171,11 @@ class Synthetic:
         return sum(self._rng("block factor", block, stage).gauss(0, 1) for stage in stages) / math.sqrt(3)
 
     def _effect(self, what: str, *name: object) -> float:
-        return self._rng(what + "effect", *name).gauss(0, 1)
+        """Remembered, because thousands of architectures share a few dozen effects."""
+        key = what, *name
+        if key not in self._effects_so_far:
+            self._effects_so_far[key] = self._rng(what + "effect", *name).gauss(0, 1)
+        return self._effects_so_far[key]
 
     def _rng(self, *name: object) -> random.Random:
         return random.Random(stable_hash(self._kind.space, self._number, *name))
