@@ -92,8 +92,7 @@ class FrontChart:
     footnotes: tuple[str, ...] = (
         "Marks of nearly equal cost stand side by side, so that none hides another; their texts have the exact costs.",
         "Intervals are drawn for the front and for what was trained again, or for the best placement if there is "
-        "neither. On screen, point at another placement to see its own; one that reaches beyond the drawing is cut at its "
-        "edge.",
+        "neither. On screen, point at another placement to see its own; what reaches beyond the drawing is cut there.",
     )
     frame: Frame = FRAME
 
