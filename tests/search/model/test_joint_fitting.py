@@ -262,7 +262,8 @@ def test_cells_are_what_they_are_called_up_to_rounding():
     nothing = (grid.genetic[:, 0, 1] == 0) & (grid.tau_ratio[:, 0] > 0)
     moved = np.abs(between[nothing, 0, 1] / grid.tau_ratio[nothing].prod(axis=1))
     prior = np.exp(grid.log_prior[nothing])
-    assert prior[moved > 0.1].sum() < 0.05 * prior.sum()
+    assert prior[moved > 0.1].sum() < 0.07 * prior.sum()
+    assert prior[moved > 0.2].sum() < 0.01 * prior.sum()
 
 
 def test_the_grid_has_the_priors_that_are_written_down():
