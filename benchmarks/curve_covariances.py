@@ -8,6 +8,9 @@ is a difference of two, is replaced by the nearest one. Of an unfinished table t
 """
 
 import json
+import math
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from search.bench.measured_curves import PATH
 from senet_nas.recipe import Seed
 
 Array = NDArray[np.float64]
-# What architectures differ in besides their gains is told by so few directions that this share of it is left.
+# Of the differences of architectures and of blocks this share is left out, so that few directions tell the rest.
 LEFT_OUT = 0.02
 DIGITS = 5
 
@@ -34,19 +37,14 @@ def main() -> None:
 
 def values_of(work: Work) -> Array:
     """The last accuracy and the logarithms of the losses: (architectures, blocks, 1 + epochs), without plain."""
-    curves = {(r["architecture"], r["seed"]): r["curve"] for r in work.results()}
+    values = {(r["architecture"], r["seed"]): _values_of_one(r["curve"]) for r in work.results()}
     keys = [architecture.key for architecture in work.space if not architecture.is_plain]
-    blocks = [b for b in range(1000) if all((key, str(Seed(b))) in curves for key in keys)]
-    return np.array(
-        [
-            [
-                [curves[key, str(Seed(b))][-1]["val_accuracy"]]
-                + [np.log(epoch["train_loss"]) for epoch in curves[key, str(Seed(b))]]
-                for b in blocks
-            ]
-            for key in keys
-        ]
-    )
+    seeds = takewhile(lambda seed: all((key, seed) in values for key in keys), (str(Seed(b)) for b in count()))
+    return np.array([[values[key, seed] for key in keys] for seed in seeds]).transpose(1, 0, 2)
+
+
+def _values_of_one(curve: Sequence[Mapping[str, float]]) -> list[float]:
+    return [curve[-1]["val_accuracy"], *(math.log(epoch["train_loss"]) for epoch in curve)]
 
 
 def ways(y: Array) -> dict[str, Any]:

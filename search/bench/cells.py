@@ -118,7 +118,7 @@ def _tally(trials: Sequence[Trial], report: str = OWN) -> Tally:
 
 
 def oracle_is_known(trials: Sequence[Trial]) -> bool:
-    """Whether there is a score: a share of what the oracle gains, where it gains something."""
+    """Whether the oracle gains anything in any problem. If not, there is no score, which is a share of this gain."""
     return any(trial.best > 0 for trial in trials)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from search.bench.curves import Array, standard, trait
 
 PATH = Path(__file__).with_suffix(".json")
-# The kind of a table's curves is called so and the name of the table.
+# In the name of a kind, before that of its table.
 PREFIX = "as-"
 
 

@@ -133,11 +133,8 @@ class Entries:
 
     def evidence(self, scale: Array) -> Array:
         """Log evidence (entries, ...) for 1 / deviation of accuracy."""
-        return self._evidence(self.scales(scale))
-
-    def _evidence(self, scales: Sequence[Array]) -> Array:
-        power = self._power(scales[0])
-        log = self.log.reshape(power.shape[2:]) + np.zeros(scales[0].shape)
+        scales, power = self.scales(scale), self._power(scale)
+        log = self.log.reshape(power.shape[2:]) + np.zeros(scale.shape)
         for i, one in enumerate(scales):
             log += self.freedoms[i] * np.log(one)
             towards = 0.5 * power[i, i] * one
