@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.bench.shared_columns import shared_facts
+from search.bench.table_checks import LOSS, check_trainings
 from search.execute.result_table import Epochs, Table
 from search.execute.table_description import check_about, space_of
 from search.state.facts import Facts
 from senet_nas.recipe import Seed, stable_hash
 from spaces import Architecture, Space
 from spaces.errors import UserError
-from spaces.text import plural
 
 # What a training shows: its last accuracy, then the logarithm of the loss of each epoch, if the table has them.
 Shown = NDArray[np.float64]
@@ -31,7 +31,8 @@ class Real:
     """Half of the blocks can be drawn, the other half scores; the division is another for each ``number``.
 
     ``permuted`` shuffles the trainings of each block, plain's among them. Only noise remains: a null with real
-    marginals. Raises UserError for a table that does not say what its sites are, or that has fewer than two blocks.
+    marginals. Raises UserError for a table that does not say what its sites are, that has fewer than two blocks, or
+    whose trainings are not whole.
     """
 
     known = None
@@ -46,7 +47,7 @@ class Real:
         table.check_space(self.space.backbone, len(self.space.sites))
         if len(self._blocks) < 2:
             raise UserError(f"{table.path} holds one block: nothing is left to score a search with")
-        self._check_complete()
+        check_trainings(table, self.space, self._blocks)
 
     def price(self, architecture: Architecture) -> Mapping[str, float]:
         found = self._table.price(architecture)
@@ -95,17 +96,6 @@ class Real:
             return 0.0
         counts = [len(self._scored[key]) for key in (architecture.key, self.space[0].key)]
         return self._sigma * math.sqrt(sum(1 / count for count in counts))
-
-    def _check_complete(self) -> None:
-        """Raises UserError unless every architecture of the space was trained in every block."""
-        results = self._table.results
-        gaps = [(a.key, b) for a in self.space for b in self._blocks if Seed(b) not in results.get(a.key, {})]
-        if gaps:
-            key, block = gaps[0]
-            path = self._table.path
-            lacks = f"lacks {plural(len(gaps), 'training')} of its space; the first is {key} with seed {block}"
-            needs = f"bench needs each of the {self.space.size} architectures with every seed of plain"
-            raise UserError(f"{path} {lacks}", hint=f"{needs}; narrow `space` in {path.name}.json to what was trained")
 
     @cached_property
     def _sigma(self) -> float:
@@ -170,10 +160,9 @@ def _space(table: Table) -> Space:
 
 
 def _shown(epochs: Epochs) -> Shown:
-    """The last accuracy, and the logarithm of each loss if every epoch has a positive one."""
-    losses = [metrics.get("train_loss", math.nan) for _, metrics in epochs]
-    known = [math.log(loss) for loss in losses] if all(loss > 0 for loss in losses) else []
-    return np.array([epochs[-1][1]["val_accuracy"], *known])
+    """The last accuracy, and the logarithm of each loss. Either all trainings of a table have losses, or none has."""
+    losses = [math.log(metrics[LOSS]) for _, metrics in epochs if LOSS in metrics]
+    return np.array([epochs[-1][1]["val_accuracy"], *losses])
 
 
 def _accuracy(shown: Sequence[Shown]) -> float:
