@@ -10,6 +10,7 @@ from typing import Protocol
 
 from search.bench import synthetic
 from search.bench.real import Real
+from search.bench.table_files import check_kind
 from search.execute.result_table import Table
 from search.execute.table_text import ENDINGS
 from search.model.hyperparameters import HyperparameterGrid
@@ -76,6 +77,7 @@ def named(text: str) -> Callable[[int], Problem]:
     path = Path(rest if kind == PERMUTED else text)
     if not path.is_file():
         raise _missing(text, path)
+    check_kind(path)
     table = Table(path)
     return lambda number: Real(table, number, permuted=kind == PERMUTED)
 

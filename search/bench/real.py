@@ -38,6 +38,7 @@ class Real:
     known = None
 
     def __init__(self, table: Table, number: int, *, permuted: bool = False) -> None:
+        table.prepare()  # a file that is not a table is told first, not that it lacks a description
         check_about(table.path, table.about, ("backbone", "sites", "space"))
         table.check()
         self._table = table

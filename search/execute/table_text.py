@@ -100,7 +100,7 @@ def _check_head(head: str, names: list[str], needed: tuple[str, ...], path: Path
     if lacking == list(needed):
         raise UserError(
             f"{path}: its first line must name the columns {', '.join(needed)}; it is `{head.strip()[:80]}`",
-            hint="separate columns with commas, semicolons or tabs",
+            hint=f"a table is a CSV file ({' or '.join(ENDINGS)}): separate columns with commas, semicolons or tabs",
             key=key,
         )
     if lacking:

@@ -13,6 +13,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*(?![\w-])")
 # Files that name options of other programs (git, pip, ray, mlflow, uvicorn), and which.
 FOREIGN = {
     "search/bench/shared_columns.py": {"--data"},
+    "search/bench/table_files.py": {"--data", "--to", "--finish"},
     "search/execute/environment.py": {
         "--verify", "--porcelain", "--untracked-files", "--no-optional-locks", "--show-current",
     },
