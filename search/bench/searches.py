@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.bench.problems import Problem
+from search.bench.table_checks import LOSS
 from search.loop import Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
@@ -23,6 +24,7 @@ from search.state.records import Assignment, Outcome
 from search.state.shared_facts import SharedFigures
 from senet_nas.recipe import Recipe, Seed
 from spaces import Architecture, UserError
+from spaces.text import plural
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Searched:
     figures: SharedFigures | None = None
 
 
+FEWEST_TRAININGS = 4
 # The default sampler with two values that no real search knows: the noise, and the spread of the gains.
 REFERENCE = "reference"
 
@@ -51,6 +54,8 @@ CURVE = "+curve"
 SHORT = "+short"
 # ... or it takes the figures of placements in a shared network, which costs its part of the budget.
 SHARED = "+shared"
+# In this order.
+ADDITIONS = (CURVE, SHORT, SHARED)
 MODELS = ("", CURVE, CURVE + SHORT, SHARED, CURVE + SHARED, CURVE + SHORT + SHARED)
 
 
@@ -59,10 +64,23 @@ def searchers() -> tuple[str, ...]:
     return (*(name + model for model in MODELS for name in SAMPLERS), REFERENCE)
 
 
-def check(problem: Problem, sampler: str) -> None:
-    """Raises UserError if the problem lacks what a sampler needs."""
-    if SHARED in sampler:
-        problem.shared_network()
+def check(problem: Problem, sampler: str, table: str, trainings: int) -> None:
+    """Raises UserError if the problem, one of ``table``, lacks what a sampler needs, or the budget of ``trainings``."""
+    if sampler == REFERENCE:
+        _known(problem)
+    fewest = FEWEST_TRAININGS + (_shared_cost(problem) if SHARED in sampler else 0)
+    if trainings < fewest:
+        network = f", of which the shared network costs {fewest - FEWEST_TRAININGS}," if SHARED in sampler else ""
+        raise UserError(
+            f"a budget of {plural(trainings, 'training')}{network} is too small for `{sampler}`",
+            hint=f"the smallest is {fewest}",
+        )
+    if CURVE in sampler and not _epochs(problem):
+        raise UserError(
+            f"`{sampler}` takes loss curves, and {table} has no losses",
+            hint="take a synthetic problem with a curve, such as synthetic:113:0.4::strong, or a table with the column "
+            f"`{LOSS}`; or name the sampler without {CURVE}",
+        )
 
 
 def search(problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int) -> Searched:
@@ -72,9 +90,16 @@ def search(problem: Problem, sampler: str, budgets: Sequence[Budget], seed: int)
     """
     if sampler != REFERENCE:
         return _search(problem, sampler, budgets, seed)
+    return _search(problem, "knowledge_gradient", budgets, seed, _known(problem))
+
+
+def _known(problem: Problem) -> HyperparameterGrid:
     if problem.known is None:
-        raise UserError("only a synthetic problem has a reference: nobody knows the hyperparameters of a real table")
-    return _search(problem, "knowledge_gradient", budgets, seed, problem.known)
+        raise UserError(
+            "only a synthetic problem has a reference: nobody knows the hyperparameters of a real table",
+            hint=f"leave out {REFERENCE}",
+        )
+    return problem.known
 
 
 def _search(
@@ -113,12 +138,23 @@ def _search(
     return Searched(found, seen, keys, seconds, trainings, ledger.facts.shared_figures)
 
 
+def _shared_cost(problem: Problem) -> int:
+    """What a shared network takes of the budget. Raises UserError without one."""
+    network = problem.shared_network().shared_network
+    return math.ceil(network.trainings) if network else 0
+
+
 def _short(problem: Problem) -> ShortTrainings | None:
     """The trainings that may pause; None if the problem has no curves."""
+    epochs = _epochs(problem)
+    return ShortTrainings(Recipe(epochs=epochs)) if epochs else None
+
+
+def _epochs(problem: Problem) -> int:
+    """How many epochs have a loss."""
     plain = problem.space[0]
     seeds = problem.seeds(plain) if problem.seeds else [Seed(0)]
-    epochs = len(problem.losses(plain, seeds[0]))
-    return ShortTrainings(Recipe(epochs=epochs)) if epochs else None
+    return len(problem.losses(plain, seeds[0]))
 
 
 def _train(problem: Problem, assignment: Assignment) -> Outcome:

@@ -36,8 +36,16 @@ def bench(table: str, samplers: str, trainings: str, searches: int, first: int, 
     """
     from search.bench import runner
 
-    found = runner.bench(table, samplers.split(","), _budgets(trainings), searches, jobs, first)
+    found = runner.bench(table, _names(samplers), _budgets(trainings), searches, jobs, first)
     print_answer("bench", None, found, as_json=as_json)
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        message = f"`{text}` is not a list of names; write for example auto,tpe"
+        raise click.BadParameter(message, param_hint="--sampler")
+    return names
 
 
 def _budgets(text: str) -> list[int]:
