@@ -228,6 +228,7 @@ def _space(stages: int, **spec: object) -> Space:
     return Space("synthetic", _sites(stages), SpaceSpec(**spec))  # type: ignore[arg-type]
 
 
+_FORM = "write synthetic:SPACE:TAU[:TWIST[:CURVE]], for example synthetic:113:0.6 for tau/sigma = 0.6"
 _POSITIONS = ("pre_addition", "post_addition", "pre_unit", "identity")
 SPACES: dict[str, Callable[[], Space]] = {
     "113": lambda: _space(3, reduction=(2, 8), position=_POSITIONS, squeeze=("avg", "max")),
@@ -259,14 +260,33 @@ def _price(architecture: Architecture, sites: Sequence[Site]) -> dict[str, float
 def named(text: str) -> Kind:
     """The family that ``SPACE:TAU[:TWIST[:CURVE]]`` names. Raises UserError."""
     space, tau, twist, curve, *_ = *text.split(":", 3), "", "", ""
+    for part, value in (("SPACE", space), ("TAU", tau)):
+        if not value:
+            raise UserError(f"`synthetic:{text}` lacks {part}", hint=_FORM)
     if space not in SPACES:
         raise unknown("space", space, SPACES)
-    if twist not in TWISTS:
-        raise unknown("twist", twist, [name for name in TWISTS if name])
     curves = [*CURVES, *measured()]
-    if curve and curve not in curves:
-        raise unknown("curve", curve, curves)
+    for what, word, allowed in (("twist", twist, TWISTS), ("curve", curve, ["", *curves])):
+        if word not in allowed:
+            error = unknown(what, word, [name for name in allowed if name])
+            raise UserError(error.message, hint=_moved(space, tau, {twist, curve} - {""}, curves) or error.hint)
+    return Kind(space, _tau(tau), twist, curve)
+
+
+def _moved(space: str, tau: str, words: set[str], curves: Sequence[str]) -> str:
+    """The hint that writes these words in their places; empty unless one is a twist at most, and one a curve."""
+    twist, curve = words & set(TWISTS), words & set(curves)
+    if max(len(twist), len(curve)) > 1 or words != twist | curve:
+        return ""
+    place = f"synthetic:{space}:{tau}:{''.join(twist)}:{''.join(curve)}".rstrip(":")
+    return f"write {place}: a twist stands before a curve, and is empty if there is none"
+
+
+def _tau(text: str) -> float:
     try:
-        return Kind(space, float(tau), twist, curve)
+        tau = float(text)
     except ValueError as error:
-        raise UserError(f"`{tau}` is no number", hint="write synthetic:113:0.6 for tau/sigma = 0.6") from error
+        raise UserError(f"TAU `{text}` is no number", hint=_FORM) from error
+    if not 0 <= tau < math.inf:
+        raise UserError(f"TAU is {text}; it must be a finite number of at least 0", hint=_FORM)
+    return tau

@@ -69,7 +69,14 @@ def test_heavy_tails_keep_the_variance_and_have_outliers():
     ("name", "part"),
     [
         ("synthetic:114:1", "space"),
+        ("synthetic", "`synthetic:` lacks SPACE"),
+        ("synthetic::1", "`synthetic::1` lacks SPACE"),
+        ("synthetic:113", "`synthetic:113` lacks TAU"),
+        ("synthetic:113::null", "`synthetic:113::null` lacks TAU"),
         ("synthetic:113:x", "no number"),
+        ("synthetic:113:-1", "TAU is -1; it must be a finite number of at least 0"),
+        ("synthetic:113:nan", "TAU is nan; it must be a finite number"),
+        ("synthetic:113:inf", "TAU is inf; it must be a finite number"),
         ("synthetic:113:1:odd", "twist"),
         ("synthetic:113:1::odd", "curve"),
         ("none.csv", "no table"),
@@ -78,6 +85,37 @@ def test_heavy_tails_keep_the_variance_and_have_outliers():
 def test_a_wrong_name_is_told(name, part):
     with pytest.raises(UserError, match=part):
         named(name)
+
+
+@pytest.mark.parametrize("name", ["synthetic", "synthetic:113", "synthetic:113:-1", "synthetic:113:x"])
+def test_the_form_of_a_name_is_shown(name):
+    with pytest.raises(UserError) as caught:
+        named(name)
+    assert "synthetic:SPACE:TAU[:TWIST[:CURVE]], for example synthetic:113:0.6" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("synthetic:113:0.4:strong", "write synthetic:113:0.4::strong:"),
+        ("synthetic:113:0.4:as-local121", "write synthetic:113:0.4::as-local121:"),
+        ("synthetic:113:0.4::null", "write synthetic:113:0.4:null:"),
+        ("synthetic:113:0.4:strong:null", "write synthetic:113:0.4:null:strong:"),
+        ("synthetic:113:0.4:stron", None),
+        ("synthetic:113:0.4:strong:weak", None),
+        ("synthetic:113:0.4:strong:odd", None),
+    ],
+)
+def test_a_twist_or_curve_in_the_place_of_the_other_is_written_where_it_belongs(name, meant):
+    with pytest.raises(UserError, match="unknown") as caught:
+        named(name)
+    assert caught.value.hint.startswith(meant) if meant else "write" not in caught.value.hint
+
+
+@pytest.mark.parametrize("tau", ["0", "-0.0", "0.4", "1e-3"])
+def test_tau_may_be_any_number_from_nothing_up(tau):
+    problem = named(f"synthetic:113:{tau}")(0)
+    assert statistics.pstdev([problem.truth(a) for a in problem.space][1:]) == pytest.approx(abs(float(tau)) * SIGMA)
 
 
 @pytest.mark.parametrize(
