@@ -9,6 +9,7 @@ from search.bench.cells import Cell
 
 # The words of a number that is not known.
 UNKNOWN = "-"
+NO_INTERVAL = "[none]"
 # What the figures of a line leave of 80 columns. Longer names of samplers go on below their first line.
 LONGEST_NAME = 18
 
@@ -31,7 +32,7 @@ def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
     )
     return [
         *_table(cells, _found(unit)),
-        f"{reward}; intervals are 90 %.",
+        f"{reward}; intervals are 90 %.{_why_none(cells)}",
         "",
         *_table(cells, _SAID),
         "predicted: the S that the searches expected; coverage: of their 90 % intervals; likely wrong: the share of "
@@ -97,12 +98,27 @@ _TOOK = (
 
 
 def _score(cell: Cell) -> str:
-    low, high = cell.score_interval
-    return f"{cell.score:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{cell.score:.3f} {_interval('.3f', *cell.score_interval)}"
 
 
 def _versus(cell: Cell) -> str:
-    return "" if cell.versus is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell.versus)
+    if cell.versus is None:
+        return ""
+    difference, *interval = cell.versus
+    return f"{difference:+.3f} {_interval('+.3f', *interval)}"
+
+
+def _interval(form: str, low: float, high: float) -> str:
+    return NO_INTERVAL if math.isnan(low + high) else f"[{low:{form}}, {high:{form}}]"
+
+
+def _why_none(cells: Sequence[Cell]) -> str:
+    """The sentence that says when there is no interval, if a cell has none."""
+    if any(cell.searches == 1 for cell in cells):
+        return f" {NO_INTERVAL}: one search has no interval."
+    if any(math.isnan(sum(cell.score_interval)) for cell in cells):
+        return f" {NO_INTERVAL}: too few searches could gain anything, or followed a placement."
+    return ""
 
 
 def _number(value: float) -> str:

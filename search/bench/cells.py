@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from search.bench.score import Tally
+from search.bench.score import NO_INTERVAL, Tally
 from search.bench.table_noise import TableScores
 from search.bench.trials import OWN, Trial
 from search.results.answer import NO
@@ -15,7 +15,8 @@ from search.results.answer import NO
 class Cell:
     """All searches of one sampler with one budget, summed up.
 
-    Intervals are 90 % bootstrap intervals over searches; on a real table over its blocks and architectures, too.
+    Intervals are 90 % bootstrap intervals over searches; on a real table over its blocks and architectures, too. They
+    are nan where there is none: of one search, or where no search has what they are of.
     ``versus`` compares with the first sampler on the same problems: difference and interval. ``power`` is the share of
     finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
     the S that the searches themselves expected. ``used`` is the mean number of trainings. ``said_no`` searches ended
@@ -45,7 +46,7 @@ class Cell:
     said_no_wrongly: int
     p_no: float
     correlation: float = math.nan
-    correlation_interval: tuple[float, float] = (math.nan, math.nan)
+    correlation_interval: tuple[float, float] = NO_INTERVAL
     p_nothing: float = math.nan
     sure_of_nothing: float = math.nan
 
@@ -101,7 +102,7 @@ def _versus(mine: Sequence[Trial], theirs: Sequence[Trial]) -> tuple[float, floa
 def _correlation_interval(found: Sequence[Trial]) -> tuple[float, float]:
     known = [t.correlation for t in found if not math.isnan(t.correlation)]
     if not known:
-        return math.nan, math.nan
+        return NO_INTERVAL
     tally, table = Tally(known, None), _table(found)
     return table.interval(tally.score, table.correlation()) if table else tally.interval()
 
@@ -132,9 +133,11 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def finite(value: Any) -> Any:
-    """JSON knows no NaN."""
+    """JSON knows no NaN; an interval that is none is null."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {k: finite(v) for k, v in value.items()}
-    return [finite(v) for v in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return None if all(map(math.isnan, value)) else [finite(v) for v in value]
+    return value

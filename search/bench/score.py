@@ -17,6 +17,9 @@ from spaces import Architecture
 
 Array = NDArray[np.float64]
 Integers = NDArray[np.int64]
+# A single search says nothing of how others differ.
+FEWEST_FOR_INTERVAL = 2
+NO_INTERVAL = (math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -118,18 +121,27 @@ class Tally:
         return float(self._scores(np.arange(len(self.achieved))[None])[0])
 
     def interval(self, level: float = 0.9) -> tuple[float, float]:
-        """Bootstrap interval of the score over searches (percentile; Efron 1979)."""
+        """Bootstrap interval of the score over searches (percentile; Efron 1979); nan where there is none.
+
+        One search says nothing of others, and a score is no number in a sample of searches with nothing to achieve.
+        """
+        if len(self.achieved) < FEWEST_FOR_INTERVAL:
+            return NO_INTERVAL
         return _central(self._scores(_resampled(len(self.achieved))), level)
 
     def versus(self, other: "Tally", level: float = 0.9) -> tuple[float, float, float]:
-        """The difference of two scores over the same problems, and its interval, search by search."""
+        """The difference of two scores over the same problems, and its interval, search by search; nan without one."""
+        difference = self.score - other.score
+        if len(self.achieved) < FEWEST_FOR_INTERVAL:
+            return (difference, *NO_INTERVAL)
         drawn = _resampled(len(self.achieved))
-        return (self.score - other.score, *_central(self._scores(drawn) - other._scores(drawn), level))
+        return (difference, *_central(self._scores(drawn) - other._scores(drawn), level))
 
     def _scores(self, drawn: Integers) -> Array:
         achieved: Array = np.asarray(self.achieved)[drawn].mean(axis=1)
-        best: Array = np.ones(1) if self.best is None else np.asarray(self.best)[drawn].mean(axis=1)
-        return achieved / best
+        best: Array = np.ones(len(achieved)) if self.best is None else np.asarray(self.best)[drawn].mean(axis=1)
+        found: Array = np.divide(achieved, best, out=np.full(len(achieved), np.nan), where=best > 0)
+        return found
 
 
 def _resampled(count: int, draws: int = 2000, seed: int = 0) -> Integers:

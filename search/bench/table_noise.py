@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search.bench.score import FEWEST_FOR_INTERVAL, NO_INTERVAL
 from senet_nas.student import quantile
 
 Array = NDArray[np.float64]
@@ -47,7 +48,12 @@ class TableScores:
         self._gains = np.nan_to_num(gains)
 
     def interval(self, score: float, resampled: Array, level: float = 0.9) -> tuple[float, float]:
-        """Student's interval of a score, or of a difference of two, with the freedom that so few blocks leave."""
+        """Student's interval of a score, or of a difference of two, with the freedom that so few blocks leave.
+
+        Nan for one search, and where no sample has a score.
+        """
+        if len(self._shares) < FEWEST_FOR_INTERVAL or not np.isfinite(resampled).any():
+            return NO_INTERVAL
         reach = quantile(level, max(self._gains.shape[2] - 1, 1)) * float(np.nanstd(resampled))
         return score - reach, score + reach
 

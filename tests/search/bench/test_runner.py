@@ -64,6 +64,27 @@ def test_an_interval_of_a_score_holds_it_and_a_comparison_is_paired():
     assert difference == pytest.approx(least) == pytest.approx(most) == pytest.approx(0.1)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("table", ["synthetic:113:1", "benchmarks/tables/fashion113.csv.gz"])
+def test_one_search_has_a_score_and_no_interval(table):
+    found = bench(table, ["random", "tpe"], [16], 1, 1)
+    for cell in found.to_dict()["cells"]:
+        assert math.isfinite(cell["score"])
+        assert cell["score_interval"] is None
+        assert cell["correlation_interval"] is None
+    difference = found.cells[1].score - found.cells[0].score
+    assert found.to_dict()["cells"][1]["versus"] == [pytest.approx(difference, abs=1e-4), None, None]
+    assert "nan" not in " ".join(found.lines())
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_sample_of_searches_with_nothing_to_achieve_has_no_score():
+    """Two problems, in one of which every placement loses: a quarter of the samples holds it alone."""
+    tally = Tally([0.5, -0.1], [1.0, 0.0])
+    assert tally.score == pytest.approx(0.4)
+    assert all(map(math.isnan, tally.interval()))
+
+
 def test_the_reference_knows_what_a_problem_was_made_with():
     problem = named("synthetic:113:1")(0)
     assert problem.known == HyperparameterGrid.known(sigma=0.3, tau_ratio=1.0, own_share=1 / 3)

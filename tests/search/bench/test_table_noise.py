@@ -6,6 +6,7 @@ from search.bench.problems import named
 from search.bench.score import Tally
 from search.bench.table_noise import Followed, TableScores, correlations
 from search.bench.trials import Spending, trial
+from tests.search.bench.small_tables import rows, write
 
 FASHION = "benchmarks/tables/fashion113.csv.gz"
 ARCHITECTURES, BLOCKS, SEARCHES = 40, 8, 60
@@ -71,6 +72,28 @@ def test_a_correlation_is_that_of_the_weighted_architectures():
 def test_where_nothing_differs_there_is_no_interval_of_a_correlation_and_no_warning():
     found = [Followed(f.shares, np.zeros(ARCHITECTURES), f.gains) for f in table(0, noise=1.0)]
     assert np.isnan(TableScores(found).correlation()).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_no_search_follows_a_placement_there_is_no_interval_and_no_warning():
+    found = [Followed(np.zeros(ARCHITECTURES), f.means, f.gains) for f in table(0, noise=1.0)]
+    scored = TableScores(found)
+    assert np.isnan(scored.interval(0.0, scored.points())).all()
+    assert np.isnan(scored.interval(0.0, scored.points() - TableScores(table(0, noise=1.0)).points())).all()
+
+
+def test_one_search_has_no_interval():
+    scored = TableScores(table(0, noise=1.0)[:1])
+    assert np.isfinite(scored.points()).any()
+    assert np.isnan(scored.interval(0.1, scored.points())).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_table_in_which_all_accuracies_are_equal_can_be_searched(tmp_path):
+    path = write(tmp_path, [{**row, "val_accuracy": 80} for row in rows()])
+    found = runner.bench(str(path), ["random", "auto+curve"], [12], 2, 1)
+    assert [cell.score for cell in found.cells] == [0.0, 0.0]
+    assert "nan" not in " ".join(found.lines())
 
 
 def test_what_a_search_followed_is_what_it_is_scored_by():
