@@ -39,8 +39,8 @@ def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
         "`likely` that is false; proofs, and no (`likely not worth it`): searches with one, and with a false one.",
         "",
         *_table(cells, _TOOK),
-        "used: trainings; correlation: of estimated with true gains; p(nothing): the probability that losses tell "
-        "nothing about accuracy.",
+        "used: trainings, paused ones in part; correlation: of estimated with true gains; p(nothing): the probability "
+        "that losses tell nothing about accuracy.",
         "",
         f"{unit} of other ways to report the same trainings:",
         *dict.fromkeys(_reports(cell) for cell in cells),

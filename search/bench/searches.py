@@ -31,15 +31,15 @@ from spaces.text import plural
 class Searched:
     """What a search found: its own front, its trainings for other ways of reporting, and seconds for each proposal.
 
-    ``trainings`` is how many it used, those that paused as their shares; ``figures`` what placements showed in a shared
-    network, if there was one.
+    ``trainings`` is how many it used, each that paused as the share of its epochs; ``figures`` what placements showed
+    in a shared network, if there was one.
     """
 
     front: Front
     observations: Sequence[Observation]
     keys: Sequence[str]
     seconds_per_training: float
-    trainings: int
+    trainings: float
     figures: SharedFigures | None = None
 
 
@@ -130,7 +130,7 @@ def _search(
         while (assignment := loop.next()) is not None:
             loop.finish(assignment.uid, _train(problem, assignment))
     finished = sum(ledger.counts.finished.values())
-    trainings = finished + math.ceil(round(sum(shares_used(ledger)), 6))
+    trainings = finished + sum(shares_used(ledger))
     seconds = (time.perf_counter() - began) / trainings
     found = compute("bench", ledger, rules, grid=grid)
     seen = observations_of(ledger.trainings, curves=rules.curves)

@@ -44,9 +44,10 @@ class Trial:
 
     ``points``: true gain from following the front, by way of reporting; ``best``: the oracle's, nan where it is not
     known. ``predicted`` is the S that the report itself expected, nan if it says none. ``used`` trainings were
-    finished; ``largest`` is the largest true gain of the space. ``correlation`` is that of the posterior means of all
-    its architectures with their true gains; ``p_nothing`` the probability that curves tell nothing. Both are nan where
-    they mean nothing. ``followed`` is what it found on a real table, None elsewhere.
+    finished, each that paused as the share of its epochs; ``largest`` is the largest true gain of the space.
+    ``correlation`` is that of the posterior means of all its architectures with their true gains; ``p_nothing`` the
+    probability that curves tell nothing. Both are nan where they mean nothing. ``followed`` is what it found on a real
+    table, None elsewhere.
     """
 
     number: int
@@ -57,7 +58,7 @@ class Trial:
     predicted: float
     honesty: score.Honesty
     seconds_per_training: float
-    used: int
+    used: float
     answer: Answer
     largest: float
     correlation: float = math.nan

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from search.bench import score
+from search.bench import score, searches
 from search.bench.cells import summed
 from search.bench.estimators import REPORTS
 from search.bench.problems import named
@@ -229,9 +229,17 @@ print(sorted({"ray", "torch", "mlflow"} & sys.modules.keys()))
 @pytest.mark.parametrize("table", ["synthetic:113:1::strong", "benchmarks/tables/fashion113.csv.gz"])
 def test_trainings_pause_on_problems_with_curves_and_count_their_share(monkeypatch, table):
     monkeypatch.setitem(SAMPLERS, "pausing", PAUSING)
+    lengths, train = {}, searches._train
+
+    def noted(problem, assignment):
+        lengths[assignment.uid] = (assignment.until or 8) / 8
+        return train(problem, assignment)
+
+    monkeypatch.setattr(searches, "_train", noted)
     found = search(named(table)(0), "pausing" + CURVE + SHORT, [Budget(20, confirm=0.25, stops_when_answered=False)], 0)
     assert found.front.counts["paused"] > 0
-    assert found.trainings == 20
+    assert found.trainings == pytest.approx(sum(lengths.values()))
+    assert 19 < found.trainings <= 20
     whole = [o for o in found.observations if math.isfinite(o.accuracy)]
     assert found.front.counts["finished"] == len(whole) < 20
     assert found.front.counts["paused"] == len(found.observations) - len(whole)
