@@ -42,9 +42,10 @@ def main() -> None:
 def columns_of(results: Sequence[Mapping[str, Any]], measures: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each column of trainings as the lines of a working file tell them.
 
-    ``tau_over_sigma`` of one training with its interval, as :func:`components` gives them; ``genetic``, the correlation
-    with the last accuracy across architectures, without the noise of trainings, with its interval; ``noise``, that of
-    the noise.
+    ``sigma``, ``tau``, ``block`` and ``tau_over_sigma`` of one training with its interval, as :func:`components` gives
+    them; ``genetic``, the correlation with the last accuracy across architectures, without the noise of trainings, with
+    its interval; ``noise``, that of the noise. ``genetic`` and its interval are None if no difference between
+    architectures was found.
     """
     trainings = {(r["architecture"], r["seed"]): r["curve"] for r in results if Seed.parse(r["seed"]).replicate == 0}
     keys = list(dict.fromkeys(key for key, _ in trainings))
@@ -70,16 +71,29 @@ def _told(values: Array, last: Array) -> dict[str, Any]:
     if np.ptp(values - values.mean(axis=0)) == 0:
         return {}
     about = components(values.tolist(), LEVEL)
-    told = {name: about[name] for name in ("sigma", "tau", "tau_over_sigma", "tau_over_sigma_interval")}
+    told = {name: about[name] for name in ("sigma", "tau", "block", "tau_over_sigma", "tau_over_sigma_interval")}
     if np.array_equal(values, last):
         return told
     genetic, noise = _correlations(values, last, np.arange(len(values)))
     rng = np.random.default_rng(0)
     drawn = [_correlations(values, last, rng.integers(0, len(values), len(values)))[0] for _ in range(RESAMPLES)]
-    known = [correlation for correlation in drawn if np.isfinite(correlation)]
-    ends = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist() if known else [np.nan, np.nan]
-    finite = [round(value, 3) if np.isfinite(value) else None for value in (genetic, *ends, noise)]
-    return {**told, "genetic": finite[0], "genetic_interval": finite[1:3], "noise": finite[3]}
+    interval = _interval(np.array(drawn)) if np.isfinite(genetic) else None
+    return {**told, "genetic": _rounded(genetic), "genetic_interval": interval, "noise": _rounded(noise)}
+
+
+def _interval(drawn: Array) -> list[float]:
+    """The interval of a correlation, of resampled ones.
+
+    A resample without an estimate could have any: it counts as -1 for the lower bound and as 1 for the upper one.
+    Without it the interval would be that of the resamples in which architectures happen to differ.
+    """
+    has_none = np.isnan(drawn)
+    ends = ((-1.0, (1 - LEVEL) / 2), (1.0, (1 + LEVEL) / 2))
+    return [round(float(np.quantile(np.where(has_none, end, drawn), share)), 3) for end, share in ends]
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 3) if np.isfinite(value) else None
 
 
 def _correlations(one: Array, other: Array, architectures: NDArray[np.int64]) -> tuple[float, float]:

@@ -107,6 +107,48 @@ def test_columns_are_described_with_their_correlation_with_accuracy(monkeypatch)
     assert held >= 8
 
 
+def test_without_an_estimate_there_is_no_interval(monkeypatch):
+    """Of ten tables without any difference between architectures, some have an estimate of tau and others have none."""
+    monkeypatch.setattr(table_columns, "RESAMPLES", 100)
+    rng, found = np.random.default_rng(0), []
+    for _ in range(10):
+        lines = curves_of(0.0, 0.5, rng)
+        for line in lines:
+            line["curve"][0]["train_loss"] = float(np.exp(0.1 * rng.normal()))
+        (loss,) = (
+            row for row in columns_of(lines, ("train_loss", "val_accuracy")) if row["epoch"] == 1 and "noise" in row
+        )
+        found.append((loss["tau"], loss["genetic"], loss["genetic_interval"]))
+    assert {genetic is None for _, genetic, _ in found} == {True, False}
+    for tau, genetic, interval in found:
+        assert (tau == 0) == (genetic is None) == (interval is None)
+        if interval:
+            assert interval == [-1, 1]  # about half of the resamples have no estimate
+
+
+def test_resamples_without_an_estimate_widen_an_interval():
+    known = np.linspace(0.5, 0.9, 1000)
+    assert table_columns._interval(known) == pytest.approx([0.52, 0.88], abs=0.002)
+    few = np.append(known, np.full(20, np.nan))
+    low, high = table_columns._interval(few)
+    assert 0.5 < low < 0.52 < 0.88 < high < 0.9
+    assert table_columns._interval(np.append(known, np.full(120, np.nan))) == [-1, 1]
+
+
+def test_columns_have_the_component_of_blocks():
+    rows = columns_of(curves_of(0.5, 0.5, np.random.default_rng(0), blocks=40), ("val_accuracy", "train_loss"))
+    assert rows[1]["block"] == pytest.approx(1.0, rel=0.3)
+    assert rows[2]["block"] == pytest.approx(0.1, rel=0.3)
+
+
+@pytest.mark.parametrize("path", sorted(make_table.TABLES.glob("*.csv.gz.json")), ids=lambda path: path.name)
+def test_descriptions_of_whole_tables_have_an_interval_where_there_is_an_estimate(path):
+    for row in json.loads(path.read_text())["columns"]:
+        assert "block" in row or row.keys() == {"column", "epoch"}
+        if "genetic" in row:
+            assert (row["genetic"] is None) == (row["genetic_interval"] is None)
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     monkeypatch.setattr(make_table, "TABLES", tmp_path / "tables")
