@@ -34,7 +34,7 @@ def _check_complete(table: Table, space: Space, blocks: Sequence[int]) -> None:
         key, block = gaps[0]
         path = table.path
         lacks = f"lacks {plural(len(gaps), 'training')} of its space; the first is {key} with seed {block}"
-        needs = f"bench needs each of the {space.size} architectures with every seed of plain"
+        needs = f"bench needs each of the {space.size} architectures in every block of plain"
         raise UserError(f"{path} {lacks}", hint=f"{needs}; narrow `space` in {path.name}.json to what was trained")
 
 
