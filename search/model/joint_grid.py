@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.model.hyperparameters import COVARIATE_SHARES, NO_DIFFERENCE, OWN_SHARES, TAU_RATIOS
 from search.model.linear_model import Array, Integers
@@ -28,6 +29,9 @@ GENETIC = {-0.97: 0.12, -0.8: 0.12, -0.5: 0.12, 0.0: 0.62, 0.5: 0.02}
 # of late losses went with that of the accuracy on every table.
 RESIDUAL = {-0.85: 0.2, -0.6: 0.2, -0.3: 0.2, 0.0: 0.2, 0.3: 0.2}
 RESIDUAL_OF_NOTHING = {-0.85: 0.15, -0.6: 0.2, -0.3: 0.2, 0.0: 0.4, 0.3: 0.05}
+
+# A cell has no weight if rounding moves one of its correlations by more than this.
+MOVED = 0.2
 
 # Of accuracy: tau / sigma, with prior weights.
 OF_ACCURACY = ((0.0, NO_DIFFERENCE), *((ratio, 1.0) for ratio in TAU_RATIOS))
@@ -174,6 +178,8 @@ def rounded(
     spread[cells.tau_ratio == 0] = 0.0
     product = spread[:, :, None] * spread[:, None, :]
     correlation = np.clip(between / np.where(product > 0, product, np.inf), -1.0, 1.0)
+    # Rounding may move a correlation of 0 a little. It still means "nothing".
+    genetic = np.where(cells.genetic == 0, 0.0, correlation)
     return JointGrid(
         shares=shares,
         ratios=ratios,
@@ -183,11 +189,22 @@ def rounded(
         to_canonical=to_canonical,
         back=back,
         tau_ratio=spread,
-        # Rounding may move a correlation of 0 a little. It still means "nothing".
-        genetic=np.where(cells.genetic == 0, 0.0, correlation),
+        genetic=genetic,
         residual=cells.residual,
-        log_prior=cells.log_prior,
+        log_prior=np.where(_is_as_called(cells, correlation, genetic, product > 0), cells.log_prior, -np.inf),
     )
+
+
+def _is_as_called(cells: Cells, rounded: Array, called: Array, differs: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a cell (cells,) still is about what it was before its correlations were ``rounded``.
+
+    And whether what they are ``called`` can all be true. ``differs`` says where both traits differ at all.
+    """
+    moved = np.where(differs, np.abs(rounded - cells.genetic), 0.0).max(axis=(1, 2))
+    with_itself = np.eye(called.shape[1], dtype=bool)
+    least = np.linalg.eigvalsh(np.where(with_itself, 1.0, called))[:, 0]
+    found: NDArray[np.bool_] = (moved <= MOVED) & (least > -1e-9)
+    return found
 
 
 def _canonical(cells: Cells) -> tuple[Array, Array, Array]:

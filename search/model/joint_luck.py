@@ -1,19 +1,20 @@
 """The grid of the joint model with a third trait: the luck of a training, as its late losses show it.
 
 Two trainings of one network end with other accuracies, and with other training losses: measured on two recipes, the
-noise of the accuracy and that of the late losses had correlations of -0.77 to -0.85. So luck is seen, and can be taken
-off, also where losses tell nothing about architectures. But a placement may truly learn better late: on one of the two,
-what late losses show beyond the first epoch hardly differed between architectures, on the other it did, and what seemed
-lucky was good. That luck differs between architectures, with or without their gains, has three quarters of the weight.
+noise of the accuracy and what late losses show beyond early ones had correlations of -0.70 to -0.85. So luck is seen,
+and can be taken off, also where losses tell nothing about architectures. But a placement may truly learn better late:
+on one of the two, what late losses show beyond the first epoch hardly differed between architectures, on the other it
+did, and what seemed lucky was good. Where the curve tells something, that luck differs between architectures, with or without their gains,
+has three quarters of the weight; where it tells nothing, two fifths.
 
 Curve and luck are taken as independent: the luck is what a regression on the curve leaves. All combinations of the two
-are some ten thousand cells, most of which explain nothing. Those that do are found by walking uphill from a few
+are some fifty thousand cells, most of which explain nothing. Those that do are found by walking uphill from a few
 (:mod:`search.model.joint_walk`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,25 +37,42 @@ from search.model.joint_walk import Lattice, walk
 from search.model.linear_model import Array, Integers
 
 # tau / sigma of the luck and its correlation with accuracy across architectures, with prior weights. Of two real
-# tables, one has next to no luck of architectures (0.2), in the other it is large (0.7) and goes with accuracy.
+# tables, one has next to no luck of architectures (0.2), in the other it is large (1.3) and goes with accuracy (-0.7).
 OF_LUCK = {
     (0.0, 0.0): 0.25,
     (0.28, 0.0): 0.1,
-    (0.28, -0.8): 0.2,
+    (0.28, -0.8): 0.18,
     (0.28, 0.5): 0.05,
-    (0.88, 0.0): 0.1,
-    (0.88, -0.8): 0.3,
+    (0.7, 0.0): 0.08,
+    (0.7, -0.8): 0.16,
+    (1.4, 0.0): 0.04,
+    (1.4, -0.6): 0.08,
+    (1.4, -0.8): 0.06,
 }
-LUCK_RATIOS = (0.0, 0.28, 0.88)
+# Where the curve tells nothing, late losses seldom tell more.
+OF_LUCK_OF_NOTHING = {
+    (0.0, 0.0): 0.58,
+    (0.28, 0.0): 0.17,
+    (0.28, -0.8): 0.05,
+    (0.28, 0.5): 0.02,
+    (0.7, 0.0): 0.08,
+    (0.7, -0.8): 0.04,
+    (1.4, 0.0): 0.02,
+    (1.4, -0.6): 0.02,
+    (1.4, -0.8): 0.02,
+}
+LUCK_RATIOS = (0.0, 0.28, 0.7, 1.4)
 # The correlation of its noise with that of the accuracy, with prior weights.
 SHARED = {-0.9: 0.2, -0.75: 0.2, -0.5: 0.15, 0.0: 0.4, 0.4: 0.05}
 # Correlation matrices must leave at least this share of the variance of the noise of accuracy.
 LEAST_NOISE = 0.02
 # The axes of the lattice that have no order: shares, and kinds of luck.
 SHARE_AXIS, LUCK_AXIS = 0, 5
+# Axes that trade off against each other: the two tau / sigma, what goes with gains, and what goes with their noise.
+TOGETHER = ((1, 2), (3, LUCK_AXIS), (4, 6))
 # The walk starts at every share and tau / sigma of accuracy, and of the other axes at these values.
 FIRST_RATIO, FIRST_GENETIC, FIRST_RESIDUAL, FIRST_SHARED = 1.4, (-0.8, 0.0), (-0.6, 0.0), (-0.75, 0.0)
-FIRST_LUCK = ((0.0, 0.0), (0.28, -0.8), (0.88, -0.8))
+FIRST_LUCK = ((0.0, 0.0), (0.28, -0.8), (0.7, -0.8), (1.4, -0.6))
 
 
 def choices(n_traits: int, n_curve: int) -> list[tuple[int, ...]]:
@@ -68,80 +86,39 @@ def with_luck(solved: Solved, sigmas: Array, pair: JointGrid, n_curve: int) -> J
     ``pair`` is the grid of accuracy and curve; ``solved`` has ``n_curve`` curve traits, then the luck beside each. It
     is ``pair`` itself if no correlations with curve and luck can both be true.
     """
-    every = combinations(len(pair.shares))
+    every = combinations(tuple(pair.shares))
     if not len(every.first):
         return pair
-    grid = _all_cells(tuple(pair.shares))
     of_traits = choices(3, n_curve)
 
     def evidence(places: Integers) -> Array:
         """Of each place with its likeliest trait, at the likeliest sigma."""
-        found = entries(solved, grid.of(places), of_traits).best_evidence(sigmas)
+        found = entries(solved, every.grid.of(places), of_traits).best_evidence(sigmas)
         best: Array = found.reshape(n_curve, -1).max(axis=0)
         return best
 
-    return grid.of(walk(every.lattice, every.first, evidence))
-
-
-@lru_cache(maxsize=4)
-def _all_cells(shares: tuple[Shares, ...]) -> JointGrid:
-    """The grid of all combinations."""
-    return combinations(len(shares)).grid(shares)
+    return every.grid.of(walk(every.lattice, every.first, evidence, solved.freedom))
 
 
 @dataclass(frozen=True)
 class Combinations:
-    """Every cell of accuracy and curve with every cell of accuracy and luck, as arrays over places of a lattice.
+    """Every cell of accuracy and curve with every cell of accuracy and luck, as places of a lattice.
 
-    ``share`` are places in a list of shares; ``ratio`` is tau / sigma of accuracy, ``curve_ratio`` and ``luck_ratio``
-    those of the traits. ``genetic`` and ``luck_genetic`` are the correlations of gains with accuracy, ``residual`` and
-    ``shared`` those of the noise. ``log_prior`` is -inf where they cannot all be true.
+    ``first`` are the places where a walk starts.
     """
 
-    shape: tuple[int, ...]
-    share: Integers
-    ratio: Array
-    curve_ratio: Array
-    genetic: Array
-    residual: Array
-    luck_ratio: Array
-    luck_genetic: Array
-    shared: Array
-    log_prior: Array
-
-    @cached_property
-    def lattice(self) -> Lattice:
-        """The places, and which of them are neighbours."""
-        return Lattice(self.shape, np.isfinite(self.log_prior), unordered=(SHARE_AXIS, LUCK_AXIS))
-
-    @cached_property
-    def first(self) -> Integers:
-        """The places where a walk starts."""
-        kinds = list(OF_LUCK)
-        luck = np.indices(self.shape)[LUCK_AXIS].ravel()
-        start = self.lattice.is_possible & np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK])
-        start &= self.curve_ratio == FIRST_RATIO
-        start &= np.isin(self.genetic, FIRST_GENETIC) & np.isin(self.residual, FIRST_RESIDUAL)
-        return np.flatnonzero(start & np.isin(self.shared, FIRST_SHARED))
-
-    def grid(self, shares: Sequence[Shares]) -> JointGrid:
-        """The cells of all places; those that are impossible have no weight."""
-        is_possible = self.lattice.is_possible
-        # Correlations that cannot all be true make no covariance.
-        genetic = _with_third(pairs(self.genetic), np.where(is_possible, self.luck_genetic, 0.0))
-        residual = _with_third(pairs(self.residual), np.where(is_possible, self.shared, 0.0))
-        ratios = np.column_stack([self.ratio, self.curve_ratio, self.luck_ratio])
-        cells = Cells(self.share, ratios, genetic, residual, self.log_prior)
-        return rounded(cells, shares, RATIOS, [CURVE_RATIOS, LUCK_RATIOS])
+    grid: JointGrid
+    lattice: Lattice
+    first: Integers
 
 
 @lru_cache(maxsize=4)
-def combinations(n_shares: int) -> Combinations:
+def combinations(shares: tuple[Shares, ...]) -> Combinations:
     """All combinations. The prior of accuracy and curve is the same as without luck.
 
     What correlations with the luck make impossible is left to other luck, not to other curves.
     """
-    axes = (range(n_shares), OF_ACCURACY, CURVE_RATIOS, GENETIC, RESIDUAL, OF_LUCK, SHARED)
+    axes = (range(len(shares)), OF_ACCURACY, CURVE_RATIOS, GENETIC, RESIDUAL, OF_LUCK, SHARED)
     shape = tuple(len(axis) for axis in axes)
     share, accuracy, curve, genetic_at, residual_at, luck, shared_at = np.indices(shape).reshape(len(shape), -1)
     ratio, of_ratio = np.array(OF_ACCURACY)[accuracy].T
@@ -149,28 +126,37 @@ def combinations(n_shares: int) -> Combinations:
         np.array(list(axis))[at] for axis, at in ((GENETIC, genetic_at), (RESIDUAL, residual_at), (SHARED, shared_at))
     )
     luck_ratio, luck_genetic = np.array(list(OF_LUCK))[luck].T
+    is_possible = _possible(genetic, luck_genetic, residual, shared) & ((ratio > 0) | (luck_genetic == 0))
+    # Correlations that cannot all be true make no covariance.
+    cells = Cells(
+        share,
+        np.column_stack([ratio, np.array(CURVE_RATIOS)[curve], luck_ratio]),
+        _with_third(pairs(genetic), np.where(is_possible, luck_genetic, 0.0)),
+        _with_third(pairs(residual), np.where(is_possible, shared, 0.0)),
+        np.where(is_possible, 0.0, -np.inf),
+    )
+    grid = rounded(cells, shares, RATIOS, [CURVE_RATIOS, LUCK_RATIOS])
     # Where architectures do not differ in accuracy, nothing goes with their differences.
     of_genetic = np.where(ratio > 0, _weights(GENETIC, genetic_at), genetic == 0)
     of_nothing = np.array([RESIDUAL_OF_NOTHING[one] for one in RESIDUAL])[residual_at]
     of_residual = np.where(genetic == 0, of_nothing, _weights(RESIDUAL, residual_at))
-    is_possible = _possible(genetic, luck_genetic, residual, shared) & ((ratio > 0) | (luck_genetic == 0))
-    of_luck = np.where(is_possible, _weights(OF_LUCK, luck) * _weights(SHARED, shared_at), 0.0)
+    of_luck = np.where(genetic == 0, _weights(OF_LUCK_OF_NOTHING, luck), _weights(OF_LUCK, luck))
+    of_luck = np.where(np.isfinite(grid.log_prior), of_luck * _weights(SHARED, shared_at), 0.0)
     each = len(OF_LUCK) * len(SHARED)  # the last two axes
     total = of_luck.reshape(-1, each).sum(axis=1).repeat(each)
     prior = of_ratio * of_genetic * of_residual * of_luck / np.where(total > 0, total, 1.0)
     log_prior = np.log(prior, out=np.full(len(prior), -np.inf), where=prior > 0)
-    return Combinations(
-        shape,
-        share,
-        ratio,
-        np.array(CURVE_RATIOS)[curve],
-        genetic,
-        residual,
-        luck_ratio,
-        luck_genetic,
-        shared,
-        log_prior,
-    )
+    lattice = Lattice(shape, np.isfinite(log_prior), (SHARE_AXIS, LUCK_AXIS), TOGETHER)
+    first = np.flatnonzero(lattice.is_possible & _is_first(cells, luck))
+    return Combinations(replace(grid, log_prior=log_prior), lattice, first)
+
+
+def _is_first(cells: Cells, luck: Integers) -> NDArray[np.bool_]:
+    """Whether a walk starts at cells (cells,), whose kinds of luck are counted by ``luck``."""
+    kinds = list(OF_LUCK)
+    found = np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK]) & (cells.tau_ratio[:, 1] == FIRST_RATIO)
+    found &= np.isin(cells.genetic[:, 0, 1], FIRST_GENETIC) & np.isin(cells.residual[:, 0, 1], FIRST_RESIDUAL)
+    return found & np.isin(cells.residual[:, 0, 2], FIRST_SHARED)
 
 
 def _weights(axis: dict[float, float] | dict[tuple[float, float], float], at: Integers) -> Array:

@@ -2,59 +2,75 @@
 
 Each step computes the neighbours of the places that are likely so far (Rue, Martino and Chopin, "Approximate Bayesian
 inference ... by using integrated nested Laplace approximations", J. R. Stat. Soc. B 71, 2009, section 3.1). So the
-evidence of a few hundred of some ten thousand places is computed, and no approximation of it is needed to choose them.
+evidence of a few thousand of some ten thousand places is computed, and no approximation of it is needed to choose them.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.model.linear_model import Array, Integers
 
-# The walk goes on from places that are at least UNLIKELY times as likely as the best; places that are at least HOPELESS
-# times as likely are kept. So 96 to 97 % of the posterior is kept; with the first factor for both it is 88 %.
-UNLIKELY, HOPELESS = 1e-2, 1e-3
+# The walk goes on from places that are at least UNLIKELY times as likely as the best. Logarithms of likelihoods grow
+# with the number of trainings, and with them the depth of the valleys between hills: the factor holds for up to
+# TRAININGS, and for more of them a power of it. Without that the best hill was often missed after 128 trainings.
+UNLIKELY, TRAININGS = 1e-2, 32
+# Places that are at least this many times as likely as the best are kept.
+HOPELESS = 1e-3
 
 
 @dataclass(frozen=True)
 class Lattice:
     """Places of an array of a ``shape``, counted in its order; ``is_possible`` (places,) says which there are.
 
-    A place's neighbours are one step away along one axis, or any number of steps along an ``unordered`` one.
+    A place's neighbours are one step away along one axis, or any number of steps along an ``unordered`` one. Along the
+    axes of a group of ``together``, which trade off against each other, one may move at once.
     """
 
     shape: tuple[int, ...]
     is_possible: NDArray[np.bool_]
     unordered: Sequence[int] = ()
+    together: Sequence[tuple[int, ...]] = ()
 
     @cached_property
-    def _steps(self) -> list[int]:
-        """How many places further the next one is along each axis."""
-        return [int(np.prod(self.shape[axis + 1 :], dtype=np.int64)) for axis in range(len(self.shape))]
+    def _moves(self) -> list[tuple[int, ...]]:
+        """How far each move goes along each axis."""
+        alone = set(range(len(self.shape))) - {axis for group in self.together for axis in group}
+        found = []
+        for group in (*self.together, *((axis,) for axis in sorted(alone))):
+            along = [self._reach(axis) if axis in group else range(1) for axis in range(len(self.shape))]
+            found += [move for move in product(*along) if any(move)]
+        return found
+
+    def _reach(self, axis: int) -> range:
+        length = self.shape[axis]
+        return range(1 - length, length) if axis in self.unordered else range(-1, 2)
 
     def neighbours(self, places: Integers) -> Integers:
         """The possible neighbours of places, ascending."""
         found = np.zeros(len(self.is_possible), dtype=bool)
-        for axis, (length, step) in enumerate(zip(self.shape, self._steps, strict=True)):
-            along = places // step % length
-            moves = range(1 - length, length) if axis in self.unordered else (-1, 1)
-            for move in moves:
-                is_inside = (along + move >= 0) & (along + move < length)
-                found[places[is_inside] + move * step] = True
+        at = np.array(np.unravel_index(places, self.shape))
+        shape = np.array(self.shape)[:, None]
+        for move in self._moves:
+            there = at + np.array(move)[:, None]
+            is_inside = ((there >= 0) & (there < shape)).all(axis=0)
+            found[np.ravel_multi_index(tuple(there[:, is_inside]), self.shape)] = True
         return np.flatnonzero(found & self.is_possible)
 
 
-def walk(lattice: Lattice, first: Integers, evidence: Callable[[Integers], Array]) -> Integers:
+def walk(lattice: Lattice, first: Integers, evidence: Callable[[Integers], Array], trainings: int) -> Integers:
     """The likely places, ascending: ``evidence`` gives the logarithms of how likely places are, prior included."""
     log = np.full(len(lattice.is_possible), -np.inf)
     is_known = np.zeros(len(log), dtype=bool)
+    depth = np.log(UNLIKELY) * max(1.0, trainings / TRAININGS)
     following = first
     while len(following):
         is_known[following] = True
         log[following] = evidence(following)
-        around = lattice.neighbours(np.flatnonzero(log >= log.max() + np.log(UNLIKELY)))
+        around = lattice.neighbours(np.flatnonzero(log >= log.max() + depth))
         following = around[~is_known[around]]
     return np.flatnonzero(log >= log.max() + np.log(HOPELESS))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from search.model.joint_grid import GENETIC
 from search.model.linear_model import Array, Integers
 
 
@@ -29,6 +30,11 @@ class Trust:
     @property
     def p_nothing(self) -> float:
         """The probability that curves tell nothing about differences of architectures, or that there are none."""
+        return float((self.correlations[:, 0, 1:] == 0).all(axis=1).mean())
+
+    @property
+    def p_early_nothing(self) -> float:
+        """The same of the trait that is seen early; late losses may tell something."""
         return float((self.genetic == 0).mean())
 
     def reliability(self, trainings: float) -> Array:
@@ -55,6 +61,20 @@ class Trust:
     def explained(self, level: float) -> tuple[float, float, float]:
         """The share of the differences in accuracy that curves explain: mean and central interval, from 0 to 1."""
         # Traits beside accuracy are independent of each other across architectures.
-        share = (self.correlations[:, 0, 1:] ** 2).sum(axis=1)
+        share = np.minimum((_between_cells(self.correlations[:, 0, 1:]) ** 2).sum(axis=1), 1.0)
         low, high = np.quantile(share, [(1 - level) / 2, (1 + level) / 2])
         return float(share.mean()), float(low), float(high)
+
+
+def _between_cells(correlations: Array) -> Array:
+    """Correlations spread evenly over the part of the axis that their cell of the grid stands for; 0 stays 0.
+
+    Cells lie up to 0.5 apart. After many trainings one of them may have all the weight, and an interval from cells
+    alone would then have no width.
+    """
+    known = np.array(sorted(GENETIC))
+    edges = np.array([-1.0, *(known[1:] + known[:-1]) / 2, 1.0])
+    cell = np.clip(np.searchsorted(edges, correlations) - 1, 0, len(known) - 1)
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(edges[cell], edges[cell + 1])
+    return np.where(known[cell] == 0, correlations, spread)

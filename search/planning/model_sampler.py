@@ -122,7 +122,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         pending = [self._place(t, listed) for t in running]
         short = [t for t in trials if t.number in self._paused and self._losses.get(t.number)]
         posterior = self._fitted(done[:n_fitted], short, listed)
-        p_nothing = None if posterior.trust is None else posterior.trust.p_nothing
+        p_nothing = None if posterior.trust is None else posterior.trust.p_early_nothing
         self.epochs = self._lengths(p_nothing)[0]
         inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof)
         return listed.members[self._rule(inputs, rng)]

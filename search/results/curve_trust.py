@@ -117,4 +117,4 @@ def agreement(
     if trust is None:
         return None
     low, high = np.quantile(trust.genetic, [(1 - level) / 2, (1 + level) / 2])
-    return Agreement(group, len(seen), float(trust.genetic.mean()), float(low), float(high), trust.p_nothing)
+    return Agreement(group, len(seen), float(trust.genetic.mean()), float(low), float(high), trust.p_early_nothing)

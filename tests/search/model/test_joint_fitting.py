@@ -9,7 +9,7 @@ from search.model.design import Design
 from search.model.features import Features
 from search.model.fitting import fit
 from search.model.joint_fitting import joint_posterior
-from search.model.joint_grid import CURVE_RATIOS, GENETIC, JointGrid, joint_grid
+from search.model.joint_grid import CURVE_RATIOS, GENETIC, JointGrid, MOVED, joint_grid
 from search.model.joint_missing import Missing
 from search.model.observations import Observation, Observations
 
@@ -263,7 +263,7 @@ def test_cells_are_what_they_are_called_up_to_rounding():
     moved = np.abs(between[nothing, 0, 1] / grid.tau_ratio[nothing].prod(axis=1))
     prior = np.exp(grid.log_prior[nothing])
     assert prior[moved > 0.1].sum() < 0.07 * prior.sum()
-    assert prior[moved > 0.2].sum() < 0.01 * prior.sum()
+    assert not prior[moved > MOVED + 1e-9].any()
 
 
 def test_the_grid_has_the_priors_that_are_written_down():
@@ -271,8 +271,8 @@ def test_the_grid_has_the_priors_that_are_written_down():
     prior = np.exp(grid.log_prior)
     differ = grid.tau_ratio[:, 0] > 0
     nothing = grid.genetic[:, 0, 1] == 0
-    assert prior[differ & nothing].sum() / prior[differ].sum() == pytest.approx(GENETIC[0.0])
-    assert prior[~differ].sum() / prior.sum() == pytest.approx(0.5 / 6.5)
+    assert prior[differ & nothing].sum() / prior[differ].sum() == pytest.approx(GENETIC[0.0], abs=0.005)
+    assert prior[~differ].sum() / prior.sum() == pytest.approx(0.5 / 6.5, abs=0.005)
 
 
 # -- what it is good for ----------------------------------------------------------------------------------------------

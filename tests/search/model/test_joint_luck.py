@@ -1,5 +1,7 @@
 """What late losses show of the luck of a training, and the grid that has it beside the curve."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from search.model.features import Features
 from search.model.fitting import fit
 from search.model.joint_evidence import entries, weigh
 from search.model.joint_fitting import Solutions
-from search.model.joint_grid import curve_cells, joint_grid
+from search.model.joint_grid import CURVE_RATIOS, GENETIC, OF_ACCURACY, RESIDUAL, curve_cells, joint_grid, shares_of
 from search.model.observations import Observation, Observations
 
 EPOCHS = 8
@@ -127,8 +129,8 @@ def test_the_cells_left_out_would_not_change_the_result(world):
     pair = joint_grid(structured=False)
     left = Solutions(design, sides, np.ones(len(sides)), pair).left
     sigmas = np.geomspace(0.1, 0.8, 12)
-    lattice = joint_luck.combinations(1)
-    every = lattice.grid(pair.shares).of(np.flatnonzero(lattice.lattice.is_possible))
+    found = joint_luck.combinations(tuple(pair.shares))
+    every = found.grid.of(np.flatnonzero(found.lattice.is_possible))
     few = joint_luck.with_luck(left, sigmas, pair, 1)
     assert len(few.share) < 0.2 * len(every.share)
     told = []
@@ -149,17 +151,38 @@ def test_the_cells_left_out_would_not_change_the_result(world):
 @pytest.mark.parametrize("n_shares", [1, 2])
 def test_the_prior_of_accuracy_and_curve_is_the_same_with_luck(n_shares):
     """What correlations with the luck make impossible is left to other luck, not to other curves."""
-    every = joint_luck.combinations(n_shares)
+    every = joint_luck.combinations(tuple(shares_of(structured=n_shares == 2, covariates=False)))
+    axes = every.lattice.shape
+    with_luck = np.exp(every.grid.log_prior).reshape(*axes[:5], -1).sum(axis=-1)
     pair = curve_cells(n_shares)
-    names = ("share", "ratio", "curve_ratio", "genetic", "residual")
-    found = {}
-    for place in np.flatnonzero(every.lattice.is_possible):
-        key = tuple(float(getattr(every, name)[place]) for name in names)
-        found[key] = found.get(key, 0.0) + np.exp(every.log_prior[place])
-    alone = zip(
-        pair.share, *pair.tau_ratio.T, pair.genetic[:, 0, 1], pair.residual[:, 0, 1], pair.log_prior, strict=True
-    )
-    assert found == pytest.approx({tuple(map(float, key)): np.exp(prior) for *key, prior in alone})
+    of_pair = {
+        (share, ratio, curve, genetic, residual): prior
+        for share, (ratio, curve), genetic, residual, prior in zip(
+            pair.share,
+            pair.tau_ratio,
+            pair.genetic[:, 0, 1],
+            pair.residual[:, 0, 1],
+            np.exp(pair.log_prior),
+            strict=True,
+        )
+    }
+    names = (range(n_shares), [ratio for ratio, _ in OF_ACCURACY], CURVE_RATIOS, GENETIC, RESIDUAL)
+    lost = 0.0
+    for place, key in zip(np.ndindex(axes[:5]), itertools.product(*names), strict=True):
+        if with_luck[place]:
+            assert with_luck[place] == pytest.approx(of_pair[key])
+        else:
+            lost += of_pair.get(key, 0.0)
+    assert lost < 0.01 * sum(of_pair.values())
+
+
+def test_correlations_of_curve_and_luck_can_all_be_true():
+    """They explain at most all of the differences, also after rounding."""
+    every = joint_luck.combinations(tuple(shares_of(structured=True, covariates=False)))
+    grid = every.grid.of(np.flatnonzero(every.lattice.is_possible))
+    assert (grid.genetic[:, 0, 1:] ** 2).sum(axis=1).max() <= 1 + 1e-9
+    called = np.where(np.eye(3, dtype=bool), 1.0, grid.genetic)
+    assert np.linalg.eigvalsh(called).min() > -1e-9
 
 
 def test_where_no_luck_can_stand_beside_the_curve_the_curve_is_taken_alone(monkeypatch):

@@ -73,6 +73,23 @@ def test_luck_that_is_seen_saves_trainings_even_if_losses_tell_nothing_of_placem
     assert "lucky" in found.words()
 
 
+def test_losses_tell_something_also_if_late_ones_alone_do():
+    told = trust(0.0, luck=-0.8)
+    correlations = told.correlations.copy()
+    correlations[:, 0, 2] = correlations[:, 2, 0] = -0.8
+    late = dataclasses.replace(told, correlations=correlations)
+    assert (late.p_nothing, late.p_early_nothing) == (0, 1)
+    assert "tell nothing" not in curve_trust(posterior(late), 64, 0.9, 20).words()
+
+
+def test_a_single_cell_of_the_grid_is_no_certainty():
+    """It stands for all correlations up to the middle to the next; "nothing" for itself alone."""
+    _, low, high = trust(-0.8, n=4000).explained(0.9)
+    assert low == pytest.approx(0.66**2, abs=0.02)
+    assert high == pytest.approx(0.873**2, abs=0.02)
+    assert trust(0.0).explained(0.9) == (0, 0, 0)
+
+
 def test_where_nothing_differs_nothing_is_known():
     told = trust(0.0, tau=0.0)
     assert (told.reliability(6) == 0).all()
@@ -98,7 +115,8 @@ def test_the_share_and_the_traits_are_those_of_the_draws():
     mixed = dataclasses.replace(told, correlations=correlations, traits=traits)
     found = curve_trust(posterior(mixed), 64, 0.9, 20)
     assert found.p_nothing == pytest.approx(0.25)
-    assert found.explained == pytest.approx(0.75 * 0.81)
+    # -0.9 belongs to the cell of -0.97, which stands for all correlations from -1 to -0.885.
+    assert found.explained == pytest.approx(0.75 * 0.89, abs=0.02)
     assert (found.low, found.high) == pytest.approx((0, 0.81))
     assert found.traits == pytest.approx({TRAITS[0]: 0.5, TRAITS[1]: 0.5})
 
