@@ -4,15 +4,14 @@ Two trainings of one network end with other accuracies, and with other training 
 noise of the accuracy and what late losses show beyond early ones had correlations of -0.70 to -0.85. So luck is seen,
 and can be taken off, also where losses tell nothing about architectures. But a placement may truly learn better late:
 on one of the two, what late losses show beyond the first epoch hardly differed between architectures, on the other it
-did, and what seemed lucky was good. Where the curve tells something, that luck differs between architectures, with or without their gains,
-has three quarters of the weight; where it tells nothing, two fifths.
+did, and what seemed lucky was good. Where the curve tells something, that luck differs between architectures, with or
+without their gains, has three quarters of the weight; where it tells nothing, two fifths.
 
 Curve and luck are taken as independent: the luck is what a regression on the curve leaves. All combinations of the two
 are some fifty thousand cells, most of which explain nothing. Those that do are found by walking uphill from a few
 (:mod:`search.model.joint_walk`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -154,9 +153,12 @@ def combinations(shares: tuple[Shares, ...]) -> Combinations:
 def _is_first(cells: Cells, luck: Integers) -> NDArray[np.bool_]:
     """Whether a walk starts at cells (cells,), whose kinds of luck are counted by ``luck``."""
     kinds = list(OF_LUCK)
-    found = np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK]) & (cells.tau_ratio[:, 1] == FIRST_RATIO)
+    found: NDArray[np.bool_] = np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK]) & (
+        cells.tau_ratio[:, 1] == FIRST_RATIO
+    )
     found &= np.isin(cells.genetic[:, 0, 1], FIRST_GENETIC) & np.isin(cells.residual[:, 0, 1], FIRST_RESIDUAL)
-    return found & np.isin(cells.residual[:, 0, 2], FIRST_SHARED)
+    found &= np.isin(cells.residual[:, 0, 2], FIRST_SHARED)
+    return found
 
 
 def _weights(axis: dict[float, float] | dict[tuple[float, float], float], at: Integers) -> Array:

@@ -9,7 +9,7 @@ from search.model.design import Design
 from search.model.features import Features
 from search.model.fitting import fit
 from search.model.joint_fitting import joint_posterior
-from search.model.joint_grid import CURVE_RATIOS, GENETIC, JointGrid, MOVED, joint_grid
+from search.model.joint_grid import CURVE_RATIOS, GENETIC, MOVED, JointGrid, joint_grid
 from search.model.joint_missing import Missing
 from search.model.observations import Observation, Observations
 
