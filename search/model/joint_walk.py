@@ -37,29 +37,34 @@ class Lattice:
     together: Sequence[tuple[int, ...]] = ()
 
     @cached_property
-    def _moves(self) -> list[tuple[int, ...]]:
-        """How far each move goes along each axis."""
-        alone = set(range(len(self.shape))) - {axis for group in self.together for axis in group}
-        found = []
-        for group in (*self.together, *((axis,) for axis in sorted(alone))):
-            along = [self._reach(axis) if axis in group else range(1) for axis in range(len(self.shape))]
-            found += [move for move in product(*along) if any(move)]
-        return found
+    def _margin(self) -> list[int]:
+        """How far a move may go along each axis."""
+        return [length - 1 if axis in self.unordered else 1 for axis, length in enumerate(self.shape)]
 
-    def _reach(self, axis: int) -> range:
-        length = self.shape[axis]
-        return range(1 - length, length) if axis in self.unordered else range(-1, 2)
+    @cached_property
+    def _wide(self) -> tuple[int, ...]:
+        """The shape with a margin around it, so that no move leads out of it."""
+        return tuple(length + 2 * margin for length, margin in zip(self.shape, self._margin, strict=True))
+
+    @cached_property
+    def _steps(self) -> Integers:
+        """How many places of the wide shape each move goes further."""
+        alone = set(range(len(self.shape))) - {axis for group in self.together for axis in group}
+        middle = np.ravel_multi_index(tuple(self._margin), self._wide)
+        found: list[int] = []
+        for group in (*self.together, *((axis,) for axis in sorted(alone))):
+            along = [range(2 * m + 1) if axis in group else (m,) for axis, m in enumerate(self._margin)]
+            found += [int(np.ravel_multi_index(move, self._wide) - middle) for move in product(*along)]
+        return np.unique(found)
 
     def neighbours(self, places: Integers) -> Integers:
-        """The possible neighbours of places, ascending."""
-        found = np.zeros(len(self.is_possible), dtype=bool)
-        at = np.array(np.unravel_index(places, self.shape))
-        shape = np.array(self.shape)[:, None]
-        for move in self._moves:
-            there = at + np.array(move)[:, None]
-            is_inside = ((there >= 0) & (there < shape)).all(axis=0)
-            found[np.ravel_multi_index(tuple(there[:, is_inside]), self.shape)] = True
-        return np.flatnonzero(found & self.is_possible)
+        """The possible neighbours of places, ascending; a place is among its own."""
+        at = np.unravel_index(places, self.shape)
+        wide = np.ravel_multi_index(tuple(a + m for a, m in zip(at, self._margin, strict=True)), self._wide)
+        found = np.zeros(self._wide, dtype=bool)
+        found.ravel()[(wide[:, None] + self._steps).ravel()] = True
+        inside = found[tuple(slice(m, m + n) for m, n in zip(self._margin, self.shape, strict=True))]
+        return np.flatnonzero(inside.ravel() & self.is_possible)
 
 
 def walk(lattice: Lattice, first: Integers, evidence: Callable[[Integers], Array], trainings: int) -> Integers:

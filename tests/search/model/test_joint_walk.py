@@ -34,17 +34,17 @@ def test_the_whole_of_a_hill_is_found_from_afar_and_little_else_is_computed(peak
 
 def test_neighbours_are_one_step_away_and_any_number_along_an_unordered_axis():
     lattice = Lattice((3, 4), np.ones(12, dtype=bool), unordered=(0,))
-    assert lattice.neighbours(np.array([0])).tolist() == [1, 4, 8]
-    assert lattice.neighbours(np.array([7])).tolist() == [3, 6, 11]
+    assert lattice.neighbours(np.array([0])).tolist() == [0, 1, 4, 8]
+    assert lattice.neighbours(np.array([7])).tolist() == [3, 6, 7, 11]
     ordered = Lattice((3, 4), np.ones(12, dtype=bool))
-    assert ordered.neighbours(np.array([0])).tolist() == [1, 4]
+    assert ordered.neighbours(np.array([0])).tolist() == [0, 1, 4]
     assert ordered.neighbours(np.array([5, 6])).tolist() == [1, 2, 4, 5, 6, 7, 9, 10]
 
 
 def test_axes_that_go_together_are_moved_along_at_once():
     lattice = Lattice((3, 4, 2), np.ones(24, dtype=bool), together=((0, 1),))
     at = [np.unravel_index(place, (3, 4, 2)) for place in lattice.neighbours(np.array([9]))]  # (1, 0, 1)
-    diagonal = {(i, j, 1) for i in (0, 1, 2) for j in (0, 1)} - {(1, 0, 1)}
+    diagonal = {(i, j, 1) for i in (0, 1, 2) for j in (0, 1)}
     assert {tuple(map(int, place)) for place in at} == diagonal | {(1, 0, 0)}
 
 
