@@ -41,19 +41,26 @@ def read_children(uri: str, runs: Path, *, experiment: str, run: str, uid: str =
     return [child_of(run) for run in known(client, found.experiment_id, identity(run, uid))[1]]
 
 
-def connect(uri: str, runs: Path) -> MlflowClient:
-    """A client of the store. Its schema is made if it is new; if its folder was moved, it follows."""
+def load() -> type[MlflowClient]:
+    """The class of MLflow's client, which prints nothing. The import takes seconds, or more if others compute."""
     reach_loopback_directly()
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # we print its errors, in a line
+    found: type[MlflowClient] = MlflowClient
+    return found
+
+
+def connect(uri: str, runs: Path) -> MlflowClient:
+    """A client of the store. Its schema is made if it is new; if its folder was moved, it follows."""
+    open_client = load()
     file = database(uri, runs)
     is_new = file is not None and not file.exists()
     with alone(uri, runs):
         follow_move(uri, runs)
-        client = MlflowClient(tracking_uri=opened_uri(uri, runs))
+        client = open_client(tracking_uri=opened_uri(uri, runs))
         client.search_experiments(max_results=1)
         if is_new:  # also what MLflow has just put into it lies beside the runs
             follow_move(uri, runs)

@@ -8,13 +8,14 @@ from urllib.parse import urlsplit
 
 from search.config.config_error import redacted
 from search.setup.tracking_address import check_tracking
-from search.track.client import connect, error_line
+from search.track.client import connect, error_line, load
 from search.track.store import BESIDE, CONFIG, VARIABLE, Store, database
 from spaces.errors import ENVIRONMENT, UserError
 
 # Seconds in which a store must answer. MLflow itself tries a database again for minutes.
 PATIENCE = 30.0
 _CONNECT_SECONDS = 5.0
+LATER = "a run keeps everything, and `senet-search sync RUN` sends it later"
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
 
@@ -33,6 +34,9 @@ def check_store(store: Store, runs: Path) -> None:
     if silent is not None:
         raise _unusable(store, f"{_host(store.uri)} does not answer: {silent}", _mend_host(store, silent))
     error = _answer(store.uri, runs)
+    if isinstance(error, _Silent):
+        text = f"MLflow has no answer from {redacted(store.uri)} within {PATIENCE:.0f} s"
+        raise UserError(text, hint=f"type this again; {LATER}", code=ENVIRONMENT)
     if error is not None:
         raise _unusable(store, error_line(error), _hint(store, error))
 
@@ -90,8 +94,16 @@ def _host(uri: str) -> str:
     return f"{address[0]}:{address[1]}" if address else redacted(uri)
 
 
+class _Silent(Exception):
+    """A store that neither answers nor refuses."""
+
+
 def _answer(uri: str, runs: Path) -> Exception | None:
     """What the store's client throws; None if it answers."""
+    try:
+        load()  # the time that this takes is ours, not the store's
+    except ImportError as error:
+        return error
     thrown: list[Exception | None] = []
 
     def ask() -> None:
@@ -104,7 +116,7 @@ def _answer(uri: str, runs: Path) -> Exception | None:
     asking = threading.Thread(target=ask, name="ask-store", daemon=True)
     asking.start()
     asking.join(PATIENCE)
-    return thrown[0] if thrown else TimeoutError(f"no answer within {PATIENCE:.0f} s")
+    return thrown[0] if thrown else _Silent()
 
 
 def _hint(store: Store, error: Exception) -> str:
@@ -116,7 +128,7 @@ def _hint(store: Store, error: Exception) -> str:
     if store.uri.startswith("databricks"):
         return f"configure the access to Databricks, or {_mend(store)}"
     if store.uri.startswith("http"):
-        return f"{_mend_host(store, error)}; a run keeps everything, and `senet-search sync RUN` sends it later"
+        return f"{_mend_host(store, error)}; {LATER}"
     return _mend(store)
 
 
