@@ -99,7 +99,7 @@ class Insights:
             # The noise of networks that still guess says nothing about recipe or validation images.
             return found
         if self.noise:
-            found.append(self.noise.words(self.metric))
+            found.append(self.noise.words(self.metric, are_long=self.steep is None))
         if self.folds:
             found.append(self.folds.words(self.metric))
         elif self.validation:

@@ -22,15 +22,17 @@ class RunNoise:
     sigma_train: Figure
     from_images: Figure
 
-    def words(self, metric: Metric = ACCURACY) -> str:
+    def words(self, metric: Metric = ACCURACY, *, are_long: bool = True) -> str:
+        """Unless trainings were known to be too short, also how to learn whether other epochs pay."""
+        pilot = "`senet-search check` with `--pilot` measures whether other epochs pay."
         form = metric.form
         unit = f" {metric.gain_unit}".rstrip() + metric.named
-        return (
+        split = (
             f"At {plural(self.epochs, 'epoch')}, trainings scatter by {self.sigma.words(form)}{unit} (standard "
             f"deviation). Training alone would scatter by {self.sigma_train.words(form)}, the choice of the "
-            f"{self.images:,} validation images alone by {self.from_images.words(form)}. "
-            "`senet-search check` with `--pilot` measures whether other epochs pay."
+            f"{self.images:,} validation images alone by {self.from_images.words(form)}."
         )
+        return f"{split} {pilot}" if are_long else split
 
 
 def run_noise(evidence: Evidence, posterior: Posterior, level: float) -> RunNoise | None:

@@ -9,6 +9,7 @@ from search.model.fitting import fit
 from search.results.evidence import Evidence, observations_of
 from search.results.insights import gather
 from search.results.run_noise import run_noise
+from search.results.training_length import SteepEnd
 from search.results.validation_noise import Learned
 from search.state.facts import DataFact, Facts
 from search.state.ledger import Ledger
@@ -64,6 +65,15 @@ def test_networks_that_still_guess_give_no_advice_about_images():
     lines = guessing.lines(0.9)
     assert lines[0] == guessing.learned.words()
     assert set(insights.lines(0.9)) - set(lines) == {insights.noise.words(), insights.validation.words}
+
+
+def test_trainings_that_were_too_short_have_one_advice_about_their_epochs():
+    insights = gather(*searched(), 0.9)
+    short = replace(insights, steep=SteepEnd(2.0, 2, 8, 1.0))
+    (noise,) = (line for line in short.lines(0.9) if line.startswith("At 8 epochs, trainings scatter by "))
+    assert "--pilot" not in noise
+    assert "Set train.epochs to 16" in short.lines(0.9)[0]
+    assert "--pilot" in insights.noise.words()
 
 
 @pytest.mark.parametrize("lacking", [{"trainings": 1}, {"images": 0}, {"curve": ()}, {"bits": False}])
