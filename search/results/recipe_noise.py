@@ -156,8 +156,8 @@ def recipe_noise(
 ) -> RecipeNoise:
     """The noise of a recipe of ``epochs`` from repeated trainings of several lengths, averaged over v and b.
 
-    ``cost`` gives what a training of so many epochs costs, in any unit. Half of the epochs are among the samples;
-    twice as many are a forecast, with the validation noise of the recipe.
+    ``cost`` gives what a training of so many epochs costs, in any unit. Half of the epochs need a sample. Twice as many
+    are a forecast without one, with the validation noise of the longest sample.
     """
     rng = np.random.default_rng(seed)
     point = 1.0 if metric.is_percent else max(float(np.std(sample.values)) for sample in samples) or 1.0
@@ -186,7 +186,7 @@ def recipe_noise(
             count,
         )
 
-    others = [length for length in (epochs // 2, 2 * epochs) if length >= 1 and length != epochs]
+    others = [length for length in (epochs // 2, 2 * epochs) if length in by_length or length > epochs]
     return RecipeNoise(length_noise(epochs), tuple(length_noise(length) for length in others), samples[0].images)
 
 

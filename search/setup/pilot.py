@@ -1,4 +1,4 @@
-"""A pilot: a few trainings of plain at the epochs of the recipe and below, to know its noise before a search."""
+"""A pilot: trainings of plain with the epochs of the recipe and with others, to know its noise before a search."""
 
 import tempfile
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from search.results.objectives import qualities
 from search.results.recipe_noise import RecipeNoise, Repeated, recipe_noise
 from search.setup.experiment_setup import Prepared
 from search.state.result_files import WEIGHTS
-from senet_nas.recipe import Diverged, Seed
+from senet_nas.recipe import Diverged, Recipe, Seed
 from senet_nas.training import predictions
 from senet_nas.training.passes import passes
 from spaces.architecture import Architecture
@@ -24,15 +24,29 @@ from spaces.text import plural
 
 # How many trainings there are of all epochs, of half and of a quarter of them: the same compute for each length.
 COUNTS = {1: 4, 2: 8, 4: 16}
+# The trainings of twice the epochs, where no shorter length has a schedule: with those of the recipe, the compute of a
+# dozen trainings, as usual.
+TWICE = 4
+# A schedule needs this many steps: one as the learning rate rises, one at its peak, and two as it falls.
+FEWEST_STEPS = 4
 
 
-def lengths(epochs: int) -> dict[int, int]:
-    """How many trainings of each number of epochs a pilot has, the longest first."""
+def lengths(epochs: int, steps: int) -> dict[int, int]:
+    """How many trainings of each number of epochs a pilot has, those of the recipe first; ``steps`` are in an epoch."""
     found: dict[int, int] = {}
     for part, count in COUNTS.items():
-        if epochs // part >= 1:
-            found.setdefault(epochs // part, count)
-    return found
+        length = epochs // part
+        if part == 1 or length * steps >= max(steps, FEWEST_STEPS):
+            found.setdefault(length, count)
+    return found if len(found) > 1 else {**found, 2 * epochs: TWICE}
+
+
+def of_length(recipe: Recipe, epochs: int) -> Recipe:
+    """The recipe with other epochs and its whole schedule: of fewer epochs, the warm-up keeps its share.
+
+    Of more epochs it stays as it is, for that is what somebody gets who sets train.epochs alone.
+    """
+    return replace(recipe, epochs=epochs, warmup=recipe.warmup * min(1.0, epochs / recipe.epochs))
 
 
 @dataclass(frozen=True)
@@ -56,25 +70,26 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
 
     Raises UserError if results do not come from our own training, or if plain diverges.
     """
+    from senet_nas.data.batches import steps
+
     evaluator = prepared.evaluate
     if not isinstance(evaluator, Trainer):
         raise UserError("a pilot trains plain, which needs our own training", hint="leave `evaluate` out, or --pilot")
-    epochs = prepared.experiment.train.epochs
+    recipe = prepared.experiment.train
+    data = prepared.images
     samples = []
     bits: list[bytes] = []
-    for length, count in lengths(epochs).items():
+    for length, count in lengths(recipe.epochs, steps(data.train, recipe)).items():
         say(f"pilot: {plural(count, 'training')} of plain with {plural(length, 'epoch')}")
         sample, correct = _repeated(prepared, evaluator, length, count)
         samples.append(sample)
-        bits = bits or correct  # those of the longest trainings, which come first
-    data = prepared.images
-    recipe = prepared.experiment.train
+        bits = bits or correct  # those of the recipe, which come first
 
     def cost(length: int) -> float:
-        return float(passes(replace(recipe, epochs=length), data.train, data.validation))
+        return float(passes(of_length(recipe, length), data.train, data.validation))
 
     metric = qualities(prepared.experiment.objectives)[0]
-    noise = recipe_noise(samples, epochs, cost, level=prepared.experiment.search.level, metric=metric)
+    noise = recipe_noise(samples, recipe.epochs, cost, level=prepared.experiment.search.level, metric=metric)
     labels = np.array(prepared.labels.of_fold(0, data.folds) if prepared.labels else ())
     recalls = recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None
     return Pilot(noise, recalls, doublings(samples, metric))
@@ -89,7 +104,7 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
     Also which validation images each of them got right.
     """
     task = evaluator.task
-    shorter = Trainer(replace(task, recipe=replace(task.recipe, epochs=epochs)))
+    trainer = Trainer(replace(task, recipe=of_length(task.recipe, epochs)))
     plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites)).key
     metric = qualities(prepared.experiment.objectives)[0]
     folds = prepared.experiment.data.folds or 1  # all of them validate on the first one
@@ -101,7 +116,7 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
             with tempfile.TemporaryDirectory(prefix="senet-pilot-") as folder:
                 # Another metric than accuracy needs predictions, which are kept beside weights.
                 weights = None if metric.is_default else Path(folder) / WEIGHTS
-                *_, last = shorter(plain, Seed(0, folds * replicate), weights=weights)
+                *_, last = trainer(plain, Seed(0, folds * replicate), weights=weights)
                 found = predictions.read(Path(folder) / metric.file)
         except Diverged as error:
             raise UserError(f"plain diverged in the pilot: {error}", key="train.lr", code=NOTHING_USABLE) from error

@@ -92,6 +92,13 @@ def test_a_recipe_of_one_epoch_has_no_shorter_one():
     assert found.lines()[0].startswith("1 epoch: sigma")
 
 
+def test_half_of_the_epochs_is_no_forecast_and_twice_as_many_may_be_measured():
+    one = Repeated(8, (80.0, 81.0, 80.5, 79.0), FROM_IMAGES, IMAGES)
+    (twice,) = recipe_noise([one, replace(one, epochs=16)], 8, float).others
+    assert (twice.epochs, twice.count) == (16, 4)
+    assert twice.words().startswith("16 epochs had sigma")
+
+
 def test_images_that_change_sides_give_the_noise_of_their_number():
     """Two trainings that disagree on every fourth of 400 images: c is an eighth, and its root over n 1.77 points."""
     right = np.ones(400, bool)

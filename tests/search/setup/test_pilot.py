@@ -7,8 +7,9 @@ from search.execute.trainer import Trainer
 from search.results.recipe_noise import recipe_noise
 from search.setup import pilot as module
 from search.setup.experiment_setup import prepare
-from search.setup.pilot import lengths, pilot
-from senet_nas.recipe import Diverged
+from search.setup.pilot import lengths, of_length, pilot
+from senet_nas.recipe import Diverged, Recipe, Report
+from senet_nas.training.train import learning_rate
 from spaces import UserError
 
 CONFIG = {
@@ -20,11 +21,64 @@ CONFIG = {
 
 
 @pytest.mark.parametrize(
-    ("epochs", "expected"),
-    [(16, {16: 4, 8: 8, 4: 16}), (3, {3: 4, 1: 8}), (2, {2: 4, 1: 8}), (1, {1: 4})],
+    ("epochs", "steps", "expected"),
+    [
+        (16, 10, {16: 4, 8: 8, 4: 16}),
+        (3, 10, {3: 4, 1: 8}),
+        (2, 4, {2: 4, 1: 8}),
+        (1, 10, {1: 4, 2: 4}),
+        # A length with fewer than four steps has no schedule.
+        (8, 1, {8: 4, 4: 8}),
+        (4, 1, {4: 4, 8: 4}),
+    ],
 )
-def test_each_length_takes_about_the_same_compute(epochs, expected):
-    assert lengths(epochs) == expected
+def test_each_length_takes_about_the_same_compute(epochs, steps, expected):
+    assert lengths(epochs, steps) == expected
+
+
+def rates_of(recipe):
+    """The learning rate after each of 60 equal parts of a training."""
+    return [learning_rate(recipe, part / 60 * recipe.epochs) for part in range(60)]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "step"])
+@pytest.mark.parametrize(("epochs", "warmup"), [(6, 1.0), (4, 1.0), (16, 5.0), (3, 0.0)])
+def test_each_shorter_length_has_the_schedule_of_the_recipe(epochs, warmup, schedule):
+    recipe = Recipe(epochs=epochs, warmup=warmup, lr=0.2, schedule=schedule)
+    for length in lengths(epochs, 16):
+        # The rate of the very first step is a thousandth of an epoch up the ramp, however long that is.
+        assert rates_of(of_length(recipe, length)) == pytest.approx(rates_of(recipe), abs=0.002)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.5, 1.0])
+def test_one_epoch_is_compared_with_what_two_would_be(warmup):
+    """A warm-up of the whole epoch leaves another one to fall."""
+    longer = of_length(Recipe(epochs=1, warmup=warmup, lr=0.2), 2)
+    assert longer == Recipe(epochs=2, warmup=warmup, lr=0.2)
+    assert max(rates_of(longer)) == pytest.approx(0.2, rel=0.01)
+    assert rates_of(longer)[-1] < 0.02
+
+
+@pytest.fixture
+def recipes(monkeypatch):
+    """The recipes of all trainings, which do nothing."""
+    seen = []
+
+    def trained(self, *_, **__):
+        seen.append(self.task.recipe)
+        yield Report(self.task.recipe.epochs, {"val_accuracy": 90.0 + len(seen) % 3}, done=True, correct=b"")
+
+    monkeypatch.setattr(Trainer, "__call__", trained)
+    return seen
+
+
+def prepared_for(**train):
+    return prepare(Experiment.from_dict({**CONFIG, "train": {**CONFIG["train"], **train}}))
+
+
+def test_trainings_of_a_length_follow_its_schedule(recipes):
+    pilot(prepared_for(epochs=6, warmup=1), lambda _: None)
+    assert [(r.epochs, r.warmup) for r in recipes[::8]] == [(6, 1.0), (3, 0.5), (1, 1 / 6), (1, 1 / 6)]
 
 
 def test_plain_is_trained_as_often_as_it_says_and_the_same_again(monkeypatch, tmp_path):
