@@ -139,7 +139,7 @@ class Checked:
             *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
-            *self._pilot(),
+            *(self.pilot.lines() if self.pilot else ()),
             *(f"target    {finding.line()}" for finding in self.targets),
             *(f"caution   {text}" for text in self._cautions()),
         ]
@@ -171,23 +171,6 @@ class Checked:
         return (
             f"{size} do not fit onto the GPU: they stay in the memory of this machine and are copied a batch ahead",
         )
-
-    def _pilot(self) -> list[str]:
-        """What a pilot says of the noise, of more epochs, and of each class."""
-        from search.results import doublings
-        from search.results.objectives import qualities
-
-        if self.pilot is None:
-            return []
-        metric = qualities(self.prepared.experiment.objectives)[0]
-        found = [f"noise     {line}" for line in self.pilot.noise.lines(metric)]
-        found += [f"epochs    {one.words(metric)}" for one in self.pilot.doublings]
-        short = doublings.caution(self.pilot.doublings, self.prepared.experiment.search.worthwhile, metric)
-        found += [f"caution   {short}"] if short else []
-        if self.pilot.classes is None:
-            return found
-        caution = self.pilot.classes.words(metric)
-        return [*found, f"recall    {self.pilot.classes.listed}", *([f"caution   {caution}"] if caution else [])]
 
     def _time(self) -> str:
         if self.epoch is None or self.seconds_per_training is None or self.seconds is None:

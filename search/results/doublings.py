@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from search.results.recipe_noise import Repeated
-from search.results.training_length import ALLOWED, SURE
 from senet_nas.training.quality_metrics import Metric
 
 
 @dataclass(frozen=True)
 class Doubling:
-    """Plain gained ``gain`` (in the unit of a gain, with its standard error) from ``before`` to ``epochs`` epochs."""
+    """Plain gained ``gain`` (in the unit of a gain, with its standard error) from ``before`` to ``epochs`` epochs.
+
+    These are about twice as many, but of 3 epochs, for example, the next shorter length is 1.
+    """
 
     before: int
     epochs: int
@@ -24,26 +26,19 @@ class Doubling:
         gained = f"{metric.difference(self.gain)} {metric.gain_unit}".rstrip()
         return f"from {self.before} to {self.epochs} epochs plain gained {gained} (standard error {self.error:.2g})"
 
-    def is_steep(self, worthwhile: float) -> bool:
-        """Whether half as much from the next doubling would be more than ALLOWED gains that would count."""
-        return self.gain - SURE * self.error > 2 * ALLOWED * worthwhile
+    def of_twice(self, epochs: int) -> tuple[float, float]:
+        """What plain gains from ``epochs`` to twice as many, with its standard error.
+
+        Each exact doubling brings half as much as the one before: the score falls short of a limit by B / epochs.
+        """
+        share = self.before * self.epochs / (2 * epochs * (self.epochs - self.before))
+        return share * self.gain, share * self.error
 
 
 def doublings(samples: Sequence[Repeated], metric: Metric) -> tuple[Doubling, ...]:
     """The gain between each two neighbouring lengths, the shortest first."""
     ordered = sorted(samples, key=lambda sample: sample.epochs)
     return tuple(_doubling(a, b, metric) for a, b in itertools.pairwise(ordered))
-
-
-def caution(found: Sequence[Doubling], worthwhile: float, metric: Metric) -> str:
-    """That the trainings are too short, with the remedy; empty if the last doubling brought little."""
-    if not found or not found[-1].is_steep(worthwhile):
-        return ""
-    last = found[-1]
-    return (
-        f"the trainings may be too short: {last.words(metric)}, and the next doubling may bring half as much. Set "
-        f"train.epochs to {2 * last.epochs} and type this again."
-    )
 
 
 def _doubling(shorter: Repeated, longer: Repeated, metric: Metric) -> Doubling:

@@ -1,4 +1,4 @@
-"""How noisy a training is at some numbers of epochs, and whether others would pay: from a pilot of trainings of plain.
+"""How noisy a training is at some numbers of epochs, and what others are worth: from a pilot of trainings of plain.
 
     sigma^2(E) = v (E0 / E)^b + c(E) / n
 
@@ -108,20 +108,12 @@ class LengthNoise:
     count: int
 
     def words(self, metric: Metric = ACCURACY) -> str:
-        """What is known of a number of epochs that is not the recipe's."""
+        """What is known of the noise of a number of epochs that is not the recipe's; a verdict follows."""
         what = "had" if self.count else "would have"
         sigma = self.sigma.words(metric.form)
         head = f"{plural(self.epochs, 'epoch')} {what} sigma {sigma} at {self.cost:.2g} times the cost"
         worth = f"for equal compute worth {self.worth.words()} times as many trainings"
-        return f"{head}: {worth}, {self._verdict}."
-
-    @property
-    def _verdict(self) -> str:
-        if self.worth.low > 1:
-            return "so it pays"
-        if self.worth.high < 1:
-            return "so it does not pay"
-        return "so it is not known whether it pays"
+        return f"{head}: {worth}"
 
 
 @dataclass(frozen=True)
@@ -132,17 +124,16 @@ class RecipeNoise:
     others: tuple[LengthNoise, ...]
     images: int
 
-    def lines(self, metric: Metric = ACCURACY) -> list[str]:
+    def line(self, metric: Metric = ACCURACY) -> str:
+        """The noise of the recipe and its two parts."""
         one = self.recipe
         form = metric.form
         unit = f" {metric.gain_unit}".rstrip() + metric.named
-        first = (
+        return (
             f"{plural(one.epochs, 'epoch')}: sigma {one.sigma.words(form)}{unit} between trainings of plain. Training "
             f"itself makes {one.sigma_train.words(form)} of it, the {self.images:,} validation images "
             f"{one.from_images.words(form)}."
         )
-        rest = "How much placements differ may change with the epochs, too; that is not in these figures."
-        return [first, *(other.words(metric) for other in self.others), rest]
 
 
 def recipe_noise(

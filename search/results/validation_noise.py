@@ -85,11 +85,15 @@ class Learned:
     def has_everything(self, metric: Metric = ACCURACY) -> bool:
         return metric.is_percent and self.value > EVERYTHING
 
+    def has_nothing(self, metric: Metric = ACCURACY) -> bool:
+        """Whether plain is hardly better than guessing."""
+        return metric.score_of(self.value) < metric.score_of(metric.learned_from * self.guessing)
+
     def words(self, metric: Metric = ACCURACY) -> str:
         """A sentence if placements cannot differ, else an empty text."""
         if self.has_everything(metric):
             return f"{self._plain(metric)}, so no placement can gain anything: use harder images to compare placements."
-        if metric.score_of(self.value) < metric.score_of(metric.learned_from * self.guessing):
+        if self.has_nothing(metric):
             guessed = f"on {self.guessing:.2f} %" if metric == ACCURACY else f"has {metric.shown(self.guessing)}"
             return (
                 f"{self._plain(metric)}, and guessing {guessed}: the networks were trained too briefly to differ. "

@@ -1,23 +1,27 @@
 """A pilot: trainings of plain with the epochs of the recipe and with others, to know its noise before a search."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 
 from search.execute.trainer import Trainer
 from search.results.class_recall import ClassRecall, differ, recalls_of
-from search.results.doublings import Doubling, doublings
+from search.results.doublings import doublings
+from search.results.epochs_advice import EpochsAdvice
 from search.results.objectives import qualities
-from search.results.recipe_noise import RecipeNoise, Repeated, recipe_noise
+from search.results.recipe_noise import Repeated, recipe_noise
+from search.results.validation_noise import Learned
 from search.setup.experiment_setup import Prepared
 from search.state.result_files import WEIGHTS
 from senet_nas.recipe import Diverged, Recipe, Seed
 from senet_nas.training import predictions
 from senet_nas.training.passes import passes
+from senet_nas.training.quality_metrics import Metric
 from spaces.architecture import Architecture
 from spaces.errors import NOTHING_USABLE, UserError
 from spaces.text import plural
@@ -51,18 +55,29 @@ def of_length(recipe: Recipe, epochs: int) -> Recipe:
 
 @dataclass(frozen=True)
 class Pilot:
-    """What a pilot found: the noise of the recipe, and the recall of each class, if classes differ in size.
+    """What a pilot found: an advice about the epochs, and the recall of each class, if classes differ in size."""
 
-    ``doublings``: what more epochs brought plain, the fewest first.
-    """
-
-    noise: RecipeNoise
+    advice: EpochsAdvice
     classes: ClassRecall | None
-    doublings: tuple[Doubling, ...] = ()
+
+    def lines(self) -> list[str]:
+        """What it says of the noise, of more epochs, and of each class."""
+        metric = self.advice.metric
+        found = [f"noise     {line}" for line in self.advice.noise_lines()]
+        found += [f"epochs    {one.words(metric)}" for one in self.advice.doublings]
+        found += [f"recall    {self.classes.listed}"] if self.classes else []
+        return [*found, *(f"caution   {text}" for text in self.cautions)]
+
+    @property
+    def cautions(self) -> list[str]:
+        hidden = self.classes.words(self.advice.metric) if self.classes else ""
+        return [text for text in (self.advice.caution, hidden) if text]
 
     def to_dict(self) -> dict[str, Any]:
+        """``longer``: the epochs to try next if those of the recipe are too few, else None."""
         classes = {"classes": asdict(self.classes)} if self.classes else {}
-        return {**asdict(self.noise), **classes, "doublings": [asdict(one) for one in self.doublings]}
+        steps = [asdict(one) for one in self.advice.doublings]
+        return {**asdict(self.advice.noise), **classes, "doublings": steps, "longer": self.advice.longer}
 
 
 def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
@@ -88,11 +103,21 @@ def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
     def cost(length: int) -> float:
         return float(passes(of_length(recipe, length), data.train, data.validation))
 
+    search = prepared.experiment.search
     metric = qualities(prepared.experiment.objectives)[0]
-    noise = recipe_noise(samples, recipe.epochs, cost, level=prepared.experiment.search.level, metric=metric)
+    noise = recipe_noise(samples, recipe.epochs, cost, level=search.level, metric=metric)
+    guessing = guessing_at(samples, len(data.classes), metric)
+    advice = EpochsAdvice(noise, doublings(samples, metric), guessing, search.worthwhile, metric)
     labels = np.array(prepared.labels.of_fold(0, data.folds) if prepared.labels else ())
-    recalls = recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None
-    return Pilot(noise, recalls, doublings(samples, metric))
+    return Pilot(advice, recalls_of(bits, labels, data.classes) if differ(labels, data.classes) else None)
+
+
+def guessing_at(samples: Sequence[Repeated], classes: int, metric: Metric) -> tuple[int, ...]:
+    """The lengths after which plain is hardly better than guessing one of so many classes."""
+    if metric.guessing is None:
+        return ()
+    guess = metric.guessing(classes)
+    return tuple(one.epochs for one in samples if Learned(fmean(one.values), guess).has_nothing(metric))
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def test_a_pilot_is_run_only_if_it_is_asked_for(tmp_path: Path, monkeypatch: pyt
     out, err = said("--pilot")
     lines = [line for line in out.splitlines() if line.startswith("noise     ")]
     assert lines[0].startswith("noise     1 epoch: sigma ")
-    assert lines[1].startswith("noise     2 epochs had sigma ")
+    assert "epochs    from 1 to 2 epochs plain gained " in out
     assert "pilot: 3 trainings of plain with 1 epoch" in err
     out, _ = said("--pilot", "--json")
     found = json.loads(out)["pilot"]["recipe"]

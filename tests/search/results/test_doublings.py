@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.results.doublings import caution, doublings
+from search.results.doublings import Doubling, doublings
 from search.results.recipe_noise import Repeated
 from senet_nas.training.quality_metrics import ACCURACY, metric_of
 
@@ -20,24 +20,19 @@ def test_each_doubling_has_its_gain_with_the_noise_of_both_lengths():
     assert found[1].words(ACCURACY) == "from 4 to 8 epochs plain gained +3.20 points (standard error 0.23)"
 
 
-@pytest.mark.parametrize(
-    ("longer", "is_told"),
-    [((86.0, 86.2), True), ((84.2, 84.6), False), ((82.0, 90.4), False), ((83.1, 83.3), False)],
-)
-def test_a_caution_needs_a_gain_that_would_count_beyond_its_noise(longer, is_told):
-    found = doublings([sample(4, 83.0, 83.2), sample(8, *longer)], ACCURACY)
-    said = caution(found, 0.2, ACCURACY)
-    assert bool(said) == is_told
-    assert ("train.epochs to 16" in said) == is_told
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (1, 3), (3, 6), (3, 7)])
+def test_a_forecast_takes_the_true_ratio_of_the_lengths(before, after):
+    """A score that falls short of its limit by 40 / epochs gains exactly half as much in each doubling."""
+    step = Doubling(before, after, 40 / before - 40 / after, 1.0)
+    for epochs in (before, after, 2 * after):
+        assert step.of_twice(epochs)[0] == pytest.approx(40 / epochs - 40 / (2 * epochs))
+    assert step.of_twice(after)[1] == pytest.approx(step.of_twice(after)[0] / step.gain)
 
 
 def test_a_metric_that_shall_fall_gains_by_falling():
-    metric = metric_of("log_loss")
-    (found,) = doublings([sample(4, 0.50, 0.52), sample(8, 0.40, 0.42)], metric)
+    (found,) = doublings([sample(4, 0.50, 0.52), sample(8, 0.40, 0.42)], metric_of("log_loss"))
     assert found.gain == pytest.approx(0.1)
-    assert caution([found], 0.005, metric)
 
 
 def test_one_length_says_nothing():
     assert doublings([sample(1, 50.0, 51.0)], ACCURACY) == ()
-    assert caution((), 0.2, ACCURACY) == ""

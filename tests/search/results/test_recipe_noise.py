@@ -1,11 +1,11 @@
-"""The noise of a recipe from repeated trainings of several lengths: intervals that hold, advice only if it is sure."""
+"""The noise of a recipe from trainings of several lengths: intervals that hold; half of the epochs are measured."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from search.results.recipe_noise import Figure, LengthNoise, RecipeNoise, Repeated, draws_from_images, recipe_noise
+from search.results.recipe_noise import Figure, RecipeNoise, Repeated, draws_from_images, recipe_noise
 
 EPOCHS = 8
 COUNTS = {8: 4, 4: 8, 2: 16}
@@ -58,38 +58,18 @@ def test_more_trainings_make_it_surer():
     assert many.recipe.sigma.high - many.recipe.sigma.low < 0.6 * (few.recipe.sigma.high - few.recipe.sigma.low)
 
 
-@pytest.mark.parametrize(
-    ("worth", "says"),
-    [
-        (Figure(1.3, 1.1, 1.6), "so it pays."),
-        (Figure(0.7, 0.5, 0.9), "so it does not pay."),
-        (Figure(1.1, 0.8, 1.5), "so it is not known whether it pays."),
-    ],
-)
-def test_advice_is_given_only_where_it_is_sure(worth, says):
-    sigma = Figure(0.3, 0.24, 0.41)
-    noise = LengthNoise(16, sigma, sigma, sigma, 2.0, worth, 0)
-    assert noise.words() == (
-        f"16 epochs would have sigma 0.30 (0.24 to 0.41) at 2 times the cost: for equal compute worth {worth.words()} "
-        f"times as many trainings, {says}"
-    )
-
-
-def test_the_lines_split_the_noise_with_an_interval_for_each_part():
-    found = noise_of(samples(np.random.default_rng(0), 0.35, 0.8))
-    first, *others, last = found.lines()
-    assert first.startswith("8 epochs: sigma ")
-    assert first.count(" to ") == 3
-    assert "the 10,000 validation images" in first
-    assert len(others) == 2
-    assert last.startswith("How much placements differ may change")
+def test_the_line_of_the_recipe_splits_the_noise_with_an_interval_for_each_part():
+    line = noise_of(samples(np.random.default_rng(0), 0.35, 0.8)).line()
+    assert line.startswith("8 epochs: sigma ")
+    assert line.count(" to ") == 3
+    assert "the 10,000 validation images" in line
 
 
 def test_a_recipe_of_one_epoch_has_no_shorter_one():
     one = Repeated(1, (80.0, 81.0, 80.5, 79.0), FROM_IMAGES, IMAGES)
     found = recipe_noise([one], 1, float)
     assert [other.epochs for other in found.others] == [2]
-    assert found.lines()[0].startswith("1 epoch: sigma")
+    assert found.line().startswith("1 epoch: sigma")
 
 
 def test_half_of_the_epochs_is_no_forecast_and_twice_as_many_may_be_measured():

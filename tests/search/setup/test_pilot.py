@@ -1,14 +1,17 @@
 """A pilot trains plain, whole and with fewer epochs, and keeps nothing."""
 
+from dataclasses import replace
+
 import pytest
 
 from search import Experiment
 from search.execute.trainer import Trainer
-from search.results.recipe_noise import recipe_noise
+from search.results.recipe_noise import Repeated, recipe_noise
 from search.setup import pilot as module
 from search.setup.experiment_setup import prepare
-from search.setup.pilot import lengths, of_length, pilot
+from search.setup.pilot import guessing_at, lengths, of_length, pilot
 from senet_nas.recipe import Diverged, Recipe, Report
+from senet_nas.training.quality_metrics import ACCURACY
 from senet_nas.training.train import learning_rate
 from spaces import UserError
 
@@ -115,3 +118,10 @@ def test_where_plain_diverges_the_learning_rate_is_named(monkeypatch):
     with pytest.raises(UserError, match="plain diverged in the pilot") as caught:
         pilot(prepared, lambda _: None)
     assert caught.value.key == "train.lr"
+
+
+def test_networks_that_guess_are_known():
+    """Of ten classes, 14 % are hardly better than guessing."""
+    samples = [Repeated(8, (30.0, 31.0), 0.1, 1000), Repeated(4, (14.0, 14.5), 0.1, 1000)]
+    assert guessing_at(samples, 10, ACCURACY) == (4,)
+    assert guessing_at(samples, 10, replace(ACCURACY, guessing=None)) == ()
