@@ -3,7 +3,7 @@
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--pilot",
     "has_pilot",
     is_flag=True,
-    help="Train plain some times, with fewer epochs too, and say how noisy a training is and whether other epochs pay. "
+    help="Train plain some times, with other epochs too, and say how noisy a training is and how many epochs it needs. "
     "Takes as long as a dozen trainings.",
 )
 @TARGET
@@ -38,18 +38,43 @@ def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, targets: tu
     """Check config, data, network and machine, and estimate the time. Keeps nothing that it trains."""
     experiment = load(config, overrides)
     experiment.check_new()
-    found = examine(experiment, targets)
     if has_pilot:
-        found = with_pilot(found)
+        check_pilot(experiment)
+    found = examine(experiment, targets)
     if as_json:
-        print_json("check", experiment.name, found.to_dict())
-        found.check_store()
+        _print_json(found, has_pilot)
         return
+    # A pilot takes as long as a dozen trainings: what can fail or be said without it comes first.
     print_lines(found.lines())
     found.check_store()
-    sets = [word for text in overrides for word in ("--set", text)]
-    command = shlex.join(["senet-search", "run", str(config), *sets])
-    click.echo(f"Nothing was started. Next: {command}")
+    pilot = pilot_of(found) if has_pilot else None
+    if pilot is not None:
+        print_lines(pilot.lines())
+    longer = pilot.advice.longer if pilot else None
+    words = _run(config, overrides) if longer is None else _check_longer(config, overrides, targets, longer)
+    click.echo(f"Nothing was started. Next: {shlex.join(words)}")
+
+
+def _print_json(found: "Checked", has_pilot: bool) -> None:
+    """The same for a machine; without the pilot if nothing can be tracked. Raises UserError in that case."""
+    body = found.to_dict()
+    if has_pilot and found.store_error is None:
+        pilot = pilot_of(found)
+        body |= {"cautions": [*body["cautions"], *pilot.cautions], "pilot": pilot.to_dict()}
+    print_json("check", found.prepared.experiment.name, body)
+    found.check_store()
+
+
+def _run(config: Path, overrides: Sequence[str]) -> list[str]:
+    return ["senet-search", "run", str(config), *(word for text in overrides for word in ("--set", text))]
+
+
+def _check_longer(config: Path, overrides: Sequence[str], targets: Sequence[str], epochs: int) -> list[str]:
+    """The command for another pilot, of trainings of so many epochs."""
+    kept = [text for text in overrides if text.partition("=")[0].strip() != "train.epochs"]
+    sets = [word for text in (*kept, f"train.epochs={epochs}") for word in ("--set", text)]
+    named = [word for target in targets for word in ("--target", target)]
+    return ["senet-search", "check", str(config), *sets, *named, "--pilot"]
 
 
 @dataclass(frozen=True)
@@ -58,10 +83,10 @@ class Checked:
 
     ``epoch`` is measured on a few images; None if the user's own code or a table gives the results.
     ``store_error`` says why nothing can be tracked; a run would keep everything in its ledger. ``silent_cluster`` says
-    why the Ray cluster does not answer, which may be started later. ``pilot`` is what a pilot found. ``slowdown`` is
-    how many times as long a training takes beside the others of its GPU as alone. ``targets``: what is known of them.
-    ``quantising``: seconds of a training that quantisation and validation in INT8 take. ``timing``: seconds for which
-    architectures are timed before the first training.
+    why the Ray cluster does not answer, which may be started later. ``slowdown`` is how many times as long a training
+    takes beside the others of its GPU as alone. ``targets``: what is known of them. ``quantising``: seconds
+    of a training that quantisation and validation in INT8 take. ``timing``: seconds for which architectures are timed
+    before the first training.
     """
 
     prepared: "Prepared"
@@ -69,7 +94,6 @@ class Checked:
     free_bytes: int
     store_error: UserError | None = None
     silent_cluster: str = ""
-    pilot: "Pilot | None" = None
     slowdown: float = 1.0
     targets: tuple["Finding", ...] = ()
     quantising: float = 0.0
@@ -111,7 +135,6 @@ class Checked:
             "silent_store": self.store_error.message if self.store_error else "",
             "silent_cluster": self.silent_cluster,
             **({"targets": [finding.to_dict() for finding in self.targets]} if self.targets else {}),
-            **({"pilot": self.pilot.to_dict()} if self.pilot else {}),
         }
 
     def _fine_tuning(self) -> dict[str, Any] | None:
@@ -139,7 +162,6 @@ class Checked:
             *(f"note      {text}" for text in self._remarks()),
             f"time      {self._time()}",
             f"disk      {self.free_bytes / 1e9:.0f} GB free",
-            *(self.pilot.lines() if self.pilot else ()),
             *(f"target    {finding.line()}" for finding in self.targets),
             *(f"caution   {text}" for text in self._cautions()),
         ]
@@ -242,13 +264,20 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
     )
 
 
-def with_pilot(found: Checked) -> Checked:
-    """The same with what a pilot of plain finds. Raises UserError if plain cannot be trained."""
+def check_pilot(experiment: "Experiment") -> None:
+    """Raises UserError if this experiment can have no pilot."""
+    from search.setup.pilot import check_possible
+
+    check_possible(experiment)
+
+
+def pilot_of(found: Checked) -> "Pilot":
+    """What a pilot of plain finds. Raises UserError if plain cannot be trained."""
     from search.setup.experiment_setup import at_its_line
     from search.setup.pilot import pilot
 
     with at_its_line(found.prepared.experiment):
-        return replace(found, pilot=pilot(found.prepared, lambda text: click.echo(text, err=True)))
+        return pilot(found.prepared, lambda text: click.echo(text, err=True), seconds=found.seconds_per_training)
 
 
 def _silent_cluster(address: str) -> str:

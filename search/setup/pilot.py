@@ -1,6 +1,7 @@
 """A pilot: trainings of plain with the epochs of the recipe and with others, to know its noise before a search."""
 
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from search.config import Experiment
 from search.execute.trainer import Trainer
 from search.results.class_recall import ClassRecall, differ, recalls_of
 from search.results.doublings import doublings
@@ -17,6 +19,7 @@ from search.results.objectives import qualities
 from search.results.recipe_noise import Repeated, recipe_noise
 from search.results.validation_noise import Learned
 from search.setup.experiment_setup import Prepared
+from search.setup.pilot_pace import Pace
 from search.state.result_files import WEIGHTS
 from senet_nas.recipe import Diverged, Recipe, Seed
 from senet_nas.training import predictions
@@ -80,29 +83,50 @@ class Pilot:
         return {**asdict(self.advice.noise), **classes, "doublings": steps, "longer": self.advice.longer}
 
 
-def pilot(prepared: Prepared, say: Callable[[str], None]) -> Pilot:
+def check_possible(experiment: Experiment) -> None:
+    """Raises UserError if results do not come from our own training."""
+    if experiment.evaluate != "train":
+        raise UserError("a pilot trains plain, which needs our own training", hint="leave `evaluate` out, or --pilot")
+
+
+def pilot(
+    prepared: Prepared,
+    say: Callable[[str], None],
+    *,
+    seconds: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Pilot:
     """Trains plain on this machine, one training after the other, and keeps nothing of it; ``say`` hears what it does.
 
-    Raises UserError if results do not come from our own training, or if plain diverges.
+    ``seconds`` is what a training of the recipe takes, if that is known. Raises UserError if results do not come from
+    our own training, or if plain diverges.
     """
     from senet_nas.data.batches import steps
 
-    evaluator = prepared.evaluate
-    if not isinstance(evaluator, Trainer):
-        raise UserError("a pilot trains plain, which needs our own training", hint="leave `evaluate` out, or --pilot")
+    check_possible(prepared.experiment)
     recipe = prepared.experiment.train
     data = prepared.images
-    samples = []
-    bits: list[bytes] = []
-    for length, count in lengths(recipe.epochs, steps(data.train, recipe)).items():
-        say(f"pilot: {plural(count, 'training')} of plain with {plural(length, 'epoch')}")
-        sample, correct = _repeated(prepared, evaluator, length, count)
-        samples.append(sample)
-        bits = bits or correct  # those of the recipe, which come first
 
     def cost(length: int) -> float:
         return float(passes(of_length(recipe, length), data.train, data.validation))
 
+    counts = lengths(recipe.epochs, steps(data.train, recipe))
+    pace = Pace(counts, cost, say, clock)
+    pace.announce(seconds)
+    samples = []
+    bits: list[bytes] = []
+    for length, count in counts.items():
+        say(f"pilot: {plural(count, 'training')} of plain with {plural(length, 'epoch')}")
+        try:
+            sample, correct = _repeated(prepared, length, count, pace.trained)
+        except Diverged as error:
+            if length == recipe.epochs:
+                text = f"plain diverged in the pilot: {error}"
+                raise UserError(text, key="train.lr", code=NOTHING_USABLE) from error
+            say(f"pilot: plain diverged with {plural(length, 'epoch')}, so this length is left out: {error}")
+            continue
+        samples.append(sample)
+        bits = bits or correct  # those of the recipe, which come first
     search = prepared.experiment.search
     metric = qualities(prepared.experiment.objectives)[0]
     noise = recipe_noise(samples, recipe.epochs, cost, level=search.level, metric=metric)
@@ -123,12 +147,12 @@ def guessing_at(samples: Sequence[Repeated], classes: int, metric: Metric) -> tu
 # -- inside -----------------------------------------------------------------------------------------------------------
 
 
-def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -> tuple[Repeated, list[bytes]]:
+def _repeated(prepared: Prepared, epochs: int, count: int, trained: Callable[[], None]) -> tuple[Repeated, list[bytes]]:
     """Trainings from the same initial weights: they differ in what they draw afterwards, as within a seed block.
 
-    Also which validation images each of them got right.
+    Also which validation images each of them got right. Calls ``trained`` after each. Raises Diverged.
     """
-    task = evaluator.task
+    task = prepared.evaluate.training_task
     trainer = Trainer(replace(task, recipe=of_length(task.recipe, epochs)))
     plain = Architecture.plain(prepared.space.backbone, len(prepared.space.sites)).key
     metric = qualities(prepared.experiment.objectives)[0]
@@ -137,15 +161,13 @@ def _repeated(prepared: Prepared, evaluator: Trainer, epochs: int, count: int) -
     correct = []
     predicted = []
     for replicate in range(count):
-        try:
-            with tempfile.TemporaryDirectory(prefix="senet-pilot-") as folder:
-                # Another metric than accuracy needs predictions, which are kept beside weights.
-                weights = None if metric.is_default else Path(folder) / WEIGHTS
-                *_, last = trainer(plain, Seed(0, folds * replicate), weights=weights)
-                found = predictions.read(Path(folder) / metric.file)
-        except Diverged as error:
-            raise UserError(f"plain diverged in the pilot: {error}", key="train.lr", code=NOTHING_USABLE) from error
+        with tempfile.TemporaryDirectory(prefix="senet-pilot-") as folder:
+            # Another metric than accuracy needs predictions, which are kept beside weights.
+            weights = None if metric.is_default else Path(folder) / WEIGHTS
+            *_, last = trainer(plain, Seed(0, folds * replicate), weights=weights)
+            found = predictions.read(Path(folder) / metric.file)
         values.append(last.metrics[metric.column])
         correct.append(last.correct or b"")
         predicted += [found] if found is not None else []
+        trained()
     return Repeated.of(epochs, values, correct, prepared.images.validation, predicted, metric), correct

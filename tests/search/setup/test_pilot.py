@@ -1,5 +1,6 @@
 """A pilot trains plain, whole and with fewer epochs, and keeps nothing."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -94,7 +95,10 @@ def test_plain_is_trained_as_often_as_it_says_and_the_same_again(monkeypatch, tm
     said = []
     first, again = pilot(prepared, said.append), pilot(prepared, lambda _: None)
     assert first == again
-    assert said == ["pilot: 4 trainings of plain with 2 epochs", "pilot: 8 trainings of plain with 1 epoch"]
+    assert [text for text in said if text.startswith("pilot: ") and " with " in text] == [
+        "pilot: 4 trainings of plain with 2 epochs",
+        "pilot: 8 trainings of plain with 1 epoch",
+    ]
     whole, short = seen[0]
     assert (whole.epochs, len(whole.values), short.epochs, len(short.values)) == (2, 4, 1, 8)
     assert len(set(whole.values)) > 1
@@ -109,19 +113,46 @@ def test_results_from_elsewhere_have_no_pilot(tmp_path):
         pilot(prepared, print)
 
 
-def test_where_plain_diverges_the_learning_rate_is_named(monkeypatch):
-    def diverging(*_, **__):
-        raise Diverged("the training loss is nan in epoch 1")
+@pytest.mark.parametrize(("diverging", "is_lost"), [(2, True), (1, False)])
+def test_where_plain_diverges_the_learning_rate_is_named_and_only_another_length_is_left_out(
+    monkeypatch, recipes, diverging, is_lost
+):
+    usual = Trainer.__call__
 
-    monkeypatch.setattr(Trainer, "__call__", diverging)
-    prepared = prepare(Experiment.from_dict(CONFIG))
-    with pytest.raises(UserError, match="plain diverged in the pilot") as caught:
-        pilot(prepared, lambda _: None)
-    assert caught.value.key == "train.lr"
+    def trained(self, *arguments, **others):
+        if self.task.recipe.epochs == diverging:
+            raise Diverged("the training loss is nan in epoch 1")
+        return usual(self, *arguments, **others)
+
+    monkeypatch.setattr(Trainer, "__call__", trained)
+    said = []
+    if is_lost:
+        with pytest.raises(UserError, match="plain diverged in the pilot") as caught:
+            pilot(prepared_for(), said.append)
+        assert caught.value.key == "train.lr"
+        return
+    found = pilot(prepared_for(), said.append)
+    assert found.advice.doublings == ()
+    assert found.advice.noise.recipe.count == 4
+    assert said[-1].startswith("pilot: plain diverged with 1 epoch, so this length is left out: the training loss")
 
 
-def test_networks_that_guess_are_known():
+def test_networks_that_guess_are_known(recipes):
     """Of ten classes, 14 % are hardly better than guessing."""
     samples = [Repeated(8, (30.0, 31.0), 0.1, 1000), Repeated(4, (14.0, 14.5), 0.1, 1000)]
     assert guessing_at(samples, 10, ACCURACY) == (4,)
     assert guessing_at(samples, 10, replace(ACCURACY, guessing=None)) == ()
+
+
+def test_how_long_it_takes_is_said_before_and_after_the_first_training(recipes):
+    """4 trainings of 2 epochs and 8 of 1 are about 8 of the recipe, of which 7 are left after the first one."""
+    said = []
+    ticks = itertools.count(0.0, 3.0)
+    pilot(prepared_for(), said.append, seconds=2.0, clock=lambda: next(ticks))
+    assert said[0] == "pilot: 12 trainings of plain, one after the other, about 16 s"
+    assert [text for text in said if "first" in text] == [
+        "pilot: the first training took 3.0 s; at this pace the others take about 21 s"
+    ]
+    said.clear()
+    pilot(prepared_for(), said.append)
+    assert said[0] == "pilot: 12 trainings of plain, one after the other"
