@@ -39,10 +39,10 @@ def refresh(run: OpenedRun) -> Front:
     """Writes the report of an opened run; returns its front. Raises UserError if plain has no finished training."""
     facts = run.facts
     progress = ""
-    if facts.complete is None:
+    is_complete = run.is_complete
+    if not is_complete:
         facts = replace(facts, history=tuple(history.steps(run.ledger, run.rules)))
         progress = status_of(run).sentence()
-    is_complete = run.is_complete
     steps = page_steps(run.front, run, is_complete=is_complete, is_running=run.folder.is_held and not is_complete)
     trainings, entries = run.ledger.trainings, run.ledger.entries
     write_report(run.front, trainings, entries, facts, run.folder.path, progress=progress, steps=steps)

@@ -99,9 +99,10 @@ def read_status(run: str, runs: Path) -> Status:
     return written or status_here(place)
 
 
-def status_here(place: RunFolder) -> Status:
-    """The status of a run of this machine, from its ledger."""
-    is_live = place.is_held  # asked before the ledger is read, which then holds whatever the driver did since
+def status_here(place: RunFolder, *, is_live: bool | None = None) -> Status:
+    """The status of a run of this machine, from its ledger; ``is_live`` as for :func:`status_of`."""
+    if is_live is None:
+        is_live = place.is_held  # asked before the ledger is read, which then holds whatever the driver did since
     with open_folder(place) as run:
         return status_of(run, is_live=is_live)
 
@@ -114,7 +115,7 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
     counts = dict(Counter(str(training.state) for training in run.ledger.trainings))
     budget = run.experiment.budget.trainings
     shared = _shared_trainings(run.facts)
-    state = _state(run.facts, is_live)
+    state = _state(run, is_live)
     return Status(
         run=run.name,
         state=state,
@@ -139,10 +140,10 @@ def _written(place: RunFolder) -> Status | None:
     return Status(**{**body, "host": place.host, "told_at": place.status.stat().st_mtime})
 
 
-def _state(facts: Facts, is_live: bool) -> str:
+def _state(run: OpenedRun, is_live: bool) -> str:
     if is_live:
         return "running"
-    return "stopped" if facts.complete is None else "finished"
+    return "finished" if run.is_complete else "stopped"
 
 
 def _done(ledger: Ledger) -> float:

@@ -124,7 +124,7 @@ class Conclusion:
         return [{"seed": str(training.seed), **parts.prepared.evaluate.test_accuracy(key, weights)}]
 
     def _write_status(self) -> None:
+        """Notes what ``status`` shows from now on. Another machine reads it, where the command has another path."""
         place = self._parts.place
-        state = "finished" if self._parts.loop.is_complete else "stopped"
-        ended = replace(status_here(place), state=state, left_seconds=None)
+        ended = replace(status_here(place, is_live=False), command="")
         durable.write(place.status, durable.seal(ended.to_dict()))

@@ -9,7 +9,10 @@ import pytest
 from search import config
 from search.config import Experiment
 from search.report import status
-from search.report.status import read_status
+from search.report.refresh import refresh
+from search.report.status import read_status, status_of
+from search.setup.opened_run import open_folder
+from search.state.completion_fact import Completion
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Pause
@@ -52,6 +55,34 @@ def test_the_number_of_epochs_of_a_users_own_evaluation_is_unknown(place, evalua
     assert found.state == "running"
     assert line in found.lines()
     assert read_status("run", place.path.parent).state == "stopped"
+
+
+def test_a_run_whose_extension_was_interrupted_is_stopped_and_names_what_continues_it(place, monkeypatch):
+    """It said "finished" and no command, because it had been complete with its first budget."""
+    monkeypatch.chdir(place.path.parent.parent)
+    text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, "budget": {"trainings": 8}}))
+    durable.write(place.config, text)
+    with closing(Ledger(place.ledger)) as ledger:
+        ledgers.end(ledger, ledger.trainings[0], ledgers.ended(90.0))
+        ledger.note(Facts(complete=Completion(8), config=text, history=()))
+    with open_folder(place) as run:
+        assert status_of(run).state == "finished"
+        assert "1 of 8 trainings" not in refreshed(run)
+    text = config.to_yaml(Experiment.from_dict({**EXPERIMENT, "budget": {"trainings": 20}}))
+    durable.write(place.config, text)
+    with closing(Ledger(place.ledger)) as ledger:
+        ledger.note(Facts(config=text))
+    found = read_status("run", place.path.parent)
+    assert (found.state, found.budget) == ("stopped", 20)
+    assert found.lines()[-1].startswith("  Next: senet-search run ")
+    with open_folder(place) as run:
+        assert "run: stopped, 1 of 20 trainings" in refreshed(run)
+
+
+def refreshed(run):
+    """The page of a run, as `report` and the live report write it."""
+    refresh(run)
+    return run.folder.report.read_text()
 
 
 def test_paused_trainings_are_named_and_count_their_share(place, monkeypatch):
