@@ -30,6 +30,9 @@ from search.state.records import ENDED, OPEN, Assignment, Outcome, Progress, Tra
 from search.state.shared_facts import SHARED_UID, SharedNetworkFact
 from spaces.failpoints import failpoint
 
+# While trainings go on, the time that the run has used is noted at most once in this many seconds.
+NOTED_EVERY = 2.0
+
 
 class Loop:
     """One search over a ledger. Call :meth:`recover` once, then :meth:`next` whenever a slot is free.
@@ -113,6 +116,7 @@ class Loop:
 
     def report(self, uid: str, progress: Progress) -> bool:
         """Takes in an epoch of a training. False if the training is stopped early."""
+        self._note_time(every=NOTED_EVERY)
         if uid == SHARED_UID:
             self._shared.report(progress)
             return True
@@ -128,7 +132,7 @@ class Loop:
         """Takes in the outcome of a training. A failed one may start again; one that has paused may be continued."""
         if uid == SHARED_UID:
             self._shared.take(outcome)
-            self._ledger.note(Facts(seconds=self.spent))
+            self._note_time()
             return
         if outcome.paused and not outcome.failure:
             self._pause(uid, outcome)
@@ -173,7 +177,7 @@ class Loop:
                 self.finish(training.uid, outcome)
             else:
                 self._notify(self._ledger.wait(training.uid))
-        self._ledger.note(Facts(seconds=self.spent))
+        self._note_time()
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -268,12 +272,17 @@ class Loop:
         training = self._ledger.get(uid)
         self._patience.measure(training)
         self._breaker.add(training)
-        self._ledger.note(Facts(seconds=self.spent))  # so that a kill does not give time back
+        self._note_time()
         failpoint("before_tell")
         self._tell(training)
         failpoint("after_tell")
         self._notify(training)
         failpoint("after_project")
+
+    def _note_time(self, every: float = 0.0) -> None:
+        """Notes the time that the run has used, so that a kill does not give it back; once in ``every`` seconds."""
+        if self.spent - (self._ledger.facts.seconds or 0.0) >= every:
+            self._ledger.note(Facts(seconds=self.spent))
 
     def _tell(self, training: Training) -> None:
         """Tells Optuna how a training ended. Fresh trainings belong to the proof alone, so the sampler gets none."""

@@ -7,6 +7,8 @@ import pytest
 from search.results.confirmations import confirmations
 from search.results.paired_test import FEWEST_PAIRS
 from search.state.facts import Facts
+from search.state.records import Progress
+from search.state.shared_facts import SharedNetworkFact
 from tests.search.looping import Clock, drive, front, make, of_role, outcome, plans
 
 
@@ -212,3 +214,34 @@ def test_what_was_interrupted_when_the_time_was_over_is_not_given_up(tmp_path):
     loop.finish(again.uid, outcome(again))
     assert loop.next() is None
     assert loop.is_complete
+
+
+SHARED = SharedNetworkFact(3, 9, 3.4)
+
+
+@pytest.mark.parametrize("shared", [None, SHARED])
+def test_a_kill_gives_no_time_back(tmp_path, shared):
+    """Time was noted when a training ended, so one that was killed again and again had no limit."""
+    spent = []
+    for _ in range(3):
+        clock = Clock()
+        loop, ledger = make(tmp_path / "ledger", trainings=64, seconds=1000.0, clock=clock, shared=shared)
+        uid = loop.next().uid
+        for epoch in (1, 2):
+            clock.now += 100.0
+            loop.report(uid, Progress(epoch))
+        spent.append(ledger.facts.seconds)
+        ledger.close()  # without a word to the loop, as after kill -9
+    assert spent == [200.0, 400.0, 600.0]
+
+
+def test_time_is_noted_now_and_then_while_trainings_go_on():
+    clock = Clock()
+    loop, ledger = make(trainings=64, seconds=1000.0, clock=clock)
+    uid = loop.next().uid
+    noted = []
+    for epoch in range(100):
+        clock.now += 0.5
+        loop.report(uid, Progress(epoch))
+        noted.append(ledger.facts.seconds)
+    assert len(set(noted)) == 100 // 4 + 1
