@@ -46,10 +46,11 @@ class Conclusion:
         number = parts.tracker.experiment_id or None
         parts.ledger.note(Facts(mlflow_experiment=number, tracking_trouble=parts.tracker.trouble))
         if front is not None and parts.loop.is_complete:
-            paused = [training.uid for training in parts.ledger.counts.paused.values()]
-            LeftResults(parts.place.trainings, parts.store).drop_checkpoints(paused)
             # Noted last: until then, the same command does all of this again.
             parts.ledger.note(Facts(complete=budget_of(parts.prepared.experiment)))
+            paused = [training.uid for training in parts.ledger.counts.paused.values()]
+            if words := LeftResults(parts.place.trainings, parts.store).kept_words(paused):
+                self._say(words)
         self._write_status()
         return front
 

@@ -1,12 +1,14 @@
 """Results that workers left on disk, or in a remote store, and that were not committed to the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
-from search.execute.remote_store import RemoteCopy, RemoteStore, unreadable
+from search.execute.remote_store import RemoteStore, unreadable
 from search.state import result_files
 from search.state.records import Outcome
+from search.state.run_folder import shown
 from senet_nas.training import checkpoint
+from spaces.text import plural
 
 
 class LeftResults:
@@ -30,15 +32,19 @@ class LeftResults:
             raise unreadable(self._store, error) from error
         return result_files.adopt(self._trainings, uid)
 
-    def drop_checkpoints(self, uids: Iterable[str]) -> None:
-        """Removes the checkpoints of paused trainings, here and in the store: the run has ended without them.
+    def kept_words(self, uids: Sequence[str]) -> str:
+        """What the checkpoints of paused trainings take on this disk; empty if there are none.
 
-        If the run is extended and one of them continues, it starts again.
+        They stay when the budget is used: an extension continues from them, so that each epoch counts once.
         """
-        for uid in uids:
-            checkpoint.remove(self._trainings / uid)
-            if self._store is not None:
-                RemoteCopy(self._store, uid, self._trainings / uid).discard()
+        kept = [self._trainings / uid for uid in uids if checkpoint.names(self._trainings / uid)]
+        size = sum((folder / name).stat().st_size for folder in kept for name in checkpoint.names(folder))
+        if not kept:
+            return ""
+        count = plural(len(kept), "paused training")
+        verb, them = ("keeps its checkpoint", "it") if len(kept) == 1 else ("keep their checkpoints", "them")
+        where = f"{max(size / 1e6, 0.1):.1f} MB in {shown(self._trainings)}"
+        return f"{count} {verb} ({where}), so that an extension can continue {them}"
 
     def adopt_here(self, uid: str) -> Outcome | None:
         """The result that a worker left here while it was ended; the next session looks at one that cannot be read."""

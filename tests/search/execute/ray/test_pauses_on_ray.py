@@ -71,14 +71,16 @@ def test_trainings_pause_and_continue_on_any_slot_though_the_driver_is_killed(tm
     killed = Ledger(place.ledger, read_only=True)
     for training in killed.counts.paused.values():
         assert checkpoint.epochs(place.trainings / training.uid) == training.epoch
-    go(tmp_path)
+    said = go(tmp_path)
     ledger = Ledger(place.ledger, read_only=True)
     paused = [t for t in ledger.trainings if t.state == "paused"]
     finished = [t for t in ledger.trainings if t.state == "finished"]
     assert len(paused) + len(finished) == len(ledger.trainings)
     assert trainings_used(ledger) == BUDGET
     assert BUDGET - 1 < sum(t.epoch for t in ledger.trainings) / EPOCHS <= BUDGET
-    assert not list(place.trainings.glob("*/checkpoint*")), "nothing continues any more"
+    kept = {path.parent.name: checkpoint.epochs(path.parent) for path in place.trainings.glob("*/checkpoint.json")}
+    assert kept == {t.uid: t.epoch for t in paused}, "an extension continues them"
+    assert any(f"{len(paused)} paused trainings keep their checkpoints (" in line for line in said)
     assert examine(place) == []
     continued = [t for t in finished if t.attempts > 1 and t.role == "search"]
     assert continued
