@@ -41,6 +41,7 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RUNS, RunFolder
 from search.state.schema import check_length
 from search.state.shared_facts import SHARED_UID
+from search.state.so_far import SoFar
 from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
@@ -244,10 +245,16 @@ class _Session:
         done = sum(t.state == "finished" for t in trainings)
         if done or again:
             self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
-        self._watcher.plan(self._parts.prepared, done)
+        self._watcher.plan(self._parts.prepared, self._so_far())
         if not self._is_new and self._parts.loop.is_complete:
             run = OpenedRun(self._parts.place, self._parts.ledger, self._parts.prepared.experiment)
             self._watcher.say(f"nothing is left to train: {going_on(run)}")
+
+    def _so_far(self) -> SoFar:
+        """What earlier sessions have done, and the shared network as the ledger knows it, or will."""
+        ledger = self._parts.ledger
+        found = SoFar.of(ledger, self._parts.prepared.experiment.train.epochs)
+        return replace(found, shared=ledger.facts.updated(self._parts.begun).shared_network)
 
     def _close(self, status: str, *, at_once: bool) -> None:
         """Ends the session in the ledger. ``at_once``: without waiting for the live report or looking for results."""

@@ -12,6 +12,7 @@ from search.report.wording import percent
 from search.results.point import Point
 from search.results.result import Front
 from search.setup.opened_run import open_folder
+from search.state import so_far
 from search.state.run_folder import RunFolder, option, shown
 from senet_nas.costs.measures import Measure
 from spaces.text import plural
@@ -195,5 +196,6 @@ def _test_lines(front: Front) -> list[str]:
 def _counts(front: Front) -> str:
     counts = dict(front.counts)
     finished = counts.pop("finished", 0)
-    states = [f"{finished} finished", *(f"{count} {state}" for state, count in counts.items())]
+    parts = {state: f" {so_far.worth(share)}" for state, share in front.worth.items()}
+    states = [f"{finished} finished", *(f"{count} {state}{parts.get(state, '')}" for state, count in counts.items())]
     return f"{plural(sum(front.counts.values()), 'training')}: {', '.join(states)}.   * front   > recommended"

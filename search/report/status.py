@@ -8,24 +8,28 @@ import math
 import socket
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from search.config import Experiment
 from search.report.wording import clock
 from search.setup.opened_run import OpenedRun, open_folder
-from search.state import run_folder
+from search.state import run_folder, so_far
 from search.state.facts import Facts
 from search.state.ledger import Ledger
-from search.state.records import SHARE, Training
+from search.state.records import Training
 from search.state.run_folder import RunFolder
+from search.state.so_far import SoFar
 from senet_nas import nvidia
 from spaces import durable
 from spaces.errors import UserError
 
 # States that a status mentions beside the finished trainings.
 OTHERS = ("failed", "stopped", "paused")
+# Fields that the JSON of a status leaves out where they are empty.
+SOMETIMES = ("shared_trainings", "curves", "gpus", "command", "worth")
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class Status:
 
     ``seconds`` counts all sessions; ``left_seconds`` is None unless the run is under way. ``host`` is the other machine
     that wrote the status at second ``told_at`` of the epoch; it is empty for a run of this machine.
-    ``shared_trainings`` is what a shared network takes of the budget. ``curves`` says what loss curves tell. ``gpus``:
-    what the GPUs of the machine do now, in words, while a run on GPUs is under way. ``command`` continues a
-    stopped run.
+    ``shared_trainings`` is what a shared network takes of the budget; trainings that were stopped or have paused are
+    ``worth`` so many whole ones, by state. ``curves`` says what loss curves tell. ``gpus``: what the GPUs of the
+    machine do now, in words, while a run on GPUs is under way. ``command`` continues a stopped run.
     """
 
     run: str
@@ -53,19 +57,12 @@ class Status:
     curves: str = ""
     gpus: tuple[str, ...] = ()
     command: str = ""
+    worth: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it; without ``shared_trainings``, ``curves``, ``gpus`` and ``command`` in a run without."""
+        """As JSON holds it; what only some runs have is left out of the others."""
         found = asdict(self)
-        if not self.shared_trainings:
-            del found["shared_trainings"]
-        if not self.curves:
-            del found["curves"]
-        if not self.gpus:
-            del found["gpus"]
-        if not self.command:
-            del found["command"]
-        return found
+        return {name: value for name, value in found.items() if value or name not in SOMETIMES}
 
     def lines(self) -> list[str]:
         return [
@@ -81,11 +78,16 @@ class Status:
         """One line: run: running, 16 of 64 trainings, 1 failed, 3m05s, about 9m12s left."""
         parts = [f"{self.state}", f"{self.trainings.get('finished', 0)} of {self.budget} trainings"]
         parts += [f"a shared network instead of {self.shared_trainings:.1f}"] if self.shared_trainings else []
-        parts += [f"{self.trainings[state]} {state}" for state in OTHERS if self.trainings.get(state)]
+        parts += [self._others(state) for state in OTHERS if self.trainings.get(state)]
         parts.append(clock(self.seconds))
         if self.left_seconds is not None:
             parts.append(f"about {clock(self.left_seconds)} left")
         return f"{self.run}: {', '.join(parts)}"
+
+    def _others(self, state: str) -> str:
+        """The trainings of a state, and how many whole ones they are worth: 35 paused (worth 8.8 trainings)."""
+        count = f"{self.trainings[state]} {state}"
+        return f"{count} {so_far.worth(self.worth[state])}" if state in self.worth else count
 
     def _age(self) -> str:
         return f"  (written by {self.host} {clock(time.time() - self.told_at)} ago)" if self.host else ""
@@ -114,7 +116,8 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
     seconds = _seconds(run.facts, is_live)
     counts = dict(Counter(str(training.state) for training in run.ledger.trainings))
     budget = run.experiment.budget.trainings
-    shared = _shared_trainings(run.facts)
+    done = SoFar.of(run.ledger, run.experiment.train.epochs)
+    shared = done.shared_trainings
     state = _state(run, is_live)
     return Status(
         run=run.name,
@@ -122,13 +125,14 @@ def status_of(run: OpenedRun, *, is_live: bool | None = None) -> Status:
         trainings=counts,
         budget=budget,
         seconds=seconds,
-        left_seconds=_left(_done(run.ledger), budget - math.ceil(shared), seconds) if is_live else None,
+        left_seconds=_left(done.done, budget - math.ceil(shared), seconds) if is_live else None,
         running=[*_shared(run.facts), *_running(run.ledger, run.experiment)] if is_live else [],
         verdict=_verdict(run),
         shared_trainings=shared,
         curves=_curves(run),
         gpus=_gpus(run.facts) if is_live else (),
         command=run_folder.command(run.folder, run.experiment.name) if state == "stopped" else "",
+        worth=done.worth,
     )
 
 
@@ -146,21 +150,9 @@ def _state(run: OpenedRun, is_live: bool) -> str:
     return "finished" if run.is_complete else "stopped"
 
 
-def _done(ledger: Ledger) -> float:
-    """The trainings that have finished, with the shares of those that were stopped or have paused."""
-    shares = [t.metrics[SHARE] for t in ledger.trainings if t.state in ("stopped", "paused")]
-    return sum(ledger.counts.finished.values()) + sum(shares)
-
-
 def _left(done: float, budget: int, seconds: float) -> float | None:
     """Seconds that the rest of the budget takes at the average pace so far."""
     return seconds / done * (budget - done) if done else None
-
-
-def _shared_trainings(facts: Facts) -> float:
-    """How many trainings of the budget the shared network takes; 0 without one, or if it failed."""
-    fact = facts.shared_network
-    return 0.0 if fact is None or fact.state == "failed" else fact.trainings
 
 
 def _shared(facts: Facts) -> list[str]:

@@ -14,8 +14,9 @@ from search.results.objectives import qualities
 from search.results.result import Front
 from search.setup import shared_setup
 from search.state.failures import kind
-from search.state.records import OPEN, SHARE
+from search.state.records import ENDED, OPEN, SHARE
 from search.state.run_folder import shown
+from search.state.so_far import SoFar, amount
 from senet_nas.training.quality_metrics import ACCURACY
 
 if TYPE_CHECKING:
@@ -76,17 +77,18 @@ class Terminal:
         self._console.quiet = quiet
         self._progress: Progress | None = None
         self._finished = 0
-        self._finished_before = 0
         self._failed = 0
-        # By uid: the share of a training that was stopped or has paused in this session.
+        # By uid: the share that is done of a training that was stopped, has paused, or continues from a pause.
         self._shares: dict[str, float] = {}
+        self._done_before = 0.0
         self._total = 0
         self._slots = 0
         self._advised: set[str] = set()
         self._running: set[str] = set()
         self._last = ""
         self._front = ""
-        self._began = time.monotonic()
+        # When the first training of the session began: to start the workers takes time, too, but only once.
+        self._began: float | None = None
         self._metric = ACCURACY
 
     def begin(self, name: str, where: Path) -> None:
@@ -103,23 +105,24 @@ class Terminal:
         """Prints a line; in a log it stays one, so that a command in it can be copied."""
         self._console.print(line, markup=False, soft_wrap=not self._console.is_terminal)
 
-    def plan(self, prepared: Prepared, done: int) -> None:
-        """Prints what the run is going to do; ``done`` trainings of earlier sessions count as finished."""
+    def plan(self, prepared: Prepared, done: SoFar) -> None:
+        """Prints what the run is going to do; what earlier sessions have ``done`` counts."""
         self._metric = qualities(prepared.experiment.objectives)[0]
         for line in plan_lines(prepared):
             self._say(f"  {line}")
-        self._finished = done
-        self._finished_before = done
+        self._finished = done.finished
+        self._shares = dict(done.shares)
+        self._done_before = done.done
         self._total = prepared.experiment.budget.trainings - shared_setup.trainings_of(prepared)
         self._slots = prepared.slots.count or 0
-        self._began = time.monotonic()
         if self._console.is_terminal and not self._console.quiet:
             self._progress = _progress(self._console)
             self._progress.start()
-            self._bar = self._progress.add_task("training", total=self._total, completed=done)
+            self._bar = self._progress.add_task("training", total=self._total, completed=self._done)
 
     def changed(self, training: Training, entry: Entry) -> None:
         if training.state == "running":
+            self._began = time.monotonic() if self._began is None else self._began
             self._running.add(training.uid)
         else:
             self._running.discard(training.uid)
@@ -140,7 +143,8 @@ class Terminal:
     def _ended(self, training: Training, entry: Entry) -> None:
         self._finished += training.state == "finished"
         self._failed += training.state == "failed"
-        self._shares.pop(training.uid, None)
+        if training.state in ENDED:
+            self._shares.pop(training.uid, None)
         if training.state in ("stopped", "paused"):
             self._shares[training.uid] = training.metrics[SHARE]
         value = f" {self._value(training)}" if training.state == "finished" else ""
@@ -148,7 +152,7 @@ class Terminal:
         if not self._total:
             return  # a result of an earlier session: the plan, which follows, counts all of them
         if self._progress is None or training.state != "finished":
-            count = f"{self._finished:>{len(str(self._total))}}/{self._total}"
+            count = f"{amount(self._done):>{len(str(self._total))}}/{self._total}"
             self._console.print(
                 f"{count}  {_training_line(training, entry, self._value(training))}{self._left(', {} left')}",
                 markup=False,
@@ -162,16 +166,20 @@ class Terminal:
             parts += [f"last {self._last}"] if self._last else []
             parts += [f"{self._failed} failed"] if self._failed else []
             lines = [", ".join(parts), self._front]
-            self._progress.update(self._bar, completed=self._finished, description="\n".join(filter(None, lines)))
+            self._progress.update(self._bar, completed=self._done, description="\n".join(filter(None, lines)))
 
     def _left(self, form: str) -> str:
         """How long the rest takes at the pace of this session; empty before its first training and after the last."""
-        shares = sum(self._shares.values())
-        done = self._finished - self._finished_before + shares
-        rest = self._total - self._finished - shares
-        if not done or rest <= 0:
+        done = self._done - self._done_before
+        rest = self._total - self._done
+        if self._began is None or done <= 0 or rest <= 0:
             return ""
         return form.format(clock((time.monotonic() - self._began) / done * rest))
+
+    @property
+    def _done(self) -> float:
+        """What counts against the budget, in whole trainings."""
+        return self._finished + sum(self._shares.values())
 
     def _value(self, training: Training) -> str:
         """What a training reached, with its unit; empty if it is not known."""
@@ -191,11 +199,18 @@ def _training_line(training: Training, entry: Entry, value: str) -> str:
     if training.state == "failed":
         return f"{head}FAILED: {training.reason}"
     if training.state in ("stopped", "paused"):
-        return f"{head}{state_text(training)}"
+        return f"{head}{state_text(training)}, {_part(training)}"
     if training.state == "waiting":
         return f"{head}starts again: {training.reason}"
     seconds = training.metrics.get("train_seconds", 0.0)
     return f"{head}{value:>8}  {seconds:6.1f} s  {training.role}"
+
+
+def _part(training: Training) -> str:
+    """What a training took that was stopped or has paused: 25 % of a training, 12.0 s."""
+    seconds = sum(epoch.get("seconds", 0.0) for epoch in training.curve)
+    took = f", {seconds:.1f} s" if seconds else ""
+    return f"{100 * training.metrics[SHARE]:.0f} % of a training{took}"
 
 
 def _progress(where: Console) -> Progress:

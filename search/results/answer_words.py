@@ -3,6 +3,7 @@
 from search.results import paired_test
 from search.results.answer import ENOUGH, EXTENSIONS, NO, Answer, Kind
 from search.state.confirmation_facts import ANSWERED, EXHAUSTED, TIME, USED, Settled
+from search.state.so_far import amount
 from senet_nas.training.quality_metrics import ACCURACY, Metric
 from spaces.text import plural
 
@@ -74,16 +75,20 @@ def what_would_decide(answer: Answer) -> list[str]:
     ]
 
 
-def ending(settled: Settled | None, finished: int) -> str:
+def ending(settled: Settled | None, finished: int, used: float = 0.0) -> str:
     """Why a run stopped before its budget was used; empty if it did not, or if it was continued since.
 
-    ``finished`` is the number of its trainings that have finished.
+    ``finished`` is the number of its trainings that have finished. ``used`` counts the shares of others, too, and a
+    shared network.
     """
     if settled is None or settled.reason == USED or settled.trainings >= settled.budget:
         return ""
     if finished != settled.trainings:
         return ""
-    return f"The run stopped after {finished} of {settled.budget} trainings, {_ENDINGS[settled.reason]}."
+    parts = used - finished
+    among = f" ({finished} whole ones, and parts of others)" if round(parts, 1) > 0 else ""
+    count = amount(max(used, finished))
+    return f"The run stopped after {count} of {settled.budget} trainings{among}, {_ENDINGS[settled.reason]}."
 
 
 def not_confirmed(settled: Settled | None, kind: Kind, share: float) -> str:

@@ -26,6 +26,7 @@ from search.results.result import Front, Rules
 from search.state.facts import encode
 from search.state.ledger import Ledger
 from search.state.records import Training
+from search.state.so_far import SoFar
 from senet_nas.costs.measures import cost_columns
 from senet_nas.training.quality_metrics import Metric
 from spaces.errors import NOTHING_USABLE, UserError
@@ -44,6 +45,7 @@ def compute(
     training.
     """
     evidence = Evidence.of(ledger, rules.quality)
+    so_far = SoFar.of(ledger)
     if 0 not in evidence.by_architecture:
         raise UserError(
             "the plain network has no finished training yet, so there is nothing to compare with",
@@ -67,6 +69,8 @@ def compute(
         recommended=recommended,
         likely=likely,
         counts=_counts(ledger.trainings),
+        worth=so_far.worth,
+        used=so_far.used,
         test=encode(evidence.facts.test) if evidence.facts.test else None,
         insights=insights.gather(evidence, posterior, rules.level, rules.worthwhile),
         settled=evidence.facts.settled,

@@ -54,7 +54,8 @@ class Rules:
 class Front:
     """All points of a run, plain first, and the verdict.
 
-    ``seeds_alike``: the results of a placement do not depend on the seed.
+    ``seeds_alike``: the results of a placement do not depend on the seed. ``used`` is what all trainings have used of
+    the budget; those that were stopped or have paused are ``worth`` so many whole ones, by state.
     """
 
     run: str
@@ -73,6 +74,8 @@ class Front:
     settled: Settled | None = None
     confirmations: tuple[str, ...] = ()
     seeds_alike: bool = False
+    worth: Mapping[str, float] = field(default_factory=dict)
+    used: float = 0.0
 
     def __getitem__(self, name: str) -> Point:
         for point in self.points:
@@ -172,7 +175,7 @@ class Front:
 
         Empty, too, for one that goes on after an extension.
         """
-        return answer_words.ending(self.settled, self.counts.get("finished", 0))
+        return answer_words.ending(self.settled, self.counts.get("finished", 0), self.used)
 
     @property
     def rule(self) -> str:

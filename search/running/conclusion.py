@@ -19,6 +19,7 @@ from search.setup.opened_run import OpenedRun, rules
 from search.state import result_files
 from search.state.facts import Facts, HeldOutFact
 from search.state.records import Training, architecture_name
+from search.state.so_far import SoFar, amount
 from spaces import durable
 
 
@@ -86,9 +87,9 @@ class Conclusion:
 
     def _progress(self) -> str:
         """What the report of a stopped search says about its progress."""
-        done = sum(t.state == "finished" for t in self._parts.ledger.trainings)
+        used = amount(SoFar.of(self._parts.ledger).used)
         budget = self._parts.prepared.experiment.budget.trainings
-        return f"stopped after {done} of {budget} trainings; the same command goes on"
+        return f"stopped after {used} of {budget} trainings; the same command goes on"
 
     def _read_test_set(self) -> None:
         """Notes the test accuracy of plain and of the recommended network, of all seeds that kept their weights.

@@ -10,6 +10,7 @@ from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Entry, Training
 from search.state.shared_facts import SharedNetworkFact
+from search.state.so_far import SoFar
 from search.track.tracker import Tracker
 
 
@@ -22,8 +23,8 @@ class Watcher(Protocol):
     def say(self, text: str) -> None:
         """Something that a person should know."""
 
-    def plan(self, prepared: Prepared, done: int) -> None:
-        """What the run is going to do; ``done`` trainings are finished already."""
+    def plan(self, prepared: Prepared, done: SoFar) -> None:
+        """What the run is going to do, and what earlier sessions have ``done``."""
 
     def changed(self, training: Training, entry: Entry) -> None:
         """A training began, ended, or waits again."""
@@ -40,7 +41,7 @@ class Silent:
 
     def begin(self, name: str, where: Path) -> None: ...
     def say(self, text: str) -> None: ...
-    def plan(self, prepared: Prepared, done: int) -> None: ...
+    def plan(self, prepared: Prepared, done: SoFar) -> None: ...
     def changed(self, training: Training, entry: Entry) -> None: ...
     def found(self, found: Front) -> None: ...
     def end(self) -> None: ...

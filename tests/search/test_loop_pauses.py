@@ -70,7 +70,10 @@ def test_the_budget_counts_epochs(paused):
     assert loop.is_complete
     done = sum(t.epoch for t in ledger.trainings) / EPOCHS
     assert 39 < done <= 40 == trainings_used(ledger)
-    assert looping.front(ledger).counts == found
+    front = looping.front(ledger)
+    assert front.counts == found
+    assert front.used == pytest.approx(done)
+    assert sum(front.worth.values()) == pytest.approx(done - found["finished"])
 
 
 def test_a_paused_training_is_no_result(paused):

@@ -97,7 +97,8 @@ def test_paused_trainings_are_named_and_count_their_share(place, monkeypatch):
     monkeypatch.setattr(status.time, "time", lambda: 1060.0)
     with place.lock():
         found = read_status("run", place.path.parent)
-    assert found.sentence() == "run: running, 1 of 10 trainings, 4 paused, 1m00s, about 4m00s left"
+    assert found.sentence() == ("run: running, 1 of 10 trainings, 4 paused (worth 1 training), 1m00s, about 4m00s left")
+    assert found.to_dict()["worth"] == {"paused": 1.0}
 
 
 def test_time_is_counted_once_however_often_the_driver_noted_it(place, monkeypatch):

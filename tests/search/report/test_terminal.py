@@ -15,6 +15,7 @@ from search.results.result import Rules
 from search.setup.experiment_setup import prepare
 from search.state.ledger import Ledger
 from search.state.records import Pause
+from search.state.so_far import SoFar
 from senet_nas.recipe import Seed
 from tests.search import ledgers
 
@@ -34,7 +35,7 @@ def shown(prepared, monkeypatch, *, is_terminal):
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     terminal = Terminal()
-    terminal.plan(prepared, 0)
+    terminal.plan(prepared, SoFar())
     first, second, third = ledger.plan([(entry, Seed(0, r)) for r in range(3)], role="search", origin="sampler")
     terminal.changed(ledger.start(first.uid), entry)
     terminal.changed(ledger.start(second.uid), entry)
@@ -74,13 +75,44 @@ def test_a_training_that_paused_says_after_which_epoch_and_counts_for_the_time_l
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     terminal = Terminal()
-    terminal.plan(prepared, 0)
+    terminal.plan(prepared, SoFar())
     (short,) = ledger.plan([(entry, Seed(0))], role="search", origin="sampler", pause=Pause(2, 0.5))
+    now[0] += 60.0  # workers start, which says nothing about trainings
     terminal.changed(ledger.start(short.uid), entry)
     now[0] += 10.0
-    terminal.changed(ledger.pause(short.uid, curve=[{"epoch": 1}, {"epoch": 2}]), entry)
-    (line,) = [line for line in out.getvalue().splitlines() if "/20  t" in line]
-    assert " ".join(line.split()) == "0/20 t0 a0 plain paused after epoch 2, 6m30s left"
+    curve = [{"epoch": 1, "seconds": 4.5}, {"epoch": 2, "seconds": 5.0}]
+    terminal.changed(ledger.pause(short.uid, curve=curve), entry)
+    (line,) = lines_of(out)
+    assert line == "0.5/20 t0 a0 plain paused after epoch 2, 50 % of a training, 9.5 s, 6m30s left"
+
+
+def lines_of(out):
+    """The lines of a log that count, without the spaces that align them."""
+    return [" ".join(line.split()) for line in out.getvalue().splitlines() if "/20  t" in line]
+
+
+def test_what_earlier_sessions_paid_is_not_still_to_do_and_a_continued_training_is_no_whole_one(prepared, monkeypatch):
+    """Eight halves were paid before; the ninth is the second half of one of them."""
+    out = io.StringIO()
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=140, no_color=True))
+    now = [100.0]
+    monkeypatch.setattr("search.report.terminal.time.monotonic", lambda: now[0])
+    ledger = Ledger(":memory:")
+    (entry,) = ledgers.enter(ledger, [0.0])
+    halves = ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler", pause=Pause(1, 0.5))
+    for half in halves:
+        ledger.start(half.uid)
+        ledger.pause(half.uid, curve=[{"epoch": 1}])
+    terminal = Terminal()
+    terminal.plan(prepared, SoFar.of(ledger, epochs=2))
+    ledger.resume(halves[0].uid)
+    terminal.changed(ledger.start(halves[0].uid), entry)
+    now[0] += 10.0
+    done = ledger.finish(halves[0].uid, metrics={"val_accuracy": 97.0}, curve=[{"epoch": 1}] * 2, correct=None)
+    terminal.changed(done, entry)
+    (line,) = lines_of(out)
+    assert line.startswith("4.5/20 t0 a0")
+    assert line.endswith("5m10s left")  # 15.5 trainings of 20 s
 
 
 def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_line(prepared, monkeypatch):
@@ -93,7 +125,7 @@ def test_what_is_taken_in_when_a_run_goes_on_is_counted_and_not_told_line_by_lin
     terminal = Terminal()
     terminal.changed(ledger.finish(first.uid, metrics={"val_accuracy": 97.25}, curve=[], correct=None), entry)
     assert out.getvalue() == ""
-    terminal.plan(prepared, 1)
+    terminal.plan(prepared, SoFar.of(ledger))
     terminal.changed(ledger.finish(second.uid, metrics={"val_accuracy": 97.5}, curve=[], correct=None), entry)
     assert [line.split()[:2] for line in out.getvalue().splitlines() if "/20" in line] == [["2/20", "t1"]]
 

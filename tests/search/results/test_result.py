@@ -134,6 +134,11 @@ def test_a_run_that_stopped_when_it_was_answered_says_so_while_it_is_true():
     assert front(settled=Settled(64, "answered", 64), counts={"finished": 64}).ending == ""
     assert front(settled=Settled(64, "used", 48), counts={"finished": 48}).ending == ""
     assert front(counts={"finished": 48}).ending == ""
+    counts = {"finished": 48, "paused": 35}
+    assert front(settled=stopped, counts=counts, worth={"paused": 7.75}, used=55.75).ending == (
+        "The run stopped after 55.8 of 64 trainings (48 whole ones, and parts of others), because it has its answer; "
+        "--trainings +N goes on."
+    )
 
 
 @pytest.mark.parametrize(
