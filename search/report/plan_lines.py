@@ -5,6 +5,7 @@ from search.results.objectives import Objective, qualities
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
+from search.state.shared_facts import SharedNetworkFact
 from senet_nas.network.backbones.table import is_timm
 from spaces.space import Space
 from spaces.text import plural
@@ -17,8 +18,8 @@ FEW_UNITS = 8
 BYTE = 255.0
 
 
-def plan_lines(prepared: Prepared) -> list[str]:
-    """The lines, each with its topic in the first ten columns."""
+def plan_lines(prepared: Prepared, shared: SharedNetworkFact | None = None) -> list[str]:
+    """The lines, each with its topic in the first ten columns. ``shared`` is the shared network that a run noted."""
     experiment = prepared.experiment
     space = prepared.space
     return [
@@ -30,7 +31,7 @@ def plan_lines(prepared: Prepared) -> list[str]:
         f"space     {_space(space.size, space.nominal_size)}; sampler: {experiment.search.sampler}",
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
-        *_shared(prepared),
+        *_shared(prepared, shared),
         f"machine   {_machine(prepared.slots, prepared.device)}",
         *_unused_store(prepared),
         *([f"sharing   {prepared.sharing}"] if prepared.sharing else []),
@@ -147,11 +148,14 @@ def _budget(prepared: Prepared) -> str:
     return f"{trainings} of {plural(experiment.train.epochs, 'epoch')}{limit}"
 
 
-def _shared(prepared: Prepared) -> list[str]:
-    if not shared_setup.is_wanted(prepared.experiment):
+def _shared(prepared: Prepared, noted: SharedNetworkFact | None) -> list[str]:
+    """The shared network as it was noted, which an extension does not change; else the one that is planned."""
+    if noted is None and not shared_setup.is_wanted(prepared.experiment):
         return []
-    plan = shared_setup.fact_of(prepared)
-    cost = f"{plan.trainings:.1f} trainings of the budget"
+    plan = noted or shared_setup.fact_of(prepared)
+    if plan.state == "failed":
+        return [f"shared    no network: it failed ({plan.reason}) and takes nothing of the budget"]
+    cost = f"{plan.trainings:.1f} trainings of the budget{', trained already' if plan.state == 'finished' else ''}"
     return [f"shared    one network for {plan.placements:,} placements, {plural(plan.epochs, 'epoch')}, {cost}"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,6 @@ from search.report.result_lines import LEFT, PLACEMENT, PLACEMENT_WIDTH, front_l
 from search.report.wording import clock, state_text
 from search.results.objectives import qualities
 from search.results.result import Front
-from search.setup import shared_setup
 from search.state.failures import kind
 from search.state.records import ENDED, OPEN, SHARE
 from search.state.run_folder import shown
@@ -108,17 +108,18 @@ class Terminal:
     def plan(self, prepared: Prepared, done: SoFar) -> None:
         """Prints what the run is going to do; what earlier sessions have ``done`` counts."""
         self._metric = qualities(prepared.experiment.objectives)[0]
-        for line in plan_lines(prepared):
+        for line in plan_lines(prepared, done.shared):
             self._say(f"  {line}")
         self._finished = done.finished
         self._shares = dict(done.shares)
         self._done_before = done.done
-        self._total = prepared.experiment.budget.trainings - shared_setup.trainings_of(prepared)
+        self._total = prepared.experiment.budget.trainings - math.ceil(done.shared_trainings)
         self._slots = prepared.slots.count or 0
         if self._console.is_terminal and not self._console.quiet:
             self._progress = _progress(self._console)
             self._progress.start()
-            self._bar = self._progress.add_task("training", total=self._total, completed=self._done)
+            self._bar = self._progress.add_task("training", total=self._total)
+            self._progress.update(self._bar, completed=self._done)
 
     def changed(self, training: Training, entry: Entry) -> None:
         if training.state == "running":

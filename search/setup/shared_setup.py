@@ -51,11 +51,6 @@ def fact_of(prepared: Prepared) -> SharedNetworkFact:
     return SharedNetworkFact(sizes.epochs, sizes.architectures, round(cost.of(sizes), 3), images=sizes.images)
 
 
-def trainings_of(prepared: Prepared) -> int:
-    """How many trainings of the budget the shared network takes, rounded up; 0 without one."""
-    return math.ceil(fact_of(prepared).trainings) if is_wanted(prepared.experiment) else 0
-
-
 def plan_of(prepared: Prepared, facts: Facts) -> SharedPlan | None:
     """What a worker needs to train the shared network of a run; None without one."""
     fact = facts.shared_network

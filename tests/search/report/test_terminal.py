@@ -13,8 +13,10 @@ from search.results.compute import compute
 from search.results.objectives import DEFAULT, Objective
 from search.results.result import Rules
 from search.setup.experiment_setup import prepare
+from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.records import Pause
+from search.state.shared_facts import SharedNetworkFact
 from search.state.so_far import SoFar
 from senet_nas.recipe import Seed
 from tests.search import ledgers
@@ -183,3 +185,28 @@ def test_a_quiet_run_says_cautions_alone_and_on_stderr(capsys):
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == ["caution: net.py is not the file with which this run was begun"]
+
+
+@pytest.mark.parametrize(
+    ("state", "total", "says"),
+    [
+        ("waiting", 14, "one network for 57 placements, 16 epochs, 5.3 trainings of the budget"),
+        ("finished", 14, "one network for 57 placements, 16 epochs, 5.3 trainings of the budget, trained already"),
+        ("failed", 20, "no network: it failed (diverged) and takes nothing of the budget"),
+    ],
+)
+def test_the_plan_has_the_shared_network_of_the_run_whatever_its_budget_is(prepared, monkeypatch, state, total, says):
+    """After an extension it was planned again, larger; one that had failed still took its part."""
+    out = io.StringIO()
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=140, no_color=True))
+    ledger = Ledger(":memory:")
+    (entry,) = ledgers.enter(ledger, [0.0])
+    fact = SharedNetworkFact(16, 57, 5.259, state=state, reason="diverged" if state == "failed" else "")
+    ledger.note(Facts(shared_network=fact))
+    terminal = Terminal()
+    terminal.plan(prepared, SoFar.of(ledger))
+    for training in ledgers.train(ledger, entry, [97.0]):
+        terminal.changed(training, entry)
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    assert f"shared    {says}" in lines
+    assert any(line.startswith(f"1/{total}  t0") for line in lines)
