@@ -30,6 +30,7 @@ from search.running.resume_checks import (
     check_results_known,
     keep_experiment,
 )
+from search.running.resumed_words import resumed_words
 from search.running.training_phase import TrainingPhase
 from search.setup import fit_positions, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, prepare
@@ -238,14 +239,14 @@ class _Session:
     def _recover(self) -> None:
         """Resumes the loop from the ledger and from what workers left."""
         trainings = self._parts.ledger.trainings
-        again = self._parts.loop.recover(self._left.adopt)
+        self._parts.loop.recover(self._left.adopt)
         shared = self._parts.ledger.facts.shared_network
         ended = [t.uid for t in trainings if t.ended] + ([SHARED_UID] if shared and shared.ended else [])
         worker.clear(self._parts.place.trainings, ended)
-        done = sum(t.state == "finished" for t in trainings)
-        if done or again:
-            self._watcher.say(f"going on: {done} finished trainings kept, {again} interrupted ones start again")
-        self._watcher.plan(self._parts.prepared, self._so_far())
+        done = self._so_far()
+        if words := resumed_words(done, self._parts.ledger, self._left.has_checkpoint):
+            self._watcher.say(words)
+        self._watcher.plan(self._parts.prepared, done)
         if not self._is_new and self._parts.loop.is_complete:
             run = OpenedRun(self._parts.place, self._parts.ledger, self._parts.prepared.experiment)
             self._watcher.say(f"nothing is left to train: {going_on(run)}")

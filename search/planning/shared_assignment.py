@@ -70,7 +70,9 @@ class SharedAssignment:
         if self._retries.must_wait(SHARED_UID, running):
             return None
         attempts = self._fact.attempts + 1
-        self._change(state="running", attempts=attempts, started=time.time(), epoch=0, reason="", detail="")
+        # One that was interrupted continues from its checkpoint; one that failed has none any more.
+        epoch = 0 if self._fact.reason else self._fact.epoch
+        self._change(state="running", attempts=attempts, started=time.time(), epoch=epoch, reason="", detail="")
         alone = self._retries.is_alone(SHARED_UID)
         return Assignment(
             SHARED_UID, -1, SHARED_NETWORK, SEED, None, keep_weights=False, patience=patience, alone=alone

@@ -32,6 +32,10 @@ class LeftResults:
             raise unreadable(self._store, error) from error
         return result_files.adopt(self._trainings, uid)
 
+    def has_checkpoint(self, uid: str) -> bool:
+        """Whether a training may continue from a checkpoint, here or in the store."""
+        return self._store is not None or checkpoint.epochs(self._trainings / uid) > 0
+
     def kept_words(self, uids: Sequence[str]) -> str:
         """What the checkpoints of paused trainings take on this disk; empty if there are none.
 

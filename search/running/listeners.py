@@ -80,6 +80,8 @@ class SharedListener:
 
 
 def _shared_words(fact: SharedNetworkFact) -> str:
+    if fact.state == "running" and fact.epoch:
+        return f"continuing the {fact.progress}"
     if fact.state == "running":
         cost = f"{fact.trainings:.1f} trainings of the budget"
         return f"training one network that {fact.placements:,} placements share ({fact.epochs} epochs, {cost})"

@@ -146,6 +146,21 @@ def test_what_a_worker_finished_is_adopted_by_the_next_session(tmp_path):
     assert len(ledger.facts.shared_figures.values) == len(KEYS)
 
 
+@pytest.mark.parametrize(("failure", "epoch"), [("", 2), ("killed", 0)])
+def test_one_that_was_interrupted_continues_at_its_epoch_and_one_that_failed_at_the_first(tmp_path, failure, epoch):
+    loop, ledger, _ = shared_loop(path=tmp_path / "ledger.sqlite")
+    uid = loop.next().uid
+    loop.report(uid, Progress(2))
+    if failure:
+        loop.lost(uid, "gone")
+    else:
+        ledger.close()
+        loop, ledger, _ = shared_loop(path=tmp_path / "ledger.sqlite")
+    assert loop.next().uid == SHARED_UID
+    fact = ledger.facts.shared_network
+    assert (fact.state, fact.epoch, fact.attempts) == ("running", epoch, 2)
+
+
 @pytest.mark.parametrize("is_closed", [True, False])
 def test_an_interrupted_one_starts_again(tmp_path, is_closed):
     loop, ledger, heard = shared_loop(path=tmp_path / "ledger.sqlite")
