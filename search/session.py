@@ -32,7 +32,7 @@ from search.running.resume_checks import (
 )
 from search.running.resumed_words import resumed_words
 from search.running.training_phase import TrainingPhase
-from search.setup import fit_positions, shared_setup
+from search.setup import fit_positions, pause_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, prepare
 from search.setup.opened_run import OpenedRun, importable, open_run, rules
 from search.setup.tracking_address import check_tracking
@@ -69,7 +69,7 @@ def run(
         # What cannot be prepared leaves no folder behind.
         prepared = None if place.exists else _prepared_new(experiment, watcher)
         if prepared is not None:
-            shared_setup.check(prepared)
+            _check_budget(prepared, trainings)
         experiment = prepared.experiment if prepared is not None else _with_positions(experiment, place)
         place.create()
         with place.lock(), closing(Ledger(place.ledger)) as ledger:
@@ -125,6 +125,14 @@ def _prepared(experiment: Experiment, watcher: Watcher) -> Prepared:
     preconditions.check_no_other(experiment.resources.ray)
     watcher.say("loading the data and the network")
     return prepare(experiment)
+
+
+def _check_budget(prepared: Prepared, trainings: str | None) -> None:
+    """Raises ConfigError if the budget of a run that begins is too small for what its config asks for."""
+    if trainings is not None:
+        prepared = replace(prepared, experiment=config.with_trainings(prepared.experiment, trainings))
+    shared_setup.check(prepared)
+    pause_setup.check(prepared)
 
 
 def _run(

@@ -225,7 +225,7 @@ class Checked:
 
 def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
     """Prepares a run as `run` does, and measures one training. Raises UserError for what would stop the run."""
-    from search.setup import latency_setup, shared_setup, target_check, training_time
+    from search.setup import latency_setup, pause_setup, shared_setup, target_check, training_time
     from search.setup.experiment_setup import at_its_line, prepare
     from search.state.run_folder import RunFolder
     from search.state.schema import check_length
@@ -235,6 +235,7 @@ def examine(experiment: "Experiment", targets: Sequence[str] = ()) -> Checked:
     check_length(RunFolder(Path("runs").resolve() / experiment.name).ledger)
     prepared = prepare(experiment)
     shared_setup.check(prepared)
+    pause_setup.check(prepared)
     with at_its_line(experiment):
         latency_setup.check(experiment)
     known = tuple(target_check.known(prepared, targets))

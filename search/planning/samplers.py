@@ -22,13 +22,15 @@ class Sampler:
     """How an Optuna sampler is made from a seed.
 
     ``replicates``: it may propose again what was trained already. ``covering``: the name of the sampler that replaces
-    it if the budget covers the whole space. ``meaning``: what it proposes, in a line.
+    it if the budget covers the whole space. ``meaning``: what it proposes, in a line. ``pauses``: it may choose that a
+    training pauses.
     """
 
     make: Callable[[int, SamplerContext], BaseSampler]
     meaning: str = ""
     replicates: bool = False
     covering: str = ""
+    pauses: bool = False
 
 
 def chosen(name: str, space: Space, budget: int | None, confirm: float = CONFIRM_SHARE) -> Sampler:
@@ -142,16 +144,19 @@ SAMPLERS: dict[str, Sampler] = {
         _thompson,
         "what is best in one draw of the model, which knows seed noise and repeats trainings",
         replicates=True,
+        pauses=True,
     ),
     "knowledge_gradient": Sampler(
         _knowledge_gradient,
         "the training that improves the expected front most; the model knows seed noise and repeats trainings",
         replicates=True,
+        pauses=True,
     ),
     "auto": Sampler(
         _knowledge_gradient,
         "knowledge_gradient, or grid if the budget covers the whole space",
         replicates=True,
         covering="grid",
+        pauses=True,
     ),
 }

@@ -2,7 +2,7 @@
 
 from search.execute.ray.resources import Slots
 from search.results.objectives import Objective, qualities
-from search.setup import shared_setup
+from search.setup import pause_setup, shared_setup
 from search.setup.experiment_setup import Prepared
 from search.state.facts import DataFact
 from search.state.shared_facts import SharedNetworkFact
@@ -32,6 +32,7 @@ def plan_lines(prepared: Prepared, shared: SharedNetworkFact | None = None) -> l
         f"compare   {', '.join(_goal(objective) for objective in experiment.objectives)}",
         f"budget    {_budget(prepared)}",
         *_shared(prepared, shared),
+        *([f"pauses    {words}"] if (words := pause_setup.words(prepared)) else []),
         f"machine   {_machine(prepared.slots, prepared.device)}",
         *_unused_store(prepared),
         *([f"sharing   {prepared.sharing}"] if prepared.sharing else []),

@@ -112,7 +112,7 @@ def pausing(seed, context):
     return Pausing(seed=seed)
 
 
-PAUSING = Sampler(pausing, replicates=True)
+PAUSING = Sampler(pausing, replicates=True, pauses=True)
 
 
 def main(path: Path, trainings: int, sampler: str) -> None:

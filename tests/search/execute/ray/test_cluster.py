@@ -455,6 +455,7 @@ def test_with_a_store_a_training_whose_node_goes_goes_on_from_its_last_epoch(clu
 # another.
 PAUSING = """
 from search import Experiment, run
+from search.planning import training_lengths
 from search.planning.samplers import SAMPLERS
 from search.running.listeners import Silent
 from tests.search.killable import PAUSING
@@ -465,6 +466,7 @@ class Told(Silent):
             print(training.state, training.uid, training.attempts, training.curve[0]["seconds"], flush=True)
 
 SAMPLERS["pausing"] = PAUSING
+training_lengths.FEWEST_WHOLE = 0  # that sampler asks nobody whether a training may pause
 run(Experiment.load("config.yaml"), watcher=Told())
 """
 
@@ -494,7 +496,9 @@ def test_without_a_store_a_training_that_paused_continues_on_a_node_with_a_folde
     assert continued
     assert continued == {uid: first[uid] for uid in continued}, "a training began again"
     place = RunFolder(tmp_path / "runs" / "run")
-    assert not list(place.trainings.glob("*/checkpoint*"))
+    with closing(Ledger(place.ledger, read_only=True)) as ledger:
+        paused = {training.uid for training in ledger.counts.paused.values()}
+    assert {path.parent.name for path in place.trainings.glob("*/checkpoint.json")} == paused
 
 
 def images(path):

@@ -33,11 +33,13 @@ resources: {{slots: 2, cpus_per_slot: 1, device: cpu}}
 # The sampler that proposes lengths at random stands beside the kill tests.
 DRIVER = """
 from search import Experiment, run
+from search.planning import training_lengths
 from search.planning.samplers import SAMPLERS
 from search.report.terminal import Terminal
 from tests.search.killable import PAUSING
 
 SAMPLERS["pausing"] = PAUSING
+training_lengths.FEWEST_WHOLE = 0  # that sampler asks nobody whether a training may pause
 run(Experiment.load("config.yaml"), watcher=Terminal())
 """
 
