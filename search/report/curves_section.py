@@ -35,22 +35,32 @@ def curves_section(
     for name, members in _groups(front):
         numbers = {point.number for point in members}
         seen = observations_of([t for t in trainings if t.architecture in numbers], metric, curves=True, folds=folds)
-        told = agreement(name, seen, features, front.rules.level, in_percent=metric.is_percent)
-        if told is not None:
-            found.append(told)
-    if not found:
+        if seen:
+            found.append(agreement(name, seen, features, front.rules.level, in_percent=metric.is_percent))
+    if all(told.unknown for told in found):
         return None
     curves = front.insights.curves
     likeliest = max(curves.traits, key=lambda name: curves.traits[name])
     how = (
         f"The model takes of each curve what {metric.title} goes with most, here probably: "
         f"{likeliest}. Each correlation is across placements, without the noise of trainings, learned from the "
-        f"trainings of its row alone. A negative one means that lower losses go with {metric.better}. Where a row "
-        "differs from the first, a likely gain rests on a wrong correlation. Proofs use no losses."
+        f"trainings of its row alone. A negative one means that lower losses go with {metric.better}. Trainings "
+        "can be compared if they share a seed block, so those of fresh pairs, of which each has a block of its own, do "
+        f"not count. {_differing(found)} Proofs use no losses."
     )
     columns = tuple(replace(column, title=column.title.format(metric.title)) for column in COLUMNS)
     by_group = Table("Correlation by group", columns, tuple(map(_row, found)))
     return Section("What losses tell", curves.words(metric), by_group, (how,))
+
+
+def _differing(found: Sequence[Agreement]) -> str:
+    """Which rows differ from the first by more than chance, and what that means."""
+    first, *others = found
+    names = [told.group for told in others if told.differs_from(first)]
+    if not names:
+        return "No row differs from the first by more than chance."
+    rows = f"The {' and the '.join(names)} differ{'s' if len(names) == 1 else ''} from the first row"
+    return f"{rows} by more than chance: a likely gain there rests on a wrong correlation."
 
 
 def _groups(front: Front) -> Iterator[tuple[str, Sequence[Point]]]:
@@ -66,6 +76,8 @@ def _groups(front: Front) -> Iterator[tuple[str, Sequence[Point]]]:
 
 
 def _row(found: Agreement) -> Row:
+    if found.unknown:
+        return Row((found.group, str(found.trainings), "-", f"cannot be told: {found.unknown}", "-"))
     return Row(
         (
             found.group,

@@ -57,6 +57,7 @@ def test_the_correlation_is_shown_among_all_in_thirds_of_the_overhead_and_in_the
         ("better half by estimated gain", "40"),
     ]
     assert float(section.table.rows[0].cells[2]) < -0.8
+    assert "No row differs from the first by more than chance." in section.footnotes[0]
     assert front.insights.curves.words() in section.note
     page = html(front, ledger.trainings, ledger.entries, Facts())
     assert section.title in page
@@ -71,11 +72,14 @@ def test_a_model_of_accuracy_alone_says_nothing_of_losses(ledger):
     assert not any("losses" in line for line in front.findings)
 
 
-def test_groups_with_few_trainings_have_no_row(ledger):
+def test_of_groups_with_few_trainings_the_row_says_that_it_cannot_be_told(ledger):
     front = compute("run", ledger, Rules(DEFAULT))
     few = [t for t in ledger.trainings if t.architecture < 12]
     section = curves_section(front, few, ledger.entries, ())
-    assert [row.cells[0] for row in section.table.rows] == ["all", "cheapest third"]
+    told = {row.cells[0]: row.cells[3] for row in section.table.rows if row.cells[2] != "-"}
+    assert list(told) == ["all", "cheapest third"]
+    (half,) = [row.cells for row in section.table.rows if row.cells[0] == "better half by estimated gain"]
+    assert half[2:] == ("-", "cannot be told: fewer than 16 trainings can be compared", "-")
     assert curves_section(front, few[:8], ledger.entries, ()) is None
 
 

@@ -1,6 +1,7 @@
 """What loss curves tell: how much of the differences, how many trainings they save, and what is said about it."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from search.model.features import Features
 from search.model.fitting import fit
 from search.model.observations import Observation
 from search.model.trust import Trust
-from search.results.curve_trust import FEWEST, CurveTrust, agreement, curve_trust
+from search.results.curve_trust import FEWEST, Agreement, CurveTrust, agreement, curve_trust
 from search.results.search_progress import progress_of
 from tests.search.model.posteriors import drawn
 
@@ -172,8 +173,32 @@ def test_the_correlation_of_a_group_is_learned_from_its_own_trainings():
 
 def test_of_few_trainings_or_without_curves_nothing_is_said():
     seen = trainings(-0.9, 8)
-    assert agreement("few", seen[: FEWEST - 1], Features.none(9), 0.9) is None
-    assert agreement("few", seen[:FEWEST], Features.none(9), 0.9) is not None
+    few = agreement("few", seen[: FEWEST - 1], Features.none(9), 0.9)
+    assert (few.trainings, few.unknown) == (FEWEST - 1, "fewer than 16 trainings can be compared")
+    assert not agreement("few", seen[:FEWEST], Features.none(9), 0.9).unknown
     bare = [dataclasses.replace(o, losses=()) for o in seen]
-    assert agreement("bare", bare, Features.none(9), 0.9) is None
+    assert "no losses" in agreement("bare", bare, Features.none(9), 0.9).unknown
     assert fit(bare, Features.none(9)).trust is None
+
+
+def test_trainings_that_are_alone_in_their_block_do_not_count_and_a_group_of_them_is_unknown():
+    """Those of fresh pairs: with plain left out, nothing of theirs can be compared."""
+    seen = trainings(-0.95, 40)
+    fresh = [dataclasses.replace(o, block=1 + i) for i, o in enumerate(seen)]
+    found = agreement("fresh", fresh, Features.none(41), 0.9)
+    assert (found.trainings, found.unknown) == (0, "fewer than 16 trainings can be compared")
+    mixed = agreement("mixed", [*seen, *fresh[:18]], Features.none(41), 0.9)
+    assert (mixed.trainings, mixed.unknown) == (120, "")
+    paused = [dataclasses.replace(o, accuracy=math.nan) if i > 5 else o for i, o in enumerate(seen)]
+    assert "too few comparisons" in agreement("paused", paused, Features.none(41), 0.9).unknown
+
+
+@pytest.mark.parametrize(("low", "high", "differs"), [(-0.96, 0.0, False), (-0.3, 0.1, False), (-0.1, 0.2, True)])
+def test_correlations_differ_where_their_intervals_lie_apart(low, high, differs):
+    first = Agreement("all", 63, -0.5, -0.9, -0.2, 0.1)
+    other = Agreement("half", 45, (low + high) / 2, low, high, 0.3)
+    assert other.differs_from(first) == first.differs_from(other) == differs
+    assert not Agreement("few", 3, unknown="too few").differs_from(first)
+    assert not Agreement("close", 45, -0.17, -0.19, -0.15, 0.1).differs_from(
+        Agreement("all", 63, -0.1, -0.12, -0.08, 0.1)
+    )
