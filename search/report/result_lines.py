@@ -48,6 +48,7 @@ def sentences(front: Front) -> list[str]:
         front.power,
         *ending,
         *front.statements,
+        *_helpers(front),
         *front.advice,
         *_test_lines(front),
         _counts(front),
@@ -181,6 +182,15 @@ def _cost_cell(point: Point, measure: Measure) -> str:
         return "?"
     is_measured = measure.is_counted or measure.interval[0] in point.costs or point.is_plain
     return ("" if is_measured else "~") + percent(point.costs[measure.overhead])
+
+
+def _helpers(front: Front) -> list[str]:
+    """What the shared network and the losses of trainings were worth, which likely gains rest on."""
+    found = front.insights
+    if found is None or found.has_everything:
+        return []
+    shared = [found.shared.words] if found.shared else []
+    return [*shared, *([found.curves.words(front.quality)] if found.curves else [])]
 
 
 def _test_lines(front: Front) -> list[str]:

@@ -77,7 +77,7 @@ class Status:
     def sentence(self) -> str:
         """One line: run: running, 16 of 64 trainings, 1 failed, 3m05s, about 9m12s left."""
         parts = [f"{self.state}", f"{self.trainings.get('finished', 0)} of {self.budget} trainings"]
-        parts += [f"a shared network instead of {self.shared_trainings:.1f}"] if self.shared_trainings else []
+        parts += [f"a shared network in place of {self.shared_trainings:.1f} of them"] if self.shared_trainings else []
         parts += [self._others(state) for state in OTHERS if self.trainings.get(state)]
         parts.append(clock(self.seconds))
         if self.left_seconds is not None:

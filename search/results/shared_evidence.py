@@ -39,7 +39,8 @@ class SharedEvidence:
         """Sentences for people."""
         if self.failure:
             return f"The shared network failed ({self.failure}), so the search went on without it."
-        took = f", and as much time as {self.measured:.1f}" if self.measured is not None else ""
+        measured = f"{self.measured:.1f} trainings of plain" if self.measured is not None else ""
+        took = f", and as much time as {measured}" if measured else ""
         cost = f"It cost {self.trainings:.1f} trainings of the budget{took}."
         return f"One network that {self.placements:,} placements share was trained first. {cost} {self._trust}"
 

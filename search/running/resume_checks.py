@@ -11,7 +11,7 @@ from search.state import result_files
 from search.state.completion_fact import Completion
 from search.state.facts import Facts
 from search.state.ledger import Ledger
-from search.state.run_folder import RunFolder
+from search.state.run_folder import RunFolder, command
 from search.state.shared_facts import SHARED_UID
 from senet_nas.data.source_stamp import stamp
 from spaces import durable
@@ -143,7 +143,7 @@ def _check_same_config(place: RunFolder, begun: Experiment, experiment: Experime
         lines = "\n".join(f"  {key}: was {was!r}, is {now!r}" for key, was, now in changed)
         raise UserError(
             f"run `{place.name}` was begun with another config:\n{lines}",
-            hint="start another run with --new, or change these keys back",
+            hint=f"continue it with its own config: {command(place, begun.name)}; or start another run with --new",
         )
 
 

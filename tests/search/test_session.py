@@ -95,6 +95,17 @@ def test_a_run_is_trained_in_full_on_the_images_that_lie_beside_its_config(tmp_p
         assert planned.experiment.base == project
 
 
+def test_a_run_that_is_continued_with_another_config_names_its_own(tmp_path, monkeypatch):
+    """Who had typed `--set search.shared=on` was not told that the run has it in its config."""
+    project, place, ledger = begun(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    other = Experiment.load(project / "mine.yaml", ["search.shared=on"])
+    with pytest.raises(UserError, match="search.shared: was 'auto', is 'on'") as caught:
+        agreed_experiment(other, place, ledger, None, print)
+    typed = "senet-search run elsewhere/runs/mine/config.yaml --runs elsewhere/runs"
+    assert caught.value.hint == f"continue it with its own config: {typed}; or start another run with --new"
+
+
 def finished(ledger):
     """A finished training of plain, so that plain is recommended."""
     (plain,) = ledgers.enter(ledger, [0.0], keys=["cifar_resnet8/-/-/-"])

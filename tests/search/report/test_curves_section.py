@@ -11,6 +11,7 @@ from search import config
 from search.config import Experiment
 from search.report.curves_section import curves_section
 from search.report.page import html
+from search.report.result_lines import sentences
 from search.report.status import read_status
 from search.results.compute import compute
 from search.results.objectives import DEFAULT
@@ -63,6 +64,14 @@ def test_the_correlation_is_shown_among_all_in_thirds_of_the_overhead_and_in_the
     assert section.title in page
     assert front.insights.curves.words() in front.findings
     assert front.to_dict()["insights"]["curves"]["p_nothing"] == front.insights.curves.p_nothing
+
+
+@pytest.mark.parametrize("curves", [True, False])
+def test_the_terminal_says_with_the_result_how_far_losses_are_trusted(ledger, curves):
+    front = compute("run", ledger, Rules(DEFAULT, curves=curves))
+    said = sentences(front)
+    assert any("Training losses explain" in line for line in said) == curves
+    assert not curves or front.insights.curves.words() in said
 
 
 def test_a_model_of_accuracy_alone_says_nothing_of_losses(ledger):

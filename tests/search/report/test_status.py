@@ -127,7 +127,7 @@ def test_a_shared_network_is_shown_while_it_trains(place, epoch, line):
         fcntl.flock(file, fcntl.LOCK_EX)
         found = read_status("run", place.path.parent)
     assert line in found.lines()
-    assert "0 of 64 trainings, a shared network instead of 5.4" in found.sentence()
+    assert "0 of 64 trainings, a shared network in place of 5.4 of them" in found.sentence()
     assert found.to_dict()["shared_trainings"] == 5.4
     assert line not in read_status("run", place.path.parent).lines()
     with closing(Ledger(place.ledger)) as ledger:

@@ -69,7 +69,8 @@ def test_what_tells_nothing_is_not_believed(make_space):
 def test_the_words_say_how_sure_it_is():
     assert SAYS.words == (
         "One network that 57 placements share was trained first. It cost 5.4 trainings of the budget, and as much time "
-        "as 5.8. What placements show in it explains about 41 % (10 to 65 %) of the differences between their gains."
+        "as 5.8 trainings of plain. What placements show in it explains about 41 % (10 to 65 %) of the differences "
+        "between their gains."
     )
     assert "probably tells nothing about their gains (probability 80 %)" in replace(SAYS, p_nothing=0.8).words
     assert "not known yet" in replace(SAYS, p_nothing=0.5).words

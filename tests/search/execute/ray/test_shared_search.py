@@ -53,7 +53,7 @@ def test_a_search_is_killed_while_its_shared_network_trains_and_ends_as_if_it_ha
         finished = sum(training.state == "finished" for training in ledger.trainings)
         assert 14 - fact.trainings - 1 < finished <= 14 - fact.trainings
     assert examine(place) == []
-    assert "a shared network instead of" in status_here(place).sentence()
+    assert "a shared network in place of" in status_here(place).sentence()
     said = (tmp_path / "said.txt").read_text()
     assert "One network that 5 placements share was trained first." in said
     assert "One network that 5 placements share was trained first." in place.report.read_text()
