@@ -46,13 +46,24 @@ def is_constant(accuracy: Array, block: Integers) -> bool:
 def luck_of(losses: Array, traits: Array, block: Integers) -> Array | None:
     """What the last losses show beyond each of the ``traits``: (trainings, traits), standardised within blocks.
 
-    The residual of the logarithm of the losses of the last quarter of the epochs. None if there is one epoch, or if
-    some trainings are shorter than others.
+    The residual of the logarithm of the losses of the last quarter of the epochs. It is nan for trainings that are
+    shorter than the others. None if there is one epoch.
     """
     epochs = losses.shape[1]
-    if epochs < 2 or not np.isfinite(losses).all():
+    if epochs < 2:
         return None
-    last = _standard(np.log(losses[:, -math.ceil(epochs / 4) :].sum(axis=1)), block)
+    is_whole = np.isfinite(losses).all(axis=1)
+    found = np.full(traits.shape, np.nan)
+    blocks = np.unique(block[is_whole], return_inverse=True)[1]
+    of_whole = _luck_of_whole(losses[is_whole], traits[is_whole], blocks)
+    if of_whole is None:
+        return None
+    found[is_whole] = of_whole
+    return found
+
+
+def _luck_of_whole(losses: Array, traits: Array, block: Integers) -> Array | None:
+    last = _standard(np.log(losses[:, -math.ceil(losses.shape[1] / 4) :].sum(axis=1)), block)
     if last is None:
         return None
     late, early = _within(last[:, None], block), _within(traits, block)

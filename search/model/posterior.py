@@ -58,6 +58,12 @@ class Posterior:
         return float((variances if self.trust is None else variances * self.trust.noise).mean())
 
     @property
+    def short_noise(self) -> float:
+        """The same of a training that shows the early losses alone, in points^2; infinite if they tell nothing."""
+        shown = 0.0 if self.trust is None else float(np.average(self.trust.shown_early, weights=self.taus**2 + 1e-12))
+        return float(np.mean(self.taus**2)) * (1 - shown) / shown if shown > 0 else np.inf
+
+    @property
     def tau(self) -> float:
         """The standard deviation of gains, in points: the posterior mean."""
         return float(self.taus.mean())

@@ -48,6 +48,13 @@ class Trust:
         return share
 
     @property
+    def shown_early(self) -> Array:
+        """Draws of the share of the variance of gains that the early trait of one training shows."""
+        signal = self.tau_ratios[:, 1] ** 2
+        share: Array = self.genetic**2 * signal / (1 + signal)
+        return share
+
+    @property
     def noise(self) -> Array:
         """Draws of the variance of accuracies that would show as much as accuracies and traits, in multiples of theirs.
 

@@ -12,6 +12,7 @@ the posterior.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,12 +42,27 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
+class Short:
+    """About a training that pauses. All costs are in whole trainings.
+
+    ``cost`` is that of one; ``seen`` (architectures,) says whose early losses are known or awaited, so that another
+    short training would show next to nothing; ``paid`` (architectures,) is the cost of a paused training of each, which
+    a whole one continues.
+    """
+
+    cost: float
+    seen: Booleans
+    paid: Array
+
+
+@dataclass(frozen=True)
 class AcquisitionInputs:
     """What is known when a training is chosen.
 
     ``costs``: (architectures, overheads), percent over plain, plain first. ``allowed``: (architectures,), whether each
     may be trained. ``pending``: architecture and block of each running training. ``block``: that of the next training.
-    ``wants_proof``: whether the value is the largest gain, not what following the front earns.
+    ``wants_proof``: whether the value is the largest gain, not what following the front earns. ``short``: about a
+    training that pauses; None if the next one must be whole.
     """
 
     posterior: Posterior
@@ -55,6 +71,14 @@ class AcquisitionInputs:
     pending: Sequence[tuple[int, int]]
     block: int
     wants_proof: bool = False
+    short: Short | None = None
+
+
+class Choice(NamedTuple):
+    """The index of an architecture, and whether its training pauses."""
+
+    architecture: int
+    is_short: bool = False
 
 
 def on_front(draws: Array | Singles, costs: Array) -> Array:
@@ -76,26 +100,31 @@ def on_front(draws: Array | Singles, costs: Array) -> Array:
     return share
 
 
-def thompson(inputs: AcquisitionInputs, rng: np.random.Generator) -> int:
-    """Index of a front member of one posterior draw; the larger its variance, the likelier it is chosen."""
+def thompson(inputs: AcquisitionInputs, rng: np.random.Generator) -> Choice:
+    """A front member of one posterior draw; the larger its variance, the likelier it is chosen."""
     draws = inputs.posterior.everywhere(SCREENED)
     front = on_front(draws[rng.integers(len(draws))][None], inputs.costs) > 0
     eligible = np.flatnonzero(front & inputs.allowed)
     if len(eligible) == 0:
         eligible = np.flatnonzero(inputs.allowed)
     spread = draws[:, eligible].var(axis=0) + 1e-12
-    return int(rng.choice(eligible, p=spread / spread.sum()))
+    return Choice(int(rng.choice(eligible, p=spread / spread.sum())))
 
 
-def knowledge_gradient(inputs: AcquisitionInputs, rng: np.random.Generator) -> int:
-    """Index of the architecture with the largest expected rise of the report's value per training."""
+def knowledge_gradient(inputs: AcquisitionInputs, rng: np.random.Generator) -> Choice:
+    """The architecture, and the length of its training, with the largest expected rise of the report's value per cost.
+
+    The cost of a whole training is 1.
+    """
     chances = on_front(inputs.posterior.everywhere(SCREENED), inputs.costs)
     rivals = np.union1d(np.argsort(-chances, kind="stable")[:RIVALS], [0])
     inputs = _thinned(inputs, chances)
     candidates = _screened(inputs.allowed, chances, rng)
     gains = _gains(inputs, rivals, candidates, rng)
-    ties = gains >= gains.max() * (1 - 1e-9)
-    return int(candidates[np.flatnonzero(ties)[chances[candidates[ties]].argmax()]])
+    best = gains.max(axis=0)
+    ties = best >= best.max() * (1 - 1e-9)
+    at = np.flatnonzero(ties)[chances[candidates[ties]].argmax()]
+    return Choice(int(candidates[at]), bool(gains[:, at].argmax()))
 
 
 def _thinned(inputs: AcquisitionInputs, chances: Array) -> AcquisitionInputs:
@@ -120,7 +149,10 @@ def _screened(allowed: Booleans, chances: Array, rng: np.random.Generator) -> In
 
 
 def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rng: np.random.Generator) -> Array:
-    """Expected rise of the value per training: (candidates,), each with its best number of replicates."""
+    """Expected rise of the value per cost of whole and of short trainings: (1 or 2, candidates).
+
+    Of whole ones with the best number of replicates.
+    """
     members = np.union1d(rivals, [*candidates, *(architecture for architecture, _ in inputs.pending)])
     draws, level = _conditioned(inputs, members, rng)
     at_rivals = np.searchsorted(members, rivals)
@@ -130,13 +162,30 @@ def _gains(inputs: AcquisitionInputs, rivals: Integers, candidates: Integers, rn
     shown -= shown.mean(axis=0)
     covariance = (draws[:, at_rivals] - means[at_rivals]).T @ shown / len(draws)  # (rivals, candidates)
     variance = (shown**2).mean(axis=0)
-    noise = inputs.posterior.noise
-    counts = np.array(REPLICATES)[:, None]
-    reach = covariance.T[None] / np.sqrt(variance + noise / counts)[:, :, None]  # (replicates, candidates, rivals)
+    noise, cost = _options(inputs, candidates)
+    reach = covariance.T[None] / np.sqrt(variance + noise)[:, :, None]  # (options, candidates, rivals)
     rises = _rise(means[at_rivals], reach, inputs.costs[rivals], wants_proof=inputs.wants_proof)
     # More knowledge never lowers the value: a rise below zero is a rounding error.
-    best: Array = np.maximum((rises / counts).max(axis=0), 0.0)
-    return best
+    per_cost = np.maximum(rises / cost, 0.0)
+    whole: Array = per_cost[: len(REPLICATES)].max(axis=0)[None]
+    if inputs.short is None:
+        return whole
+    of_short = np.where(inputs.short.seen[candidates], 0.0, per_cost[-1])
+    return np.vstack([whole, of_short])
+
+
+def _options(inputs: AcquisitionInputs, candidates: Integers) -> tuple[Array, Array]:
+    """The variance of the noise of each option, and its cost: (options, 1 or candidates).
+
+    Options are numbers of whole trainings, and a short one if it may be.
+    """
+    counts = np.array(REPLICATES, dtype=float)[:, None]
+    noise, cost = inputs.posterior.noise / counts, counts
+    short = inputs.short
+    if short is None:
+        return noise, cost
+    cost = np.vstack([counts - short.paid[candidates], np.full(len(candidates), short.cost)])
+    return np.vstack([noise, [[inputs.posterior.short_noise]]]), cost
 
 
 def _rise(means: Array, reach: Array, costs: Array, *, wants_proof: bool) -> Array:

@@ -16,10 +16,10 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observations, Row
 from search.model.posterior import Posterior
 from search.planning import acquisition, candidates
-from search.planning.acquisition import AcquisitionInputs
+from search.planning.acquisition import AcquisitionInputs, Choice, Short
 from search.planning.candidates import Candidates
 from search.planning.priced_space import Price
-from search.planning.sampler_context import BLOCK, Avoid, Lengths, Memory, only_whole
+from search.planning.sampler_context import BLOCK, Avoid, MayPause, Memory, never
 from spaces.architecture import Architecture
 from spaces.space import Space
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
 
+    from search.state.records import Pause
     from search.state.shared_facts import SharedFigures
 
 # Enough draws for means and covariances; no interval is read off them.
@@ -34,7 +35,7 @@ DRAWS = acquisition.DRAWS
 # The model is fitted again when 1/NEW_SHARE more trials have finished, so the time per proposal stays constant.
 NEW_SHARE = 100
 
-Rule = Callable[[AcquisitionInputs, np.random.Generator], int]
+Rule = Callable[[AcquisitionInputs, np.random.Generator], Choice]
 
 
 class PosteriorSampler(BaseSampler):  # type: ignore[misc]
@@ -72,7 +73,7 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         wants_proof: bool = False,
         figures: SharedFigures | None = None,
         paused: Set[int] = frozenset(),
-        lengths: Lengths = only_whole,
+        may_pause: MayPause = never,
     ) -> None:
         self._space = space
         self._price = price
@@ -89,8 +90,8 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         self._wants_proof = wants_proof
         self._figures = figures
         self._paused = paused
-        self._lengths = lengths
-        self.epochs: int | None = None
+        self._may_pause = may_pause
+        self.pause: Pause | None = None
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, Any]:
@@ -123,9 +124,20 @@ class PosteriorSampler(BaseSampler):  # type: ignore[misc]
         short = [t for t in trials if t.number in self._paused and self._losses.get(t.number)]
         posterior = self._fitted(done[:n_fitted], short, listed)
         p_nothing = None if posterior.trust is None else posterior.trust.p_early_nothing
-        self.epochs = self._lengths(p_nothing)[0]
-        inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof)
-        return listed.members[self._rule(inputs, rng)]
+        pause = self._may_pause(p_nothing)
+        about = None if pause is None else self._short(pause, trials, listed)
+        inputs = AcquisitionInputs(posterior, listed.costs, allowed, pending, self._block, self._wants_proof, about)
+        chosen = self._rule(inputs, rng)
+        self.pause = pause if chosen.is_short else None
+        return listed.members[chosen.architecture]
+
+    def _short(self, pause: Pause, trials: Sequence[FrozenTrial], listed: Candidates) -> Short:
+        """What a training that pauses costs, and of which architectures it would show nothing new."""
+        seen = np.zeros(len(listed.members), dtype=bool)
+        seen[[self._place(trial, listed)[0] for trial in trials]] = True
+        paid = np.zeros(len(listed.members))
+        paid[[self._place(trial, listed)[0] for trial in trials if trial.number in self._paused]] = pause.share
+        return Short(pause.share, seen, paid)
 
     def _fitted(self, done: Sequence[FrozenTrial], short: Sequence[FrozenTrial], listed: Candidates) -> Posterior:
         """The posterior of these trials. Its draws depend on nothing else, so the remembered one is the same.

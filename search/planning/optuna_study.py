@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from search.planning.priced_space import Price
-from search.planning.sampler_context import BLOCK, Avoid, Lengths, Memory, SamplerContext, only_whole
+from search.planning.sampler_context import BLOCK, Avoid, MayPause, Memory, SamplerContext, never
 from search.planning.samplers import SAMPLERS, chosen
 from search.results.objectives import Objective, Scores, objective_values, qualities
 from search.state.confirmation_facts import CONFIRM_SHARE
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from search.model.hyperparameters import HyperparameterGrid
     from search.planning.candidates import Candidates
+    from search.state.records import Pause
     from search.state.shared_facts import SharedFigures
 
 __all__ = ["SAMPLERS", "Proposer"]
@@ -46,14 +47,14 @@ Known = Callable[[Architecture], Scores | None]
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a sampler proposes: an architecture, and the epoch after which its training pauses; None for a whole one.
+    """What a sampler proposes: an architecture, and the pause of its training; None for a whole one.
 
     ``record`` holds the trials that :meth:`Proposer.restore` needs.
     """
 
     architecture: Architecture
     record: Record
-    epochs: int | None = None
+    pause: Pause | None = None
 
 
 class Proposer:
@@ -120,15 +121,15 @@ class Proposer:
         block: int = 0,
         *,
         wants_proof: bool = False,
-        lengths: Lengths = only_whole,
+        may_pause: MayPause = never,
     ) -> Proposal | None:
         """A proposal for the training of this number in a block.
 
         ``avoid`` says what must not be proposed; None if the space holds nothing else. ``known`` gives the mean
         scores of an architecture that was trained: a sampler that repeats itself gets these values and is asked again.
-        ``wants_proof`` says that a confirmation is ahead. ``lengths`` says which lengths the training may have.
+        ``wants_proof`` says that a confirmation is ahead. ``may_pause`` says which pause the training may make.
         """
-        context = self._context(block, avoid, wants_proof, lengths)
+        context = self._context(block, avoid, wants_proof, may_pause)
         self._study.sampler = self._sampler.make(stable_hash(self._seed, training) % 2**32, context)
         first = len(self._study.get_trials(deepcopy=False))
         for _ in range(TRIES):
@@ -195,7 +196,7 @@ class Proposer:
             self._study.add_trial(study_trials.recorded(trial, self._distributions, constraints))
         self._trial_of[training] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _context(self, block: int, avoid: Avoid, wants_proof: bool, lengths: Lengths) -> SamplerContext:
+    def _context(self, block: int, avoid: Avoid, wants_proof: bool, may_pause: MayPause) -> SamplerContext:
         return SamplerContext(
             space=self._space,
             price=self._price,
@@ -209,7 +210,7 @@ class Proposer:
             in_percent=qualities(self._objectives)[0].is_percent,
             wants_proof=wants_proof,
             figures=self._figures,
-            lengths=lengths,
+            may_pause=may_pause,
             paused=frozenset(self._paused),
         )
 
@@ -237,7 +238,7 @@ class Proposer:
     def _proposed(self, training: int, trial: optuna.Trial, first: int, architecture: Architecture) -> Proposal:
         self._trial_of[training] = trial.number
         record = [_record(trial) for trial in self._study.get_trials(deepcopy=False)[first:]]
-        return Proposal(architecture, record, getattr(self._study.sampler, "epochs", None))
+        return Proposal(architecture, record, getattr(self._study.sampler, "pause", None))
 
     def _discard(self, trial: optuna.Trial, architecture: Architecture, known: Known) -> None:
         """Ends a trial that must be avoided.

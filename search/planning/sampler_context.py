@@ -14,20 +14,19 @@ if TYPE_CHECKING:
     from search.model.hyperparameters import HyperparameterGrid
     from search.model.posterior import Posterior
     from search.planning.candidates import Candidates
+    from search.state.records import Pause
     from search.state.shared_facts import SharedFigures
 
 Avoid = Callable[[Architecture], bool]
 # The user attribute of a trial with the number of its seed block; a trial without it belongs to block 0.
 BLOCK = "block"
-# The epochs after which the next training may pause, None for a whole one; the first is the usual choice. The argument
-# is the probability that curves tell nothing of the accuracy; None if the model does not know it.
-Lengths = Callable[[float | None], Sequence[int | None]]
-WHOLE = (None,)
+# The pause that the next training may make; None if it must be whole. The argument is the probability that early losses
+# tell nothing of the accuracy; None if the model does not know it.
+MayPause = Callable[[float | None], "Pause | None"]
 
 
-def only_whole(p_nothing: float | None) -> Sequence[int | None]:
-    """The lengths of a search that never pauses."""
-    return WHOLE
+def never(p_nothing: float | None) -> None:
+    """The pause of a search that never pauses."""
 
 
 @dataclass
@@ -55,9 +54,9 @@ class SamplerContext:
     ``grid`` is the hyperparameter grid of a benchmark problem whose hyperparameters are known, else None.
     ``in_percent``: whether the score that decides is a percentage.
     ``wants_proof`` says that a confirmation is ahead, which needs the largest gain. ``figures`` is what placements
-    showed in a shared network, if there was one. ``lengths`` gives the epochs after which the training may pause, and
-    ``paused`` the numbers of the running trials whose trainings have paused. A sampler that chooses a length has it as
-    its attribute ``epochs``; of all others the trainings are whole.
+    showed in a shared network, if there was one. ``may_pause`` gives the pause that the training may make, and
+    ``paused`` the numbers of the running trials whose trainings have paused. A sampler that chooses a pause has it as
+    its attribute ``pause``; of all others the trainings are whole.
     """
 
     space: Space
@@ -72,5 +71,5 @@ class SamplerContext:
     in_percent: bool = True
     wants_proof: bool = False
     figures: SharedFigures | None = None
-    lengths: Lengths = only_whole
+    may_pause: MayPause = never
     paused: Set[int] = frozenset()

@@ -130,7 +130,7 @@ def _by_posterior(seed: int, context: SamplerContext, rule: Any) -> BaseSampler:
         wants_proof=context.wants_proof,
         figures=context.figures,
         paused=context.paused,
-        lengths=context.lengths,
+        may_pause=context.may_pause,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from search.planning.optuna_study import Proposer
 from search.planning.priced_space import PricedSpace
-from search.planning.sampler_context import only_whole
+from search.planning.sampler_context import never
 from search.planning.training_lengths import ShortTrainings
 from search.planning.training_rows import TrainingRows
 from search.results import limits
@@ -44,14 +44,16 @@ class SearchPlan:
         ``wants_proof`` says that a confirmation is ahead.
         """
         number = len(self._ledger.trainings)
-        lengths = self._short.lengths(self._ledger, target) if self._short else only_whole
+        may_pause = self._short.may_pause(self._ledger, target) if self._short else never
         avoid = self._avoid(block)
         level = self._rows.next_level(block)
-        found = self._proposer.ask(number, avoid, self._mean_scores, level, wants_proof=wants_proof, lengths=lengths)
+        found = self._proposer.ask(
+            number, avoid, self._mean_scores, level, wants_proof=wants_proof, may_pause=may_pause
+        )
         if found is None:
             return self._plan_replicate(block)
         failpoint("after_ask")
-        pause = self._short.pause(found.epochs) if self._short else None
+        pause = found.pause
         rows = self._rows.of([found.architecture], block)
         paused = self._rows.paused(found.architecture, block, pause.epoch if pause else None)
         if paused is None and not rows:  # of a table whose seeds are used up, what has paused is all that is left

@@ -218,6 +218,44 @@ def test_with_missing_accuracies_gains_are_those_of_one_large_gaussian(n_blocks)
     assert everywhere.std(axis=0) == pytest.approx(spread, rel=0.04)
 
 
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_with_missing_accuracies_and_luck_gains_are_those_of_one_large_gaussian(n_blocks):
+    """Short trainings show the trait, and neither accuracy nor luck."""
+    seen, trait, w = trainings(n_blocks)
+    luck = -0.7 * (seen.accuracy - 90 - seen.block) + np.random.default_rng(5).normal(0, 0.3, len(trait))
+    accuracy = seen.accuracy.copy()
+    accuracy[[2, 5]] = np.nan
+    accuracy[seen.architecture == 4] = np.nan
+    is_whole = np.isfinite(accuracy)
+    w = np.where(is_whole, w, 1.0)
+    design = Design.of(seen, STRUCTURE)
+    grid = JointGrid.of_one(
+        SHARE,
+        (TAU_RATIO, TRAIT_RATIO, LUCK_RATIO),
+        three(GENETIC_HERE, LUCK_GENETIC)[None],
+        three(RESIDUAL_HERE, LUCK_SHARED)[None],
+    )
+    found = joint_posterior(
+        design,
+        accuracy,
+        trait[:, None],
+        w,
+        np.array([0.4]),
+        draws=40_000,
+        seed=1,
+        luck=np.where(is_whole, luck, np.nan)[:, None],
+        grid=grid,
+    )
+    places = np.flatnonzero(np.concatenate([is_whole, np.ones(len(trait), dtype=bool), is_whole]))
+    everything = np.concatenate([accuracy - np.median(accuracy[is_whole]), trait, luck])[places]
+    pairs = [(one, other) for one in np.geomspace(0.1, 1.5, 24) for other in np.geomspace(0.1, 1.5, 24)]
+    references = [Dense(design, w, 0.4, one, sigma_luck=other).seen(places) for one, other in pairs]
+    mean, spread = averaged(references, [one * other for one, other in pairs], everything, n_blocks)
+    everywhere = found.everywhere(40_000)
+    assert everywhere.mean(axis=0) == pytest.approx(mean, abs=0.03)
+    assert everywhere.std(axis=0) == pytest.approx(spread, rel=0.05)
+
+
 def test_with_missing_accuracies_cells_count_by_their_evidence():
     seen, trait, w = trainings(2, seed=3)
     accuracy = seen.accuracy - np.median(seen.accuracy)

@@ -74,11 +74,23 @@ def test_the_traits_are_the_first_loss_and_the_first_half(epochs, early):
     assert np.array_equal(traits_of(later, block), traits)
 
 
-@pytest.mark.parametrize("losses", [np.ones((6, 1)), np.where(np.arange(12).reshape(6, 2) == 11, np.nan, 1.0)])
-def test_of_one_epoch_or_of_short_trainings_there_is_no_luck(losses):
-    losses = losses * np.exp(np.random.default_rng(0).normal(0, 0.1, losses.shape))
+def test_of_one_epoch_there_is_no_luck():
+    losses = np.exp(np.random.default_rng(0).normal(0, 0.1, (6, 1)))
     block = np.zeros(6, dtype=int)
     assert luck_of(losses, traits_of(losses, block), block) is None
+
+
+def test_trainings_that_have_paused_have_no_luck_and_the_others_keep_theirs():
+    rng = np.random.default_rng(0)
+    losses = np.exp(rng.normal(0, 0.1, (20, EPOCHS)))
+    block = np.repeat([0, 1], 10)
+    trait = traits_of(losses[:, :1], block)[:, :1]
+    is_whole = np.arange(20) % 5 != 3
+    paused = losses.copy()
+    paused[~is_whole, 1:] = np.nan
+    found = luck_of(paused, trait, block)
+    assert np.isnan(found[~is_whole]).all()
+    assert found[is_whole] == pytest.approx(luck_of(losses[is_whole], trait[is_whole], block[is_whole]))
 
 
 def test_luck_that_is_seen_lowers_the_error_even_if_losses_tell_nothing_of_architectures():

@@ -10,8 +10,9 @@ from search.model.features import Features, describe
 from search.model.fitting import fit
 from search.model.observations import Observation
 from search.model.posterior import Posterior
+from search.model.trust import Trust
 from search.planning import acquisition
-from search.planning.acquisition import AcquisitionInputs, knowledge_gradient, on_front, thompson
+from search.planning.acquisition import AcquisitionInputs, Short, knowledge_gradient, on_front, thompson
 from search.planning.candidates import near, whole
 from spaces.architecture import Architecture
 
@@ -51,7 +52,7 @@ def test_only_what_is_allowed_is_chosen(inputs, rule):
     only = np.zeros(113, dtype=bool)
     only[[3, 77]] = True
     limited = AcquisitionInputs(inputs.posterior, inputs.costs, only, [], 0)
-    assert {rule(limited, np.random.default_rng(seed)) for seed in range(10)} <= {3, 77}
+    assert {rule(limited, np.random.default_rng(seed)).architecture for seed in range(10)} <= {3, 77}
 
 
 @pytest.mark.parametrize("rule", [knowledge_gradient, thompson])
@@ -64,7 +65,7 @@ def test_what_runs_already_is_not_chosen_again_and_again(inputs):
     pending, chosen = [], []
     for number in range(64):
         now = AcquisitionInputs(inputs.posterior, inputs.costs, inputs.allowed, pending, 0)
-        chosen.append(knowledge_gradient(now, np.random.default_rng(number)))
+        chosen.append(knowledge_gradient(now, np.random.default_rng(number)).architecture)
         pending.append((chosen[-1], 0))
     assert len(set(chosen)) > 12
 
@@ -73,7 +74,7 @@ def test_what_cannot_be_on_the_front_teaches_less_than_what_can(inputs):
     """The expected rise is largest for members of likely fronts, not for what is known to be poor."""
     draws = inputs.posterior.everywhere(256)
     chances = on_front(draws, inputs.costs)
-    chosen = knowledge_gradient(inputs, np.random.default_rng(0))
+    chosen = knowledge_gradient(inputs, np.random.default_rng(0)).architecture
     assert chances[chosen] > np.median(chances)
 
 
@@ -83,12 +84,12 @@ def test_where_nothing_more_can_be_learnt_the_likeliest_member_is_chosen(inputs,
         "search.planning.acquisition._rise", lambda means, reach, costs, **how: np.full(reach.shape[:-1], -1e-9)
     )
     chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
-    assert knowledge_gradient(inputs, np.random.default_rng(0)) == chances.argmax()
+    assert knowledge_gradient(inputs, np.random.default_rng(0)).architecture == chances.argmax()
 
 
 def test_a_block_that_nobody_has_seen_is_no_obstacle(inputs):
     new = AcquisitionInputs(inputs.posterior, inputs.costs, inputs.allowed, [(5, 8)], 9)
-    assert 0 <= knowledge_gradient(new, np.random.default_rng(0)) < 113
+    assert 0 <= knowledge_gradient(new, np.random.default_rng(0)).architecture < 113
 
 
 def test_large_spaces_are_looked_at_around_the_best(make_space):
@@ -204,7 +205,7 @@ def expected_rise(mean, deviation, width, sigma=0.5):
 def test_the_gain_of_a_training_is_the_expected_rise_of_the_value(mean, deviation):
     """At a cost of 4 of at most 10 percent it earns over 0.6 of the budgets. Seven nodes are within 15 %."""
     inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, 4.0, 10.0])
-    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
+    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))[0]
     assert gains[1] == pytest.approx(expected_rise(mean, deviation, 0.6), rel=0.15, abs=2e-4)
     assert gains[[0, 2]] == pytest.approx([0, 0], abs=1e-4)
 
@@ -213,9 +214,54 @@ def test_the_gain_of_a_training_is_the_expected_rise_of_the_value(mean, deviatio
 @pytest.mark.parametrize("cost", [4.0, 9.9])
 def test_while_a_confirmation_is_ahead_the_largest_gain_counts_whatever_it_costs(mean, deviation, cost):
     inputs = known([0.0, mean, -9.0], [0.0, deviation, 0.0], [0.0, cost, 10.0], wants_proof=True)
-    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))
+    gains = acquisition._gains(inputs, np.arange(3), np.arange(3), np.random.default_rng(0))[0]
     assert gains[1] == pytest.approx(expected_rise(mean, deviation, 1.0), rel=0.15, abs=4e-4)
     assert gains[[0, 2]] == pytest.approx([0, 0], abs=1e-4)
+
+
+@pytest.fixture
+def told(inputs):
+    """The same, where early losses tell all of the gains, clearly."""
+    draws = len(inputs.posterior.sigmas)
+    across, noise = np.tile([[1.0, -0.97], [-0.97, 1.0]], (draws, 1, 1)), np.tile(np.eye(2), (draws, 1, 1))
+    trust = Trust(np.tile([1.0, 4.0], (draws, 1)), across, noise, np.zeros(draws, dtype=int))
+    return replace(inputs, posterior=replace(inputs.posterior, trust=trust))
+
+
+def short(cost=0.1, seen=(), paid=()):
+    of = [np.isin(np.arange(113), places) for places in (seen, paid)]
+    return Short(cost, of[0], of[1] * cost)
+
+
+def test_where_early_losses_tell_much_a_short_training_is_worth_more_for_its_cost(told):
+    assert knowledge_gradient(replace(told, short=short()), np.random.default_rng(0)).is_short
+    assert not knowledge_gradient(told, np.random.default_rng(0)).is_short
+
+
+def test_where_they_tell_nothing_trainings_are_whole(inputs):
+    assert inputs.posterior.short_noise == np.inf
+    chosen = knowledge_gradient(replace(inputs, short=short()), np.random.default_rng(0))
+    assert chosen == knowledge_gradient(inputs, np.random.default_rng(0))
+
+
+def test_what_has_shown_its_early_losses_is_not_trained_short_again(told):
+    """Otherwise one placement would be begun over and over."""
+    everyone = replace(told, short=short(seen=range(113)))
+    assert not knowledge_gradient(everyone, np.random.default_rng(0)).is_short
+    first = knowledge_gradient(replace(told, short=short()), np.random.default_rng(0))
+    following = knowledge_gradient(replace(told, short=short(seen=[first.architecture])), np.random.default_rng(0))
+    assert following.architecture != first.architecture or not following.is_short
+
+
+def test_a_whole_training_that_continues_a_paused_one_costs_less(told):
+    candidates, rng = np.arange(113), np.random.default_rng(0)
+    fresh = acquisition._gains(replace(told, short=short(0.5)), candidates, candidates, rng)
+    begun = replace(told, short=short(0.5, seen=[5], paid=[5]))
+    gains = acquisition._gains(begun, candidates, candidates, np.random.default_rng(0))
+    assert gains[0, 5] > fresh[0, 5]
+    others = candidates != 5
+    assert gains[:, others] == pytest.approx(fresh[:, others])
+    assert gains[1, 5] == 0 < fresh[1, 5]
 
 
 def test_a_training_that_runs_is_taken_as_if_it_had_ended_as_expected():
@@ -241,17 +287,17 @@ def test_a_block_without_trainings_lies_within_about_a_point_of_plain():
 def test_of_what_teaches_equally_the_likeliest_member_is_chosen():
     inputs = known([0.0, -50.0, 1.0, -50.0], [0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 2.0, 3.0])
     allowed = np.array([False, True, True, True])
-    assert knowledge_gradient(replace(inputs, allowed=allowed), np.random.default_rng(0)) == 2
+    assert knowledge_gradient(replace(inputs, allowed=allowed), np.random.default_rng(0)).architecture == 2
 
 
 def test_only_the_likeliest_members_and_some_others_are_evaluated(inputs, monkeypatch):
     monkeypatch.setattr(acquisition, "CANDIDATES", 1)
     monkeypatch.setattr(acquisition, "STRANGERS", 0)
     chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
-    assert knowledge_gradient(inputs, np.random.default_rng(0)) == chances.argmax()
+    assert knowledge_gradient(inputs, np.random.default_rng(0)).architecture == chances.argmax()
     monkeypatch.setattr(acquisition, "CANDIDATES", 0)
     monkeypatch.setattr(acquisition, "STRANGERS", 1)
-    chosen = {knowledge_gradient(inputs, np.random.default_rng(seed)) for seed in range(20)}
+    chosen = {knowledge_gradient(inputs, np.random.default_rng(seed)).architecture for seed in range(20)}
     assert len(chosen) > 10
 
 
@@ -259,7 +305,7 @@ def test_if_many_run_their_architectures_are_not_chosen_again_while_another_is_a
     chances = on_front(inputs.posterior.everywhere(64), inputs.costs)
     likely = np.argsort(-chances)[:70].tolist()
     many = replace(inputs, pending=[(a, 0) for a in likely])
-    assert knowledge_gradient(many, np.random.default_rng(0)) not in likely
+    assert knowledge_gradient(many, np.random.default_rng(0)).architecture not in likely
     few = replace(inputs, pending=[(a, 0) for a in likely[:64]])
     thinned = acquisition._thinned(few, chances)
     assert thinned is few
@@ -274,13 +320,13 @@ def test_if_many_run_their_architectures_are_not_chosen_again_while_another_is_a
 def test_thompson_takes_members_of_a_drawn_front_in_proportion_to_their_variance():
     """All draws agree that 1, 2 and 3 are on the front; 3 varies most, 4 never is."""
     inputs = known([0.0, 10.0, 20.0, 30.0, -5.0], [0.0, 0.1, 0.2, 0.4, 0.0], [0.0, 1.0, 2.0, 3.0, 4.0])
-    chosen = Counter(thompson(inputs, np.random.default_rng(seed)) for seed in range(1000))
+    chosen = Counter(thompson(inputs, np.random.default_rng(seed)).architecture for seed in range(1000))
     variance = inputs.posterior.gains[:64, 1:4].var(axis=0)
     shares = [chosen[a] / 1000 for a in (1, 2, 3)]
     assert shares == pytest.approx((variance / variance.sum()).tolist(), abs=0.05)
     assert set(chosen) <= {1, 2, 3}
     none = replace(inputs, allowed=np.array([False, False, False, False, True]))
-    assert thompson(none, np.random.default_rng(0)) == 4
+    assert thompson(none, np.random.default_rng(0)).architecture == 4
 
 
 def test_a_member_of_a_front_beats_everything_cheaper_and_plain_whatever_its_cost():

@@ -6,9 +6,11 @@ import pytest
 from optuna.trial import TrialState
 
 from search.planning import model_sampler
+from search.planning.acquisition import Choice
 from search.planning.candidates import whole
 from search.planning.model_sampler import PosteriorSampler
 from search.planning.sampler_context import Memory
+from search.state.records import Pause
 
 COLUMNS = ("params_overhead",)
 
@@ -25,12 +27,13 @@ def space(make_space):
 class Rule:
     """A rule that notes what it is given, and chooses the first that is allowed."""
 
-    def __init__(self):
+    def __init__(self, *, is_short=False):
         self.seen = []
+        self._is_short = is_short
 
     def __call__(self, inputs, rng):
         self.seen.append(inputs)
-        return int(inputs.allowed.argmax())
+        return Choice(int(inputs.allowed.argmax()), self._is_short and inputs.short is not None)
 
 
 @pytest.fixture
@@ -154,19 +157,45 @@ def test_what_has_paused_is_known_by_its_losses_alone(study, space, monkeypatch)
     assert rule.seen[0].pending == []
 
 
-def test_the_length_is_the_usual_choice_given_how_much_curves_are_trusted(study, space):
+def test_the_pause_follows_from_how_much_curves_are_trusted_and_from_the_rule(study, space):
     several(study, space, 12)
     losses = {number: [1.5 + number / 100, 0.5] for number in range(12)}
     asked = []
 
-    def lengths(p_nothing):
+    def may_pause(p_nothing):
         asked.append(p_nothing)
-        return (None,) if p_nothing is None else (1, 2, None)
+        return None if p_nothing is None else Pause(1, 1 / 8)
 
-    for known, expected in (({}, None), (losses, 1)):
-        sampler = PosteriorSampler(space, price, COLUMNS, Rule(), losses=known, lengths=lengths)
-        assert sampler.epochs is None
+    for known, is_short, expected in (({}, True, None), (losses, True, Pause(1, 1 / 8)), (losses, False, None)):
+        rule = Rule(is_short=is_short)
+        sampler = PosteriorSampler(space, price, COLUMNS, rule, losses=known, may_pause=may_pause)
+        assert sampler.pause is None
         ask(study, space, sampler)
-        assert sampler.epochs == expected
+        assert sampler.pause == expected
     assert asked[0] is None
     assert 0 < asked[1] < 1
+    told = rule.seen[0].short
+    assert told.cost == 1 / 8
+    tried = {list(space).index(space.decode(trial.params)) for trial in study.trials[:12]}
+    assert tried <= set(np.flatnonzero(told.seen))
+    assert not told.paid.any()
+
+
+def test_a_paused_training_makes_the_whole_one_cheaper(study, space):
+    several(study, space, 12)
+    paused = ask(study, space, optuna.samplers.RandomSampler(seed=99))
+    losses = {number: [1.5 + number / 100, 0.5] for number in range(12)} | {paused.number: [1.4]}
+    rule = Rule()
+    sampler = PosteriorSampler(
+        space,
+        price,
+        COLUMNS,
+        rule,
+        losses=losses,
+        paused={paused.number},
+        may_pause=lambda p_nothing: Pause(1, 1 / 8),
+    )
+    ask(study, space, sampler)
+    at = list(space).index(space.decode(paused.params))
+    assert np.flatnonzero(rule.seen[0].short.paid).tolist() == [at]
+    assert rule.seen[0].short.paid[at] == 1 / 8
