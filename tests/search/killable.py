@@ -32,6 +32,7 @@ from search.state import result_files
 from search.state.completion_fact import Completion
 from search.state.facts import Facts
 from search.state.ledger import Ledger
+from search.state.records import Pause
 from search.state.run_folder import RunFolder, writable
 from search.state.shared_facts import SharedNetworkFact
 from senet_nas.recipe import Recipe, Report
@@ -103,7 +104,8 @@ def pausing(seed, context):
 
     class Pausing(RandomSampler):
         def sample_relative(self, study, trial, search_space):
-            self.epochs = rng.choice([1, 1, 2, 3, 3, None])
+            after = rng.choice([1, 1, 2, 3, 3, None])
+            self.pause = None if after is None else Pause(after, after / EPOCHS)
             return context.space.encode(context.space[rng.randrange(1, 4)])
 
         def infer_relative_search_space(self, study, trial):

@@ -24,16 +24,16 @@ class Proposer:
 
     def __init__(self, answer=None, *, epochs=None, replicates=False, members=()):
         self.answer = answer
-        self.epochs = epochs
+        self.pause = None if epochs is None else Pause(epochs, epochs / 8)
         self.replicates = replicates
         self.members = members
 
-    def ask(self, number, avoid, known, block, *, wants_proof, lengths):
+    def ask(self, number, avoid, known, block, *, wants_proof, may_pause):
         self.asked = (number, known, block)
         self.wants_proof = wants_proof
         self.avoided = {i for i, member in enumerate(self.members) if avoid(member)}
-        self.offered = lengths(0.0)
-        return None if self.answer is None else Proposal(self.answer, [{"params": {}}], self.epochs)
+        self.offered = may_pause(0.0)
+        return None if self.answer is None else Proposal(self.answer, [{"params": {}}], self.pause)
 
 
 @pytest.fixture
@@ -224,10 +224,10 @@ def test_a_table_whose_seeds_are_used_up_still_continues_what_has_paused(space, 
     assert (ledger.trainings[-1].state, ledger.trainings[-1].until) == ("waiting", None)
 
 
-def test_the_sampler_hears_which_lengths_there_may_be(space, ledger):
+def test_the_sampler_hears_which_pause_there_may_be(space, ledger):
     proposer = Proposer(space[7])
     ledgers.train(ledger, ledger.entries[0], [90.0] * 20, role="baseline")
     plan_of(space, ledger, proposer, short=SHORT).plan(0, TARGET)
-    assert proposer.offered == (1, 2, None)
+    assert proposer.offered == Pause(1, 1 / 8)
     plan_of(space, ledger, proposer).plan(0, TARGET)
-    assert proposer.offered == (None,)
+    assert proposer.offered is None
