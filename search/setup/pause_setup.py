@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from search.planning import training_lengths
 from search.planning.samplers import chosen
-from search.planning.training_lengths import pauses
+from search.planning.training_lengths import pause_after
 from search.results.paired_test import pairs_in
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, short_trainings
@@ -35,11 +35,11 @@ def words(prepared: Prepared) -> str:
     short = short_trainings(prepared)
     if short is None:
         return ""
-    *others, last = pauses(short.recipe) or (0,)
-    epochs = f"{', '.join(map(str, others))} or {last}" if others else f"{last}"
-    whole = _whole_before(prepared, prepared.experiment.budget.trainings)
-    when = f"once {whole} whole trainings have shown that losses tell something"
-    return f"trainings may pause after {epochs} of {plural(short.recipe.epochs, 'epoch')}, {when}"
+    pause = pause_after(short.recipe)
+    if pause is None:
+        return ""
+    when = f"once {training_lengths.FEWEST_WHOLE} whole trainings have shown that losses tell something"
+    return f"trainings may pause after {pause.epoch} of {plural(short.recipe.epochs, 'epoch')}, {when}"
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------
@@ -61,10 +61,10 @@ def _check_sampler(prepared: Prepared) -> None:
 
 def _check_epochs(prepared: Prepared) -> None:
     recipe = prepared.experiment.train
-    if pauses(recipe):
+    if pause_after(recipe):
         return
     enough = next(
-        e for e in range(recipe.epochs, 20 * (math.ceil(recipe.warmup) + 2)) if pauses(replace(recipe, epochs=e))
+        e for e in range(recipe.epochs, 20 * (math.ceil(recipe.warmup) + 2)) if pause_after(replace(recipe, epochs=e))
     )
     warmup = f", after the warm-up of {recipe.warmup:g}" if recipe.warmup else ""
     raise UserError(
@@ -83,14 +83,14 @@ def _check_budget(prepared: Prepared) -> None:
     larger = f"use budget.trainings {enough} or more, or " if enough else ""
     raise UserError(
         f"no training can pause: the search may use {_searched(prepared, budget)} of {plural(budget, 'training')}, and "
-        f"the first {_whole_before(prepared, budget)} are whole ones",
+        f"the first {training_lengths.FEWEST_WHOLE} are whole ones",
         hint=f"{larger}{REMOVE}",
         key="search.short",
     )
 
 
 def _leaves_room(prepared: Prepared, budget: int) -> bool:
-    return _searched(prepared, budget) > _whole_before(prepared, budget)
+    return _searched(prepared, budget) > training_lengths.FEWEST_WHOLE
 
 
 def _leave_room(prepared: Prepared, budgets: Iterable[int]) -> bool:
@@ -100,14 +100,4 @@ def _leave_room(prepared: Prepared, budgets: Iterable[int]) -> bool:
 def _searched(prepared: Prepared, budget: int) -> int:
     """The trainings of placements before the confirmation: what it and the shared network leave of the budget."""
     shared = math.ceil(shared_setup.SHARE * budget) if shared_setup.is_wanted(prepared.experiment) else 0
-    return _target(prepared, budget) - shared
-
-
-def _whole_before(prepared: Prepared, budget: int) -> int:
-    """The whole trainings before the first pause."""
-    return max(training_lengths.FEWEST_WHOLE, math.ceil(training_lengths.FIRST_SHARE * _target(prepared, budget)))
-
-
-def _target(prepared: Prepared, budget: int) -> int:
-    """What the search may use before the confirmation, as the split of the budget gives it."""
-    return budget - 2 * pairs_in(int(confirm_share(prepared.experiment) * budget))
+    return budget - 2 * pairs_in(int(confirm_share(prepared.experiment) * budget)) - shared
