@@ -157,7 +157,7 @@ def curves() -> list[str]:
         "correlation",
         "coverage",
         "false / true proof",
-        "*likely* that were false",
+        "false of *likely*",
         "sure of nothing",
     )
     rows: list[Sequence[object]] = [("table", "N", "searches", "model", *told)]
@@ -167,7 +167,7 @@ def curves() -> list[str]:
         versus = "" if cell["versus"] is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell["versus"])
         shares = [_or_none(cell[name]) for name in ("correlation", "coverage")]
         proofs = f"{cell['searches_with_false_proof']} / {cell['searches_with_true_proof']}"
-        rest = (_or_none(cell["likely_wrong"]), _or_none(cell["sure_of_nothing"]))
+        rest = (_false_of_likely(cell), _or_none(cell["sure_of_nothing"]))
         head = (f"`{_short(cell['table'])}`", cell["trainings"], cell["searches"], model)
         rows.append((*head, score, versus, *shares, proofs, *rest))
     return _lines(rows)
@@ -205,6 +205,12 @@ def _genetic(row: Mapping[str, Any]) -> tuple[str, str]:
         return "", ""
     low, high = row["genetic_interval"]
     return f"{row['genetic']:+.2f} [{low:+.2f}, {high:+.2f}]", f"{row['noise']:+.2f}"
+
+
+def _false_of_likely(cell: Mapping[str, Any]) -> str:
+    """How many verdicts were *likely* in all searches, and how many of these were false."""
+    count = cell["likely"] * cell["searches"]
+    return f"{count * (cell['likely_wrong'] or 0.0):.0f} of {count:.0f}"
 
 
 def _or_none(value: float | None) -> str:
