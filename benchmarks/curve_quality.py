@@ -54,8 +54,9 @@ PLAN = (
     *(Part(f"synthetic:113:0.4::{curve}", 64) for curve in MISLEADING),
     # Wanted: a true proof in 40 % of searches.
     Part("synthetic:113:0.4::strong", 64),
-    # Wanted: P(curves tell nothing) above 0.5 in 80 % of searches.
-    *(Part(f"synthetic:113:0.4::{curve}", 128) for curve in MISLEADING),
+    # Wanted: P(curves tell nothing) above 0.5 in 80 % of searches. (The other kinds left the plan before they were run:
+    # no question is about them.)
+    *(Part(f"synthetic:113:0.4::{curve}", 128) for curve in ("nothing", "unrelated")),
     # Wanted: with 32 and 64 trainings and curves at least the correlation that 128 and 256 have without, and no gain in
     # points that is significantly less at the same number.
     Part(REAL, 32),
