@@ -95,8 +95,8 @@ def evaluate_with_pauses(architecture, seed, *, weights=None, checkpoint=None, u
             return
 
 
-def pausing(seed, context):
-    """A sampler that proposes few architectures again and again, and lengths at random."""
+def pausing(seed, context, epochs=EPOCHS):
+    """A sampler that proposes few architectures again and again, and lengths at random, of trainings of ``epochs``."""
     from optuna.distributions import CategoricalDistribution
     from optuna.samplers import RandomSampler
 
@@ -105,7 +105,7 @@ def pausing(seed, context):
     class Pausing(RandomSampler):
         def sample_relative(self, study, trial, search_space):
             after = rng.choice([1, 1, 2, 3, 3, None])
-            self.pause = None if after is None else Pause(after, after / EPOCHS)
+            self.pause = None if after is None else Pause(after, after / epochs)
             return context.space.encode(context.space[rng.randrange(1, 4)])
 
         def infer_relative_search_space(self, study, trial):

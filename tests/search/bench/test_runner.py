@@ -4,6 +4,7 @@ import math
 import random
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
@@ -19,9 +20,10 @@ from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.optuna_study import SAMPLERS
 from search.planning.planner import Budget
+from search.planning.samplers import Sampler
 from search.results.answer import Answer
 from spaces import UserError
-from tests.search.killable import PAUSING
+from tests.search.killable import pausing
 
 
 def test_following_a_front_earns_what_its_members_truly_hold():
@@ -228,7 +230,7 @@ print(sorted({"ray", "torch", "mlflow"} & sys.modules.keys()))
 
 @pytest.mark.parametrize("table", ["synthetic:113:1::strong", "benchmarks/tables/fashion113.csv.gz"])
 def test_trainings_pause_on_problems_with_curves_and_count_their_share(monkeypatch, table):
-    monkeypatch.setitem(SAMPLERS, "pausing", PAUSING)
+    monkeypatch.setitem(SAMPLERS, "pausing", Sampler(partial(pausing, epochs=8), replicates=True, pauses=True))
     lengths, train = {}, searches._train
 
     def noted(problem, assignment):
