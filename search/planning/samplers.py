@@ -144,7 +144,6 @@ SAMPLERS: dict[str, Sampler] = {
         _thompson,
         "what is best in one draw of the model, which knows seed noise and repeats trainings",
         replicates=True,
-        pauses=True,
     ),
     "knowledge_gradient": Sampler(
         _knowledge_gradient,

@@ -44,6 +44,7 @@ def prepared(*, short="on", trainings=64, epochs=16, warmup=1, **search):
             "trainings 33 or more",
         ),
         ({"sampler": "random"}, "the sampler `random` chooses whole trainings only", "knowledge_gradient"),
+        ({"sampler": "thompson"}, "the sampler `thompson` chooses whole trainings only", "knowledge_gradient"),
         ({"sampler": "grid"}, "the sampler `grid` chooses whole trainings only", "remove search.short"),
         ({"trainings": 10_000}, "`auto` takes each placement once here", "remove search.short"),
     ],
