@@ -9,7 +9,8 @@ from search.bench.cells import Cell
 
 # The words of a number that is not known.
 UNKNOWN = "-"
-NO_INTERVAL = "[none]"
+# What stands in the place of an interval that there is not.
+WITHOUT_INTERVAL = "[none]"
 # What the figures of a line leave of 80 columns. Longer names of samplers go on below their first line.
 LONGEST_NAME = 18
 
@@ -109,15 +110,15 @@ def _versus(cell: Cell) -> str:
 
 
 def _interval(form: str, low: float, high: float) -> str:
-    return NO_INTERVAL if math.isnan(low + high) else f"[{low:{form}}, {high:{form}}]"
+    return WITHOUT_INTERVAL if math.isnan(low + high) else f"[{low:{form}}, {high:{form}}]"
 
 
 def _why_none(cells: Sequence[Cell]) -> str:
     """The sentence that says when there is no interval, if a cell has none."""
     if any(cell.searches == 1 for cell in cells):
-        return f" {NO_INTERVAL}: one search has no interval."
+        return f" {WITHOUT_INTERVAL}: one search has no interval."
     if any(math.isnan(sum(cell.score_interval)) for cell in cells):
-        return f" {NO_INTERVAL}: too few searches could gain anything, or followed a placement."
+        return f" {WITHOUT_INTERVAL}: too few searches could gain anything, or followed a placement."
     return ""
 
 

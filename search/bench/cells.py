@@ -16,7 +16,7 @@ class Cell:
     """All searches of one sampler with one budget, summed up.
 
     Intervals are 90 % bootstrap intervals over searches; on a real table over its blocks and architectures, too. They
-    are nan where there is none: of one search, or where no search has what they are of.
+    are nan where there is none: for one search, or where no search has the figure.
     ``versus`` compares with the first sampler on the same problems: difference and interval. ``power`` is the share of
     finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
     the S that the searches themselves expected. ``used`` is the mean number of trainings. ``said_no`` searches ended
@@ -133,7 +133,7 @@ def _ratio(part: int, whole: int) -> float:
 
 
 def finite(value: Any) -> Any:
-    """JSON knows no NaN; an interval that is none is null."""
+    """The value as JSON can hold it: nan is null, and so is an interval of two nan."""
     if isinstance(value, float):
         return round(value, 4) if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -11,7 +11,7 @@ from search.loop import Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
 from search.planning.budget_split import shares_used
-from search.planning.optuna_study import SAMPLERS, Proposer
+from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
 from search.planning.training_lengths import ShortTrainings
@@ -56,12 +56,6 @@ SHORT = "+short"
 SHARED = "+shared"
 # In this order.
 ADDITIONS = (CURVE, SHORT, SHARED)
-MODELS = ("", CURVE, CURVE + SHORT, SHARED, CURVE + SHARED, CURVE + SHORT + SHARED)
-
-
-def searchers() -> tuple[str, ...]:
-    """What :func:`search` takes for a sampler."""
-    return (*(name + model for model in MODELS for name in SAMPLERS), REFERENCE)
 
 
 def check(problem: Problem, sampler: str, table: str, trainings: int) -> None:

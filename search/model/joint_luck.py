@@ -35,32 +35,21 @@ from search.model.joint_grid import (
 from search.model.joint_walk import Lattice, walk
 from search.model.linear_model import Array, Integers
 
-# tau / sigma of the luck and its correlation with accuracy across architectures, with prior weights. Of two real
-# tables, one has next to no luck of architectures (0.2), in the other it is large (1.3) and goes with accuracy (-0.7).
+# tau / sigma of the luck and its correlation with accuracy across architectures, with two prior weights: where the
+# curve tells something, and where it tells nothing, because late losses then seldom tell more. Of two real tables, one
+# has next to no luck of architectures (0.2), in the other it is large (1.3) and goes with accuracy (-0.7).
 OF_LUCK = {
-    (0.0, 0.0): 0.25,
-    (0.28, 0.0): 0.1,
-    (0.28, -0.8): 0.18,
-    (0.28, 0.5): 0.05,
-    (0.7, 0.0): 0.08,
-    (0.7, -0.8): 0.16,
-    (1.4, 0.0): 0.04,
-    (1.4, -0.6): 0.08,
-    (1.4, -0.8): 0.06,
+    (0.0, 0.0): (0.25, 0.58),
+    (0.28, 0.0): (0.1, 0.17),
+    (0.28, -0.8): (0.18, 0.05),
+    (0.28, 0.5): (0.05, 0.02),
+    (0.7, 0.0): (0.08, 0.08),
+    (0.7, -0.8): (0.16, 0.04),
+    (1.4, 0.0): (0.04, 0.02),
+    (1.4, -0.6): (0.08, 0.02),
+    (1.4, -0.8): (0.06, 0.02),
 }
-# Where the curve tells nothing, late losses seldom tell more.
-OF_LUCK_OF_NOTHING = {
-    (0.0, 0.0): 0.58,
-    (0.28, 0.0): 0.17,
-    (0.28, -0.8): 0.05,
-    (0.28, 0.5): 0.02,
-    (0.7, 0.0): 0.08,
-    (0.7, -0.8): 0.04,
-    (1.4, 0.0): 0.02,
-    (1.4, -0.6): 0.02,
-    (1.4, -0.8): 0.02,
-}
-LUCK_RATIOS = (0.0, 0.28, 0.7, 1.4)
+LUCK_RATIOS = tuple(sorted({ratio for ratio, _ in OF_LUCK}))
 # The correlation of its noise with that of the accuracy, with prior weights.
 SHARED = {-0.9: 0.2, -0.75: 0.2, -0.5: 0.15, 0.0: 0.4, 0.4: 0.05}
 # Correlation matrices must leave at least this share of the variance of the noise of accuracy.
@@ -139,8 +128,8 @@ def combinations(shares: tuple[Shares, ...]) -> Combinations:
     of_genetic = np.where(ratio > 0, _weights(GENETIC, genetic_at), genetic == 0)
     of_nothing = np.array([RESIDUAL_OF_NOTHING[one] for one in RESIDUAL])[residual_at]
     of_residual = np.where(genetic == 0, of_nothing, _weights(RESIDUAL, residual_at))
-    of_luck = np.where(genetic == 0, _weights(OF_LUCK_OF_NOTHING, luck), _weights(OF_LUCK, luck))
-    of_luck = np.where(np.isfinite(grid.log_prior), of_luck * _weights(SHARED, shared_at), 0.0)
+    of_luck = np.array(list(OF_LUCK.values()))[luck, (genetic == 0).astype(np.int64)] * _weights(SHARED, shared_at)
+    of_luck[~np.isfinite(grid.log_prior)] = 0.0
     each = len(OF_LUCK) * len(SHARED)  # the last two axes
     total = of_luck.reshape(-1, each).sum(axis=1).repeat(each)
     prior = of_ratio * of_genetic * of_residual * of_luck / np.where(total > 0, total, 1.0)
@@ -152,16 +141,14 @@ def combinations(shares: tuple[Shares, ...]) -> Combinations:
 
 def _is_first(cells: Cells, luck: Integers) -> NDArray[np.bool_]:
     """Whether a walk starts at cells (cells,), whose kinds of luck are counted by ``luck``."""
-    kinds = list(OF_LUCK)
-    found: NDArray[np.bool_] = np.isin(luck, [kinds.index(kind) for kind in FIRST_LUCK]) & (
-        cells.tau_ratio[:, 1] == FIRST_RATIO
-    )
+    found: NDArray[np.bool_] = np.array([kind in FIRST_LUCK for kind in OF_LUCK])[luck]
+    found &= cells.tau_ratio[:, 1] == FIRST_RATIO
     found &= np.isin(cells.genetic[:, 0, 1], FIRST_GENETIC) & np.isin(cells.residual[:, 0, 1], FIRST_RESIDUAL)
     found &= np.isin(cells.residual[:, 0, 2], FIRST_SHARED)
     return found
 
 
-def _weights(axis: dict[float, float] | dict[tuple[float, float], float], at: Integers) -> Array:
+def _weights(axis: dict[float, float], at: Integers) -> Array:
     found: Array = np.array(list(axis.values()))[at]
     return found
 

@@ -50,11 +50,9 @@ class _Sums:
             x.T @ weighted,
             weighted.T @ sides,
             sides.T @ (sides * w[:, None]),
-            summed(weighted, architecture, n_architectures) if len(x) else np.zeros((n_architectures, x.shape[1])),
+            summed(weighted, architecture, n_architectures),
             np.bincount(architecture, w, n_architectures).astype(float),
-            summed(sides * w[:, None], architecture, n_architectures)
-            if len(x)
-            else np.zeros((n_architectures, sides.shape[1])),
+            summed(sides * w[:, None], architecture, n_architectures),
         )
 
 

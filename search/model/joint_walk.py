@@ -2,7 +2,8 @@
 
 Each step computes the neighbours of the places that are likely so far (Rue, Martino and Chopin, "Approximate Bayesian
 inference ... by using integrated nested Laplace approximations", J. R. Stat. Soc. B 71, 2009, section 3.1). So the
-evidence of a few thousand of some ten thousand places is computed, and no approximation of it is needed to choose them.
+evidence of a few thousand of some fifty thousand places is computed, and no approximation of it is needed to choose
+them.
 """
 
 from collections.abc import Callable, Sequence

@@ -76,8 +76,8 @@ class Trust:
 def _between_cells(correlations: Array) -> Array:
     """Correlations spread evenly over the part of the axis that their cell of the grid stands for; 0 stays 0.
 
-    Cells lie up to 0.5 apart. After many trainings one of them may have all the weight, and an interval from cells
-    alone would then have no width.
+    The axis of the curve serves for the luck, too. Cells lie up to 0.5 apart. After many trainings one of them may have
+    all the weight, and an interval from cells alone would then have no width.
     """
     known = np.array(sorted(GENETIC))
     edges = np.array([-1.0, *(known[1:] + known[:-1]) / 2, 1.0])

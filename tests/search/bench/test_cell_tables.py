@@ -7,7 +7,7 @@ import pytest
 from search.bench.cell_tables import cell_lines
 from search.bench.cells import Cell, finite
 from search.bench.score import NO_INTERVAL
-from search.bench.searches import searchers
+from tests.search.bench.searcher_names import SEARCHERS
 
 WIDTH = 80
 
@@ -19,7 +19,7 @@ def cell(sampler):
     return Cell(**{**values, "sampler": sampler, "trainings": 1024, "searches": 20, "by_report": {}, **wide})
 
 
-@pytest.mark.parametrize("sampler", searchers())
+@pytest.mark.parametrize("sampler", SEARCHERS)
 def test_tables_fit_and_hold_the_whole_name(sampler):
     lines = cell_lines([cell("auto"), cell(sampler)], "points")
     starts = [i for i, line in enumerate(lines) if line.startswith("sampler ")]

@@ -7,16 +7,16 @@ from click.testing import CliRunner
 
 from search.bench.runner import bench
 from search.bench.sampler_names import whole_name
-from search.bench.searches import MODELS, searchers
 from search.cli.app import cli
 from spaces import UserError
+from tests.search.bench.searcher_names import MODELS, SEARCHERS
 from tests.search.bench.small_tables import rows, write
 
 CURVES, NONE = "synthetic:113:0.4::strong", "synthetic:113:0.4"
 FASHION = "benchmarks/tables/fashion113.csv.gz"
 
 
-@pytest.mark.parametrize("name", searchers())
+@pytest.mark.parametrize("name", SEARCHERS)
 def test_every_searcher_has_its_own_name(name):
     assert whole_name(name) == name
 

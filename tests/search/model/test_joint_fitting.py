@@ -85,6 +85,16 @@ class Dense:
         return solved @ both, np.sqrt(np.diag(self.prior - solved @ self.towards.T))
 
 
+def known_with_luck():
+    """The grid of one cell of accuracy, trait and luck."""
+    return JointGrid.of_one(
+        SHARE,
+        (TAU_RATIO, TRAIT_RATIO, LUCK_RATIO),
+        three(GENETIC_HERE, LUCK_GENETIC)[None],
+        three(RESIDUAL_HERE, LUCK_SHARED)[None],
+    )
+
+
 def left_by(design, sides, w, grid):
     return joint_fitting.Solutions(design, sides, w, grid).left
 
@@ -123,12 +133,7 @@ def test_with_luck_gains_are_those_of_one_large_gaussian(n_blocks):
     luck = -0.7 * (seen.accuracy - 90 - seen.block) + np.random.default_rng(5).normal(0, 0.3, len(trait))
     design = Design.of(seen, STRUCTURE)
     sigma = 0.4
-    grid = JointGrid.of_one(
-        SHARE,
-        (TAU_RATIO, TRAIT_RATIO, LUCK_RATIO),
-        three(GENETIC_HERE, LUCK_GENETIC)[None],
-        three(RESIDUAL_HERE, LUCK_SHARED)[None],
-    )
+    grid = known_with_luck()
     found = joint_posterior(
         design,
         seen.accuracy,
@@ -229,12 +234,7 @@ def test_with_missing_accuracies_and_luck_gains_are_those_of_one_large_gaussian(
     is_whole = np.isfinite(accuracy)
     w = np.where(is_whole, w, 1.0)
     design = Design.of(seen, STRUCTURE)
-    grid = JointGrid.of_one(
-        SHARE,
-        (TAU_RATIO, TRAIT_RATIO, LUCK_RATIO),
-        three(GENETIC_HERE, LUCK_GENETIC)[None],
-        three(RESIDUAL_HERE, LUCK_SHARED)[None],
-    )
+    grid = known_with_luck()
     found = joint_posterior(
         design,
         accuracy,

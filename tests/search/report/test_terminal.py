@@ -69,11 +69,16 @@ def test_a_log_gets_a_line_for_each_training_that_ended_and_nothing_that_moves(p
     assert "hint:" in text
 
 
-def test_a_training_that_paused_says_after_which_epoch_and_counts_for_the_time_left(prepared, monkeypatch):
-    out = io.StringIO()
+def timed(monkeypatch):
+    """What a log will hold, and a list with the time that its clock shows."""
+    out, now = io.StringIO(), [100.0]
     monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=140, no_color=True))
-    now = [100.0]
     monkeypatch.setattr("search.report.terminal.time.monotonic", lambda: now[0])
+    return out, now
+
+
+def test_a_training_that_paused_says_after_which_epoch_and_counts_for_the_time_left(prepared, monkeypatch):
+    out, now = timed(monkeypatch)
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     terminal = Terminal()
@@ -95,10 +100,7 @@ def lines_of(out):
 
 def test_what_earlier_sessions_paid_is_not_still_to_do_and_a_continued_training_is_no_whole_one(prepared, monkeypatch):
     """Eight halves were paid before; the ninth is the second half of one of them."""
-    out = io.StringIO()
-    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=140, no_color=True))
-    now = [100.0]
-    monkeypatch.setattr("search.report.terminal.time.monotonic", lambda: now[0])
+    out, now = timed(monkeypatch)
     ledger = Ledger(":memory:")
     (entry,) = ledgers.enter(ledger, [0.0])
     halves = ledger.plan([(entry, Seed(0, r)) for r in range(8)], role="search", origin="sampler", pause=Pause(1, 0.5))
