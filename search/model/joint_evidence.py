@@ -13,6 +13,7 @@ import numpy as np
 
 from search.model.joint_grid import JointGrid
 from search.model.linear_model import Array, Integers
+from search.model.small_matrices import determinant, inverse
 
 # Cells whose evidence is below the best by this factor are left out.
 HOPELESS = 1e-5
@@ -72,12 +73,12 @@ class Entries:
 
     def of(self, chosen: Integers) -> "Entries":
         return Entries(
-            self.traits[chosen],
-            self.cell[chosen],
-            self.power[chosen],
-            self.mean_of[chosen],
-            self.mean_covariance[chosen],
-            self.log[chosen],
+            self.traits.take(chosen, axis=0),
+            self.cell.take(chosen, axis=0),
+            self.power.take(chosen, axis=0),
+            self.mean_of.take(chosen, axis=0),
+            self.mean_covariance.take(chosen, axis=0),
+            self.log.take(chosen, axis=0),
             self.freedoms,
         )
 
@@ -96,8 +97,14 @@ class Entries:
         Those of the others are the likeliest.
         """
         power = self._power(scale)
-        found = [scale, *(np.broadcast_to(alone, scale.shape) for alone in self._alone(power)[1:])]
-        for _ in range(PASSES if len(found) > 2 else 1):
+        others = [np.broadcast_to(alone, scale.shape) for alone in self._alone(power)[1:]]
+        return self._given(scale, others, PASSES if len(others) > 1 else 1)
+
+    def _given(self, scale: Array, others: Sequence[Array], passes: int) -> list[Array]:
+        """``scales``, found from others that are near."""
+        power = self._power(scale)
+        found = [scale, *others]
+        for _ in range(passes):
             for other in range(1, len(found)):
                 found[other] = self._likeliest(power, other, found)
         return found
@@ -133,7 +140,10 @@ class Entries:
 
     def evidence(self, scale: Array) -> Array:
         """Log evidence (entries, ...) for 1 / deviation of accuracy."""
-        scales, power = self.scales(scale), self._power(scale)
+        return self._evidence(self.scales(scale))
+
+    def _evidence(self, scales: Sequence[Array]) -> Array:
+        power, scale = self._power(scales[0]), scales[0]
         log = self.log.reshape(power.shape[2:]) + np.zeros(scale.shape)
         for i, one in enumerate(scales):
             log += self.freedoms[i] * np.log(one)
@@ -141,7 +151,7 @@ class Entries:
             for j in range(i):
                 towards += power[i, j] * scales[j]
             log -= towards * one
-        found: Array = log - 0.5 * np.log(_determinant(self.curvature(scales)))
+        found: Array = log - 0.5 * np.log(determinant(self.curvature(scales)))
         return found
 
     def best_evidence(self, sigmas: Array) -> Array:
@@ -150,15 +160,8 @@ class Entries:
         for _ in range(PASSES_OF_ALL):
             for trait in range(len(found)):
                 found[trait] = self._likeliest(self._columns, trait, found)
-        return self.evidence(np.clip(found[ACCURACY], 1 / sigmas.max(), 1 / sigmas.min()))
-
-
-def _determinant(matrices: Array) -> Array:
-    """Of matrices (1, 1, ...) or (2, 2, ...)."""
-    found: Array = matrices[0, 0]
-    if len(matrices) == 2:
-        found = found * matrices[1, 1] - matrices[0, 1] * matrices[1, 0]
-    return found
+        inside = np.clip(found[ACCURACY], 1 / sigmas.max(), 1 / sigmas.min())
+        return self._evidence(self._given(inside, found[1:], 1))
 
 
 def entries(solved: Solved, grid: JointGrid, choices: Sequence[tuple[int, ...]]) -> Entries:
@@ -204,17 +207,17 @@ class _Cells:
         precision = self.all_turned(has_se, has_se)
         places = range(self.n_traits)
         precision[:, places, places] += prior
-        self.covariance: Array = np.linalg.inv(precision).astype(np.float64, copy=False)
+        self.covariance = inverse(precision)
         self.log = grid.log_prior - 0.5 * solved.log_det.ravel()[self._place].sum(axis=1)
-        self.log -= 0.5 * solved.freedom * np.log(np.linalg.det(grid.residual))
-        self.log += 0.5 * np.log(prior.prod(axis=1) * np.linalg.det(self.covariance))
+        self.log -= 0.5 * solved.freedom * np.log(determinant(np.moveaxis(grid.residual, 0, 2)))
+        self.log += 0.5 * np.log(prior.prod(axis=1) / determinant(np.moveaxis(precision, 0, 2)))
 
     def all_turned(self, sides: Sequence[int], other_sides: Sequence[int]) -> Array:
         """For a side of each trait and another of each: the sum over canonical traits of the products of the two.
 
         Each is weighted by its part in the canonical traits: (cells, traits, traits).
         """
-        products = self._power[:, np.array(sides)[:, None], np.array(other_sides)][self._place]
+        products = self._power[:, np.array(sides)[:, None], np.array(other_sides)].take(self._place, axis=0)
         found: Array = np.einsum("ckij,ckij->cij", self._turn, products)
         return found
 

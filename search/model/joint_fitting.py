@@ -18,11 +18,12 @@ import numpy as np
 from search.model.design import Design
 from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries, Solved, entries, weigh
-from search.model.joint_grid import JointGrid, Shares, joint_grid
+from search.model.joint_grid import JointGrid, joint_grid
 from search.model.joint_luck import choices, with_luck
 from search.model.joint_missing import CELLS, Missing, resampled
 from search.model.linear_model import Array, Integers, explained, solve_lower, solve_upper, summed, sums
 from search.model.posterior import Posterior, ShortGains
+from search.model.small_matrices import inverse
 from search.model.trust import Trust
 
 # Number of gains that are drawn at a time, so that the processor's cache holds them.
@@ -152,7 +153,7 @@ class _Chosen:
         likeliest = drawn.scales(1 / sigma)
         scales: Array = np.column_stack(likeliest)
         n, n_traits = scales.shape
-        covariance = np.linalg.inv(np.moveaxis(drawn.curvature(likeliest), 2, 0)).astype(np.float64, copy=False)
+        covariance = inverse(np.moveaxis(drawn.curvature(likeliest), 2, 0))
         spread = np.linalg.cholesky(covariance)
         scales[:, 1:] *= np.exp((spread @ rng.standard_normal((n, n_traits - 1, 1)))[:, :, 0])
         noise = np.linalg.cholesky(drawn.mean_covariance) @ rng.standard_normal((n, n_traits, 1))
@@ -167,66 +168,53 @@ class _Chosen:
         return cls(drawn, sigma, means, scales, grid.share[drawn.cell], grid.ratio[drawn.cell], sides, back)
 
 
-@dataclass(frozen=True)
-class _Solution:
-    """One ratio of one share: ``mean`` (columns, sides) are scaled coefficients; the rest as in ``Solution``."""
-
-    scale: Array
-    shrink: Array
-    lower: Array
-    mean: Array
-    power: Array
-    log_det: float
-
-
 class Solutions:
-    """Every ratio of every share, solved for all sides. The columns are those of the design without the mean gain."""
+    """Every ratio of every share, solved for all sides. The columns are those of the design without the mean gain.
+
+    Of each, a *kind*: ``_scale`` (kinds, columns) are prior deviations, ``_mean`` (kinds, columns, sides) scaled
+    coefficients, ``_lower`` (kinds, columns, columns) and ``_shrink`` (kinds, architectures) are as in ``Solution``.
+    """
 
     def __init__(self, design: Design, sides: Array, w: Array, grid: JointGrid) -> None:
-        self._design = design
-        self._grid = grid
         x = np.delete(design.x, design.n_blocks, axis=1)
         n_architectures = len(design.numbers)
-        self._found = sums(x, sides[:, ACCURACY], w, design.architecture, n_architectures, design.own)
+        found = sums(x, sides[:, ACCURACY], w, design.architecture, n_architectures, design.own)
         weighted = sides * w[:, None]
+        self._n_ratios = len(grid.ratios)
+        self._per_architecture = found.per_architecture
         self._response = summed(weighted, design.architecture, n_architectures)
-        self._moment = x.T @ weighted
-        self._power = sides.T @ weighted
         self._direct = np.delete(design.direct(), design.n_blocks, axis=1)
-        self._solved = [[self._solve(share, ratio) for ratio in grid.ratios] for share in grid.shares]
+        self._scale = _scales(design, grid)
+        own = np.outer([own for own, _ in grid.shares], np.array(grid.ratios) ** 2).ravel()
+        variance = own[:, None] * found.own
+        self._shrink = variance / (1 + variance * found.weight)
+        left = np.stack([explained(found, v, s) for v, s in zip(own, self._shrink, strict=True)])
+        left *= self._scale[:, :, None]
+        left *= self._scale[:, None, :]
+        left += np.eye(x.shape[1])
+        self._lower = np.linalg.cholesky(left)
+        followed = self._shrink[:, :, None] * self._response
+        target = self._scale[:, :, None] * (x.T @ weighted - found.per_architecture.T @ followed)
+        projected = np.stack([solve_lower(root, side) for root, side in zip(self._lower, target, strict=True)])
+        self._mean = np.stack([solve_upper(root, side) for root, side in zip(self._lower, projected, strict=True)])
+        power = sides.T @ weighted - self._response.T @ followed - projected.transpose(0, 2, 1) @ projected
+        log_det = 2 * np.log(np.diagonal(self._lower, axis1=1, axis2=2)).sum(axis=1)
+        log_det += np.log1p(variance * found.weight).sum(axis=1)
+        shape = len(grid.shares), self._n_ratios
         self.left = Solved(
-            np.array([[solution.power for solution in row] for row in self._solved]),
-            np.array([[solution.log_det for solution in row] for row in self._solved]),
-            len(sides) - design.n_blocks,
+            power.reshape(*shape, *power.shape[1:]), log_det.reshape(shape), len(sides) - design.n_blocks
         )
-
-    def _solve(self, shares: Shares, ratio: float) -> _Solution:
-        found = self._found
-        own, covariates = shares
-        setting = Hyperparameters.of(ratio, own, covariate_share=covariates)
-        scale: Array = np.delete(self._design.scale(setting), self._design.n_blocks)
-        variance = own * ratio**2
-        shrink = variance * found.own / (1 + variance * found.own * found.weight)
-        precision = explained(found, variance, shrink) * scale[:, None] * scale
-        precision[np.diag_indices(len(scale))] += 1
-        lower: Array = np.linalg.cholesky(precision).astype(np.float64, copy=False)
-        followed = shrink[:, None] * self._response
-        projected = solve_lower(lower, scale[:, None] * (self._moment - found.per_architecture.T @ followed))
-        power = self._power - self._response.T @ followed - projected.T @ projected
-        log_det = 2 * np.log(np.diagonal(lower)).sum() + np.log1p(variance * found.own * found.weight).sum()
-        return _Solution(scale, shrink, lower, solve_upper(lower, projected), power, float(log_det))
 
     def draw(self, chosen: _Chosen, rng: np.random.Generator) -> tuple[Array, Array]:
         """Draws for accuracy, in points: coefficients (draws, columns) and gains (draws, architectures).
 
         Gains are without the mean gain of SE.
         """
-        kinds = chosen.share[:, None] * len(self._grid.ratios) + chosen.ratio  # (draws, canonical)
+        kinds = chosen.share[:, None] * self._n_ratios + chosen.ratio  # (draws, canonical)
         parts = [self._coefficients(chosen, kinds, canonical, rng) for canonical in range(kinds.shape[1])]
         coefficients = np.sum([part[:, chosen.sides.shape[2] :] for part in parts], axis=0)
-        shrink = np.array([solution.shrink for row in self._solved for solution in row])
         # An architecture's own term follows its residuals: its response less what the coefficients explain of it.
-        residual = np.vstack([self._response[:, : chosen.sides.shape[2]].T, -self._found.per_architecture.T])
+        residual = np.vstack([self._response[:, : chosen.sides.shape[2]].T, -self._per_architecture.T])
         gains: Array = np.empty((len(kinds), len(self._direct)))
         size = max(1, _CACHED // len(self._direct))
         for first in range(0, len(kinds), size):
@@ -234,7 +222,7 @@ class Solutions:
             expected = coefficients[chunk] @ self._direct.T
             variance = np.zeros_like(expected)
             for canonical, part in enumerate(parts):
-                followed = shrink[kinds[chunk, canonical]]
+                followed = self._shrink.take(kinds[chunk, canonical], axis=0)
                 expected += (part[chunk] @ residual) * followed
                 followed *= chosen.back[chunk, canonical, None] ** 2
                 variance += followed
@@ -249,14 +237,27 @@ class Solutions:
         An array (draws, sides + columns); ``kinds`` (draws, canonical) count the solutions.
         """
         sides, back = chosen.sides[:, canonical], chosen.back[:, canonical, None]
-        n_sides, n_ratios = sides.shape[1], len(self._grid.ratios)
-        found = np.empty((len(sides), n_sides + self._direct.shape[1]))
+        n_sides = sides.shape[1]
+        found = np.zeros((len(sides), n_sides + self._direct.shape[1]))
         found[:, :n_sides] = sides
         for kind in np.unique(kinds[:, canonical]):
             mine = np.flatnonzero(kinds[:, canonical] == kind)
-            solution = self._solved[kind // n_ratios][kind % n_ratios]
-            noise = rng.standard_normal((len(solution.scale), len(mine)))
-            drawn = sides[mine] @ solution.mean[:, :n_sides].T + solve_upper(solution.lower, noise).T
-            found[mine, n_sides:] = drawn * solution.scale
+            # Columns without a prior deviation are 0, and in the factor they have to do with themselves alone.
+            active = np.flatnonzero(self._scale[kind])
+            noise = rng.standard_normal((len(mine), len(active)))
+            drawn = solve_upper(self._lower[kind][np.ix_(active, active)], noise.T).T
+            drawn += sides[mine] @ self._mean[kind, active, :n_sides].T
+            drawn *= self._scale[kind, active]
+            found[np.ix_(mine, n_sides + active)] = drawn
         found *= back
         return found
+
+
+def _scales(design: Design, grid: JointGrid) -> Array:
+    """Prior deviations (kinds, columns) of the coefficients, without that of the mean gain."""
+    found = [
+        design.scale(Hyperparameters.of(ratio, own, covariate_share=covariates))
+        for own, covariates in grid.shares
+        for ratio in grid.ratios
+    ]
+    return np.delete(found, design.n_blocks, axis=1)

@@ -97,14 +97,14 @@ class JointGrid:
         """The grid of some of the cells."""
         return replace(
             self,
-            share=self.share[chosen],
-            ratio=self.ratio[chosen],
-            to_canonical=self.to_canonical[chosen],
-            back=self.back[chosen],
-            tau_ratio=self.tau_ratio[chosen],
-            genetic=self.genetic[chosen],
-            residual=self.residual[chosen],
-            log_prior=self.log_prior[chosen],
+            share=self.share.take(chosen, axis=0),
+            ratio=self.ratio.take(chosen, axis=0),
+            to_canonical=self.to_canonical.take(chosen, axis=0),
+            back=self.back.take(chosen, axis=0),
+            tau_ratio=self.tau_ratio.take(chosen, axis=0),
+            genetic=self.genetic.take(chosen, axis=0),
+            residual=self.residual.take(chosen, axis=0),
+            log_prior=self.log_prior.take(chosen, axis=0),
         )
 
     @classmethod

@@ -38,34 +38,33 @@ class Lattice:
     together: Sequence[tuple[int, ...]] = ()
 
     @cached_property
-    def _margin(self) -> list[int]:
-        """How far a move may go along each axis."""
-        return [length - 1 if axis in self.unordered else 1 for axis, length in enumerate(self.shape)]
+    def _around(self) -> Integers:
+        """The neighbours of every place, (places, moves); a move that leads out of the lattice stays where it is."""
+        at = np.array(np.unravel_index(np.arange(len(self.is_possible)), self.shape))
+        moves = np.array(self._moves)
+        found = np.empty((len(self.is_possible), len(moves)), dtype=np.int64)
+        for i, move in enumerate(moves):
+            there = at + move[:, None]
+            is_inside = ((there >= 0) & (there < np.array(self.shape)[:, None])).all(axis=0)
+            found[:, i] = np.ravel_multi_index(tuple(np.where(is_inside, there, at)), self.shape)
+        return found
 
-    @cached_property
-    def _wide(self) -> tuple[int, ...]:
-        """The shape with a margin around it, so that no move leads out of it."""
-        return tuple(length + 2 * margin for length, margin in zip(self.shape, self._margin, strict=True))
-
-    @cached_property
-    def _steps(self) -> Integers:
-        """How many places of the wide shape each move goes further."""
+    @property
+    def _moves(self) -> list[tuple[int, ...]]:
+        """Steps along all axes, of every move."""
         alone = set(range(len(self.shape))) - {axis for group in self.together for axis in group}
-        middle = np.ravel_multi_index(tuple(self._margin), self._wide)
-        found: list[int] = []
-        for group in (*self.together, *((axis,) for axis in sorted(alone))):
-            along = [range(2 * m + 1) if axis in group else (m,) for axis, m in enumerate(self._margin)]
-            found += [int(np.ravel_multi_index(move, self._wide) - middle) for move in product(*along)]
-        return np.unique(found)
+        reach = [length - 1 if axis in self.unordered else 1 for axis, length in enumerate(self.shape)]
+        along = [
+            [range(-most, most + 1) if axis in group else (0,) for axis, most in enumerate(reach)]
+            for group in (*self.together, *((axis,) for axis in sorted(alone)))
+        ]
+        return sorted({move for steps in along for move in product(*steps)})
 
     def neighbours(self, places: Integers) -> Integers:
         """The possible neighbours of places, ascending; a place is among its own."""
-        at = np.unravel_index(places, self.shape)
-        wide = np.ravel_multi_index(tuple(a + m for a, m in zip(at, self._margin, strict=True)), self._wide)
-        found = np.zeros(self._wide, dtype=bool)
-        found.ravel()[(wide[:, None] + self._steps).ravel()] = True
-        inside = found[tuple(slice(m, m + n) for m, n in zip(self._margin, self.shape, strict=True))]
-        return np.flatnonzero(inside.ravel() & self.is_possible)
+        found = np.zeros(len(self.is_possible), dtype=bool)
+        found[self._around[places].ravel()] = True
+        return np.flatnonzero(found & self.is_possible)
 
 
 def walk(lattice: Lattice, first: Integers, evidence: Callable[[Integers], Array], trainings: int) -> Integers:
