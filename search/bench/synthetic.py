@@ -25,6 +25,8 @@ SIGMA = 0.3  # points: noise within a block
 BLOCK = 0.24  # points: noise between blocks
 UNSTRUCTURED = 1 / 3  # share of the variance of gains that no effect of a factor explains
 PLAIN_ACCURACY = 90.0
+# In multiples of SIGMA. With more, the best accuracies of a large space could pass 100 %.
+LARGEST_TAU = 3.0
 PLAIN_COSTS = {"params": 75_000, "macs": 2_000_000}
 SIDES = (8, 8)
 
@@ -287,6 +289,6 @@ def _tau(text: str) -> float:
         tau = float(text)
     except ValueError as error:
         raise UserError(f"TAU `{text}` is no number", hint=_FORM) from error
-    if not 0 <= tau < math.inf:
-        raise UserError(f"TAU is {text}; it must be a finite number of at least 0", hint=_FORM)
+    if not 0 <= tau <= LARGEST_TAU:
+        raise UserError(f"TAU is {text}; it must be a number from 0 to {LARGEST_TAU:g}", hint=_FORM)
     return tau
