@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from benchmarks.make_table import TABLES
 from search.bench.problems import named
 from spaces import UserError
 from tests.search.bench.small_tables import rows, write
@@ -28,11 +27,6 @@ def test_the_working_file_of_an_unfinished_table_says_how_to_continue_it(tmp_pat
         assert "is the working file of an unfinished table, which bench cannot read" in error.message
         assert "`python -m benchmarks.make_table mine --data DIR --to WORK`" in error.hint
         assert "mine.csv.gz" in error.hint
-
-
-@pytest.mark.parametrize("path", sorted(TABLES.glob("*.jsonl.gz")), ids=lambda path: path.name)
-def test_the_working_files_in_the_repository_are_known(path):
-    assert f"make_table {path.name.partition('.')[0]} " in refused(path).hint
 
 
 @pytest.mark.parametrize("text", ['{"some": "thing"}\n', "[1, 2]\n", "words\n"])
