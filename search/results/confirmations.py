@@ -64,10 +64,13 @@ class Confirmations:
     under_way: bool
 
     def smallest_provable(self, sigma: float, min_gain: float) -> float:
-        """The smallest gain in points that the latest confirmation would usually prove; inf without one."""
+        """The smallest gain in points that a confirmation of the run would usually prove; inf without one.
+
+        That of the largest: what is left of a budget may be spent on pairs that are too few to prove much.
+        """
         if self.in_pairs:
-            plan = self.in_pairs[-1].plan
-            return paired_test.smallest_provable(sigma, plan.looks, plan.level, min_gain)
+            plans = [confirmed.plan for confirmed in self.in_pairs]
+            return min(paired_test.smallest_provable(sigma, p.looks, p.level, min_gain) for p in plans)
         if not self.rounds:
             return float("inf")
         latest = [*self.rounds.values()][-1]
