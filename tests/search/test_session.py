@@ -164,6 +164,9 @@ def test_only_a_run_of_an_earlier_version_may_hold_what_changes_nothing(tmp_path
     with closing(Ledger(place.ledger)) as ledger:  # as an earlier version began it
         agreed_experiment(experiment, place, ledger, None, print)
         finished(ledger)
+        used = Settled(experiment.budget.trainings, "used", 1)
+        done = Completion(experiment.budget.trainings, None)
+        ledger.note(Facts(settled=used, complete=done, confirmations_ended=0))
         assert kept(place, ledger) == experiment
     assert result("mine", runs=tmp_path / "runs").points
     said = []
