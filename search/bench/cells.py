@@ -16,7 +16,7 @@ class Cell:
     """All searches of one sampler with one budget, summed up.
 
     Intervals are 90 % bootstrap intervals over searches; on a real table over its blocks and architectures, too. They
-    are nan where there is none: for one search, or where no search has the figure.
+    are nan for a single search, and where no search has the figure.
     ``versus`` compares with the first sampler on the same problems: difference and interval. ``power`` is the share of
     finalists that were proven among those whose true gain the report says it can prove. ``predicted`` is the mean of
     the S that the searches themselves expected. ``used`` is the mean number of trainings. ``said_no`` searches ended

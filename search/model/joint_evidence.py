@@ -101,7 +101,7 @@ class Entries:
         return self._given(scale, others, PASSES if len(others) > 1 else 1)
 
     def _given(self, scale: Array, others: Sequence[Array], passes: int) -> list[Array]:
-        """``scales``, found from others that are near."""
+        """The same, from values of the others that are nearly the likeliest."""
         power = self._power(scale)
         found = [scale, *others]
         for _ in range(passes):
@@ -143,6 +143,7 @@ class Entries:
         return self._evidence(self.scales(scale))
 
     def _evidence(self, scales: Sequence[Array]) -> Array:
+        """The same for 1 / deviation of all traits."""
         power, scale = self._power(scales[0]), scales[0]
         log = self.log.reshape(power.shape[2:]) + np.zeros(scale.shape)
         for i, one in enumerate(scales):

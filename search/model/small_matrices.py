@@ -8,15 +8,13 @@ from search.model.linear_model import Array
 def determinant(matrices: Array) -> Array:
     """Of symmetric matrices (n, n, ...): (...). ``n`` is at most 3."""
     m = matrices
-    if len(m) == 1:
-        alone: Array = m[0, 0]
-        return alone
+    found: Array = m[0, 0]
     if len(m) == 2:
-        of_two: Array = m[0, 0] * m[1, 1] - m[0, 1] ** 2
-        return of_two
-    found: Array = m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] ** 2)
-    found += m[0, 1] * (m[1, 2] * m[0, 2] - m[0, 1] * m[2, 2])
-    found += m[0, 2] * (m[0, 1] * m[1, 2] - m[1, 1] * m[0, 2])
+        found = m[0, 0] * m[1, 1] - m[0, 1] ** 2
+    if len(m) == 3:
+        found = m[0, 0] * (m[1, 1] * m[2, 2] - m[1, 2] ** 2)
+        found += m[0, 1] * (m[1, 2] * m[0, 2] - m[0, 1] * m[2, 2])
+        found += m[0, 2] * (m[0, 1] * m[1, 2] - m[1, 1] * m[0, 2])
     return found
 
 
