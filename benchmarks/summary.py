@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment
+from benchmarks.curve_quality import ACCURACY
 from benchmarks.page_tables import Tables, filled, markdown
 from benchmarks.peers.__main__ import OURS
 from benchmarks.search_quality import ANSWERS_FIRST, FIRST
-from search.bench.searches import CURVE, REFERENCE
+from search.bench.searches import CURVE, REFERENCE, SHORT
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmark.md"
 DESCRIPTIONS = Path(__file__).parent / "tables"
+# What a search learns from, by what is added to its sampler.
+MODELS = {"": "accuracy", CURVE: "curves", CURVE + SHORT: "curves, pauses"}
 USUAL = 200  # searches in a cell; where there are others it is said
 
 Cells = Sequence[Mapping[str, Any]]
@@ -162,7 +165,7 @@ def curves() -> list[str]:
     )
     rows: list[Sequence[object]] = [("table", "N", "searches", "model", *told)]
     for cell in environment.read("curve_quality").get("cells", []):
-        model = "curves" if cell["sampler"].endswith(CURVE) else "accuracy"
+        model = MODELS[cell["sampler"].removeprefix(ACCURACY)]
         score = f"{cell['score']:.2f}" if cell["unit"] == "S" else f"{cell['score']:+.3f} points"
         versus = "" if cell["versus"] is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*cell["versus"])
         shares = [_or_none(cell[name]) for name in ("correlation", "coverage")]

@@ -120,11 +120,11 @@ def _some_short(missing: Missing) -> Callable[["Solutions", Entries, Array, _Set
         entry_of, sigma_of = np.divmod(picked, len(how.sigmas))
         chosen = _Chosen.of(found.of(entry_of), how.sigmas[sigma_of], how.grid, how.rng)
         parts = np.column_stack([chosen.scales, -chosen.means])
-        coefficients: Array = np.empty((how.draws, len(solved[0].scale[0])))
-        gains: Array = np.empty((how.draws, len(solved[0].own)))
+        coefficients: Array = np.empty((how.draws, solved.scale.shape[-1]))
+        gains: Array = np.empty((how.draws, len(solved.own[0])))
         for entry in np.unique(entry_of):
             mine = np.flatnonzero(entry_of == entry)
-            coefficients[mine], gains[mine] = missing.draw(solved[entry], parts[mine], chosen.back[mine], how.rng)
+            coefficients[mine], gains[mine] = missing.draw(solved, entry, parts[mine], chosen.back[mine], how.rng)
         return chosen, coefficients, gains
 
     return drawn

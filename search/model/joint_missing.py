@@ -17,6 +17,7 @@ from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries
 from search.model.joint_grid import JointGrid
 from search.model.linear_model import Array, Integers, solve_lower, solve_upper, summed
+from search.model.small_matrices import inverse
 
 # Cells for which the larger system is solved.
 CELLS = 48
@@ -58,10 +59,11 @@ class _Sums:
 
 @dataclass(frozen=True)
 class Coupled:
-    """One cell with n traits, solved. ``own`` (architectures, n, n) is what own terms follow.
+    """Cells with n traits, solved. ``own`` (cells, architectures, n, n) is what own terms follow of their residuals.
 
-    ``projected`` (n columns, parts); ``response`` (architectures, n, parts); ``mixture`` is b. The columns of the first
-    canonical trait come first.
+    ``scale`` (cells, n, columns); ``lower`` (cells, n columns, n columns), with the columns of the first canonical
+    trait first; ``projected`` (cells, n columns, parts); ``response`` (cells, architectures, n, parts); ``mixture``
+    (cells, n) is b; ``power`` (cells, parts, parts); ``log_det`` (cells,).
     """
 
     scale: Array
@@ -71,7 +73,7 @@ class Coupled:
     response: Array
     mixture: Array
     power: Array
-    log_det: float
+    log_det: Array
 
 
 class Missing:
@@ -89,129 +91,133 @@ class Missing:
             _Sums.of(x[kind], sides[kind], w[kind], design.architecture[kind], count) for kind in (is_whole, ~is_whole)
         )
         self._direct = np.delete(design.direct(), design.n_blocks, axis=1)
-        self._parts = parts_of(sides.shape[1] - 1)
+        self._sides, self._places = np.array(parts_of(sides.shape[1] - 1)).T
         # The parts that short trainings have.
-        self._in_short = [i for i, (_, place) in enumerate(self._parts) if place == TRAIT]
+        self._in_short = self._places == TRAIT
         whole = int(is_whole.sum()) - design.n_blocks
         of_trait = len(sides) - design.n_blocks
         self._freedoms = tuple(of_trait if t == TRAIT else whole for t in range(sides.shape[1] - 1))
 
-    def entries(self, chosen: Entries, grid: JointGrid) -> tuple[Entries, list[Coupled]]:
-        """The chosen entries with the evidence of all trainings, and their solutions."""
-        solved = [self.solve(grid, int(cell)) for cell in chosen.cell]
-        parts = [self._entry(grid, int(cell), one) for cell, one in zip(chosen.cell, solved, strict=True)]
-        power, mean_of, covariance, log = (np.array(part) for part in zip(*parts, strict=True))
-        found = replace(
-            chosen, power=power, mean_of=mean_of, mean_covariance=covariance, log=log, freedoms=self._freedoms
-        )
-        return found, solved
-
-    def _entry(self, grid: JointGrid, cell: int, solved: Coupled) -> tuple[Array, Array, Array, float]:
-        prior = 1 / (1 + grid.tau_ratio[cell] ** 2)
+    def entries(self, chosen: Entries, grid: JointGrid) -> tuple[Entries, Coupled]:
+        """The chosen entries with the evidence of all trainings, and their solution."""
+        solved = self.solve(grid, chosen.cell)
         n = grid.n_traits
-        precision = solved.power[n:, n:] + np.diag(prior)
-        covariance: Array = np.linalg.inv(precision).astype(np.float64, copy=False)
-        towards = solved.power[n:, :n]
+        prior = 1 / (1 + grid.tau_ratio[chosen.cell] ** 2)
+        precision = solved.power[:, n:, n:].copy()
+        precision[:, range(n), range(n)] += prior
+        covariance = inverse(precision)
+        towards = solved.power[:, n:, :n]
         mean_of = covariance @ towards
-        log = grid.log_prior[cell] - 0.5 * solved.log_det
-        log -= 0.5 * self._freedoms[ACCURACY] * np.log(np.linalg.det(grid.residual[cell]))
-        log += 0.5 * (np.log(prior).sum() - np.log(np.linalg.det(precision)))
-        return solved.power[:n, :n] - towards.T @ mean_of, mean_of, covariance, float(log)
+        power = solved.power[:, :n, :n] - towards.transpose(0, 2, 1) @ mean_of
+        log = grid.log_prior[chosen.cell] - 0.5 * solved.log_det
+        log -= 0.5 * self._freedoms[ACCURACY] * np.log(np.linalg.det(grid.residual[chosen.cell]))
+        log += 0.5 * np.log(prior.prod(axis=1) / np.linalg.det(precision))
+        found = replace(chosen, power=power, mean_of=mean_of, mean_covariance=covariance, log=log)
+        return replace(found, freedoms=self._freedoms), solved
 
-    def solve(self, grid: JointGrid, cell: int) -> Coupled:
-        """The system of all canonical traits for one cell."""
-        own_share, covariates = grid.shares[grid.share[cell]]
-        ratios = np.array(grid.ratios)[grid.ratio[cell]]
-        settings = [Hyperparameters.of(ratio, own_share, covariate_share=covariates) for ratio in ratios]
-        scale = np.stack([np.delete(self._design.scale(s), self._design.n_blocks) for s in settings])
-        turn, mixture = grid.to_canonical[cell], grid.back[cell][TRAIT]
-        moment = self._turned(turn, mixture, self._whole.moment, self._short.moment).transpose(0, 2, 1)
-        response = self._turned(turn, mixture, self._whole.response, self._short.response).transpose(2, 0, 1)
-        own, log_det = self._own(own_share * ratios**2, mixture)
-        precision = self._precision(own, mixture) * scale.ravel()[:, None] * scale.ravel()
-        precision[np.diag_indices(len(precision))] += 1
-        lower = np.linalg.cholesky(precision).astype(np.float64, copy=False)
+    def solve(self, grid: JointGrid, cells: Integers) -> Coupled:
+        """The systems of all canonical traits for some cells."""
+        scale, variance = self._scales(grid, cells)
+        turn, mixture = grid.to_canonical[cells], grid.back[cells, TRAIT]
+        moment = self._turned(turn, mixture, self._whole.moment, self._short.moment)
+        response = self._turned(turn, mixture, self._whole.response, self._short.response).transpose(0, 2, 1, 3)
+        own, log_det = self._own(variance, mixture)
+        flat = scale.reshape(len(cells), -1)
+        precision = self._precision(own, mixture) * flat[:, :, None] * flat[:, None, :]
+        places = range(flat.shape[1])
+        precision[:, places, places] += 1
+        lower: Array = np.linalg.cholesky(precision).astype(np.float64, copy=False)
         followed = own @ response
-        left = moment - self._seen_by_own(followed, mixture)
-        projected = solve_lower(lower, scale.ravel()[:, None] * left.reshape(-1, len(self._parts)))
-        power = self._power(turn) - np.einsum("aiq,air->qr", response, followed) - projected.T @ projected
-        log_det += 2 * float(np.log(np.diagonal(lower)).sum())
+        left = scale[..., None] * (moment - self._seen_by_own(followed, mixture))
+        sides = left.reshape(*flat.shape, -1)
+        projected = np.stack([solve_lower(root, side) for root, side in zip(lower, sides, strict=True)])
+        power = self._power(turn) - _squares(response, followed) - _squares(projected, projected)
+        log_det += 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(axis=1)
         return Coupled(scale, lower, projected, own, response, mixture, power, log_det)
+
+    def _scales(self, grid: JointGrid, cells: Integers) -> tuple[Array, Array]:
+        """Prior deviations of the columns (cells, n, columns) and variances of own terms (cells, n)."""
+        share, ratio = np.broadcast_arrays(grid.share[cells, None], grid.ratio[cells])
+        pairs, place = np.unique(np.stack([share.ravel(), ratio.ravel()]), axis=1, return_inverse=True)
+        settings = [
+            Hyperparameters.of(grid.ratios[r], grid.shares[s][0], covariate_share=grid.shares[s][1]) for s, r in pairs.T
+        ]
+        scales = np.stack([np.delete(self._design.scale(one), self._design.n_blocks) for one in settings])
+        variances = np.array([one.own_share * one.tau_ratio**2 for one in settings])
+        place = place.reshape(ratio.shape)
+        return scales[place], variances[place]
 
     def _turned(self, turn: Array, mixture: Array, whole: Array, short: Array) -> Array:
         """Sums over whole and over short trainings (rows, sides) of each part in each canonical trait.
 
-        An array (n, parts, rows).
+        An array (cells, n, rows, parts).
         """
-        parts = [[row[place] * whole[:, side] for side, place in self._parts] for row in turn]
-        turned: Array = np.array(parts)
-        for part in self._in_short:
-            turned[:, part] += mixture[:, None] * short[:, self._parts[part][0]]
+        turned: Array = turn[:, :, None, self._places] * whole[:, self._sides]
+        turned += mixture[:, :, None, None] * (short[:, self._sides] * self._in_short)
         return turned
 
     def _power(self, turn: Array) -> Array:
-        inner = turn.T @ turn
-        sides, places = np.array(self._parts).T
-        power = inner[np.ix_(places, places)] * self._whole.power[np.ix_(sides, sides)]
-        short = sides[self._in_short]
-        power[np.ix_(self._in_short, self._in_short)] += self._short.power[np.ix_(short, short)]
-        found: Array = power
+        inner = (turn.transpose(0, 2, 1) @ turn)[:, self._places[:, None], self._places]
+        whole, short = (kind.power[self._sides[:, None], self._sides] for kind in (self._whole, self._short))
+        found: Array = inner * whole + short * (self._in_short[:, None] & self._in_short)
         return found
 
-    def _own(self, variances: Array, mixture: Array) -> tuple[Array, float]:
-        """What own terms follow of their residuals (architectures, n, n), and the log determinant of their part."""
-        prior = self._design.own[:, None] * variances
-        one = np.eye(len(mixture))
+    def _own(self, variance: Array, mixture: Array) -> tuple[Array, Array]:
+        """What own terms follow of their residuals (cells, architectures, n, n), and log determinants of their part."""
+        prior = self._design.own[:, None] * variance[:, None, :]
+        one = np.eye(mixture.shape[1])
         seen = self._whole.weight[:, None, None] * one
-        seen = seen + self._short.weight[:, None, None] * np.outer(mixture, mixture)
-        system = one + prior[:, :, None] * seen
-        own: Array = np.linalg.solve(system, prior[:, :, None] * one).astype(np.float64, copy=False)
-        return own, float(np.log(np.linalg.det(system)).sum())
+        both = mixture[:, None, :, None] * mixture[:, None, None, :]
+        system = one + prior[..., None] * (seen + self._short.weight[:, None, None] * both)
+        own: Array = np.linalg.solve(system, prior[..., None] * one).astype(np.float64, copy=False)
+        return own, np.log(np.linalg.det(system)).sum(axis=1)
 
     def _seen_by_own(self, followed: Array, mixture: Array) -> Array:
-        """What the columns see of values of own terms (architectures, n, parts): (n, columns, parts)."""
-        whole = np.einsum("ap,aiq->ipq", self._whole.rows, followed)
-        mixed = np.einsum("ap,aiq,i->pq", self._short.rows, followed, mixture)
-        found: Array = whole + mixture[:, None, None] * mixed
+        """What the columns see of values of own terms (cells, architectures, n, parts): (cells, n, columns, parts)."""
+        by_trait = followed.transpose(0, 2, 1, 3)
+        mixed = self._short.rows.T @ (mixture[:, :, None, None] * by_trait).sum(axis=1)
+        found: Array = self._whole.rows.T @ by_trait + mixture[:, :, None, None] * mixed[:, None]
         return found
 
     def _precision(self, own: Array, mixture: Array) -> Array:
-        """The Gram matrix (n columns, n columns) that is left after own terms have taken their part."""
+        """The Gram matrices (cells, n columns, n columns) that are left after own terms have taken their part."""
         whole, short = self._whole, self._short
-        along = own @ mixture  # (architectures, n)
-        both = along @ mixture
-        n = len(mixture)
-        blocks = [[np.empty(0)] * n for _ in range(n)]
-        inner = short.rows.T @ (both[:, None] * short.rows)
-        crossed = [whole.rows.T @ (along[:, k, None] * short.rows) for k in range(n)]
+        n_cells, n = mixture.shape
+        columns = whole.rows.shape[1]
+        b = mixture[:, :, None, None]
+        along = (own @ mixture[:, None, :, None])[..., 0]  # (cells, architectures, n)
+        both = (along @ mixture[:, :, None])[..., 0]
+        of_short = short.gram - short.rows.T @ (both[:, :, None] * short.rows)
+        crossed = whole.rows.T @ (along.transpose(0, 2, 1)[..., None] * short.rows)  # (cells, n, columns, columns)
+        found: Array = np.empty((n_cells, n, columns, n, columns))
         for k in range(n):
-            for other in range(n):
-                taken = whole.rows.T @ (own[:, k, other, None] * whole.rows)
-                taken = taken + mixture[other] * crossed[k] + mixture[k] * crossed[other].T
-                taken = taken + mixture[k] * mixture[other] * inner
-                gram = (whole.gram if k == other else 0.0) + mixture[k] * mixture[other] * short.gram
-                blocks[k][other] = gram - taken
-        found: Array = np.block(blocks)
-        return found
+            for other in range(k + 1):
+                left = b[:, k] * b[:, other] * of_short - whole.rows.T @ (own[:, :, k, other, None] * whole.rows)
+                left -= b[:, other] * crossed[:, k] + b[:, k] * crossed[:, other].transpose(0, 2, 1)
+                if k == other:
+                    left += whole.gram
+                found[:, k, :, other] = left
+                found[:, other, :, k] = left.transpose(0, 2, 1)
+        return found.reshape(n_cells, n * columns, n * columns)
 
-    def draw(self, solved: Coupled, parts: Array, back: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    def draw(
+        self, solved: Coupled, cell: int, parts: Array, back: Array, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
         """Draws for accuracy: coefficients (draws, columns) and gains (draws, architectures) without the mean gain.
 
-        ``parts`` (draws, parts) are the weights of the parts in what was seen, ``back`` (draws, n) those of the
-        canonical traits in accuracy, in points.
+        ``cell`` is a place in ``solved``. ``parts`` (draws, parts) are the weights of the parts in what was seen,
+        ``back`` (draws, n) those of the canonical traits in accuracy, in points.
         """
-        n = len(parts)
-        noise = rng.standard_normal((len(solved.lower), n))
-        scaled = solve_upper(solved.lower, solved.projected @ parts.T + noise)
-        coefficients = (solved.scale.ravel()[:, None] * scaled).T.reshape(n, len(solved.mixture), -1)
-        seen = np.einsum("aiq,nq->nai", solved.response, parts)
-        seen -= np.einsum("ap,nip->nai", self._whole.rows, coefficients)
-        mixed = np.einsum("ap,nip,i->na", self._short.rows, coefficients, solved.mixture)
-        seen -= mixed[:, :, None] * solved.mixture
-        terms = np.einsum("aij,naj->nai", solved.own, seen)
-        terms += np.einsum("aij,naj->nai", _root(solved.own), rng.standard_normal(terms.shape))
-        gains = np.einsum("ap,nip,ni->na", self._direct, coefficients, back) + np.einsum("nai,ni->na", terms, back)
-        return np.einsum("nip,ni->np", coefficients, back), gains
+        lower, mixture, own = solved.lower[cell], solved.mixture[cell], solved.own[cell]
+        noise = rng.standard_normal((len(lower), len(parts)))
+        scaled = solve_upper(lower, solved.projected[cell] @ parts.T + noise)
+        coefficients = (solved.scale[cell].ravel()[:, None] * scaled).reshape(len(mixture), -1, len(parts))
+        # (architectures, n, draws)
+        seen = solved.response[cell] @ parts.T - (self._whole.rows @ coefficients).transpose(1, 0, 2)
+        seen -= mixture[:, None] * (self._short.rows @ np.tensordot(mixture, coefficients, axes=1))[:, None]
+        terms = own @ seen + _root(own) @ rng.standard_normal(seen.shape)
+        of_accuracy: Array = (coefficients * back.T[:, None]).sum(axis=0).T
+        return of_accuracy, of_accuracy @ self._direct.T + (terms * back.T).sum(axis=1).T
 
 
 def resampled(weights: Array, count: int, rng: np.random.Generator) -> Integers:
@@ -219,6 +225,13 @@ def resampled(weights: Array, count: int, rng: np.random.Generator) -> Integers:
     at = (rng.random() + np.arange(count)) / count
     places: Integers = np.minimum(np.searchsorted(np.cumsum(weights), at), len(weights) - 1)
     return places
+
+
+def _squares(left: Array, right: Array) -> Array:
+    """Sums of products of parts (cells, ..., parts) over all between: (cells, parts, parts)."""
+    cells, parts = len(left), left.shape[-1]
+    found: Array = left.reshape(cells, -1, parts).transpose(0, 2, 1) @ right.reshape(cells, -1, parts)
+    return found
 
 
 def _root(covariance: Array) -> Array:
