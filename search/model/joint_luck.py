@@ -36,8 +36,9 @@ from search.model.joint_walk import Lattice, walk
 from search.model.linear_model import Array, Integers
 
 # tau / sigma of the luck and its correlation with accuracy across architectures, with two prior weights: where the
-# curve tells something, and where it tells nothing, because late losses then seldom tell more. Of two real tables, one
-# has next to no luck of architectures (0.2), in the other it is large (1.3) and goes with accuracy (-0.7).
+# curve tells something, and where it tells nothing, because late losses then seldom tell more. Of the two real
+# tables of that time, one has next to no luck of architectures (0.2), in the other it is large (1.3) and goes with
+# accuracy (-0.7).
 OF_LUCK = {
     (0.0, 0.0): (0.25, 0.58),
     (0.28, 0.0): (0.1, 0.17),
