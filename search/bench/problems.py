@@ -37,6 +37,11 @@ class Problem(Protocol):
         """The training loss of each epoch; empty if the problem has no curves."""
         ...
 
+    @property
+    def warmup(self) -> float:
+        """The epochs of warm-up that its trainings had: before their end none can pause."""
+        ...
+
     def shared_network(self) -> Facts:
         """What a run notes of a shared network that was trained for this problem. Raises UserError without one."""
         ...

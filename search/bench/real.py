@@ -69,6 +69,12 @@ class Real:
         found: list[float] = np.exp(self._drawn[architecture.key][seed.replicate][1:]).tolist()
         return found
 
+    @property
+    def warmup(self) -> float:
+        """As the description says it; 0 if it says nothing."""
+        recipe = self._table.about.get("recipe")
+        return float(recipe.get("warmup", 0.0)) if isinstance(recipe, dict) else 0.0
+
     def shared_network(self) -> Facts:
         """One of those that were trained for the table, another one for each number."""
         return shared_facts(self._table.path, self._number)

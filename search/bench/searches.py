@@ -141,7 +141,7 @@ def _shared_cost(problem: Problem) -> int:
 def _short(problem: Problem) -> ShortTrainings | None:
     """The trainings that may pause; None if the problem has no curves."""
     epochs = _epochs(problem)
-    return ShortTrainings(Recipe(epochs=epochs)) if epochs else None
+    return ShortTrainings(Recipe(epochs=epochs, warmup=problem.warmup)) if epochs else None
 
 
 def _epochs(problem: Problem) -> int:

@@ -49,6 +49,7 @@ class Synthetic:
     """accuracy = plain + gain(architecture) + block + noise; gains have effects of factors and a term of their own."""
 
     seeds = None
+    warmup = 0.0
 
     def __init__(self, kind: Kind, space: Space, number: int) -> None:
         self.space = space

@@ -247,6 +247,13 @@ def test_trainings_pause_on_problems_with_curves_and_count_their_share(monkeypat
     assert found.front.counts["paused"] == len(found.observations) - len(whole)
 
 
+def test_no_training_pauses_within_the_warm_up_of_its_table():
+    problem = named("benchmarks/tables/local121.csv.gz")(100)
+    assert problem.warmup == 1
+    found = search(problem, "knowledge_gradient" + CURVE + SHORT, [Budget(36)], 0)
+    assert {len(o.losses) for o in found.observations if math.isnan(o.accuracy)} == {2}
+
+
 @pytest.mark.parametrize("table", ["synthetic:113:1::strong", "synthetic:113:1"])
 def test_a_sampler_that_chooses_no_length_has_whole_trainings_alone(table):
     curve, short = (search(named(table)(0), "random" + suffix, [Budget(12)], 0) for suffix in (CURVE, CURVE + SHORT))
