@@ -77,7 +77,7 @@ def early_stopping(experiment: Experiment) -> SuccessiveHalving | None:
 def short_trainings(prepared: Prepared) -> ShortTrainings | None:
     """The trainings of an experiment that may pause; None if none may.
 
-    ``auto`` is off: no search has shown yet that pauses by a fixed rule pay (docs/architecture.md).
+    ``auto`` is off: no real table has shown yet that pauses pay (docs/architecture.md).
     """
     experiment = prepared.experiment
     is_on = experiment.search.short == "on" and prepared.evaluate.can_pause
