@@ -73,7 +73,8 @@ class Real:
     def warmup(self) -> float:
         """As the description says it; 0 if it says nothing."""
         recipe = self._table.about.get("recipe")
-        return float(recipe.get("warmup", 0.0)) if isinstance(recipe, dict) else 0.0
+        found = recipe.get("warmup") if isinstance(recipe, dict) else None
+        return float(found) if isinstance(found, int | float) else 0.0
 
     def shared_network(self) -> Facts:
         """One of those that were trained for the table, another one for each number."""

@@ -81,6 +81,10 @@ class Design:
         ]
         return np.concatenate(parts)
 
+    def scales_without_mean(self, settings: Sequence[Hyperparameters]) -> Array:
+        """Those of several settings (settings, columns), without that of the mean gain."""
+        return np.delete([self.scale(setting) for setting in settings], self.n_blocks, axis=1)
+
 
 def _columns(architectures: Integers, block: Integers, n_blocks: int, features: Features) -> Array:
     """The design matrix (trainings, columns)."""

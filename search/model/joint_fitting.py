@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.model.design import Design
-from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries, Solved, entries, weigh
 from search.model.joint_grid import JointGrid, joint_grid
 from search.model.joint_luck import choices, with_luck
@@ -184,8 +183,8 @@ class Solutions:
         self._per_architecture = found.per_architecture
         self._response = summed(weighted, design.architecture, n_architectures)
         self._direct = np.delete(design.direct(), design.n_blocks, axis=1)
-        self._scale = _scales(design, grid)
-        own = np.outer([own for own, _ in grid.shares], np.array(grid.ratios) ** 2).ravel()
+        self._scale = design.scales_without_mean(grid.settings)
+        own = grid.own_variances
         variance = own[:, None] * found.own
         self._shrink = variance / (1 + variance * found.weight)
         left = np.stack([explained(found, v, s) for v, s in zip(own, self._shrink, strict=True)])
@@ -251,13 +250,3 @@ class Solutions:
             found[np.ix_(mine, n_sides + active)] = drawn
         found *= back
         return found
-
-
-def _scales(design: Design, grid: JointGrid) -> Array:
-    """Prior deviations (kinds, columns) of the coefficients, without that of the mean gain."""
-    found = [
-        design.scale(Hyperparameters.of(ratio, own, covariate_share=covariates))
-        for own, covariates in grid.shares
-        for ratio in grid.ratios
-    ]
-    return np.delete(found, design.n_blocks, axis=1)

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from search.model.hyperparameters import COVARIATE_SHARES, NO_DIFFERENCE, OWN_SHARES, TAU_RATIOS
+from search.model.hyperparameters import COVARIATE_SHARES, NO_DIFFERENCE, OWN_SHARES, TAU_RATIOS, Hyperparameters
 from search.model.linear_model import Array, Integers
 
 # Ratios tau / sigma of canonical traits.
@@ -92,6 +92,20 @@ class JointGrid:
     def n_traits(self) -> int:
         """The number of traits, accuracy included."""
         return int(self.tau_ratio.shape[1])
+
+    @property
+    def settings(self) -> list[Hyperparameters]:
+        """One for each *kind*: every ratio of the first share, then of the next."""
+        return [
+            Hyperparameters.of(ratio, own, covariate_share=covariates)
+            for own, covariates in self.shares
+            for ratio in self.ratios
+        ]
+
+    @property
+    def own_variances(self) -> Array:
+        """Variances (kinds,) of own terms, in multiples of sigma^2."""
+        return np.outer([own for own, _ in self.shares], np.array(self.ratios) ** 2).ravel()
 
     def of(self, chosen: Integers) -> "JointGrid":
         """The grid of some of the cells."""

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.design import Design
-from search.model.hyperparameters import Hyperparameters
 from search.model.joint_evidence import ACCURACY, FIRST_TRAIT, HAS_SE, Entries
 from search.model.joint_grid import JointGrid
 from search.model.linear_model import Array, Integers, solve_lower, solve_upper, summed
@@ -137,15 +136,8 @@ class Missing:
 
     def _scales(self, grid: JointGrid, cells: Integers) -> tuple[Array, Array]:
         """Prior deviations of the columns (cells, n, columns) and variances of own terms (cells, n)."""
-        share, ratio = np.broadcast_arrays(grid.share[cells, None], grid.ratio[cells])
-        pairs, place = np.unique(np.stack([share.ravel(), ratio.ravel()]), axis=1, return_inverse=True)
-        settings = [
-            Hyperparameters.of(grid.ratios[r], grid.shares[s][0], covariate_share=grid.shares[s][1]) for s, r in pairs.T
-        ]
-        scales = np.stack([np.delete(self._design.scale(one), self._design.n_blocks) for one in settings])
-        variances = np.array([one.own_share * one.tau_ratio**2 for one in settings])
-        place = place.reshape(ratio.shape)
-        return scales[place], variances[place]
+        kinds = grid.share[cells, None] * len(grid.ratios) + grid.ratio[cells]
+        return self._design.scales_without_mean(grid.settings)[kinds], grid.own_variances[kinds]
 
     def _turned(self, turn: Array, mixture: Array, whole: Array, short: Array) -> Array:
         """Sums over whole and over short trainings (rows, sides) of each part in each canonical trait.
