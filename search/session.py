@@ -15,6 +15,7 @@ from search.config import Experiment, to_yaml
 from search.execute import signals, worker
 from search.execute.ray import preconditions
 from search.execute.signals import Interrupted, Signals
+from search.model.one_thread import one_thread
 from search.report.next_steps import going_on, page_steps
 from search.report.write import write_report
 from search.results import compute
@@ -47,6 +48,7 @@ from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
 
+@one_thread()
 def run(
     experiment: Experiment,
     *,

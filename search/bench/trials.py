@@ -15,6 +15,7 @@ from search.bench.score import Offer
 from search.bench.searches import Searched, search
 from search.bench.table_noise import Array, Followed, correlations
 from search.model.fitting import fit
+from search.model.one_thread import one_thread
 from search.planning.planner import Budget
 from search.results.answer import Answer
 from search.results.covariates import described
@@ -66,6 +67,7 @@ class Trial:
     followed: Followed | None = None
 
 
+@one_thread()
 def trial(table: str, spending: Spending, item: tuple[int, str, int]) -> Trial:
     """The search of ``item``: number of the problem, sampler, trainings."""
     number, sampler, trainings = item

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.model.hyperparameters import HyperparameterGrid
+from search.model.one_thread import one_thread
 from search.model.posterior import Posterior
 from search.results import insights, limits, pareto
 from search.results.answer import answer_of
@@ -36,6 +37,7 @@ Array = NDArray[np.float64]
 _LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
+@one_thread()
 def compute(
     run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid | None = None, within: Within = limits.keeps
 ) -> Front:
