@@ -80,7 +80,7 @@ PLAN = (
     # losses tell much, and not below where they tell nothing or mislead. (Written down before they were run; ten
     # searches of problems 300 to 309 had been seen.)
     *(Part(f"synthetic:113:0.4::{curve}", 64, (ACCURACY, PAUSES)) for curve in ("strong", "nothing", "by-block")),
-    Part(LOCAL, 64, (ACCURACY, PAUSES)),
+    *(Part(table, 64, (ACCURACY, PAUSES)) for table in (LOCAL, REAL, LONGER)),
     # Losses that vary as in the real tables. Wanted: S at least that without. (These joined when the covariances of
     # three tables had been measured, before they were run.)
     *(Part(f"synthetic:113:0.4::as-{name}", 32) for name in ("fashion113", "local121", "fashion113b")),
