@@ -123,7 +123,8 @@ class SearchSpec:
     short: Literal["auto", "on", "off"] = option(
         "auto",
         "trainings that pause after a few epochs and may continue later: on (once the run knows what loss curves tell "
-        "of the results; needs `evaluate: train`, since a table or a function cannot pause), off; auto: off",
+        "of the results; needs `evaluate: train`, or a function that takes `network` and `training`, and a model that "
+        "takes loss curves), off; auto: off",
     )
     pictures: int = option(
         24,
