@@ -20,10 +20,12 @@ from search.report.next_steps import going_on, page_steps
 from search.report.write import write_report
 from search.results import compute
 from search.results.result import Front
+from search.running import torch_threads
 from search.running.assembly import SessionParts, assemble
 from search.running.conclusion import Conclusion
 from search.running.left_results import LeftResults
 from search.running.listeners import Silent, Watcher
+from search.running.one_at_a_time import one_at_a_time
 from search.running.resume_checks import (
     agreed_experiment,
     budget_of,
@@ -48,6 +50,7 @@ from spaces import durable
 from spaces.errors import NOTHING_USABLE, UserError
 
 
+@one_at_a_time()
 @one_thread()
 def run(
     experiment: Experiment,
@@ -159,7 +162,8 @@ def _run(
         _keep_changes(experiment, place, ledger)
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
-    return _Session(assemble(prepared, place, ledger, watcher), watcher, taken, is_new).run()
+    with torch_threads.kept():
+        return _Session(assemble(prepared, place, ledger, watcher), watcher, taken, is_new).run()
 
 
 def _keep_changes(experiment: Experiment, place: RunFolder, ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from search import Experiment
 from search.config import to_yaml
@@ -170,7 +171,11 @@ def test_only_a_run_of_an_earlier_version_may_hold_what_changes_nothing(tmp_path
     said = []
     watcher = Silent()
     watcher.say = said.append
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
     run(experiment, runs=tmp_path / "runs", watcher=watcher)
+    assert torch.get_num_threads() == 3
+    torch.set_num_threads(before)
     assert [line for line in said if key in line] == [
         f"{key} changes nothing: {experiment.leftovers[0].message}; a new run would be refused"
     ]
@@ -328,6 +333,25 @@ def test_a_budget_that_is_no_text_is_named(tmp_path):
     with pytest.raises(UserError, match="trainings is a text") as caught:
         run(experiment, runs=tmp_path, trainings=8)
     assert caught.value.hint == "write trainings='8'"
+
+
+def test_a_process_runs_one_search_at_a_time_and_says_so(tmp_path):
+    """Ray said "Perhaps you called ray.init twice by accident?"."""
+    experiment = Experiment.from_dict({"name": "x", "data": "digits", "model": {"backbone": "cifar_resnet8"}})
+    refused = []
+
+    class Meanwhile(Silent):
+        def begin(self, name, where):
+            with pytest.raises(UserError, match="runs a search already") as caught:
+                run(experiment, runs=tmp_path / "other")
+            refused.append(caught.value)
+            raise KeyError(name)
+
+    for _ in range(2):  # the first one leaves its place to the next
+        with pytest.raises(KeyError):
+            run(experiment, runs=tmp_path, watcher=Meanwhile())
+    assert [(error.code, "process of its own" in error.hint) for error in refused] == [(ENVIRONMENT, True)] * 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_path_that_sqlite_cannot_open_is_refused_before_anything_is_made(tmp_path):

@@ -4,7 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
 from search import Experiment, session
 from search.bench import trials
@@ -22,10 +22,19 @@ def threads() -> set[int]:
     return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
 
 
+def _nobody_controls() -> None:
+    """From 3.8 on the thread that has set the number keeps others from it."""
+    if hasattr(OpenBLASController, "clear_controlling_thread"):
+        OpenBLASController.clear_controlling_thread()
+
+
 @pytest.fixture(autouse=True)
 def _three_threads():
-    with threadpool_limits(3, user_api="blas"):
-        yield
+    before = threadpool_limits(3, user_api="blas")
+    _nobody_controls()
+    yield
+    before.restore_original_limits()
+    _nobody_controls()
 
 
 class Stop(Exception):
@@ -68,6 +77,32 @@ def test_a_report_beside_a_session_takes_nothing_from_it():
         other.start()
         other.join()
         assert threads() == {1}
+    assert threads() == {3}
+
+
+@pytest.mark.parametrize("first_leaves_last", [False, True])
+def test_of_two_that_overlap_the_last_one_to_leave_gives_back_what_was_set(first_leaves_last):
+    began, may_leave = threading.Event(), threading.Event()
+
+    def beside() -> None:
+        with one_thread.one_thread():
+            began.set()
+            may_leave.wait(60)
+
+    other = threading.Thread(target=beside)
+    if first_leaves_last:
+        other.start()
+        assert began.wait(60)
+        with one_thread.one_thread():
+            pass
+        assert threads() == {1}
+    else:
+        with one_thread.one_thread():
+            other.start()
+            assert began.wait(60)
+        assert threads() == {1}
+    may_leave.set()
+    other.join()
     assert threads() == {3}
 
 
