@@ -14,11 +14,14 @@ from search.planning.budget_split import shares_used
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
-from search.planning.training_lengths import ShortTrainings
+from search.planning.samplers import chosen
+from search.planning.training_lengths import FEWEST_WHOLE, ShortTrainings, pause_after
 from search.results.compute import compute
 from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
+from search.results.paired_test import pairs_in
 from search.results.result import Front, Rules
+from search.state.confirmation_facts import CONFIRM_SHARE
 from search.state.ledger import Ledger
 from search.state.records import Assignment, Outcome
 from search.state.shared_facts import SharedFigures
@@ -74,6 +77,30 @@ def check(problem: Problem, sampler: str, table: str, trainings: int) -> None:
             f"`{sampler}` takes loss curves, and {table} has no losses",
             hint="take a synthetic problem with a curve, such as synthetic:113:0.4::strong, or a table with the column "
             f"`{LOSS}`; or name the sampler without {CURVE}",
+        )
+    if SHORT in sampler:
+        _check_pauses(problem, sampler, table, trainings)
+
+
+def _check_pauses(problem: Problem, sampler: str, table: str, trainings: int) -> None:
+    """Raises UserError where no training can pause, as a search with `search.short: on` would be refused."""
+    remove = f"name the sampler without {SHORT}"
+    name = sampler.partition("+")[0]
+    if not chosen(name, problem.space, trainings).pauses:
+        raise UserError(
+            f"`{name}` chooses whole trainings only, at least with {plural(trainings, 'training')}",
+            hint=f"{remove}, or write knowledge_gradient{CURVE}{SHORT}",
+        )
+    short = _short(problem)
+    if short is None or pause_after(short.recipe) is None:
+        epochs = plural(_epochs(problem), "epoch")
+        raise UserError(f"no training of {table} can pause: its trainings have {epochs} with a loss", hint=remove)
+    searched = trainings - 2 * pairs_in(int(CONFIRM_SHARE * trainings))
+    if searched <= FEWEST_WHOLE:
+        raise UserError(
+            f"no training can pause: a search may use {searched} of {plural(trainings, 'training')}, and the first "
+            f"{FEWEST_WHOLE} are whole ones",
+            hint=f"use more trainings, or {remove}",
         )
 
 

@@ -183,12 +183,19 @@ class Table(Evaluator):
         """The error for a table whose network cannot be built here, and that lacks the costs of some architectures."""
         columns = " and ".join(measure.column for measure in counted())
         lacking = [column for column in self.needed if column not in self._columns]
-        rows = "" if lacking else ", in the last row of every training"
-        return UserError(
-            f"{self.path} names its own sites, so it needs the columns {columns} (or only those that are objectives)",
-            hint=f"add {' and '.join(lacking or self.needed)} of each architecture{rows}",
-            key="evaluate",
+        needs = (
+            f"{self.path} names its own sites, so it needs the columns {columns} (or only those that are objectives)"
         )
+        if lacking:
+            return UserError(needs, hint=f"add {' and '.join(lacking)} of each architecture", key="evaluate")
+        key = next(key for key in self.results if self._costs(Architecture.parse(key)) is None)
+        seed, epochs = next(iter(self.results[key].items()))
+        last = epochs[-1][0]
+        absent = " and ".join(column for column in self.needed if column not in epochs[-1][1])
+        longest = max(found[-1][0] for seeds in self.results.values() for found in seeds.values())
+        row = f"the last row of {key} with seed {seed}, epoch {last}, has no {absent}"
+        rows = f", or the rows after it: other trainings end at epoch {longest}" if last < longest else ""
+        return UserError(f"{needs}; {row}", hint=f"add {absent} there{rows}", key="evaluate")
 
     @property
     def _columns(self) -> set[str]:

@@ -217,6 +217,23 @@ def test_what_cannot_be_run_is_told(sampler, trainings):
         bench("synthetic:113:1", [sampler], trainings, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "trainings", "says", "hint"),
+    [
+        ("random", 64, "`random` chooses whole trainings only", "knowledge_gradient+curve+short"),
+        ("auto", 400, "`auto` chooses whole trainings only, at least with 400", "knowledge_gradient+curve+short"),
+        ("knowledge_gradient", 16, "a search may use 8 of 16 trainings, and the first 16 are whole", "more trainings"),
+    ],
+)
+def test_pauses_that_can_never_come_are_refused_as_in_a_run(sampler, trainings, says, hint):
+    """They were accepted, and their cells looked like measurements of pauses."""
+    with pytest.raises(UserError) as caught:
+        bench("synthetic:113:1::strong", [sampler + CURVE + SHORT], [trainings], 1, 1)
+    assert says in caught.value.message
+    assert hint in caught.value.hint
+    assert "without +short" in caught.value.hint
+
+
 def test_no_ray_torch_or_mlflow_is_needed():
     script = """
 import sys

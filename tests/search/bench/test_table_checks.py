@@ -45,6 +45,19 @@ def test_a_missing_epoch_is_named_with_losses_or_without(tmp_path, column, epoch
     assert f"lacks epoch {epoch} of {THIRD} with seed 2.0" in refused(tmp_path, told)
 
 
+def test_where_the_last_row_is_missing_from_which_costs_are_read_that_row_is_named(tmp_path):
+    """It was said that the table lacks the columns."""
+    told = rows()
+    del told[place(told, EPOCHS, "0.0")]
+    told = [row if row["epoch"] == EPOCHS else {**row, "params": ""} for row in told]
+    path = write(tmp_path, told)
+    with pytest.raises(UserError) as caught:
+        named(str(path))(0)
+    where = f"the last row of {THIRD} with seed 0.0, epoch {EPOCHS - 1}, has no params"
+    assert where in caught.value.message
+    assert caught.value.hint.endswith(f"or the rows after it: other trainings end at epoch {EPOCHS}")
+
+
 def test_a_missing_epoch_of_plain_is_named(tmp_path):
     told = rows()
     del told[place(told, 3, "0.0", members()[0].key)]
