@@ -31,6 +31,9 @@ SYNONYMS = {
     "flops": "macs",
     "parameters": "params",
     "speed": "latency",
+    "hours": "time",
+    "minutes": "time",
+    "duration": "time",
 }
 # Exit status of a command. After a signal it is SIGNALLED plus the number of the signal.
 DONE = 0
@@ -56,8 +59,8 @@ class UserError(Exception):
         self.code = code
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str | None:
-    """The allowed name that means ``word``, or looks most like it; None without one."""
+def nearest(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The allowed name that means ``word``, or looks most like it; None without one. ``cutoff``: how alike, up to 1."""
     meant = SYNONYMS.get(str(word).lower())
     allowed = [str(name) for name in allowed]
     if meant in allowed:
@@ -65,7 +68,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str | None:
     same = next((name for name in allowed if name.lower() == str(word).lower()), None)
     if same is not None:
         return same
-    close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=cutoff)
     return close[0] if close else None
 
 

@@ -1,5 +1,6 @@
 """``senet-search check``: checks config, data, network and machine, and estimates what the run takes."""
 
+import math
 import shlex
 import shutil
 from collections.abc import Sequence
@@ -201,7 +202,12 @@ class Checked:
         images = plural(self.epoch.images, "image")
         quantising = f", of which {rough(self.quantising)} in INT8" if self.quantising else ""
         timing = f", of which {rough(self.timing)} to time architectures before it" if self.timing else ""
-        whole = f"the run about {rough(self.seconds)}{timing}"
+        from search.config import seconds
+
+        most = self.prepared.experiment.budget.time
+        ends_it = (seconds(most) or math.inf) < self.seconds
+        limit = f"; budget.time ends it after {most}, before its trainings are used" if ends_it else ""
+        whole = f"the run about {rough(self.seconds)}{timing}{limit}"
         return f"one training about {one} (measured on {images}){quantising}, {whole}"
 
     def _cautions(self) -> list[str]:

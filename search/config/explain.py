@@ -126,6 +126,10 @@ def _value(tree: Any, path: Path) -> Any:
     return tree
 
 
+# A key of another section must be so much alike: what merely shares letters is seldom meant.
+ALIKE = 0.7
+
+
 def _unknown_key(path: Path, kind: type) -> Fault:
     annotation, _ = declared(kind, path[:-1])
     section = next(member for member in _members(annotation) if dataclasses.is_dataclass(member))
@@ -142,7 +146,7 @@ def _elsewhere(name: str, kind: type, exact: bool = False) -> str:
     """A key of another section with this name (``exact``) or a similar one: wrong indentation, or a habit."""
     homes = {key: f"{section}.{key}" for section in key_names(kind) for key in _inner(declared(kind, (section,))[0])}
     homes |= {section: section for section in key_names(kind)} | _ALSO
-    found = name if exact else nearest(name, homes)
+    found = name if exact else nearest(name, homes, cutoff=ALIKE)
     return homes.get(found or "", "")
 
 

@@ -92,7 +92,7 @@ class Terminal:
         self._metric = ACCURACY
 
     def begin(self, name: str, where: Path) -> None:
-        self._console.print(f"senet-search {version('senet-search')}   run {name}   in {shown(where)}")
+        self._say(f"senet-search {version('senet-search')}   run {name}   in {shown(where)}")
         self._console.print("Ctrl-C once stops cleanly; the same command continues where it stopped.")
 
     def say(self, text: str) -> None:
@@ -154,10 +154,7 @@ class Terminal:
             return  # a result of an earlier session: the plan, which follows, counts all of them
         if self._progress is None or training.state != "finished":
             count = f"{amount(self._done):>{len(str(self._total))}}/{self._total}"
-            self._console.print(
-                f"{count}  {_training_line(training, entry, self._value(training))}{self._left(', {} left')}",
-                markup=False,
-            )
+            self._say(f"{count}  {_training_line(training, entry, self._value(training))}{self._left(', {} left')}")
             self._advise(training)
 
     def _refresh(self) -> None:
@@ -191,7 +188,7 @@ class Terminal:
         """Says what helps against a reason of failure, once for each reason."""
         if training.state == "failed" and training.reason not in self._advised:
             self._advised.add(training.reason)
-            self._console.print(f"  hint: {kind(training.reason).remedy}", markup=False)
+            self._say(f"  hint: {kind(training.reason).remedy}")
 
 
 def _training_line(training: Training, entry: Entry, value: str) -> str:

@@ -35,7 +35,7 @@ def cost_section(trainings: Sequence[Training], gpus: Sequence[str] = ()) -> Sec
     paused = [t for t in trainings if t.state == "paused"]
     if paused:
         seconds = sum(epoch.get("seconds", 0.0) for t in paused for epoch in t.curve)
-        note += f" {plural(len(paused), 'training')} paused after {seconds:.0f} s in all: only their loss curves count."
+        note += f" {plural(len(paused), 'training')} paused, which took {seconds:.0f} s: only their loss curves count."
     note += "".join(f" {sentence}" for sentence in _gpu_sentences(trainings, gpus))
     return Section(
         "What it took", note, table("Trainings and their time", columns, roles, lambda role: _cost_row(role, trainings))

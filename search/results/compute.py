@@ -66,7 +66,7 @@ def compute(
         sigma=posterior.sigma,
         confirmed=bool(confirmed.comparisons),
         under_way=confirmed.under_way,
-        confirmations=tuple(one.words for one in confirmed.in_pairs),
+        confirmations=confirmed.words,
         provable=confirmed.smallest_provable(posterior.sigma, rules.min_gain),
         recommended=recommended,
         likely=likely,

@@ -7,7 +7,7 @@ from search.results import earlier_rounds, paired_test
 from search.results.earlier_rounds import Comparison
 from search.results.evidence import observations_of
 from search.results.paired_test import Look
-from search.state.confirmation_facts import FUTILE, UNPROVEN, PairPlan, Sizes
+from search.state.confirmation_facts import FUTILE, NOBODY, UNPROVEN, PairPlan, Sizes
 from search.state.facts import Facts
 from search.state.records import OPEN, Training, architecture_name
 from senet_nas.training.quality_metrics import ACCURACY, Metric
@@ -56,12 +56,23 @@ class PairedConfirmation:
 
 @dataclass(frozen=True)
 class Confirmations:
-    """All confirmations of a run that had a candidate. ``rounds`` are those of earlier versions, by number."""
+    """All confirmations of a run that had a candidate. ``rounds`` are those of earlier versions, by number.
+
+    ``unconfirmed_budget`` is the budget to which the run was extended without another candidate; 0 if there was one.
+    """
 
     rounds: Mapping[int, Sizes]
     in_pairs: tuple[PairedConfirmation, ...]
     comparisons: Mapping[int, Comparison]
     under_way: bool
+    unconfirmed_budget: int = 0
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """A sentence for each, and one for an extension of the run that confirmed nobody."""
+        to = f"After the extension to {self.unconfirmed_budget} trainings no placement was confirmed"
+        nobody = f"{to}: with what was left, none was likely enough to be proven."
+        return (*(one.words for one in self.in_pairs), *([nobody] if self.unconfirmed_budget else []))
 
     def smallest_provable(self, sigma: float, min_gain: float) -> float:
         """The smallest gain in points that a confirmation of the run would usually prove; inf without one.
@@ -123,7 +134,15 @@ def confirmations(
         if found is not None and not (known and known.proven):
             comparisons[found.architecture] = found
     under_way = is_open or any(confirmed.is_under_way for confirmed in in_pairs)
-    return Confirmations(rounds, tuple(in_pairs), comparisons, under_way)
+    return Confirmations(rounds, tuple(in_pairs), comparisons, under_way, _unconfirmed(facts.pair_plans or ()))
+
+
+def _unconfirmed(plans: Sequence[PairPlan]) -> int:
+    """The budget of the last plan, if it is larger than those that had a candidate and has none itself; else 0."""
+    confirmed = [plan.budget for plan in plans if plan.candidates]
+    if not confirmed or plans[-1].ended != NOBODY or plans[-1].budget <= max(confirmed):
+        return 0
+    return plans[-1].budget
 
 
 def _earlier(

@@ -63,7 +63,10 @@ class CurveTrust:
 
     @property
     def _needs(self) -> str:
-        return f"would need {self.times:.1f} times as many trainings."
+        times = f"{self.times:.1f}"
+        return (
+            "would need about as many trainings." if times == "1.0" else f"would need {times} times as many trainings."
+        )
 
 
 def curve_trust(posterior: Posterior, trainings: int, level: float, size: int) -> CurveTrust | None:

@@ -315,6 +315,9 @@ def test_init_check_and_a_bad_config(tmp_path, typed):
     found = typed("check", "config.yaml", "--set", "train.epochs=1", "--set", "model.backbone=cifar_resnet8")
     assert "1,797" in found.stdout or "test; 10 classes" in found.stdout
     assert "Nothing was started" in found.stdout
+    assert "budget.time" not in found.stdout
+    brief = typed("check", "config.yaml", *"--set model.backbone=cifar_resnet8 --set budget.time=1s".split())
+    assert "; budget.time ends it after 1s, before its trainings are used" in brief.stdout
     assert not (tmp_path / "runs").exists()
     (tmp_path / "bad.yaml").write_text(
         "data: digits\nmodel: {backbone: cifar_resnet9}\nbudget:\n  trails: 24\nspace:\n  reduction: [a]\n"

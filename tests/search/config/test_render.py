@@ -226,7 +226,7 @@ def test_a_budget_of_the_command_line(text, before, expected):
     assert extended.base == experiment.base
 
 
-@pytest.mark.parametrize("text", ["", "+", "many", "-4", "3", "1e3", "+99999999", "9999999", "\u0664"])
+@pytest.mark.parametrize("text", ["", "+", "many", "-4", "3", "1e3", "+99999999", "9999999", "\u0664", "+0"])
 def test_what_is_no_budget(text):
     with pytest.raises(UserError, match="--trainings"):
         with_trainings(Experiment.from_dict(LEAST), text)

@@ -93,6 +93,21 @@ def test_a_training_that_paused_says_after_which_epoch_and_counts_for_the_time_l
     assert line == "0.5/20 t0 a0 plain paused after epoch 2, 50 % of a training, 9.5 s, 6m30s left"
 
 
+def test_in_a_log_a_training_keeps_its_line_however_long(prepared, monkeypatch):
+    """A line of a paused training was broken before the unit of its seconds."""
+    out = io.StringIO()
+    monkeypatch.setattr("search.report.terminal.console", lambda **_: Console(file=out, width=60, no_color=True))
+    ledger = Ledger(":memory:")
+    (entry,) = ledgers.enter(ledger, [0.0])
+    terminal = Terminal()
+    terminal.plan(prepared, SoFar())
+    (short,) = ledger.plan([(entry, Seed(0))], role="search", origin="sampler", pause=Pause(2, 0.5))
+    terminal.changed(ledger.start(short.uid), entry)
+    terminal.changed(ledger.pause(short.uid, curve=[{"epoch": 2, "seconds": 9.5}]), entry)
+    (line,) = lines_of(out)
+    assert "paused after epoch 2, 50 % of a training, 9.5 s" in line
+
+
 def lines_of(out):
     """The lines of a log that count, without the spaces that align them."""
     return [" ".join(line.split()) for line in out.getvalue().splitlines() if "/20  t" in line]

@@ -127,6 +127,18 @@ def test_a_plan_without_a_candidate_is_none(ledger):
     assert read(ledger).comparisons[2].proven
 
 
+@pytest.mark.parametrize(("budgets", "told"), [([90], 0), ([110], 110), ([110, 115], 115), ([], 0)])
+def test_an_extension_that_confirmed_nobody_is_told(ledger, budgets, told):
+    """README promised another confirmation, and nothing said why there was none."""
+    plan = ledgers.confirm(ledger, 2, NOISY, pairs=8, how="futile")
+    first = replace(plan, budget=90, ended="futile")
+    nobody = [PairPlan((), (), 0.0, budget, ended="nobody") for budget in budgets]
+    found = confirmations(replace(ledger.facts, pair_plans=(first, *nobody)), ledger.trainings, RULES.min_gain)
+    extended = [line for line in found.words if line.startswith("After the extension to")]
+    assert [f"to {told} trainings no placement was confirmed" in line for line in extended] == [True] * bool(told)
+    assert len(found.words) == 1 + len(extended)
+
+
 def test_a_candidate_that_was_confirmed_twice_is_proven_if_it_was_once(ledger):
     ledgers.confirm(ledger, 2, CLEAR, how="proven")
     ledgers.confirm(ledger, 2, NOISY, how="unproven")
