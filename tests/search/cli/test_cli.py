@@ -316,7 +316,7 @@ def test_init_check_and_a_bad_config(tmp_path, typed):
     assert "1,797" in found.stdout or "test; 10 classes" in found.stdout
     assert "Nothing was started" in found.stdout
     assert "budget.time" not in found.stdout
-    brief = typed("check", "config.yaml", *"--set model.backbone=cifar_resnet8 --set budget.time=1s".split())
+    brief = typed("check", "config.yaml", "--set", "model.backbone=cifar_resnet8", "--set", "budget.time=1s")
     assert "; budget.time ends it after 1s, before its trainings are used" in brief.stdout
     assert not (tmp_path / "runs").exists()
     (tmp_path / "bad.yaml").write_text(
