@@ -51,7 +51,7 @@ from spaces.errors import NOTHING_USABLE, UserError
 
 
 @one_at_a_time()
-@one_thread()
+@one_thread
 def run(
     experiment: Experiment,
     *,

@@ -10,7 +10,7 @@ from search.bench.table_checks import LOSS
 from search.loop import Loop
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
-from search.planning.budget_split import shares_used
+from search.planning.budget_split import before_confirmation, shares_used
 from search.planning.optuna_study import Proposer
 from search.planning.planner import Budget
 from search.planning.priced_space import PricedSpace
@@ -19,7 +19,6 @@ from search.planning.training_lengths import FEWEST_WHOLE, ShortTrainings, pause
 from search.results.compute import compute
 from search.results.evidence import observations_of
 from search.results.objectives import DEFAULT
-from search.results.paired_test import pairs_in
 from search.results.result import Front, Rules
 from search.state.confirmation_facts import CONFIRM_SHARE
 from search.state.ledger import Ledger
@@ -95,7 +94,7 @@ def _check_pauses(problem: Problem, sampler: str, table: str, trainings: int) ->
     if short is None or pause_after(short.recipe) is None:
         epochs = plural(_epochs(problem), "epoch")
         raise UserError(f"no training of {table} can pause: its trainings have {epochs} with a loss", hint=remove)
-    searched = trainings - 2 * pairs_in(int(CONFIRM_SHARE * trainings))
+    searched = before_confirmation(trainings, CONFIRM_SHARE)
     if searched <= FEWEST_WHOLE:
         raise UserError(
             f"no training can pause: a search may use {searched} of {plural(trainings, 'training')}, and the first "

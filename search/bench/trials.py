@@ -67,7 +67,7 @@ class Trial:
     followed: Followed | None = None
 
 
-@one_thread()
+@one_thread
 def trial(table: str, spending: Spending, item: tuple[int, str, int]) -> Trial:
     """The search of ``item``: number of the problem, sampler, trainings."""
     number, sampler, trainings = item

@@ -196,14 +196,14 @@ class Checked:
         )
 
     def _time(self) -> str:
+        from search.config import seconds
+
         if self.epoch is None or self.seconds_per_training is None or self.seconds is None:
             return "depends on your code or table"
         one = rough(self.seconds_per_training)
         images = plural(self.epoch.images, "image")
         quantising = f", of which {rough(self.quantising)} in INT8" if self.quantising else ""
         timing = f", of which {rough(self.timing)} to time architectures before it" if self.timing else ""
-        from search.config import seconds
-
         most = self.prepared.experiment.budget.time
         ends_it = (seconds(most) or math.inf) < self.seconds
         limit = f"; budget.time ends it after {most}, before its trainings are used" if ends_it else ""

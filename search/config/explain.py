@@ -18,6 +18,8 @@ _PLURALS = {int: "whole numbers", float: "numbers", str: "texts"}
 _LIMITS = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 _RANGE = ("greater_than", "less_than")
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+# A key of another section must be so much alike: what merely shares letters is seldom meant.
+_ALIKE = 0.7
 # Names that other tools and people give our keys.
 _ALSO = {
     "trials": "budget.trainings",
@@ -126,10 +128,6 @@ def _value(tree: Any, path: Path) -> Any:
     return tree
 
 
-# A key of another section must be so much alike: what merely shares letters is seldom meant.
-ALIKE = 0.7
-
-
 def _unknown_key(path: Path, kind: type) -> Fault:
     annotation, _ = declared(kind, path[:-1])
     section = next(member for member in _members(annotation) if dataclasses.is_dataclass(member))
@@ -146,7 +144,7 @@ def _elsewhere(name: str, kind: type, exact: bool = False) -> str:
     """A key of another section with this name (``exact``) or a similar one: wrong indentation, or a habit."""
     homes = {key: f"{section}.{key}" for section in key_names(kind) for key in _inner(declared(kind, (section,))[0])}
     homes |= {section: section for section in key_names(kind)} | _ALSO
-    found = name if exact else nearest(name, homes, cutoff=ALIKE)
+    found = name if exact else nearest(name, homes, cutoff=_ALIKE)
     return homes.get(found or "", "")
 
 

@@ -66,9 +66,10 @@ def with_trainings(experiment: Experiment, text: str, *, before: int | None = No
     number = text.strip().removeprefix("+")
     if not (number.isascii() and number.isdecimal() and len(number) <= 7):
         raise UserError(f"--trainings {text}: expected a whole number", hint="write 80, or +20 for 20 more")
-    if text.strip().startswith("+") and not int(number):
+    is_extension = text.strip().startswith("+")
+    if is_extension and not int(number):
         raise UserError(f"--trainings {text} adds nothing", hint="leave it out, or write +20 for 20 more")
-    start = (before or experiment.budget.trainings) if text.strip().startswith("+") else 0
+    start = (before or experiment.budget.trainings) if is_extension else 0
     limits = next(f.metadata for f in dataclasses.fields(BudgetSpec) if f.name == "trainings")
     total = start + int(number)
     if not limits["ge"] <= total <= limits["le"]:

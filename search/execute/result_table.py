@@ -188,6 +188,11 @@ class Table(Evaluator):
         )
         if lacking:
             return UserError(needs, hint=f"add {' and '.join(lacking)} of each architecture", key="evaluate")
+        row, hint = self._row_without_costs()
+        return UserError(f"{needs}; {row}", hint=hint, key="evaluate")
+
+    def _row_without_costs(self) -> tuple[str, str]:
+        """The first row from which costs are read and that has none, in words, and what to do about it."""
         key = next(key for key in self.results if self._costs(Architecture.parse(key)) is None)
         seed, epochs = next(iter(self.results[key].items()))
         last = epochs[-1][0]
@@ -195,7 +200,7 @@ class Table(Evaluator):
         longest = max(found[-1][0] for seeds in self.results.values() for found in seeds.values())
         row = f"the last row of {key} with seed {seed}, epoch {last}, has no {absent}"
         rows = f", or the rows after it: other trainings end at epoch {longest}" if last < longest else ""
-        return UserError(f"{needs}; {row}", hint=f"add {absent} there{rows}", key="evaluate")
+        return row, f"add {absent} there{rows}"
 
     @property
     def _columns(self) -> set[str]:

@@ -12,7 +12,12 @@ from threadpoolctl import ThreadpoolController
 
 
 class _OneThread(ContextDecorator):
-    """Sets the libraries while anyone in the process is inside. The last one to leave gives back what was set."""
+    """Limits the linear algebra of NumPy and SciPy while anyone in the process is inside.
+
+    The last one to leave gives back what was set. On busy cores threads of linear algebra wait for each other: a fit
+    then takes three times as long. A library that is not their own, as in an environment of conda, keeps its threads:
+    torch may share it, and trainings and latencies need them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,17 +51,8 @@ class _OneThread(ContextDecorator):
         return found.select(filepath=[one.filepath for one in found.lib_controllers if _is_own(Path(one.filepath))])
 
 
-_one_thread = _OneThread()
-
-
-def one_thread() -> ContextDecorator:
-    """Limits the linear algebra of NumPy and SciPy in this process, and afterwards gives back what was set.
-
-    On busy cores its threads wait for each other: a fit then takes three times as long. A library that is not their
-    own, as in an environment of conda, keeps its threads: torch may share it, and trainings and latencies need them.
-    """
-    return _one_thread
-
-
 def _is_own(library: Path) -> bool:
     return any(part.partition(".")[0] in {"numpy", "scipy"} for part in library.parts)
+
+
+one_thread = _OneThread()

@@ -34,6 +34,11 @@ def shares_used(ledger: Ledger, *roles: Role) -> list[float]:
     return [training.metrics[SHARE] for role in roles or ROLES for training in partial[role].values()]
 
 
+def before_confirmation(budget: int, share: float) -> int:
+    """The trainings of a run before its first confirmation, for which it keeps a ``share`` of its budget."""
+    return budget - 2 * pairs_in(int(share * budget))
+
+
 class BudgetSplit:
     """Shares of ``budget``, the number of trainings that the run may use, for the search and for its confirmations."""
 

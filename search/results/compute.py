@@ -37,7 +37,7 @@ Array = NDArray[np.float64]
 _LOGGED = ("val_log_loss", "train_loss", "grad_norm", "gate_mean", "gate_saturation", "train_seconds")
 
 
-@one_thread()
+@one_thread
 def compute(
     run: str, ledger: Ledger, rules: Rules, *, grid: HyperparameterGrid | None = None, within: Within = limits.keeps
 ) -> Front:

@@ -64,9 +64,8 @@ class CurveTrust:
     @property
     def _needs(self) -> str:
         times = f"{self.times:.1f}"
-        return (
-            "would need about as many trainings." if times == "1.0" else f"would need {times} times as many trainings."
-        )
+        many = "about as many" if times == "1.0" else f"{times} times as many"
+        return f"would need {many} trainings."
 
 
 def curve_trust(posterior: Posterior, trainings: int, level: float, size: int) -> CurveTrust | None:

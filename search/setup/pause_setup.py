@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from search.planning import training_lengths
+from search.planning.budget_split import before_confirmation
 from search.planning.samplers import chosen
 from search.planning.training_lengths import pause_after
-from search.results.paired_test import pairs_in
 from search.setup import shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, short_trainings
 from search.setup.opened_run import confirm_share
@@ -100,4 +100,4 @@ def _leave_room(prepared: Prepared, budgets: Iterable[int]) -> bool:
 def _searched(prepared: Prepared, budget: int) -> int:
     """The trainings of placements before the confirmation: what it and the shared network leave of the budget."""
     shared = math.ceil(shared_setup.SHARE * budget) if shared_setup.is_wanted(prepared.experiment) else 0
-    return budget - 2 * pairs_in(int(confirm_share(prepared.experiment) * budget)) - shared
+    return before_confirmation(budget, confirm_share(prepared.experiment)) - shared

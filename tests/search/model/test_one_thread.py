@@ -54,25 +54,25 @@ def stopped():
 
 
 def test_inside_there_is_one_and_afterwards_what_was_set():
-    with one_thread.one_thread():
-        with one_thread.one_thread():
+    with one_thread.one_thread:
+        with one_thread.one_thread:
             assert threads() == {1}
         assert threads() == {1}
     assert threads() == {3}
 
 
 def test_what_was_set_comes_back_after_an_error():
-    with pytest.raises(ZeroDivisionError), one_thread.one_thread():
+    with pytest.raises(ZeroDivisionError), one_thread.one_thread:
         raise ZeroDivisionError
     assert threads() == {3}
 
 
 def test_a_report_beside_a_session_takes_nothing_from_it():
     def beside() -> None:
-        with one_thread.one_thread():
+        with one_thread.one_thread:
             pass
 
-    with one_thread.one_thread():
+    with one_thread.one_thread:
         other = threading.Thread(target=beside)
         other.start()
         other.join()
@@ -85,7 +85,7 @@ def test_of_two_that_overlap_the_last_one_to_leave_gives_back_what_was_set(first
     began, may_leave = threading.Event(), threading.Event()
 
     def beside() -> None:
-        with one_thread.one_thread():
+        with one_thread.one_thread:
             began.set()
             may_leave.wait(60)
 
@@ -93,11 +93,11 @@ def test_of_two_that_overlap_the_last_one_to_leave_gives_back_what_was_set(first
     if first_leaves_last:
         other.start()
         assert began.wait(60)
-        with one_thread.one_thread():
+        with one_thread.one_thread:
             pass
         assert threads() == {1}
     else:
-        with one_thread.one_thread():
+        with one_thread.one_thread:
             other.start()
             assert began.wait(60)
         assert threads() == {1}
