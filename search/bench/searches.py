@@ -95,6 +95,7 @@ def _check_pauses(problem: Problem, sampler: str, table: str, trainings: int) ->
         epochs = plural(_epochs(problem), "epoch")
         raise UserError(f"no training of {table} can pause: its trainings have {epochs} with a loss", hint=remove)
     searched = before_confirmation(trainings, CONFIRM_SHARE)
+    searched -= _shared_cost(problem) if SHARED in sampler else 0
     if searched <= FEWEST_WHOLE:
         raise UserError(
             f"no training can pause: a search may use {searched} of {plural(trainings, 'training')}, and the first "

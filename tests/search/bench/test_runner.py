@@ -14,7 +14,7 @@ from search.bench.estimators import REPORTS
 from search.bench.problems import named
 from search.bench.runner import bench
 from search.bench.score import Offer, Tally, points
-from search.bench.searches import CURVE, SHORT, search
+from search.bench.searches import CURVE, SHARED, SHORT, search
 from search.bench.trials import Spending, Trial
 from search.model.hyperparameters import HyperparameterGrid
 from search.model.observations import Observation
@@ -232,6 +232,14 @@ def test_pauses_that_can_never_come_are_refused_as_in_a_run(sampler, trainings, 
     assert says in caught.value.message
     assert hint in caught.value.hint
     assert "without +short" in caught.value.hint
+
+
+def test_a_shared_network_leaves_less_for_trainings_that_may_pause():
+    table, pausing = "benchmarks/tables/fashion113.csv.gz", "knowledge_gradient" + CURVE + SHORT
+    problem = named(table)(0)
+    searches.check(problem, pausing, table, 34)
+    with pytest.raises(UserError, match="and the first 16 are whole"):
+        searches.check(problem, pausing + SHARED, table, 34)
 
 
 def test_no_ray_torch_or_mlflow_is_needed():
