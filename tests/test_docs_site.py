@@ -80,10 +80,14 @@ def test_a_page_fetches_nothing_from_elsewhere(site):
 def test_the_notebook_runs_from_top_to_bottom(tmp_path):
     nbclient = pytest.importorskip("nbclient")
     import nbformat
+    from traitlets.config import Config
 
     book = nbformat.read(ROOT / "docs" / "first-search.ipynb", as_version=4)
     assert [cell for cell in book.cells if cell.cell_type == "code" and cell.outputs] == []
-    nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    # The kernel listens at files: of five ports that are free now, another process may have one when it has started.
+    files = Config(KernelManager={"transport": "ipc", "ip": str(tmp_path / "kernel")})
+    place = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(book, config=files, timeout=300, resources=place).execute()
     outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
     said = "".join(str(output.get("text", output.get("data", ""))) for output in outputs)
     assert "% parameters" in said

@@ -63,8 +63,9 @@ class Trial:
 
 
 def test_a_peer_that_ends_is_told(tmp_path):
+    """It ends when it has heard of the space: who has ended before cannot be told of it."""
     process = Process(
-        [sys.executable, "-c", "pass"], SamplerContext(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
+        [sys.executable, "-c", "input()"], SamplerContext(named("synthetic:113:1")(0).space, dict, (), 0, bool, None), 0
     )
     with pytest.raises(RuntimeError, match="has ended"):
         process.ask([])

@@ -1,9 +1,9 @@
 """Real servers for tests: MLflow's, and PostgreSQL beneath it. On loopback, in folders of the test, gone with it."""
 
+import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,13 +12,18 @@ import time
 import urllib.request
 from pathlib import Path
 
+from search.report import loopback
 from search.track.views import QUIET
+
+_NUMBER = itertools.count()
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port below those that the system gives to whoever asks for any (from 32768 on).
+
+    A server needs seconds until it takes its port, and Ray, which starts beside it, is given a hundred of the others.
+    """
+    return loopback.free_port(23_000 + 100 * (os.getpid() % 90) + next(_NUMBER) % 100)
 
 
 class Server:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,11 +47,13 @@ def s3():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        for _ in range(300):
+        deadline = time.monotonic() + 120
+        while True:
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/moto-api/", timeout=5).close()
                 break
             except OSError:
+                assert time.monotonic() < deadline, "moto did not come up"
                 threading.Event().wait(0.1)  # between two looks; nothing else tells that it is up
         made = urllib.request.Request(f"http://127.0.0.1:{port}/bucket", method="PUT")
         urllib.request.urlopen(made, timeout=5).close()

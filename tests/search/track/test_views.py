@@ -64,7 +64,7 @@ def address(place):
         yield re.search(r"http://[\w.]+:\S+/#/\S+", said)[0]
     finally:
         server.send_signal(signal.SIGINT)
-        assert server.wait(60) == 0
+        assert server.wait(90) == 0
 
 
 @pytest.fixture(scope="module")

@@ -417,9 +417,10 @@ def test_two_nodes_with_folders_of_their_own_lose_nothing(cluster, apart, tmp_pa
     results(process, said, 4)
     apart[0].kill()
     assert ended(process, said) == 0, "".join(said)
-    fresh = [t for t in finished(place, 28) if t.role == "confirm"]
-    assert fresh
-    assert all((place.trainings / t.uid / result_files.WEIGHTS).exists() for t in fresh)
+    # A search may have no candidate to confirm; plain keeps its weights all the same.
+    kept = [t for t in finished(place, 28) if t.role == "confirm" or t.architecture == 0]
+    assert kept
+    assert all((place.trainings / t.uid / result_files.WEIGHTS).exists() for t in kept)
 
 
 @pytest.mark.ray
