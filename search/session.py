@@ -63,7 +63,8 @@ def run(
     """Runs a search, or resumes it, and returns its front.
 
     The same experiment again resumes an unfinished run and returns the result of a finished one. ``new`` begins another
-    run instead. ``trainings`` sets the budget, or extends it: ``"+20"``. Raises UserError; Interrupted after a signal.
+    run instead. ``trainings`` sets the budget, or extends it: ``"+20"``. The same extension again resumes it, if it was
+    interrupted. Raises UserError; Interrupted after a signal.
     """
     _check_arguments(experiment, trainings)
     watcher = watcher or Silent()
@@ -163,7 +164,7 @@ def _run(
         return _finished(experiment, place, ledger)
     prepared = replace(prepared, experiment=experiment) if prepared else _prepared(experiment, watcher)
     with torch_threads.kept():
-        return _Session(assemble(prepared, place, ledger, watcher), watcher, taken, is_new).run()
+        return _Session(assemble(prepared, place, ledger, watcher, trainings), watcher, taken, is_new).run()
 
 
 def _keep_changes(experiment: Experiment, place: RunFolder, ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from search.report.live import Live
 from search.results.result import Front
 from search.running.gpu_watch import GpuWatch
 from search.running.listeners import MlflowListener, SharedListener, Watcher
-from search.running.resume_checks import check_same_data, check_same_group, check_same_weights, run_uid
+from search.running.resume_checks import check_same_data, check_same_group, check_same_weights, extension_of, run_uid
 from search.setup import code_identity, latency_measurement, latency_setup, shared_setup
 from search.setup.experiment_setup import Prepared, at_its_line, early_stopping, short_trainings
 from search.setup.opened_run import budget, confirm_share, rules
@@ -46,9 +46,12 @@ class SessionParts:
     begun: Facts
 
 
-def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher) -> SessionParts:
+def assemble(
+    prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watcher, trainings: str | None = None
+) -> SessionParts:
     """The parts of a session. The ledger keeps nothing of them but what stays true if the session never trains.
 
+    ``trainings`` is what was typed to set or extend the budget.
     Raises UserError if the data are not those of the run, if latency is an objective and cannot be predicted, or if the
     budget is too small for a shared network that the config asks for.
     """
@@ -70,6 +73,7 @@ def assemble(prepared: Prepared, place: RunFolder, ledger: Ledger, watcher: Watc
         session_began=time.time(),
         session_ended="",
         seconds_before=ledger.facts.seconds or 0.0,
+        extension=extension_of(prepared.experiment, trainings),
     )
     sent_to = _tracker(prepared, place, ledger, watcher, store.uri, facts)
 

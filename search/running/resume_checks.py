@@ -2,13 +2,15 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 
 from search import config
 from search.config import Experiment
 from search.planning.budget_split import trainings_used
 from search.setup.experiment_setup import Prepared
+from search.setup.opened_run import is_complete
 from search.state import result_files
-from search.state.completion_fact import Completion
+from search.state.completion_fact import Completion, Extension
 from search.state.facts import Facts
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder, command
@@ -31,6 +33,12 @@ def run_uid(ledger: Ledger) -> str:
 def budget_of(experiment: Experiment) -> Completion:
     """The budget with which a run was completed; with another budget there may be more to do."""
     return Completion(experiment.budget.trainings, experiment.budget.time)
+
+
+def extension_of(experiment: Experiment, trainings: str | None) -> Extension | None:
+    """What ``trainings`` made of the budget that an experiment has now; None if it sets the budget, or nothing does."""
+    is_extension = trainings is not None and trainings.strip().startswith("+")
+    return Extension(trainings.strip(), experiment.budget.trainings) if trainings and is_extension else None
 
 
 def check_results_known(place: RunFolder, ledger: Ledger) -> None:
@@ -110,21 +118,24 @@ def agreed_experiment(
 ) -> Experiment:
     """The experiment with its budget. A new run keeps it at once; a run that exists only by :func:`keep_experiment`.
 
-    So a run whose extension is refused stays as it was. ``trainings`` sets the budget or extends it (``"+20"``).
-    Raises UserError if the run began with another config.
+    So a run whose extension is refused stays as it was. ``trainings`` sets the budget or extends it (``"+20"``): of an
+    unfinished run by so many, and of a finished one to so many more than it used. The same extension again continues
+    one that was interrupted. Raises UserError if the run began with another config.
     """
     noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
         say(f"{place.config.name} was missing or damaged: restored from the ledger")
         durable.write(place.config, noted)
-    if place.config.exists():
-        begun = config.load(place.config)
+    begun = config.load(place.config) if place.config.exists() else None
+    if begun is not None:
         _check_same_config(place, begun, experiment)
-        if trainings is None and begun.budget.trainings > experiment.budget.trainings:
-            # An extension holds when the command without it is typed again.
-            trainings = str(begun.budget.trainings)
-    if trainings is not None:
-        experiment = _with_budget(experiment, place, ledger, trainings)
+        # An extension holds when the command without it is typed again.
+        experiment = _with_trainings(experiment, max(begun.budget.trainings, experiment.budget.trainings))
+    if trainings is not None and begun is not None and _is_under_way(trainings, begun, ledger):
+        say(f"--trainings {trainings} is counted already: the budget is {plural(begun.budget.trainings, 'training')}")
+    elif trainings is not None:
+        is_over = begun is not None and is_complete(begun, ledger.facts)
+        experiment = _extended(experiment, place, ledger, trainings, is_over=is_over)
     if noted is None:
         keep_experiment(experiment, place, ledger)
     return experiment
@@ -147,9 +158,20 @@ def _check_same_config(place: RunFolder, begun: Experiment, experiment: Experime
         )
 
 
-def _with_budget(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str) -> Experiment:
+def _is_under_way(trainings: str, begun: Experiment, ledger: Ledger) -> bool:
+    """Whether the run is in the midst of this very extension: its command was typed again."""
+    extension = extension_of(begun, trainings)
+    return extension == ledger.facts.extension and extension is not None and not is_complete(begun, ledger.facts)
+
+
+def _with_trainings(experiment: Experiment, trainings: int) -> Experiment:
+    return replace(experiment, budget=replace(experiment.budget, trainings=trainings))
+
+
+def _extended(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str, *, is_over: bool) -> Experiment:
+    """The experiment with the budget that ``trainings`` asks for. Raises UserError if more are used already."""
     used = trainings_used(ledger)
-    experiment = config.with_trainings(experiment, trainings, before=used or None)
+    experiment = config.with_trainings(experiment, trainings, before=used if is_over and used else None)
     if experiment.budget.trainings < used:
         raise UserError(
             f"run `{place.name}` has {plural(used, 'training')} already; "

@@ -1,4 +1,4 @@
-"""With which budget a run was completed."""
+"""With which budget a run was completed, and by how much it was extended."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,3 +28,11 @@ class Completion:
             return cls(value, knows_time=False)
         trainings, time = value
         return cls(trainings, time)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The last extension that was asked for: what was typed (``+24``), and the budget in trainings that it made."""
+
+    typed: str
+    trainings: int

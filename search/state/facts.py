@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from search.state.changes_fact import ChangesFact
 from search.state.code_fact import CodeFact
-from search.state.completion_fact import Completion
+from search.state.completion_fact import Completion, Extension
 from search.state.confirmation_facts import AnswerFact, ConfirmationFact, PairPlan, Settled
 from search.state.labels_fact import LabelsFact
 from search.state.latency_facts import OWN_LATENCY, LatencyFact, LatencyModelFact
@@ -170,6 +170,7 @@ class Facts:
     changes: ChangesFact | None = None
     history: tuple[HistoryStep, ...] | None = None
     complete: Completion | None = None
+    extension: Extension | None = None
 
     @classmethod
     def from_json(cls, rows: Mapping[str, Any]) -> "Facts":

@@ -7,7 +7,7 @@ import pytest
 
 from search.state.changes_fact import ChangedImage, ChangesFact, Confusions
 from search.state.code_fact import CodeFact
-from search.state.completion_fact import Completion
+from search.state.completion_fact import Completion, Extension
 from search.state.confirmation_facts import (
     ENDS,
     AnswerFact,
@@ -202,6 +202,7 @@ STORED = {
         [{"trainings": 1, "at": 2.0, "hypervolume": 0.1, "low": 0.0, "high": 0.2, "score": 0.5, "members": 3}],
     ),
     "complete": (Completion(24, "2h"), [24, "2h"]),
+    "extension": (Extension("+8", 24), {"typed": "+8", "trainings": 24}),
 }  # fmt: skip
 
 
