@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from senet_nas.deploy.targets import Finding
 
 
+# A run of fewer seconds is told that it must start, too: on 2 cores the first result takes 10 to 28 s.
+STARTING = 120
+
+
 @click.command()
 @CONFIG
 @SET
@@ -51,9 +55,7 @@ def check(config: Path, overrides: tuple[str, ...], has_pilot: bool, targets: tu
     pilot = pilot_of(found) if has_pilot else None
     if pilot is not None:
         print_lines(pilot.lines())
-    longer = pilot.advice.longer if pilot else None
-    words = _run(config, overrides) if longer is None else _check_longer(config, overrides, targets, longer)
-    click.echo(f"Nothing was started. Next: {shlex.join(words)}")
+    click.echo(f"Nothing was started. {_next(config, overrides, targets, pilot)}")
 
 
 def _print_json(found: "Checked", has_pilot: bool) -> None:
@@ -66,14 +68,24 @@ def _print_json(found: "Checked", has_pilot: bool) -> None:
     found.check_store()
 
 
+def _next(config: Path, overrides: Sequence[str], targets: Sequence[str], pilot: "Pilot | None") -> str:
+    """What to type next, and what to do before it."""
+    advice = pilot.advice if pilot else None
+    if advice is None or not advice.caution:
+        return f"Next: {shlex.join(_run(config, overrides))}"
+    if advice.longer is None:
+        return f"Next, with another section train: {shlex.join(_check(config, overrides, targets))}"
+    kept = [text for text in overrides if text.partition("=")[0].strip() != "train.epochs"]
+    return f"Next: {shlex.join(_check(config, [*kept, f'train.epochs={advice.longer}'], targets))}"
+
+
 def _run(config: Path, overrides: Sequence[str]) -> list[str]:
     return ["senet-search", "run", str(config), *(word for text in overrides for word in ("--set", text))]
 
 
-def _check_longer(config: Path, overrides: Sequence[str], targets: Sequence[str], epochs: int) -> list[str]:
-    """The command for another pilot, of trainings of so many epochs."""
-    kept = [text for text in overrides if text.partition("=")[0].strip() != "train.epochs"]
-    sets = [word for text in (*kept, f"train.epochs={epochs}") for word in ("--set", text)]
+def _check(config: Path, overrides: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """The command for another pilot."""
+    sets = [word for text in overrides for word in ("--set", text)]
     named = [word for target in targets for word in ("--target", target)]
     return ["senet-search", "check", str(config), *sets, *named, "--pilot"]
 
@@ -207,7 +219,8 @@ class Checked:
         most = self.prepared.experiment.budget.time
         ends_it = (seconds(most) or math.inf) < self.seconds
         limit = f"; budget.time ends it after {most}, before its trainings are used" if ends_it else ""
-        whole = f"the run about {rough(self.seconds)}{timing}{limit}"
+        start = ", and up to half a minute to start" if self.seconds < STARTING else ""
+        whole = f"the run about {rough(self.seconds)}{start}{timing}{limit}"
         return f"one training about {one} (measured on {images}){quantising}, {whole}"
 
     def _cautions(self) -> list[str]:

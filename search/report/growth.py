@@ -83,8 +83,7 @@ def _sentence(front: Front, last: HistoryStep) -> str:
     now = f"After {plural(last.trainings, 'training')}: {value}."
     if front.insights is None:
         return now
-    progress = front.insights.progress
-    return f"{now} {progress.words(front.quality) if front.expects_gain else progress.spread(front.quality)}"
+    return f"{now} {front.insights.progress_words(expects_gain=front.expects_gain)}"
 
 
 def _curve(metric: Metric, steps: Sequence[HistoryStep]) -> GrowthCurve:

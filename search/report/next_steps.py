@@ -92,10 +92,15 @@ def going_on(run: OpenedRun) -> str:
 
 def _longer(front: Front, run: OpenedRun) -> str:
     """The command of a new run with twice the epochs; empty if trainings were long enough, or a gain is proven."""
-    steep = front.insights.steep if front.insights else None
-    if steep is None or front.answer.kind == YES:
+    insights = front.insights
+    if insights is None or front.answer.kind == YES:
         return ""
-    return run_folder.another(run.folder, f"--set train.epochs={2 * steep.epochs}")
+    epochs = 0
+    if insights.steep is not None:
+        epochs = insights.steep.epochs
+    elif insights.has_nothing and run.experiment.evaluate == "train":
+        epochs = run.experiment.train.epochs
+    return run_folder.another(run.folder, f"--set train.epochs={2 * epochs}") if epochs else ""
 
 
 def _extension(front: Front, run: OpenedRun) -> list[str]:
@@ -103,8 +108,8 @@ def _extension(front: Front, run: OpenedRun) -> list[str]:
     settled = run.facts.settled
     if front.answer.kind != UNDECIDED or (settled is not None and settled.reason == EXHAUSTED):
         return []
-    if front.insights is not None and front.insights.has_everything:
-        return []  # more of these trainings cannot differ either
+    if front.insights is not None and front.insights.are_alike:
+        return []  # more of these trainings would decide nothing either
     used = trainings_used(run.ledger)
     more = _deciding(front.answer, used)
     if not more and (front.under_way or not front.confirmed):

@@ -54,7 +54,7 @@ class EpochsAdvice:
     def noise_lines(self) -> list[str]:
         """The noise of the recipe, and what other epochs are worth: nothing of them if the recipe is too short."""
         found = [self.noise.line(self.metric)]
-        if self.longer is not None or not self.noise.others:
+        if self.caution or not self.noise.others:
             return found
         found += [f"{other.words(self.metric)}, {self.verdict(other)}." for other in self.noise.others]
         return [*found, "How much placements differ may change with the epochs, too; that is not in these figures."]

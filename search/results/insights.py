@@ -4,6 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from search.model.posterior import Posterior
 from search.results.class_recall import ClassRecall, class_recall
 from search.results.curve_trust import CurveTrust, curve_trust
@@ -85,7 +87,7 @@ class Insights:
     def statistics(self, *, expects_gain: bool = True) -> list[str]:
         """What is known of the shared network, loss curves, progress and noise.
 
-        How much of a gain was found is said only if one is expected.
+        How much of a gain was found is said only if one is expected, and if these trainings can show it.
         """
         if self.has_everything:
             return []
@@ -94,7 +96,7 @@ class Insights:
             found.append(words_of(self.int8))
         if self.curves:
             found.append(self.curves.words(self.metric))
-        found.append(self.progress.words(self.metric) if expects_gain else self.progress.spread(self.metric))
+        found.append(self.progress_words(expects_gain=expects_gain))
         if self.learned and self.learned.words(self.metric):
             # The noise of networks that still guess says nothing about recipe or validation images.
             return found
@@ -105,6 +107,16 @@ class Insights:
         elif self.validation:
             found.append(self.validation.words)
         return found
+
+    def progress_words(self, *, expects_gain: bool) -> str:
+        """What was found of the gain, and what more trainings would find: only if they would decide something."""
+        is_open = expects_gain and not self.are_alike
+        return self.progress.words(self.metric) if is_open else self.progress.spread(self.metric)
+
+    @property
+    def has_nothing(self) -> bool:
+        """Whether plain is hardly better than guessing."""
+        return self.learned is not None and self.learned.has_nothing(self.metric)
 
     @property
     def has_everything(self) -> bool:
@@ -135,11 +147,12 @@ def gather(evidence: Evidence, posterior: Posterior, level: float, worthwhile: f
         members = [evidence.architectures[number] for number in posterior.architectures]
         effects = contrasts(posterior, members, evidence.sites, level)
     validation = validation_of(evidence, posterior.sigma)
+    is_surpassed = bool((np.mean(posterior.gains > 0, axis=0) >= level).any())
     return Insights(
         effects,
         progress_of(posterior, len(evidence.finished), level, evidence.space_size),
         validation,
-        learned(evidence),
+        learned(evidence, surpassed=is_surpassed),
         shared_evidence(evidence, posterior, level),
         run_noise(evidence, posterior, level),
         curve_trust(posterior, len(evidence.finished), level, evidence.space_size),

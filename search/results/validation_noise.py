@@ -76,11 +76,13 @@ def validation(
 class Learned:
     """How much plain has learned: the mean ``value`` of its metric, and that of ``guessing``.
 
-    If it has learned nothing or everything, placements cannot differ.
+    If it has learned everything, placements cannot differ; if it has learned nothing, they hardly do, unless one has
+    learned more: then plain is ``surpassed``.
     """
 
     value: float
     guessing: float
+    surpassed: bool = False
 
     def has_everything(self, metric: Metric = ACCURACY) -> bool:
         return metric.is_percent and self.value > EVERYTHING
@@ -90,15 +92,16 @@ class Learned:
         return metric.score_of(self.value) < metric.score_of(metric.learned_from * self.guessing)
 
     def words(self, metric: Metric = ACCURACY) -> str:
-        """A sentence if placements cannot differ, else an empty text."""
+        """A sentence if placements cannot differ, or only because plain learned nothing; else an empty text."""
         if self.has_everything(metric):
             return f"{self._plain(metric)}, so no placement can gain anything: use harder images to compare placements."
         if self.has_nothing(metric):
             guessed = f"on {self.guessing:.2f} %" if metric == ACCURACY else f"has {metric.shown(self.guessing)}"
-            return (
-                f"{self._plain(metric)}, and guessing {guessed}: the networks were trained too briefly to differ. "
-                "Set train.epochs higher and start a new run (--new)."
-            )
+            briefly = "plain was trained too briefly, and what it loses here says little of longer trainings"
+            if not self.surpassed:
+                briefly = "the networks were trained too briefly to differ"
+            remedy = "Set train.epochs higher and start a new run (--new)."
+            return f"{self._plain(metric)}, and guessing {guessed}: {briefly}. {remedy}"
         return ""
 
     def to_dict(self, metric: Metric) -> dict[str, float]:
@@ -106,8 +109,9 @@ class Learned:
 
     def _plain(self, metric: Metric) -> str:
         if metric == ACCURACY:
-            return f"Plain is right on {self.value:.2f} % of the validation images"
-        return f"Plain reaches {metric.shown(self.value)} of {metric.title} on the validation images"
+            return f"Trainings of plain are right on {self.value:.2f} % of the validation images on average"
+        reached = f"{metric.shown(self.value)} of {metric.title}"
+        return f"Trainings of plain reach {reached} on the validation images on average"
 
 
 def validation_of(evidence: Evidence, sigma: float) -> Validation | None:
@@ -153,13 +157,15 @@ def repeated_bits(evidence: Evidence) -> tuple[list[list[bytes]], list[int]]:
     return list(repeated.values()), [sizes[level % len(sizes)] for _, level in repeated]
 
 
-def learned(evidence: Evidence) -> Learned | None:
-    """None if the number of classes is not known, what guessing gives is not, or plain has no result."""
+def learned(evidence: Evidence, *, surpassed: bool = False) -> Learned | None:
+    """How much plain has learned; ``surpassed`` says that some placement is likely better.
+
+    None if the number of classes is not known, what guessing gives is not, or plain has no result."""
     metric = evidence.metric
     seen = [training.metrics[metric.column] for training in evidence.by_architecture.get(0, ())]
     if not evidence.classes or not seen or metric.guessing is None:
         return None
-    return Learned(sum(seen) / len(seen), metric.guessing(evidence.classes))
+    return Learned(sum(seen) / len(seen), metric.guessing(evidence.classes), surpassed)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

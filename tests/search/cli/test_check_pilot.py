@@ -92,6 +92,18 @@ def test_a_recipe_that_is_long_enough_goes_on_to_the_search(monkeypatch: pytest.
     assert out.splitlines()[-1] == "Nothing was started. Next: senet-search run config.yaml --set train.epochs=4"
 
 
+def test_a_recipe_under_which_plain_guesses_is_not_searched_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below "Change the section train until plain learns" stood the command of the search."""
+    trained_to(monkeypatch, lambda length: 11.0)
+    out, _ = said("--set", "train.epochs=4", "--pilot")
+    assert "hardly better than guessing" in out
+    assert "times as many trainings" not in out
+    assert out.splitlines()[-1] == (
+        "Nothing was started. Next, with another section train: "
+        "senet-search check config.yaml --set train.epochs=4 --pilot"
+    )
+
+
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_a_store_that_cannot_be_used_is_told_before_the_work(
     monkeypatch: pytest.MonkeyPatch, folder: Path, form: tuple[str, ...]

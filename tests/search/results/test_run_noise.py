@@ -64,7 +64,9 @@ def test_networks_that_still_guess_give_no_advice_about_images():
     guessing = replace(insights, learned=Learned(value=60.0, guessing=50.0))
     lines = guessing.lines(0.9)
     assert lines[0] == guessing.learned.words()
-    assert set(insights.lines(0.9)) - set(lines) == {insights.noise.words(), insights.validation.words}
+    gone = {insights.noise.words(), insights.validation.words, insights.progress.words()}
+    assert set(insights.lines(0.9)) - set(lines) == gone
+    assert insights.progress.spread() in lines
 
 
 def test_trainings_that_were_too_short_have_one_advice_about_their_epochs():

@@ -137,6 +137,14 @@ def test_there_must_be_room_on_both_sides(accuracy, everything, words):
     assert (words in found.words()) if words else (found.words() == "")
 
 
+def test_where_only_plain_has_learned_nothing_the_networks_differ():
+    """That they were trained too briefly to differ stood above a placement that was likely better by 35 points."""
+    words = Learned(25.0, 20.0, surpassed=True).words()
+    assert "to differ" not in words
+    assert "plain was trained too briefly" in words
+    assert Learned(80.0, 20.0, surpassed=True).words() == ""
+
+
 def test_folds_of_different_size_are_weighed_by_their_own_images():
     """Half of the images of two folds change between two trainings: each accuracy has a variance of 1/4 / n."""
     rng = np.random.default_rng(3)
