@@ -46,7 +46,8 @@ class Trained:
     """The result of a full training.
 
     ``metric`` is what the search is judged by. ``test`` holds it, the accuracy in percent and the number of images by
-    the image size in pixels at which the network was tested. ``files`` says what each file of the network is.
+    the image size in pixels at which the network was tested. ``files`` says what each file of the network is. Signals
+    (``of_signals``) have a length in values instead of a size.
     """
 
     architecture: str
@@ -59,20 +60,23 @@ class Trained:
     test: Mapping[str, Mapping[str, float]]
     files: Mapping[str, str]
     metric: Metric = ACCURACY
+    of_signals: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
+        names = [field.name for field in fields(self) if field.name not in ("metric", "of_signals")]
+        values = {name: getattr(self, name) for name in names}
         return {**values, "folder": str(self.folder)}
 
     def lines(self) -> list[str]:
         """What the command prints."""
         metric = self.metric
-        tested = ", ".join(f"{self._shown(found)} at {size} pixels" for size, found in self.test.items())
+        samples, unit = ("signals", "values") if self.of_signals else ("images", "pixels")
+        tested = ", ".join(f"{self._shown(found)} at {size} {unit}" for size, found in self.test.items())
         name = "" if metric.is_default else f"{metric.title} "
-        n_images = next(iter(self.test.values()))["n"]
+        n = next(iter(self.test.values()))["n"]
         return [
             f"{self.words}: {plural(self.epochs, 'epoch')}, seed {self.seed}",
-            f"Validation: {name}{metric.shown(self.metrics[metric.column])}   Test ({n_images:,.0f} images): {tested}",
+            f"Validation: {name}{metric.shown(self.metrics[metric.column])}   Test ({n:,.0f} {samples}): {tested}",
             f"Every epoch: {self.folder / CURVE}",
             f"Network: {self.folder / NETWORK}",
             *(f"  {name:<20} {about}" for name, about in self.files.items()),
@@ -127,7 +131,8 @@ def train(
                 note(to, record)
             if "mlflow_run" not in record:
                 track(plan, to, record, say)
-    return _result(plan, to, record)
+    shape = prepared.data.shape if prepared.data else ()
+    return _result(plan, to, record, of_signals=len(shape) == 2)
 
 
 def _check_memory(plan: Plan, prepared: Prepared, sizes: Sequence[int]) -> None:
@@ -138,7 +143,7 @@ def _check_memory(plan: Plan, prepared: Prepared, sizes: Sequence[int]) -> None:
     memory_check.check_full_training(experiment, plan.architecture, data, prepared.device, plan.devices, sizes)
 
 
-def _result(plan: Plan, to: Path, record: Mapping[str, Any]) -> Trained:
+def _result(plan: Plan, to: Path, record: Mapping[str, Any], *, of_signals: bool) -> Trained:
     return Trained(
         architecture=plan.architecture,
         words=plan.name,
@@ -149,6 +154,8 @@ def _result(plan: Plan, to: Path, record: Mapping[str, Any]) -> Trained:
         metrics=record["metrics"],
         test=record["test"],
         files=record["files"],
+        metric=plan.metric,
+        of_signals=of_signals,
     )
 
 

@@ -35,7 +35,11 @@ ENOUGH = 8
 
 @dataclass(frozen=True)
 class Comparison:
-    """The ratio of the candidate's time to plain's with its interval, and the median times in ms, from ``n`` rounds."""
+    """The ratio of the candidate's time to plain's with its interval, and both times in ms, from ``n`` rounds.
+
+    Plain's is a median, and the candidate's is that times the ratio: a median of its own would contradict the ratio
+    where the machine was busy in some rounds.
+    """
 
     ratio: float
     low: float
@@ -60,10 +64,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Round:
-    """Median seconds of a call of plain and of the candidate, and the median of their ratios."""
+    """Median seconds of a call of plain, and the median of the ratios of the candidate's to them."""
 
     plain: float
-    candidate: float
     ratio: float
 
 
@@ -110,7 +113,7 @@ def _round(
         inner.append((b + c) / 2)
     plain_N = np.array(inner if turned else outer)
     candidate_N = np.array(outer if turned else inner)
-    return _Round(float(np.median(plain_N)), float(np.median(candidate_N)), float(np.median(candidate_N / plain_N)))
+    return _Round(float(np.median(plain_N)), float(np.median(candidate_N / plain_N)))
 
 
 def made(first: Make, second: Make) -> tuple[Call, Call]:
@@ -143,12 +146,13 @@ def _burst(call: Call, calls: int, watch: Stopwatch) -> float:
 def _summary(rounds: Sequence[_Round], level: float, seconds: float) -> Comparison:
     """The geometric mean of the rounds' ratios with Student's interval; a bootstrap of few rounds is too narrow."""
     centre, reach = mean_with_reach(np.log([r.ratio for r in rounds]), level)
+    plain_ms = 1000 * float(np.median([r.plain for r in rounds]))
     return Comparison(
         ratio=math.exp(centre),
         low=math.exp(centre - reach),
         high=math.exp(centre + reach),
-        candidate_ms=1000 * float(np.median([r.candidate for r in rounds])),
-        plain_ms=1000 * float(np.median([r.plain for r in rounds])),
+        candidate_ms=plain_ms * math.exp(centre),
+        plain_ms=plain_ms,
         n=len(rounds),
         seconds=seconds,
     )

@@ -266,6 +266,31 @@ def test_a_place_that_can_be_no_folder_is_told(planned, tmp_path):
         assert "--to DIR" in caught.value.hint
 
 
+SIGNALS = """
+data: {dataset: waveforms, train: 200, validation: 100}
+model: {backbone: signal_resnet8}
+objectives: [balanced_accuracy, params]
+train: {epochs: 1, batch_size: 50}
+resources: {device: cpu}
+tracking: {uri: 'http://127.0.0.1:9'}
+"""
+
+
+def test_the_end_tells_the_metric_of_the_config_and_calls_signals_signals(tmp_path, monkeypatch):
+    """Below "balanced accuracy 91.11 %" of the last epoch stood the accuracy, without its name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "signals.yaml").write_text(SIGNALS)
+    usual = {"overrides": (), "pick": "", "start": "scratch", "seed": "0", "runs": tmp_path}
+    planned, _ = plan("plain", config_path=tmp_path / "signals.yaml", **usual)
+    done = train(planned, tmp_path / "t", onnx=False)
+    (line,) = [line for line in done.lines() if line.startswith("Validation")]
+    (figures,) = done.test.values()
+    reached = f"{done.metrics['val_balanced_accuracy']:.2f} %"
+    assert line.startswith(f"Validation: balanced accuracy {reached}   Test (400 signals): ")
+    assert f": {figures['balanced_accuracy']:.2f} % [" in line
+    assert line.endswith("] at 500 values")
+
+
 def test_plain_of_a_config_needs_no_key_and_its_weights_begin_a_fine_tuning(config, tmp_path):
     def planned(*overrides):
         settings = ["train.epochs=1", "tracking.uri=http://127.0.0.1:9", *overrides]
