@@ -71,7 +71,7 @@ class Exported:
         checked = ", ".join(f"{name} {value:.1g}" for name, value in self.differences.items())
         timed = ", ".join(f"{name} {found.overhead:+.1f} %" for name, found in self.latency.items())
         return [
-            f"{point.id}: {point.label}{verdict}, seed {self.seed}, the median of its fresh seeds",
+            f"{point.id}: {point.label}{verdict}, seed {self.seed}, which has the median validation result",
             *(f"  {name:<20} {what}" for name, what in self.files.items()),
             f"Checked against the trained network, largest difference: {checked}",
             self._accuracy_line(),

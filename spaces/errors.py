@@ -35,6 +35,8 @@ SYNONYMS = {
     "minutes": "time",
     "duration": "time",
 }
+# The letters from which on a word may be the beginning of the name that is meant.
+ABBREVIATED = 3
 # Exit status of a command. After a signal it is SIGNALLED plus the number of the signal.
 DONE = 0
 BUG = 1
@@ -68,6 +70,9 @@ def nearest(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | Non
     same = next((name for name in allowed if name.lower() == str(word).lower()), None)
     if same is not None:
         return same
+    begun = [name for name in allowed if name.lower().startswith(str(word).lower())]
+    if len(begun) == 1 and len(str(word)) >= ABBREVIATED:
+        return begun[0]
     close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=cutoff)
     return close[0] if close else None
 

@@ -94,11 +94,14 @@ def _tables(runs: Path) -> dict[str, list[str]]:
 def lines(found: dict[str, list[str]], runs: Path) -> list[str]:
     """A line for each name of a single kind, with its meaning, or for each of several kinds."""
     from search.report.meanings import meanings
+    from search.state import run_folder
 
     if list(found) == ["networks"]:
         return _networks()
     if len(found) == 1:
         ((kind, names),) = found.items()
+        if kind == "runs" and not names:
+            return [run_folder.held(runs)]
         width = max(map(len, names), default=0)
         return [f"{name:<{width}}  {text}".rstrip() for name, text in meanings(kind, names, runs).items()]
     return [f"{kind:<11} {', '.join(names) or '-'}" for kind, names in found.items()]

@@ -16,12 +16,12 @@ from search.results.compute import compute
 from search.results.objectives import DEFAULT
 from search.results.result import Rules
 from search.setup.opened_run import is_complete, rules
-from search.state import result_files
+from search.state import result_files, run_folder
 from search.state.failures import unusable
 from search.state.records import OPEN, Outcome, Training
 from search.state.shared_facts import SHARED_UID
 from search.track import projection
-from search.track.client import error_line, read_children
+from search.track.client import error_line, read_children, sync_command
 from search.track.store import database, is_embedded, store_to_read
 from spaces import durable
 from spaces.errors import UserError
@@ -119,7 +119,7 @@ def _agreeing(case: Case) -> Findings:
 
 
 def _front_written(case: Case) -> Findings:
-    remedy = f"senet-search report {case.place.name}"
+    remedy = f"senet-search report {case.place.name}{run_folder.option(case.place.path.parent)}"
     decides = rules(case.experiment) if case.experiment else Rules(DEFAULT)
     path = case.place.path / "front.json"
     try:
@@ -147,7 +147,7 @@ def _tidy(case: Case) -> Findings:
 def _tracked(case: Case) -> Findings:
     experiment = case.experiment
     assert experiment is not None
-    remedy = f"senet-search sync {case.place.name}"
+    remedy = sync_command(case.place.name, case.place.path.parent)
     runs = case.place.path.parent
     uri = store_to_read(experiment.tracking.uri, runs, case.facts).uri
     name = experiment.tracking.experiment or experiment.name

@@ -10,7 +10,7 @@ from search.state import result_files, run_folder
 from search.state.facts import DataFact
 from search.state.records import Training, architecture_name
 from search.track import projection
-from spaces.errors import NOTHING_USABLE, UserError
+from spaces.errors import ENVIRONMENT, NOTHING_USABLE, UserError
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,20 @@ class ExportedChoice:
 def median_training(point: Point, run: OpenedRun) -> Training:
     """The training with the median validation result, among those of a point that kept their weights.
 
-    Raises UserError (code NOTHING_USABLE) if none did.
+    Raises UserError if none did (code NOTHING_USABLE), or if they are gone (ENVIRONMENT).
     """
     kept = [t for t in run.ledger.trainings if t.state == "finished" and _has_weights(t, run)]
     own = [t for t in kept if t.architecture == point.number]
     if own:
         return projection.median(own, run.rules.quality)
+    if _had_weights(point, run):
+        place = run.folder.path
+        raise UserError(
+            f"the weights of {point.id} are gone: its trainings finished, and {run.folder.trainings} lacks their files",
+            hint=f"put them back (`senet-search doctor {place.name}{run_folder.option(place.parent)}` names them), "
+            f"or {_training_in_full(point, run)}",
+            code=ENVIRONMENT,
+        )
     names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
     others = f"there are those of {names}" if kept else "none of them has finished"
     raise UserError(
@@ -55,6 +63,12 @@ def median_training(point: Point, run: OpenedRun) -> Training:
         hint=f"{_training_in_full(point, run)}; or take one of those" if kept else _way_to_confirmation(run),
         code=NOTHING_USABLE,
     )
+
+
+def _had_weights(point: Point, run: OpenedRun) -> bool:
+    """Whether a training of the point kept its weights when it finished."""
+    own = (t for t in run.ledger.trainings if t.architecture == point.number and t.state == "finished")
+    return any(point.is_plain or t.role == "confirm" for t in own)
 
 
 def _has_weights(training: Training, run: OpenedRun) -> bool:

@@ -109,10 +109,10 @@ def _images(data: DataFact | None) -> str:
         return f"your own function reads them; networks for inputs of {shape} and {len(data.classes)} classes"
     sizes = f"{data.train:,} train, {data.validation:,} validation, {data.test:,} test"
     deep = "" if data.white == BYTE else f"; more than 8 bits, white is {data.white:,.0f}"
-    signals = f"; (C, L) = {data.shape}" if len(data.shape) == 2 else ""
+    inputs = f"; (C, L) = {data.shape}" if len(data.shape) == 2 else f"; {data.image_size} x {data.image_size} pixels"
     folds = f"; {len(data.folds)} folds take turns in validating" if data.folds else ""
     division = f"; {data.division}" if data.division else ""
-    return f"{sizes}; {len(data.classes)} classes{deep}{signals}{folds}{division}"
+    return f"{sizes}; {len(data.classes)} classes{inputs}{deep}{folds}{division}"
 
 
 def _unused_store(prepared: Prepared) -> list[str]:

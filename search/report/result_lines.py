@@ -41,12 +41,10 @@ class ResultTable:
 
 def sentences(front: Front) -> list[str]:
     """How the recommendation was made, what was found, and how many trainings it took. The page has the statistics."""
-    ending = [front.ending] if front.ending else []
     return [
         front.rule,
         *front.confirmations,
-        front.power,
-        *ending,
+        *filter(None, [front.power, front.ending]),
         *front.statements,
         *_helpers(front),
         *front.advice,

@@ -200,13 +200,15 @@ class Front:
 
     @property
     def power(self) -> str:
-        """What could be found at all with these trainings."""
+        """What could be found at all with these trainings; empty if less was proven than usually can be."""
         if self.seeds_alike:
             return answer_words.seeds_alike(self.quality)
         if self.under_way:
             return answer_words.under_way(self.settled, self.counts.get("finished", 0))
         if not self.confirmed:
             return answer_words.not_confirmed(self.settled, self.answer.kind, self.rules.confirm)
+        if any(point.verdict == "proven" and point.gain <= self.provable for point in self.points):
+            return ""
         least = self.quality.size(self.provable)
         return f"With this much seed noise, only gains above about {least} could usually be proven."
 

@@ -78,7 +78,7 @@ def _skipped(inside: Walked, loose: Walked) -> list[str]:
     if every.others:
         count = _skipping(every.others.total(), "file")
         notes.append(
-            f"{count} that do not end like images: {endings(every)}; the first is {shown(str(every.first_other))}"
+            f"{count} without the ending of an image: {endings(every)}; the first is {shown(str(every.first_other))}"
         )
     if every.litter:
         entries = "entry" if every.litter == 1 else "entries"

@@ -304,11 +304,22 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
     experiment = replace(experiment, budget=replace(experiment.budget, trainings=budget))
     if complete:
         ledger.note(Facts(complete=Completion(budget)))
-    point = SimpleNamespace(id="a0", number=0)
+    point = SimpleNamespace(id="a1", number=1, is_plain=False)
     with pytest.raises(UserError, match="only plain, and what the confirmation trained again") as caught:
         median_training(point, OpenedRun(place, ledger, experiment))
     assert says in caught.value.hint
     assert ("+12" in caught.value.hint) == (complete or budget < 12)
+
+
+def test_weights_that_were_kept_and_are_gone_are_told_as_gone(tmp_path):
+    """ "None of them has finished" was said, and twelve more trainings were suggested."""
+    _, place, ledger = begun(tmp_path)
+    finished(ledger)
+    run = OpenedRun(place, ledger, kept(place, ledger))
+    with pytest.raises(UserError, match="the weights of a0 are gone") as caught:
+        median_training(SimpleNamespace(id="a0", number=0, is_plain=True), run)
+    assert "senet-search doctor mine" in caught.value.hint
+    assert "--trainings" not in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_the_command_says_what_is_wrong_and_ends_with_4(place, monkeypatch, caps
     assert command(monkeypatch, "doctor", place.path) == 4
     out, err = capsys.readouterr()
     assert "front.json is missing" in out
-    assert "do: senet-search report run" in out
+    assert f"do: senet-search report run --runs {place.path.parent}" in out
     assert err == "error: 1 thing is wrong with run `run`\n"
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -164,6 +165,10 @@ def test_the_rule_names_level_and_tolerance():
 
 def test_power_says_what_could_be_proven():
     assert "only gains above about 0.80 points could usually be proven" in front().power
+    # Beside a proof of 7 points it would have said that only 28 could be proven.
+    lucky = replace(point(1), verdict="proven", gain=0.5)
+    assert front(point(0), lucky, recommended="a1").power == ""
+    assert front(point(0), replace(lucky, gain=0.9), recommended="a1").power
     # While a search goes on, and of an old run: whatever its budget.
     assert front(confirmed=False).power.endswith("with fresh seeds, so nothing is proven.")
     none = front(confirmed=False, settled=Settled(8, "used", 8)).power

@@ -154,7 +154,7 @@ LAYOUTS = [
     Layout("litter alone in a class called train", ("train/1.png", "bus/1.png"), litter=("train/@eaDir/1.jpg",),
            classes=("bus", "train"), read={"train": 2}, says=("hidden or system",)),
     Layout("notes and labels", (*GOOD, "labels.csv", "cat/readme.txt", "dog/notes.txt"),
-           says=("skipped 3 files that do not end like images: .txt (2), .csv (1)",)),
+           says=("skipped 3 files without the ending of an image: .txt (2), .csv (1)",)),
     Layout("loose images", (*GOOD, "1.png", "2.png"), says=("skipped 2 images outside the classes",)),
     Layout("folders beside the sets", (*SETS, "unlabelled/1.png", "raw/x/1.png"),
            read={"train": 6, "validation": 6, "test": 6}, says=("beside the sets are not read: raw, unlabelled",)),
