@@ -62,9 +62,8 @@ def run(
 ) -> Front:
     """Runs a search, or resumes it, and returns its front.
 
-    The same experiment again resumes an unfinished run and returns the result of a finished one. ``new`` begins another
-    run instead. ``trainings`` sets the budget, or extends it: ``"+20"``. The same extension again resumes it, if it was
-    interrupted. Raises UserError; Interrupted after a signal.
+    The same experiment again resumes an unfinished run (or extension) and returns the result of a finished one. ``new``
+    begins another run instead. ``trainings`` sets the budget, or extends it: ``"+20"``. Raises UserError; Interrupted.
     """
     _check_arguments(experiment, trainings)
     watcher = watcher or Silent()
@@ -232,7 +231,8 @@ class _Session:
     def _begin(self) -> None:
         """Nothing can refuse the session any more: it becomes part of the run, and listeners begin to work."""
         if not self._has_begun:
-            keep_experiment(self._parts.prepared.experiment, self._parts.place, self._parts.ledger)
+            extension = self._parts.begun.extension
+            keep_experiment(self._parts.prepared.experiment, self._parts.place, self._parts.ledger, extension)
             self._note_begin()
         self._start_tracking()
         self._parts.live.start()

@@ -50,7 +50,7 @@ class DataSpec:
     path: str | None = option(None, "folder or file of the data, relative to the config; digits and hf:NAME have none")
     image_size: int | None = option(
         None,
-        "side of an image in pixels; default: that of a named dataset or of arrays if all images have one, else 64",
+        "side of an image in pixels; default: the size of a named dataset or of arrays if all images have it, else 64",
         ge=8,
         le=1024,
     )

@@ -35,6 +35,8 @@ SYNONYMS = {
     "minutes": "time",
     "duration": "time",
 }
+# How much alike the name that is meant and the word are at least, up to 1.
+ALIKE = 0.5
 # The letters from which on a word may be the beginning of the name that is meant.
 ABBREVIATED = 3
 # Exit status of a command. After a signal it is SIGNALLED plus the number of the signal.
@@ -61,8 +63,11 @@ class UserError(Exception):
         self.code = code
 
 
-def nearest(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The allowed name that means ``word``, or looks most like it; None without one. ``cutoff``: how alike, up to 1."""
+def nearest(word: str, allowed: Iterable[str], cutoff: float = ALIKE) -> str | None:
+    """The allowed name that means ``word``, begins with it, or looks most like it; None without one.
+
+    ``cutoff``: how alike, up to 1. A caller that is stricter than usual gets no name for its beginning alone.
+    """
     meant = SYNONYMS.get(str(word).lower())
     allowed = [str(name) for name in allowed]
     if meant in allowed:
@@ -71,7 +76,7 @@ def nearest(word: str, allowed: Iterable[str], cutoff: float = 0.5) -> str | Non
     if same is not None:
         return same
     begun = [name for name in allowed if name.lower().startswith(str(word).lower())]
-    if len(begun) == 1 and len(str(word)) >= ABBREVIATED:
+    if cutoff <= ALIKE and len(begun) == 1 and len(str(word)) >= ABBREVIATED:
         return begun[0]
     close = difflib.get_close_matches(str(word), allowed, n=1, cutoff=cutoff)
     return close[0] if close else None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from senet_nas.deploy.targets import Finding
 
 
-# A run of fewer seconds is told that it must start, too: on 2 cores the first result takes 10 to 28 s.
+# Of a run shorter than this, in seconds, `check` names the start, too: on 2 cores the first result takes 10 to 28 s.
 STARTING = 120
 
 
@@ -220,7 +220,7 @@ class Checked:
         ends_it = (seconds(most) or math.inf) < self.seconds
         limit = f"; budget.time ends it after {most}, before its trainings are used" if ends_it else ""
         start = ", and up to half a minute to start" if self.seconds < STARTING else ""
-        whole = f"the run about {rough(self.seconds)}{start}{timing}{limit}"
+        whole = f"the run about {rough(self.seconds)}{timing}{start}{limit}"
         return f"one training about {one} (measured on {images}){quantising}, {whole}"
 
     def _cautions(self) -> list[str]:

@@ -13,7 +13,13 @@ from search.cli.options import CONFIG, JSON, RUNS, SET, load
 @RUNS
 @JSON
 @click.option("--new", is_flag=True, help="Start another run beside an existing one: NAME-2.")
-@click.option("--trainings", metavar="N|+N", default=None, help="Set the budget to N trainings, or add N to it.")
+@click.option(
+    "--trainings",
+    metavar="N|+N",
+    default=None,
+    help="Set the budget to N trainings, or add N: to the budget, or to what a finished run used. "
+    "The same +N continues an extension that was interrupted.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print only the result, and cautions on stderr.")
 def run(
     config: Path,

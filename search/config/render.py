@@ -59,7 +59,7 @@ def differences(old: Experiment, new: Experiment) -> list[tuple[str, Any, Any]]:
 
 
 def with_trainings(experiment: Experiment, text: str, *, before: int | None = None) -> Experiment:
-    """The experiment with a budget of ``N`` trainings, or of ``+N`` more than ``before``, the budget of a finished run.
+    """The experiment with a budget of ``N`` trainings, or of ``+N`` more than ``before``, what a finished run used.
 
     If ``before`` is None, ``+N`` extends the experiment's own budget. Raises UserError.
     """

@@ -87,10 +87,9 @@ def _within_budget(case: Case) -> Findings:
 
 
 def _weights_kept(case: Case) -> Findings:
-    confirmed = [t for t in case.ledger.trainings if t.role == "confirm" and t.state == "finished"]
-    problems = {
-        t.name: _weights_problem(case.place.trainings / t.uid / result_files.WEIGHTS, t.weights) for t in confirmed
-    }
+    finished = (t for t in case.ledger.trainings if t.state == "finished")
+    kept = [t for t in finished if t.weights or t.role == "confirm"]
+    problems = {t.name: _weights_problem(case.place.trainings / t.uid / result_files.WEIGHTS, t.weights) for t in kept}
     for problem in ("missing", "damaged"):
         if names := [name for name, found in problems.items() if found == problem]:
             remedy = "restore them from a copy; the results stand, only these cannot be exported"
@@ -210,7 +209,7 @@ CHECKS = (
     Check("I3", "nothing is running unless a driver is", _at_rest, _busy),
     Check("I4", "results on disk are whole and agree with the ledger", _agreeing, _busy),
     Check("I5", "no more trainings finished than the budget has", _within_budget, _unplanned),
-    Check("I7", "the weights of finalists are there and whole", _weights_kept, _weightless),
+    Check("I7", "the weights that trainings kept are there and whole", _weights_kept, _weightless),
     Check("I8", "MLflow says what the ledger says", _tracked, _untracked),
     Check("I9", "front.json is the front of the ledger", _front_written, _unfinished),
     Check("I10", "no half-written files", _tidy, _busy),

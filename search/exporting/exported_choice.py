@@ -66,9 +66,8 @@ def median_training(point: Point, run: OpenedRun) -> Training:
 
 
 def _had_weights(point: Point, run: OpenedRun) -> bool:
-    """Whether a training of the point kept its weights when it finished."""
-    own = (t for t in run.ledger.trainings if t.architecture == point.number and t.state == "finished")
-    return any(point.is_plain or t.role == "confirm" for t in own)
+    """Whether a finished training of the point kept its weights. Ledgers without checksums do not say so."""
+    return any(t.weights for t in run.ledger.trainings if t.architecture == point.number and t.state == "finished")
 
 
 def _has_weights(training: Training, run: OpenedRun) -> bool:

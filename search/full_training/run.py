@@ -154,9 +154,15 @@ def _result(plan: Plan, to: Path, record: Mapping[str, Any], *, of_signals: bool
         metrics=record["metrics"],
         test=record["test"],
         files=record["files"],
-        metric=plan.metric,
+        metric=_metric_of(plan, record),
         of_signals=of_signals,
     )
+
+
+def _metric_of(plan: Plan, record: Mapping[str, Any]) -> Metric:
+    """The metric of the config; accuracy for a training that finished before the config asked for another one."""
+    is_tested = all(plan.metric.name in found for found in record["test"].values())
+    return plan.metric if is_tested and plan.metric.column in record["metrics"] else ACCURACY
 
 
 # -- the training -----------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def compute(
         worth=so_far.worth,
         used=so_far.used,
         test=encode(evidence.facts.test) if evidence.facts.test else None,
-        insights=insights.gather(evidence, posterior, rules.level, rules.worthwhile),
+        insights=insights.gather(evidence, posterior, rules.level, rules.worthwhile, rules.min_gain),
         settled=evidence.facts.settled,
         seeds_alike=evidence.seeds_alike,
         answer=answer_of(recommended != points[0].id, evidence.facts.answer, rules.worthwhile),

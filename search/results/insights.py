@@ -4,8 +4,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from search.model.posterior import Posterior
 from search.results.class_recall import ClassRecall, class_recall
 from search.results.curve_trust import CurveTrust, curve_trust
@@ -52,7 +50,7 @@ class Insights:
 
     @property
     def first(self) -> list[str]:
-        """What a reader must know before anything else: placements can hardly differ, or the metric hides a class."""
+        """What a reader must know first: placements hardly differ, plain learned nothing, or a class is hidden."""
         if self.learned and self.has_everything:
             return [self.learned.words(self.metric)]
         learned = self.learned.words(self.metric) if self.learned else ""
@@ -140,14 +138,16 @@ class Insights:
         }
 
 
-def gather(evidence: Evidence, posterior: Posterior, level: float, worthwhile: float = 0.2) -> Insights:
+def gather(
+    evidence: Evidence, posterior: Posterior, level: float, worthwhile: float = 0.2, min_gain: float = 0.0
+) -> Insights:
     """What a run's posterior, its stored bits and its curves say."""
     effects: tuple[Contrast, ...] = ()
     if evidence.sites:
         members = [evidence.architectures[number] for number in posterior.architectures]
         effects = contrasts(posterior, members, evidence.sites, level)
     validation = validation_of(evidence, posterior.sigma)
-    is_surpassed = bool((np.mean(posterior.gains > 0, axis=0) >= level).any())
+    is_surpassed = bool((posterior.probabilities(min_gain) >= level).any())
     return Insights(
         effects,
         progress_of(posterior, len(evidence.finished), level, evidence.space_size),

@@ -224,7 +224,7 @@ class Front:
 
     @property
     def cautions(self) -> list[str]:
-        """What a reader must know before the answer: that placements can hardly differ, or a class is hidden."""
+        """What a reader must know first: placements hardly differ, plain learned nothing, or a class is hidden."""
         return self.insights.first if self.insights else []
 
     @property

@@ -97,7 +97,7 @@ class Learned:
             return f"{self._plain(metric)}, so no placement can gain anything: use harder images to compare placements."
         if self.has_nothing(metric):
             guessed = f"on {self.guessing:.2f} %" if metric == ACCURACY else f"has {metric.shown(self.guessing)}"
-            briefly = "plain was trained too briefly, and what it loses here says little of longer trainings"
+            briefly = "plain was trained too briefly, so a gain over it says little about longer trainings"
             if not self.surpassed:
                 briefly = "the networks were trained too briefly to differ"
             remedy = "Set train.epochs higher and start a new run (--new)."
@@ -160,7 +160,8 @@ def repeated_bits(evidence: Evidence) -> tuple[list[list[bytes]], list[int]]:
 def learned(evidence: Evidence, *, surpassed: bool = False) -> Learned | None:
     """How much plain has learned; ``surpassed`` says that some placement is likely better.
 
-    None if the number of classes is not known, what guessing gives is not, or plain has no result."""
+    None if the number of classes is not known, what guessing gives is not, or plain has no result.
+    """
     metric = evidence.metric
     seen = [training.metrics[metric.column] for training in evidence.by_architecture.get(0, ())]
     if not evidence.classes or not seen or metric.guessing is None:

@@ -36,9 +36,10 @@ def budget_of(experiment: Experiment) -> Completion:
 
 
 def extension_of(experiment: Experiment, trainings: str | None) -> Extension | None:
-    """What ``trainings`` made of the budget that an experiment has now; None if it sets the budget, or nothing does."""
-    is_extension = trainings is not None and trainings.strip().startswith("+")
-    return Extension(trainings.strip(), experiment.budget.trainings) if trainings and is_extension else None
+    """The extension that was typed, with the budget that it made; None if ``trainings`` is no extension."""
+    sign, added = (trainings or "").strip()[:1], (trainings or "").strip()[1:]
+    is_extension = sign == "+" and added.isascii() and added.isdecimal()
+    return Extension(int(added), experiment.budget.trainings) if is_extension else None
 
 
 def check_results_known(place: RunFolder, ledger: Ledger) -> None:
@@ -118,9 +119,9 @@ def agreed_experiment(
 ) -> Experiment:
     """The experiment with its budget. A new run keeps it at once; a run that exists only by :func:`keep_experiment`.
 
-    So a run whose extension is refused stays as it was. ``trainings`` sets the budget or extends it (``"+20"``): of an
-    unfinished run by so many, and of a finished one to so many more than it used. The same extension again continues
-    one that was interrupted. Raises UserError if the run began with another config.
+    So a run whose extension is refused stays as it was. ``trainings`` sets the budget, or extends it: ``"+20"`` adds 20
+    to the budget of an unfinished run, and to the trainings that a finished run used. The same extension again
+    continues one that was interrupted. Raises UserError if the run began with another config.
     """
     noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
@@ -132,19 +133,25 @@ def agreed_experiment(
         # An extension holds when the command without it is typed again.
         experiment = _with_trainings(experiment, max(begun.budget.trainings, experiment.budget.trainings))
     if trainings is not None and begun is not None and _is_under_way(trainings, begun, ledger):
-        say(f"--trainings {trainings} is counted already: the budget is {plural(begun.budget.trainings, 'training')}")
+        total = plural(experiment.budget.trainings, "training")
+        say(f"--trainings {trainings.strip()} is counted already: the budget is {total}; for more, write --trainings N")
     elif trainings is not None:
         is_over = begun is not None and is_complete(begun, ledger.facts)
         experiment = _extended(experiment, place, ledger, trainings, is_over=is_over)
     if noted is None:
-        keep_experiment(experiment, place, ledger)
+        keep_experiment(experiment, place, ledger, extension_of(experiment, trainings))
     return experiment
 
 
-def keep_experiment(experiment: Experiment, place: RunFolder, ledger: Ledger) -> None:
-    """Notes the experiment in the ledger and writes it into the run folder: from now on it is that of the run."""
+def keep_experiment(
+    experiment: Experiment, place: RunFolder, ledger: Ledger, extension: Extension | None = None
+) -> None:
+    """Notes the experiment in the ledger and writes it into the run folder: from now on it is that of the run.
+
+    So is its ``extension``: noted apart from the budget, it would be added twice after a stop between the two.
+    """
     text = config.to_yaml(experiment)
-    ledger.note(Facts(config=text, base=str(experiment.base.resolve())))
+    ledger.note(Facts(config=text, base=str(experiment.base.resolve()), extension=extension))
     durable.write(place.config, text)
 
 
@@ -161,7 +168,7 @@ def _check_same_config(place: RunFolder, begun: Experiment, experiment: Experime
 def _is_under_way(trainings: str, begun: Experiment, ledger: Ledger) -> bool:
     """Whether the run is in the midst of this very extension: its command was typed again."""
     extension = extension_of(begun, trainings)
-    return extension == ledger.facts.extension and extension is not None and not is_complete(begun, ledger.facts)
+    return extension is not None and extension == ledger.facts.extension and not is_complete(begun, ledger.facts)
 
 
 def _with_trainings(experiment: Experiment, trainings: int) -> Experiment:

@@ -32,7 +32,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Extension:
-    """The last extension that was asked for: what was typed (``+24``), and the budget in trainings that it made."""
+    """The last extension that was asked for: by so many trainings, ``added`` to what made the budget ``trainings``."""
 
-    typed: str
+    added: int
     trainings: int

@@ -26,8 +26,6 @@ from spaces.failpoints import failpoint
 _CODE = "model.py"  # predict.py imports it
 _PREDICT = "predict.py"
 _CARD = "README.md"
-# What helps if a place cannot be written.
-ELSEWHERE = "make room or ask for permission there, or choose another folder (--to DIR)"
 ABOUT = {
     _CARD: "what this network is, what was measured, how to use it",
     record.NAME: "which network it is, and how its inputs are prepared",
@@ -117,8 +115,13 @@ def export(
     except OSError as error:
         if where := place_of(error):
             raise UserError(f"the network failed with {named(error)}{where}", key=KEY) from error
-        raise UserError(f"cannot write {place}: {error.strerror or error}", hint=ELSEWHERE, code=ENVIRONMENT) from error
+        raise _unwritable(place, error) from error
     return _exported(place, about, measured)
+
+
+def _unwritable(place: Path, error: OSError) -> UserError:
+    hint = "make room or ask for permission there, or choose another folder"
+    return UserError(f"cannot write {place}: {error.strerror or error}", hint=hint, code=ENVIRONMENT)
 
 
 def load(directory: Path | str) -> nn.Module:

@@ -29,6 +29,7 @@ from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from search.state.schema import LONGEST
 from senet_nas.data.source_stamp import stamp
+from senet_nas.recipe import Seed
 from spaces import UserError
 from spaces.errors import ENVIRONMENT
 from tests.search import ledgers
@@ -312,9 +313,10 @@ def test_without_weights_it_is_said_how_a_run_comes_to_some(tmp_path, budget, co
 
 
 def test_weights_that_were_kept_and_are_gone_are_told_as_gone(tmp_path):
-    """ "None of them has finished" was said, and twelve more trainings were suggested."""
+    """That none of them had finished was said, and twelve more trainings were suggested."""
     _, place, ledger = begun(tmp_path)
-    finished(ledger)
+    (plain,) = ledgers.enter(ledger, [0.0], keys=["cifar_resnet8/-/-/-"])
+    ledgers.play(ledger, [(plain, Seed(0, 0))], [replace(ledgers.ended(90.0), weights="0" * 64)])
     run = OpenedRun(place, ledger, kept(place, ledger))
     with pytest.raises(UserError, match="the weights of a0 are gone") as caught:
         median_training(SimpleNamespace(id="a0", number=0, is_plain=True), run)

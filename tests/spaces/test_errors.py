@@ -40,6 +40,14 @@ def test_of_two_names_the_more_alike_is_meant():
     assert nearest("ab", ("ax",)) == "ax"  # half alike is enough
 
 
+def test_a_name_is_found_by_its_beginning():
+    """`acc` was answered with `macs`."""
+    assert nearest("acc", ("accuracy", "macs")) == "accuracy"
+    assert nearest("Acc", ("accuracy", "macs"), 0.7) is None  # too strict for a beginning
+    assert nearest("ac", ("accuracy", "macs")) == "macs"  # too short for one
+    assert nearest("acc", ("accuracy", "acceptance", "mac")) != "accuracy"  # two begin with it
+
+
 def test_an_unknown_name_lists_what_is_allowed_and_guesses():
     error = unknown("cost", "parms", NAMES, key="objectives")
     assert error.message == "unknown cost `parms`; allowed: params, macs, latency"

@@ -289,6 +289,11 @@ def test_the_end_tells_the_metric_of_the_config_and_calls_signals_signals(tmp_pa
     assert line.startswith(f"Validation: balanced accuracy {reached}   Test (400 signals): ")
     assert f": {figures['balanced_accuracy']:.2f} % [" in line
     assert line.endswith("] at 500 values")
+    # What is asked of a search is not part of the training: it holds, and may not know the new metric.
+    (tmp_path / "signals.yaml").write_text(SIGNALS.replace("balanced_accuracy", "macro_f1"))
+    again, _ = plan("plain", config_path=tmp_path / "signals.yaml", **usual)
+    (line,) = [line for line in train(again, tmp_path / "t", onnx=False).lines() if line.startswith("Validation")]
+    assert line.startswith(f"Validation: {done.metrics['val_accuracy']:.2f} %")
 
 
 def test_plain_of_a_config_needs_no_key_and_its_weights_begin_a_fine_tuning(config, tmp_path):

@@ -129,6 +129,17 @@ def test_nothing_on_the_page_can_run_but_our_own_script(page):
     assert "alert" in "".join(parsed.words)
 
 
+def test_nothing_is_referred_to_where_nothing_is_said_of_what_could_be_proven(run):
+    """Beside a proof of less the footnote was empty."""
+    found, ledger = run
+    proven = replace(found.points[1], verdict="proven", gain=0.5)
+    lucky = replace(found, confirmed=True, provable=0.8, points=(found.points[0], proven, *found.points[2:]))
+    assert lucky.power == ""
+    notes = re.findall(r'<li id="note-\d+">(.*?)</li>', html(lucky, ledger.trainings, ledger.entries, FACTS))
+    assert notes
+    assert all(notes)
+
+
 def test_the_page_says_everything_a_reader_asks(run, page):
     found, ledger = run
     text = " ".join(Page(page).words)

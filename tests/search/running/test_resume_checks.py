@@ -27,8 +27,7 @@ class Run:
     def typed(self, trainings=None, *, trained=0, finished=False):
         """The budget after the command, once training has begun."""
         agreed = agreed_experiment(EXPERIMENT, self.place, self.ledger, trainings, self.said.append)
-        keep_experiment(agreed, self.place, self.ledger)
-        self.ledger.note(Facts(extension=extension_of(agreed, trainings)))
+        keep_experiment(agreed, self.place, self.ledger, extension_of(agreed, trainings))
         for _ in range(trained):
             known = len(self.ledger.entries)
             (new,) = ledgers.enter(self.ledger, [0.0])
@@ -48,8 +47,8 @@ def test_an_extension_of_an_interrupted_run_is_added_to_its_budget_once(run):
     assert run.typed(trained=3) == 16
     assert run.typed("+8", trained=2) == 24
     assert run.typed("+8", trained=4) == 24
-    assert run.said == ["--trainings +8 is counted already: the budget is 24 trainings"]
-    assert run.typed(" +8") == 24
+    assert run.said == ["--trainings +8 is counted already: the budget is 24 trainings; for more, write --trainings N"]
+    assert run.typed(" +08") == 24
     assert run.typed() == 24
 
 
@@ -63,6 +62,12 @@ def test_an_extension_of_a_finished_run_is_so_many_more_than_it_used(run):
     assert run.typed("+8", trained=3) == 18
     assert run.typed("+8", trained=5, finished=True) == 18
     assert run.typed("+8") == 26
+
+
+def test_a_new_run_that_ends_before_it_trains_has_its_extension_once(run):
+    """Between the budget and the note of its extension the latency was timed, and Ctrl-C added it again."""
+    for _ in range(2):
+        assert agreed_experiment(EXPERIMENT, run.place, run.ledger, "+4", run.said.append).budget.trainings == 20
 
 
 def test_another_extension_is_added(run):

@@ -202,7 +202,7 @@ STORED = {
         [{"trainings": 1, "at": 2.0, "hypervolume": 0.1, "low": 0.0, "high": 0.2, "score": 0.5, "members": 3}],
     ),
     "complete": (Completion(24, "2h"), [24, "2h"]),
-    "extension": (Extension("+8", 24), {"typed": "+8", "trainings": 24}),
+    "extension": (Extension(8, 24), {"added": 8, "trainings": 24}),
 }  # fmt: skip
 
 
