@@ -37,7 +37,8 @@ def cell_lines(cells: Sequence[Cell], unit: str) -> list[str]:
         "",
         *_table(cells, _SAID),
         "predicted: the S that the searches expected; coverage: of their 90 % intervals; likely wrong: the share of "
-        "`likely` that is false; proofs, and no (`likely not worth it`): searches with one, and with a false one.",
+        "`likely` that is false; proofs: searches with a true one, and with a false one; no: searches that say "
+        "`likely not worth it`, and wrongly.",
         "",
         *_table(cells, _TOOK),
         "used: trainings, paused ones in part; correlation: of estimated with true gains; p(nothing): the probability "

@@ -17,8 +17,7 @@ from search.cli.options import CONFIG, JSON, RUNS, SET, load
     "--trainings",
     metavar="N|+N",
     default=None,
-    help="Set the budget to N trainings, or add N: to the budget, or to what a finished run used. "
-    "The same +N continues an extension that was interrupted.",
+    help="Set the budget to N trainings, or add N to it. The same +N continues an extension that was interrupted.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print only the result, and cautions on stderr.")
 def run(

@@ -137,6 +137,9 @@ def _unknown_key(path: Path, kind: type) -> Fault:
     hint = f"did you mean `{guess}`?" if guess else ""
     if guess == written:
         hint = f"`{written}` stands at the top of a config, beside `{path[0]}`"
+    home, _, inner = written.partition(".")
+    if home in key_names(kind) and inner in _inner(declared(kind, (home,))[0]):
+        hint = f"write `{inner}` below `{home}`, or add `--set {written}=VALUE` to the command"
     return Fault(path, f"unknown key; allowed: {', '.join(names)}", hint, at_key=True)
 
 

@@ -58,18 +58,15 @@ def differences(old: Experiment, new: Experiment) -> list[tuple[str, Any, Any]]:
     return [(key, before[key], after[key]) for key in before if before[key] != after[key]]
 
 
-def with_trainings(experiment: Experiment, text: str, *, before: int | None = None) -> Experiment:
-    """The experiment with a budget of ``N`` trainings, or of ``+N`` more than ``before``, what a finished run used.
-
-    If ``before`` is None, ``+N`` extends the experiment's own budget. Raises UserError.
-    """
+def with_trainings(experiment: Experiment, text: str) -> Experiment:
+    """The experiment with a budget of ``N`` trainings, or of ``+N`` more than it has. Raises UserError."""
     number = text.strip().removeprefix("+")
     if not (number.isascii() and number.isdecimal() and len(number) <= 7):
         raise UserError(f"--trainings {text}: expected a whole number", hint="write 80, or +20 for 20 more")
     is_extension = text.strip().startswith("+")
     if is_extension and not int(number):
         raise UserError(f"--trainings {text} adds nothing", hint="leave it out, or write +20 for 20 more")
-    start = (before or experiment.budget.trainings) if is_extension else 0
+    start = experiment.budget.trainings if is_extension else 0
     limits = next(f.metadata for f in dataclasses.fields(BudgetSpec) if f.name == "trainings")
     total = start + int(number)
     if not limits["ge"] <= total <= limits["le"]:

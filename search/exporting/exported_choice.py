@@ -57,10 +57,15 @@ def median_training(point: Point, run: OpenedRun) -> Training:
             code=ENVIRONMENT,
         )
     names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
-    others = f"there are those of {names}" if kept else "none of them has finished"
+    if kept:
+        others, hint = f"there are those of {names}", f"{_training_in_full(point, run)}; or take one of those"
+    elif any(t.weights for t in run.ledger.trainings):
+        others, hint = "their files are gone", _training_in_full(point, run)
+    else:
+        others, hint = "none of them has finished", _way_to_confirmation(run)
     raise UserError(
         f"{point.id} has no weights: only plain, and what the confirmation trained again, keep theirs; " + others,
-        hint=f"{_training_in_full(point, run)}; or take one of those" if kept else _way_to_confirmation(run),
+        hint=hint,
         code=NOTHING_USABLE,
     )
 

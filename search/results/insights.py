@@ -147,12 +147,12 @@ def gather(
         members = [evidence.architectures[number] for number in posterior.architectures]
         effects = contrasts(posterior, members, evidence.sites, level)
     validation = validation_of(evidence, posterior.sigma)
-    is_surpassed = bool((posterior.probabilities(min_gain) >= level).any())
+    likely = posterior.gains.mean(axis=0)[posterior.probabilities(min_gain) >= level]
     return Insights(
         effects,
         progress_of(posterior, len(evidence.finished), level, evidence.space_size),
         validation,
-        learned(evidence, surpassed=is_surpassed),
+        learned(evidence, best_gain=float(max(likely, default=0.0))),
         shared_evidence(evidence, posterior, level),
         run_noise(evidence, posterior, level),
         curve_trust(posterior, len(evidence.finished), level, evidence.space_size),

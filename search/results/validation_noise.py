@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -157,8 +157,8 @@ def repeated_bits(evidence: Evidence) -> tuple[list[list[bytes]], list[int]]:
     return list(repeated.values()), [sizes[level % len(sizes)] for _, level in repeated]
 
 
-def learned(evidence: Evidence, *, surpassed: bool = False) -> Learned | None:
-    """How much plain has learned; ``surpassed`` says that some placement is likely better.
+def learned(evidence: Evidence, *, best_gain: float = 0.0) -> Learned | None:
+    """How much plain has learned, and whether with ``best_gain``, that of a likely placement, it would have learned.
 
     None if the number of classes is not known, what guessing gives is not, or plain has no result.
     """
@@ -166,7 +166,10 @@ def learned(evidence: Evidence, *, surpassed: bool = False) -> Learned | None:
     seen = [training.metrics[metric.column] for training in evidence.by_architecture.get(0, ())]
     if not evidence.classes or not seen or metric.guessing is None:
         return None
-    return Learned(sum(seen) / len(seen), metric.guessing(evidence.classes), surpassed)
+    found = Learned(sum(seen) / len(seen), metric.guessing(evidence.classes))
+    best = metric.score_of(found.value) + best_gain
+    is_learned = best >= metric.score_of(metric.learned_from * found.guessing)
+    return replace(found, surpassed=best_gain > 0 and is_learned)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

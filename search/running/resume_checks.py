@@ -120,8 +120,8 @@ def agreed_experiment(
     """The experiment with its budget. A new run keeps it at once; a run that exists only by :func:`keep_experiment`.
 
     So a run whose extension is refused stays as it was. ``trainings`` sets the budget, or extends it: ``"+20"`` adds 20
-    to the budget of an unfinished run, and to the trainings that a finished run used. The same extension again
-    continues one that was interrupted. Raises UserError if the run began with another config.
+    to it, also to that of a run that had its answer before it was used. The same extension again continues one that was
+    interrupted. Raises UserError if the run began with another config.
     """
     noted = ledger.facts.config
     if noted is not None and not place.holds(noted):
@@ -136,8 +136,7 @@ def agreed_experiment(
         total = plural(experiment.budget.trainings, "training")
         say(f"--trainings {trainings.strip()} is counted already: the budget is {total}; for more, write --trainings N")
     elif trainings is not None:
-        is_over = begun is not None and is_complete(begun, ledger.facts)
-        experiment = _extended(experiment, place, ledger, trainings, is_over=is_over)
+        experiment = _extended(experiment, place, ledger, trainings)
     if noted is None:
         keep_experiment(experiment, place, ledger, extension_of(experiment, trainings))
     return experiment
@@ -175,10 +174,10 @@ def _with_trainings(experiment: Experiment, trainings: int) -> Experiment:
     return replace(experiment, budget=replace(experiment.budget, trainings=trainings))
 
 
-def _extended(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str, *, is_over: bool) -> Experiment:
+def _extended(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str) -> Experiment:
     """The experiment with the budget that ``trainings`` asks for. Raises UserError if more are used already."""
     used = trainings_used(ledger)
-    experiment = config.with_trainings(experiment, trainings, before=used if is_over and used else None)
+    experiment = config.with_trainings(experiment, trainings)
     if experiment.budget.trainings < used:
         raise UserError(
             f"run `{place.name}` has {plural(used, 'training')} already; "

@@ -322,6 +322,10 @@ def test_weights_that_were_kept_and_are_gone_are_told_as_gone(tmp_path):
         median_training(SimpleNamespace(id="a0", number=0, is_plain=True), run)
     assert "senet-search doctor mine" in caught.value.hint
     assert "--trainings" not in caught.value.hint
+    # Nor has a finished training of another placement "none that has finished" beside it.
+    with pytest.raises(UserError, match="keep theirs; their files are gone") as caught:
+        median_training(SimpleNamespace(id="a1", number=1, is_plain=False), run)
+    assert "senet-search train mine --pick a1" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ BAD = {
     "unknown key at the top": ("+^serach: {}", ["serach: unknown key; allowed: name, data", "`search`?"]),
     "unknown key inside": ("+train:\n  ^epohs: 3", ["train.epohs: unknown key", "did you mean `epochs`?"]),
     "key of another section": ("+train:\n  ^seed: 3", ["train.seed", "did you mean `search.seed`?"]),
+    "dotted key": ("+^train.epochs: 2", ["write `epochs` below `train`, or add `--set train.epochs=VALUE`"]),
     "key of the top": ("+train:\n  ^name: x", ["train.name: unknown key", "`name` stands at the top of a config"]),
     "key without its section": ("+^epochs: 3", ["epochs: unknown", "did you mean `train.epochs`?"]),
     "key of another tool": ("+search:\n  ^trails: 24", ["search.trails", "`budget.trainings`?"]),

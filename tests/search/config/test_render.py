@@ -215,12 +215,12 @@ def test_what_may_not():
 
 
 @pytest.mark.parametrize(
-    ("text", "before", "expected"),
-    [("80", None, 80), ("+20", None, 84), ("+20", 40, 60), (" +4 ", 4, 8), ("4", 100, 4)],
+    ("text", "expected"),
+    [("80", 80), ("+20", 84), (" +4 ", 68), ("4", 4)],
 )
-def test_a_budget_of_the_command_line(text, before, expected):
+def test_a_budget_of_the_command_line(text, expected):
     experiment = Experiment.from_dict(LEAST, base="here")
-    extended = with_trainings(experiment, text, before=before)
+    extended = with_trainings(experiment, text)
     assert extended.budget.trainings == expected
     assert dataclasses.replace(extended, budget=experiment.budget) == experiment
     assert extended.base == experiment.base

@@ -145,6 +145,15 @@ def test_where_only_plain_has_learned_nothing_the_networks_differ():
     assert Learned(80.0, 20.0, surpassed=True).words() == ""
 
 
+@pytest.mark.parametrize(("gain", "is_surpassed"), [(0.0, False), (0.7, False), (6.0, True)])
+def test_a_placement_surpasses_plain_if_it_has_learned_itself(gain, is_surpassed):
+    """Plain had 9.72 %, the likely placement 10.39 %, and guessing has 10."""
+    ledger = Ledger(":memory:")
+    ledger.note(Facts(data=DataFact(classes=tuple("abcdefghij"))))
+    ledgers.train(ledger, ledgers.enter(ledger, [0.0])[0], [9.72])
+    assert learned(Evidence.of(ledger), best_gain=gain).surpassed is is_surpassed
+
+
 def test_folds_of_different_size_are_weighed_by_their_own_images():
     """Half of the images of two folds change between two trainings: each accuracy has a variance of 1/4 / n."""
     rng = np.random.default_rng(3)

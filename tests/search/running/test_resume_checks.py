@@ -57,11 +57,12 @@ def test_a_new_run_that_was_begun_with_an_extension_keeps_its_budget(run):
     assert run.typed("+4") == 20
 
 
-def test_an_extension_of_a_finished_run_is_so_many_more_than_it_used(run):
+def test_an_extension_of_a_finished_run_never_lowers_its_budget(run):
+    """It had made 18 of 16 after 10, and 42 of 64 after 18, so that nothing was trained."""
     assert run.typed(trained=10, finished=True) == 16  # it had its answer
-    assert run.typed("+8", trained=3) == 18
-    assert run.typed("+8", trained=5, finished=True) == 18
-    assert run.typed("+8") == 26
+    assert run.typed("+8", trained=3) == 24
+    assert run.typed("+8", trained=5, finished=True) == 24
+    assert run.typed("+8") == 32
 
 
 def test_a_new_run_that_ends_before_it_trains_has_its_extension_once(run):
