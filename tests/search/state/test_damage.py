@@ -165,7 +165,7 @@ def test_damage_to_what_people_read_is_found_and_known_by_name(place, name, dama
     assert durable.damaged(place.path) == [name]
     (finding,) = [finding for finding in examine(place) if finding.invariant == "I9"]
     assert name in finding.problem
-    assert finding.remedy == "senet-search report run"
+    assert finding.remedy == f"senet-search report run --runs {place.path.parent}"
 
 
 def test_the_same_command_writes_damaged_pages_anew(place):
