@@ -10,10 +10,11 @@ import pytest
 
 from search import config
 from search.cli import app, status
-from search.cli.listing import listing
+from search.cli.listing import lines, listing
 from search.cli.options import print_lines
 from search.config import Experiment
 from search.report.meanings import meanings
+from search.state import run_folder
 from search.state.ledger import Ledger
 from search.state.run_folder import RunFolder
 from senet_nas.recipe import Seed
@@ -128,3 +129,8 @@ def test_a_terminal_of_80_columns_gets_whole_words_and_a_pipe_whole_lines(monkey
 def test_a_command_without_a_run_names_those_that_there_are(run, typed):
     code, said = typed("report")
     assert (code, "RUN is missing; runs holds run" in said.err) == (2, True)
+
+
+def test_a_folder_without_runs_says_so(tmp_path):
+    """`list runs` printed an empty line."""
+    assert lines({"runs": []}, tmp_path) == [run_folder.held(tmp_path)]

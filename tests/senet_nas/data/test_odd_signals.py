@@ -55,9 +55,9 @@ def test_two_files_of_one_class_are_refused(names, tmp_path):
     assert caught.value.key == "data.path"
 
 
-def test_a_plan_shows_the_shape_of_signals():
+def test_a_plan_shows_the_shape_of_signals_and_the_size_of_images():
     from search.report.plan_lines import _images
     from search.state.facts import DataFact
 
     assert _images(DataFact(train=80, shape=(3, 64))).endswith("; (C, L) = (3, 64)")
-    assert "(C, L)" not in _images(DataFact(train=80, shape=(3, 8, 8)))
+    assert _images(DataFact(train=80, shape=(3, 8, 8), image_size=8)).endswith("classes; 8 x 8 pixels")
