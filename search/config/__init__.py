@@ -7,7 +7,16 @@ from search.config.checks import seconds
 from search.config.config_error import ConfigError, Problem, Spot, redacted
 from search.config.experiment import Experiment
 from search.config.reference import reference
-from search.config.render import FIXED, SCHEMA_FILE, differences, schema, template, to_yaml, with_trainings
+from search.config.render import (
+    FIXED,
+    SCHEMA_FILE,
+    differences,
+    schema,
+    template,
+    to_yaml,
+    trainings_in,
+    with_trainings,
+)
 
 load = Experiment.load
 
@@ -26,5 +35,6 @@ __all__ = [
     "seconds",
     "template",
     "to_yaml",
+    "trainings_in",
     "with_trainings",
 ]

@@ -60,18 +60,23 @@ def differences(old: Experiment, new: Experiment) -> list[tuple[str, Any, Any]]:
 
 def with_trainings(experiment: Experiment, text: str) -> Experiment:
     """The experiment with a budget of ``N`` trainings, or of ``+N`` more than it has. Raises UserError."""
+    number, is_extension = trainings_in(text)
+    limits = next(f.metadata for f in dataclasses.fields(BudgetSpec) if f.name == "trainings")
+    total = number + (experiment.budget.trainings if is_extension else 0)
+    if not limits["ge"] <= total <= limits["le"]:
+        raise UserError(f"--trainings {text}: must be at least {limits['ge']} and at most {limits['le']}, got {total}")
+    return replace(experiment, budget=replace(experiment.budget, trainings=total))
+
+
+def trainings_in(text: str) -> tuple[int, bool]:
+    """The number in ``80`` or ``+20``, and whether it extends a budget. Raises UserError."""
     number = text.strip().removeprefix("+")
     if not (number.isascii() and number.isdecimal() and len(number) <= 7):
         raise UserError(f"--trainings {text}: expected a whole number", hint="write 80, or +20 for 20 more")
     is_extension = text.strip().startswith("+")
     if is_extension and not int(number):
         raise UserError(f"--trainings {text} adds nothing", hint="leave it out, or write +20 for 20 more")
-    start = experiment.budget.trainings if is_extension else 0
-    limits = next(f.metadata for f in dataclasses.fields(BudgetSpec) if f.name == "trainings")
-    total = start + int(number)
-    if not limits["ge"] <= total <= limits["le"]:
-        raise UserError(f"--trainings {text}: must be at least {limits['ge']} and at most {limits['le']}, got {total}")
-    return replace(experiment, budget=replace(experiment.budget, trainings=total))
+    return int(number), is_extension
 
 
 def schema() -> dict[str, Any]:

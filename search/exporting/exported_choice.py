@@ -49,13 +49,7 @@ def median_training(point: Point, run: OpenedRun) -> Training:
     if own:
         return projection.median(own, run.rules.quality)
     if _had_weights(point, run):
-        place = run.folder.path
-        raise UserError(
-            f"the weights of {point.id} are gone: its trainings finished, and {run.folder.trainings} lacks their files",
-            hint=f"put them back (`senet-search doctor {place.name}{run_folder.option(place.parent)}` names them), "
-            f"or {_training_in_full(point, run)}",
-            code=ENVIRONMENT,
-        )
+        raise _gone(point, run)
     names = ", ".join(sorted({architecture_name(t.architecture) for t in kept}))
     if kept:
         others, hint = f"there are those of {names}", f"{_training_in_full(point, run)}; or take one of those"
@@ -67,6 +61,17 @@ def median_training(point: Point, run: OpenedRun) -> Training:
         f"{point.id} has no weights: only plain, and what the confirmation trained again, keep theirs; " + others,
         hint=hint,
         code=NOTHING_USABLE,
+    )
+
+
+def _gone(point: Point, run: OpenedRun) -> UserError:
+    """The error for weights that were kept, and whose files are missing."""
+    place = run.folder.path
+    return UserError(
+        f"the weights of {point.id} are gone: its trainings finished, and {run.folder.trainings} lacks their files",
+        hint=f"put them back (`senet-search doctor {place.name}{run_folder.option(place.parent)}` names them), "
+        f"or {_training_in_full(point, run)}",
+        code=ENVIRONMENT,
     )
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,20 +76,24 @@ def validation(
 class Learned:
     """How much plain has learned: the mean ``value`` of its metric, and that of ``guessing``.
 
-    If it has learned everything, placements cannot differ; if it has learned nothing, they hardly do, unless one has
-    learned more: then plain is ``surpassed``.
+    If it has learned everything, placements cannot differ. If it has learned nothing, they hardly do, unless one has
+    learned something: ``best_gain`` is the largest gain of those that are likely better than plain, 0 without one.
     """
 
     value: float
     guessing: float
-    surpassed: bool = False
+    best_gain: float = 0.0
 
     def has_everything(self, metric: Metric = ACCURACY) -> bool:
         return metric.is_percent and self.value > EVERYTHING
 
     def has_nothing(self, metric: Metric = ACCURACY) -> bool:
         """Whether plain is hardly better than guessing."""
-        return metric.score_of(self.value) < metric.score_of(metric.learned_from * self.guessing)
+        return self._guesses(metric, 0.0)
+
+    def is_surpassed(self, metric: Metric = ACCURACY) -> bool:
+        """Whether a placement is likely better than plain, and clearly better than guessing."""
+        return self.best_gain > 0 and not self._guesses(metric, self.best_gain)
 
     def words(self, metric: Metric = ACCURACY) -> str:
         """A sentence if placements cannot differ, or only because plain learned nothing; else an empty text."""
@@ -98,7 +102,7 @@ class Learned:
         if self.has_nothing(metric):
             guessed = f"on {self.guessing:.2f} %" if metric == ACCURACY else f"has {metric.shown(self.guessing)}"
             briefly = "plain was trained too briefly, so a gain over it says little about longer trainings"
-            if not self.surpassed:
+            if not self.is_surpassed(metric):
                 briefly = "the networks were trained too briefly to differ"
             remedy = "Set train.epochs higher and start a new run (--new)."
             return f"{self._plain(metric)}, and guessing {guessed}: {briefly}. {remedy}"
@@ -106,6 +110,10 @@ class Learned:
 
     def to_dict(self, metric: Metric) -> dict[str, float]:
         return {metric.name: self.value, "guessing": self.guessing}
+
+    def _guesses(self, metric: Metric, gain: float) -> bool:
+        """Whether a placement with this gain over plain is hardly better than guessing."""
+        return metric.score_of(self.value) + gain < metric.score_of(metric.learned_from * self.guessing)
 
     def _plain(self, metric: Metric) -> str:
         if metric == ACCURACY:
@@ -158,7 +166,7 @@ def repeated_bits(evidence: Evidence) -> tuple[list[list[bytes]], list[int]]:
 
 
 def learned(evidence: Evidence, *, best_gain: float = 0.0) -> Learned | None:
-    """How much plain has learned, and whether with ``best_gain``, that of a likely placement, it would have learned.
+    """How much plain has learned, beside the ``best_gain`` of a placement that is likely better.
 
     None if the number of classes is not known, what guessing gives is not, or plain has no result.
     """
@@ -166,10 +174,7 @@ def learned(evidence: Evidence, *, best_gain: float = 0.0) -> Learned | None:
     seen = [training.metrics[metric.column] for training in evidence.by_architecture.get(0, ())]
     if not evidence.classes or not seen or metric.guessing is None:
         return None
-    found = Learned(sum(seen) / len(seen), metric.guessing(evidence.classes))
-    best = metric.score_of(found.value) + best_gain
-    is_learned = best >= metric.score_of(metric.learned_from * found.guessing)
-    return replace(found, surpassed=best_gain > 0 and is_learned)
+    return Learned(sum(seen) / len(seen), metric.guessing(evidence.classes), best_gain)
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

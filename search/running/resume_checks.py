@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 
 from search import config
 from search.config import Experiment
@@ -36,10 +35,9 @@ def budget_of(experiment: Experiment) -> Completion:
 
 
 def extension_of(experiment: Experiment, trainings: str | None) -> Extension | None:
-    """The extension that was typed, with the budget that it made; None if ``trainings`` is no extension."""
-    sign, added = (trainings or "").strip()[:1], (trainings or "").strip()[1:]
-    is_extension = sign == "+" and added.isascii() and added.isdecimal()
-    return Extension(int(added), experiment.budget.trainings) if is_extension else None
+    """The extension that was typed, with the budget that it made; None if ``trainings`` is none. Raises UserError."""
+    number, is_extension = config.trainings_in(trainings) if trainings is not None else (0, False)
+    return Extension(number, experiment.budget.trainings) if is_extension else None
 
 
 def check_results_known(place: RunFolder, ledger: Ledger) -> None:
@@ -131,7 +129,8 @@ def agreed_experiment(
     if begun is not None:
         _check_same_config(place, begun, experiment)
         # An extension holds when the command without it is typed again.
-        experiment = _with_trainings(experiment, max(begun.budget.trainings, experiment.budget.trainings))
+        trainings_before = max(begun.budget.trainings, experiment.budget.trainings)
+        experiment = config.with_trainings(experiment, str(trainings_before))
     if trainings is not None and begun is not None and _is_under_way(trainings, begun, ledger):
         total = plural(experiment.budget.trainings, "training")
         say(f"--trainings {trainings.strip()} is counted already: the budget is {total}; for more, write --trainings N")
@@ -168,10 +167,6 @@ def _is_under_way(trainings: str, begun: Experiment, ledger: Ledger) -> bool:
     """Whether the run is in the midst of this very extension: its command was typed again."""
     extension = extension_of(begun, trainings)
     return extension is not None and extension == ledger.facts.extension and not is_complete(begun, ledger.facts)
-
-
-def _with_trainings(experiment: Experiment, trainings: int) -> Experiment:
-    return replace(experiment, budget=replace(experiment.budget, trainings=trainings))
 
 
 def _extended(experiment: Experiment, place: RunFolder, ledger: Ledger, trainings: str) -> Experiment:

@@ -32,7 +32,7 @@ class Completion:
 
 @dataclass(frozen=True)
 class Extension:
-    """The last extension that was asked for: by so many trainings, ``added`` to what made the budget ``trainings``."""
+    """The last extension of a budget: ``added`` trainings, which made it ``trainings``."""
 
     added: int
     trainings: int

@@ -53,7 +53,7 @@ def serve(run: str, runs: Path, port: int, say: Callable[[str], None], *, browse
             return  # Ctrl-C is how it is meant to end
         finally:
             server.terminate()
-            server.wait(timeout=60)  # on a busy machine its workers need 10
+            server.wait(timeout=60)  # it took 8 on a busy machine
         said.seek(0)
         *_, last = [
             "nothing was said",

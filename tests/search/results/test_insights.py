@@ -89,6 +89,6 @@ def test_insights_of_a_run_are_gathered_from_its_posterior_and_facts(ledger):
     ledger.note(Facts(sites=sites, space_size=500, data=data))
     found = gather(Evidence.of(ledger), posterior, 0.9)
     assert found.validation == Validation(16, posterior.sigma, 0.0)
-    assert found.learned == Learned(90.0, 50.0, surpassed=True)
+    assert found.learned == Learned(90.0, 50.0, best_gain=float(posterior.gains.mean(axis=0).max()))
     assert found.progress.freedom == pytest.approx(posterior.freedom(500))
     assert {c.factor for c in found.contrasts} <= {"stage", "width"}

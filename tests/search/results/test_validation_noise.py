@@ -139,10 +139,10 @@ def test_there_must_be_room_on_both_sides(accuracy, everything, words):
 
 def test_where_only_plain_has_learned_nothing_the_networks_differ():
     """That they were trained too briefly to differ stood above a placement that was likely better by 35 points."""
-    words = Learned(25.0, 20.0, surpassed=True).words()
+    words = Learned(25.0, 20.0, best_gain=35.0).words()
     assert "to differ" not in words
     assert "plain was trained too briefly" in words
-    assert Learned(80.0, 20.0, surpassed=True).words() == ""
+    assert Learned(80.0, 20.0, best_gain=10.0).words() == ""
 
 
 @pytest.mark.parametrize(("gain", "is_surpassed"), [(0.0, False), (0.7, False), (6.0, True)])
@@ -151,7 +151,7 @@ def test_a_placement_surpasses_plain_if_it_has_learned_itself(gain, is_surpassed
     ledger = Ledger(":memory:")
     ledger.note(Facts(data=DataFact(classes=tuple("abcdefghij"))))
     ledgers.train(ledger, ledgers.enter(ledger, [0.0])[0], [9.72])
-    assert learned(Evidence.of(ledger), best_gain=gain).surpassed is is_surpassed
+    assert learned(Evidence.of(ledger), best_gain=gain).is_surpassed() is is_surpassed
 
 
 def test_folds_of_different_size_are_weighed_by_their_own_images():
